@@ -1,0 +1,163 @@
+"""The native frame path (Rust, ``rust/core``). Every shape here is what ``rust/py`` really exports."""
+
+from typing import final
+
+__version__: str
+
+def actions(version: str) -> list[tuple[str, str, str, str]]:
+    """Every action of a version token (``v16``, ``v201``, ``v21``), sorted by name.
+
+    Rows are ``(action, sender, class, answer)``: sender ``charger|csms|both``, class
+    ``tx|event|live|command``, answer ``gateway|backend|backend-if-idtoken|none`` (``none``: a command
+    the charger answers, or a SEND nobody answers). ValueError for another token.
+    """
+
+def error_codes(version: str) -> list[str]:
+    """The CALLERROR codes of a version, its own spelling (OCPP.md A15)."""
+
+def error_code(version: str, code: str) -> str | None:
+    """``code`` in the version's own spelling, foreign spellings accepted; None where it is no code."""
+
+def token(identity: str) -> str:
+    """The identity as one NATS token and legal KV key (CONTRACT 3.1). ``RDAM 1.2*`` -> ``RDAM=201=2E2=2A``."""
+
+def identity(token: str) -> str:
+    """The inverse of :func:`token`. ValueError for what no identity maps to."""
+
+def header_value(text: str) -> str:
+    """``text`` as a NATS header value: printable ASCII, the rest (and space, ``"``, ``%``) as ``%XX`` of UTF-8."""
+
+def publish(subject: str, reply: str, headers: list[tuple[str, str]], payload: bytes) -> bytes:
+    """One whole ``HPUB`` command. Header values are escaped as :func:`header_value` does. ``reply`` may be ``""``."""
+
+@final
+class Violation:
+    """Why a frame or payload was refused."""
+
+    @property
+    def code(self) -> str:
+        """The CALLERROR code in the version's spelling (CONTRACT 2.2)."""
+    @property
+    def pointer(self) -> str:
+        """JSON pointer into the payload; ``""`` is the payload, or the envelope."""
+    @property
+    def reason(self) -> str:
+        """One sentence for a person; never quotes the user's value."""
+
+@final
+class Frame:
+    """One decoded OCPP-J frame. Attributes are made on demand from the bytes it holds."""
+
+    @property
+    def type(self) -> int | None:
+        """2, 3, 4, 5, 6, or None where it is unreadable or unknown in this version."""
+    @property
+    def message_id(self) -> str | None:
+        """Unescaped; None where unreadable (also when longer than 255 characters)."""
+    @property
+    def action(self) -> str | None:
+        """Types 2 and 6, as the charger wrote it, also when unknown. Known actions come interned."""
+    @property
+    def known(self) -> bool:
+        """Whether ``action`` is one of the version's (with ``-Signed`` where OCPP allows it)."""
+    @property
+    def payload(self) -> bytes:
+        """The payload's original bytes (details for types 4 and 5); ``{}`` for a 1.6 ``null``; ``b""`` where none."""
+    @property
+    def code(self) -> str | None:
+        """Types 4 and 5: the error code as it came."""
+    @property
+    def description(self) -> str | None:
+        """Types 4 and 5."""
+    @property
+    def violation(self) -> Violation | None:
+        """The first violation in text order."""
+    @property
+    def fatal(self) -> Violation | None:
+        """The first violation that no validation level passes on (CONTRACT 2.2, last lines)."""
+    @property
+    def is_text(self) -> bool:
+        """False where the bytes are no valid UTF-8 (websocket close 1007)."""
+    @property
+    def has_id_token(self) -> bool:
+        """Whether a member ``idToken`` stands at the top of the payload (decides who answers TransactionEvent)."""
+
+class Codec:
+    """One OCPP version: its schemas compiled to flat tables, its envelope rules, its spellings. Immutable."""
+
+    def __new__(cls, subprotocol: str, schemas: list[tuple[str, bytes]]) -> "Codec":
+        """``schemas``: (file name without ``.json``, bytes) of every file of the version. ValueError if one does not compile."""
+    @property
+    def subprotocol(self) -> str: ...
+    @property
+    def version(self) -> str:
+        """``v16``, ``v201`` or ``v21``."""
+    @property
+    def nodes(self) -> int:
+        """How many schema nodes the tables hold."""
+    def decode(self, frame: bytes, sender: str = "charger") -> Frame:
+        """Never raises for any bytes. ``sender`` is ``charger`` or ``csms``, else ValueError."""
+    def check(self, action: str, kind: str, payload: bytes) -> Violation | None:
+        """``kind`` is ``request`` or ``response``, else ValueError. An unknown action is a violation."""
+    def encode_call(self, message_id: str, action: str, payload: bytes) -> bytes:
+        """``[2,id,action,payload]`` as one unmasked websocket text frame."""
+    def encode_send(self, message_id: str, action: str, payload: bytes) -> bytes:
+        """``[6,id,action,payload]``, likewise."""
+    def encode_result(self, message_id: str, payload: bytes) -> bytes:
+        """``[3,id,payload]``, likewise."""
+    def encode_error(self, message_id: str, code: str, description: str, details: bytes = b"{}") -> bytes:
+        """``[4,id,code,description,details]``, likewise; description is cut at 255 characters."""
+    def encode_result_error(self, message_id: str, code: str, description: str, details: bytes = b"{}") -> bytes:
+        """``[5,id,code,description,details]`` (2.1), likewise."""
+
+@final
+class Fact:
+    """A fact ready to be published, and what its Response fact and its question need of it."""
+
+    @property
+    def command(self) -> bytes:
+        """The whole ``HPUB`` command."""
+    @property
+    def key(self) -> str:
+        """``ocpp-key`` (CONTRACT 3.3)."""
+    @property
+    def nats_id(self) -> str:
+        """The ``Nats-Msg-Id`` a class ``tx`` fact of this message carries, 32 hex digits (whatever the class)."""
+
+@final
+class Publisher:
+    """Writes one connection's NATS commands: subjects, headers and body in one block (CONTRACT 3.2, 3.3).
+
+    Holds the connection's constants and the counter behind ``ce-id``.
+    Times are milliseconds since the Unix epoch; ``reply`` may be ``""`` (not awaited).
+    """
+
+    def __new__(cls, version: str, identity: str, session: str, prefix: str = "ocpp", rpc_prefix: str = "ocpprpc") -> "Publisher": ...
+    @property
+    def token(self) -> str: ...
+    def fact(self, class_: str, frame: Frame, time_ms: int, reply: str, violation: str = "") -> Fact:
+        """A CALL or SEND as a fact of ``class_`` (``tx|event|live``). ``Nats-Msg-Id`` on ``tx`` only.
+
+        ``violation`` is the text of ``ocpp-violation``; "" leaves the header out. ValueError for a frame
+        without a known action.
+        """
+    def question(self, frame: Frame, key: str, time_ms: int, deadline_ms: int, reply: str, violation: str = "") -> bytes:
+        """The same message on ``ocpprpc.ask.<v>.<Action>.<token>``, with ``ocpp-deadline``."""
+    def response(
+        self,
+        class_: str,
+        frame: Frame,
+        fact: Fact,
+        payload: bytes,
+        time_ms: int,
+        reply: str,
+        answered_by: str,
+        error_code: str = "",
+    ) -> bytes:
+        """What was answered, under ``<Action>Response``: same key; for ``tx`` the ``Nats-Msg-Id`` of its request
+        with ``/response`` behind it, left out where ``error_code`` is set."""
+    def reject(self, frame: Frame, raw: bytes, violation: Violation, time_ms: int, reply: str, limit: int) -> bytes:
+        """A refused frame: raw bytes, cut at ``limit`` (0: whole), ``ocpp-reject-bytes`` then has the size."""
+
+def key(version: str, action: str, identity: str, session: str, message_id: str, payload: bytes) -> str:
+    """The business key ``ocpp-key`` of a message (CONTRACT 3.3)."""

@@ -1,0 +1,39 @@
+"""The OCPP schemas, read from the installed package ``ocpp`` and compiled by the core at first use.
+
+Nothing of them lives in this repository (CONTRACT 5).
+"""
+
+from functools import cache
+from importlib import resources
+
+from voltgate import _core
+
+# Subprotocol (OCPP.md A1) -> version token of subjects, labels and config.
+VERSIONS = {"ocpp1.6": "v16", "ocpp2.0.1": "v201", "ocpp2.1": "v21"}
+SUBPROTOCOLS = {version: subprotocol for subprotocol, version in VERSIONS.items()}
+
+
+def schema_files(version: str) -> list[tuple[str, bytes]]:
+    """``(file name without .json, bytes)`` of every schema of a version token, sorted by name."""
+    folder = resources.files("ocpp") / version / "schemas"
+    files = (entry for entry in folder.iterdir() if entry.name.endswith(".json"))
+    return sorted((entry.name.removesuffix(".json"), entry.read_bytes()) for entry in files)
+
+
+class Codec(_core.Codec):
+    """Decodes, validates and encodes the frames of one OCPP version (CONTRACT 5).
+
+    ``Codec("ocpp1.6")``, ``"ocpp2.0.1"`` or ``"ocpp2.1"``; ValueError for another subprotocol. The
+    tables of a version are compiled once per process, so every instance of a version is the same one.
+    """
+
+    def __new__(cls, subprotocol: str) -> "Codec":
+        """See the class."""
+        return _compiled(cls, subprotocol)
+
+
+@cache
+def _compiled(cls: type[Codec], subprotocol: str) -> Codec:
+    if subprotocol not in VERSIONS:
+        raise ValueError(f"unknown subprotocol {subprotocol!r}: one of {', '.join(VERSIONS)}")
+    return _core.Codec.__new__(cls, subprotocol, schema_files(VERSIONS[subprotocol]))

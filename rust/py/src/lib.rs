@@ -1,0 +1,15 @@
+//! The module `voltgate._core`: argument lists, one call into `voltgate-core` each, one error map.
+//!
+//! `codec` binds decoding, validating and encoding; `publish` binds tokens, keys and NATS commands.
+
+use pyo3::prelude::*;
+
+mod codec;
+mod publish;
+
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    codec::register(module)?;
+    publish::register(module)
+}
