@@ -8,4 +8,9 @@
 //! No Python, no I/O, no clock and no unsafe code lives here.
 
 pub mod actions;
+pub mod hpub;
+pub mod key;
+mod members;
+pub mod publish;
+pub mod token;
 pub mod version;

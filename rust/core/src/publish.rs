@@ -1,0 +1,290 @@
+//! Whole NATS `HPUB` commands: subject, headers and body in one block (CONTRACT 3.2, 3.3).
+//!
+//! ```text
+//! HPUB ocpp.tx.v16.MeterValues.CP001 _INBOX.x.7 412 882\r\n   control line, written last into the room kept for it
+//! NATS/1.0\r\nce-specversion: 1.0\r\n ... \r\n\r\n            headers
+//! {"connectorId":1, ... }\r\n                                 the payload's own bytes
+//! ```
+//! A [`Publisher`] holds what never changes on a connection; the counter and the time come in from outside.
+
+use crate::hpub::{Command, push_number, push_time};
+use crate::key::{self, Parts};
+use crate::token::{ascii, push_header_value, token};
+use crate::version::Version;
+
+const JSON: &str = "application/json";
+const OCTETS: &str = "application/octet-stream";
+
+/// The class of a fact: the second token of its subject (CONTRACT 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Money: deduplicated, stored, acknowledged.
+    Tx,
+    /// Stored and acknowledged.
+    Event,
+    /// Neither stored nor awaited.
+    Live,
+}
+
+impl Class {
+    /// All classes.
+    pub const ALL: [Self; 3] = [Self::Tx, Self::Event, Self::Live];
+
+    /// Its name in subjects and config.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tx => "tx",
+            Self::Event => "event",
+            Self::Live => "live",
+        }
+    }
+
+    /// The class of a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.name() == name)
+    }
+}
+
+/// What differs between two commands of one message.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp<'a> {
+    /// Makes `ce-id` unique within the session.
+    pub count: u64,
+    /// `ce-time`, milliseconds since the Unix epoch.
+    pub time_ms: i64,
+    /// The reply subject; `""`: nobody waits.
+    pub reply: &'a str,
+}
+
+/// A CALL or SEND with a known action.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// The action, with `-Signed` where it came so.
+    pub action: &'a str,
+    /// The message id.
+    pub id: &'a str,
+    /// The payload's bytes as they travel.
+    pub payload: &'a [u8],
+}
+
+/// What was answered to a CALL.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The action of the CALL.
+    pub action: &'a str,
+    /// The message id of the CALL.
+    pub id: &'a str,
+    /// `ocpp-key` of the CALL's fact.
+    pub key: &'a str,
+    /// The `Nats-Msg-Id` of the CALL's fact.
+    pub nats_id: &'a str,
+    /// The response payload.
+    pub payload: &'a [u8],
+    /// `gateway`, `backend` or `fallback`.
+    pub by: &'a str,
+    /// The CALLERROR code, or `""`.
+    pub error_code: &'a str,
+}
+
+/// A frame that was refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal<'a> {
+    /// The message id, where it is readable.
+    pub id: Option<&'a str>,
+    /// The frame's bytes, or what was kept of them.
+    pub raw: &'a [u8],
+    /// The CALLERROR code.
+    pub code: &'a str,
+    /// The JSON pointer.
+    pub pointer: &'a str,
+    /// The sentence for a person.
+    pub reason: &'a str,
+    /// How much of `raw` is published; 0 is all of it.
+    pub limit: usize,
+}
+
+/// The constants of one connection, escaped once.
+#[derive(Debug)]
+pub struct Publisher {
+    version: Version,
+    token: String,
+    session: String,
+    fact_prefix: String,
+    rpc_prefix: String,
+    // Three runs of bytes between what varies: up to the count in `ce-id`, from there to the action in
+    // `ce-type`, from there to `ce-time`; and the line `ocpp-session`.
+    to_count: Vec<u8>,
+    to_action: Vec<u8>,
+    to_time: Vec<u8>,
+    session_line: Vec<u8>,
+}
+
+impl Publisher {
+    /// A connection of `identity` in `version`, known by its `session` id.
+    #[must_use]
+    pub fn new(version: Version, identity: &str, session: &str, prefix: &str, rpc_prefix: &str) -> Self {
+        let own = token(identity);
+        let v = version.token();
+        let mut to_count = b"NATS/1.0\r\nce-specversion: 1.0\r\nce-id: ".to_vec();
+        push_header_value(&mut to_count, session);
+        to_count.push(b'/');
+        let to_action = format!("\r\nce-source: /chargers/{own}\r\nce-type: ocpp.{v}.").into_bytes();
+        let mut to_time = b"\r\nce-subject: ".to_vec();
+        push_header_value(&mut to_time, identity);
+        to_time.extend_from_slice(b"\r\nce-time: ");
+        let mut session_line = b"ocpp-session: ".to_vec();
+        push_header_value(&mut session_line, session);
+        session_line.extend_from_slice(b"\r\n");
+        Self {
+            version,
+            token: own,
+            session: token(session),
+            fact_prefix: prefix.to_owned(),
+            rpc_prefix: rpc_prefix.to_owned(),
+            to_count,
+            to_action,
+            to_time,
+            session_line,
+        }
+    }
+
+    /// The identity as a token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Writes a message as a fact. Returns its key, and its `Nats-Msg-Id` where the class has one.
+    pub fn fact(
+        &self,
+        out: &mut Command,
+        class: Class,
+        message: &Message,
+        stamp: &Stamp,
+        violation: &str,
+    ) -> (String, Option<String>) {
+        let subject = [&self.fact_prefix, class.name(), self.version.token(), message.action, &self.token];
+        out.begin(&subject, stamp.reply, message.payload.len());
+        self.head(out, message.action, stamp, JSON);
+        out.line("ocpp-message-id", message.id);
+        out.bytes(&self.session_line);
+        out.bytes(b"ocpp-key: ");
+        let start = out.buffer().len();
+        key::push_key(out.buffer(), &self.parts(message));
+        let key = out.buffer()[start..].to_vec();
+        out.bytes(b"\r\n");
+        if !violation.is_empty() {
+            out.text("ocpp-violation", violation);
+        }
+        let nats_id = (class == Class::Tx).then(|| key::nats_id(&key, message.payload));
+        if let Some(id) = &nats_id {
+            out.bytes(b"Nats-Msg-Id: ");
+            out.bytes(id);
+            out.bytes(b"\r\n");
+        }
+        out.end(message.payload);
+        (ascii(key), nats_id.map(|id| ascii(id.to_vec())))
+    }
+
+    /// Writes the same message as a question; `key` is that of its fact.
+    pub fn question(
+        &self,
+        out: &mut Command,
+        message: &Message,
+        key: &str,
+        stamp: &Stamp,
+        deadline_ms: i64,
+        violation: &str,
+    ) {
+        let subject = [&self.rpc_prefix, "ask", self.version.token(), message.action, &self.token];
+        out.begin(&subject, stamp.reply, message.payload.len());
+        self.head(out, message.action, stamp, JSON);
+        self.ours(out, message.id, key);
+        if !violation.is_empty() {
+            out.text("ocpp-violation", violation);
+        }
+        out.bytes(b"ocpp-deadline: ");
+        push_time(out.buffer(), deadline_ms);
+        out.bytes(b"\r\n");
+        out.end(message.payload);
+    }
+
+    /// Writes what was answered as a fact under `<Action>Response`.
+    pub fn response(&self, out: &mut Command, class: Class, answer: &Answer, stamp: &Stamp) {
+        let action = [answer.action, "Response"].concat();
+        let subject = [&self.fact_prefix, class.name(), self.version.token(), &action, &self.token];
+        out.begin(&subject, stamp.reply, answer.payload.len());
+        self.head(out, &action, stamp, JSON);
+        self.ours(out, answer.id, answer.key);
+        out.line("ocpp-answered-by", answer.by);
+        if !answer.error_code.is_empty() {
+            out.text("ocpp-error-code", answer.error_code);
+        }
+        // A fallback may be followed by the real answer: it must not take its place in the window.
+        if class == Class::Tx && answer.error_code.is_empty() {
+            out.bytes(b"Nats-Msg-Id: ");
+            out.bytes(answer.nats_id.as_bytes());
+            out.bytes(b"/response\r\n");
+        }
+        out.end(answer.payload);
+    }
+
+    /// Writes a refused frame. Its action, if any, is in the raw bytes and nowhere else: it may be free text.
+    pub fn reject(&self, out: &mut Command, refusal: &Refusal, stamp: &Stamp) {
+        let subject = [&self.fact_prefix, "reject", self.version.token(), &self.token];
+        let whole = refusal.raw.len();
+        let kept = if refusal.limit == 0 { whole } else { whole.min(refusal.limit) };
+        out.begin(&subject, stamp.reply, kept);
+        self.head(out, "reject", stamp, OCTETS);
+        if let Some(id) = refusal.id {
+            out.line("ocpp-message-id", id);
+        }
+        out.bytes(&self.session_line);
+        out.line("ocpp-error-code", refusal.code);
+        // Always there: the empty pointer means the whole payload, or the envelope.
+        out.text("ocpp-error-pointer", refusal.pointer);
+        out.text("ocpp-error-reason", refusal.reason);
+        if kept < whole {
+            out.line("ocpp-reject-bytes", &whole.to_string());
+        }
+        out.end(&refusal.raw[..kept]);
+    }
+
+    /// The `Nats-Msg-Id` a `tx` fact of this message has.
+    #[must_use]
+    pub fn nats_id(key: &str, payload: &[u8]) -> String {
+        ascii(key::nats_id(key.as_bytes(), payload).to_vec())
+    }
+
+    fn parts<'a>(&'a self, message: &Message<'a>) -> Parts<'a> {
+        Parts {
+            version: self.version,
+            action: message.action,
+            token: &self.token,
+            session: &self.session,
+            message_id: message.id,
+            payload: message.payload,
+        }
+    }
+
+    /// The `CloudEvents` attributes.
+    fn head(&self, out: &mut Command, kind: &str, stamp: &Stamp, content: &str) {
+        out.bytes(&self.to_count);
+        push_number(out.buffer(), stamp.count);
+        out.bytes(&self.to_action);
+        out.bytes(kind.as_bytes());
+        out.bytes(&self.to_time);
+        push_time(out.buffer(), stamp.time_ms);
+        out.bytes(b"\r\nce-datacontenttype: ");
+        out.bytes(content.as_bytes());
+        out.bytes(b"\r\n");
+    }
+
+    fn ours(&self, out: &mut Command, id: &str, key: &str) {
+        out.line("ocpp-message-id", id);
+        out.bytes(&self.session_line);
+        out.line("ocpp-key", key);
+    }
+}
