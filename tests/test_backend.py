@@ -1,0 +1,243 @@
+"""The reference backend: content by table without NATS, then its manners on a real nats-server."""
+
+import asyncio
+import os
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import nats
+import orjson
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from voltgate import Codec, _core
+from voltgate.backend import Backend, Tokens, run, serve
+from voltgate.backend.answers import Question
+from voltgate.schemas import SUBPROTOCOLS
+
+ID_TOKEN = {"idToken": {"idToken": "04A2", "type": "ISO14443"}}
+HASH = {"hashAlgorithm": "SHA256", "issuerNameHash": "0a", "issuerKeyHash": "0b", "serialNumber": "01"}
+# What a backend must be asked with; every other answer depends on nothing in the request.
+REQUESTS: dict[str, dict[str, Any]] = {
+    "StartTransaction": {
+        "connectorId": 1,
+        "idTag": "04A2",
+        "meterStart": 0,
+        "timestamp": "2026-01-01T00:00:00Z",
+    },
+    "StopTransaction": {
+        "transactionId": 1,
+        "idTag": "04A2",
+        "meterStop": 1,
+        "timestamp": "2026-01-01T00:00:00Z",
+    },
+    "DataTransfer": {"vendorId": "voltgate", "data": "as it came"},
+    "GetCertificateChainStatus": {
+        "certificateStatusRequests": [
+            {"certificateHashData": HASH, "source": "OCSP", "urls": ["https://ca.example"]}
+        ]
+    },
+    "VatNumberValidation": {"vatNumber": "NL123456789B01"},
+    "TransactionEvent": ID_TOKEN,
+}
+ASKED = [
+    (version, action, answer)
+    for version in SUBPROTOCOLS
+    for action, sender, _, answer in _core.actions(version)
+    if sender != "csms" and answer != "none"
+]
+
+
+async def always_7(key: str) -> int:
+    return 7
+
+
+def request_of(version: str, action: str) -> dict[str, Any]:
+    if action == "Authorize":
+        return {"idTag": "04A2"} if version == "v16" else ID_TOKEN
+    return REQUESTS.get(action, {})
+
+
+@pytest.mark.parametrize(("version", "action", "answer"), ASKED)
+async def test_every_question_gets_an_answer_its_schema_takes(version: str, action: str, answer: str) -> None:
+    """Also what the gateway answers by default: its policy may hand any action to a backend."""
+    backend = Backend(Tokens(), always_7)
+    payload = await backend.answer(Question(version, action, "CP001", "k", request_of(version, action)))
+    violation = Codec(SUBPROTOCOLS[version]).check(action, "response", orjson.dumps(payload))
+    assert violation is None, (violation.pointer, violation.reason)
+    for name in ("currentTime", "nextUpdate"):
+        assert name not in payload or payload[name].endswith("Z"), "some chargers read no other zone"
+
+
+STATUSES = [
+    ("04a2b3c4", "Accepted", "letter case does not matter"),
+    ("VISITOR", "Blocked", "the file says so, behind white space"),
+    ("OLD", "Expired", "a comment behind the status is no status"),
+    ("COMMENTED", "Invalid", "a line that is a comment is no token"),
+    ("STRANGER", "Invalid", "who is not in the file may not charge"),
+]
+
+
+@pytest.mark.parametrize(("token", "status", "why"), STATUSES)
+def test_the_token_file_decides(tmp_path: Path, token: str, status: str, why: str) -> None:
+    file = tmp_path / "tokens.txt"
+    file.write_text("# ours\n04A2B3C4\n\nVisitor\tBlocked\nOLD Expired # since May\n#COMMENTED\n")
+    assert Tokens(file).status(token) == status, why
+
+
+def test_a_changed_token_file_is_read_again_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.txt"
+    file.write_text("A\n")
+    tokens = Tokens(file)
+    assert tokens.status("B") == "Invalid"
+    for second, (text, status) in enumerate(
+        [("B\n", "Accepted"), ("B Nonsense\n", "Accepted"), ("A\n", "Invalid")]
+    ):
+        file.write_text(text)
+        os.utime(file, (second, second))
+        assert tokens.status("B") == status, text
+    file.unlink()
+    assert tokens.status("A") == "Accepted", "a file that is gone leaves the last good content in force"
+
+
+def test_a_broken_token_file_stops_the_start_and_names_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.txt"
+    file.write_text("A\nB Maybe\n")
+    with pytest.raises(ValueError, match=r"tokens\.txt:2: the status is one of"):
+        Tokens(file)
+    with pytest.raises(FileNotFoundError):
+        Tokens(tmp_path / "none.txt")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def nats_url(tmp_path: Path) -> Iterator[str]:
+    """A nats-server of our own, with JetStream."""
+    port = free_port()
+    command = ["nats-server", "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(tmp_path / "js")]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None
+    for line in server.stderr:
+        if "Server is ready" in line:
+            break
+    yield f"nats://127.0.0.1:{port}"
+    server.terminate()
+    server.communicate()
+
+
+@pytest.fixture
+async def nc(nats_url: str) -> AsyncIterator[Client]:
+    client = await nats.connect(nats_url)
+    yield client
+    await client.close()
+
+
+@asynccontextmanager
+async def backend_on(nc: Client, **options: Any) -> AsyncIterator[None]:
+    """A backend that is subscribed when the block begins and drained when it has ended."""
+    stop = asyncio.Event()
+    answering = asyncio.create_task(run(nc, stop, **options))
+    subject = options.get("prefix", "ocpprpc") + ".ask.v16.Heartbeat.probe"
+    while True:
+        try:
+            await nc.request(subject, b"{}", timeout=5)
+            break
+        except nats.errors.NoRespondersError:
+            assert not answering.done()
+    yield
+    stop.set()
+    await asyncio.wait_for(answering, 5)
+
+
+async def ask(nc: Client, what: str, body: bytes, key: str = "", prefix: str = "ocpprpc") -> Msg:
+    headers = {"ocpp-key": key, "ocpp-session": "s1"} if key else None
+    return await nc.request(f"{prefix}.ask.{what}.CP001", body, timeout=5, headers=headers)
+
+
+START = orjson.dumps(REQUESTS["StartTransaction"])
+WORDS = [
+    ("v16.BootNotification", b"{}", None, "a boot is accepted"),
+    ("v16.Authorize", b'{"idTag":"x"}', None, "a token is accepted"),
+    ("v201.TransactionEvent-Signed", b'{"payload":"e30","protected":"e30"}', None, "a JWS is noted"),
+    ("v201.Authorize-Signed", b'{"payload":"e30"}', "InternalError", "a JWS is not judged"),
+    ("v21.FlyToTheMoon", b"{}", "NotImplemented", "no such action"),
+    ("v16.Reset", b"{}", "NotImplemented", "a charger does not ask that"),
+    ("v16.Authorize", b'{"idTag":', "InternalError", "a body that is no JSON"),
+    ("v16.Authorize", b"[]", "InternalError", "a body that is no object"),
+    ("v201.Authorize", b"{}", "InternalError", "a required field is missing"),
+]
+
+
+async def test_every_question_gets_one_reply_and_none_ends_the_subscription(nc: Client) -> None:
+    async with backend_on(nc, interval=42):
+        for what, body, error, why in WORDS:
+            reply = await ask(nc, what, body, key="CP001/s1/1")
+            assert (reply.headers or {}).get("ocpp-error") == error, why
+            assert set(reply.headers or {}) <= {"ocpp-error"}, "the question's headers are not echoed"
+        boot = orjson.loads((await ask(nc, "v201.BootNotification", b"{}")).data)
+        assert (boot["status"], boot["interval"]) == ("Accepted", 42)
+
+
+async def test_a_key_has_one_transaction_id_across_instances_and_restarts(nats_url: str, nc: Client) -> None:
+    other = await nats.connect(nats_url)
+    keys = [f"CP=2001/StartTransaction/{n:032x}" for n in range(20)]
+
+    async def ids() -> list[int]:
+        replies = await asyncio.gather(*(ask(nc, "v16.StartTransaction", START, key) for key in keys * 3))
+        return [orjson.loads(reply.data)["transactionId"] for reply in replies]
+
+    async with backend_on(nc), backend_on(other):
+        first = await ids()
+    async with backend_on(other):
+        again = await ids()
+        alone = [orjson.loads((await ask(nc, "v16.StartTransaction", START)).data) for _ in range(2)]
+    await other.close()
+
+    assert first == again == first[:20] * 3, "the same key has the same id"
+    assert len(set(first)) == 20, "another key has another id"
+    assert all(0 < number < 2**31 for number in first)
+    assert alone[0]["transactionId"] != alone[1]["transactionId"], (
+        "without a key nothing is known to be the same"
+    )
+
+
+async def test_a_bucket_that_is_gone_means_no_reply_so_that_the_charger_keeps_its_attempts(
+    nc: Client,
+) -> None:
+    async with backend_on(nc):
+        await nc.jetstream().delete_key_value("ocpp_backend_transactions")
+        start = asyncio.create_task(ask(nc, "v16.StartTransaction", START, "CP001/StartTransaction/0"))
+        assert (await ask(nc, "v16.Authorize", b'{"idTag":"x"}')).data, "others are answered meanwhile"
+    await nc.flush()
+    assert not start.done(), "the backend has drained and said nothing, not even an error"
+    start.cancel()
+
+
+async def test_serve_connects_answers_under_its_prefix_and_drains_when_told(
+    nats_url: str, nc: Client
+) -> None:
+    stop = asyncio.Event()
+    options = {"servers": [nats_url], "name": "mine"}
+    serving = asyncio.create_task(serve(options, "my.rpc", 60, None, stop))
+    reply = None
+    while reply is None:
+        try:
+            reply = await ask(nc, "v16.BootNotification", b"{}", prefix="my.rpc")
+        except nats.errors.NoRespondersError:
+            assert not serving.done()
+    assert orjson.loads(reply.data)["interval"] == 60
+    stop.set()
+    await asyncio.wait_for(serving, 5)
+    with pytest.raises(nats.errors.NoRespondersError):
+        await ask(nc, "v16.BootNotification", b"{}", prefix="my.rpc")
