@@ -8,9 +8,17 @@
 //! No Python, no I/O, no clock and no unsafe code lives here.
 
 pub mod actions;
+pub mod codec;
+pub mod encode;
+pub mod fault;
+mod format;
+pub mod frame;
 pub mod hpub;
+mod json;
 pub mod key;
 mod members;
 pub mod publish;
+pub mod schema;
 pub mod token;
+mod validate;
 pub mod version;

@@ -1,0 +1,398 @@
+//! A cursor over JSON text (RFC 8259) that builds nothing: tokens, and a scan of values without a schema.
+//!
+//! What parsers disagree on is refused (OCPP.md D): duplicate keys, lone surrogates, raw control
+//! characters, numbers beyond binary64 or 64 bytes, nesting beyond 32.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use crate::fault::{Code, Fault};
+
+/// Arrays and objects inside each other, the payload object being the first.
+pub(crate) const DEPTH_LIMIT: u32 = 32;
+/// Bytes of one number.
+pub(crate) const NUMBER_LIMIT: usize = 64;
+
+/// The scan stopped; why is in [`Cursor::fault`].
+#[derive(Debug)]
+pub(crate) struct Halt;
+
+pub(crate) type Step = Result<(), Halt>;
+
+/// A string token, without its quotes.
+#[derive(Clone, Copy)]
+pub(crate) struct Text<'a> {
+    pub raw: &'a str,
+    pub escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    pub fn plain(self) -> Cow<'a, str> {
+        if self.escaped { unescape(self.raw) } else { Cow::Borrowed(self.raw) }
+    }
+
+    /// Whether the text has more than `limit` code points.
+    pub fn longer_than(self, limit: usize) -> bool {
+        self.raw.len() > limit && self.plain().chars().nth(limit).is_some()
+    }
+}
+
+/// A number token, and whether it has neither fraction nor exponent.
+#[derive(Clone, Copy)]
+pub(crate) struct Number<'a> {
+    pub text: &'a str,
+    pub plain: bool,
+}
+
+pub(crate) struct Cursor<'a> {
+    pub text: &'a str,
+    pub at: usize,
+    pub depth: u32,
+    /// Whether the object at depth 1 had a member `idToken`.
+    pub id_token: bool,
+    pub fault: Option<Box<Fault>>,
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(text: &'a str) -> Self {
+        Self { text, at: 0, depth: 0, id_token: false, fault: None }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub fn halt(&mut self, code: Code, fatal: bool, reason: impl Into<Cow<'static, str>>) -> Halt {
+        self.fault = Some(Box::new(Fault::new(code, fatal, reason)));
+        Halt
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub fn broken(&mut self, reason: &'static str) -> Halt {
+        self.halt(Code::Formation, true, reason)
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub fn under_key(&mut self, key: &str) -> Halt {
+        if let Some(fault) = &mut self.fault {
+            fault.under_key(key);
+        }
+        Halt
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub fn under_index(&mut self, index: usize) -> Halt {
+        if let Some(fault) = &mut self.fault {
+            fault.under_index(index);
+        }
+        Halt
+    }
+
+    /// The next byte; 0, which is nowhere legal, at the end.
+    #[inline]
+    pub fn peek(&self) -> u8 {
+        self.text.as_bytes().get(self.at).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    pub fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == byte;
+        self.at += usize::from(found);
+        found
+    }
+
+    #[inline]
+    pub fn space(&mut self) {
+        while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
+            self.at += 1;
+        }
+    }
+
+    #[inline]
+    pub fn literal(&mut self, word: &str) -> bool {
+        let found = self.text.as_bytes()[self.at..].starts_with(word.as_bytes());
+        if found {
+            self.at += word.len();
+        }
+        found
+    }
+
+    /// The eight bytes at `at` as one little-endian word, zeros behind the end.
+    #[inline]
+    pub fn word(&self, at: usize) -> u64 {
+        let rest = self.text.as_bytes().get(at..).unwrap_or_default();
+        if let Some(chunk) = rest.first_chunk() {
+            return u64::from_le_bytes(*chunk);
+        }
+        let mut chunk = [0; 8];
+        chunk[..rest.len()].copy_from_slice(rest);
+        u64::from_le_bytes(chunk)
+    }
+
+    #[inline]
+    pub fn enter(&mut self) -> Step {
+        self.depth += 1;
+        if self.depth > DEPTH_LIMIT {
+            return Err(self.halt(Code::Property, true, "nested deeper than 32 levels"));
+        }
+        Ok(())
+    }
+
+    /// The string whose opening quote is next.
+    #[inline]
+    pub fn string(&mut self) -> Result<Text<'a>, Halt> {
+        if !self.eat(b'"') {
+            return Err(self.broken("broken JSON: a string is missing"));
+        }
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            match self.plain_run() {
+                b'"' => {
+                    let raw = &self.text[start..self.at];
+                    self.at += 1;
+                    return Ok(Text { raw, escaped });
+                }
+                b'\\' => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                _ if self.at >= self.text.len() => {
+                    return Err(self.broken("broken JSON: a string does not end"));
+                }
+                _ => return Err(self.broken("broken JSON: a raw control character in a string")),
+            }
+        }
+    }
+
+    /// Moves to the next quote, backslash or control character, eight bytes at a step.
+    #[inline]
+    fn plain_run(&mut self) -> u8 {
+        const ONES: u64 = u64::MAX / 255;
+        let bytes = self.text.as_bytes();
+        while let Some(chunk) = bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
+            let word = u64::from_le_bytes(*chunk);
+            let quote = word ^ (ONES * b'"' as u64);
+            let slash = word ^ (ONES * b'\\' as u64);
+            let hit = (quote.wrapping_sub(ONES) & !quote)
+                | (slash.wrapping_sub(ONES) & !slash)
+                | (word.wrapping_sub(ONES * 0x20) & !word);
+            // Borrows run upwards only, so the lowest mark is always a true one.
+            let hit = hit & (ONES * 0x80);
+            if hit != 0 {
+                self.at += hit.trailing_zeros() as usize / 8;
+                return bytes[self.at];
+            }
+            self.at += 8;
+        }
+        while !matches!(self.peek(), b'"' | b'\\' | 0..0x20) {
+            self.at += 1;
+        }
+        self.peek()
+    }
+
+    #[cold]
+    fn escape(&mut self) -> Step {
+        self.at += 1;
+        let letter = self.peek();
+        self.at += 1;
+        match letter {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
+            b'u' => match self.hex() {
+                Some(0xD800..=0xDBFF) => {
+                    let paired = self.literal("\\u") && matches!(self.hex(), Some(0xDC00..=0xDFFF));
+                    if paired { Ok(()) } else { Err(self.broken("broken JSON: a lone surrogate")) }
+                }
+                Some(0xDC00..=0xDFFF) => Err(self.broken("broken JSON: a lone surrogate")),
+                Some(_) => Ok(()),
+                None => Err(self.broken("broken JSON: \\u without four hex digits")),
+            },
+            _ => {
+                // The byte behind a backslash may start a character: stay on a boundary.
+                self.at -= 1;
+                Err(self.broken("broken JSON: an unknown escape"))
+            }
+        }
+    }
+
+    fn hex(&mut self) -> Option<u16> {
+        let digits = self.text.get(self.at..self.at + 4)?;
+        let value = hex_unit(digits)?;
+        self.at += 4;
+        Some(value)
+    }
+
+    /// The number that starts here (at `-` or a digit).
+    #[inline]
+    pub fn number(&mut self) -> Result<Number<'a>, Halt> {
+        let start = self.at;
+        let mut plain = true;
+        self.eat(b'-');
+        if !self.eat(b'0') {
+            self.digits()?;
+        }
+        if self.eat(b'.') {
+            plain = false;
+            self.digits()?;
+        }
+        let mut finite = true;
+        if matches!(self.peek(), b'e' | b'E') {
+            plain = false;
+            self.at += 1;
+            if matches!(self.peek(), b'+' | b'-') {
+                self.at += 1;
+            }
+            self.digits()?;
+            finite = self.text[start..self.at].parse::<f64>().is_ok_and(f64::is_finite);
+        }
+        if self.at - start > NUMBER_LIMIT || !finite {
+            let reason = "a number of more than 64 bytes, or beyond binary64";
+            return Err(self.halt(Code::Property, true, reason));
+        }
+        Ok(Number { text: &self.text[start..self.at], plain })
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Step {
+        let start = self.at;
+        while self.peek().is_ascii_digit() {
+            self.at += 1;
+        }
+        if self.at == start {
+            return Err(self.broken("broken JSON: a digit is missing"));
+        }
+        Ok(())
+    }
+
+    /// `:` and the space around it.
+    #[inline]
+    pub fn colon(&mut self) -> Step {
+        if self.peek() != b':' {
+            self.space();
+            if self.peek() != b':' {
+                return Err(self.broken("broken JSON: a colon is missing"));
+            }
+        }
+        self.at += 1;
+        self.space();
+        Ok(())
+    }
+
+    /// Behind a member or an item: true when another follows, false when `close` ended the row.
+    #[inline]
+    pub fn more(&mut self, close: u8) -> Result<bool, Halt> {
+        self.space();
+        match self.peek() {
+            b',' => {
+                self.at += 1;
+                self.space();
+                Ok(true)
+            }
+            byte if byte == close => {
+                self.at += 1;
+                Ok(false)
+            }
+            _ => Err(self.broken("broken JSON: a comma or a closing bracket is missing")),
+        }
+    }
+
+    /// Any value, judged by its form alone.
+    pub fn value(&mut self) -> Step {
+        match self.peek() {
+            b'"' => self.string().map(drop),
+            b'{' => self.any_object(),
+            b'[' => self.any_array(),
+            b'-' | b'0'..=b'9' => self.number().map(drop),
+            b't' if self.literal("true") => Ok(()),
+            b'f' if self.literal("false") => Ok(()),
+            b'n' if self.literal("null") => Ok(()),
+            0 if self.at >= self.text.len() => Err(self.broken("broken JSON: the text ends too early")),
+            _ => Err(self.broken("broken JSON: a value is missing")),
+        }
+    }
+
+    fn any_object(&mut self) -> Step {
+        self.at += 1;
+        self.enter()?;
+        let mut keys = BTreeSet::new();
+        self.space();
+        let mut open = !self.eat(b'}');
+        while open {
+            let key = self.string()?.plain();
+            if self.depth == 1 && key == "idToken" {
+                self.id_token = true;
+            }
+            self.colon_and_new(&mut keys, &key)?;
+            self.value().map_err(|_| self.under_key(&key))?;
+            open = self.more(b'}')?;
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// The key just read must be new in `keys`: an ordered set, so that no choice of keys makes it slow.
+    pub fn colon_and_new(&mut self, keys: &mut BTreeSet<Cow<'a, str>>, key: &Cow<'a, str>) -> Step {
+        if !keys.insert(key.clone()) {
+            self.halt(Code::Formation, true, "a duplicate key");
+            return Err(self.under_key(key));
+        }
+        self.colon()
+    }
+
+    fn any_array(&mut self) -> Step {
+        self.at += 1;
+        self.enter()?;
+        self.space();
+        let mut open = !self.eat(b']');
+        let mut index = 0;
+        while open {
+            self.value().map_err(|_| self.under_index(index))?;
+            index += 1;
+            open = self.more(b']')?;
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+}
+
+fn hex_unit(digits: &str) -> Option<u16> {
+    let hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    hex.then(|| u16::from_str_radix(digits, 16).ok()).flatten()
+}
+
+/// A string token's text; `raw` has passed [`Cursor::string`].
+pub(crate) fn unescape(raw: &str) -> Cow<'_, str> {
+    let Some(first) = raw.find('\\') else { return Cow::Borrowed(raw) };
+    let mut plain = String::with_capacity(raw.len());
+    plain.push_str(&raw[..first]);
+    let mut rest = &raw[first..];
+    while let Some(escape) = rest.strip_prefix('\\') {
+        let (unit, length) = match escape.as_bytes().first() {
+            Some(b'u') => unicode(escape),
+            Some(b'b') => ('\u{8}', 1),
+            Some(b'f') => ('\u{c}', 1),
+            Some(b'n') => ('\n', 1),
+            Some(b'r') => ('\r', 1),
+            Some(b't') => ('\t', 1),
+            Some(&other) => (char::from(other), 1),
+            None => break,
+        };
+        plain.push(unit);
+        rest = escape.get(length..).unwrap_or_default();
+        let run = rest.find('\\').unwrap_or(rest.len());
+        plain.push_str(&rest[..run]);
+        rest = &rest[run..];
+    }
+    Cow::Owned(plain)
+}
+
+/// The character of `uXXXX` or `uXXXX\uXXXX`, and how many bytes it took.
+fn unicode(escape: &str) -> (char, usize) {
+    let unit = |from: usize| escape.get(from..from + 4).and_then(hex_unit);
+    let pair = [unit(1), unit(7)].map(|unit| unit.unwrap_or(0));
+    let length = if matches!(pair[0], 0xD800..=0xDBFF) { 11 } else { 5 };
+    let units = &pair[..length / 5];
+    let decoded = char::decode_utf16(units.iter().copied()).next();
+    (decoded.and_then(Result::ok).unwrap_or(char::REPLACEMENT_CHARACTER), length)
+}

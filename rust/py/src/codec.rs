@@ -1,0 +1,254 @@
+//! `Codec`, `Frame` and `Violation` as Python sees them (CONTRACT 5).
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+use voltgate_core::actions::Sender;
+use voltgate_core::codec::{self, Kind};
+use voltgate_core::fault;
+use voltgate_core::frame::Decoded;
+use voltgate_core::version::Version;
+use voltgate_core::{actions as table, encode};
+
+/// The details of an error that has none.
+const NO_DETAILS: &[u8] = b"{}";
+
+fn version_of(token: &str) -> PyResult<Version> {
+    let known = Version::ALL.into_iter().find(|version| version.token() == token);
+    known.ok_or_else(|| PyValueError::new_err("the version is none of v16, v201, v21"))
+}
+
+#[pyfunction]
+fn actions(version: &str) -> PyResult<Vec<(&'static str, &'static str, &'static str, &'static str)>> {
+    let row = |action: table::Action| {
+        let sender = match action.sender {
+            Sender::Charger => "charger",
+            Sender::Csms => "csms",
+            Sender::Both => "both",
+        };
+        (action.name, sender, action.class, action.answer)
+    };
+    Ok(table::actions(version_of(version)?).into_iter().map(row).collect())
+}
+
+#[pyfunction]
+fn error_codes(version: &str) -> PyResult<Vec<&'static str>> {
+    Ok(fault::error_codes(version_of(version)?).to_vec())
+}
+
+#[pyfunction]
+fn error_code(version: &str, code: &str) -> PyResult<Option<&'static str>> {
+    Ok(fault::error_code(version_of(version)?, code))
+}
+
+/// Why a frame or payload was refused.
+#[pyclass(frozen, module = "voltgate._core")]
+pub struct Violation(pub(crate) fault::Violation);
+
+#[pymethods]
+impl Violation {
+    #[getter]
+    fn code(&self) -> &'static str {
+        self.0.code
+    }
+    #[getter]
+    fn pointer(&self) -> &str {
+        &self.0.pointer
+    }
+    #[getter]
+    fn reason(&self) -> &str {
+        &self.0.reason
+    }
+    fn __repr__(&self) -> String {
+        format!("Violation({:?}, {:?}, {:?})", self.0.code, self.0.pointer, self.0.reason)
+    }
+}
+
+/// One decoded frame: the bytes it came in, and where in them everything is.
+#[pyclass(frozen, module = "voltgate._core")]
+pub struct Frame {
+    bytes: Py<PyBytes>,
+    /// The codec's own string of a known action.
+    action: Option<Py<PyString>>,
+    pub(crate) decoded: Decoded,
+}
+
+impl Frame {
+    /// The whole frame, which every place in `decoded` points into.
+    pub(crate) fn raw<'py>(&'py self, py: Python<'py>) -> &'py [u8] {
+        self.bytes.as_bytes(py)
+    }
+}
+
+#[pymethods]
+impl Frame {
+    #[getter]
+    fn r#type(&self) -> Option<u8> {
+        self.decoded.kind
+    }
+    #[getter]
+    fn message_id<'py>(&'py self, py: Python<'py>) -> Option<Cow<'py, str>> {
+        self.decoded.message_id(self.raw(py))
+    }
+    #[getter]
+    fn action<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
+        match &self.action {
+            Some(interned) => Some(interned.bind(py).clone()),
+            None => Some(PyString::new(py, &self.decoded.action(self.raw(py))?)),
+        }
+    }
+    #[getter]
+    fn known(&self) -> bool {
+        self.decoded.known.is_some()
+    }
+    #[getter]
+    fn payload<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.decoded.payload(self.raw(py)))
+    }
+    #[getter]
+    fn code<'py>(&'py self, py: Python<'py>) -> Option<Cow<'py, str>> {
+        self.decoded.code(self.raw(py))
+    }
+    #[getter]
+    fn description<'py>(&'py self, py: Python<'py>) -> Option<Cow<'py, str>> {
+        self.decoded.description(self.raw(py))
+    }
+    #[getter]
+    fn violation(&self) -> Option<Violation> {
+        self.decoded.violation.as_deref().cloned().map(Violation)
+    }
+    #[getter]
+    fn fatal(&self) -> Option<Violation> {
+        self.decoded.fatal.as_deref().cloned().map(Violation)
+    }
+    #[getter]
+    fn is_text(&self) -> bool {
+        !self.decoded.binary
+    }
+    #[getter]
+    fn has_id_token(&self) -> bool {
+        self.decoded.id_token
+    }
+}
+
+/// One OCPP version.
+#[pyclass(subclass, frozen, module = "voltgate._core")]
+pub struct Codec {
+    codec: codec::Codec,
+    /// Of each entry: its name, and that with `-Signed` behind it.
+    names: Vec<[Py<PyString>; 2]>,
+}
+
+#[pymethods]
+#[allow(clippy::unused_self, reason = "methods of a value in Python, whatever they need of it")]
+impl Codec {
+    #[new]
+    #[allow(clippy::needless_pass_by_value, reason = "PyO3 hands over what it extracted")]
+    fn new(py: Python<'_>, subprotocol: &str, schemas: Vec<(String, Vec<u8>)>) -> PyResult<Self> {
+        let served = Version::ALL.into_iter().find(|version| version.subprotocol() == subprotocol);
+        let version = served.ok_or_else(|| PyValueError::new_err("the subprotocol is not served"))?;
+        let files = schemas.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        let codec =
+            codec::Codec::new(version, files).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let interned = |name: &str| PyString::intern(py, name).unbind();
+        let both = |entry: &codec::Entry| [interned(entry.name), interned(&format!("{}-Signed", entry.name))];
+        let names = codec.entries().iter().map(both).collect();
+        Ok(Self { codec, names })
+    }
+
+    #[getter]
+    fn subprotocol(&self) -> &'static str {
+        self.codec.version().subprotocol()
+    }
+    #[getter]
+    fn version(&self) -> &'static str {
+        self.codec.version().token()
+    }
+    #[getter]
+    fn nodes(&self) -> usize {
+        self.codec.nodes()
+    }
+
+    #[pyo3(signature = (frame, sender = "charger"))]
+    fn decode(&self, py: Python<'_>, frame: Bound<'_, PyBytes>, sender: &str) -> PyResult<Frame> {
+        let sender = match sender {
+            "charger" => Sender::Charger,
+            "csms" => Sender::Csms,
+            _ => return Err(PyValueError::new_err("the sender is neither charger nor csms")),
+        };
+        let judge = || self.codec.decode(frame.as_bytes(), sender);
+        let decoded =
+            catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|_| Decoded::failed(self.codec.version()));
+        let action =
+            decoded.known.map(|(index, signed)| self.names[index][usize::from(signed)].clone_ref(py));
+        Ok(Frame { bytes: frame.unbind(), action, decoded })
+    }
+
+    fn check(&self, action: &str, kind: &str, payload: &[u8]) -> PyResult<Option<Violation>> {
+        let kind = match kind {
+            "request" => Kind::Request,
+            "response" => Kind::Response,
+            _ => return Err(PyValueError::new_err("the kind is neither request nor response")),
+        };
+        let judge = || self.codec.check(action, kind, payload);
+        let verdict = catch_unwind(AssertUnwindSafe(judge))
+            .unwrap_or_else(|_| Decoded::failed(self.codec.version()).violation.map(|violation| *violation));
+        Ok(verdict.map(Violation))
+    }
+
+    fn encode_call<'py>(
+        &self,
+        py: Python<'py>,
+        message_id: &str,
+        action: &str,
+        payload: &[u8],
+    ) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &encode::call(message_id, action, payload))
+    }
+    fn encode_send<'py>(
+        &self,
+        py: Python<'py>,
+        message_id: &str,
+        action: &str,
+        payload: &[u8],
+    ) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &encode::send(message_id, action, payload))
+    }
+    fn encode_result<'py>(&self, py: Python<'py>, message_id: &str, payload: &[u8]) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &encode::result(message_id, payload))
+    }
+    #[pyo3(signature = (message_id, code, description, details = NO_DETAILS))]
+    fn encode_error<'py>(
+        &self,
+        py: Python<'py>,
+        message_id: &str,
+        code: &str,
+        description: &str,
+        details: &[u8],
+    ) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &encode::error(message_id, code, description, details))
+    }
+    #[pyo3(signature = (message_id, code, description, details = NO_DETAILS))]
+    fn encode_result_error<'py>(
+        &self,
+        py: Python<'py>,
+        message_id: &str,
+        code: &str,
+        description: &str,
+        details: &[u8],
+    ) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &encode::result_error(message_id, code, description, details))
+    }
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Violation>()?;
+    module.add_class::<Frame>()?;
+    module.add_class::<Codec>()?;
+    module.add_function(wrap_pyfunction!(actions, module)?)?;
+    module.add_function(wrap_pyfunction!(error_codes, module)?)?;
+    module.add_function(wrap_pyfunction!(error_code, module)?)
+}
