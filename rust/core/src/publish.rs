@@ -105,6 +105,12 @@ pub struct Refusal<'a> {
     pub limit: usize,
 }
 
+/// The `Nats-Msg-Id` that a `tx` fact of this key and payload has.
+#[must_use]
+pub fn nats_id(key: &str, payload: &[u8]) -> String {
+    ascii(key::nats_id(key.as_bytes(), payload).to_vec())
+}
+
 /// The constants of one connection, escaped once.
 #[derive(Debug)]
 pub struct Publisher {
@@ -250,12 +256,6 @@ impl Publisher {
             out.line("ocpp-reject-bytes", &whole.to_string());
         }
         out.end(&refusal.raw[..kept]);
-    }
-
-    /// The `Nats-Msg-Id` a `tx` fact of this message has.
-    #[must_use]
-    pub fn nats_id(key: &str, payload: &[u8]) -> String {
-        ascii(key::nats_id(key.as_bytes(), payload).to_vec())
     }
 
     fn parts<'a>(&'a self, message: &Message<'a>) -> Parts<'a> {

@@ -1,0 +1,264 @@
+//! Tokens, keys and NATS commands as Python sees them (CONTRACT 3.1-3.3).
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
+use pyo3::types::PyBytes;
+use voltgate_core::hpub::Command;
+use voltgate_core::key::{self, Parts};
+use voltgate_core::publish::{self, Answer, Class, Message, Refusal, Stamp};
+use voltgate_core::token;
+use voltgate_core::version::Version;
+
+use crate::codec::{Frame, Violation};
+
+thread_local! {
+    /// Where every command is written: of its bytes Python gets one copy, of their exact size.
+    static COMMAND: RefCell<Command> = RefCell::default();
+}
+
+/// Hands `write` the empty command and returns what became of it.
+fn written<T>(py: Python<'_>, write: impl FnOnce(&mut Command) -> T) -> (Py<PyBytes>, T) {
+    COMMAND.with_borrow_mut(|command| {
+        let made = write(command);
+        (PyBytes::new(py, command.as_bytes()).unbind(), made)
+    })
+}
+
+fn refused(error: &(impl ToString + ?Sized)) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+fn version_of(token: &str) -> PyResult<Version> {
+    let known = Version::ALL.into_iter().find(|version| version.token() == token);
+    known.ok_or_else(|| refused("the version is none of v16, v201, v21"))
+}
+
+fn class_of(name: &str) -> PyResult<Class> {
+    Class::parse(name).ok_or_else(|| refused("the class is none of tx, event, live"))
+}
+
+#[pyfunction(name = "token")]
+fn token_of(identity: &str) -> String {
+    token::token(identity)
+}
+
+#[pyfunction(name = "identity")]
+fn identity_of(token: &str) -> PyResult<String> {
+    token::identity(token).map_err(|error| refused(&error))
+}
+
+#[pyfunction]
+fn header_value(text: &str) -> String {
+    token::header_value(text)
+}
+
+#[pyfunction(name = "publish")]
+#[allow(clippy::needless_pass_by_value, reason = "PyO3 hands over what it extracted")]
+fn publish_any(
+    py: Python<'_>,
+    subject: &str,
+    reply: &str,
+    headers: Vec<(PyBackedStr, PyBackedStr)>,
+    payload: &[u8],
+) -> PyResult<Py<PyBytes>> {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let (bytes, outcome) = written(py, |command| command.write(subject, reply, &headers, payload));
+    outcome.map(|()| bytes).map_err(|error| refused(&error))
+}
+
+#[pyfunction(name = "key")]
+fn key_of(
+    version: &str,
+    action: &str,
+    identity: &str,
+    session: &str,
+    message_id: &str,
+    payload: &[u8],
+) -> PyResult<String> {
+    let (version, token, session) = (version_of(version)?, token::token(identity), token::token(session));
+    Ok(key::key(&Parts { version, action, token: &token, session: &session, message_id, payload }))
+}
+
+/// A fact ready to be published.
+#[pyclass(frozen, module = "voltgate._core")]
+pub struct Fact {
+    command: Py<PyBytes>,
+    key: String,
+    /// Only class `tx` needs one at once; hashing costs as much as all the rest.
+    nats_id: Option<String>,
+    /// The payload's size, at the command's end.
+    payload: usize,
+}
+
+#[pymethods]
+impl Fact {
+    #[getter]
+    fn command(&self, py: Python<'_>) -> Py<PyBytes> {
+        self.command.clone_ref(py)
+    }
+    #[getter]
+    fn key(&self) -> &str {
+        &self.key
+    }
+    #[getter]
+    fn nats_id(&self, py: Python<'_>) -> Cow<'_, str> {
+        if let Some(id) = &self.nats_id {
+            return Cow::Borrowed(id);
+        }
+        let command = self.command.as_bytes(py);
+        let end = command.len() - b"\r\n".len();
+        Cow::Owned(publish::nats_id(&self.key, &command[end - self.payload..end]))
+    }
+}
+
+/// What a frame says that is put on a subject.
+struct Call<'a> {
+    action: Cow<'a, str>,
+    id: Cow<'a, str>,
+    payload: &'a [u8],
+}
+
+impl<'a> Call<'a> {
+    fn of(py: Python<'a>, frame: &'a Frame) -> PyResult<Self> {
+        let (raw, decoded) = (frame.raw(py), &frame.decoded);
+        let known = decoded.known.and_then(|_| decoded.action(raw)).zip(decoded.message_id(raw));
+        // Nothing a charger makes up may become part of a subject (CONTRACT 3.2).
+        let (action, id) = known.ok_or_else(|| refused("the frame is no message with a known action"))?;
+        Ok(Self { action, id, payload: decoded.payload(raw) })
+    }
+
+    fn message(&self) -> Message<'_> {
+        Message { action: &self.action, id: &self.id, payload: self.payload }
+    }
+}
+
+/// Writes one connection's NATS commands.
+#[pyclass(frozen, module = "voltgate._core")]
+pub struct Publisher {
+    publisher: publish::Publisher,
+    count: AtomicU64,
+}
+
+impl Publisher {
+    fn stamp<'a>(&self, time_ms: i64, reply: &'a str) -> Stamp<'a> {
+        Stamp { count: self.count.fetch_add(1, Ordering::Relaxed), time_ms, reply }
+    }
+}
+
+#[pymethods]
+#[allow(clippy::too_many_arguments, reason = "one crossing per command; Python names the arguments")]
+impl Publisher {
+    #[new]
+    #[pyo3(signature = (version, identity, session, prefix = "ocpp", rpc_prefix = "ocpprpc"))]
+    fn new(version: &str, identity: &str, session: &str, prefix: &str, rpc_prefix: &str) -> PyResult<Self> {
+        let publisher = publish::Publisher::new(version_of(version)?, identity, session, prefix, rpc_prefix);
+        Ok(Self { publisher, count: AtomicU64::new(1) })
+    }
+
+    #[getter]
+    fn token(&self) -> &str {
+        self.publisher.token()
+    }
+
+    #[pyo3(signature = (class_, frame, time_ms, reply, violation = ""))]
+    fn fact(
+        &self,
+        py: Python<'_>,
+        class_: &str,
+        frame: &Bound<'_, Frame>,
+        time_ms: i64,
+        reply: &str,
+        violation: &str,
+    ) -> PyResult<Fact> {
+        let (class, call) = (class_of(class_)?, Call::of(py, frame.get())?);
+        let stamp = self.stamp(time_ms, reply);
+        let (command, (key, nats_id)) =
+            written(py, |out| self.publisher.fact(out, class, &call.message(), &stamp, violation));
+        Ok(Fact { command, key, nats_id, payload: call.payload.len() })
+    }
+
+    #[pyo3(signature = (frame, key, time_ms, deadline_ms, reply, violation = ""))]
+    fn question(
+        &self,
+        py: Python<'_>,
+        frame: &Bound<'_, Frame>,
+        key: &str,
+        time_ms: i64,
+        deadline_ms: i64,
+        reply: &str,
+        violation: &str,
+    ) -> PyResult<Py<PyBytes>> {
+        let call = Call::of(py, frame.get())?;
+        let stamp = self.stamp(time_ms, reply);
+        let write =
+            |out: &mut _| self.publisher.question(out, &call.message(), key, &stamp, deadline_ms, violation);
+        Ok(written(py, write).0)
+    }
+
+    #[pyo3(signature = (class_, frame, fact, payload, time_ms, reply, answered_by, error_code = ""))]
+    fn response(
+        &self,
+        py: Python<'_>,
+        class_: &str,
+        frame: &Bound<'_, Frame>,
+        fact: &Bound<'_, Fact>,
+        payload: &[u8],
+        time_ms: i64,
+        reply: &str,
+        answered_by: &str,
+        error_code: &str,
+    ) -> PyResult<Py<PyBytes>> {
+        let (class, call, fact) = (class_of(class_)?, Call::of(py, frame.get())?, fact.get());
+        let nats_id = if class == Class::Tx { fact.nats_id(py) } else { Cow::Borrowed("") };
+        let answer = Answer {
+            action: &call.action,
+            id: &call.id,
+            key: &fact.key,
+            nats_id: &nats_id,
+            payload,
+            by: answered_by,
+            error_code,
+        };
+        let stamp = self.stamp(time_ms, reply);
+        Ok(written(py, |out| self.publisher.response(out, class, &answer, &stamp)).0)
+    }
+
+    fn reject(
+        &self,
+        py: Python<'_>,
+        frame: &Bound<'_, Frame>,
+        raw: &[u8],
+        violation: &Bound<'_, Violation>,
+        time_ms: i64,
+        reply: &str,
+        limit: usize,
+    ) -> Py<PyBytes> {
+        let (frame, violation) = (frame.get(), &violation.get().0);
+        let id = frame.decoded.message_id(frame.raw(py));
+        let refusal = Refusal {
+            id: id.as_deref(),
+            raw,
+            code: violation.code,
+            pointer: &violation.pointer,
+            reason: &violation.reason,
+            limit,
+        };
+        let stamp = self.stamp(time_ms, reply);
+        written(py, |out| self.publisher.reject(out, &refusal, &stamp)).0
+    }
+}
+
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Fact>()?;
+    module.add_class::<Publisher>()?;
+    module.add_function(wrap_pyfunction!(token_of, module)?)?;
+    module.add_function(wrap_pyfunction!(identity_of, module)?)?;
+    module.add_function(wrap_pyfunction!(header_value, module)?)?;
+    module.add_function(wrap_pyfunction!(publish_any, module)?)?;
+    module.add_function(wrap_pyfunction!(key_of, module)?)
+}
