@@ -21,7 +21,7 @@ KEYS = json.loads((VECTORS / "keys.json").read_text(encoding="utf-8"))
 KV_KEY = re.compile(r"^[-/_=\.a-zA-Z0-9]+$")
 
 
-def rows(table: list[dict[str, Any]]) -> Any:
+def rows(table: list[dict[str, Any]]) -> pytest.MarkDecorator:
     """The rows of a vector table, each named by the expectation it states."""
     return pytest.mark.parametrize("row", table, ids=[row["why"] for row in table])
 
