@@ -1,0 +1,219 @@
+# ruff: noqa: D102 - the protocol Dialect says what each moment is
+"""What each OCPP version says in the moments of a charger's life. Values in, ``(action, payload)`` out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+Payload = dict[str, Any]
+Message = tuple[str, Payload]
+
+VENDOR, MODEL, FIRMWARE = "Voltgate", "Simulated charger", "1.0"
+
+
+class State(StrEnum):
+    """Of a connector, in 1.6's words; 2.x has fewer."""
+
+    AVAILABLE = "Available"
+    PREPARING = "Preparing"
+    CHARGING = "Charging"
+    FINISHING = "Finishing"
+    UNAVAILABLE = "Unavailable"
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One vehicle at one connector (1.6) or EVSE (2.x)."""
+
+    connector: int
+    tag: str
+    tag_type: str = "ISO14443"
+    id: int | str | None = None
+    """1.6: the CSMS gives it in its answer; 2.x: the charger chose it."""
+    remote_start_id: int | None = None
+    remote: bool = False
+    meter: int = 0
+    """Wh, the register of the connector."""
+    power: int = 11_000
+    seq: int = 0
+    stopped: str = ""
+    """Why it ends, in 1.6's words; empty as long as it lasts."""
+    offline: bool = False
+    """Whether the moment that is told had no connection; 2.x events say so (2.0.1 E04)."""
+
+
+class Dialect(Protocol):
+    """The moments that both families know."""
+
+    def boot(self, reason: str) -> Message:
+        """First words; ``reason`` in 2.x's words, 1.6 has no place for it."""
+
+    def status(self, connector: int, state: State) -> Message:
+        """The state of a connector."""
+
+    def authorize(self, tag: str, tag_type: str) -> Message:
+        """May this token charge?"""
+
+    def started(self, tx: Transaction) -> Message:
+        """The transaction began."""
+
+    def updated(self, tx: Transaction, context: str = "Sample.Periodic") -> Message:
+        """A reading inside the transaction; ``context`` may be ``Trigger``."""
+
+    def ended(self, tx: Transaction) -> Message:
+        """The transaction is over."""
+
+    def metered(self, connector: int, meter: int, context: str) -> Message:
+        """A reading outside of any transaction."""
+
+
+class V16:
+    """OCPP 1.6."""
+
+    def boot(self, reason: str) -> Message:
+        return "BootNotification", {
+            "chargePointVendor": VENDOR,
+            "chargePointModel": MODEL,
+            "firmwareVersion": FIRMWARE,
+        }
+
+    def status(self, connector: int, state: State) -> Message:
+        return "StatusNotification", {
+            "connectorId": connector,
+            "errorCode": "NoError",
+            "status": state.value,
+            "timestamp": utc(),
+        }
+
+    def authorize(self, tag: str, tag_type: str) -> Message:
+        return "Authorize", {"idTag": tag}
+
+    def started(self, tx: Transaction) -> Message:
+        return "StartTransaction", {
+            "connectorId": tx.connector,
+            "idTag": tx.tag,
+            "meterStart": tx.meter,
+            "timestamp": utc(),
+        }
+
+    def updated(self, tx: Transaction, context: str = "Sample.Periodic") -> Message:
+        action, payload = self._metered(tx.connector, tx.meter, context, tx.power)
+        return action, {"transactionId": tx.id, **payload}
+
+    def ended(self, tx: Transaction) -> Message:
+        return "StopTransaction", {
+            "transactionId": tx.id,
+            "idTag": tx.tag,
+            "meterStop": tx.meter,
+            "timestamp": utc(),
+            "reason": tx.stopped,
+        }
+
+    def metered(self, connector: int, meter: int, context: str) -> Message:
+        return self._metered(connector, meter, context)
+
+    @staticmethod
+    def _metered(connector: int, meter: int, context: str, power: int = 0) -> Message:
+        sampled = [
+            {"value": str(value), "context": context, "measurand": measurand, "unit": unit}
+            for value, measurand, unit in readings(meter, power)
+        ]
+        value = {"timestamp": utc(), "sampledValue": sampled}
+        return "MeterValues", {"connectorId": connector, "meterValue": [value]}
+
+
+class V2x:
+    """OCPP 2.0.1 and 2.1: what a simulated charger says is the same in both."""
+
+    # 1.6's reasons -> triggerReason, stoppedReason
+    STOPPED: Mapping[str, tuple[str, str]] = {
+        "Local": ("StopAuthorized", "Local"),
+        "Remote": ("RemoteStop", "Remote"),
+        "DeAuthorized": ("Deauthorized", "DeAuthorized"),
+        "SoftReset": ("ResetCommand", "ImmediateReset"),
+        "UnlockCommand": ("UnlockCommand", "Other"),
+    }
+
+    def boot(self, reason: str) -> Message:
+        station = {"vendorName": VENDOR, "model": MODEL, "firmwareVersion": FIRMWARE}
+        return "BootNotification", {"reason": reason, "chargingStation": station}
+
+    def status(self, connector: int, state: State) -> Message:
+        free = state in {State.AVAILABLE, State.UNAVAILABLE}
+        return "StatusNotification", {
+            "timestamp": utc(),
+            "connectorStatus": state.value if free else "Occupied",
+            "evseId": connector,
+            "connectorId": 1,
+        }
+
+    def authorize(self, tag: str, tag_type: str) -> Message:
+        return "Authorize", {"idToken": {"idToken": tag, "type": tag_type}}
+
+    def started(self, tx: Transaction) -> Message:
+        remote = {"remoteStartId": tx.remote_start_id} if tx.remote_start_id is not None else {}
+        action, event = self._event(tx, "Started", "RemoteStart" if tx.remote else "Authorized", **remote)
+        event["evse"] = {"id": tx.connector, "connectorId": 1}
+        event["idToken"] = {"idToken": tx.tag, "type": tx.tag_type}
+        event["meterValue"] = [self._value(tx.meter, "Transaction.Begin")]
+        return action, event
+
+    def updated(self, tx: Transaction, context: str = "Sample.Periodic") -> Message:
+        trigger = "Trigger" if context == "Trigger" else "MeterValuePeriodic"
+        action, event = self._event(tx, "Updated", trigger, chargingState="Charging")
+        event["meterValue"] = [self._value(tx.meter, context, tx.power)]
+        return action, event
+
+    def ended(self, tx: Transaction) -> Message:
+        trigger, stopped = self.STOPPED[tx.stopped]
+        action, event = self._event(tx, "Ended", trigger, chargingState="Idle", stoppedReason=stopped)
+        event["meterValue"] = [self._value(tx.meter, "Transaction.End")]
+        return action, event
+
+    def metered(self, connector: int, meter: int, context: str) -> Message:
+        return "MeterValues", {"evseId": connector, "meterValue": [self._value(meter, context)]}
+
+    @staticmethod
+    def _event(tx: Transaction, event_type: str, trigger: str, **info: Any) -> Message:
+        event = {
+            "eventType": event_type,
+            "timestamp": utc(),
+            "triggerReason": trigger,
+            "seqNo": tx.seq,
+            "transactionInfo": {"transactionId": tx.id, **info},
+            **({"offline": True} if tx.offline else {}),
+        }
+        tx.seq += 1
+        return "TransactionEvent", event
+
+    @staticmethod
+    def _value(meter: int, context: str, power: int = 0) -> Payload:
+        sampled = [
+            {"value": value, "context": context, "measurand": measurand, "unitOfMeasure": {"unit": unit}}
+            for value, measurand, unit in readings(meter, power)
+        ]
+        return {"timestamp": utc(), "sampledValue": sampled}
+
+
+def dialect(version: str) -> Dialect:
+    """Of a version token."""
+    return V16() if version == "v16" else V2x()
+
+
+def readings(meter: int, power: int) -> list[tuple[int, str, str]]:
+    """What the meter shows: value, measurand, unit."""
+    energy = [(meter, "Energy.Active.Import.Register", "Wh")]
+    return [*energy, (power, "Power.Active.Import", "W")] if power else energy
+
+
+def accepted(answer: Payload) -> bool:
+    """Whether an answer lets its token charge; one that says nothing about a token does."""
+    info = answer.get("idTagInfo") or answer.get("idTokenInfo") or {}
+    return bool(info.get("status", "Accepted") == "Accepted")
+
+
+def utc() -> str:
+    """Now in RFC 3339, ms, ``Z``."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
