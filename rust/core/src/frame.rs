@@ -169,7 +169,12 @@ impl Codec {
     fn kind(&self, cursor: &mut Cursor) -> Result<Option<u8>, Halt> {
         let start = cursor.at;
         cursor.value()?;
-        let kind = match &cursor.text.as_bytes()[start..cursor.at] {
+        let end = cursor.at;
+        cursor.space();
+        if !matches!(cursor.peek(), b',' | b']') {
+            return Err(cursor.broken("broken JSON: the message type does not end"));
+        }
+        let kind = match &cursor.text.as_bytes()[start..end] {
             [digit @ b'2'..=b'4'] => Some(digit - b'0'),
             [digit @ b'5'..=b'6'] if self.version == Version::V21 => Some(digit - b'0'),
             _ => None,
@@ -187,7 +192,7 @@ impl Codec {
                 self.refuse(decoded, Code::NotImplemented, "an action this version does not know");
                 None
             }
-            Some((index, signed)) => match self.allowed(&self.entries[index], kind, sender) {
+            Some((index, signed)) => match allowed(&self.entries[index], kind, sender) {
                 Ok(node) => (!signed).then_some(node),
                 Err(reason) => {
                     self.refuse(decoded, Code::NotSupported, reason);
@@ -197,19 +202,6 @@ impl Codec {
         };
         element(cursor)?;
         self.payload(cursor, decoded, node)
-    }
-
-    /// The schema node of an action's CALL or SEND, if this side may send it so.
-    #[inline]
-    fn allowed(&self, entry: &Entry, kind: Kind, sender: Sender) -> Result<u32, &'static str> {
-        if entry.sender != Sender::Both && entry.sender != sender {
-            return Err("an action only the other side may send");
-        }
-        match (kind, entry.node(kind)) {
-            (_, Some(node)) => Ok(node),
-            (Kind::Send, None) => Err("an action that is a CALL, not a SEND"),
-            (_, None) => Err("an action that is a SEND, not a CALL"),
-        }
     }
 
     /// A payload object against its node, or by its form alone where there is none.
@@ -313,6 +305,19 @@ impl Codec {
             return refuse(Code::Formation, "text after the payload");
         }
         Ok(())
+    }
+}
+
+/// The schema node of an action's CALL or SEND, if this side may send it so.
+#[inline]
+fn allowed(entry: &Entry, kind: Kind, sender: Sender) -> Result<u32, &'static str> {
+    if entry.sender != Sender::Both && entry.sender != sender {
+        return Err("an action only the other side may send");
+    }
+    match (kind, entry.node(kind)) {
+        (_, Some(node)) => Ok(node),
+        (Kind::Send, None) => Err("an action that is a CALL, not a SEND"),
+        (_, None) => Err("an action that is a SEND, not a CALL"),
     }
 }
 

@@ -173,8 +173,8 @@ impl<'a> Cursor<'a> {
         let bytes = self.text.as_bytes();
         while let Some(chunk) = bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
             let word = u64::from_le_bytes(*chunk);
-            let quote = word ^ (ONES * b'"' as u64);
-            let slash = word ^ (ONES * b'\\' as u64);
+            let quote = word ^ (ONES * 0x22);
+            let slash = word ^ (ONES * 0x5C);
             let hit = (quote.wrapping_sub(ONES) & !quote)
                 | (slash.wrapping_sub(ONES) & !slash)
                 | (word.wrapping_sub(ONES * 0x20) & !word);
@@ -319,12 +319,13 @@ impl<'a> Cursor<'a> {
         self.space();
         let mut open = !self.eat(b'}');
         while open {
-            let key = self.string()?.plain();
+            let name = self.string()?;
+            let key = name.plain();
             if self.depth == 1 && key == "idToken" {
                 self.id_token = true;
             }
-            self.colon_and_new(&mut keys, &key)?;
-            self.value().map_err(|_| self.under_key(&key))?;
+            self.new_key(&mut keys, key)?;
+            self.value().map_err(|_| self.under_key(&name.plain()))?;
             open = self.more(b'}')?;
         }
         self.depth -= 1;
@@ -332,12 +333,17 @@ impl<'a> Cursor<'a> {
     }
 
     /// The key just read must be new in `keys`: an ordered set, so that no choice of keys makes it slow.
-    pub fn colon_and_new(&mut self, keys: &mut BTreeSet<Cow<'a, str>>, key: &Cow<'a, str>) -> Step {
-        if !keys.insert(key.clone()) {
-            self.halt(Code::Formation, true, "a duplicate key");
-            return Err(self.under_key(key));
+    pub fn new_key(&mut self, keys: &mut BTreeSet<Cow<'a, str>>, key: Cow<'a, str>) -> Step {
+        match keys.replace(key) {
+            None => self.colon(),
+            Some(twin) => Err(self.duplicate(&twin)),
         }
-        self.colon()
+    }
+
+    #[cold]
+    pub fn duplicate(&mut self, key: &str) -> Halt {
+        self.halt(Code::Formation, true, "a duplicate key");
+        self.under_key(key)
     }
 
     fn any_array(&mut self) -> Step {

@@ -284,9 +284,9 @@ impl Compiler {
             Some(_) => return place.refuse("properties is not an object"),
         };
         for (name, schema) in properties {
-            let place = place.at("properties");
-            let node = self.schema(schema, &place.at(name))?;
-            fields.push((plain(name, &place)?, node));
+            let inner = place.at("properties");
+            let value = self.schema(schema, &inner.at(name))?;
+            fields.push((plain(name, &inner)?, value));
         }
         if fields.len() > 64 {
             return place.refuse("more than 64 properties");

@@ -67,8 +67,7 @@ impl Tables {
             if let Some(index) = field(cursor, fields, next) {
                 let known = &fields[index];
                 if seen & (1 << index) != 0 {
-                    cursor.halt(Code::Formation, true, "a duplicate key");
-                    return Err(cursor.under_key(&known.name.text));
+                    return Err(cursor.duplicate(&known.name.text));
                 }
                 seen |= 1 << index;
                 next = index + 1;
@@ -100,12 +99,12 @@ impl Tables {
         seen: &mut u64,
         strange: &mut BTreeSet<Cow<'a, str>>,
     ) -> Step {
-        let key = cursor.string()?.plain();
+        let name = cursor.string()?;
+        let key = name.plain();
         let fields = &self.fields[object.first..object.end];
         if let Some(index) = fields.iter().position(|field| *field.name.text == *key) {
             if *seen & (1 << index) != 0 {
-                cursor.halt(Code::Formation, true, "a duplicate key");
-                return Err(cursor.under_key(&key));
+                return Err(cursor.duplicate(&key));
             }
             *seen |= 1 << index;
             cursor.colon()?;
@@ -115,8 +114,8 @@ impl Tables {
             cursor.halt(Code::Formation, false, "an unknown property");
             return Err(cursor.under_key(&key));
         }
-        cursor.colon_and_new(strange, &key)?;
-        cursor.value().map_err(|_| cursor.under_key(&key))
+        cursor.new_key(strange, key)?;
+        cursor.value().map_err(|_| cursor.under_key(&name.plain()))
     }
 
     fn array(&self, cursor: &mut Cursor, item: NodeId, min: usize, max: usize) -> Step {

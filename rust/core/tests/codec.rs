@@ -1,0 +1,188 @@
+//! The codec against the vectors Python reads too, and against bytes nobody chose.
+//!
+//! The schemas are those of the installed package `ocpp`; nothing of them is in this repository.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use voltgate_core::actions::Sender;
+use voltgate_core::codec::{Codec, Kind};
+use voltgate_core::fault::Violation;
+use voltgate_core::version::Version;
+
+static CODECS: LazyLock<[Codec; 3]> = LazyLock::new(|| Version::ALL.map(compile));
+static CODES: LazyLock<Value> = LazyLock::new(|| vectors("codec_codes.json"));
+static FRAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let rows = vectors("codec_frames.json");
+    rows.as_array().unwrap().iter().filter_map(|row| row["frame"].as_str().map(str::to_owned)).collect()
+});
+
+/// Where the package `ocpp` is, by the Python of the active or the repository's own environment.
+static SCHEMAS: LazyLock<PathBuf> = LazyLock::new(|| {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let active = std::env::var_os("VIRTUAL_ENV").map(PathBuf::from);
+    let pythons =
+        [active, Some(root.join(".venv"))].into_iter().flatten().map(|home| home.join("bin/python"));
+    let find = "import importlib.util as u; print(u.find_spec('ocpp').submodule_search_locations[0])";
+    for python in pythons.chain([PathBuf::from("python3")]) {
+        if let Ok(found) = Command::new(python).args(["-c", find]).output()
+            && found.status.success()
+        {
+            return PathBuf::from(String::from_utf8(found.stdout).unwrap().trim());
+        }
+    }
+    panic!("no Python here has the package ocpp: activate an environment that has it, or run `make test`");
+});
+
+fn compile(version: Version) -> Codec {
+    let folder = SCHEMAS.join(version.token()).join("schemas");
+    let files = std::fs::read_dir(folder).unwrap().filter_map(|entry| {
+        let path = entry.unwrap().path();
+        let name = path.file_name()?.to_str()?.strip_suffix(".json")?.to_owned();
+        Some((name, std::fs::read(&path).unwrap()))
+    });
+    let files: Vec<_> = files.collect();
+    Codec::new(version, files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))).unwrap()
+}
+
+fn vectors(name: &str) -> Value {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors").join(name);
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// Every row of a file, with every codec it is about.
+fn rows(name: &str) -> Vec<(&'static Codec, Value)> {
+    let mut all = Vec::new();
+    for row in vectors(name).as_array().unwrap() {
+        for codec in CODECS.iter() {
+            let on = |versions: &Vec<Value>| versions.iter().any(|token| token == codec.version().token());
+            if row["on"].as_array().is_none_or(on) {
+                all.push((codec, row.clone()));
+            }
+        }
+    }
+    all
+}
+
+fn spelled(codec: &Codec, expected: &Value) -> Option<(String, String)> {
+    let code = &CODES[expected[0].as_str()?][codec.version().token()];
+    Some((code.as_str()?.to_owned(), expected[1].as_str()?.to_owned()))
+}
+
+fn seen(violation: Option<&Violation>) -> Option<(String, String)> {
+    violation.map(|violation| (violation.code.to_owned(), violation.pointer.clone()))
+}
+
+#[test]
+fn frames_are_taken_apart_and_judged() {
+    for (codec, row) in rows("codec_frames.json") {
+        let bytes = match row["hex"].as_str() {
+            Some(hex) => hex
+                .as_bytes()
+                .chunks(2)
+                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+                .collect(),
+            None => row["frame"].as_str().unwrap().as_bytes().to_vec(),
+        };
+        let sender = if row["sender"] == "csms" { Sender::Csms } else { Sender::Charger };
+        let decoded = codec.decode(&bytes, sender);
+        let is = format!("{} {}", codec.version().token(), row["is"]);
+        assert_eq!(decoded.kind.map(u64::from), row["type"].as_u64(), "{is}");
+        assert_eq!(decoded.message_id(&bytes).as_deref(), row["id"].as_str(), "{is}");
+        assert_eq!(decoded.action(&bytes).as_deref(), row["action"].as_str(), "{is}");
+        assert_eq!(decoded.known.is_some(), row["known"] == true, "{is}");
+        assert_eq!(decoded.payload(&bytes), row["payload"].as_str().unwrap_or("").as_bytes(), "{is}");
+        assert_eq!(decoded.code(&bytes).as_deref(), row["code"].as_str(), "{is}");
+        assert_eq!(decoded.description(&bytes).as_deref(), row["description"].as_str(), "{is}");
+        assert_eq!(seen(decoded.violation.as_deref()), spelled(codec, &row["violation"]), "{is}");
+        assert_eq!(seen(decoded.fatal.as_deref()), spelled(codec, &row["fatal"]), "{is}");
+        assert_eq!(decoded.binary, row["text"] == false, "{is}");
+        assert_eq!(decoded.id_token, row["id_token"] == true, "{is}");
+    }
+}
+
+#[test]
+fn payloads_are_judged() {
+    for (codec, row) in rows("codec_payloads.json") {
+        let kind = if row["kind"] == "response" { Kind::Response } else { Kind::Request };
+        let verdict =
+            codec.check(row["action"].as_str().unwrap(), kind, row["payload"].as_str().unwrap().as_bytes());
+        assert_eq!(seen(verdict.as_ref()), spelled(codec, &row["violation"]), "{}", row["is"]);
+    }
+}
+
+#[test]
+fn formats_follow_their_rfc() {
+    for row in vectors("codec_formats.json").as_array().unwrap() {
+        let text = row["text"].as_str().unwrap();
+        let (location, date) =
+            if row["format"] == "uri" { (text, "2025-01-01T00:00:00Z") } else { ("a:b", text) };
+        let payload = format!(r#"{{"location":"{location}","retrieveDate":"{date}"}}"#);
+        let verdict = CODECS[0].check("UpdateFirmware", Kind::Request, payload.as_bytes());
+        assert_eq!(verdict.is_none(), row["valid"] == true, "{row}");
+    }
+}
+
+#[test]
+fn equal_schema_nodes_stand_once() {
+    let counts: HashMap<_, _> = CODECS.iter().map(|codec| (codec.version(), codec.nodes())).collect();
+    assert!(counts[&Version::V16] <= 161 && counts[&Version::V201] <= 543 && counts[&Version::V21] <= 1082);
+}
+
+/// What must hold of any bytes at all.
+fn sound(bytes: &[u8]) {
+    for codec in CODECS.iter() {
+        for sender in [Sender::Charger, Sender::Csms] {
+            let decoded = codec.decode(bytes, sender);
+            let places = [&decoded.message_id, &decoded.action, &decoded.code, &decoded.description];
+            for place in places.into_iter().flatten().chain([&decoded.payload]) {
+                assert!(place.start <= place.end && place.end <= bytes.len());
+            }
+            assert!(decoded.fatal.is_none() || decoded.violation.is_some());
+            if decoded.violation.is_none() {
+                let json: Value = serde_json::from_slice(bytes).expect("what passes is JSON");
+                assert_eq!(json[0].as_u64(), decoded.kind.map(u64::from));
+                assert_eq!(json[1].as_str(), decoded.message_id(bytes).as_deref());
+            }
+        }
+        let _ = codec.check("Heartbeat", Kind::Request, bytes);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn any_bytes_have_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        sound(&bytes);
+    }
+
+    #[test]
+    fn any_json_like_text_has_an_answer(text in r#"\[[2-6],"[a-z\\u0-9]{0,9}",("(Authorize|DataTransfer)",)?[\[\]{}",:0-9eE.\-+\\ua-fntrl ]{0,60}\]?"#) {
+        sound(text.as_bytes());
+    }
+
+    #[test]
+    fn damaged_frames_have_an_answer(
+        which in any::<prop::sample::Index>(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), 0usize..3, prop::collection::vec(any::<u8>(), 0..3)), 0..4),
+    ) {
+        let mut bytes = which.get(&FRAMES).clone().into_bytes();
+        for (place, cut, put) in damage {
+            let start = place.index(bytes.len() + 1);
+            let end = (start + cut).min(bytes.len());
+            bytes.splice(start..end, put);
+        }
+        sound(&bytes);
+    }
+
+    #[test]
+    fn every_prefix_of_a_frame_has_an_answer(which in any::<prop::sample::Index>()) {
+        let frame = which.get(&FRAMES);
+        (0..frame.len()).for_each(|end| sound(&frame.as_bytes()[..end]));
+    }
+}
