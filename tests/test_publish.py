@@ -150,7 +150,7 @@ def test_a_reject_is_exactly_these_bytes(
     refused = Codec("ocpp1.6").decode(raw)
     violation = refused.violation
     assert violation is not None
-    command = publisher().reject(refused, raw, violation, TIME_MS, "", limit)
+    command = publisher().reject(refused, raw, violation.code, violation.pointer, violation.reason, TIME_MS, "", limit)
     headers = {name: value for name, value in COMMON.items() if name.startswith("ce-")}
     headers |= {"ce-type": "ocpp.v16.reject", "ce-datacontenttype": "application/octet-stream"}
     headers |= {"ocpp-message-id": known_id} if known_id else {}
@@ -263,7 +263,7 @@ def commands() -> list[bytes]:
         fact.command,
         own.question(call, fact.key, TIME_MS, TIME_MS, "_INBOX.nobody"),
         own.response("tx", call, fact, b'{"transactionId":7}', TIME_MS, "", "backend"),
-        own.reject(refused, b"\xff\r\n\x00", refused.violation, TIME_MS, "", 0),
+        own.reject(refused, b"\xff\r\n\x00", "NotImplemented", "", "unknown", TIME_MS, "", 0),
         _core.publish("ocpp.link.RDAM=201", "", [("a", "b c")], b""),
         fact.command,
     ]

@@ -156,7 +156,9 @@ class Publisher:
     ) -> bytes:
         """What was answered, under ``<Action>Response``: same key; for ``tx`` the ``Nats-Msg-Id`` of its request
         with ``/response`` behind it, left out where ``error_code`` is set."""
-    def reject(self, frame: Frame, raw: bytes, violation: Violation, time_ms: int, reply: str, limit: int) -> bytes:
+    def reject(
+        self, frame: Frame, raw: bytes, code: str, pointer: str, reason: str, time_ms: int, reply: str, limit: int
+    ) -> bytes:
         """A refused frame: raw bytes, cut at ``limit`` (0: whole), ``ocpp-reject-bytes`` then has the size."""
 
 def key(version: str, action: str, identity: str, session: str, message_id: str, payload: bytes) -> str:

@@ -14,7 +14,7 @@ use voltgate_core::publish::{self, Answer, Class, Message, Refusal, Stamp};
 use voltgate_core::token;
 use voltgate_core::version::Version;
 
-use crate::codec::{Frame, Violation};
+use crate::codec::Frame;
 
 thread_local! {
     /// Where every command is written: of its bytes Python gets one copy, of their exact size.
@@ -233,21 +233,16 @@ impl Publisher {
         py: Python<'_>,
         frame: &Bound<'_, Frame>,
         raw: &[u8],
-        violation: &Bound<'_, Violation>,
+        code: &str,
+        pointer: &str,
+        reason: &str,
         time_ms: i64,
         reply: &str,
         limit: usize,
     ) -> Py<PyBytes> {
-        let (frame, violation) = (frame.get(), &violation.get().0);
+        let frame = frame.get();
         let id = frame.decoded.message_id(frame.raw(py));
-        let refusal = Refusal {
-            id: id.as_deref(),
-            raw,
-            code: violation.code,
-            pointer: &violation.pointer,
-            reason: &violation.reason,
-            limit,
-        };
+        let refusal = Refusal { id: id.as_deref(), raw, code, pointer, reason, limit };
         let stamp = self.stamp(time_ms, reply);
         written(py, |out| self.publisher.reject(out, &refusal, &stamp)).0
     }

@@ -1,0 +1,248 @@
+"""The configuration: TOML file, then environment, then flags (CONTRACT 4.2).
+
+The only reader of configuration files and of the environment. Every key, its default and its unit stand
+here; ``deploy/voltgate.toml`` is the same list with comments, and a test holds the two together.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+ENV_PREFIX = "VOLTGATE_"
+
+Version = Literal["v16", "v201", "v21"]
+Class = Literal["tx", "event", "live"]
+Level = Literal["strict", "lenient", "off"]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+# Prefixes become NATS subjects and stream names: one plain token each.
+Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text is one line per fault and says what to change."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Nats(_Section):
+    """Where NATS is and how long to wait for it. Times in seconds."""
+
+    url: str | list[str] = "nats://127.0.0.1:4222"
+    prefix: Token = "ocpp"
+    rpc_prefix: Token = "ocpprpc"
+    stream_prefix: Token = "OCPP"
+    credentials: str = ""
+    nkey_seed: SecretStr = SecretStr("")
+    tls_ca: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    inbox_prefix: str = "_INBOX"
+    publish_timeout: Seconds = 12.0
+    ask_timeout: Seconds = 20.0
+    ask_grace: Seconds = 5.0
+    outage_close: Seconds = 60.0
+    max_pending_bytes: Annotated[int, Field(ge=1 << 20)] = 64 << 20
+
+    @property
+    def urls(self) -> list[str]:
+        """The servers as a list."""
+        return [self.url] if isinstance(self.url, str) else self.url
+
+    @field_serializer("url")
+    def _mask_passwords(self, url: str | list[str]) -> str | list[str]:
+        return _masked(url) if isinstance(url, str) else [_masked(one) for one in url]
+
+
+class Listener(_Section):
+    """One address that chargers dial."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - chargers come from outside
+    port: Annotated[int, Field(ge=0, le=65_535)] = 9000
+    allow_unauthenticated: bool = False
+    security_profile: Literal[1, 2, 3] = 1
+    tls_certificates: list[tuple[str, str]] = []
+    client_ca: str = ""
+    organization: str = ""
+    proxy_protocol: bool = False
+    trusted_proxies: list[str] = []
+    unmatched: Literal["refuse", "close"] = "refuse"
+    assume_version: Literal["", "ocpp1.6", "ocpp2.0.1", "ocpp2.1"] = ""
+
+
+class Registry(_Section):
+    """Whether a charger needs a record to come in."""
+
+    required: bool = True
+
+
+class Limits(_Section):
+    """Bounds: each has an answer to whom it hits and a metric."""
+
+    max_connections: Annotated[int, Field(ge=1)] = 15_000
+    max_message_bytes: Annotated[int, Field(ge=1024)] = 524_288
+    max_buffered_bytes: Annotated[int, Field(ge=1 << 20)] = 268_435_456
+    max_unread_bytes: Annotated[int, Field(ge=65_536)] = 1_048_576
+    open_calls: Annotated[int, Field(ge=1, le=1000)] = 8
+    calls_per_second: Annotated[float, Field(gt=0)] = 20.0
+    calls_burst: Annotated[int, Field(ge=1)] = 200
+    rejects_per_minute: Annotated[int, Field(ge=0)] = 10
+    ping_interval: Seconds = 60.0
+    ping_timeout: Seconds = 30.0
+    handshake_timeout: Seconds = 10.0
+    handshakes_per_second: Annotated[float, Field(gt=0)] = 2000.0
+    command_queue: Annotated[int, Field(ge=1)] = 16
+
+
+class Streams(_Section):
+    """What ``voltgate streams apply`` sets. Windows in seconds, ages in days, sizes in bytes."""
+
+    replicas: Literal[1, 3, 5] = 1
+    duplicate_window: Annotated[int, Field(ge=60, le=86_400)] = 1200
+    tx_max_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
+    tx_max_age_days: Annotated[int, Field(ge=1)] = 30
+    events_max_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30
+    events_max_age_days: Annotated[int, Field(ge=1)] = 7
+    commands_max_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30
+    commands_max_age_days: Annotated[int, Field(ge=1)] = 30
+
+    @model_validator(mode="after")
+    def _window_fits_age(self) -> "Streams":
+        # JetStream refuses a duplicate window longer than the age of the stream.
+        if self.duplicate_window > 86_400 * min(self.tx_max_age_days, self.commands_max_age_days):
+            raise ValueError("duplicate_window must not exceed tx_max_age_days and commands_max_age_days")
+        return self
+
+
+class Drain(_Section):
+    """How a process leaves: seconds of grace, sockets closed per second, seconds until it ends anyway."""
+
+    grace: Annotated[float, Field(ge=0)] = 5.0
+    rate: Annotated[float, Field(gt=0)] = 500.0
+    deadline: Seconds = 120.0
+
+
+class Admin(_Section):
+    """The admin HTTP server: /metrics, /livez, /readyz."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 9464
+
+
+class Log(_Section):
+    """Log lines go to stderr: coloured text on a terminal, JSON elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "text"] = "auto"
+
+
+class ActionPolicy(_Section):
+    """What the file changes about one action; absent keys keep the default (``voltgate policy``)."""
+
+    class_: Annotated[Class | None, Field(alias="class")] = None
+    answer: Literal["gateway", "backend"] | None = None
+    validation: Level | None = None
+    fallback: str | dict[str, Any] | None = None
+
+
+class Config(BaseSettings):
+    """The whole configuration. Make one with :func:`load`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+    )
+    _file: ClassVar[Path | None] = None
+
+    validation: Level | None = None
+    nats: Nats = Nats()
+    listeners: Annotated[list[Listener], Field(min_length=1)] = [Listener()]
+    registry: Registry = Registry()
+    limits: Limits = Limits()
+    streams: Streams = Streams()
+    drain: Drain = Drain()
+    admin: Admin = Admin()
+    log: Log = Log()
+    policy: dict[Version, dict[str, ActionPolicy]] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags beat the environment, the environment beats the file."""
+        del dotenv_settings, file_secret_settings
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=cls._file))
+
+
+def load(file: Path | None = None, **flags: Any) -> Config:
+    """Read the configuration.
+
+    ``flags`` are sections as nested dicts, for example ``nats={"url": "..."}``.
+    Raises ConfigError with one line per fault, each naming the key.
+    """
+    if file is not None and not file.is_file():
+        raise ConfigError(f"config file {file} does not exist or is no file")
+    unknown = [name for name in os.environ if name.startswith(ENV_PREFIX) and not _known_variable(name)]
+    if unknown:
+        raise ConfigError("\n".join(f"environment variable {name}: no such key" for name in sorted(unknown)))
+    source = type("_ConfigFromFile", (Config,), {"_file": file, "__doc__": Config.__doc__})
+    try:
+        loaded: Config = source(**flags)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_line(fault) for fault in error.errors())) from None
+    except SettingsError as error:
+        raise ConfigError(f"environment: {error}") from None
+    except ValueError as error:  # tomllib.TOMLDecodeError, bad UTF-8
+        raise ConfigError(f"{file}: {error}") from None
+    return loaded
+
+
+def printable(config: Config) -> dict[str, Any]:
+    """The effective values with secrets masked, as ``voltgate check --print-config`` shows them."""
+    shown = config.model_dump(mode="json", by_alias=True)
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _known_variable(name: str) -> bool:
+    return name.removeprefix(ENV_PREFIX).lower().split("__")[0] in Config.model_fields
+
+
+def _line(fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"]) or "config"
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: no such key"
+    return f"{key}: {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _masked(url: str) -> str:
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))

@@ -1,0 +1,379 @@
+"""The bus: one NATS connection of one process. Publishes, PubAcks, questions, reading back.
+
+Every answer from NATS comes through one wildcard inbox, told apart by integer tokens, so a message costs a
+dict entry and no future, task or subscription. What the session puts here leaves in one write per loop turn.
+Not here: what is published (session, links), whether NATS is well enough to take chargers (outage).
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Literal
+
+import nats
+import orjson
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import SlowConsumerError
+
+from voltgate.config import Nats
+from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.ports import Ack, Reply, Stored, Ticket
+from voltgate.gateway.wheel import Wheel
+
+log = structlog.get_logger()
+
+RETRY_AFTER = 0.25  # seconds; short 503s of a leader election are normal (NATS.md, JetStream)
+STREAM_FULL = 10077
+_READ_TIMEOUT = 5.0
+
+
+class BusError(Exception):
+    """NATS cannot be used as configured; the text says what to do."""
+
+
+def connect_options(config: Nats) -> dict[str, Any]:
+    """``nats.connect`` arguments of a configuration. Raises BusError where a file cannot be used."""
+    options: dict[str, Any] = {
+        "servers": config.urls,
+        "inbox_prefix": config.inbox_prefix.encode(),
+        "connect_timeout": 5,
+    }
+    if config.credentials:
+        options["user_credentials"] = config.credentials
+    if seed := config.nkey_seed.get_secret_value():
+        options["nkeys_seed_str"] = seed
+    if config.tls_ca or config.tls_cert:
+        import ssl  # noqa: PLC0415 - only where TLS is configured
+
+        try:
+            context = ssl.create_default_context(cafile=config.tls_ca or None)
+            if config.tls_cert:
+                context.load_cert_chain(config.tls_cert, config.tls_key or None)
+        except OSError as error:
+            raise BusError(f"nats.tls_ca, nats.tls_cert, nats.tls_key: {error}") from None
+        options["tls"] = context
+    return options
+
+
+def hand_over(client: Client, commands: bytes) -> Awaitable[Any]:
+    """Put ready-made commands into nats-py's write buffer: the one place that touches its inside.
+
+    Pinned to nats-py >=2.16,<2.17 and guarded by tests/test_bus.py: its public calls cannot send a command
+    with its headers as one block, and building them there costs twenty times as much.
+    """
+    return client._send_command(commands)
+
+
+class Bus:
+    """See the module. ``on_change(connected)`` tells when NATS went away or came back."""
+
+    def __init__(self, config: Nats, clock: Wheel, metrics: Metrics) -> None:
+        self._config, self._clock, self._metrics = config, clock, metrics
+        self.client = Client()
+        self.on_change: Callable[[bool], None] = lambda connected: None
+        self.on_tx: Callable[[str], None] = lambda cause: None
+        self._connected = False
+        self._closing = False
+        self._tokens = 0
+        self._inbox = ""
+        # Insertion order is deadline order: every store waits equally long.
+        self._stores: dict[int, Ticket] = {}
+        self._asks: dict[int, Ticket] = {}
+        self._out: list[bytes] = []
+        self._out_bytes = 0
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ack_seconds = metrics.publish_ack_seconds.cell()
+        metrics.bus_connected.read = lambda: [((), float(self._connected))]
+        metrics.bus_pending.read = lambda: [((), float(len(self._stores) + len(self._asks)))]
+
+    # -- life ---------------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """Whether NATS answers, as far as the client knows."""
+        return self._connected
+
+    @property
+    def max_payload(self) -> int:
+        """What the server takes, headers and body together, in bytes."""
+        return self.client.max_payload
+
+    async def start(self) -> None:
+        """Connect and subscribe. Raises BusError when no server can be reached."""
+        await self._connect(attempts=1)
+        self._tasks = [asyncio.create_task(self._pump())]
+        self._clock.after(RETRY_AFTER, self._sweep)
+
+    async def stop(self) -> None:
+        """Send what is left and disconnect."""
+        self._closing = True
+        for task in self._tasks:
+            task.cancel()
+        if self._connected:
+            await self._write()
+            with contextlib.suppress(Exception):
+                await self.client.flush()
+        await self.client.close()
+
+    async def _connect(self, attempts: int) -> None:
+        client = Client()
+        options = connect_options(self._config)
+        try:
+            await client.connect(
+                **options,
+                name="voltgate",
+                allow_reconnect=True,
+                # The client's own default gives up after 60; a gateway never does (NATS.md, nats-py).
+                max_reconnect_attempts=-1 if attempts < 0 else attempts,
+                reconnect_time_wait=1,
+                ping_interval=10,
+                max_outstanding_pings=2,
+                pending_size=self._config.max_pending_bytes,
+                error_cb=self._client_error,
+                disconnected_cb=partial(self._disconnected, client),
+                reconnected_cb=partial(self._reconnected, client),
+                closed_cb=partial(self._closed, client),
+            )
+            client.options["max_reconnect_attempts"] = -1
+            inbox = client.new_inbox()
+            await client.subscribe(
+                f"{inbox}.*", cb=self._received, pending_msgs_limit=1 << 20, pending_bytes_limit=0
+            )
+            await client.flush()
+        except Exception as error:
+            await client.close()
+            raise BusError(f"NATS at {', '.join(self._config.urls)} cannot be used: {error}") from None
+        self.client, self._inbox, self._connected = client, inbox + ".", True
+
+    async def _reconnect_closed(self) -> None:
+        """The client closes itself for good on some server errors; a new one takes its place."""
+        while not self._closing and not self._connected:
+            try:
+                await self._connect(attempts=1)
+            except BusError as error:
+                log.warning("bus.connect_failed", error=str(error))
+                await asyncio.sleep(1 + random.random())  # noqa: S311 - jitter
+        if self._connected:
+            self.on_change(True)
+
+    async def _disconnected(self, client: Client) -> None:
+        if self._connected and client is self.client:
+            self._connected = False
+            if not self._closing:
+                self.on_change(False)
+            self._fail_all()
+
+    async def _reconnected(self, client: Client) -> None:
+        self._connected = client is self.client
+        self.on_change(self._connected)
+
+    async def _closed(self, client: Client) -> None:
+        await self._disconnected(client)
+        if client is self.client and not self._closing:
+            self._tasks.append(asyncio.create_task(self._reconnect_closed()))
+
+    async def _client_error(self, error: Exception) -> None:
+        if isinstance(error, SlowConsumerError):
+            self._metrics.bus_dropped.add()
+        if not self._closing:
+            log.warning("bus.client", error=str(error) or type(error).__name__)
+
+    def _fail_all(self) -> None:
+        """Nothing sent before a disconnect is answered after it: the inbox of that time is gone."""
+        stores, self._stores = self._stores, {}
+        asks, self._asks = self._asks, {}
+        self._out, self._out_bytes = [], 0
+        for ticket in stores.values():
+            self._metrics.publish_failures.add("away")
+            ticket.done(ticket.arg, None)
+        for ticket in asks.values():
+            self._end_ask(ticket, "away")
+
+    # -- the session's side (ports.Bus) ---------------------------------------------------------------
+
+    def ticket(self, done: Callable[[Any, Any], None], arg: Any) -> Ticket:
+        """See ports.Bus."""
+        self._tokens = token = self._tokens + 1
+        return Ticket(token, f"{self._inbox}{token}", done, arg)
+
+    def store(self, ticket: Ticket, command: bytes, tx: bool = False) -> None:
+        """See ports.Bus."""
+        now = self._clock.now
+        ticket.command, ticket.tx, ticket.sent = command, tx, now
+        ticket.deadline = now + self._config.publish_timeout
+        self._stores[ticket.token] = ticket
+        if not self._send(command):
+            self._failed(ticket, "away")
+
+    def ask(self, ticket: Ticket, command: bytes, timeout: float) -> None:
+        """See ports.Bus."""
+        self._expect(ticket, "ask", timeout)
+        if not self._send(command):
+            self._asks.pop(ticket.token, None)
+            self._end_ask(ticket, "away")
+
+    def emit(self, command: bytes) -> None:
+        """See ports.Bus."""
+        self._send(command)
+
+    def read(
+        self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
+    ) -> None:
+        """See ports.Bus. A direct get: any replica answers (NATS.md, JetStream)."""
+        query: dict[str, Any] = {"seq": seq}
+        if subject is not None:
+            query["next_by_subj"] = subject
+        ticket = self.ticket(done, arg)
+        self._expect(ticket, "read", _READ_TIMEOUT)
+        body = orjson.dumps(query)
+        command = b"PUB $JS.API.DIRECT.GET.%s %s %d\r\n%s\r\n" % (
+            stream.encode(), ticket.reply.encode(), len(body), body,
+        )  # fmt: skip
+        if not self._send(command):
+            self._asks.pop(ticket.token, None)
+            self._end_ask(ticket, "away")
+
+    def _expect(self, ticket: Ticket, kind: Literal["ask", "read"], timeout: float) -> None:
+        ticket.kind = kind
+        self._asks[ticket.token] = ticket
+        ticket.timer = self._clock.after(timeout, self._ask_timed_out, ticket)
+
+    # -- the way out --------------------------------------------------------------------------------
+
+    def _send(self, command: bytes) -> bool:
+        # A command over max_payload would make the server drop the connection of every charger (NATS.md).
+        if not self._connected or len(command) > self.client.max_payload:
+            return False
+        if self._out_bytes + self.client.pending_data_size > self._config.max_pending_bytes:
+            return False
+        self._out.append(command)
+        self._out_bytes += len(command)
+        self._wake.set()
+        return True
+
+    async def _pump(self) -> None:
+        while True:
+            await self._wake.wait()
+            try:
+                await self._write()
+            except Exception as error:  # the client's own reconnect deals with the connection
+                log.warning("bus.write", error=str(error) or type(error).__name__)
+
+    async def _write(self) -> None:
+        self._wake.clear()
+        out, self._out = self._out, []
+        self._out_bytes = 0
+        if out:
+            await hand_over(self.client, b"".join(out))
+            await self.client._flush_pending()
+
+    # -- the way in ---------------------------------------------------------------------------------
+
+    async def _received(self, message: Msg) -> None:
+        self._clock.refresh()
+        try:
+            token = int(message.subject[len(self._inbox) :])
+        except ValueError:
+            return
+        ticket = self._stores.get(token)
+        if ticket is not None:
+            self._acked(ticket, message)
+            return
+        ticket = self._asks.pop(token, None)
+        if ticket is None:
+            return  # late: its deadline has passed, or somebody answered twice
+        ticket.timer.cancel()
+        if ticket.kind == "read":
+            self._was_read(ticket, message)
+        elif message.headers and message.headers.get("Status") == "503" and not message.data:
+            self._end_ask(ticket, "no_responders")
+        else:
+            ticket.done(ticket.arg, Reply("reply", message.headers or {}, message.data))
+
+    def _acked(self, ticket: Ticket, message: Msg) -> None:
+        try:
+            body = orjson.loads(message.data) if message.data else {}
+        except orjson.JSONDecodeError:
+            body = {}
+        if "seq" in body and "error" not in body:
+            del self._stores[ticket.token]
+            self._ack_seconds.observe(self._clock.now - ticket.sent)
+            if ticket.tx:
+                self.on_tx("ok")
+            ticket.done(ticket.arg, Ack(body["stream"], body["seq"], body.get("duplicate", False)))
+            return
+        error = body.get("error") or {}
+        if error.get("err_code") == STREAM_FULL:
+            self._failed(ticket, "full")
+        elif not error or error.get("code") == 503:  # no responders, or no leader for a moment
+            if self._clock.now + RETRY_AFTER < ticket.deadline:
+                self._clock.after(RETRY_AFTER, self._store_again, ticket)
+            else:
+                self._failed(ticket, "no_responders")
+        else:
+            self._failed(ticket, "refused")
+
+    def _store_again(self, ticket: Ticket) -> None:
+        if ticket.token in self._stores:
+            self._metrics.publish_retries.add()
+            if not self._send(ticket.command):
+                self._failed(ticket, "away")
+
+    def _failed(self, ticket: Ticket, cause: str) -> None:
+        if self._stores.pop(ticket.token, None) is None:
+            return
+        self._metrics.publish_failures.add(cause)
+        if ticket.tx:
+            self.on_tx(cause)
+        ticket.done(ticket.arg, None)
+
+    def _sweep(self) -> None:
+        """Fail the stores whose PubAck did not come in time."""
+        now = self._clock.now
+        late = []
+        for ticket in self._stores.values():
+            if ticket.deadline > now:
+                break
+            late.append(ticket)
+        for ticket in late:
+            self._failed(ticket, "timeout")
+        if not self._closing:
+            self._clock.after(RETRY_AFTER, self._sweep)
+
+    def _ask_timed_out(self, ticket: Ticket) -> None:
+        if self._asks.pop(ticket.token, None) is not None:
+            self._end_ask(ticket, "timeout")
+
+    def _end_ask(self, ticket: Ticket, outcome: Literal["no_responders", "timeout", "away"]) -> None:
+        if ticket.timer is not None:
+            ticket.timer.cancel()
+        ticket.done(ticket.arg, False if ticket.kind == "read" else Reply(outcome, {}, b""))
+
+    def _was_read(self, ticket: Ticket, message: Msg) -> None:
+        headers = message.headers or {}
+        if headers.get("Status") == "404":
+            ticket.done(ticket.arg, None)
+        elif "Nats-Sequence" in headers:
+            ticket.done(ticket.arg, Stored(int(headers["Nats-Sequence"]), headers, message.data))
+        else:
+            ticket.done(ticket.arg, False)
+
+
+async def connect(config: Nats, **options: Any) -> Client:
+    """A plain client for commands that are not the gateway. Raises BusError when no server can be reached."""
+
+    async def quiet(error: Exception) -> None:
+        log.debug("nats", error=str(error))
+
+    try:
+        chosen: dict[str, Any] = {"error_cb": quiet, "allow_reconnect": False}
+        return await nats.connect(**(chosen | connect_options(config) | options))
+    except Exception as error:
+        raise BusError(
+            f"NATS at {', '.join(config.urls)} cannot be reached: {str(error) or type(error).__name__}"
+        ) from None

@@ -1,0 +1,401 @@
+"""One charger's socket: bytes in, whole text messages out; ready-made frames in, bytes out. Knows no OCPP.
+
+websockets' Sans-I/O ``ServerProtocol`` is the only judge of RFC 6455 and the only speaker of control frames;
+answers are written by us, uncompressed. No task, queue or future per charger: the process's timer wheel keeps
+the deadlines, and everything happens in the callbacks of the transport.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, cast
+
+import structlog
+from websockets.extensions.base import ServerExtensionFactory
+from websockets.frames import BINARY, CONT, TEXT, Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from voltgate.config import Limits
+from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.reasons import Reason, Refusal
+from voltgate.gateway.wheel import Timer, Wheel
+
+log = structlog.get_logger()
+_SILENT = logging.getLogger("voltgate.websockets")
+_SILENT.setLevel(logging.CRITICAL + 1)  # it would say "connection open" ten thousand times
+
+MAX_FRAGMENTS = 1000  # CONTRACT 2.2; empty ones are free to the sender, so bytes are no bound
+MAX_HEAD_BYTES = 32_768  # of an upgrade request
+LINGER = 5.0  # seconds a closing socket may stay, so that the Close frame is read before the reset
+
+
+class Talk(Protocol):
+    """Who takes the messages of a connection: the session."""
+
+    def received(self, message: bytes) -> None:
+        """One whole text message."""
+
+    def ended(self) -> None:
+        """The socket is gone, or going."""
+
+
+class Unfinished:
+    """Bytes of messages that have begun and not ended, over all connections (``max_buffered_bytes``)."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held: dict[Connection, int] = {}
+        self.total = 0
+
+    def set(self, connection: "Connection", size: int) -> None:
+        """Note what ``connection`` holds now; beyond the limit the largest is closed with 1009."""
+        before = self._held.pop(connection, 0)
+        self.total += size - before
+        if size:
+            self._held[connection] = size
+        while self.total > self._limit and self._held:
+            largest = max(self._held, key=self._held.__getitem__)
+            self.total -= self._held.pop(largest)
+            largest.close(Reason.BUFFER_FULL)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What every connection of a worker shares."""
+
+    clock: Wheel
+    limits: Limits
+    metrics: Metrics
+    unfinished: Unfinished
+    extensions: list[ServerExtensionFactory]
+    open: set["Connection"] = field(default_factory=set)
+
+
+class Connection(asyncio.Protocol):
+    """See the module.
+
+    ``door(connection, request)`` decides an upgrade: it calls :meth:`refuse`, or :meth:`accept` and
+    :meth:`start`, at once or later. ``on_end(connection, reason)`` is called once for each started connection.
+    """
+
+    __slots__ = (
+        "_buffered", "_check", "_closing", "_door", "_fragments", "_head", "_held", "_next_ping", "_on_frame", "_paused",
+        "_protocol", "_shared", "_transport", "last_seen", "on_end", "peer", "reason", "subprotocol", "talk",
+    )  # fmt: skip
+
+    def __init__(self, shared: Shared, door: "Callable[[Connection, Request], None]") -> None:
+        self._shared, self._door = shared, door
+        self._protocol: ServerProtocol | None = None  # made at the upgrade
+        self._transport: asyncio.Transport
+        self._head: bytearray | None = bytearray()
+        self._held = b""  # what came behind the request's head while the upgrade is being decided
+        self._fragments: list[bytes] | None = None
+        self._buffered = 0
+        self._paused = self._closing = False
+        self._on_frame: list[Callable[[], None]] = []
+        self._check: Timer | None = None
+        self._next_ping = self.last_seen = 0.0
+        self.talk: Talk | None = None
+        self.on_end: "Callable[[Connection, Reason], None] | None" = None
+        self.reason: Reason | None = None
+        self.subprotocol: Subprotocol | None = None
+        self.peer = ""
+
+    # -- asyncio.Protocol ---------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A TCP (or TLS) connection stands; the upgrade must follow in ``handshake_timeout``."""
+        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        transport.set_write_buffer_limits(high=self._shared.limits.max_unread_bytes)
+        peer = transport.get_extra_info("peername")
+        self.peer = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
+        self._shared.open.add(self)
+        timeout = self._shared.limits.handshake_timeout
+        self._check = self._shared.clock.after(timeout, self._handshake_timed_out)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the charger."""
+        clock = self._shared.clock
+        clock.refresh()
+        self.last_seen = clock.now
+        if self._closing:
+            return  # lingering: what still comes is not looked at
+        if self._head is not None:
+            self._read_head(data)
+        elif self._protocol is None or self._protocol.state is not OPEN:
+            self._held += data  # read before the pause took hold
+        else:
+            self._feed(data)
+
+    def eof_received(self) -> bool | None:
+        """The charger sends no more: the transport closes."""
+        return None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The socket is gone, whoever ended it."""
+        del error
+        self._shared.open.discard(self)
+        self._shared.unfinished.set(self, 0)
+        self._closing = True
+        if self._check is not None:
+            self._check.cancel()
+        self._end(Reason.CLIENT)
+
+    def pause_writing(self) -> None:
+        """``max_unread_bytes`` of answers lie unread: the charger is dropped."""
+        self._abort(Reason.SLOW_READER)
+
+    # -- the upgrade --------------------------------------------------------------------------------
+
+    def _read_head(self, data: bytes) -> None:
+        assert self._head is not None
+        self._head += data
+        end = self._head.find(b"\r\n\r\n")
+        if end < 0 and len(self._head) <= MAX_HEAD_BYTES:
+            return
+        # Until the 101 is out nothing behind the head may reach ServerProtocol: it would answer pings.
+        self._transport.pause_reading()
+        head, self._held = (
+            bytes(self._head[: end + 4] if end >= 0 else self._head),
+            bytes(self._head[end + 4 :]),
+        )
+        self._head = None
+        protocol = ServerProtocol(
+            extensions=self._shared.extensions,
+            select_subprotocol=lambda protocol, offered: self.subprotocol,
+            max_size=self._shared.limits.max_message_bytes,
+            logger=_SILENT,
+        )
+        self._protocol = protocol
+        protocol.receive_data(head)
+        requests = protocol.events_received()
+        if requests and isinstance(requests[0], Request):
+            self._door(self, requests[0])
+        else:
+            self._refused(Refusal.BAD_REQUEST)
+
+    def accept(self, request: Request, subprotocol: str | None) -> bool:
+        """Send the 101 with ``subprotocol`` (None: without any), or refuse what is no websocket upgrade."""
+        protocol = self._protocol
+        assert protocol is not None
+        # The listener has read the header more leniently than RFC 6455 writes it (OCPP.md B).
+        if "Sec-WebSocket-Protocol" in request.headers:
+            del request.headers["Sec-WebSocket-Protocol"]
+        self.subprotocol = Subprotocol(subprotocol) if subprotocol else None
+        response = protocol.accept(request)
+        protocol.send_response(response)
+        if response.status_code != 101:
+            self._refused(Refusal.BAD_REQUEST)
+            return False
+        self._flush(protocol)
+        return True
+
+    def start(self, talk: Talk, on_end: "Callable[[Connection, Reason], None]") -> None:
+        """The upgrade is done: messages go to ``talk`` from now on."""
+        limits, clock = self._shared.limits, self._shared.clock
+        self.talk, self.on_end = talk, on_end
+        self.last_seen = clock.now
+        self._next_ping = clock.now + limits.ping_interval * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        if self._check is not None:
+            self._check.cancel()
+        self._keep_alive()
+        self._transport.resume_reading()
+        held, self._held = self._held, b""
+        if held:
+            self._feed(held)
+
+    def close_unmatched(self, refusal: Refusal) -> None:
+        """Behind a 101 without subprotocol: Close 1002 at once (OCPP.md A2)."""
+        self._shared.metrics.handshakes.add(refusal.label)
+        self.close(Reason.UNMATCHED)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer the upgrade with what ``refusal`` names and hang up."""
+        protocol, refused = self._protocol, refusal.value
+        assert protocol is not None
+        response = protocol.reject(refused.status, refused.text + "\n")
+        if refused.retry is not None:
+            response.headers["Retry-After"] = str(random.randint(*refused.retry))  # noqa: S311 - jitter
+        protocol.send_response(response)
+        self._refused(refusal)
+
+    def _refused(self, refusal: Refusal) -> None:
+        self._shared.metrics.handshakes.add(refusal.label)
+        log.debug("handshake.refused", result=refusal.label, peer=self.peer)
+        self._held = b""
+        assert self._protocol is not None
+        self._flush(self._protocol)
+        self._linger()
+
+    def _handshake_timed_out(self) -> None:
+        self._shared.metrics.handshakes.add("timeout")
+        self._abort(Reason.CLIENT)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the socket is closed or closing."""
+        return self._closing or self._transport.is_closing()
+
+    # -- messages -----------------------------------------------------------------------------------
+
+    def _feed(self, data: bytes) -> None:
+        protocol = self._protocol
+        assert protocol is not None
+        protocol.receive_data(data)
+        for event in protocol.events_received():
+            if isinstance(event, Frame) and not self._closing:
+                self._frame(event)
+        if self._on_frame:
+            heard, self._on_frame = self._on_frame, []
+            for call in heard:
+                call()
+        self._flush(protocol)
+        if protocol.parser_exc is not None and not self._closing:
+            self._end(Reason.PROTOCOL)
+            self._linger()
+        unfinished = len(protocol.reader.buffer) + self._buffered
+        if unfinished or self._shared.unfinished.total:
+            self._shared.unfinished.set(self, 0 if self._closing else unfinished)
+
+    def _frame(self, frame: Frame) -> None:
+        if frame.opcode is TEXT:
+            if frame.fin:
+                self._message(bytes(frame.data))
+            else:
+                self._fragments = [bytes(frame.data)]
+                self._buffered = len(frame.data)
+        elif frame.opcode is CONT:
+            self._continue(frame)
+        elif frame.opcode is BINARY:
+            self.close(Reason.BINARY)
+        elif frame.opcode is Opcode.CLOSE:
+            self._end(Reason.CLIENT)
+
+    def _continue(self, frame: Frame) -> None:
+        if self._fragments is None:
+            return
+        self._fragments.append(bytes(frame.data))
+        self._buffered += len(frame.data)
+        if len(self._fragments) > MAX_FRAGMENTS:
+            self.close(Reason.FRAGMENTS)
+        elif frame.fin:
+            message = b"".join(self._fragments)
+            self._fragments, self._buffered = None, 0
+            self._message(message)
+
+    def _message(self, message: bytes) -> None:
+        if self.talk is None:
+            return
+        try:
+            self.talk.received(message)
+        except Exception:
+            # Our own fault, never the charger's: it is told to come back, and the others go on.
+            log.exception("session.failed", peer=self.peer)
+            self.close(Reason.INTERNAL)
+
+    # -- ports.Link ---------------------------------------------------------------------------------
+
+    def write(self, frame: bytes) -> None:
+        """See ports.Link."""
+        if not self._closing:
+            self._transport.write(frame)
+
+    def close(self, reason: Reason) -> None:
+        """See ports.Link."""
+        protocol = self._protocol
+        if self._closing:
+            return
+        if reason.value.code is None or protocol is None or protocol.state is not OPEN:
+            self._abort(reason)
+            return
+        self._end(reason)
+        protocol.send_close(reason.value.code, reason.value.text)
+        self._flush(protocol)
+        self._linger()
+
+    def pause(self) -> None:
+        """See ports.Link."""
+        self._paused = True
+        self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """See ports.Link."""
+        self._paused = False
+        # Nobody can be called silent for the time in which we did not listen.
+        self.last_seen = self._shared.clock.now
+        self._transport.resume_reading()
+
+    def probe(self, heard: Callable[[], None]) -> None:
+        """Send a ping and call ``heard`` at the next sign of life (CONTRACT 3.6)."""
+        self._on_frame.append(heard)
+        self._ping()
+
+    # -- the end ------------------------------------------------------------------------------------
+
+    def _flush(self, protocol: ServerProtocol) -> None:
+        for data in protocol.data_to_send():
+            if data:
+                self._transport.write(data)
+            else:
+                self._linger()
+
+    def _linger(self) -> None:
+        """Half-close and wait for the charger's side: a plain close would reset what it has not read yet."""
+        if self._closing:
+            return
+        self._closing = True
+        self._stop_talking()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._transport.resume_reading()
+            if self._check is not None:
+                self._check.cancel()
+            self._check = self._shared.clock.after(LINGER, self._transport.abort)
+        else:
+            self._transport.close()
+
+    def _abort(self, reason: Reason) -> None:
+        self._end(reason)
+        self._closing = True
+        self._stop_talking()
+        self._transport.abort()
+
+    def _end(self, reason: Reason) -> None:
+        """The conversation is over: say so once, with the first reason there was."""
+        if self.reason is None:
+            self.reason = reason
+            self._stop_talking()
+            if self.on_end is not None:
+                self.on_end(self, reason)
+
+    def _stop_talking(self) -> None:
+        talk, self.talk = self.talk, None
+        self._fragments, self._buffered = None, 0
+        if talk is not None:
+            talk.ended()
+
+    # -- keepalive ----------------------------------------------------------------------------------
+
+    def _keep_alive(self) -> None:
+        """Ping when it is time, hang up when silent for ``ping_interval`` + ``ping_timeout`` (OCPP.md A19)."""
+        if self._closing:
+            return
+        limits, now = self._shared.limits, self._shared.clock.now
+        silent_at = (now if self._paused else self.last_seen) + limits.ping_interval + limits.ping_timeout
+        if now >= silent_at:
+            self._abort(Reason.SILENT)
+            return
+        if now >= self._next_ping:
+            self._next_ping = now + limits.ping_interval
+            self._ping()
+        self._check = self._shared.clock.after(min(self._next_ping, silent_at) - now, self._keep_alive)
+
+    def _ping(self) -> None:
+        if self._protocol is not None and self._protocol.state is OPEN and not self._closing:
+            self._protocol.send_ping(b"")
+            self._flush(self._protocol)

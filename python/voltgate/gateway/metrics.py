@@ -1,0 +1,157 @@
+"""The gateway's numbers, kept in plain lists and read by one collector at scrape (CONTRACT 4.4).
+
+Hot paths hold a cell (a one-element list, or a histogram's counts) and add to it; labels come from closed
+sets only, never an identity.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from voltgate import __version__
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0)
+
+Cell = list[int]
+
+
+class Counter:
+    """A counter family; ``cell(*labels)`` is a list whose first element is the count."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...] = ()) -> None:
+        self.name, self.text, self.labels = name, text, labels
+        self._cells: dict[tuple[str, ...], Cell] = {}
+
+    def cell(self, *labels: str) -> Cell:
+        """The count of these label values, made when first asked for."""
+        found = self._cells.get(labels)
+        if found is None:
+            found = self._cells[labels] = [0]
+        return found
+
+    def add(self, *labels: str, count: int = 1) -> None:
+        """For paths that are not hot."""
+        self.cell(*labels)[0] += count
+
+    def family(self) -> Metric:
+        """The family as the scrape sees it."""
+        family = CounterMetricFamily(self.name.removesuffix("_total"), self.text, labels=self.labels)
+        for labels, cell in self._cells.items():
+            family.add_metric(labels, cell[0])
+        return family
+
+
+class Gauge:
+    """A gauge read at scrape: ``read`` gives label values -> value."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...] = ()) -> None:
+        self.name, self.text, self.labels = name, text, labels
+        self.read: Callable[[], Iterable[tuple[tuple[str, ...], float]]] = tuple
+
+    def family(self) -> Metric:
+        """The family as the scrape sees it."""
+        family = GaugeMetricFamily(self.name, self.text, labels=self.labels)
+        for labels, value in self.read():
+            family.add_metric(labels, value)
+        return family
+
+
+class Histogram:
+    """A histogram family in seconds."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...] = ()) -> None:
+        self.name, self.text, self.labels = name, text, labels
+        self._cells: dict[tuple[str, ...], HistogramCell] = {}
+
+    def cell(self, *labels: str) -> "HistogramCell":
+        """The distribution of these label values, made when first asked for."""
+        found = self._cells.get(labels)
+        if found is None:
+            found = self._cells[labels] = HistogramCell()
+        return found
+
+    def family(self) -> Metric:
+        """The family as the scrape sees it."""
+        family = HistogramMetricFamily(self.name, self.text, labels=self.labels)
+        for labels, cell in self._cells.items():
+            family.add_metric(labels, *cell.buckets())
+        return family
+
+
+class HistogramCell:
+    """Counts per bucket of seconds, and their sum."""
+
+    __slots__ = ("_counts", "_sum")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(_SECONDS) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Add one observation."""
+        self._counts[bisect_left(_SECONDS, seconds)] += 1
+        self._sum += seconds
+
+    def buckets(self) -> tuple[list[tuple[str, float]], float]:
+        """Cumulative buckets and the sum, as prometheus_client takes them."""
+        total, buckets = 0, []
+        for bound, count in zip((*map(str, _SECONDS), "+Inf"), self._counts, strict=True):
+            total += count
+            buckets.append((bound, float(total)))
+        return buckets, self._sum
+
+
+class Metrics(Collector):
+    """Every family of one worker."""
+
+    def __init__(self) -> None:
+        c, g, h = Counter, Gauge, Histogram
+        version = ("version",)
+        self.connections = g("voltgate_connections", "Connected chargers.", version)
+        self.handshakes = c("voltgate_handshakes_total", "Upgrades by result.", ("result",))
+        self.disconnects = c("voltgate_disconnects_total", "Ended connections by reason.", ("reason",))
+        self.frames = c("voltgate_frames_total", "OCPP frames.", ("version", "direction", "type", "action"))
+        self.frame_bytes = c("voltgate_frame_bytes_total", "Bytes of OCPP frames.", ("direction",))
+        self.violations = c(
+            "voltgate_violations_total",
+            "Violations found, refused or passed on.",
+            ("version", "action", "code"),
+        )
+        self.rejects_unstored = c(
+            "voltgate_rejects_unstored_total",
+            "Refused frames over limits.rejects_per_minute: counted only.",
+            version,
+        )
+        self.answered = c(
+            "voltgate_calls_answered_total", "Answered CALLs by who answered.", ("version", "action", "by")
+        )
+        self.answer_seconds = h("voltgate_answer_seconds", "CALL read to answer written.", ("class",))
+        self.publish_ack_seconds = h("voltgate_publish_ack_seconds", "Publish to PubAck.")
+        self.publish_failures = c(
+            "voltgate_publish_failures_total", "Stores that failed, by cause.", ("cause",)
+        )
+        self.publish_retries = c("voltgate_publish_retries_total", "Publishes sent again after a 503.")
+        self.asks = c("voltgate_asks_total", "Questions by outcome.", ("outcome",))
+        self.ask_seconds = h("voltgate_ask_seconds", "Question to its answer or fallback.")
+        self.duplicates = c("voltgate_duplicates_total", "Repeats of a CALL, by class.", ("class",))
+        self.key_conflicts = c(
+            "voltgate_key_conflicts_total", "TransactionEvents with a known key and other bytes."
+        )
+        self.paused = c("voltgate_reads_paused_total", "Sockets not read for a while, by bound.", ("bound",))
+        self.bus_connected = g("voltgate_bus_connected", "1 while NATS is connected.")
+        self.bus_pending = g("voltgate_bus_pending", "Publishes and questions awaiting their answer.")
+        self.bus_dropped = c(
+            "voltgate_bus_dropped_total", "Messages from NATS dropped by the client (slow consumer)."
+        )
+        self.stream_fill = g("voltgate_stream_fill_ratio", "Bytes of a stream over its limit.", ("stream",))
+        self.loop_lag = h("voltgate_loop_lag_seconds", "How late the event loop runs a timer.")
+        self.draining = g("voltgate_draining", "1 while the process is leaving.")
+        self.build_info = g("voltgate_build_info", "The running release.", version)
+        self.build_info.read = lambda: [((__version__,), 1.0)]
+
+    def collect(self) -> Iterator[Metric]:
+        """All families, read now."""
+        for family in vars(self).values():
+            yield family.family()

@@ -1,0 +1,124 @@
+"""Whether the message bus can take what chargers say (CONTRACT 2.3), and the gateway's own sign of life.
+
+An outage begins when NATS is away or ``OCPP_TX`` cannot store; it ends when NATS is up, ``OCPP_TX`` has a
+leader and room, and this process's liveness key is stored. Tried every two seconds.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import structlog
+
+from voltgate import __version__, _core
+from voltgate.config import Config
+from voltgate.gateway.bus import Bus
+from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.ports import Ack
+from voltgate.gateway.wheel import Wheel
+
+log = structlog.get_logger()
+
+PROBE_EVERY = 2.0
+LIVENESS_EVERY = 5.0  # CONTRACT 3.6; dead after 15 s
+ROOM = 0.95
+TIMEOUTS_IN_A_ROW = 3
+
+
+class Outage:
+    """``reason`` is "" while all is well; ``on_change`` is called when that changes."""
+
+    def __init__(self, config: Config, bus: Bus, clock: Wheel, metrics: Metrics, gateway: str) -> None:
+        self.reason = "starting"
+        self.since = clock.now
+        self.on_change: Callable[[], None] = lambda: None
+        self._bus, self._clock, self._gateway = bus, clock, gateway
+        self._tx = f"{config.nats.stream_prefix}_TX"
+        self._streams = [
+            f"{config.nats.stream_prefix}_{name}" for name in ("TX", "EVENTS", "COMMANDS", "REJECTS")
+        ]
+        self._liveness = f"$KV.{config.nats.stream_prefix.lower()}_gateways.{gateway}"
+        self._fill: dict[str, float] = {}
+        self._timeouts = 0
+        bus.on_change = self._bus_changed
+        bus.on_tx = self._tx_result
+        metrics.stream_fill.read = lambda: [((stream,), fill) for stream, fill in self._fill.items()]
+
+    def _bus_changed(self, connected: bool) -> None:
+        if not connected:
+            self._begin("NATS is away")
+
+    def _tx_result(self, cause: str) -> None:
+        if cause == "ok":
+            self._timeouts = 0
+        elif cause == "full":
+            self._begin(f"{self._tx} is full")
+        elif cause == "no_responders":
+            self._begin(f"{self._tx} has no leader or does not exist")
+        elif cause == "timeout":
+            self._timeouts += 1
+            if self._timeouts >= TIMEOUTS_IN_A_ROW:
+                self._begin(f"{self._tx} does not acknowledge")
+
+    def _begin(self, reason: str) -> None:
+        if not self.reason:
+            log.error("outage.begins", reason=reason)
+            self.since = self._clock.now
+            self.reason = reason
+            self.on_change()
+
+    def _end(self) -> None:
+        if self.reason:
+            log.info("outage.over", was=self.reason, seconds=round(self._clock.now - self.since, 1))
+            self._timeouts = 0
+            self.reason = ""
+            self.on_change()
+
+    async def watch(self) -> None:
+        """Run for the life of the process: the liveness key, the fill of the streams, the end of an outage."""
+        last = 0.0
+        while True:
+            if self.reason or self._clock.now - last >= LIVENESS_EVERY:
+                last = self._clock.now
+                await self._probe()
+            await asyncio.sleep(PROBE_EVERY if self.reason else LIVENESS_EVERY)
+
+    async def _probe(self) -> None:
+        if not self._bus.connected:
+            return
+        alive = await self._store_liveness()
+        for stream in self._streams:
+            await self._measure(stream)
+        room = self._fill.get(self._tx, 1.0) <= ROOM
+        if alive and room and self._bus.connected:
+            self._end()
+        elif self.reason:
+            log.warning(
+                "outage.goes_on", reason=self.reason, liveness_stored=alive, tx_fill=self._fill.get(self._tx)
+            )
+
+    async def _measure(self, stream: str) -> None:
+        """The fill of a stream; unknown (and so no room) where it has no leader or does not answer."""
+        self._fill.pop(stream, None)
+        try:
+            info = await self._bus.client.jsm().stream_info(stream)
+        except Exception as error:  # whatever it is, the stream does not answer
+            log.debug("outage.stream_info", stream=stream, error=str(error))
+            return
+        if info.cluster is None or info.cluster.leader:
+            limit = info.config.max_bytes or 0
+            self._fill[stream] = info.state.bytes / limit if limit > 0 else 0.0
+
+    async def _store_liveness(self) -> bool:
+        stored: asyncio.Future[Ack | None] = asyncio.get_running_loop().create_future()
+
+        def done(arg: Any, ack: Ack | None) -> None:
+            del arg
+            if not stored.done():
+                stored.set_result(ack)
+
+        ticket = self._bus.ticket(done, None)
+        body = orjson.dumps({"gateway": self._gateway, "release": __version__, "at": self._clock.time_ms()})
+        self._bus.store(ticket, _core.publish(self._liveness, ticket.reply, [], body))
+        return await stored is not None

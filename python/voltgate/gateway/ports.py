@@ -1,0 +1,102 @@
+"""What a session asks of the outside: its socket, the bus, the clock. Shapes and protocols, no behaviour.
+
+The worker joins them to the real things; tests join them to a virtual world.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, Protocol
+
+from voltgate.gateway.reasons import Reason
+
+
+class Ack(NamedTuple):
+    """A PubAck: the message is stored, or was before (``duplicate``; then ``seq`` is the original's)."""
+
+    stream: str
+    seq: int
+    duplicate: bool
+
+
+class Reply(NamedTuple):
+    """How a question ended. ``headers`` and ``data`` belong to outcome ``reply``."""
+
+    outcome: Literal["reply", "no_responders", "timeout", "away"]
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class Stored(NamedTuple):
+    """A message read back from a stream."""
+
+    seq: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+class Ticket:
+    """A reserved reply subject and what waits on it; commands are built with ``reply`` and handed to the bus."""
+
+    __slots__ = ("arg", "command", "deadline", "done", "kind", "reply", "sent", "timer", "token", "tx")
+
+    def __init__(self, token: int, reply: str, done: Callable[[Any, Any], None], arg: Any) -> None:
+        self.token, self.reply, self.done, self.arg = token, reply, done, arg
+        self.kind: Literal["store", "ask", "read"] = "store"
+        self.command = b""
+        self.sent = self.deadline = 0.0
+        self.tx = False
+        self.timer: Any = None
+
+
+class Bus(Protocol):
+    """Callbacks get ``(arg, result)``, once, possibly before the call returns when the bus is away."""
+
+    def ticket(self, done: Callable[[Any, Any], None], arg: Any) -> Ticket:
+        """Reserve a reply subject."""
+
+    def store(self, ticket: Ticket, command: bytes, tx: bool = False) -> None:
+        """Publish and wait for the PubAck: ``done(arg, Ack | None)``; None: not stored, or not known.
+
+        ``tx``: the stream behind it is the one an outage is judged by (CONTRACT 2.3).
+        """
+
+    def ask(self, ticket: Ticket, command: bytes, timeout: float) -> None:
+        """Publish a question: ``done(arg, Reply)``."""
+
+    def emit(self, command: bytes) -> None:
+        """Publish and wait for nothing."""
+
+    def read(
+        self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
+    ) -> None:
+        """Read the message at ``seq``, or the next of ``subject`` from there: ``done(arg, Stored | None | False)``.
+
+        None: there is none. False: could not be read.
+        """
+
+
+class Link(Protocol):
+    """The charger's socket."""
+
+    def write(self, frame: bytes) -> None:
+        """Send ready-made websocket frames."""
+
+    def close(self, reason: Reason) -> None:
+        """End the connection the way ``reason`` says; nothing is written after it."""
+
+    def pause(self) -> None:
+        """Stop reading from the socket."""
+
+    def resume(self) -> None:
+        """Read from it again."""
+
+
+class Clock(Protocol):
+    """Time and timers."""
+
+    now: float
+
+    def time_ms(self) -> int:
+        """Milliseconds since the Unix epoch."""
+
+    def after(self, seconds: float, fire: Callable[..., None], *args: Any) -> Any:
+        """Call ``fire(*args)`` in ``seconds``; what comes back has ``cancel()``."""

@@ -1,0 +1,519 @@
+"""One charger's conversation: which CALL is open, what was stored, who answers (CONTRACT 2.2, 2.3, 3.4).
+
+CALLs are served strictly in order, one at a time; a charger that pipelines waits in the queue, and at
+``limits.open_calls`` its socket is not read.
+
+    received -> queued -> at the head:
+      refused?  --yes--> reject fact --PubAck--> CALLERROR
+        | no
+      repeat of an answered CALL? --yes--> the same answer again
+        | no
+      fact --PubAck--> tx and duplicate? --yes--> Response read back? --yes--> that answer
+        |                    | no                      | no
+        |  (class event: the question leaves together with the fact)
+        +--> question --reply--> valid? --yes--> backend's answer
+                 |                  | no
+                 +--none in time----+---------> fallback: an answer, or the socket is closed
+      answer has content? --yes--> Response fact --PubAck--> written
+                        --no---------------------------------> written
+
+Whatever cannot be stored is not answered: the socket is closed with 1013 and the charger queues (OCPP.md C).
+No socket, no NATS and no clock live here; ``ports`` names what comes from outside.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+
+from voltgate import _core
+from voltgate._core import Frame, Publisher, Violation
+from voltgate.config import Limits, Nats
+from voltgate.gateway.call import Answer, Answered, Call, Refused, TransactionKeys
+from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.pace import CallRate, RejectRate
+from voltgate.gateway.ports import Ack, Bus, Clock, Link, Reply, Stored
+from voltgate.gateway.reasons import Reason
+from voltgate.policy import Rules, fallback_payload, gateway_answer
+from voltgate.schemas import Codec
+
+ASK_AGAIN = 0.25  # seconds between questions while nobody listens (CONTRACT 3.4)
+REPLAY_READS = 16  # messages a Response is looked for behind its request (CONTRACT 3.4)
+REJECT_BYTES = 4096  # of a refused frame that are stored, but for tx actions (CONTRACT 3.2)
+_LIVE = Ack("", 0, False)
+_TYPES = {2: "call", 3: "result", 4: "error", 5: "result_error", 6: "send", None: "unreadable"}
+# While a boot is Pending (CONTRACT 3.4); what the CSMS asked for passes too, see `triggered`.
+_PASS_PENDING = {
+    "v16": ("BootNotification", "Heartbeat"),
+    "v201": ("BootNotification",),
+    "v21": ("BootNotification",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all sessions of a version share."""
+
+    codec: Codec
+    rules: Rules
+    nats: Nats
+    limits: Limits
+    metrics: Metrics
+    keys: TransactionKeys
+
+
+class Session:
+    """See the module. ``received`` and ``leave`` are called by the connection and the worker."""
+
+    __slots__ = (
+        "_answered", "_boot", "_bus", "_calls", "_clock", "_leaving", "_link", "_paused", "_publisher", "_queue",
+        "_rejects", "_serving", "_slow", "_terms", "_version", "closed", "identity", "triggered",
+    )  # fmt: skip
+
+    def __init__(self, identity: str, session: str, terms: Terms, link: Link, bus: Bus, clock: Clock) -> None:
+        self.identity = identity
+        self.closed = False
+        self.triggered: set[str] = set()  # actions a command asked for: they pass while Pending
+        self._terms, self._link, self._bus, self._clock = terms, link, bus, clock
+        self._version = terms.codec.version
+        self._publisher = Publisher(
+            self._version, identity, session, terms.nats.prefix, terms.nats.rpc_prefix
+        )
+        self._queue: deque[Call] = deque()
+        self._answered = Answered()
+        self._boot = ""  # a backend's last word on BootNotification
+        self._leaving: Reason | None = None
+        self._paused = self._slow = self._serving = False
+        self._calls = CallRate(terms.limits, clock.now)
+        self._rejects = RejectRate(terms.limits)
+
+    # -- from the connection ------------------------------------------------------------------------
+
+    def received(self, message: bytes) -> None:
+        """One whole text message. Whatever it holds, it gets the answer the contract names."""
+        if self.closed:
+            return
+        frame = self._terms.codec.decode(message)
+        if not frame.is_text:
+            self._close(Reason.NOT_UTF8)
+            return
+        self._count(frame, message)
+        if frame.type in (3, 4, 5):
+            self._answer_to_nothing(frame, message)
+        elif frame.type is not None and self._is_open(frame):
+            # The same call, not another one (CONTRACT 2.2).
+            self._duplicate(self._rule_class(frame))
+        else:
+            rule = self._terms.rules.get(frame.action or "")
+            self._queue.append(Call(frame, message, rule, self._clock.now))
+            self._serve()
+        self._pace()
+
+    def leave(self, reason: Reason) -> None:
+        """Finish the CALLs that were read, then close."""
+        self._leaving = reason
+        self._serve()
+
+    def ended(self) -> None:
+        """The socket is gone."""
+        self.closed = True
+        self._queue.clear()
+
+    @property
+    def token(self) -> str:
+        """The identity as a NATS token."""
+        return self._publisher.token
+
+    @property
+    def idle(self) -> bool:
+        """Whether no CALL is open."""
+        return not self._queue
+
+    # -- the transitions ----------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        """Begin the CALL at the head, and the next where that was answered on the spot: a loop, no recursion."""
+        if self._serving:
+            return
+        self._serving = True
+        while self._queue and not self._queue[0].begun:
+            self._queue[0].begun = True
+            self._begin(self._queue[0])
+        self._serving = False
+        if self._leaving is not None and not self._queue:
+            self._close(self._leaving)
+        self._limit_reading()
+
+    def _begin(self, call: Call) -> None:
+        call.refusal = self._refusal(call)
+        if call.refusal is not None:
+            self._reject(call, call.refusal)
+            return
+        rule, frame = call.rule, call.frame
+        assert rule is not None, "a frame without a rule is refused"
+        if rule.class_ != "tx" and (repeat := self._answered.find(frame)) is not None:
+            self._duplicate(rule.class_)
+            self._write(call, repeat, "replay")
+            return
+        call.asks = rule.answer == "backend" or (rule.answer == "backend-if-idtoken" and frame.has_id_token)
+        self._store(call, rule.class_)
+        # A question about money is asked only once its fact is safe; others need not wait for it.
+        if call.asks and rule.class_ != "tx" and not self.closed:
+            self._ask(call)
+        self._advance(call)
+
+    def _advance(self, call: Call) -> None:
+        """The next step of the CALL at the head, whatever has just happened to it."""
+        rule, ack, answer = call.rule, call.ack, call.answer
+        if self.closed or ack is None or rule is None:
+            return
+        if rule.answer == "none":  # a SEND
+            self._done()
+        elif answer is None:
+            if ack.duplicate and rule.class_ == "tx" and not call.replayed:
+                self._replay(call, ack.seq)
+            elif not call.asks:
+                call.answer = Answer("gateway", gateway_answer(rule.action, self._now()))
+                self._advance(call)
+            elif not call.asked_at:
+                self._ask(call)
+        elif rule.class_ != "live" and not call.recorded and (answer.has_content or answer.by == "fallback"):
+            self._record(call, answer)
+        else:
+            self._answer(call, answer)
+
+    def _refusal(self, call: Call) -> Violation | Refused | None:
+        """Why a frame is not passed on, and the text of the violation where it is passed on nevertheless."""
+        frame, rule = call.frame, call.rule
+        if frame.violation is not None:
+            if rule is None or frame.fatal is not None or rule.validation == "strict":
+                lenient = rule is not None and rule.validation != "strict"
+                return frame.fatal if lenient else frame.violation
+            if rule.validation == "lenient":
+                call.violation = f"{frame.violation.code} {frame.violation.pointer}".rstrip()
+        if rule is None:
+            return Refused("InternalError", "", "no policy for this action")
+        if self._boot in ("Pending", "Rejected") and not self._passes_gate(rule.action):
+            return Refused("SecurityError", "", f"BootNotification was answered {self._boot}")
+        return None
+
+    def _passes_gate(self, action: str) -> bool:
+        action = action.removesuffix("-Signed")
+        if self._boot == "Rejected":
+            return action == "BootNotification"
+        return action in _PASS_PENDING[self._version] or action in self.triggered
+
+    # -- storing ------------------------------------------------------------------------------------
+
+    def _store(self, call: Call, class_: str) -> None:
+        now = self._clock.time_ms()
+        if class_ == "live":
+            call.fact = self._publisher.fact(class_, call.frame, now, "", call.violation)
+            call.ack = _LIVE
+            self._bus.emit(call.fact.command)
+            return
+        ticket = self._bus.ticket(self._stored, call)
+        call.fact = fact = self._publisher.fact(class_, call.frame, now, ticket.reply, call.violation)
+        if call.frame.action == "TransactionEvent" and self._terms.keys.conflicts(fact):
+            self._terms.metrics.key_conflicts.add()
+        self._bus.store(ticket, fact.command, class_ == "tx")
+
+    def _stored(self, call: Call, ack: Ack | None) -> None:
+        if self.closed:
+            return
+        if ack is None:
+            self._close(Reason.NOT_STORED)
+            return
+        call.ack = ack
+        if ack.duplicate:
+            self._duplicate(self._rule_class(call.frame))
+        self._advance(call)
+
+    def _replay(self, call: Call, seq: int, reads: int = REPLAY_READS) -> None:
+        """Look for what was answered the first time, right behind the stored request (CONTRACT 3.4)."""
+        assert call.ack is not None
+        if reads == 0 or not (call.asks or call.frame.action == "Heartbeat"):
+            call.replayed = True
+            self._advance(call)
+            return
+        nats, publisher = self._terms.nats, self._publisher
+        subject = f"{nats.prefix}.tx.{self._version}.{call.frame.action}Response.{publisher.token}"
+        self._bus.read(call.ack.stream, seq, subject, self._replay_read, (call, reads))
+
+    def _replay_read(self, asked: tuple[Call, int], stored: Stored | None | bool) -> None:
+        call, reads = asked
+        if self.closed:
+            return
+        if stored is False:
+            self._close(Reason.NOT_STORED)
+        elif isinstance(stored, Stored):
+            assert call.fact is not None
+            if stored.headers.get("ocpp-key") == call.fact.key and "ocpp-error-code" not in stored.headers:
+                self._answered_before(call, stored)
+            else:
+                self._replay(call, stored.seq + 1, reads - 1)
+        else:
+            call.replayed = True
+            self._advance(call)
+
+    def _answered_before(self, call: Call, stored: Stored | None | bool) -> None:
+        if self.closed:
+            return
+        if not isinstance(stored, Stored):
+            self._close(Reason.NOT_STORED)
+            return
+        call.answer, call.recorded = Answer("replay", stored.data), True
+        self._advance(call)
+
+    def _record(self, call: Call, answer: Answer) -> None:
+        assert call.rule is not None
+        assert call.fact is not None
+        class_ = call.rule.class_
+        ticket = self._bus.ticket(self._recorded, call)
+        command = self._publisher.response(
+            class_,
+            call.frame,
+            call.fact,
+            answer.payload,
+            self._clock.time_ms(),
+            ticket.reply,
+            answer.by,
+            answer.code,
+        )
+        self._bus.store(ticket, command, class_ == "tx")
+
+    def _recorded(self, call: Call, ack: Ack | None) -> None:
+        if self.closed:
+            return
+        if ack is None:
+            self._close(Reason.NOT_STORED)
+        elif ack.duplicate:
+            # Another worker answered the same message first: its answer is the one that counts.
+            self._bus.read(ack.stream, ack.seq, None, self._answered_before, call)
+        else:
+            call.recorded = True
+            self._advance(call)
+
+    # -- asking -------------------------------------------------------------------------------------
+
+    def _ask(self, call: Call) -> None:
+        if not call.asked_at:
+            call.asked_at = self._clock.now
+        assert call.fact is not None
+        left = call.asked_at + self._terms.nats.ask_timeout - self._clock.now
+        now = self._clock.time_ms()
+        ticket = self._bus.ticket(self._replied, call)
+        question = self._publisher.question(
+            call.frame, call.fact.key, now, now + int(left * 1000), ticket.reply, call.violation
+        )
+        self._bus.ask(ticket, question, left)
+
+    def _ask_again(self, call: Call) -> None:
+        if not self.closed:
+            self._ask(call)
+
+    def _replied(self, call: Call, reply: Reply) -> None:
+        if self.closed:
+            return
+        nats = self._terms.nats
+        if reply.outcome == "no_responders":
+            if self._clock.now + ASK_AGAIN - call.asked_at < min(nats.ask_grace, nats.ask_timeout):
+                self._clock.after(ASK_AGAIN, self._ask_again, call)
+                return
+        elif reply.outcome == "away":
+            self._close(Reason.OUTAGE)
+            return
+        answer = self._backend_answer(call, reply) if reply.outcome == "reply" else None
+        if answer is None:
+            outcome = "invalid" if reply.outcome == "reply" else reply.outcome
+        else:
+            outcome = "error" if answer.code else "reply"
+        self._terms.metrics.asks.add(outcome)
+        self._terms.metrics.ask_seconds.cell().observe(self._clock.now - call.asked_at)
+        if answer is None:
+            self._fall_back(call)
+        else:
+            call.answer = answer
+            self._advance(call)
+
+    def _backend_answer(self, call: Call, reply: Reply) -> Answer | None:
+        """The backend's word as an answer; None where it is none a charger could be given."""
+        headers = {name.lower(): value for name, value in reply.headers.items()}
+        if "ocpp-error" in headers:
+            code = _core.error_code(self._version, headers["ocpp-error"])
+            return (
+                Answer("backend", code=code, description=reply.data.decode(errors="replace"))
+                if code
+                else None
+            )
+        if "nats-service-error-code" in headers or len(reply.data) > self._terms.limits.max_message_bytes:
+            return None
+        if self._terms.codec.check(call.frame.action or "", "response", reply.data) is not None:
+            return None
+        return Answer("backend", reply.data)
+
+    def _fall_back(self, call: Call) -> None:
+        assert call.rule is not None
+        fallback = call.rule.fallback
+        if fallback.closes:
+            self._close(Reason.UNANSWERED)
+        elif fallback.code:
+            call.answer = Answer("fallback", code=fallback.code, description="no backend answered")
+            self._advance(call)
+        else:
+            call.answer = Answer("fallback", fallback_payload(call.rule, self._now()))
+            self._advance(call)
+
+    # -- refusing -----------------------------------------------------------------------------------
+
+    def _reject(self, call: Call, violation: Violation | Refused) -> None:
+        """Store what was refused, then say so: nothing a charger said is lost (CONTRACT 2.2)."""
+        tx = call.rule is not None and call.rule.class_ == "tx"
+        if not tx and not self._rejects.take(self._clock.now):
+            self._terms.metrics.rejects_unstored.add(self._version)
+            self._refused(call, _LIVE)
+            return
+        ticket = self._bus.ticket(self._refused, call)
+        limit = 0 if tx else REJECT_BYTES
+        command = self._rejected(call.frame, call.raw, violation, ticket.reply, limit)
+        self._bus.store(ticket, command)
+
+    def _rejected(self, frame: Frame, raw: bytes, why: Violation | Refused, reply: str, limit: int) -> bytes:
+        now = self._clock.time_ms()
+        return self._publisher.reject(frame, raw, why.code, why.pointer, why.reason, now, reply, limit)
+
+    def _refused(self, call: Call, ack: Ack | None) -> None:
+        if self.closed:
+            return
+        violation = call.refusal
+        assert violation is not None
+        if ack is None:
+            self._close(Reason.NOT_STORED)
+            return
+        message_id = self._error_id(call.frame, violation)
+        if message_id is None:
+            self._done()
+        else:
+            error = self._terms.codec.encode_error(message_id, violation.code, violation.reason)
+            self._write(call, error, "refused", "error")
+
+    def _error_id(self, frame: Frame, violation: Violation | Refused) -> str | None:
+        """The id a CALLERROR goes to; None where the version says there is none (OCPP.md A10, A11, A14)."""
+        if frame.type == 6:
+            return None
+        if frame.type is None and violation.code in ("MessageTypeNotSupported", "ProtocolError"):
+            return (frame.message_id or "-1") if self._version == "v201" else None
+        if frame.message_id is not None:
+            return frame.message_id
+        return None if self._version == "v16" else "-1"
+
+    def _answer_to_nothing(self, frame: Frame, message: bytes) -> None:
+        """A CALLRESULT or CALLERROR no CALL of ours waits for, or the charger's CALLRESULTERROR: kept, never answered."""
+        violation = frame.violation or Refused(
+            "GenericError",
+            "",
+            "the charger could not use our answer" if frame.type == 5 else "it answers no open CALL",
+        )
+        if self._rejects.take(self._clock.now):
+            self._bus.emit(self._rejected(frame, message, violation, "", REJECT_BYTES))
+        else:
+            self._terms.metrics.rejects_unstored.add(self._version)
+
+    # -- answering ----------------------------------------------------------------------------------
+
+    def _answer(self, call: Call, answer: Answer) -> None:
+        codec, message_id = self._terms.codec, call.message_id
+        assert message_id is not None
+        if answer.code:
+            frame = codec.encode_error(message_id, answer.code, answer.description)
+        else:
+            frame = codec.encode_result(message_id, answer.payload)
+        action = call.frame.action
+        if action == "BootNotification" and answer.by == "backend" and not answer.code:
+            self._boot = orjson.loads(answer.payload)["status"]
+            self.triggered.clear()
+        elif (
+            action != "Heartbeat"
+            and answer.by in ("gateway", "backend")
+            and self._rule_class(call.frame) != "tx"
+        ):
+            self._answered.add(call.frame, frame)
+        self._write(call, frame, answer.by, "error" if answer.code else "result")
+
+    def _write(self, call: Call, frame: bytes, by: str, kind: str = "result") -> None:
+        metrics = self._terms.metrics
+        rule = call.rule
+        metrics.answered.add(self._version, rule.action if rule else "unknown", by)
+        if rule is not None:
+            metrics.answer_seconds.cell(rule.class_).observe(self._clock.now - call.read_at)
+        metrics.frame_bytes.add("out", count=len(frame))
+        metrics.frames.add(self._version, "out", kind, "-")
+        self._link.write(frame)
+        self._done()
+
+    def _done(self) -> None:
+        """The CALL at the head is answered, or needs no answer: the next one's turn."""
+        if not self.closed:
+            self._queue.popleft()
+            self._serve()
+
+    # -- bounds -------------------------------------------------------------------------------------
+
+    def _pace(self) -> None:
+        """``limits.calls_per_second``: above it the socket is read slower, nothing is dropped."""
+        rest = self._calls.take(self._clock.now)
+        if rest and not self._slow and not self.closed:
+            self._slow = True
+            self._terms.metrics.paused.add("calls_per_second")
+            self._clock.after(rest, self._faster)
+        self._limit_reading()
+
+    def _faster(self) -> None:
+        self._slow = False
+        self._limit_reading()
+
+    def _limit_reading(self) -> None:
+        full = len(self._queue) >= self._terms.limits.open_calls
+        pause = full or self._slow or self._leaving is not None
+        if pause == self._paused or self.closed:
+            return
+        self._paused = pause
+        if not pause:
+            self._link.resume()
+            return
+        if full:
+            self._terms.metrics.paused.add("open_calls")
+        self._link.pause()
+
+    # -- small things -------------------------------------------------------------------------------
+
+    def _close(self, reason: Reason) -> None:
+        if not self.closed:
+            self.ended()
+            self._link.close(reason)
+
+    def _is_open(self, frame: Frame) -> bool:
+        return (
+            any(call.message_id == frame.message_id for call in self._queue) and frame.message_id is not None
+        )
+
+    def _rule_class(self, frame: Frame) -> str:
+        rule = self._terms.rules.get(frame.action or "")
+        return rule.class_ if rule else "event"
+
+    def _duplicate(self, class_: str) -> None:
+        self._terms.metrics.duplicates.add(class_)
+
+    def _count(self, frame: Frame, message: bytes) -> None:
+        metrics = self._terms.metrics
+        action = (frame.action or "-") if frame.known else ("unknown" if frame.action else "-")
+        metrics.frames.add(self._version, "in", _TYPES[frame.type], action)
+        metrics.frame_bytes.add("in", count=len(message))
+        if frame.violation is not None:
+            metrics.violations.add(self._version, action, frame.violation.code)
+
+    def _now(self) -> str:
+        """The gateway's clock as OCPP wants it; some chargers insist on the ``Z`` (OCPP.md B)."""
+        now = datetime.fromtimestamp(self._clock.time_ms() / 1000, UTC)
+        return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,148 @@
+"""The streams and buckets Voltgate needs (CONTRACT 3.7): what they must be, what stands, what would change.
+
+``voltgate streams apply`` and ``dev`` make them so; ``serve`` and ``check`` only compare.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from nats.aio.client import Client
+from nats.js.api import DiscardPolicy, StorageType, StoreCompression, StreamConfig
+from nats.js.errors import NotFoundError
+
+from voltgate.config import Config
+
+_DAY = 86_400
+REJECTS_MAX_BYTES = 256 << 20
+_UNLIMITED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a plan. ``action``: ``create``, ``update`` or ``ok``; ``differences`` name the settings."""
+
+    stream: str
+    action: str
+    differences: tuple[str, ...] = ()
+
+
+def wanted(config: Config) -> list[StreamConfig]:
+    """Every stream and bucket with its settings."""
+    nats, streams = config.nats, config.streams
+    facts, name, bucket = nats.prefix, nats.stream_prefix, nats.stream_prefix.lower()
+
+    defaults: dict[str, Any] = {"discard": DiscardPolicy.OLD, "max_bytes": _UNLIMITED, "max_age": 0.0}
+
+    def stream(suffix: str, subjects: list[str], **settings: Any) -> StreamConfig:
+        return StreamConfig(
+            name=f"{name}_{suffix}",
+            subjects=subjects,
+            storage=StorageType.FILE,
+            num_replicas=streams.replicas,
+            allow_direct=True,
+            compression=StoreCompression.S2,
+            **(defaults | settings),
+        )
+
+    def kv(suffix: str) -> StreamConfig:
+        return StreamConfig(
+            name=f"KV_{bucket}_{suffix}",
+            subjects=[f"$KV.{bucket}_{suffix}.>"],
+            storage=StorageType.FILE,
+            num_replicas=streams.replicas,
+            allow_direct=True,
+            compression=StoreCompression.S2,
+            max_msgs_per_subject=1,
+            allow_rollup_hdrs=True,
+            deny_delete=True,
+            discard=DiscardPolicy.NEW,
+            max_bytes=_UNLIMITED,
+        )
+
+    window = float(streams.duplicate_window)
+    return [
+        stream(
+            "TX",
+            [f"{facts}.tx.>"],
+            discard=DiscardPolicy.NEW,
+            duplicate_window=window,
+            max_age=float(streams.tx_max_age_days * _DAY),
+            max_bytes=streams.tx_max_bytes,
+        ),
+        stream(
+            "EVENTS",
+            [f"{facts}.event.>"],
+            max_age=float(streams.events_max_age_days * _DAY),
+            max_bytes=streams.events_max_bytes,
+        ),
+        stream(
+            "REJECTS",
+            [f"{facts}.reject.>", f"{facts}.security.>"],
+            max_age=float(7 * _DAY),
+            max_bytes=REJECTS_MAX_BYTES,
+        ),
+        stream(
+            "COMMANDS",
+            [f"{facts}.command.>"],
+            duplicate_window=window,
+            max_age=float(streams.commands_max_age_days * _DAY),
+            max_bytes=streams.commands_max_bytes,
+        ),
+        stream("LINKS", [f"{facts}.link.*"], max_msgs_per_subject=1),
+        kv("chargers"),
+        kv("gateways"),
+    ]
+
+
+async def plan(client: Client, config: Config) -> list[Change]:
+    """Compare what stands with what is wanted, in the order of :func:`wanted`."""
+    return [await _compare(client, want) for want in wanted(config)]
+
+
+async def apply(client: Client, config: Config) -> list[Change]:
+    """Make it so, and say what was done. Raises what JetStream answers where it refuses."""
+    changes = []
+    for want in wanted(config):
+        change = await _compare(client, want)
+        if change.action == "create":
+            await client.jsm().add_stream(want)
+        elif change.action == "update":
+            have = await client.jsm().stream_info(want.name or "")
+            await client.jsm().update_stream(have.config.evolve(**_settings(want)))
+        changes.append(change)
+    return changes
+
+
+async def covering(client: Client, config: Config) -> str | None:
+    """A stream that would answer questions and commands with its PubAck (CONTRACT 3.2); there must be none."""
+    try:
+        return await client.jetstream().find_stream_name_by_subject(f"{config.nats.rpc_prefix}.>")
+    except NotFoundError:
+        return None
+
+
+async def _compare(client: Client, want: StreamConfig) -> Change:
+    name = str(want.name)
+    try:
+        have = (await client.jsm().stream_info(name)).config
+    except NotFoundError:
+        return Change(name, "create")
+    differences = tuple(
+        f"{key}: {_shown(getattr(have, key))} -> {_shown(value)}"
+        for key, value in _settings(want).items()
+        if (getattr(have, key) or None) != (value or None)
+    )
+    return Change(name, "update" if differences else "ok", differences)
+
+
+def _settings(want: StreamConfig) -> dict[str, Any]:
+    """The settings that are ours; what the operator added beside them stays."""
+    keys = (
+        "subjects", "storage", "num_replicas", "allow_direct", "compression", "discard", "max_bytes",
+        "max_age", "duplicate_window", "max_msgs_per_subject",
+    )  # fmt: skip
+    return {key: value for key in keys if (value := getattr(want, key)) not in (None, 0)}
+
+
+def _shown(value: Any) -> str:
+    return str(getattr(value, "value", value))

@@ -1,0 +1,67 @@
+"""Timers of one process, and its clock. Time comes in through the two callables it is given.
+
+One wheel serves every charger: keepalive, handshakes, deadlines of questions. A timer costs a list append,
+a cancelled one is skipped when its slot comes round.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+TICK = 0.05  # seconds; how late a timer may fire
+
+
+class Timer:
+    """One timer; ``cancel`` may be called at any time and more than once."""
+
+    __slots__ = ("_args", "_fire")
+
+    def __init__(self, fire: Callable[..., None], args: tuple[Any, ...]) -> None:
+        self._fire: Callable[..., None] | None = fire
+        self._args = args
+
+    def cancel(self) -> None:
+        """Never fire."""
+        self._fire = None
+        self._args = ()
+
+    def _run(self) -> None:
+        fire, args = self._fire, self._args
+        self.cancel()
+        if fire is not None:
+            fire(*args)
+
+
+class Wheel:
+    """Fires callbacks when their time has come; at most :data:`TICK` late, never early."""
+
+    def __init__(self, monotonic: Callable[[], float], wall: Callable[[], float]) -> None:
+        """``monotonic``: seconds that never go back. ``wall``: seconds since the Unix epoch."""
+        self.now = monotonic()
+        self._monotonic = monotonic
+        self._wall = wall
+        self._slots: dict[int, list[Timer]] = {}
+        self._turned = int(self.now / TICK)
+
+    def refresh(self) -> None:
+        """Bring ``now`` up to date: once per chunk from a socket, not once per look."""
+        self.now = self._monotonic()
+
+    def time_ms(self) -> int:
+        """Milliseconds since the Unix epoch."""
+        return int(self._wall() * 1000)
+
+    def after(self, seconds: float, fire: Callable[..., None], *args: Any) -> Timer:
+        """Call ``fire(*args)`` in ``seconds``."""
+        timer = Timer(fire, args)
+        slot = max(int((self.now + seconds) / TICK) + 1, self._turned + 1)
+        self._slots.setdefault(slot, []).append(timer)
+        return timer
+
+    def advance(self) -> None:
+        """Fire what is due by now, in order of slots."""
+        self.refresh()
+        target = int(self.now / TICK)
+        while self._turned < target:
+            self._turned += 1
+            for timer in self._slots.pop(self._turned, ()):
+                timer._run()

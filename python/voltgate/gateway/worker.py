@@ -1,0 +1,314 @@
+"""One gateway process: joins listener, connection, session and bus, and knows when to take chargers and when to leave.
+
+Nothing about OCPP or NATS is decided here; this is where the rooms meet.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import secrets
+import socket
+import time
+import uuid
+from collections import Counter as Tally
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+
+from voltgate.config import Config
+from voltgate.gateway import streams
+from voltgate.gateway.bus import Bus, BusError
+from voltgate.gateway.call import TransactionKeys
+from voltgate.gateway.connection import Connection, Shared, Unfinished
+from voltgate.gateway.links import LinkFact, Links
+from voltgate.gateway.listener import Admission, HandshakeRate, Listener
+from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.outage import Outage
+from voltgate.gateway.owners import Decided, Owners
+from voltgate.gateway.reasons import Reason, Refusal
+from voltgate.gateway.session import Session, Terms
+from voltgate.gateway.wheel import TICK, Wheel
+from voltgate.policy import rules
+from voltgate.schemas import SUBPROTOCOLS, VERSIONS, Codec
+
+log = structlog.get_logger()
+
+HEADER_ROOM = 8192  # bytes beside the body that a fact's subject and headers may take
+_DRAIN_TICK = 0.05
+
+
+class StartError(Exception):
+    """The process cannot do its work; one line per fault, each says what to do."""
+
+
+@dataclass(slots=True)
+class Charger:
+    """What the worker holds of one connected charger."""
+
+    session: Session
+    link: LinkFact
+    connection: Connection
+
+
+class Worker:
+    """Serves every configured listener until :meth:`stop` is called. See :meth:`run`."""
+
+    def __init__(self, config: Config) -> None:
+        """Compiles schemas and policy. Raises ConfigError."""
+        self.config = config
+        self.name = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.metrics = metrics = Metrics()
+        self._clock = clock = Wheel(time.monotonic, time.time)
+        self.bus = Bus(config.nats, clock, metrics)
+        self.outage = Outage(config, self.bus, clock, metrics, self.name)
+        self.outage.on_change = self._outage_changed
+        self._links = Links(self.bus, config.nats.prefix, self.name)
+        self._owners = Owners(clock)
+        self._rate = HandshakeRate(config.limits.handshakes_per_second, clock)
+        self._shared = Shared(
+            clock,
+            config.limits,
+            metrics,
+            Unfinished(config.limits.max_buffered_bytes),
+            [_compression()],
+        )
+        keys, table = TransactionKeys(), rules(config)
+        self._terms = {
+            version: Terms(Codec(name), table[version], config.nats, config.limits, metrics, keys)
+            for version, name in SUBPROTOCOLS.items()
+        }
+        self._chargers: dict[Connection, Charger] = {}
+        self._online: Tally[str] = Tally()
+        self._servers: list[asyncio.Server] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stop = asyncio.Event()
+        self._stop_now = asyncio.Event()
+        self.draining = False
+        metrics.connections.read = lambda: [((version,), float(n)) for version, n in self._online.items()]
+        metrics.draining.read = lambda: [((), float(self.draining))]
+
+    # -- life ---------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Connect to NATS, verify the streams, open the listeners. Raises StartError or BusError."""
+        await self.bus.start()
+        self._tasks.append(asyncio.create_task(self._turn()))
+        await self._verify()
+        self._tasks.append(asyncio.create_task(self.outage.watch()))
+        while self.outage.reason:
+            await asyncio.sleep(TICK)
+        await self._open()
+
+    async def run(self) -> None:
+        """Serve until stopped, then leave as CONTRACT 4.5 says."""
+        try:
+            await self.start()
+            log.info("gateway.ready", gateway=self.name, listeners=self.addresses)
+            await self._stop.wait()
+            await self._drain()
+        finally:
+            await self._shut()
+
+    def stop(self) -> None:
+        """Begin to leave; called again: leave at once."""
+        if self._stop.is_set():
+            self._stop_now.set()
+        self._stop.set()
+
+    @property
+    def addresses(self) -> list[str]:
+        """``host:port`` of every open listener."""
+        return [
+            "{}:{}".format(*sock.getsockname()[:2]) for server in self._servers for sock in server.sockets
+        ]
+
+    def checks(self) -> dict[str, str]:
+        """What readiness depends on: name -> "" or what is wrong."""
+        full = len(self._chargers) >= self.config.limits.max_connections
+        return {
+            "nats": "" if self.bus.connected else "not connected",
+            "streams": self.outage.reason,
+            "draining": "leaving" if self.draining else "",
+            "connections": "limits.max_connections is reached" if full else "",
+        }
+
+    async def _verify(self) -> None:
+        config, client = self.config, self.bus.client
+        room = self.bus.max_payload - HEADER_ROOM
+        faults = []
+        if config.limits.max_message_bytes > room:
+            faults.append(
+                f"limits.max_message_bytes is {config.limits.max_message_bytes}, but NATS takes {self.bus.max_payload} "
+                f"bytes with headers: set it to {room} at most, or raise max_payload in the NATS server"
+            )
+        try:
+            changes = [change for change in await streams.plan(client, config) if change.action != "ok"]
+            covering = await streams.covering(client, config)
+        except Exception as error:
+            raise StartError(
+                f"JetStream does not answer ({error or type(error).__name__}): is it enabled?"
+            ) from None
+        for change in changes:
+            what = "is missing" if change.action == "create" else f"differs: {', '.join(change.differences)}"
+            faults.append(
+                f"stream {change.stream} {what}: run `voltgate streams apply`, or change the configuration"
+            )
+        if covering:
+            faults.append(
+                f"stream {covering} covers {config.nats.rpc_prefix}.>: it would answer every question with its PubAck; "
+                "change its subjects"
+            )
+        if faults:
+            raise StartError("\n".join(faults))
+
+    async def _open(self) -> None:
+        loop = asyncio.get_running_loop()
+        for settings in self.config.listeners:
+            listener = Listener(settings, self)
+            make = partial(Connection, self._shared, listener.door)
+            try:
+                server = await loop.create_server(make, settings.host, settings.port, backlog=4096)
+            except OSError as error:
+                raise StartError(
+                    f"listener {settings.host}:{settings.port}: {error.strerror or error}"
+                ) from None
+            self._servers.append(server)
+
+    async def _turn(self) -> None:
+        """Turn the wheel, and measure how late the loop lets us."""
+        lag = self.metrics.loop_lag.cell()
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + TICK
+            await asyncio.sleep(TICK)
+            lag.observe(max(loop.time() - due, 0.0))
+            self._clock.advance()
+
+    async def _shut(self) -> None:
+        for server in self._servers:
+            server.close()
+        for connection in list(self._shared.open):
+            connection.close(Reason.DRAIN)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.bus.stop()
+        log.info("gateway.stopped", gateway=self.name)
+
+    # -- leaving ------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        drain = self.config.drain
+        self.draining = True
+        log.info("drain.begins", chargers=len(self._chargers), rate=drain.rate)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(drain.deadline):
+                await self._unless_stopped(drain.grace)
+                for server in self._servers:
+                    server.close()
+                await self._close_paced(Reason.DRAIN)
+                while self._chargers and not self._stop_now.is_set():
+                    await asyncio.sleep(_DRAIN_TICK)
+
+    async def _close_paced(self, reason: Reason) -> None:
+        """Let sessions leave at ``drain.rate`` a second, in no order a charger could predict."""
+        leaving = list(self._chargers.values())
+        random.shuffle(leaving)
+        batch = self.config.drain.rate * _DRAIN_TICK
+        owed = 0.0
+        while leaving and not self._stop_now.is_set():
+            owed += batch * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+            while owed >= 1 and leaving:
+                leaving.pop().session.leave(reason)
+                owed -= 1
+            await self._unless_stopped(_DRAIN_TICK)
+
+    async def _unless_stopped(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop_now.wait(), seconds)
+
+    def _outage_changed(self) -> None:
+        if self.outage.reason:
+            self._clock.after(self.config.nats.outage_close, self._close_idle, self.outage.since)
+
+    def _close_idle(self, since: float) -> None:
+        """The outage lasts: the chargers are told, so that they queue (CONTRACT 2.3)."""
+        if self.outage.reason and self.outage.since == since:
+            self._tasks.append(asyncio.create_task(self._close_in_outage(since)))
+
+    async def _close_in_outage(self, since: float) -> None:
+        for charger in list(self._chargers.values()):
+            if not self.outage.reason or self.outage.since != since:
+                return
+            charger.session.leave(Reason.OUTAGE)
+            await asyncio.sleep(random.uniform(0.5, 1.5) / self.config.drain.rate)  # noqa: S311 - jitter
+
+    # -- listener.House -----------------------------------------------------------------------------
+
+    def refusal(self) -> Refusal | None:
+        """See listener.House."""
+        if self.draining:
+            return Refusal.DRAINING
+        if self.outage.reason:
+            return Refusal.BUS_AWAY
+        if len(self._chargers) >= self.config.limits.max_connections:
+            return Refusal.FULL
+        return None if self._rate.take() else Refusal.RATE
+
+    def claim(self, identity: str, connection: Connection, decided: Decided) -> None:
+        """See listener.House."""
+        self._owners.claim(identity, connection, decided)
+
+    def start_session(self, admission: Admission, connection: Connection) -> None:
+        """See listener.House."""
+        version = VERSIONS[admission.subprotocol]
+        session_id = uuid.uuid4().hex
+        session = Session(
+            admission.identity, session_id, self._terms[version], connection, self.bus, self._clock
+        )
+        link = LinkFact(
+            admission.identity,
+            session.token,
+            version,
+            session_id,
+            connection.peer,
+            None,
+            admission.security_profile,
+        )
+        self._chargers[connection] = Charger(session, link, connection)
+        self._owners.hold(admission.identity, connection)
+        self._online[version] += 1
+        self.metrics.handshakes.add("accepted")
+        self._links.up(link)
+        connection.start(session, self._ended)
+
+    def _ended(self, connection: Connection, reason: Reason) -> None:
+        charger = self._chargers.pop(connection)
+        self._owners.release(charger.link.identity, connection)
+        self._online[charger.link.version] -= 1
+        self.metrics.disconnects.add(reason.label)
+        self._links.down(charger.link, reason.label)
+        log.debug(
+            "charger.down", identity=charger.link.identity, reason=reason.label, session=charger.link.session
+        )
+
+
+def _compression() -> ServerPerMessageDeflateFactory:
+    """No context takeover and small windows: nothing is held per connection (FIGURES.md 1, OCPP.md D)."""
+    return ServerPerMessageDeflateFactory(
+        server_no_context_takeover=True,
+        client_no_context_takeover=True,
+        server_max_window_bits=11,
+        client_max_window_bits=11,
+    )
+
+
+def _host() -> str:
+    """The host's name as a part of a KV key."""
+    return "".join(c if c.isalnum() and c.isascii() else "-" for c in socket.gethostname())
+
+
+__all__ = ["BusError", "StartError", "Worker"]

@@ -1,0 +1,152 @@
+"""What happens to each action a charger may send: its class, who answers it, the fallback (CONTRACT 3.4).
+
+The defaults come from the core's action table; the configuration changes single entries. Nothing here
+looks at a message.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import orjson
+
+from voltgate import _core
+from voltgate.config import ActionPolicy, Config, ConfigError, Level
+from voltgate.schemas import SUBPROTOCOLS, Codec
+
+Answer = Literal["gateway", "backend", "backend-if-idtoken", "none"]
+
+# CONTRACT 3.4, "the action's fallback"; every action not named here: CALLERROR InternalError.
+FALLBACKS: dict[str, dict[str, Any]] = {
+    "BootNotification": {"status": "Pending", "interval": 60},
+    "TransactionEvent": {},
+    "NotifySettlement": {},
+    "DataTransfer": {"status": "UnknownVendorId"},
+    "SignCertificate": {"status": "Rejected"},
+    "NotifyEVChargingNeeds": {"status": "Rejected"},
+    "NotifyEVChargingSchedule": {"status": "Rejected"},
+    "GetCertificateStatus": {"status": "Failed"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """What a charger gets when no backend answers: a payload, a CALLERROR code, or its socket closed."""
+
+    payload: dict[str, Any] | None = None
+    code: str = ""
+
+    @property
+    def closes(self) -> bool:
+        """Whether the socket is closed, so that the charger queues (1.6 StartTransaction)."""
+        return self.payload is None and not self.code
+
+    def __str__(self) -> str:
+        if self.closes:
+            return "close"
+        return self.code or orjson.dumps(self.payload).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The policy of one action of one version."""
+
+    version: str
+    action: str
+    class_: Literal["tx", "event", "live"]
+    answer: Answer
+    validation: Level
+    fallback: Fallback
+
+
+Rules = dict[str, Rule]
+
+
+def rules(config: Config) -> dict[str, Rules]:
+    """Version token -> action -> rule, for every action a charger may send, ``-Signed`` ones included.
+
+    Raises ConfigError, one line per fault, where the configuration asks for what OCPP does not allow.
+    """
+    faults: list[str] = []
+    table = {version: _version_rules(version, config, faults) for version in SUBPROTOCOLS}
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return table
+
+
+def _version_rules(version: str, config: Config, faults: list[str]) -> Rules:
+    codec = Codec(SUBPROTOCOLS[version])
+    table: Rules = {}
+    changes = dict(config.policy.get(version, {}))  # type: ignore[call-overload]
+    for action, sender, class_, answer in _core.actions(version):
+        if sender == "csms":
+            continue
+        change = changes.pop(action, ActionPolicy())
+        rule = Rule(
+            version,
+            action,
+            change.class_ or class_,
+            change.answer or answer,
+            "strict",
+            _fallback(version, action, change.fallback),
+        )
+        table[action] = replace(rule, validation=_level(rule.class_, change, config))
+        faults += (f"policy.{version}.{action}.{fault}" for fault in _faults(codec, table[action], answer))
+        if version != "v16" and answer != "none":
+            # A signed message is answered by a backend: nobody here can read it (OCPP.md A16).
+            signed = f"{action}-Signed"
+            table[signed] = replace(table[action], action=signed, answer="backend")
+    faults += (f"policy.{version}.{action}: no action a charger may send in {version}" for action in changes)
+    return table
+
+
+def _level(class_: str, change: ActionPolicy, config: Config) -> Level:
+    default: Level = "lenient" if class_ == "tx" else "strict"
+    return change.validation or config.validation or default
+
+
+def _fallback(version: str, action: str, configured: str | dict[str, Any] | None) -> Fallback:
+    if isinstance(configured, dict):
+        return Fallback(payload=configured)
+    if configured is not None:
+        return Fallback() if configured == "close" else Fallback(code=configured)
+    if (version, action) == ("v16", "StartTransaction"):
+        return Fallback()
+    if action in FALLBACKS:
+        return Fallback(payload=FALLBACKS[action])
+    return Fallback(code="InternalError")
+
+
+def _faults(codec: Codec, rule: Rule, default_answer: str) -> list[str]:
+    """What is wrong with a rule: each fault starts with the key it stands under."""
+    faults = []
+    if default_answer == "none" and rule.answer != "none":
+        faults.append("answer: a SEND is never answered")
+    elif rule.answer == "gateway" and codec.check(rule.action, "response", gateway_answer(rule.action, "")):
+        faults.append("answer: the gateway cannot answer it, the response has required members")
+    if rule.fallback.code and rule.fallback.code not in _core.error_codes(rule.version):
+        known = ", ".join(_core.error_codes(rule.version))
+        faults.append(
+            f'fallback: "{rule.fallback.code}" is no error code of {rule.version} ({known}), nor "close"'
+        )
+    elif rule.fallback.payload is not None and rule.answer != "none":
+        payload = fallback_payload(rule, "")
+        violation = codec.check(rule.action, "response", payload)
+        if violation:
+            faults.append(f"fallback: {violation.code} at {violation.pointer or '/'}: {violation.reason}")
+    return faults
+
+
+_ANY_TIME = "2026-01-01T00:00:00Z"
+
+
+def gateway_answer(action: str, now: str) -> bytes:
+    """The payload of an answer by the gateway; ``now`` is RFC 3339 UTC, ``""`` for any time (CONTRACT 3.4)."""
+    return b'{"currentTime":"%s"}' % (now or _ANY_TIME).encode() if action == "Heartbeat" else b"{}"
+
+
+def fallback_payload(rule: Rule, now: str) -> bytes:
+    """The payload of a fallback that has one; BootNotification gets the gateway's clock where it names no time."""
+    payload = rule.fallback.payload or {}
+    if rule.action == "BootNotification":
+        payload = {"currentTime": now or _ANY_TIME} | payload
+    return orjson.dumps(payload)
