@@ -1,6 +1,6 @@
 """The native frame path (Rust, ``rust/core``). Every shape here is what ``rust/py`` really exports."""
 
-from typing import final
+from typing import Self, final
 
 __version__: str
 
@@ -85,7 +85,7 @@ class Frame:
 class Codec:
     """One OCPP version: its schemas compiled to flat tables, its envelope rules, its spellings. Immutable."""
 
-    def __new__(cls, subprotocol: str, schemas: list[tuple[str, bytes]]) -> "Codec":
+    def __new__(cls, subprotocol: str, schemas: list[tuple[str, bytes]]) -> Self:
         """``schemas``: (file name without ``.json``, bytes) of every file of the version. ValueError if one does not compile."""
     @property
     def subprotocol(self) -> str: ...

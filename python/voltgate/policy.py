@@ -5,12 +5,12 @@ looks at a message.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import orjson
 
 from voltgate import _core
-from voltgate.config import ActionPolicy, Config, ConfigError, Level
+from voltgate.config import ActionPolicy, Class, Config, ConfigError, Level
 from voltgate.schemas import SUBPROTOCOLS, Codec
 
 Answer = Literal["gateway", "backend", "backend-if-idtoken", "none"]
@@ -52,7 +52,7 @@ class Rule:
 
     version: str
     action: str
-    class_: Literal["tx", "event", "live"]
+    class_: Class
     answer: Answer
     validation: Level
     fallback: Fallback
@@ -84,8 +84,8 @@ def _version_rules(version: str, config: Config, faults: list[str]) -> Rules:
         rule = Rule(
             version,
             action,
-            change.class_ or class_,
-            change.answer or answer,
+            cast(Class, change.class_ or class_),
+            cast(Answer, change.answer or answer),
             "strict",
             _fallback(version, action, change.fallback),
         )
@@ -140,12 +140,12 @@ _ANY_TIME = "2026-01-01T00:00:00Z"
 
 
 def gateway_answer(action: str, now: str) -> bytes:
-    """The payload of an answer by the gateway; ``now`` is RFC 3339 UTC, ``""`` for any time (CONTRACT 3.4)."""
+    """The payload of the gateway's own answer; ``now`` is RFC 3339 UTC, ``""``: any (CONTRACT 3.4)."""
     return b'{"currentTime":"%s"}' % (now or _ANY_TIME).encode() if action == "Heartbeat" else b"{}"
 
 
 def fallback_payload(rule: Rule, now: str) -> bytes:
-    """The payload of a fallback that has one; BootNotification gets the gateway's clock where it names no time."""
+    """The payload of a fallback that has one; BootNotification's gets the gateway's clock."""
     payload = rule.fallback.payload or {}
     if rule.action == "BootNotification":
         payload = {"currentTime": now or _ANY_TIME} | payload

@@ -3,8 +3,8 @@
 Nothing of them lives in this repository (CONTRACT 5).
 """
 
-from functools import cache
 from importlib import resources
+from typing import Self, cast
 
 from voltgate import _core
 
@@ -27,13 +27,13 @@ class Codec(_core.Codec):
     tables of a version are compiled once per process, so every instance of a version is the same one.
     """
 
-    def __new__(cls, subprotocol: str) -> "Codec":
+    def __new__(cls, subprotocol: str) -> Self:
         """See the class."""
-        return _compiled(cls, subprotocol)
+        if subprotocol not in VERSIONS:
+            raise ValueError(f"unknown subprotocol {subprotocol!r}: one of {', '.join(VERSIONS)}")
+        if subprotocol not in _compiled:
+            _compiled[subprotocol] = super().__new__(cls, subprotocol, schema_files(VERSIONS[subprotocol]))
+        return cast(Self, _compiled[subprotocol])
 
 
-@cache
-def _compiled(cls: type[Codec], subprotocol: str) -> Codec:
-    if subprotocol not in VERSIONS:
-        raise ValueError(f"unknown subprotocol {subprotocol!r}: one of {', '.join(VERSIONS)}")
-    return _core.Codec.__new__(cls, subprotocol, schema_files(VERSIONS[subprotocol]))
+_compiled: dict[str, Codec] = {}

@@ -100,7 +100,7 @@ def _fingerprint(frame: Frame) -> int:
 
 
 class TransactionKeys:
-    """The last TransactionEvent keys of this process, to see one come back with other bytes (CONTRACT 3.3)."""
+    """The last TransactionEvent keys of this process: one may come back with other bytes (CONTRACT 3.3)."""
 
     def __init__(self) -> None:
         self._seen: dict[int, int] = {}

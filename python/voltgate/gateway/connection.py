@@ -80,15 +80,16 @@ class Connection(asyncio.Protocol):
     """See the module.
 
     ``door(connection, request)`` decides an upgrade: it calls :meth:`refuse`, or :meth:`accept` and
-    :meth:`start`, at once or later. ``on_end(connection, reason)`` is called once for each started connection.
+    :meth:`start`, at once or later. ``on_end(connection, reason)`` is called once for each started one.
     """
 
     __slots__ = (
-        "_buffered", "_check", "_closing", "_door", "_fragments", "_head", "_held", "_next_ping", "_on_frame", "_paused",
-        "_protocol", "_shared", "_transport", "last_seen", "on_end", "peer", "reason", "subprotocol", "talk",
+        "_buffered", "_check", "_closing", "_door", "_fragments", "_head", "_held", "_next_ping", "_on_frame",
+        "_paused", "_protocol", "_shared", "_transport", "last_seen", "on_end", "peer", "reason", "subprotocol",
+        "talk",
     )  # fmt: skip
 
-    def __init__(self, shared: Shared, door: "Callable[[Connection, Request], None]") -> None:
+    def __init__(self, shared: Shared, door: Callable[["Connection", Request], None]) -> None:
         self._shared, self._door = shared, door
         self._protocol: ServerProtocol | None = None  # made at the upgrade
         self._transport: asyncio.Transport
@@ -101,7 +102,7 @@ class Connection(asyncio.Protocol):
         self._check: Timer | None = None
         self._next_ping = self.last_seen = 0.0
         self.talk: Talk | None = None
-        self.on_end: "Callable[[Connection, Reason], None] | None" = None
+        self.on_end: Callable[[Connection, Reason], None] | None = None
         self.reason: Reason | None = None
         self.subprotocol: Subprotocol | None = None
         self.peer = ""
@@ -345,7 +346,7 @@ class Connection(asyncio.Protocol):
                 self._linger()
 
     def _linger(self) -> None:
-        """Half-close and wait for the charger's side: a plain close would reset what it has not read yet."""
+        """Half-close and wait for the charger's side: a plain close would reset what it has not yet read."""
         if self._closing:
             return
         self._closing = True
@@ -382,7 +383,7 @@ class Connection(asyncio.Protocol):
     # -- keepalive ----------------------------------------------------------------------------------
 
     def _keep_alive(self) -> None:
-        """Ping when it is time, hang up when silent for ``ping_interval`` + ``ping_timeout`` (OCPP.md A19)."""
+        """Ping when it is time; hang up when silent ``ping_interval`` + ``ping_timeout`` (OCPP.md A19)."""
         if self._closing:
             return
         limits, now = self._shared.limits, self._shared.clock.now

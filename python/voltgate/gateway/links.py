@@ -86,4 +86,4 @@ class Links:
 
 
 def _ignore(link: LinkFact, ack: Ack | None) -> None:
-    """A ``down`` that was refused: a newer connection stands, or the bus is away and 3.6's liveness rule applies."""
+    """A ``down`` was refused: a newer connection stands, or the bus is away and liveness decides (3.6)."""

@@ -1,6 +1,6 @@
-"""Who may come in: identity, subprotocol, admission (CONTRACT 2.1). After the upgrade it is out of the way.
+"""Who may come in: identity, subprotocol, admission (CONTRACT 2.1). After the upgrade it stands aside.
 
-The order is the price: what costs nothing is checked first, so that a storm is refused before it is expensive.
+The order is the price: what costs nothing is checked first, so a storm is refused before it is expensive.
 Credentials and TLS have their place in :meth:`Listener._decide`, behind the subprotocol and before ownership.
 """
 
@@ -113,7 +113,8 @@ class Listener:
 def identity_of(path: str) -> str | None:
     """The charger's identity: the last non-empty segment of the path, percent-decoded once (OCPP.md A3).
 
-    None where it is no legal one: empty, over 48 characters or 96 bytes, a control character, ``:``, invalid UTF-8.
+    None where it is no legal one: empty, over 48 characters or 96 bytes, with a control character or ``:``,
+    invalid UTF-8.
     """
     segments = [segment for segment in path.split("?", 1)[0].split("#", 1)[0].split("/") if segment]
     if not segments:

@@ -41,6 +41,7 @@ class Outage:
         self._liveness = f"$KV.{config.nats.stream_prefix.lower()}_gateways.{gateway}"
         self._fill: dict[str, float] = {}
         self._timeouts = 0
+        self.over = asyncio.Event()
         bus.on_change = self._bus_changed
         bus.on_tx = self._tx_result
         metrics.stream_fill.read = lambda: [((stream,), fill) for stream, fill in self._fill.items()]
@@ -66,17 +67,19 @@ class Outage:
             log.error("outage.begins", reason=reason)
             self.since = self._clock.now
             self.reason = reason
+            self.over.clear()
             self.on_change()
 
     def _end(self) -> None:
         if self.reason:
-            log.info("outage.over", was=self.reason, seconds=round(self._clock.now - self.since, 1))
+            log.info("bus.ready", was=self.reason, seconds=round(self._clock.now - self.since, 1))
             self._timeouts = 0
             self.reason = ""
+            self.over.set()
             self.on_change()
 
     async def watch(self) -> None:
-        """Run for the life of the process: the liveness key, the fill of the streams, the end of an outage."""
+        """Run for the life of the process: liveness key, fill of the streams, end of an outage."""
         last = 0.0
         while True:
             if self.reason or self._clock.now - last >= LIVENESS_EVERY:

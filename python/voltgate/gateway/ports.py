@@ -34,7 +34,7 @@ class Stored(NamedTuple):
 
 
 class Ticket:
-    """A reserved reply subject and what waits on it; commands are built with ``reply`` and handed to the bus."""
+    """A reserved reply subject and what waits on it; a command is built with ``reply``, then handed over."""
 
     __slots__ = ("arg", "command", "deadline", "done", "kind", "reply", "sent", "timer", "token", "tx")
 
@@ -68,9 +68,9 @@ class Bus(Protocol):
     def read(
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
     ) -> None:
-        """Read the message at ``seq``, or the next of ``subject`` from there: ``done(arg, Stored | None | False)``.
+        """Read the message at ``seq``, or the next of ``subject`` from there.
 
-        None: there is none. False: could not be read.
+        ``done(arg, Stored | None | False)``; None: there is none, False: it could not be read.
         """
 
 

@@ -27,9 +27,9 @@ from datetime import UTC, datetime
 
 import orjson
 
-from voltgate import _core
 from voltgate._core import Frame, Publisher, Violation
 from voltgate.config import Limits, Nats
+from voltgate.gateway import verdict
 from voltgate.gateway.call import Answer, Answered, Call, Refused, TransactionKeys
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pace import CallRate, RejectRate
@@ -43,12 +43,6 @@ REPLAY_READS = 16  # messages a Response is looked for behind its request (CONTR
 REJECT_BYTES = 4096  # of a refused frame that are stored, but for tx actions (CONTRACT 3.2)
 _LIVE = Ack("", 0, False)
 _TYPES = {2: "call", 3: "result", 4: "error", 5: "result_error", 6: "send", None: "unreadable"}
-# While a boot is Pending (CONTRACT 3.4); what the CSMS asked for passes too, see `triggered`.
-_PASS_PENDING = {
-    "v16": ("BootNotification", "Heartbeat"),
-    "v201": ("BootNotification",),
-    "v21": ("BootNotification",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +61,15 @@ class Session:
     """See the module. ``received`` and ``leave`` are called by the connection and the worker."""
 
     __slots__ = (
-        "_answered", "_boot", "_bus", "_calls", "_clock", "_leaving", "_link", "_paused", "_publisher", "_queue",
-        "_rejects", "_serving", "_slow", "_terms", "_version", "closed", "identity", "triggered",
+        "_answered", "_boot", "_bus", "_calls", "_clock", "_leaving", "_link", "_paused", "_publisher",
+        "_queue", "_rejects", "_serving", "_slow", "_terms", "_version", "closed", "triggered",
     )  # fmt: skip
 
-    def __init__(self, identity: str, session: str, terms: Terms, link: Link, bus: Bus, clock: Clock) -> None:
-        self.identity = identity
+    def __init__(self, publisher: Publisher, terms: Terms, link: Link, bus: Bus, clock: Clock) -> None:
         self.closed = False
-        self.triggered: set[str] = set()  # actions a command asked for: they pass while Pending
-        self._terms, self._link, self._bus, self._clock = terms, link, bus, clock
+        self.triggered: set[str] = set()  # what a command asked for: passes while Pending
+        self._publisher, self._terms, self._link, self._bus, self._clock = publisher, terms, link, bus, clock
         self._version = terms.codec.version
-        self._publisher = Publisher(
-            self._version, identity, session, terms.nats.prefix, terms.nats.rpc_prefix
-        )
         self._queue: deque[Call] = deque()
         self._answered = Answered()
         self._boot = ""  # a backend's last word on BootNotification
@@ -121,11 +111,6 @@ class Session:
         self._queue.clear()
 
     @property
-    def token(self) -> str:
-        """The identity as a NATS token."""
-        return self._publisher.token
-
-    @property
     def idle(self) -> bool:
         """Whether no CALL is open."""
         return not self._queue
@@ -133,7 +118,7 @@ class Session:
     # -- the transitions ----------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        """Begin the CALL at the head, and the next where that was answered on the spot: a loop, no recursion."""
+        """Begin the CALL at the head, and the next where that was answered on the spot; no recursion."""
         if self._serving:
             return
         self._serving = True
@@ -146,16 +131,18 @@ class Session:
         self._limit_reading()
 
     def _begin(self, call: Call) -> None:
-        call.refusal = self._refusal(call)
-        if call.refusal is not None:
-            self._reject(call, call.refusal)
-            return
         rule, frame = call.rule, call.frame
-        assert rule is not None, "a frame without a rule is refused"
+        call.refusal = verdict.refusal(frame, rule)
+        if call.refusal is None and rule is not None:
+            call.refusal = verdict.gated(self._version, self._boot, self.triggered, rule.action)
+        if call.refusal is not None or rule is None:
+            self._reject(call)
+            return
         if rule.class_ != "tx" and (repeat := self._answered.find(frame)) is not None:
             self._duplicate(rule.class_)
             self._write(call, repeat, "replay")
             return
+        call.violation = verdict.passed_on(frame, rule)
         call.asks = rule.answer == "backend" or (rule.answer == "backend-if-idtoken" and frame.has_id_token)
         self._store(call, rule.class_)
         # A question about money is asked only once its fact is safe; others need not wait for it.
@@ -182,27 +169,6 @@ class Session:
             self._record(call, answer)
         else:
             self._answer(call, answer)
-
-    def _refusal(self, call: Call) -> Violation | Refused | None:
-        """Why a frame is not passed on, and the text of the violation where it is passed on nevertheless."""
-        frame, rule = call.frame, call.rule
-        if frame.violation is not None:
-            if rule is None or frame.fatal is not None or rule.validation == "strict":
-                lenient = rule is not None and rule.validation != "strict"
-                return frame.fatal if lenient else frame.violation
-            if rule.validation == "lenient":
-                call.violation = f"{frame.violation.code} {frame.violation.pointer}".rstrip()
-        if rule is None:
-            return Refused("InternalError", "", "no policy for this action")
-        if self._boot in ("Pending", "Rejected") and not self._passes_gate(rule.action):
-            return Refused("SecurityError", "", f"BootNotification was answered {self._boot}")
-        return None
-
-    def _passes_gate(self, action: str) -> bool:
-        action = action.removesuffix("-Signed")
-        if self._boot == "Rejected":
-            return action == "BootNotification"
-        return action in _PASS_PENDING[self._version] or action in self.triggered
 
     # -- storing ------------------------------------------------------------------------------------
 
@@ -241,7 +207,7 @@ class Session:
         subject = f"{nats.prefix}.tx.{self._version}.{call.frame.action}Response.{publisher.token}"
         self._bus.read(call.ack.stream, seq, subject, self._replay_read, (call, reads))
 
-    def _replay_read(self, asked: tuple[Call, int], stored: Stored | None | bool) -> None:
+    def _replay_read(self, asked: tuple[Call, int], stored: Stored | bool | None) -> None:
         call, reads = asked
         if self.closed:
             return
@@ -257,7 +223,7 @@ class Session:
             call.replayed = True
             self._advance(call)
 
-    def _answered_before(self, call: Call, stored: Stored | None | bool) -> None:
+    def _answered_before(self, call: Call, stored: Stored | bool | None) -> None:
         if self.closed:
             return
         if not isinstance(stored, Stored):
@@ -324,11 +290,11 @@ class Session:
         elif reply.outcome == "away":
             self._close(Reason.OUTAGE)
             return
-        answer = self._backend_answer(call, reply) if reply.outcome == "reply" else None
-        if answer is None:
-            outcome = "invalid" if reply.outcome == "reply" else reply.outcome
-        else:
-            outcome = "error" if answer.code else "reply"
+        answer, outcome = None, str(reply.outcome)
+        if outcome == "reply":
+            action, limit = call.frame.action or "", self._terms.limits.max_message_bytes
+            answer = verdict.backend_answer(self._terms.codec, action, reply, limit)
+            outcome = "invalid" if answer is None else "error" if answer.code else "reply"
         self._terms.metrics.asks.add(outcome)
         self._terms.metrics.ask_seconds.cell().observe(self._clock.now - call.asked_at)
         if answer is None:
@@ -336,22 +302,6 @@ class Session:
         else:
             call.answer = answer
             self._advance(call)
-
-    def _backend_answer(self, call: Call, reply: Reply) -> Answer | None:
-        """The backend's word as an answer; None where it is none a charger could be given."""
-        headers = {name.lower(): value for name, value in reply.headers.items()}
-        if "ocpp-error" in headers:
-            code = _core.error_code(self._version, headers["ocpp-error"])
-            return (
-                Answer("backend", code=code, description=reply.data.decode(errors="replace"))
-                if code
-                else None
-            )
-        if "nats-service-error-code" in headers or len(reply.data) > self._terms.limits.max_message_bytes:
-            return None
-        if self._terms.codec.check(call.frame.action or "", "response", reply.data) is not None:
-            return None
-        return Answer("backend", reply.data)
 
     def _fall_back(self, call: Call) -> None:
         assert call.rule is not None
@@ -367,8 +317,9 @@ class Session:
 
     # -- refusing -----------------------------------------------------------------------------------
 
-    def _reject(self, call: Call, violation: Violation | Refused) -> None:
+    def _reject(self, call: Call) -> None:
         """Store what was refused, then say so: nothing a charger said is lost (CONTRACT 2.2)."""
+        assert call.refusal is not None
         tx = call.rule is not None and call.rule.class_ == "tx"
         if not tx and not self._rejects.take(self._clock.now):
             self._terms.metrics.rejects_unstored.add(self._version)
@@ -376,47 +327,35 @@ class Session:
             return
         ticket = self._bus.ticket(self._refused, call)
         limit = 0 if tx else REJECT_BYTES
-        command = self._rejected(call.frame, call.raw, violation, ticket.reply, limit)
-        self._bus.store(ticket, command)
+        self._bus.store(ticket, self._reject_fact(call.frame, call.raw, call.refusal, ticket.reply, limit))
 
-    def _rejected(self, frame: Frame, raw: bytes, why: Violation | Refused, reply: str, limit: int) -> bytes:
+    def _reject_fact(
+        self, frame: Frame, raw: bytes, why: Violation | Refused, reply: str, limit: int
+    ) -> bytes:
         now = self._clock.time_ms()
         return self._publisher.reject(frame, raw, why.code, why.pointer, why.reason, now, reply, limit)
 
     def _refused(self, call: Call, ack: Ack | None) -> None:
         if self.closed:
             return
-        violation = call.refusal
-        assert violation is not None
         if ack is None:
             self._close(Reason.NOT_STORED)
             return
-        message_id = self._error_id(call.frame, violation)
+        violation = call.refusal
+        assert violation is not None
+        message_id = verdict.error_id(self._version, call.frame, violation.code)
         if message_id is None:
             self._done()
         else:
             error = self._terms.codec.encode_error(message_id, violation.code, violation.reason)
             self._write(call, error, "refused", "error")
 
-    def _error_id(self, frame: Frame, violation: Violation | Refused) -> str | None:
-        """The id a CALLERROR goes to; None where the version says there is none (OCPP.md A10, A11, A14)."""
-        if frame.type == 6:
-            return None
-        if frame.type is None and violation.code in ("MessageTypeNotSupported", "ProtocolError"):
-            return (frame.message_id or "-1") if self._version == "v201" else None
-        if frame.message_id is not None:
-            return frame.message_id
-        return None if self._version == "v16" else "-1"
-
     def _answer_to_nothing(self, frame: Frame, message: bytes) -> None:
-        """A CALLRESULT or CALLERROR no CALL of ours waits for, or the charger's CALLRESULTERROR: kept, never answered."""
-        violation = frame.violation or Refused(
-            "GenericError",
-            "",
-            "the charger could not use our answer" if frame.type == 5 else "it answers no open CALL",
-        )
+        """A CALLRESULT or CALLERROR no CALL of ours waits for, or a CALLRESULTERROR: kept, never answered."""
+        text = "the charger could not use our answer" if frame.type == 5 else "it answers no open CALL"
+        why = frame.violation or Refused("GenericError", "", text)
         if self._rejects.take(self._clock.now):
-            self._bus.emit(self._rejected(frame, message, violation, "", REJECT_BYTES))
+            self._bus.emit(self._reject_fact(frame, message, why, "", REJECT_BYTES))
         else:
             self._terms.metrics.rejects_unstored.add(self._version)
 

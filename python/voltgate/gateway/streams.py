@@ -114,7 +114,7 @@ async def apply(client: Client, config: Config) -> list[Change]:
 
 
 async def covering(client: Client, config: Config) -> str | None:
-    """A stream that would answer questions and commands with its PubAck (CONTRACT 3.2); there must be none."""
+    """A stream that would answer questions and commands with its PubAck (CONTRACT 3.2); must be none."""
     try:
         return await client.jetstream().find_stream_name_by_subject(f"{config.nats.rpc_prefix}.>")
     except NotFoundError:

@@ -1,4 +1,4 @@
-"""One gateway process: joins listener, connection, session and bus, and knows when to take chargers and when to leave.
+"""One gateway process: joins listener, connection, session and bus; knows when to take chargers and to leave.
 
 Nothing about OCPP or NATS is decided here; this is where the rooms meet.
 """
@@ -18,6 +18,7 @@ from functools import partial
 import structlog
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
+from voltgate._core import Publisher
 from voltgate.config import Config
 from voltgate.gateway import streams
 from voltgate.gateway.bus import Bus, BusError
@@ -98,8 +99,7 @@ class Worker:
         self._tasks.append(asyncio.create_task(self._turn()))
         await self._verify()
         self._tasks.append(asyncio.create_task(self.outage.watch()))
-        while self.outage.reason:
-            await asyncio.sleep(TICK)
+        await self.outage.over.wait()
         await self._open()
 
     async def run(self) -> None:
@@ -141,8 +141,9 @@ class Worker:
         faults = []
         if config.limits.max_message_bytes > room:
             faults.append(
-                f"limits.max_message_bytes is {config.limits.max_message_bytes}, but NATS takes {self.bus.max_payload} "
-                f"bytes with headers: set it to {room} at most, or raise max_payload in the NATS server"
+                f"limits.max_message_bytes is {config.limits.max_message_bytes}, but NATS takes "
+                f"{self.bus.max_payload} bytes with headers: set it to {room} at most, or raise the server's "
+                "max_payload"
             )
         try:
             changes = [change for change in await streams.plan(client, config) if change.action != "ok"]
@@ -158,8 +159,8 @@ class Worker:
             )
         if covering:
             faults.append(
-                f"stream {covering} covers {config.nats.rpc_prefix}.>: it would answer every question with its PubAck; "
-                "change its subjects"
+                f"stream {covering} covers {config.nats.rpc_prefix}.>: it would answer every question "
+                "with its PubAck; change its subjects"
             )
         if faults:
             raise StartError("\n".join(faults))
@@ -211,7 +212,7 @@ class Worker:
                     server.close()
                 await self._close_paced(Reason.DRAIN)
                 while self._chargers and not self._stop_now.is_set():
-                    await asyncio.sleep(_DRAIN_TICK)
+                    await self._unless_stopped(_DRAIN_TICK)
 
     async def _close_paced(self, reason: Reason) -> None:
         """Let sessions leave at ``drain.rate`` a second, in no order a charger could predict."""
@@ -266,17 +267,17 @@ class Worker:
         """See listener.House."""
         version = VERSIONS[admission.subprotocol]
         session_id = uuid.uuid4().hex
-        session = Session(
-            admission.identity, session_id, self._terms[version], connection, self.bus, self._clock
-        )
+        nats = self.config.nats
+        publisher = Publisher(version, admission.identity, session_id, nats.prefix, nats.rpc_prefix)
+        session = Session(publisher, self._terms[version], connection, self.bus, self._clock)
         link = LinkFact(
-            admission.identity,
-            session.token,
-            version,
-            session_id,
-            connection.peer,
-            None,
-            admission.security_profile,
+            identity=admission.identity,
+            token=publisher.token,
+            version=version,
+            session=session_id,
+            remote=connection.peer,
+            replaces=None,
+            security_profile=admission.security_profile,
         )
         self._chargers[connection] = Charger(session, link, connection)
         self._owners.hold(admission.identity, connection)
