@@ -81,14 +81,14 @@ class Stats:
     sent: int = 0
     """CALLs, resends included."""
     answered: int = 0
-    """CALLRESULTs."""
+    """Valid CALLRESULTs."""
     errors: int = 0
     """CALLERRORs."""
     timeouts: int = 0
     lost: int = 0
     """CALLs whose connection went away first."""
     invalid: int = 0
-    """CALLRESULTs that violate their schema."""
+    """CALLRESULTs that violate their schema: as good as a CALLERROR."""
     late: int = 0
     """Answers to no open CALL."""
     dropped: int = 0

@@ -72,7 +72,7 @@ class Charger:
         self.interval = 0.0
         """Seconds between heartbeats, 0 is never."""
         self.ready = asyncio.Event()
-        """Connected, and accepted by the CSMS."""
+        """Connected, accepted by the CSMS, and the states of the connectors told."""
         self.connectors = Connectors(self)
         self.local_list = 0
         self.configuration = commands.configuration(version, self.behaviour)
@@ -135,10 +135,13 @@ class Charger:
         """One connection from its upgrade to its end; False where the upgrade did not succeed."""
         connected = False
         try:
-            async with connect(self._url, **self._options()) as socket:
+            socket = await connect(self._url, **self._options())
+            try:
                 if socket.subprotocol is not None:
                     connected = True
                     await self._converse(socket)
+            finally:
+                await socket.close()
         except (OSError, TimeoutError, WebSocketException) as reason:
             log.debug("not connected", charger=self.identity, reason=str(reason))
         self.stats.refused += not connected
@@ -161,8 +164,8 @@ class Charger:
     async def _speak(self, link: Link) -> None:
         if self.registration != "Accepted" or self.behaviour.boot_on_reconnect:
             await self._boot()
+        await self.connectors.report()
         self.ready.set()
-        self.later(self.connectors.report())
         async with asyncio.TaskGroup() as speaking:
             speaking.create_task(self.outbox.run(link.call))
             speaking.create_task(self._heartbeats())
@@ -186,11 +189,12 @@ class Charger:
                     await self._boot_now.wait()
 
     def boot_now(self, reason: str) -> None:
-        """The CSMS wants a BootNotification: at once, or as the first message after a reset."""
-        self._boot_reason = reason
-        self._boot_now.set()
-        if self.ready.is_set():
+        """The CSMS wants a BootNotification; one that is waiting for its turn comes at once."""
+        if self.registration == "Accepted":
             self.later(self.say(self.dialect.boot(reason)))
+        else:
+            self._boot_reason = reason
+            self._boot_now.set()
 
     def beat_every(self, seconds: float) -> None:
         """The interval of heartbeats from now on, 0 is never."""

@@ -30,10 +30,15 @@ class Connectors:
         self.transactions: dict[int, Transaction] = {}
         self._ended: dict[int, asyncio.Event] = {}
         self._out_of_service: set[int] = set()
+        self._unreported: set[int] = set()
 
     async def report(self) -> None:
-        """All states, as after a (re)connect."""
-        await self._charger.say(*(self._charger.dialect.status(*each) for each in self.states.items()))
+        """All states, as after a (re)connect; when it returns, the CSMS knows what they are now."""
+        self._unreported |= set(self.states)
+        while self._unreported:
+            connector = self._unreported.pop()
+            with suppress(TimeoutError):
+                await self._charger.say(self._charger.dialect.status(connector, self.states[connector]))
 
     async def vehicles(self, connector: int) -> None:
         """Come, stay and go for ever, as ``Behaviour.idle`` and ``charging`` say."""
@@ -128,6 +133,8 @@ class Connectors:
         self.states[connector] = state
         if self._charger.ready.is_set():
             await _unless_lost(self._charger.call(*self._charger.dialect.status(connector, state)))
+        else:
+            self._unreported.add(connector)
 
     async def _authorized(self, tx: Transaction) -> bool:
         if not self._charger.ready.is_set():

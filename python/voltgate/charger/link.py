@@ -19,7 +19,7 @@ class LinkLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A CALLRESULT, or a CALLERROR where ``code`` is not empty (``payload`` then holds the details)."""
+    """A CALLRESULT; or where ``code`` is not empty a CALLERROR, or a CALLRESULT that violates its schema."""
 
     payload: dict[str, Any]
     code: str = ""
@@ -94,7 +94,7 @@ class Link:
         if frame.type == 2 and frame.message_id is not None:
             await self._answer(frame)
         elif frame.type in {3, 4}:
-            self._settle(frame)
+            await self._settle(frame)
 
     async def _answer(self, frame: Frame) -> None:
         self._stats.commands += 1
@@ -105,20 +105,21 @@ class Link:
             reply = [3, frame.message_id, payload]
         await self._write(orjson.dumps(reply))
 
-    def _settle(self, frame: Frame) -> None:
+    async def _settle(self, frame: Frame) -> None:
         message_id, action, future = self._open or ("", "", None)
         if future is None or future.done() or frame.message_id != message_id:
             self._stats.late += 1
-            return
-        payload = orjson.loads(frame.payload or b"{}")
-        if frame.type == 4:
+        elif frame.type == 4:
             self._stats.errors += 1
-            future.set_result(Answer(payload, frame.code or "GenericError", frame.description or ""))
-            return
-        self._stats.answered += 1
-        if self._codec.check(action, "response", frame.payload):
+            future.set_result(Answer({}, frame.code or "GenericError", frame.description or ""))
+        elif violation := frame.violation or self._codec.check(action, "response", frame.payload):
             self._stats.invalid += 1
-        future.set_result(Answer(payload))
+            future.set_result(Answer({}, violation.code, violation.reason))
+            if self._codec.version == "v21":  # OCPP.md A13
+                await self._write(orjson.dumps([5, message_id, violation.code, violation.reason, {}]))
+        else:
+            self._stats.answered += 1
+            future.set_result(Answer(orjson.loads(frame.payload)))
 
     async def _write(self, text: bytes) -> None:
         try:

@@ -1,0 +1,360 @@
+"""The life of a simulated charger, with mobilityhouse's central system and with a CSMS by script."""
+
+import asyncio
+import random
+from base64 import b64decode
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from types import ModuleType
+from typing import Any
+
+import ocpp.v16
+import ocpp.v21
+import ocpp.v201
+import orjson
+import pytest
+from ocpp.routing import on
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from scripted_csms import (
+    ERROR,
+    NOW,
+    QUICK,
+    SILENCE,
+    VERSIONS,
+    Call,
+    Csms,
+    Decision,
+    accept,
+    talk,
+    wait_until,
+)
+from voltgate.charger import Charger, Latencies, run_chargers
+from voltgate.schemas import SUBPROTOCOLS
+
+# With strangers: mobilityhouse's central system validates every request and answer by itself
+
+
+def central_system(v: ModuleType) -> Any:
+    """A ChargePoint object of theirs is the CSMS's end of one connection."""
+    answer = v.call_result
+    idtoken = {"status": "Accepted"}
+    now = datetime.now(UTC).isoformat()
+
+    class CentralSystem(v.ChargePoint):  # type: ignore[misc, name-defined]
+        @on("BootNotification")
+        def boot(self, **_: Any) -> Any:
+            return answer.BootNotification(current_time=now, interval=300, status="Accepted")
+
+        @on("Heartbeat")
+        def heartbeat(self, **_: Any) -> Any:
+            return answer.Heartbeat(current_time=now)
+
+        @on("StatusNotification")
+        def status(self, **_: Any) -> Any:
+            return answer.StatusNotification()
+
+        @on("MeterValues")
+        def meter(self, **_: Any) -> Any:
+            return answer.MeterValues()
+
+        @on("Authorize")
+        def authorize(self, **_: Any) -> Any:
+            name = "id_tag_info" if v is ocpp.v16 else "id_token_info"
+            return answer.Authorize(**{name: idtoken})
+
+        if v is ocpp.v16:
+
+            @on("StartTransaction")
+            def start_transaction(self, **_: Any) -> Any:
+                return answer.StartTransaction(transaction_id=42, id_tag_info=idtoken)
+
+            @on("StopTransaction")
+            def stop_transaction(self, **_: Any) -> Any:
+                return answer.StopTransaction()
+
+        else:
+
+            @on("TransactionEvent")
+            def event(self, id_token: Any = None, **_: Any) -> Any:
+                return answer.TransactionEvent(id_token_info=idtoken if id_token else None)
+
+    return CentralSystem
+
+
+COMMANDS: dict[ModuleType, list[tuple[Any, str]]] = {
+    ocpp.v16: [
+        (ocpp.v16.call.ChangeConfiguration(key="HeartbeatInterval", value="1"), "Accepted"),
+        (ocpp.v16.call.TriggerMessage(requested_message="Heartbeat"), "Accepted"),
+        (ocpp.v16.call.UnlockConnector(connector_id=1), "Unlocked"),
+        (ocpp.v16.call.RemoteStartTransaction(id_tag="AB"), "Accepted"),
+    ],
+    **{
+        v: [
+            (v.call.TriggerMessage(requested_message="Heartbeat"), "Accepted"),
+            (v.call.UnlockConnector(evse_id=1, connector_id=1), "Unlocked"),
+            (
+                v.call.RequestStartTransaction(
+                    id_token={"idToken": "AB", "type": "Local"}, remote_start_id=9
+                ),
+                "Accepted",
+            ),
+            (v.call.RequestStopTransaction(transaction_id="not this one"), "Rejected"),
+        ]
+        for v in (ocpp.v201, ocpp.v21)
+    },
+}
+
+
+@pytest.mark.parametrize("v", COMMANDS, ids=lambda v: v.__name__)
+async def test_a_whole_conversation_with_mobilityhouse_s_central_system(v: ModuleType) -> None:
+    """Boot, status, clock reading, a transaction, heartbeats, commands: valid by their validation too."""
+    version = v.__name__.rpartition(".")[2]
+    heard: list[str] = []
+    connected: asyncio.Queue[Any] = asyncio.Queue()
+    system = central_system(v)
+
+    class Listening(system):  # type: ignore[misc, valid-type]
+        async def route_message(self, raw_msg: str) -> None:
+            frame = orjson.loads(raw_msg)
+            if frame[0] == 2:
+                heard.append(frame[3].get("eventType") or frame[2])
+            await super().route_message(raw_msg)
+
+    async def hear(socket: ServerConnection) -> None:
+        point = Listening("CP1", socket)
+        connected.put_nowait(point)
+        with suppress(ConnectionClosed):
+            await point.start()
+
+    async with serve(hear, "127.0.0.1", 0, subprotocols=[Subprotocol(SUBPROTOCOLS[version])]) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        charger = Charger(f"ws://127.0.0.1:{port}", "CP1", version, behaviour=QUICK)
+        charger.start()
+        point = await connected.get()
+        await asyncio.wait_for(charger.ready.wait(), 5)
+        charger.connectors.read(1)
+        tx = await charger.connectors.charge(1, "CARD", readings=2)
+        assert tx is not None
+        await asyncio.wait_for(charger.outbox.empty.wait(), 5)
+        for command, status in COMMANDS[v]:
+            assert (await point.call(command, suppress=False)).status == status, command
+        await asyncio.wait_for(wait_until(lambda: charger.connectors.transactions), 5)
+        await charger.stop()
+
+    first, last = ("StartTransaction", "StopTransaction") if version == "v16" else ("Started", "Ended")
+    assert heard[0] == "BootNotification"
+    assert heard.index("Authorize") < heard.index(first) < heard.index(last)
+    assert {"StatusNotification", "MeterValues", "Heartbeat"} <= set(heard)
+    assert (charger.stats.errors, charger.stats.invalid, charger.stats.timeouts) == (0, 0, 0)
+    assert charger.stats.commands == len(COMMANDS[v])
+    assert version != "v16" or tx.id == 42, "1.6: the id is what the CSMS gave"
+
+
+# Transactions
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_a_transaction_has_its_messages_in_order(version: str) -> None:
+    async with talk(version) as (charger, csms):
+        await charger.ready.wait()
+        tx = await charger.connectors.charge(1, "CARD", readings=2)
+        await charger.outbox.empty.wait()
+        assert tx is not None
+    if version == "v16":
+        told = csms.all("StartTransaction", "MeterValues", "StopTransaction")
+        assert [call.action for call in told] == [
+            "StartTransaction",
+            "MeterValues",
+            "MeterValues",
+            "StopTransaction",
+        ]
+        assert told[0].payload["idTag"] == "CARD"
+        assert {call.payload["transactionId"] for call in told[1:]} == {7}, "the id the CSMS gave"
+        assert told[0].payload["meterStart"] < told[-1].payload["meterStop"]
+    else:
+        told = csms.all("TransactionEvent")
+        assert [call.payload["eventType"] for call in told] == ["Started", "Updated", "Updated", "Ended"]
+        assert [call.payload["seqNo"] for call in told] == [0, 1, 2, 3]
+        assert {call.payload["transactionInfo"]["transactionId"] for call in told} == {tx.id}
+        assert [call.payload.get("idToken", {}).get("idToken") for call in told] == ["CARD", None, None, None]
+    states = [
+        call.payload.get("status", call.payload.get("connectorStatus"))
+        for call in csms.all("StatusNotification")
+    ]
+    assert (states[0], states[-1]) == ("Available", "Available")
+    assert ("Charging" if version == "v16" else "Occupied") in states
+
+
+REFUSED = {"v16": {"idTagInfo": {"status": "Blocked"}}, "v201": {"idTokenInfo": {"status": "Blocked"}}}
+
+
+@pytest.mark.parametrize("version", ["v16", "v201"])
+async def test_a_card_that_is_refused_starts_nothing(version: str) -> None:
+    def decide(call: Call) -> Decision:
+        return REFUSED[version] if call.action == "Authorize" else accept(call)
+
+    async with talk(version, decide) as (charger, csms):
+        await charger.ready.wait()
+        assert await charger.connectors.charge(1) is None
+        assert not csms.all("StartTransaction", "TransactionEvent")
+
+
+@pytest.mark.parametrize("version", ["v16", "v201"])
+async def test_a_token_that_is_refused_after_the_start_ends_the_transaction(version: str) -> None:
+    def decide(call: Call) -> Decision:
+        if call.action == "StartTransaction":
+            return {"transactionId": 3, **REFUSED["v16"]}
+        if call.action == "TransactionEvent" and "idToken" in call.payload:
+            return REFUSED["v201"]
+        return accept(call)
+
+    async with talk(version, decide) as (charger, csms):
+        await charger.ready.wait()
+        tx = await charger.connectors.charge(1, readings=1_000_000)
+        await charger.outbox.empty.wait()
+        assert tx is not None
+        assert tx.stopped == "DeAuthorized"
+        last = csms.all("StopTransaction", "TransactionEvent")[-1].payload
+        assert last.get("reason", last.get("transactionInfo", {}).get("stoppedReason")) == "DeAuthorized"
+
+
+# Boot and connection
+
+
+@pytest.mark.parametrize("status", ["Pending", "Rejected", ERROR, SILENCE])
+async def test_before_it_is_accepted_a_charger_only_asks_again(status: str) -> None:
+    left = [status] * 2
+
+    def decide(call: Call) -> Decision:
+        if call.action != "BootNotification" or not left:
+            return accept(call)
+        now = left.pop()
+        return now if now in {ERROR, SILENCE} else {"status": now, "currentTime": NOW, "interval": 50}
+
+    behaviour = replace(QUICK, answer_timeout=0.5 if status == SILENCE else 5)
+    async with talk("v21", decide, behaviour) as (charger, csms):
+        charger.connectors.read(1)
+        await charger.outbox.empty.wait()
+        assert [call.action for call in csms.heard[:3]] == ["BootNotification"] * 3
+        if status in {"Pending", "Rejected"}:
+            assert csms.heard[1].at - csms.heard[0].at >= 0.045, "at the interval the CSMS gave"
+        assert charger.registration == "Accepted"
+
+
+async def test_a_trigger_while_pending_boots_at_once() -> None:
+    left = ["Pending"]
+
+    def decide(call: Call) -> Decision:
+        if call.action == "BootNotification" and left:
+            return {"status": left.pop(), "currentTime": NOW, "interval": 3_000_000}
+        return accept(call)
+
+    async with talk("v16", decide) as (charger, csms):
+        await wait_until(lambda: charger.registration == "Pending")
+        assert (await csms.command("RemoteStartTransaction", {"idTag": "A"}))[2] == {"status": "Rejected"}
+        answer = await csms.command("TriggerMessage", {"requestedMessage": "BootNotification"})
+        assert answer[2] == {"status": "Accepted"}
+        await asyncio.wait_for(charger.ready.wait(), 5)
+
+
+async def test_heartbeats_come_at_the_interval_of_the_boot_answer() -> None:
+    async with talk("v16", behaviour=replace(QUICK, heartbeat=None, second=0.0001)) as (_, csms):
+        first, second = await csms.hears("Heartbeat"), await csms.hears("Heartbeat", 2)
+        assert second.at - first.at >= 0.0285, "300 seconds of this charger"
+
+
+async def test_back_off_doubles_and_starts_again_after_a_connection() -> None:
+    """OCPP.md A19."""
+    csms = Csms()
+    csms.refuse = 4
+    behaviour = replace(QUICK, back_off_minimum=0.02, back_off_random=0.001)
+    charger = Charger(await csms.start(), "CP1", "v16", behaviour=behaviour)
+    charger.start()
+    await charger.ready.wait()
+    await charger.reconnect()
+    await csms.until(lambda: len(csms.handshakes) == 6)
+    await charger.stop()
+    await csms.stop()
+    times = [at for at, _ in csms.handshakes]
+    waits = [later - earlier for earlier, later in pairwise(times)]
+    for waited, least in zip(waits[:4], [0.02, 0.04, 0.08, 0.08], strict=True):
+        assert waited >= least * 0.95, "doubled twice, then the same"
+    assert charger.stats.refused == 4
+
+
+async def test_without_its_subprotocol_a_charger_does_not_speak() -> None:
+    csms = Csms()
+    csms.subprotocols = None
+    charger = Charger(await csms.start(), "CP1", "v16", behaviour=QUICK)
+    charger.start()
+    await csms.until(lambda: len(csms.handshakes) == 2)
+    await charger.stop()
+    await csms.stop()
+    assert charger.stats.refused >= 1
+    assert charger.stats.sent == 0
+
+
+async def test_the_handshake_carries_identity_subprotocol_and_raw_password() -> None:
+    async with talk("v201", password=b"\x00\xff:secret-secret!", local_addr=("127.0.0.2", 0)) as (
+        charger,
+        csms,
+    ):
+        await charger.ready.wait()
+        _, request = csms.handshakes[0]
+        assert request.path == "/ocpp/CP%201"
+        assert request.headers["Sec-WebSocket-Protocol"] == "ocpp2.0.1"
+        assert (
+            b64decode(request.headers["Authorization"].removeprefix("Basic "))
+            == b"CP 1:\x00\xff:secret-secret!"
+        )
+        assert csms.sockets[0].remote_address[0] == "127.0.0.2"
+
+
+async def test_stop_closes_cleanly() -> None:
+    async with talk("v16") as (charger, csms):
+        await charger.ready.wait()
+        await charger.stop()
+        await csms.until(lambda: csms.closed)
+        assert csms.closed == [1000]
+
+
+# Many
+
+
+async def test_a_fleet_of_mixed_versions_lives() -> None:
+    lively = replace(QUICK, idle=(0.0, 0.05), charging=(0.02, 0.05), heartbeat=0.05)
+    csms = Csms()
+    identities = ["CP001", "CP002", "CP003", "CP004"]
+    fleet = asyncio.create_task(run_chargers(await csms.start(), 4, behaviour=lively, rng=random.Random(3)))
+
+    def ended(identity: str) -> Iterable[Call]:
+        return [
+            c
+            for c in csms.heard
+            if c.identity == identity
+            and (c.action == "StopTransaction" or c.payload.get("eventType") == "Ended")
+        ]
+
+    await csms.until(lambda: all(ended(identity) for identity in identities))
+    fleet.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fleet
+    await csms.until(lambda: len(csms.closed) == 4)
+    await csms.stop()
+    assert set(csms.closed) == {1000}
+    assert {call.subprotocol for call in csms.heard} == set(SUBPROTOCOLS.values())
+
+
+def test_latencies_are_counted_within_two_percent() -> None:
+    latencies = Latencies()
+    for ms in range(1, 1001):
+        latencies.add(ms / 1000)
+    for share in (0.5, 0.95, 0.99):
+        assert latencies.percentile(share) == pytest.approx(share, rel=0.021)
+    assert len(latencies) == 1000

@@ -1,0 +1,144 @@
+"""What must not get lost: the outbox and the one open CALL, over real sockets (OCPP.md A8, C)."""
+
+import asyncio
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from scripted_csms import (
+    CLOSE,
+    ERROR,
+    NOW,
+    QUICK,
+    SILENCE,
+    Call,
+    Decision,
+    accept,
+    talk,
+    wait_until,
+)
+from voltgate.charger import Answer, LinkLostError, Queued
+
+DELIVERY = [
+    ([], 1, 0, "answered at once"),
+    ([ERROR, ERROR], 3, 0, "two CALLERRORs are two failed attempts, the third is taken"),
+    ([SILENCE, ERROR], 3, 0, "no answer is a failed attempt"),
+    ([ERROR, ERROR, ERROR], 3, 1, "after the last attempt it is dropped"),
+    ([CLOSE] * 5, 6, 0, "a connection that ends is no attempt: the charger was offline"),
+    ([ERROR, CLOSE, ERROR], 4, 0, "failed attempts are remembered across connections"),
+]
+
+
+@pytest.mark.parametrize("reuse_ids", [False, True])
+@pytest.mark.parametrize(("script", "sends", "dropped", "why"), DELIVERY)
+async def test_a_transaction_message_is_sent_until_it_is_taken_or_given_up(
+    script: list[str], sends: int, dropped: int, why: str, reuse_ids: bool
+) -> None:
+    left = list(script)
+    settled: list[tuple[Queued, Answer, int]] = []
+
+    def decide(call: Call) -> Decision:
+        return left.pop(0) if call.action == "StartTransaction" and left else accept(call)
+
+    behaviour = replace(QUICK, reuse_ids=reuse_ids, answer_timeout=0.5 if SILENCE in script else 5)
+    async with talk("v16", decide, behaviour, on_answer=lambda *each: settled.append(each)) as (
+        charger,
+        csms,
+    ):
+        await charger.ready.wait()
+        await charger.connectors.charge(1, readings=1)
+        await asyncio.wait_for(charger.outbox.empty.wait(), 10)
+
+    starts = csms.all("StartTransaction")
+    assert (len(starts), charger.stats.dropped) == (sends, dropped), why
+    assert len({call.id for call in starts}) == (1 if reuse_ids else sends)
+    assert all(call.payload == starts[0].payload for call in starts), "a resend is identical"
+    order = [call.action for call in csms.all("StartTransaction", "MeterValues", "StopTransaction")]
+    assert order == ["StartTransaction"] * sends + ["MeterValues", "StopTransaction"], "new ones wait"
+    stop = csms.all("StopTransaction")[0].payload
+    assert stop["transactionId"] == (-1 if dropped else 7), "without an answer there is no id"
+    failed = [index for index, what in enumerate(script) if what in {ERROR, SILENCE}]
+    for earlier, index in enumerate(failed[: sends - 1], 1):
+        waited = starts[index + 1].at - starts[index].at
+        assert waited >= QUICK.retry_interval * earlier * 0.95, "interval x number of earlier sends"
+    last = [
+        (answer.code, attempt) for message, answer, attempt in settled if message.action == "StartTransaction"
+    ]
+    assert last[-1] == (("InternalError", 3) if dropped else ("", sends))
+
+
+@pytest.mark.parametrize("version", ["v201", "v21"])
+async def test_an_answer_that_cannot_be_processed_is_no_answer(version: str) -> None:
+    """2.1 says so in a CALLRESULTERROR (OCPP.md A13)."""
+    left = [{"totalCost": "much"}]
+
+    def decide(call: Call) -> Decision:
+        return left.pop() if call.action == "TransactionEvent" and left else accept(call)
+
+    async with talk(version, decide) as (charger, csms):
+        await charger.ready.wait()
+        await charger.connectors.charge(1, readings=0)
+        await charger.outbox.empty.wait()
+        events = csms.all("TransactionEvent")
+        assert [event.payload["seqNo"] for event in events] == [0, 0, 1]
+        told = csms.answers.get(events[0].id, [None])
+        assert told[0] == (5 if version == "v21" else None)
+        assert charger.stats.invalid == 1
+
+
+async def test_other_messages_wait_for_nothing_and_are_not_kept() -> None:
+    """A transaction message that waits for its next attempt does not hold up a StatusNotification."""
+
+    def decide(call: Call) -> Decision:
+        return ERROR if call.action == "MeterValues" else accept(call)
+
+    async with talk("v16", decide, replace(QUICK, retry_interval=3600)) as (charger, csms):
+        await charger.ready.wait()
+        charger.connectors.read(1)
+        await csms.hears("MeterValues")
+        answer = await charger.call("DataTransfer", {"vendorId": "x"})
+        assert answer.code == ""
+        assert len(charger.outbox) == 1
+        await csms.stop()
+        await wait_until(lambda: not charger.ready.is_set())
+        with pytest.raises(LinkLostError):
+            await charger.call("Heartbeat", {})
+
+
+async def test_what_happens_offline_comes_later_in_order_and_says_so() -> None:
+    async with talk("v201") as (charger, csms):
+        await charger.ready.wait()
+        await csms.stop()
+        await wait_until(lambda: not charger.ready.is_set())
+        assert await charger.connectors.charge(1, readings=1) is not None
+        assert len(charger.outbox) == 3
+        assert not csms.all("TransactionEvent")
+        await csms.start()
+        await asyncio.wait_for(charger.outbox.empty.wait(), 5)
+        events = csms.all("TransactionEvent")
+        assert [(event.payload["seqNo"], event.payload["offline"]) for event in events] == [
+            (0, True),
+            (1, True),
+            (2, True),
+        ]
+        assert len(csms.all("BootNotification")) == 1, "a reconnect is no boot (J16 5.4)"
+
+
+async def test_one_call_is_open_at_a_time() -> None:
+    """OCPP.md A8, also with many who want to speak: the next CALL comes after the answer."""
+    async with talk("v16") as (charger, csms):
+        await charger.ready.wait()
+        await csms.hears("StatusNotification")
+        csms.decide = lambda call: SILENCE if call.action == "Heartbeat" else accept(call)
+        async with asyncio.TaskGroup() as speakers:
+            for action in ("Heartbeat", "DataTransfer"):
+                payload = {"vendorId": "x"} if action == "DataTransfer" else {}
+                speakers.create_task(charger.call(action, payload))
+            beat = await csms.hears("Heartbeat")
+            assert (await csms.command("GetLocalListVersion", {}))[2] == {"listVersion": 0}, (
+                "the other way is open"
+            )
+            assert not csms.all("DataTransfer")
+            await csms.sockets[-1].send(orjson.dumps([3, beat.id, {"currentTime": NOW}]).decode())
+            await csms.hears("DataTransfer")
