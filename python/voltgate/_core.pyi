@@ -25,10 +25,14 @@ def identity(token: str) -> str:
     """The inverse of :func:`token`. ValueError for what no identity maps to."""
 
 def header_value(text: str) -> str:
-    """``text`` as a NATS header value: printable ASCII, the rest (and space, ``"``, ``%``) as ``%XX`` of UTF-8."""
+    """``text`` as a NATS header value: printable ASCII stays, the rest (and ``%``) is ``%XX`` of UTF-8."""
 
 def publish(subject: str, reply: str, headers: list[tuple[str, str]], payload: bytes) -> bytes:
-    """One whole ``HPUB`` command. Header values are escaped as :func:`header_value` does. ``reply`` may be ``""``."""
+    """One whole ``HPUB`` command; ``reply`` may be ``""``.
+
+    Header values are escaped as :func:`header_value` does, ``ce-`` ones as the CloudEvents NATS binding asks
+    (space and ``"`` too). ValueError for an empty or spaced subject or reply, or a header name that is none.
+    """
 
 @final
 class Violation:

@@ -85,8 +85,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_buffered", "_check", "_closing", "_door", "_fragments", "_head", "_held", "_next_ping", "_on_frame",
-        "_paused", "_protocol", "_shared", "_transport", "last_seen", "on_end", "peer", "reason", "subprotocol",
-        "talk",
+        "_paused", "_protocol", "_shared", "_transport", "last_seen", "on_end", "peer", "reason",
+        "subprotocol", "talk",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, door: Callable[["Connection", Request], None]) -> None:

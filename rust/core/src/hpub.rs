@@ -2,7 +2,7 @@
 //!
 //! Which subjects and headers a message has stands in `publish`.
 
-use crate::token::push_header_value;
+use crate::token::{push_attribute, push_header_value};
 
 /// Room for what is known last, the two sizes of the control line: `<digits> <digits>\r\n`.
 const ROOM: usize = 43;
@@ -114,11 +114,12 @@ impl Command {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// A header line.
+    /// A header line; `ce-` attributes are escaped as their own binding asks.
     pub(crate) fn line(&mut self, name: &str, value: &str) {
         self.bytes(name.as_bytes());
         self.bytes(b": ");
-        push_header_value(&mut self.bytes, value);
+        let push = if name.starts_with("ce-") { push_attribute } else { push_header_value };
+        push(&mut self.bytes, value);
         self.bytes(b"\r\n");
     }
 

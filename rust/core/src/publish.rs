@@ -9,7 +9,7 @@
 
 use crate::hpub::{Command, push_number, push_time};
 use crate::key::{self, Parts};
-use crate::token::{ascii, push_header_value, token};
+use crate::token::{ascii, push_attribute, push_header_value, token};
 use crate::version::Version;
 
 const JSON: &str = "application/json";
@@ -134,11 +134,11 @@ impl Publisher {
         let own = token(identity);
         let v = version.token();
         let mut to_count = b"NATS/1.0\r\nce-specversion: 1.0\r\nce-id: ".to_vec();
-        push_header_value(&mut to_count, session);
+        push_attribute(&mut to_count, session);
         to_count.push(b'/');
         let to_action = format!("\r\nce-source: /chargers/{own}\r\nce-type: ocpp.{v}.").into_bytes();
         let mut to_time = b"\r\nce-subject: ".to_vec();
-        push_header_value(&mut to_time, identity);
+        push_attribute(&mut to_time, identity);
         to_time.extend_from_slice(b"\r\nce-time: ");
         let mut session_line = b"ocpp-session: ".to_vec();
         push_header_value(&mut session_line, session);

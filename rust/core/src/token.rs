@@ -15,14 +15,22 @@ const TOKEN: Kept = {
     kept
 };
 
-/// Printable ASCII save `"` and `%`, and no space: the `CloudEvents` NATS binding escapes those three too.
+/// Printable ASCII, save the escape itself: `%` too is escaped, so that plain percent-decoding reads it back.
 const HEADER: Kept = {
     let mut kept = [false; 256];
-    let mut byte = 0x21_u8;
+    let mut byte = 0x20_u8;
     while byte < 0x7F {
-        kept[byte as usize] = byte != b'"' && byte != b'%';
+        kept[byte as usize] = byte != b'%';
         byte += 1;
     }
+    kept
+};
+
+/// The `CloudEvents` NATS binding escapes space and `"` too, in its own attributes.
+const ATTRIBUTE: Kept = {
+    let mut kept = HEADER;
+    kept[b' ' as usize] = false;
+    kept[b'"' as usize] = false;
     kept
 };
 
@@ -77,7 +85,7 @@ pub fn identity(token: &str) -> Result<String, NotAToken> {
     }
 }
 
-/// `text` as a header value: no space, no line break, nothing but printable ASCII.
+/// `text` as a header value: printable ASCII, with no space at its ends, where NATS clients trim.
 #[must_use]
 pub fn header_value(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
@@ -90,7 +98,16 @@ pub(crate) fn push_token(out: &mut Vec<u8>, text: &str) {
 }
 
 pub(crate) fn push_header_value(out: &mut Vec<u8>, text: &str) {
-    escape(out, text.as_bytes(), &HEADER, b'%');
+    let inner = text.trim_matches(' ');
+    let before = text.len() - text.trim_start_matches(' ').len();
+    out.extend(b"%20".repeat(before));
+    escape(out, inner.as_bytes(), &HEADER, b'%');
+    out.extend(b"%20".repeat(text.len() - before - inner.len()));
+}
+
+/// `text` as the value of a `CloudEvents` attribute.
+pub(crate) fn push_attribute(out: &mut Vec<u8>, text: &str) {
+    escape(out, text.as_bytes(), &ATTRIBUTE, b'%');
 }
 
 fn escape(out: &mut Vec<u8>, mut text: &[u8], kept: &Kept, mark: u8) {

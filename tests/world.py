@@ -1,0 +1,222 @@
+"""A virtual world around one session: a clock that only tests move, a socket that remembers, a bus in memory.
+
+The bus keeps JetStream's promises as CONTRACT 2.3 and 3.4 use them (PubAck with sequence, duplicates by
+``Nats-Msg-Id``, direct get of the next message of a subject); what NATS really does is tested end to end.
+"""
+
+import json
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from nats.aio.client import Client
+
+from voltgate._core import Publisher
+from voltgate.config import load
+from voltgate.gateway.call import TransactionKeys
+from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.ports import Ack, Reply, Stored, Ticket
+from voltgate.gateway.reasons import Reason
+from voltgate.gateway.session import Session, Terms
+from voltgate.gateway.wheel import Wheel
+from voltgate.policy import rules
+from voltgate.schemas import SUBPROTOCOLS, Codec
+
+EPOCH = 1_763_805_600.0  # 2025-11-22T10:00:00Z
+
+
+class Published(NamedTuple):
+    """One command as NATS would read it."""
+
+    subject: str
+    headers: dict[str, str]
+    data: bytes
+    reply: str
+
+
+def parse(command: bytes) -> Published:
+    """An HPUB command, read by nats-py's own header parser."""
+    line, rest = command.split(b"\r\n", 1)
+    verb, subject, *reply, head, total = line.decode().split(" ")
+    assert verb == "HPUB"
+    assert len(rest) == int(total) + 2, "the sizes in the command are its sizes"
+    headers = Client._parse_header_lines(rest[len("NATS/1.0\r\n") : int(head)])
+    return Published(subject, headers, rest[int(head) : int(total)], "".join(reply))
+
+
+class Bus:
+    """ports.Bus in memory. ``hold`` keeps PubAcks and questions back until a test releases them."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.published: list[Published] = []
+        self.streams: dict[str, list[Published]] = {}
+        self.asked: list[Published] = []
+        self.live: list[Published] = []
+        self.waiting: deque[Callable[[], None]] = deque()
+        self.questions: deque[Ticket] = deque()
+        self.hold = False
+        self.fails: set[str] = set()  # classes whose stores fail
+        self.answers: Callable[[Published], Reply | None] = lambda question: Reply("no_responders", {}, b"")
+        self._tokens = 0
+
+    def ticket(self, done: Callable[[Any, Any], None], arg: Any) -> Ticket:
+        self._tokens += 1
+        return Ticket(self._tokens, f"_INBOX.t.{self._tokens}", done, arg)
+
+    def store(self, ticket: Ticket, command: bytes, tx: bool = False) -> None:
+        message = parse(command)
+        class_ = message.subject.split(".")[1]
+        assert tx == (class_ == "tx")
+        self.published.append(message)
+        self._later(
+            lambda: ticket.done(ticket.arg, None if class_ in self.fails else self._ack(class_, message))
+        )
+
+    def _ack(self, class_: str, message: Published) -> Ack:
+        stream = self.streams.setdefault(class_, [])
+        unique = message.headers.get("Nats-Msg-Id")
+        for seq, before in enumerate(stream, 1):
+            if unique and before.headers.get("Nats-Msg-Id") == unique:
+                return Ack(class_, seq, True)
+        stream.append(message)
+        return Ack(class_, len(stream), False)
+
+    def ask(self, ticket: Ticket, command: bytes, timeout: float) -> None:
+        question = parse(command)
+        self.asked.append(question)
+        reply = self.answers(question)
+        if reply is None:
+            ticket.timer = self.world.clock.after(
+                timeout, lambda: ticket.done(ticket.arg, Reply("timeout", {}, b""))
+            )
+            self.questions.append(ticket)
+        else:
+            self._later(lambda: ticket.done(ticket.arg, reply))
+
+    def reply(self, data: bytes, headers: dict[str, str] | None = None) -> None:
+        """Answer the oldest open question."""
+        ticket = self.questions.popleft()
+        ticket.timer.cancel()
+        ticket.done(ticket.arg, Reply("reply", headers or {}, data))
+        self.settle()
+
+    def emit(self, command: bytes) -> None:
+        self.live.append(parse(command))
+
+    def read(
+        self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
+    ) -> None:
+        messages = self.streams.get(stream, [])
+        found = next(
+            (
+                Stored(n, message.headers, message.data)
+                for n, message in enumerate(messages, 1)
+                if n >= seq and (message.subject == subject if subject else n == seq)
+            ),
+            None,
+        )
+        self._later(lambda: done(arg, found))
+
+    def _later(self, happen: Callable[[], None]) -> None:
+        self.waiting.append(happen)
+
+    def settle(self) -> None:
+        """The end of a turn of the loop: what NATS would have answered by now, it answers."""
+        if not self.hold:
+            self.release()
+
+    def release(self, count: int = 1_000_000) -> None:
+        """Let ``count`` of the things held back happen, oldest first."""
+        while self.waiting and count:
+            count -= 1
+            self.waiting.popleft()()
+
+
+class World:
+    """One charger's session and everything around it."""
+
+    def __init__(self, version: str = "v16", identity: str = "CP 1", **config: Any) -> None:
+        self.time = 1000.0
+        self.clock = Wheel(lambda: self.time, lambda: EPOCH + self.time - 1000.0)
+        self.bus = Bus(self)
+        self.written: list[bytes] = []
+        self.closed: Reason | None = None
+        self.reading = True
+        self.config = load(None, **config)
+        self.metrics = Metrics()
+        self.keys = TransactionKeys()
+        self.version, self.identity = version, identity
+        self._sessions = 0
+        self.connect()
+
+    def connect(self) -> None:
+        """A (new) connection of the same charger: same streams, new session."""
+        self._sessions += 1
+        self.name = f"s{self._sessions}"
+        self.closed, self.reading = None, True
+        nats, limits = self.config.nats, self.config.limits
+        codec = Codec(SUBPROTOCOLS[self.version])
+        terms = Terms(codec, rules(self.config)[self.version], nats, limits, self.metrics, self.keys)
+        publisher = Publisher(self.version, self.identity, self.name, nats.prefix, nats.rpc_prefix)
+        self.session = Session(publisher, terms, self, self.bus, self.clock)
+
+    # ports.Link
+    def write(self, frame: bytes) -> None:
+        assert self.closed is None, "nothing is written after a close"
+        self.written.append(frame)
+
+    def close(self, reason: Reason) -> None:
+        assert self.closed is None, "closed once"
+        self.closed = reason
+
+    def pause(self) -> None:
+        self.reading = False
+
+    def resume(self) -> None:
+        self.reading = True
+
+    # what tests do
+    def send(self, message_id: str, action: str, payload: Any, kind: int = 2) -> None:
+        """The charger sends a CALL (or SEND); ``payload`` may be ready-made bytes."""
+        body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        self.raw(b"[%d,%s,%s,%s]" % (kind, _json(message_id), _json(action), body))
+
+    def raw(self, message: bytes) -> None:
+        """The charger sends any text."""
+        self.session.received(message)
+        self.bus.settle()
+
+    def answers(self) -> list[Any]:
+        """What was written so far, decoded; the list is emptied."""
+        frames, self.written = self.written, []
+        return [json.loads(frame[2 if frame[1] < 126 else 4 :]) for frame in frames]
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time go by, firing what is due on the way."""
+        end = self.time + seconds
+        while self.time < end:
+            self.time = min(self.time + 0.05, end)
+            self.clock.advance()
+            self.bus.settle()
+
+    def facts(self) -> list[str]:
+        """Subjects of what was published for storing, in order, without the prefix and the token."""
+        return [message.subject.removeprefix("ocpp.").rpartition(".")[0] for message in self.bus.published]
+
+    def counted(self, family: str, **labels: str) -> float:
+        """The value of a counter with exactly these labels."""
+        for metric in self.metrics.collect():
+            for sample in metric.samples:
+                if sample.name == family and sample.labels == labels:
+                    return float(sample.value)
+        return 0.0
+
+
+def _json(text: str) -> bytes:
+    return json.dumps(text).encode()
+
+
+def result(payload: str) -> Reply:
+    """A backend's reply."""
+    return Reply("reply", {}, payload.encode())
