@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from world import World, result
 
 from voltgate.gateway.reasons import Reason
+from world import World, result
 
 STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
 BOOT = {"chargePointModel": "m", "chargePointVendor": "v"}

@@ -228,7 +228,7 @@ impl Publisher {
         if !answer.error_code.is_empty() {
             out.text("ocpp-error-code", answer.error_code);
         }
-        // A fallback may be followed by the real answer: it must not take its place in the window.
+        // An error may be followed by the real answer: it must not take its place in the window.
         if class == Class::Tx && answer.error_code.is_empty() {
             out.bytes(b"Nats-Msg-Id: ");
             out.bytes(answer.nats_id.as_bytes());
