@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from ssl import SSLContext
 from typing import Any
 
 import orjson
@@ -75,6 +76,7 @@ class Csms:
         self.closed: list[int | None] = []
         self.handshakes: list[tuple[float, Request]] = []
         self.refuse = 0
+        self.tls: SSLContext | None = None
         self.subprotocols: Iterable[str] | None = SUBPROTOCOLS.values()
         self._changed = asyncio.Condition()
         self._server: Server | None = None
@@ -83,10 +85,15 @@ class Csms:
     async def start(self) -> str:
         offers = [Subprotocol(name) for name in self.subprotocols] if self.subprotocols else None
         self._server = await serve(
-            self._hear, "127.0.0.1", self._port, subprotocols=offers, process_request=self._admit
+            self._hear,
+            "127.0.0.1",
+            self._port,
+            ssl=self.tls,
+            subprotocols=offers,
+            process_request=self._admit,
         )
         self._port = next(iter(self._server.sockets)).getsockname()[1]
-        return f"ws://127.0.0.1:{self._port}/ocpp"
+        return f"{'wss' if self.tls else 'ws'}://127.0.0.1:{self._port}/ocpp"
 
     async def stop(self) -> None:
         assert self._server is not None

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import ssl
 from base64 import b64decode
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,6 +17,7 @@ import ocpp.v21
 import ocpp.v201
 import orjson
 import pytest
+import trustme
 from ocpp.routing import on
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -314,6 +316,26 @@ async def test_the_handshake_carries_identity_subprotocol_and_raw_password() -> 
             == b"CP 1:\x00\xff:secret-secret!"
         )
         assert csms.sockets[0].remote_address[0] == "127.0.0.2"
+
+
+async def test_tls_is_checked_against_the_context_given() -> None:
+    authority = trustme.CA()
+    csms, trusting = Csms(), ssl.create_default_context()
+    csms.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(csms.tls)
+    authority.configure_trust(trusting)
+    url = await csms.start()
+    stranger, friend = (
+        Charger(url, name, "v21", behaviour=QUICK, ssl=tls) for name, tls in [("A", None), ("B", trusting)]
+    )
+    stranger.start()
+    friend.start()
+    await asyncio.wait_for(friend.ready.wait(), 5)
+    await wait_until(lambda: stranger.stats.refused)
+    await stranger.stop()
+    await friend.stop()
+    await csms.stop()
+    assert {call.identity for call in csms.heard} == {"B"}
 
 
 async def test_stop_closes_cleanly() -> None:

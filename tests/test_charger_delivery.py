@@ -65,6 +65,8 @@ async def test_a_transaction_message_is_sent_until_it_is_taken_or_given_up(
     last = [
         (answer.code, attempt) for message, answer, attempt in settled if message.action == "StartTransaction"
     ]
+    seen = charger.stats
+    assert seen.sent == seen.answered + seen.errors + seen.invalid + seen.timeouts + seen.lost
     assert last[-1] == (("InternalError", 3) if dropped else ("", sends))
 
 

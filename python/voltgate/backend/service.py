@@ -63,7 +63,7 @@ async def run(  # noqa: PLR0913 - keywords with defaults
         # The queue group shares the questions among instances; without it everybody would answer.
         questions = await nc.subscribe(f"{prefix}.ask.>", queue="backend", cb=hear)
         await nc.flush()
-        log.info("backend answers", subject=f"{prefix}.ask.>", interval=interval)
+        log.info("backend.ready", subject=f"{prefix}.ask.>", interval=interval)
         await stop.wait()
         await questions.drain()  # type: ignore[no-untyped-call]  # nats-py has no annotation here
 
@@ -76,7 +76,7 @@ async def reply(nc: Client, backend: Backend, msg: Msg) -> None:
     except nats.errors.Error as trouble:
         # Ours, not the charger's. Without a reply the gateway's fallback decides: a charger that wants
         # to start a transaction is cut off and keeps its attempts (CONTRACT 3.4).
-        log.warning("question not answered", subject=msg.subject, error=repr(trouble))
+        log.warning("backend.unanswered", subject=msg.subject, error=repr(trouble))
 
 
 async def answer(backend: Backend, msg: Msg) -> tuple[bytes, str]:
@@ -95,13 +95,13 @@ async def answer(backend: Backend, msg: Msg) -> tuple[bytes, str]:
     except nats.errors.Error:
         raise
     except Exception as fault:
-        log.warning("question failed", subject=msg.subject, error=type(fault).__name__)
+        log.warning("backend.failed", subject=msg.subject, error=type(fault).__name__)
         return b"the backend could not answer", "InternalError"
 
 
 async def odd(error: Exception) -> None:
     """What nats-py noticed: a lost server, a full queue. It goes on by itself."""
-    log.warning("nats", error=repr(error))
+    log.warning("backend.nats", error=repr(error))
 
 
 async def bucket(js: JetStreamContext, replicas: int) -> KeyValue:

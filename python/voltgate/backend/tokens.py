@@ -34,7 +34,7 @@ class Tokens:
         try:
             self._read(self._path)
         except (OSError, ValueError) as error:
-            log.warning("token file kept as it was", error=str(error))
+            log.warning("backend.tokens_kept", error=str(error))
         return self._statuses.get(token.lower(), "Invalid")
 
     def _read(self, path: Path) -> None:

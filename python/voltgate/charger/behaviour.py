@@ -72,7 +72,10 @@ class Latencies:
 
 @dataclass(slots=True)
 class Stats:
-    """What one charger, or a whole swarm that shares the object, has seen."""
+    """What one charger, or a whole swarm that shares the object, has seen.
+
+    ``sent`` = ``answered`` + ``errors`` + ``invalid`` + ``timeouts`` + ``lost`` + those that are open.
+    """
 
     connects: int = 0
     refused: int = 0
@@ -86,7 +89,7 @@ class Stats:
     """CALLERRORs."""
     timeouts: int = 0
     lost: int = 0
-    """CALLs whose connection went away first."""
+    """CALLs whose connection went away before the answer."""
     invalid: int = 0
     """CALLRESULTs that violate their schema: as good as a CALLERROR."""
     late: int = 0

@@ -125,7 +125,7 @@ class Charger:
             try:
                 await work
             except (LinkLostError, TimeoutError) as reason:
-                log.debug("left undone", charger=self.identity, reason=str(reason))
+                log.debug("charger.undone", charger=self.identity, reason=str(reason))
 
         task = asyncio.create_task(quietly())
         self._tasks.add(task)
@@ -143,7 +143,7 @@ class Charger:
             finally:
                 await socket.close()
         except (OSError, TimeoutError, WebSocketException) as reason:
-            log.debug("not connected", charger=self.identity, reason=str(reason))
+            log.debug("charger.refused", charger=self.identity, reason=str(reason))
         self.stats.refused += not connected
         return connected
 
@@ -155,7 +155,7 @@ class Charger:
                 conversation.create_task(self._link.read())
                 conversation.create_task(self._speak(self._link))
         except* LinkLostError as lost:
-            log.debug("connection lost", charger=self.identity, reason=str(lost.exceptions[0]))
+            log.debug("charger.lost", charger=self.identity, reason=str(lost.exceptions[0]))
         finally:
             self._link = None
             self.ready.clear()
@@ -286,4 +286,4 @@ class Charger:
             self.connectors.end(tx.connector, "DeAuthorized", tx)
 
     def _dropped(self, message: Queued) -> None:
-        log.debug("given up", charger=self.identity, message=message.action)
+        log.debug("charger.dropped", charger=self.identity, message=message.action)

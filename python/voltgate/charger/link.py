@@ -14,7 +14,11 @@ from voltgate.charger.behaviour import Stats
 
 
 class LinkLostError(Exception):
-    """The connection is gone; whether the CSMS saw an open CALL is unknown."""
+    """The connection is gone. ``sent``: under an open CALL, and whether the CSMS saw it is unknown."""
+
+    def __init__(self, reason: str, sent: bool = False) -> None:
+        super().__init__(reason)
+        self.sent = sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,8 @@ class Link:
             except TimeoutError:
                 self._stats.timeouts += 1
                 raise
-            except LinkLostError:
-                self._stats.lost += 1
+            except LinkLostError as lost:
+                self._stats.lost += lost.sent
                 raise
             finally:
                 self._open = None
@@ -78,13 +82,13 @@ class Link:
                 await self._take(self._codec.decode(data, sender="csms"))
         except ConnectionClosed:
             pass
-        lost = LinkLostError(f"closed with {self._socket.close_code}")
+        reason = f"closed with {self._socket.close_code}"
         if self._open and not self._open[2].done():
-            self._open[2].set_exception(lost)
+            self._open[2].set_exception(LinkLostError(reason, sent=True))
         # Only when the one who holds the turn has taken the answer that may have come last: who waits
         # for this error cancels it.
         async with self._turn:
-            raise lost
+            raise LinkLostError(reason)
 
     async def close(self) -> None:
         """End the connection cleanly; :meth:`read` then raises."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import orjson
 
 from voltgate.charger.behaviour import Behaviour, Stats
-from voltgate.charger.link import Answer
+from voltgate.charger.link import Answer, LinkLostError
 from voltgate.charger.messages import Payload, Transaction
 
 UNKNOWN_TRANSACTION = -1  # what chargers send when the CSMS never gave an id (OCPP.md B)
@@ -81,8 +81,13 @@ class Outbox:
             try:
                 answer = await call(message.action, message.body, message.id)
             except TimeoutError:
+                message.sends += 1
                 self._failed(message)
                 continue
+            except LinkLostError as lost:
+                message.sends += lost.sent
+                raise
+            message.sends += 1
             self._settled(message, answer)
             if answer.code:
                 self._failed(message)
@@ -96,7 +101,6 @@ class Outbox:
             message.body = orjson.dumps(message.payload)
         if not message.id or not self._behaviour.reuse_ids:
             message.id = self._new_id()
-        message.sends += 1
 
     def _failed(self, message: Queued) -> None:
         message.failures += 1
