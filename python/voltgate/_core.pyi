@@ -2,6 +2,23 @@
 
 from typing import Self, final
 
+__all__ = [
+    "Codec",
+    "Fact",
+    "Frame",
+    "Publisher",
+    "Violation",
+    "__version__",
+    "actions",
+    "error_code",
+    "error_codes",
+    "header_value",
+    "identity",
+    "key",
+    "publish",
+    "token",
+]
+
 __version__: str
 
 def actions(version: str) -> list[tuple[str, str, str, str]]:
@@ -66,7 +83,8 @@ class Frame:
         """Whether ``action`` is one of the version's (with ``-Signed`` where OCPP allows it)."""
     @property
     def payload(self) -> bytes:
-        """The payload's original bytes (details for types 4 and 5); ``{}`` for a 1.6 ``null``; ``b""`` where none."""
+        """The payload's original bytes (details for types 4 and 5); ``{}`` for a 1.6 ``null``;
+        ``b""`` where none, and where its JSON breaks before its end."""
     @property
     def code(self) -> str | None:
         """Types 4 and 5: the error code as it came."""
@@ -86,6 +104,7 @@ class Frame:
     def has_id_token(self) -> bool:
         """Whether a member ``idToken`` stands at the top of the payload (decides who answers TransactionEvent)."""
 
+@disjoint_base
 class Codec:
     """One OCPP version: its schemas compiled to flat tables, its envelope rules, its spellings. Immutable."""
 

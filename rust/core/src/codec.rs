@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::actions::{Sender, actions};
-use crate::schema::{Compiler, NodeId, SchemaError, Tables};
+use crate::fault::{Code, Fault, Violation};
+use crate::json::Cursor;
+use crate::schema::{Compiler, SchemaError};
+use crate::tables::{NodeId, Tables};
 use crate::version::Version;
 
 /// Which of an action's payloads.
@@ -132,5 +135,53 @@ impl Codec {
     fn place(&self, name: &str) -> Option<usize> {
         let candidates = self.by_length.get(name.len())?;
         candidates.iter().copied().find(|index| self.entries[*index].name == name)
+    }
+
+    /// Whether `payload` is what `action` asks for in a request (or SEND), or answers.
+    #[must_use]
+    pub fn check(&self, action: &str, kind: Kind, payload: &[u8]) -> Option<Violation> {
+        let fault = self.judge(action, kind, payload).err()?;
+        Some(fault.violation(self.version))
+    }
+
+    fn judge(&self, action: &str, kind: Kind, payload: &[u8]) -> Result<(), Fault> {
+        let refuse = |code, reason| Err(Fault::new(code, true, reason));
+        let Some((index, signed)) = self.find(action) else {
+            return refuse(Code::NotImplemented, "an action this version does not know");
+        };
+        let entry = &self.entries[index];
+        let send = entry.node(Kind::Send).filter(|_| kind == Kind::Request);
+        let Some(node) = entry.node(kind).or(send) else {
+            return refuse(Code::NotSupported, "a SEND, which has no response");
+        };
+        let Ok(text) = std::str::from_utf8(payload) else {
+            return refuse(Code::Formation, "the payload is not UTF-8");
+        };
+        let mut cursor = Cursor::new(text);
+        cursor.space();
+        let judged = match cursor.peek() {
+            b'{' if signed => cursor.value(),
+            b'{' => self.tables.value(&mut cursor, node),
+            b'n' if self.version == Version::V16 && cursor.literal("null") => match self.judge_empty(node) {
+                Some(fault) => return Err(fault),
+                None => Ok(()),
+            },
+            _ => return refuse(Code::Formation, "the payload is not an object"),
+        };
+        if judged.is_err() {
+            return Err(cursor.fault.map_or_else(Fault::unexplained, |fault| *fault));
+        }
+        cursor.space();
+        if cursor.at < text.len() {
+            return refuse(Code::Formation, "text after the payload");
+        }
+        Ok(())
+    }
+
+    /// What a node has against `{}`, which a 1.6 `null` counts as (OCPP.md A9).
+    pub(crate) fn judge_empty(&self, node: u32) -> Option<Fault> {
+        let mut cursor = Cursor::new("{}");
+        let judged = self.tables.value(&mut cursor, node);
+        judged.err().and(cursor.fault).map(|fault| *fault)
     }
 }

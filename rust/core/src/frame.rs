@@ -1,19 +1,13 @@
-//! The envelope of OCPP-J (OCPP.md A5-A16): what a frame is, whoever sent it, and what is wrong with it.
+//! What one OCPP-J frame is, whoever sent it, and what is wrong with it.
 //!
 //! A [`Decoded`] holds places in the frame's bytes, not copies: whoever holds it holds the bytes too.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::actions::Sender;
-use crate::codec::{Codec, Entry, Kind};
-use crate::fault::{Code, Fault, Violation};
-use crate::json::{self, Cursor, Halt, Step, Text};
+use crate::fault::{Fault, Violation};
+use crate::text::unescape;
 use crate::version::Version;
-
-/// Characters of a message id (OCPP.md A6), and up to where it can still be answered (CONTRACT 2.2).
-const ID_LIMIT: usize = 36;
-const ID_READABLE: usize = 255;
 
 /// One frame, taken apart. Empty ranges stand for what the frame does not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,9 +18,9 @@ pub struct Decoded {
     pub message_id: Option<Range<usize>>,
     /// Types 2 and 6, likewise; also of an unknown action.
     pub action: Option<Range<usize>>,
-    /// The place of the action in [`Codec::entries`], and whether `-Signed` stands behind it.
+    /// The place of the action in [`entries`](crate::codec::Codec::entries), and whether `-Signed` stands behind it.
     pub known: Option<(usize, bool)>,
-    /// The payload, or the details of types 4 and 5.
+    /// The payload, or the details of types 4 and 5; empty where their JSON breaks before its end.
     pub payload: Range<usize>,
     /// A `null` payload, which 1.6 allows and which counts as `{}` (OCPP.md A9).
     pub null: bool,
@@ -83,8 +77,9 @@ impl Decoded {
         self.description.clone().map(|range| text(frame, range))
     }
 
+    /// The first violation counts; so does the first fatal one.
     #[cold]
-    fn note(&mut self, fault: Fault, version: Version) {
+    pub(crate) fn note(&mut self, fault: Fault, version: Version) {
         let fatal = fault.fatal;
         let violation = Box::new(fault.violation(version));
         if fatal && self.fatal.is_none() {
@@ -96,273 +91,5 @@ impl Decoded {
 
 fn text(frame: &[u8], range: Range<usize>) -> Cow<'_, str> {
     let raw = frame.get(range).and_then(|raw| std::str::from_utf8(raw).ok());
-    json::unescape(raw.unwrap_or_default())
-}
-
-impl Codec {
-    /// Judges one text frame. Any bytes have an answer.
-    #[must_use]
-    pub fn decode(&self, frame: &[u8], sender: Sender) -> Decoded {
-        let mut decoded = Decoded::default();
-        let Ok(text) = std::str::from_utf8(frame) else {
-            decoded.binary = true;
-            decoded.note(Fault::new(Code::Unreadable, true, "the frame is not UTF-8"), self.version);
-            return decoded;
-        };
-        let mut cursor = Cursor::new(text);
-        if self.envelope(&mut cursor, &mut decoded, sender).is_err() {
-            self.stopped(&mut cursor, &mut decoded);
-        }
-        decoded
-    }
-
-    /// Notes the fault that stopped the cursor. Before a message id is read it leaves nothing to answer to.
-    #[cold]
-    fn stopped(&self, cursor: &mut Cursor, decoded: &mut Decoded) {
-        let mut fault = cursor.fault.take().map_or_else(Fault::unexplained, |fault| *fault);
-        if decoded.message_id.is_none() {
-            fault.code = Code::Unreadable;
-        }
-        decoded.note(fault, self.version);
-    }
-
-    #[cold]
-    fn refuse(&self, decoded: &mut Decoded, code: Code, reason: &'static str) {
-        decoded.note(Fault::new(code, true, reason), self.version);
-    }
-
-    fn envelope(&self, cursor: &mut Cursor, decoded: &mut Decoded, sender: Sender) -> Step {
-        cursor.space();
-        if !cursor.eat(b'[') {
-            return Err(cursor.broken("the frame is not a JSON array"));
-        }
-        cursor.space();
-        decoded.kind = self.kind(cursor)?;
-        if decoded.kind.is_none() {
-            self.refuse(decoded, Code::MessageType, "a message type this version does not know");
-        }
-        element(cursor)?;
-        let id = string_element(cursor, "the message id is not a string")?;
-        if id.longer_than(ID_READABLE) {
-            return Err(cursor.broken("the message id is longer than 255 characters"));
-        }
-        decoded.message_id = Some(range(cursor, id));
-        if id.longer_than(ID_LIMIT) {
-            self.refuse(decoded, Code::Formation, "the message id is longer than 36 characters");
-        }
-        match decoded.kind {
-            Some(2) => self.call(cursor, decoded, Kind::Request, sender)?,
-            Some(6) => self.call(cursor, decoded, Kind::Send, sender)?,
-            Some(3) => {
-                element(cursor)?;
-                self.payload(cursor, decoded, None)?;
-            }
-            Some(_) => self.error(cursor, decoded)?,
-            // An unknown type may have any elements: nothing more is known about it.
-            None => return Ok(()),
-        }
-        end(cursor)
-    }
-
-    /// The message type: `None` for any value that is none of this version's numbers.
-    #[inline]
-    fn kind(&self, cursor: &mut Cursor) -> Result<Option<u8>, Halt> {
-        let start = cursor.at;
-        cursor.value()?;
-        let end = cursor.at;
-        cursor.space();
-        if !matches!(cursor.peek(), b',' | b']') {
-            return Err(cursor.broken("broken JSON: the message type does not end"));
-        }
-        let kind = match &cursor.text.as_bytes()[start..end] {
-            [digit @ b'2'..=b'4'] => Some(digit - b'0'),
-            [digit @ b'5'..=b'6'] if self.version == Version::V21 => Some(digit - b'0'),
-            _ => None,
-        };
-        Ok(kind)
-    }
-
-    fn call(&self, cursor: &mut Cursor, decoded: &mut Decoded, kind: Kind, sender: Sender) -> Step {
-        element(cursor)?;
-        let action = string_element(cursor, "the action is not a string")?;
-        decoded.action = Some(range(cursor, action));
-        decoded.known = self.find(&action.plain());
-        let node = match decoded.known {
-            None => {
-                self.refuse(decoded, Code::NotImplemented, "an action this version does not know");
-                None
-            }
-            Some((index, signed)) => match allowed(&self.entries[index], kind, sender) {
-                Ok(node) => (!signed).then_some(node),
-                Err(reason) => {
-                    self.refuse(decoded, Code::NotSupported, reason);
-                    None
-                }
-            },
-        };
-        element(cursor)?;
-        self.payload(cursor, decoded, node)
-    }
-
-    /// A payload object against its node, or by its form alone where there is none.
-    fn payload(&self, cursor: &mut Cursor, decoded: &mut Decoded, node: Option<u32>) -> Step {
-        let start = cursor.at;
-        cursor.id_token = false;
-        if self.version == Version::V16 && cursor.literal("null") {
-            decoded.null = true;
-            decoded.payload = start..cursor.at;
-            if let Some(fault) = node.and_then(|node| self.judge_empty(node)) {
-                decoded.note(fault, self.version);
-            }
-            return Ok(());
-        }
-        if cursor.peek() != b'{' {
-            cursor.value()?;
-            self.refuse(decoded, Code::Formation, "the payload is not an object");
-        } else if let Some(node) = node {
-            if self.tables.value(cursor, node).is_err() {
-                self.rescan(cursor, decoded, start)?;
-            }
-        } else {
-            cursor.value()?;
-        }
-        decoded.payload = start..cursor.at;
-        decoded.id_token = cursor.id_token;
-        Ok(())
-    }
-
-    /// After a violation of the schema, once more from the start by form alone: something worse may follow.
-    #[cold]
-    fn rescan(&self, cursor: &mut Cursor, decoded: &mut Decoded, start: usize) -> Step {
-        if cursor.fault.as_ref().is_none_or(|fault| fault.fatal) {
-            return Err(Halt);
-        }
-        self.stopped(cursor, decoded);
-        cursor.at = start;
-        cursor.depth = 0;
-        cursor.value()
-    }
-
-    fn judge_empty(&self, node: u32) -> Option<Fault> {
-        let mut cursor = Cursor::new("{}");
-        let judged = self.tables.value(&mut cursor, node);
-        judged.err().and(cursor.fault).map(|fault| *fault)
-    }
-
-    fn error(&self, cursor: &mut Cursor, decoded: &mut Decoded) -> Step {
-        element(cursor)?;
-        let code = string_element(cursor, "the error code is not a string")?;
-        decoded.code = Some(range(cursor, code));
-        element(cursor)?;
-        let description = string_element(cursor, "the error description is not a string")?;
-        decoded.description = Some(range(cursor, description));
-        element(cursor)?;
-        let start = cursor.at;
-        let object = cursor.peek() == b'{';
-        cursor.value()?;
-        decoded.payload = start..cursor.at;
-        if !object {
-            self.refuse(decoded, Code::Formation, "the error details are not an object");
-        }
-        Ok(())
-    }
-
-    /// Whether `payload` is what `action` asks for in a request (or SEND), or answers.
-    #[must_use]
-    pub fn check(&self, action: &str, kind: Kind, payload: &[u8]) -> Option<Violation> {
-        let fault = self.judge(action, kind, payload).err()?;
-        Some(fault.violation(self.version))
-    }
-
-    fn judge(&self, action: &str, kind: Kind, payload: &[u8]) -> Result<(), Fault> {
-        let refuse = |code, reason| Err(Fault::new(code, true, reason));
-        let Some((index, signed)) = self.find(action) else {
-            return refuse(Code::NotImplemented, "an action this version does not know");
-        };
-        let entry = &self.entries[index];
-        let Some(node) =
-            entry.node(kind).or(if kind == Kind::Request { entry.node(Kind::Send) } else { None })
-        else {
-            return refuse(Code::NotSupported, "a SEND, which has no response");
-        };
-        let Ok(text) = std::str::from_utf8(payload) else {
-            return refuse(Code::Formation, "the payload is not UTF-8");
-        };
-        let mut cursor = Cursor::new(text);
-        cursor.space();
-        if self.version == Version::V16 && text.trim_end() == "null" {
-            return if signed { Ok(()) } else { self.judge_empty(node).map_or(Ok(()), Err) };
-        }
-        if cursor.peek() != b'{' {
-            return refuse(Code::Formation, "the payload is not an object");
-        }
-        let judged = if signed { cursor.value() } else { self.tables.value(&mut cursor, node) };
-        if judged.is_err() {
-            return Err(cursor.fault.map_or_else(Fault::unexplained, |fault| *fault));
-        }
-        cursor.space();
-        if cursor.at < text.len() {
-            return refuse(Code::Formation, "text after the payload");
-        }
-        Ok(())
-    }
-}
-
-/// The schema node of an action's CALL or SEND, if this side may send it so.
-#[inline]
-fn allowed(entry: &Entry, kind: Kind, sender: Sender) -> Result<u32, &'static str> {
-    if entry.sender != Sender::Both && entry.sender != sender {
-        return Err("an action only the other side may send");
-    }
-    match (kind, entry.node(kind)) {
-        (_, Some(node)) => Ok(node),
-        (Kind::Send, None) => Err("an action that is a CALL, not a SEND"),
-        (_, None) => Err("an action that is a SEND, not a CALL"),
-    }
-}
-
-/// The comma before another element.
-#[inline]
-fn element(cursor: &mut Cursor) -> Step {
-    cursor.space();
-    if !cursor.eat(b',') {
-        return Err(match cursor.peek() {
-            b']' => cursor.broken("the frame has too few elements"),
-            _ => cursor.broken("broken JSON: a comma or a closing bracket is missing"),
-        });
-    }
-    cursor.space();
-    Ok(())
-}
-
-#[inline]
-fn string_element<'a>(cursor: &mut Cursor<'a>, reason: &'static str) -> Result<Text<'a>, Halt> {
-    if cursor.peek() != b'"' {
-        return Err(cursor.broken(reason));
-    }
-    cursor.string()
-}
-
-/// The end of the array and of the frame.
-#[inline]
-fn end(cursor: &mut Cursor) -> Step {
-    cursor.space();
-    if !cursor.eat(b']') {
-        return Err(match cursor.peek() {
-            b',' => cursor.broken("the frame has too many elements"),
-            _ => cursor.broken("broken JSON: the closing bracket of the frame is missing"),
-        });
-    }
-    cursor.space();
-    if cursor.at < cursor.text.len() {
-        return Err(cursor.broken("text after the frame"));
-    }
-    Ok(())
-}
-
-/// Where a string token just read stands.
-#[inline]
-fn range(cursor: &Cursor, text: Text) -> Range<usize> {
-    let end = cursor.at - 1;
-    end - text.raw.len()..end
+    unescape(raw.unwrap_or_default())
 }

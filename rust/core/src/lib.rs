@@ -1,15 +1,18 @@
 //! The OCPP-J frame path of Voltgate, values in, values out.
 //!
 //! ```text
-//! bytes -> frame (envelope) -> validate (payload, against the tables of schema) -> Decoded
-//!                                                                                   |
-//!        encode <- results, errors, calls          publish (subject, token, key) <--+
+//! schema files -> schema -> tables -> codec (a version)
+//!                              |
+//! bytes -> envelope -> validate (payload, over the tokens of json) -> frame (Decoded)
+//!                                                                       |
+//! socket <- encode <- results, errors, calls    publish (subject, token, key) -> NATS
 //! ```
 //! No Python, no I/O, no clock and no unsafe code lives here.
 
 pub mod actions;
 pub mod codec;
 pub mod encode;
+mod envelope;
 pub mod fault;
 mod format;
 pub mod frame;
@@ -19,6 +22,8 @@ pub mod key;
 mod members;
 pub mod publish;
 pub mod schema;
+mod tables;
+mod text;
 pub mod token;
 mod validate;
 pub mod version;

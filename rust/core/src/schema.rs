@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::tables::{Bound, Field, Name, Node, NodeId, Object, Tables};
 use crate::version::Version;
 
 /// Words that ask nothing of a payload.
@@ -42,109 +43,6 @@ impl fmt::Display for SchemaError {
 }
 
 impl std::error::Error for SchemaError {}
-
-pub(crate) type NodeId = u32;
-
-/// What a value must be.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Node {
-    Any,
-    Object(Object),
-    Array {
-        item: NodeId,
-        min: usize,
-        max: usize,
-    },
-    Text {
-        max: usize,
-    },
-    /// One of `values[first..end]`.
-    Choice {
-        first: usize,
-        end: usize,
-    },
-    DateTime,
-    Uri,
-    Integer {
-        min: i64,
-        max: i64,
-        /// draft-04: `1.0` is no integer; since draft-06 it is one.
-        exact: bool,
-    },
-    Number {
-        min: Bound,
-        max: Bound,
-        decimals: Option<u32>,
-    },
-    Boolean,
-}
-
-/// `fields[first..end]`; bit `i` of `required` is `fields[first + i]`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Object {
-    pub first: usize,
-    pub end: usize,
-    pub required: u64,
-    /// The bit of a field `idToken`, 0 where there is none.
-    pub id_token: u64,
-    pub closed: bool,
-}
-
-/// A bound of a number, hashable by its bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Bound(u64);
-
-impl Bound {
-    pub fn value(self) -> f64 {
-        f64::from_bits(self.0)
-    }
-}
-
-/// A key or an enum value with its closing quote behind it, ready to be compared with raw text.
-#[derive(Clone, Debug)]
-pub(crate) struct Name {
-    pub text: Box<str>,
-    token: Box<[u8]>,
-    word: u64,
-    mask: u64,
-}
-
-impl Name {
-    fn new(text: &str) -> Self {
-        let token: Box<[u8]> = [text.as_bytes(), b"\""].concat().into();
-        let head = token.len().min(8);
-        let (mut word, mut mask) = ([0; 8], [0; 8]);
-        word[..head].copy_from_slice(&token[..head]);
-        mask[..head].fill(0xFF);
-        Self { text: text.into(), token, word: u64::from_le_bytes(word), mask: u64::from_le_bytes(mask) }
-    }
-
-    /// Whether `rest`, whose first eight bytes are `word`, starts with this name and a quote.
-    #[inline]
-    pub fn leads(&self, word: u64, rest: &[u8]) -> bool {
-        word & self.mask == self.word && (self.token.len() <= 8 || rest.starts_with(&self.token))
-    }
-
-    /// The length with the closing quote.
-    #[inline]
-    pub fn span(&self) -> usize {
-        self.token.len()
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Field {
-    pub name: Name,
-    pub node: NodeId,
-}
-
-/// All nodes of a version; equal ones stand once.
-#[derive(Debug, Default)]
-pub(crate) struct Tables {
-    pub nodes: Vec<Node>,
-    pub fields: Vec<Field>,
-    pub values: Vec<Name>,
-}
 
 /// Collects the files of one version.
 pub(crate) struct Compiler {
@@ -351,8 +249,8 @@ impl Compiler {
 fn number(map: &Map<String, Value>, place: &Place) -> Result<Node, SchemaError> {
     only(map, &["type", "minimum", "maximum", "multipleOf"], place)?;
     let bound = |word, none: f64| match map.get(word).map(Value::as_f64) {
-        None => Ok(Bound(none.to_bits())),
-        Some(Some(bound)) => Ok(Bound(bound.to_bits())),
+        None => Ok(Bound::new(none)),
+        Some(Some(bound)) => Ok(Bound::new(bound)),
         Some(None) => place.refuse(format_args!("{word} is not a number")),
     };
     let decimals = match map.get("multipleOf").map(ToString::to_string).as_deref() {

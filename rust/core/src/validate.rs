@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 
 use crate::fault::Code;
 use crate::format;
-use crate::json::{Cursor, Halt, Number, Step, Text};
-use crate::schema::{Field, Node, NodeId, Object, Tables};
+use crate::json::{Cursor, Halt, Number, Step};
+use crate::tables::{Field, Node, NodeId, Object, Tables};
+use crate::text::Text;
 
 impl Tables {
     /// The value at the cursor, against a node.

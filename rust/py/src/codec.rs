@@ -220,7 +220,10 @@ impl Codec {
     fn encode_result<'py>(&self, py: Python<'py>, message_id: &str, payload: &[u8]) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &encode::result(message_id, payload))
     }
-    #[pyo3(signature = (message_id, code, description, details = NO_DETAILS))]
+    #[pyo3(
+        signature = (message_id, code, description, details = NO_DETAILS),
+        text_signature = "($self, message_id, code, description, details=b'{}')"
+    )]
     fn encode_error<'py>(
         &self,
         py: Python<'py>,
@@ -231,7 +234,10 @@ impl Codec {
     ) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &encode::error(message_id, code, description, details))
     }
-    #[pyo3(signature = (message_id, code, description, details = NO_DETAILS))]
+    #[pyo3(
+        signature = (message_id, code, description, details = NO_DETAILS),
+        text_signature = "($self, message_id, code, description, details=b'{}')"
+    )]
     fn encode_result_error<'py>(
         &self,
         py: Python<'py>,
