@@ -2,6 +2,8 @@
 
 from typing import Self, final
 
+from typing_extensions import disjoint_base
+
 __all__ = [
     "Codec",
     "Fact",
@@ -36,7 +38,7 @@ def error_code(version: str, code: str) -> str | None:
     """``code`` in the version's own spelling, foreign spellings accepted; None where it is no code."""
 
 def token(identity: str) -> str:
-    """The identity as one NATS token and legal KV key (CONTRACT 3.1). ``RDAM 1.2*`` -> ``RDAM=201=2E2=2A``."""
+    """The identity as one NATS token and KV key (CONTRACT 3.1): ``RDAM 1.2*`` is ``RDAM=201=2E2=2A``."""
 
 def identity(token: str) -> str:
     """The inverse of :func:`token`. ValueError for what no identity maps to."""
@@ -102,14 +104,17 @@ class Frame:
         """False where the bytes are no valid UTF-8 (websocket close 1007)."""
     @property
     def has_id_token(self) -> bool:
-        """Whether a member ``idToken`` stands at the top of the payload (decides who answers TransactionEvent)."""
+        """Whether a member ``idToken`` stands at the top of the payload: who answers a TransactionEvent."""
 
 @disjoint_base
 class Codec:
     """One OCPP version: its schemas compiled to flat tables, its envelope rules, its spellings. Immutable."""
 
     def __new__(cls, subprotocol: str, schemas: list[tuple[str, bytes]]) -> Self:
-        """``schemas``: (file name without ``.json``, bytes) of every file of the version. ValueError if one does not compile."""
+        """``schemas``: (file name without ``.json``, bytes) of every file of the version.
+
+        ValueError if one does not compile, belongs to no action, or is missing.
+        """
     @property
     def subprotocol(self) -> str: ...
     @property
@@ -130,7 +135,9 @@ class Codec:
         """``[3,id,payload]``, likewise."""
     def encode_error(self, message_id: str, code: str, description: str, details: bytes = b"{}") -> bytes:
         """``[4,id,code,description,details]``, likewise; description is cut at 255 characters."""
-    def encode_result_error(self, message_id: str, code: str, description: str, details: bytes = b"{}") -> bytes:
+    def encode_result_error(
+        self, message_id: str, code: str, description: str, details: bytes = b"{}"
+    ) -> bytes:
         """``[5,id,code,description,details]`` (2.1), likewise."""
 
 @final
@@ -145,7 +152,7 @@ class Fact:
         """``ocpp-key`` (CONTRACT 3.3)."""
     @property
     def nats_id(self) -> str:
-        """The ``Nats-Msg-Id`` a class ``tx`` fact of this message carries, 32 hex digits (whatever the class)."""
+        """The ``Nats-Msg-Id`` a class ``tx`` fact of this message has, 32 hex digits, whatever the class."""
 
 @final
 class Publisher:
@@ -155,7 +162,9 @@ class Publisher:
     Times are milliseconds since the Unix epoch; ``reply`` may be ``""`` (not awaited).
     """
 
-    def __new__(cls, version: str, identity: str, session: str, prefix: str = "ocpp", rpc_prefix: str = "ocpprpc") -> "Publisher": ...
+    def __new__(
+        cls, version: str, identity: str, session: str, prefix: str = "ocpp", rpc_prefix: str = "ocpprpc"
+    ) -> Publisher: ...
     @property
     def token(self) -> str: ...
     def fact(self, class_: str, frame: Frame, time_ms: int, reply: str, violation: str = "") -> Fact:
@@ -164,7 +173,9 @@ class Publisher:
         ``violation`` is the text of ``ocpp-violation``; "" leaves the header out. ValueError for a frame
         without a known action.
         """
-    def question(self, frame: Frame, key: str, time_ms: int, deadline_ms: int, reply: str, violation: str = "") -> bytes:
+    def question(
+        self, frame: Frame, key: str, time_ms: int, deadline_ms: int, reply: str, violation: str = ""
+    ) -> bytes:
         """The same message on ``ocpprpc.ask.<v>.<Action>.<token>``, with ``ocpp-deadline``."""
     def response(
         self,
@@ -177,12 +188,20 @@ class Publisher:
         answered_by: str,
         error_code: str = "",
     ) -> bytes:
-        """What was answered, under ``<Action>Response``: same key; for ``tx`` the ``Nats-Msg-Id`` of its request
-        with ``/response`` behind it, left out where ``error_code`` is set."""
+        """What was answered, under ``<Action>Response``: same key; for ``tx`` the ``Nats-Msg-Id`` of its
+        request with ``/response`` behind it, left out where ``error_code`` is set."""
     def reject(
-        self, frame: Frame, raw: bytes, code: str, pointer: str, reason: str, time_ms: int, reply: str, limit: int
+        self,
+        frame: Frame,
+        raw: bytes,
+        code: str,
+        pointer: str,
+        reason: str,
+        time_ms: int,
+        reply: str,
+        limit: int,
     ) -> bytes:
-        """A refused frame: raw bytes, cut at ``limit`` (0: whole), ``ocpp-reject-bytes`` then has the size."""
+        """A refused frame: raw bytes, cut at ``limit`` (0: whole), the size in ``ocpp-reject-bytes``."""
 
 def key(version: str, action: str, identity: str, session: str, message_id: str, payload: bytes) -> str:
     """The business key ``ocpp-key`` of a message (CONTRACT 3.3)."""
