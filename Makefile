@@ -18,7 +18,7 @@ $(VENV)/.tools:
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.tools pyproject.toml $(RUST)
-	maturin develop --release --quiet --extras dev
+	PIP_QUIET=1 maturin develop --release --quiet --extras dev
 	@touch $@
 
 demo: $(VENV)/.built ## a whole charging network on this machine, with its live messages; Ctrl-C ends it

@@ -360,6 +360,10 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.close()
 
+    def abort(self) -> None:
+        """Reset the socket, whatever state it is in."""
+        self._abort(Reason.DRAIN)
+
     def _abort(self, reason: Reason) -> None:
         self._end(reason)
         self._closing = True

@@ -39,6 +39,7 @@ log = structlog.get_logger()
 
 HEADER_ROOM = 8192  # bytes beside the body that a fact's subject and headers may take
 _DRAIN_TICK = 0.05
+_GOODBYE = 1.0  # seconds for chargers to take their Close frame, after everything else
 
 
 class StartError(Exception):
@@ -193,6 +194,13 @@ class Worker:
             server.close()
         for connection in list(self._shared.open):
             connection.close(Reason.DRAIN)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE):
+                while self._shared.open and not self._stop_now.is_set():
+                    await self._unless_stopped(_DRAIN_TICK)
+        for connection in list(self._shared.open):
+            connection.abort()
+        await asyncio.sleep(0)  # the loop must see them go before it may be closed
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
