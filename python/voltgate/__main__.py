@@ -1,0 +1,7 @@
+"""``python -m voltgate``."""
+
+import sys
+
+from voltgate.cli import main
+
+sys.exit(main())

@@ -1,0 +1,70 @@
+"""The command line (CONTRACT 4.1): one file per group of commands, put together here.
+
+Commands import the gateway where they need it: ``--help`` and ``validate`` shall not wait for it.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from voltgate.cli import check, dev, policy, serve, streams, tail, validate
+from voltgate.cli.faults import (
+    DONE,
+    EXIT_CODES,
+    INTERRUPTED,
+    READER_LEFT,
+    ReaderLeft,
+    explained,
+)
+from voltgate.cli.terminal import out, say
+
+app = typer.Typer(
+    name="voltgate",
+    no_args_is_help=True,
+    add_completion=False,
+    # Plain help: the same on a terminal, in a pipe and in a log.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (dev, serve, tail, validate, policy, check):
+    app.registered_commands += group.app.registered_commands
+app.add_typer(streams.app, name="streams")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from voltgate import __version__  # noqa: PLC0415
+
+        out(f"voltgate {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog=EXIT_CODES)
+def voltgate(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Voltgate carries EV chargers (OCPP-J 1.6, 2.0.1, 2.1) onto NATS."""
+    del version
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code; whatever goes wrong is a readable line on stderr."""
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="voltgate")
+    except ReaderLeft:
+        return READER_LEFT
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # a usage error, in typer's own words
+            error.show(file=sys.stderr)
+            return int(error.exit_code)
+        text, code = explained(error)
+        for line in text.splitlines():
+            say(f"voltgate: {line}")
+        return code
+    return code if isinstance(code, int) else DONE

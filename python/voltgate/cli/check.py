@@ -1,0 +1,193 @@
+"""``voltgate check``: what ``serve`` needs, looked at from outside; a line each, ok or what to do."""
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from voltgate import config as configuration
+from voltgate.cli.effective import as_toml
+from voltgate.cli.embedded import MINIMUM
+from voltgate.cli.faults import EXIT_CODES, FAILED
+from voltgate.cli.serve import DESCRIPTOR_ROOM
+from voltgate.cli.service import loaded, refusals, run
+from voltgate.cli.terminal import AsJson, ConfigFile, coloured, out, out_json
+from voltgate.config import Config
+from voltgate.policy import rules
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+
+app = typer.Typer()
+
+COLOURS = {"ok": typer.colors.GREEN, "hint": typer.colors.YELLOW, "fail": typer.colors.RED}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line. ``hint``: works, and could be better."""
+
+    name: str
+    verdict: Literal["ok", "hint", "fail"]
+    text: str
+
+
+@app.command(epilog=f"Exits with 1 if a check fails. {EXIT_CODES}")
+def check(
+    config: ConfigFile = None,
+    print_config: Annotated[
+        bool, typer.Option("--print-config", help="Print the effective values, secrets masked, and end.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Whether `serve` will run, and what to do if not.
+
+    Looks at the configuration, file limits, NATS, its permissions and streams: a line each.
+    """
+    settings = loaded(config)
+    if print_config:
+        shown = configuration.printable(settings)
+        out_json(shown) if as_json else out(as_toml(shown).rstrip())
+        return
+    results = run(_collect(settings, config))
+    if as_json:
+        out_json([asdict(result) for result in results])
+    else:
+        width = max(len(result.name) for result in results)
+        for result in results:
+            verdict = f"{result.verdict:<4}"
+            if coloured():
+                verdict = typer.style(verdict, fg=COLOURS[result.verdict])
+            out(f"{verdict}  {result.name:<{width}}  {result.text}")
+    if any(result.verdict == "fail" for result in results):
+        raise typer.Exit(FAILED)
+
+
+async def _collect(config: Config, file: Path | None) -> list[Check]:
+    rules(config)  # raises ConfigError for a policy OCPP does not allow
+    results = [Check("config", "ok", str(file) if file else "no file: defaults and environment")]
+    results += [Check("serve", "fail", line) for line in refusals(config)] or [
+        Check("serve", "ok", "allowed")
+    ]
+    results.append(_descriptors(config))
+    results += [result async for result in _nats(config)]
+    return results
+
+
+def _descriptors(config: Config) -> Check:
+    needed = config.limits.max_connections + DESCRIPTOR_ROOM
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        text = (
+            f"{hard} file descriptors for limits.max_connections = {config.limits.max_connections}: "
+            f"raise the hard limit to {needed} (LimitNOFILE=, ulimit -Hn), or lower the key"
+        )
+        return Check("descriptors", "fail", text)
+    return Check(
+        "descriptors", "ok", f"{'unlimited' if hard == resource.RLIM_INFINITY else hard}, {needed} needed"
+    )
+
+
+async def _nats(config: Config) -> AsyncIterator[Check]:
+    from voltgate.gateway import bus  # noqa: PLC0415
+
+    complaints: list[str] = []
+
+    async def complaint(error: Exception) -> None:
+        complaints.append(str(error))
+
+    try:
+        client = await bus.connect(config.nats, name="voltgate-check", error_cb=complaint)
+    except bus.BusError as error:
+        yield Check("nats", "fail", f"{error}: is nats.url right, and may this user connect?")
+        return
+    try:
+        yield _version(client)
+        yield _max_payload(config, client)
+        async for result in _jetstream(config, client, complaints):
+            yield result
+    finally:
+        await client.close()
+
+
+def _version(client: "Client") -> Check:
+    server = client.connected_server_version
+    wanted = ".".join(map(str, MINIMUM))
+    told = f"nats-server {server}"
+    if (server.major, server.minor, server.patch) < MINIMUM:
+        return Check(
+            "nats", "fail", f"{told}: {wanted} or newer is needed, older ones lose acknowledged messages"
+        )
+    return Check("nats", "ok", told)
+
+
+def _max_payload(config: Config, client: "Client") -> Check:
+    from voltgate.gateway.worker import HEADER_ROOM  # noqa: PLC0415
+
+    wanted, room = config.limits.max_message_bytes, client.max_payload - HEADER_ROOM
+    if wanted > room:
+        text = (
+            f"NATS takes {client.max_payload} bytes with headers: set limits.max_message_bytes to {room} "
+            f"at most, or max_payload of the NATS server to {wanted + HEADER_ROOM} at least"
+        )
+        return Check("max_payload", "fail", text)
+    return Check("max_payload", "ok", f"{client.max_payload} bytes, {wanted + HEADER_ROOM} needed")
+
+
+async def _jetstream(config: Config, client: "Client", complaints: list[str]) -> AsyncIterator[Check]:
+    from nats.errors import Error  # noqa: PLC0415
+
+    from voltgate.gateway import streams  # noqa: PLC0415
+
+    try:
+        # The reply comes through an inbox: permissions of both are tried.
+        account = await client.jsm().account_info()
+    except (Error, TimeoutError, asyncio.CancelledError) as error:
+        denied = [text for text in complaints if "permissions violation" in text.lower()]
+        if denied:
+            allow = (
+                f"allow this user to publish to $JS.API.> and to subscribe to {config.nats.inbox_prefix}.>"
+            )
+            yield Check("permissions", "fail", f"{denied[0]}: {allow}")
+        else:
+            what = str(error) or type(error).__name__
+            yield Check(
+                "jetstream", "fail", f"{what}: enable JetStream in the NATS server, and for this account"
+            )
+        return
+    yield Check("jetstream", "ok", f"{account.streams} streams, {account.storage} bytes stored")
+    yield Check("permissions", "ok", f"$JS.API.> and {config.nats.inbox_prefix}.> work")
+    todo = "run `voltgate streams apply`, or change the configuration"
+    for change in await streams.plan(client, config):
+        if change.action == "ok":
+            yield Check(change.stream, "ok", "as configured")
+        else:
+            what = "is missing" if change.action == "create" else f"differs ({'; '.join(change.differences)})"
+            yield Check(change.stream, "fail", f"{what}: {todo}")
+    covering = await streams.covering(client, config)
+    root = f"{config.nats.rpc_prefix}.>"
+    if covering:
+        text = f"stream {covering} covers {root} and would answer every question: change its subjects"
+        yield Check("questions", "fail", text)
+    else:
+        yield Check("questions", "ok", f"no stream covers {root}")
+    yield _durability(config)
+
+
+def _durability(config: Config) -> Check:
+    """What the configuration says; whether the servers sync at once is seen by their monitoring only."""
+    if config.streams.replicas == 1:
+        text = (
+            "1 replica: what was acknowledged survives a crash of processes, not of the machine; "
+            "streams.replicas = 3 and sync_interval: always in the NATS servers do"
+        )
+    else:
+        text = (
+            f"{config.streams.replicas} replicas: a power cut of all machines needs sync_interval: always "
+            "in the NATS servers as well"
+        )
+    return Check("durability", "hint", text)

@@ -1,0 +1,41 @@
+"""Every way a command ends badly: the line that says what to do, and the exit code (CONTRACT 4.1)."""
+
+import traceback
+
+from voltgate.config import ConfigError
+
+DONE, FAILED, USAGE, INTERRUPTED, READER_LEFT = 0, 1, 2, 130, 141
+EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage or config."
+
+
+class Failure(Exception):
+    """The command cannot do what it was asked to; the text is one line per fault and says what to do."""
+
+    def __init__(self, text: str, code: int = FAILED) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class ReaderLeft(Exception):
+    """Nobody reads our stdout any more: ``| head`` has seen enough."""
+
+
+def explained(error: Exception) -> tuple[str, int]:
+    """What to print for an error, one line per fault, and the exit code."""
+    # Only now, and from modules that are loaded already if the error came from there.
+    from voltgate.gateway.admin import AdminError  # noqa: PLC0415
+    from voltgate.gateway.bus import BusError  # noqa: PLC0415
+    from voltgate.gateway.worker import StartError  # noqa: PLC0415
+
+    if isinstance(error, Failure):
+        return str(error), error.code
+    if isinstance(error, ConfigError):
+        return str(error), USAGE
+    if isinstance(error, AdminError | BusError | StartError):
+        return str(error), FAILED
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}", FAILED
+    origin = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"a bug in voltgate, please report it: {what} ({origin.filename}:{origin.lineno})", FAILED

@@ -1,0 +1,131 @@
+"""``voltgate serve`` and ``voltgate backend``: one process each, until a signal."""
+
+import asyncio
+import os
+import resource
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from voltgate.cli.faults import EXIT_CODES, INTERRUPTED, USAGE, Failure
+from voltgate.cli.service import loaded, on_signals, refusals, run
+from voltgate.cli.terminal import ConfigFile
+from voltgate.config import Config
+
+app = typer.Typer()
+log = structlog.get_logger()
+
+DESCRIPTOR_ROOM = 256  # beside the chargers': NATS, listeners, admin, upgrades in progress
+
+
+@app.command(epilog=f"SIGTERM drains and exits, a second one exits at once. {EXIT_CODES}")
+def serve(
+    config: ConfigFile = None,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes.")] = 1,
+) -> None:
+    """The gateway, against a NATS that exists."""
+    if workers != 1:
+        raise Failure(f"--workers {workers}: this release serves with one worker", USAGE)
+    settings = loaded(config, lasting=True)
+    faults = refusals(settings)
+    if faults:
+        raise Failure("\n".join(faults), USAGE)
+    _raise_descriptor_limit(settings.limits.max_connections + DESCRIPTOR_ROOM)
+    run(_serve(settings))
+
+
+async def _serve(config: Config) -> None:
+    from voltgate.gateway import admin  # noqa: PLC0415 - start-up of other commands
+    from voltgate.gateway.worker import Worker  # noqa: PLC0415
+
+    worker = Worker(config)
+    # First of all, so that /livez answers while NATS is waited for.
+    runner = await admin.start(
+        config.admin, worker.metrics, lambda: checks(worker.checks(), worker.addresses)
+    )
+    try:
+        running = asyncio.create_task(worker.run())
+        signals = 0
+
+        def leave() -> None:
+            nonlocal signals
+            signals += 1
+            if signals > 2:
+                os._exit(INTERRUPTED)
+            # Who has not opened a door yet has nobody to see off.
+            if worker.addresses:
+                worker.stop()
+            else:
+                running.cancel()
+
+        on_signals(leave)
+        await asyncio.wait({running})
+        if not running.cancelled():
+            running.result()
+    finally:
+        await runner.cleanup()
+
+
+def checks(known: dict[str, str], addresses: list[str]) -> dict[str, str]:
+    """Readiness of a worker: what it says itself, and that its doors are open."""
+    return known | {"listeners": "" if addresses else "not open yet"}
+
+
+def _raise_descriptor_limit(wanted: int) -> None:
+    """A charger is a descriptor: take what the system lets us take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
+        if granted < wanted:
+            log.warning("limits.descriptors", granted=granted, wanted=wanted, key="limits.max_connections")
+
+
+@app.command(epilog=EXIT_CODES)
+def backend(
+    config: ConfigFile = None,
+    tokens: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Who may charge, one token a line; without it, everybody."),
+    ] = None,
+    interval: Annotated[
+        int, typer.Option(min=1, metavar="SECONDS", help="Heartbeat interval chargers are told at boot.")
+    ] = 300,
+) -> None:
+    """The reference backend: answers questions."""
+    run(_backend(loaded(config, lasting=True), tokens, interval))
+
+
+async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
+    from voltgate import backend as reference  # noqa: PLC0415
+    from voltgate.gateway import bus  # noqa: PLC0415
+
+    # The backend itself waits for NATS for ever; who starts it by hand wants to know that it is away.
+    await (await bus.connect(config.nats)).close()
+    stop = asyncio.Event()
+    answering = asyncio.create_task(
+        reference.serve(
+            bus.connect_options(config.nats),
+            config.nats.rpc_prefix,
+            interval,
+            tokens,
+            stop,
+            config.streams.replicas,
+        )
+    )
+
+    def leave() -> None:
+        if stop.is_set():
+            answering.cancel()
+        stop.set()
+
+    on_signals(leave)
+    await asyncio.wait({answering})
+    if answering.cancelled():
+        return
+    try:
+        answering.result()
+    except ValueError as fault:  # the token file: names it and its line
+        raise Failure(str(fault), USAGE) from None

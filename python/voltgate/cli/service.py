@@ -1,0 +1,63 @@
+"""What the commands that stay share: an event loop, logs, signals, a configuration that can be served."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from voltgate import config as configuration
+from voltgate import logs
+from voltgate.config import Config
+
+Result = TypeVar("Result")
+
+
+def loaded(file: Path | None, lasting: bool = False, **flags: Any) -> Config:
+    """The configuration, with logs set up as it says. Raises ConfigError."""
+    config = configuration.load(file, **flags)
+    logs.configure(config.log, lasting)
+    return config
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run on uvloop until done."""
+    import uvloop  # noqa: PLC0415 - not every command needs a loop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def on_signals(leave: Callable[[], None]) -> None:
+    """Call ``leave`` for each signal that asks us to end, also where a shell had them ignored."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, leave)
+
+
+def refusals(config: Config) -> list[str]:
+    """Why ``serve`` does not start with this configuration, one line each; it is secure or does not run."""
+    lines = []
+    if config.registry.required:
+        lines.append(
+            "registry.required: the registry is not there yet: set registry.required = false "
+            "to let chargers in without a record"
+        )
+    for number, listener in enumerate(config.listeners):
+        where = f"listeners.{number}"
+        unserved = [
+            key
+            for key in ("tls_certificates", "client_ca", "proxy_protocol", "trusted_proxies", "organization")
+            if getattr(listener, key)
+        ]
+        if listener.security_profile != 1:
+            unserved.append("security_profile")
+        lines += (
+            f"{where}.{key}: not served yet: take it out, and let a proxy in front do it" for key in unserved
+        )
+        if not listener.allow_unauthenticated:
+            lines.append(
+                f"{where}.allow_unauthenticated: listener {listener.host}:{listener.port} would accept "
+                "unauthenticated chargers: set allow_unauthenticated = true there to allow it"
+            )
+    return lines
