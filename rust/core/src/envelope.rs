@@ -36,7 +36,7 @@ impl Codec {
     fn stopped(&self, cursor: &mut Cursor, decoded: &mut Decoded) {
         let mut fault = cursor.fault.take().map_or_else(Fault::unexplained, |fault| *fault);
         if decoded.message_id.is_none() {
-            fault.code = Code::Unreadable;
+            fault = Fault::new(Code::Unreadable, true, fault.reason);
         }
         decoded.note(fault, self.version);
     }

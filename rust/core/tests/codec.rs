@@ -153,8 +153,13 @@ fn sound(bytes: &[u8]) {
     }
 }
 
+/// `VOLTGATE_FULL=1` runs the full size.
+fn cases() -> u32 {
+    if std::env::var("VOLTGATE_FULL").is_ok_and(|full| full == "1") { 50_000 } else { 1_000 }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn any_bytes_have_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
