@@ -68,6 +68,11 @@ class Nats(_Section):
         """The servers as a list."""
         return [self.url] if isinstance(self.url, str) else self.url
 
+    @property
+    def shown(self) -> str:
+        """The servers for people: without user names and passwords."""
+        return ", ".join(_masked(url) for url in self.urls)
+
     @field_serializer("url")
     def _mask_passwords(self, url: str | list[str]) -> str | list[str]:
         return _masked(url) if isinstance(url, str) else [_masked(one) for one in url]

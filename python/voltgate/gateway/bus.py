@@ -147,7 +147,7 @@ class Bus:
             await client.flush()
         except Exception as error:
             await client.close()
-            raise BusError(f"NATS at {', '.join(self._config.urls)} cannot be used: {error}") from None
+            raise BusError(f"NATS at {self._config.shown} cannot be used: {error}") from None
         self.client, self._inbox, self._connected = client, inbox + ".", True
 
     async def _reconnect_closed(self) -> None:
@@ -375,5 +375,5 @@ async def connect(config: Nats, **options: Any) -> Client:
         return await nats.connect(**(chosen | connect_options(config) | options))
     except Exception as error:
         raise BusError(
-            f"NATS at {', '.join(config.urls)} cannot be reached: {str(error) or type(error).__name__}"
+            f"NATS at {config.shown} cannot be reached: {str(error) or type(error).__name__}"
         ) from None

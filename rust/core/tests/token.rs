@@ -1,5 +1,7 @@
 //! Tokens and header values: the vectors shared with Python, and what holds for any identity.
 
+#![allow(clippy::disallowed_methods, reason = "the size of a property test comes from the environment")]
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;
