@@ -41,6 +41,9 @@ def connect_options(config: Nats) -> dict[str, Any]:
         "servers": config.urls,
         "inbox_prefix": config.inbox_prefix.encode(),
         "connect_timeout": 5,
+        # Of the first connection: once more, at once, and then the caller is told.
+        "max_reconnect_attempts": 1,
+        "reconnect_time_wait": 0,
     }
     if config.credentials:
         options["user_credentials"] = config.credentials
@@ -105,7 +108,7 @@ class Bus:
 
     async def start(self) -> None:
         """Connect and subscribe. Raises BusError when no server can be reached."""
-        await self._connect(attempts=1)
+        await self._connect()
         self._tasks = [asyncio.create_task(self._pump())]
         self._clock.after(RETRY_AFTER, self._sweep)
 
@@ -120,17 +123,13 @@ class Bus:
                 await self.client.flush()
         await self.client.close()
 
-    async def _connect(self, attempts: int) -> None:
+    async def _connect(self) -> None:
         client = Client()
         options = connect_options(self._config)
         try:
             await client.connect(
                 **options,
                 name="voltgate",
-                allow_reconnect=True,
-                # The client's own default gives up after 60; a gateway never does (NATS.md, nats-py).
-                max_reconnect_attempts=-1 if attempts < 0 else attempts,
-                reconnect_time_wait=1,
                 ping_interval=10,
                 max_outstanding_pings=2,
                 pending_size=self._config.max_pending_bytes,
@@ -139,7 +138,7 @@ class Bus:
                 reconnected_cb=partial(self._reconnected, client),
                 closed_cb=partial(self._closed, client),
             )
-            client.options["max_reconnect_attempts"] = -1
+            _keep_reconnecting(client)
             inbox = client.new_inbox()
             await client.subscribe(
                 f"{inbox}.*", cb=self._received, pending_msgs_limit=1 << 20, pending_bytes_limit=0
@@ -154,7 +153,7 @@ class Bus:
         """The client closes itself for good on some server errors; a new one takes its place."""
         while not self._closing and not self._connected:
             try:
-                await self._connect(attempts=1)
+                await self._connect()
             except BusError as error:
                 log.warning("bus.connect_failed", error=str(error))
                 await asyncio.sleep(1 + random.random())  # noqa: S311 - jitter
@@ -364,16 +363,23 @@ class Bus:
             ticket.done(ticket.arg, False)
 
 
+def _keep_reconnecting(client: Client) -> None:
+    """From now on for ever, with jitter: the client's own default gives up after 60 (NATS.md, nats-py)."""
+    client.options["max_reconnect_attempts"] = -1
+    client.options["reconnect_time_wait"] = 0.5 + random.random()  # noqa: S311 - jitter
+
+
 async def connect(config: Nats, **options: Any) -> Client:
     """A plain client for commands that are not the gateway. Raises BusError when no server can be reached."""
 
     async def quiet(error: Exception) -> None:
         log.debug("nats", error=str(error))
 
+    chosen: dict[str, Any] = {"error_cb": quiet} | connect_options(config) | options
     try:
-        chosen: dict[str, Any] = {"error_cb": quiet, "allow_reconnect": False}
-        return await nats.connect(**(chosen | connect_options(config) | options))
+        client = await nats.connect(**chosen)
     except Exception as error:
-        raise BusError(
-            f"NATS at {config.shown} cannot be reached: {str(error) or type(error).__name__}"
-        ) from None
+        why = str(error) or type(error).__name__
+        raise BusError(f"NATS at {config.shown} cannot be reached: {why}") from None
+    _keep_reconnecting(client)
+    return client

@@ -1,0 +1,233 @@
+"""The bus against a real nats-server: PubAcks, questions, reading back, and what happens when NATS goes away."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from e2e.house import NatsServer
+from nats.aio.client import Client
+
+from voltgate import _core
+from voltgate.config import Config, load
+from voltgate.gateway import streams
+from voltgate.gateway.bus import Bus, BusError, connect, hand_over
+from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.ports import Ack, Reply, Stored
+from voltgate.gateway.wheel import Wheel
+
+TX, EVENT = "ocpp.tx.v16.X.CP", "ocpp.event.v16.X.CP"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A nats-server of this test's own: some of them kill it."""
+    server = NatsServer(tmp_path / "store")
+    yield server
+    server.kill()
+
+
+class Desk:
+    """A started bus, a turning wheel, and the results of what was asked of it."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.clock = Wheel(time.monotonic, time.time)
+        self.metrics = Metrics()
+        self.bus = Bus(config.nats, self.clock, self.metrics)
+        self.causes: list[str] = []
+        self.bus.on_tx = self.causes.append
+
+    async def store(self, subject: str, data: bytes = b"x", **headers: str) -> Ack | None:
+        """Publish to ``subject`` and wait for what becomes of it."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        ticket = self.bus.ticket(lambda arg, result: future.set_result(result), None)
+        command = _core.publish(subject, ticket.reply, list(headers.items()), data)
+        self.bus.store(ticket, command, subject.startswith("ocpp.tx."))
+        result: Ack | None = await future
+        return result
+
+    async def ask(self, subject: str, timeout: float = 5) -> Reply:
+        """Ask on ``subject``."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        ticket = self.bus.ticket(lambda arg, result: future.set_result(result), None)
+        self.bus.ask(ticket, _core.publish(subject, ticket.reply, [], b"?"), timeout)
+        result: Reply = await future
+        return result
+
+    async def read(self, stream: str, seq: int, subject: str | None = None) -> Stored | bool | None:
+        """Read back from ``stream``."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.bus.read(stream, seq, subject, lambda arg, result: future.set_result(result), None)
+        result: Stored | bool | None = await future
+        return result
+
+    async def turn(self) -> None:
+        """What the worker does all day."""
+        while True:
+            await asyncio.sleep(0.01)
+            self.clock.advance()
+
+
+@asynccontextmanager
+async def desk(server: NatsServer, make_streams: bool = True, **sections: Any) -> AsyncIterator[Desk]:
+    """A desk at ``server``; ``sections`` change the configuration."""
+    nats = {"url": server.url, "publish_timeout": 1.5} | sections.pop("nats", {})
+    config = load(nats=nats, **sections)
+    client = await _connected(config)
+    if make_streams:
+        await streams.apply(client, config)
+    await client.close()
+    made = Desk(config)
+    await made.bus.start()
+    turning = asyncio.create_task(made.turn())
+    try:
+        yield made
+    finally:
+        turning.cancel()
+        await made.bus.stop()
+
+
+async def _connected(config: Config) -> Client:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await connect(config.nats)
+            except BusError:
+                await asyncio.sleep(0.01)  # the server is still starting
+
+
+async def test_a_store_ends_with_the_sequence_and_a_repeat_with_the_first_ones(server: NatsServer) -> None:
+    async with desk(server) as at:
+        first = await at.store(TX, **{"Nats-Msg-Id": "a"})
+        other = await at.store(TX, **{"Nats-Msg-Id": "b"})
+        again = await at.store(TX, **{"Nats-Msg-Id": "a"})
+    assert (first, other) == (Ack("OCPP_TX", 1, False), Ack("OCPP_TX", 2, False))
+    assert again == Ack("OCPP_TX", 1, True)
+    assert at.causes == ["ok"] * 3
+
+
+async def test_thousands_of_stores_at_once_are_all_acknowledged_in_order(server: NatsServer) -> None:
+    async with desk(server, nats={"publish_timeout": 30}) as at:
+        acks = await asyncio.gather(*(at.store(EVENT, b"%d" % n) for n in range(5000)))
+    assert [ack.seq for ack in acks if ack] == list(range(1, 5001))
+
+
+async def test_a_full_stream_refuses_at_once(server: NatsServer) -> None:
+    async with desk(server, streams={"tx_max_bytes": 1 << 20}) as at:
+        acks = [await at.store(TX, bytes(400_000)) for _ in range(4)]
+    assert acks[0] is not None
+    assert acks[-1] is None
+    assert at.causes[-1] == "full"
+
+
+async def test_without_a_stream_a_store_is_tried_until_publish_timeout(server: NatsServer) -> None:
+    async with desk(server, make_streams=False, nats={"publish_timeout": 0.8}) as at:
+        assert await at.store(TX) is None
+        assert at.causes == ["no_responders"]
+        assert at.metrics.publish_retries.cell()[0] >= 2
+
+
+async def test_a_store_survives_a_stream_that_comes_a_little_later(server: NatsServer) -> None:
+    async with desk(server, make_streams=False, nats={"publish_timeout": 10}) as at:
+        storing = asyncio.create_task(at.store(TX))
+        while not at.metrics.publish_retries.cell()[0]:
+            await asyncio.sleep(0.01)
+        await streams.apply(at.bus.client, at.config)
+        assert await storing == Ack("OCPP_TX", 1, False)
+
+
+async def test_a_command_over_max_payload_is_refused_here_and_the_connection_lives(server: NatsServer) -> None:
+    async with desk(server) as at:
+        assert await at.store(EVENT, bytes(at.bus.max_payload)) is None
+        assert await at.store(EVENT) is not None
+
+
+async def test_a_question_is_answered_or_has_no_responders_or_times_out(server: NatsServer) -> None:
+    async with desk(server) as at:
+
+        async def reply(message: Any) -> None:
+            if message.subject.endswith("yes"):
+                await at.bus.client.publish(message.reply, b"!", headers={"ocpp-error": "GenericError"})
+                await message.respond(b"twice is once too often")
+
+        await at.bus.client.subscribe("ocpprpc.ask.*", cb=reply)
+        assert await at.ask("ocpprpc.ask.yes") == Reply("reply", {"ocpp-error": "GenericError"}, b"!")
+        assert await at.ask("ocpprpc.ask.hangs", timeout=0.2) == Reply("timeout", {}, b"")
+        assert await at.ask("ocpprpc.nobody") == Reply("no_responders", {}, b"")
+
+
+async def test_a_stored_message_is_read_back_by_sequence_or_as_the_next_of_a_subject(server: NatsServer) -> None:
+    async with desk(server) as at:
+        await at.store(TX, b"1", key="a")
+        await at.store(TX + "2", b"2", key="b")
+        await at.store(TX + "2", b"3", key="c")
+        second = await at.read("OCPP_TX", 1, TX + "2")
+        assert isinstance(second, Stored)
+        assert (second.seq, second.data, second.headers["key"]) == (2, b"2", "b")
+        third = await at.read("OCPP_TX", 3)
+        assert isinstance(third, Stored)
+        assert third.data == b"3"
+        assert await at.read("OCPP_TX", 4) is None
+        assert await at.read("NO_SUCH", 1) is False
+
+
+async def test_when_nats_dies_what_waits_fails_at_once_and_so_does_what_comes(server: NatsServer) -> None:
+    changes: list[bool] = []
+    async with desk(server, make_streams=False, nats={"publish_timeout": 60}) as at:
+        at.bus.on_change = changes.append
+        asking = asyncio.create_task(at.ask("ocpprpc.nobody.listens", timeout=60))
+        await asking
+        storing = asyncio.create_task(at.store(TX))
+        while not at.metrics.publish_retries.cell()[0]:
+            await asyncio.sleep(0.01)
+        server.kill()
+        assert await asyncio.wait_for(storing, 10) is None
+        assert not at.bus.connected
+        assert (await at.ask("ocpprpc.x")).outcome == "away"
+        assert await at.read("OCPP_TX", 1) is False
+        server.start()
+        while not at.bus.connected:
+            await asyncio.sleep(0.01)
+        await streams.apply(at.bus.client, at.config)
+        assert await at.store(EVENT) == Ack("OCPP_EVENTS", 1, False)
+    assert changes == [False, True]
+
+
+async def test_a_frozen_nats_means_no_pubAck_in_time_and_the_deadline_is_kept(server: NatsServer) -> None:
+    async with desk(server) as at:
+        assert await at.store(TX) is not None
+        server.freeze()
+        began = time.monotonic()
+        assert await at.store(TX) is None
+        assert 1.4 < time.monotonic() - began < 5
+        assert at.causes[-1] == "timeout"
+        server.thaw()
+
+
+async def test_a_server_that_cannot_be_reached_is_one_readable_line(tmp_path: Path) -> None:
+    config = load(nats={"url": "nats://user:secret@127.0.0.1:9"})
+    with pytest.raises(BusError, match="NATS at .* cannot be") as error:
+        await Bus(config.nats, Wheel(time.monotonic, time.time), Metrics()).start()
+    assert "secret" not in str(error.value)
+
+
+async def test_nats_pys_inside_is_what_hand_over_believes(server: NatsServer) -> None:
+    """Guard of the pin: a ready-made command goes out whole, and is counted while it waits."""
+    async with desk(server) as at:
+        client = at.bus.client
+        got: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def received(message: Any) -> None:
+            got.set_result(message.data)
+
+        await client.subscribe("plain", cb=received)
+        await client.flush()
+        before = client.pending_data_size
+        await hand_over(client, b"PUB plain 2\r\nhi\r\n")
+        assert client.pending_data_size == before + 17
+        await client._flush_pending()
+        assert await asyncio.wait_for(got, 5) == b"hi"
