@@ -5,6 +5,7 @@ The gateway's uvloop is its own, so a slow test cannot make it look slow, and on
 
 import asyncio
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -49,6 +50,14 @@ class NatsServer:
         """SIGKILL: nothing is said to anybody."""
         self._process.kill()
         self._process.wait()
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._process.send_signal(signal.SIGCONT)
 
 
 class Gateway:

@@ -169,7 +169,12 @@ def token(identity: str) -> str:
 
 
 def header(text: str) -> str:
-    """CONTRACT 3.3: printable ASCII, everything else percent-encoded."""
+    """CONTRACT 3.3: printable ASCII as it is, everything else (and the percent sign) percent-encoded."""
+    return "".join(c if " " <= c <= "~" and c != "%" else quote(c, safe="") for c in text)
+
+
+def attribute(text: str) -> str:
+    """A CloudEvents attribute: the binding wants space and quotes encoded too."""
     return "".join(c if "!" <= c <= "~" and c not in '"%' else quote(c, safe="") for c in text)
 
 
@@ -282,7 +287,7 @@ class Expected:
             "ce-specversion": "1.0",
             "ce-source": f"/chargers/{where}",
             "ce-type": f"ocpp.{self.version}.{name}",
-            "ce-subject": header(self.identity),
+            "ce-subject": attribute(self.identity),
             "ce-datacontenttype": "application/json",
             "ocpp-message-id": header(self.message_id),
             "ocpp-session": self.session,
