@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from voltgate.cli import check, dev, policy, serve, streams, tail, validate
+from voltgate.cli.check import app as check
+from voltgate.cli.dev import app as dev
 from voltgate.cli.faults import (
     DONE,
     EXIT_CODES,
@@ -17,7 +18,12 @@ from voltgate.cli.faults import (
     ReaderLeft,
     explained,
 )
+from voltgate.cli.policy import app as policy
+from voltgate.cli.serve import app as serve
+from voltgate.cli.streams import app as streams
+from voltgate.cli.tail import app as tail
 from voltgate.cli.terminal import out, say
+from voltgate.cli.validate import app as validate
 
 app = typer.Typer(
     name="voltgate",
@@ -29,8 +35,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for group in (dev, serve, tail, validate, policy, check):
-    app.registered_commands += group.app.registered_commands
-app.add_typer(streams.app, name="streams")
+    app.registered_commands += group.registered_commands
+app.add_typer(streams, name="streams")
 
 
 def _version(wanted: bool) -> None:

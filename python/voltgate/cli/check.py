@@ -1,6 +1,5 @@
 """``voltgate check``: what ``serve`` needs, looked at from outside; a line each, ok or what to do."""
 
-import asyncio
 import resource
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ from voltgate.cli.effective import as_toml
 from voltgate.cli.embedded import MINIMUM
 from voltgate.cli.faults import EXIT_CODES, FAILED
 from voltgate.cli.serve import DESCRIPTOR_ROOM
-from voltgate.cli.service import loaded, refusals, run
+from voltgate.cli.service import jetstream_fault, loaded, refusals, run
 from voltgate.cli.terminal import AsJson, ConfigFile, coloured, out, out_json
 from voltgate.config import Config
 from voltgate.policy import rules
@@ -51,7 +50,7 @@ def check(
     settings = loaded(config)
     if print_config:
         shown = configuration.printable(settings)
-        out_json(shown) if as_json else out(as_toml(shown).rstrip())
+        out_json(shown) if as_json else out(as_toml(shown).strip())
         return
     results = run(_collect(settings, config))
     if as_json:
@@ -117,7 +116,7 @@ async def _nats(config: Config) -> AsyncIterator[Check]:
 def _version(client: "Client") -> Check:
     server = client.connected_server_version
     wanted = ".".join(map(str, MINIMUM))
-    told = f"nats-server {server}"
+    told = f"nats-server {server.major}.{server.minor}.{server.patch}"
     if (server.major, server.minor, server.patch) < MINIMUM:
         return Check(
             "nats", "fail", f"{told}: {wanted} or newer is needed, older ones lose acknowledged messages"
@@ -146,7 +145,7 @@ async def _jetstream(config: Config, client: "Client", complaints: list[str]) ->
     try:
         # The reply comes through an inbox: permissions of both are tried.
         account = await client.jsm().account_info()
-    except (Error, TimeoutError, asyncio.CancelledError) as error:
+    except (Error, TimeoutError) as error:
         denied = [text for text in complaints if "permissions violation" in text.lower()]
         if denied:
             allow = (
@@ -154,10 +153,7 @@ async def _jetstream(config: Config, client: "Client", complaints: list[str]) ->
             )
             yield Check("permissions", "fail", f"{denied[0]}: {allow}")
         else:
-            what = str(error) or type(error).__name__
-            yield Check(
-                "jetstream", "fail", f"{what}: enable JetStream in the NATS server, and for this account"
-            )
+            yield Check("jetstream", "fail", jetstream_fault(error))
         return
     yield Check("jetstream", "ok", f"{account.streams} streams, {account.storage} bytes stored")
     yield Check("permissions", "ok", f"$JS.API.> and {config.nats.inbox_prefix}.> work")

@@ -14,7 +14,7 @@ import typer
 
 from voltgate.cli import embedded
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
-from voltgate.cli.serve import checks
+from voltgate.cli.serve import PATIENCE, checks
 from voltgate.cli.service import loaded, on_signals, run
 from voltgate.cli.tail import follow, subjects
 from voltgate.cli.terminal import ConfigFile, out, say
@@ -178,7 +178,7 @@ async def _backend(config: Config) -> AsyncIterator["asyncio.Task[None]"]:
     from voltgate.gateway import bus  # noqa: PLC0415
 
     stop = asyncio.Event()
-    options = bus.connect_options(config.nats)
+    options = bus.connect_options(config.nats) | PATIENCE
     task = asyncio.create_task(backend.serve(options, config.nats.rpc_prefix, 300, None, stop))
     try:
         yield task

@@ -14,10 +14,16 @@ def as_toml(values: dict[str, Any], path: str = "") -> str:
     for key, value in values.items():
         where = f"{path}.{_key(key)}".lstrip(".")
         if isinstance(value, dict):
-            text += f"\n[{where}]\n{as_toml(value, where)}"
+            text += f"{_header(value, where)}{as_toml(value, where)}"
         elif _is_section(value):
             text += "".join(f"\n[[{where}]]\n{as_toml(one, where)}" for one in value)
     return text
+
+
+def _header(section: dict[str, Any], where: str) -> str:
+    """Its heading, unless its own sections make it (``policy.v16``)."""
+    implied = section and all(_is_section(value) for value in section.values())
+    return "" if implied else f"\n[{where}]\n"
 
 
 def _is_section(value: Any) -> bool:

@@ -19,6 +19,9 @@ log = structlog.get_logger()
 
 DESCRIPTOR_ROOM = 256  # beside the chargers': NATS, listeners, admin, upgrades in progress
 
+# The backend goes on however long NATS is away.
+PATIENCE = {"max_reconnect_attempts": -1, "reconnect_time_wait": 2}
+
 
 @app.command(epilog=f"SIGTERM drains and exits, a second one exits at once. {EXIT_CODES}")
 def serve(
@@ -107,7 +110,7 @@ async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
     stop = asyncio.Event()
     answering = asyncio.create_task(
         reference.serve(
-            bus.connect_options(config.nats),
+            bus.connect_options(config.nats) | PATIENCE,
             config.nats.rpc_prefix,
             interval,
             tokens,

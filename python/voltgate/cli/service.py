@@ -35,6 +35,17 @@ def on_signals(leave: Callable[[], None]) -> None:
         loop.add_signal_handler(number, leave)
 
 
+def jetstream_fault(error: Exception) -> str:
+    """What an error of the JetStream API means for the operator."""
+    description = getattr(error, "description", None)
+    if description:
+        return f"JetStream refuses: {description} (voltgate streams plan shows what is left to do)"
+    return (
+        f"JetStream does not answer ({type(error).__name__}): enable it in the NATS server and for this "
+        "account, and allow this user to publish to $JS.API.>"
+    )
+
+
 def refusals(config: Config) -> list[str]:
     """Why ``serve`` does not start with this configuration, one line each; it is secure or does not run."""
     lines = []

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voltgate.cli.faults import EXIT_CODES, FAILED, Failure
-from voltgate.cli.service import loaded, run
+from voltgate.cli.service import jetstream_fault, loaded, run
 from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json
 from voltgate.config import Config
 
@@ -73,20 +73,14 @@ async def _with_client(
     config: Config, work: "Callable[[Client, Config], Awaitable[list[Change]]]"
 ) -> "list[Change]":
     from nats.errors import Error  # noqa: PLC0415
-    from nats.js.errors import APIError  # noqa: PLC0415
 
     from voltgate.gateway import bus  # noqa: PLC0415
 
     client = await bus.connect(config.nats)
     try:
         return await work(client, config)
-    except APIError as error:
-        raise Failure(f"JetStream refuses: {error.description or error}") from None
     except (Error, TimeoutError) as error:
-        raise Failure(
-            f"JetStream does not answer ({str(error) or type(error).__name__}): is it enabled, "
-            "and may this user publish to $JS.API.> ?"
-        ) from None
+        raise Failure(jetstream_fault(error)) from None
     finally:
         await client.close()
 

@@ -67,11 +67,7 @@ async def follow(config: Config, subjects: list[str], charger: str = "", as_json
     """Print what arrives until cancelled. Raises ReaderLeft."""
     from voltgate.gateway import bus  # noqa: PLC0415
 
-    # One attempt now, so that a wrong address is told; after that NATS may come and go.
-    client = await bus.connect(
-        config.nats, name="voltgate-tail", allow_reconnect=True, max_reconnect_attempts=1
-    )
-    client.options["max_reconnect_attempts"] = -1
+    client = await bus.connect(config.nats, name="voltgate-tail")
     arrived: asyncio.Queue[Msg] = asyncio.Queue(maxsize=65_536)
     token = _core.token(charger) if charger else ""
     form = _json if as_json else _Columns()

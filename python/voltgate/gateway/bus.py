@@ -121,7 +121,8 @@ class Bus:
             await self._write()
             with contextlib.suppress(Exception):
                 await self.client.flush()
-        await self.client.close()
+        if self._inbox:  # nats-py cannot close a client that was never connected
+            await self.client.close()
 
     async def _connect(self) -> None:
         client = Client()
