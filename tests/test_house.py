@@ -167,7 +167,7 @@ def test_the_metrics_in_code_are_those_in_the_docs() -> None:
 def test_the_closed_lists_in_code_are_those_in_the_docs() -> None:
     text = (ROOT / "docs/reference.md").read_text()
     results = set(re.findall(r"`(\w+)`", text.split("- `result`:")[1].split("- `reason`")[0]))
-    assert results == {refusal.label for refusal in Refusal} | {"accepted", "timeout"}
+    assert results == {refusal.label for refusal in Refusal} | {"accepted", "timeout", "sockets"}
     reasons = set(re.findall(r"`(\w+)`", text.split("`down` facts:")[1].split("- `type`")[0]))
     assert reasons == {reason.label for reason in Reason}
 

@@ -104,6 +104,7 @@ class Limits(_Section):
     """Bounds: each has an answer to whom it hits and a metric."""
 
     max_connections: Annotated[int, Field(ge=1)] = 15_000
+    max_handshakes: Annotated[int, Field(ge=1)] = 5_000
     max_message_bytes: Annotated[int, Field(ge=1024)] = 524_288
     max_buffered_bytes: Annotated[int, Field(ge=1 << 20)] = 268_435_456
     max_unread_bytes: Annotated[int, Field(ge=65_536)] = 1_048_576

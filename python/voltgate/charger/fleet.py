@@ -13,8 +13,8 @@ VERSIONS = ("v16", "v201", "v21")
 # Something to see every few seconds with five of them.
 LIVELY = Behaviour(
     connectors=1,
-    heartbeat=20.0,
-    idle=(2.0, 20.0),
+    heartbeat=10.0,
+    idle=(1.0, 8.0),
     charging=(20.0, 60.0),
     meter_interval=6.0,
     retry_interval=10.0,

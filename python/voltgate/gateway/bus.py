@@ -219,7 +219,8 @@ class Bus:
 
     def emit(self, command: bytes) -> None:
         """See ports.Bus."""
-        self._send(command)
+        if not self._send(command):
+            self._metrics.publish_failures.add("away")
 
     def read(
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
@@ -277,9 +278,12 @@ class Bus:
     async def _received(self, message: Msg) -> None:
         self._clock.refresh()
         try:
-            token = int(message.subject[len(self._inbox) :])
-        except ValueError:
-            return
+            self._route(int(message.subject[len(self._inbox) :]), message)
+        except Exception:
+            # nats-py would swallow it: the callback of one charger must be seen to have failed.
+            log.exception("bus.callback_failed", subject=message.subject)
+
+    def _route(self, token: int, message: Msg) -> None:
         ticket = self._stores.get(token)
         if ticket is not None:
             self._acked(ticket, message)

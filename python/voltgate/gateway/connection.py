@@ -115,7 +115,13 @@ class Connection(asyncio.Protocol):
         transport.set_write_buffer_limits(high=self._shared.limits.max_unread_bytes)
         peer = transport.get_extra_info("peername")
         self.peer = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
-        self._shared.open.add(self)
+        shared = self._shared
+        shared.open.add(self)
+        if len(shared.open) > shared.limits.max_connections + shared.limits.max_handshakes:
+            # Descriptors are the scarcest thing there is in a storm: no answer, the charger dials again.
+            shared.metrics.handshakes.add("sockets")
+            self._abort(Reason.CLIENT)
+            return
         timeout = self._shared.limits.handshake_timeout
         self._check = self._shared.clock.after(timeout, self._handshake_timed_out)
 
