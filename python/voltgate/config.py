@@ -7,7 +7,6 @@ here; ``deploy/voltgate.toml`` is the same list with comments, and a test holds 
 import os
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
     BaseModel,
@@ -248,7 +247,7 @@ def _line(fault: Any) -> str:
 
 
 def _masked(url: str) -> str:
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))
+    # By hand: urlsplit sees no password where the scheme is left out, or where it holds a slash.
+    secret, at, host = url.rpartition("@")
+    scheme = secret.partition("://")[0] + "://" if "://" in secret else ""
+    return f"{scheme}***@{host}" if at else url

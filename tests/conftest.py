@@ -1,0 +1,104 @@
+"""What tests share that need a real NATS or a real process."""
+
+import logging
+import os
+import socket
+import subprocess
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import pytest
+import structlog
+
+from voltgate.cli.embedded import find
+
+PATIENCE = 20.0  # seconds until a condition that should hold counts as failed
+
+
+@dataclass(frozen=True)
+class NatsServer:
+    """A nats-server of the test's own, with JetStream."""
+
+    url: str
+    port: int
+    process: "subprocess.Popen[bytes]"
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """A port nobody has, each time another."""
+    taken: set[int] = set()
+
+    def one() -> int:
+        while True:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port: int = probe.getsockname()[1]
+            if port not in taken:
+                taken.add(port)
+                return port
+
+    return one
+
+
+@pytest.fixture
+def start_nats(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Callable[..., NatsServer]]:
+    """Start a nats-server with these arguments; killed at the end. A missing binary fails the test."""
+    started = []
+
+    def start(*arguments: str) -> NatsServer:
+        port = free_port()
+        with (tmp_path / "nats-server.log").open("ab") as log:
+            process = subprocess.Popen(
+                [find(), "-a", "127.0.0.1", "-p", str(port), *arguments], stdout=log, stderr=log
+            )
+        started.append(process)
+        accepts(process, port)
+        return NatsServer(f"nats://127.0.0.1:{port}", port, process)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def nats_server(start_nats: Callable[..., NatsServer], tmp_path: Path) -> NatsServer:
+    return start_nats("-js", "-sd", str(tmp_path / "jetstream"))
+
+
+def accepts(process: "subprocess.Popen[bytes]", port: int) -> None:
+    """Wait until the server greets; fail when it ends instead."""
+    deadline = monotonic() + PATIENCE
+    while monotonic() < deadline:
+        with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port), 1)) as client:
+            if client.recv(4) == b"INFO":
+                return
+        with suppress(subprocess.TimeoutExpired):
+            raise AssertionError(f"nats-server ended with {process.wait(0.02)}")
+    raise AssertionError("nats-server does not accept connections")
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No configuration of the person who runs the tests."""
+    for name in [name for name in os.environ if name.startswith("VOLTGATE_")]:
+        monkeypatch.delenv(name)
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def own_logs() -> Iterator[None]:
+    """Whatever the test does to logging ends with it."""
+    root = logging.getLogger()
+    handlers, level, shown = root.handlers, root.level, warnings.showwarning
+    yield
+    logging.captureWarnings(False)
+    root.handlers, warnings.showwarning = handlers, shown
+    root.setLevel(level)
+    structlog.reset_defaults()
