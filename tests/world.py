@@ -20,7 +20,6 @@ from voltgate.gateway.reasons import Reason
 from voltgate.gateway.session import Session, Terms
 from voltgate.gateway.wheel import Wheel
 from voltgate.policy import rules
-from voltgate.schemas import SUBPROTOCOLS, Codec
 
 EPOCH = 1_763_805_600.0  # 2025-11-22T10:00:00Z
 
@@ -155,9 +154,10 @@ class World:
         self._sessions += 1
         self.name = f"s{self._sessions}"
         self.closed, self.reading = None, True
-        nats, limits = self.config.nats, self.config.limits
-        codec = Codec(SUBPROTOCOLS[self.version])
-        terms = Terms(codec, rules(self.config)[self.version], nats, limits, self.metrics, self.keys)
+        nats = self.config.nats
+        table = rules(self.config)[self.version]
+        terms = Terms.of(self.version, self.config, table, self.metrics, self.keys)
+        self._decode = terms.codec.decode
         publisher = Publisher(self.version, self.identity, self.name, nats.prefix, nats.rpc_prefix)
         self.session = Session(publisher, terms, self, self.bus, self.clock)
 
@@ -184,7 +184,7 @@ class World:
 
     def raw(self, message: bytes) -> None:
         """The charger sends any text."""
-        self.session.received(message)
+        self.session.received(self._decode(message))
         self.bus.settle()
 
     def answers(self) -> list[Any]:

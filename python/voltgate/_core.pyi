@@ -9,6 +9,7 @@ __all__ = [
     "Fact",
     "Frame",
     "Publisher",
+    "Slicer",
     "Violation",
     "__version__",
     "actions",
@@ -72,6 +73,9 @@ class Frame:
     """One decoded OCPP-J frame. Attributes are made on demand from the bytes it holds."""
 
     @property
+    def raw(self) -> bytes:
+        """Those bytes: the whole message as it came."""
+    @property
     def type(self) -> int | None:
         """2, 3, 4, 5, 6, or None where it is unreadable or unknown in this version."""
     @property
@@ -99,6 +103,9 @@ class Frame:
     @property
     def fatal(self) -> Violation | None:
         """The first violation that no validation level passes on (CONTRACT 2.2, last lines)."""
+    @property
+    def raw(self) -> bytes:
+        """The whole frame as it came."""
     @property
     def is_text(self) -> bool:
         """False where the bytes are no valid UTF-8 (websocket close 1007)."""
@@ -139,6 +146,29 @@ class Codec:
         self, message_id: str, code: str, description: str, details: bytes = b"{}"
     ) -> bytes:
         """``[5,id,code,description,details]`` (2.1), likewise."""
+
+@final
+class Slicer:
+    """One connection's bytes on their way to whole frames. Not for two threads.
+
+    What is no plain text message goes on to websockets' ``ServerProtocol``, the only judge of RFC 6455: an
+    item of bytes may make it fail, or close, and what follows in the list is then void.
+    """
+
+    def __new__(cls, codec: Codec, max_message_bytes: int) -> Self:
+        """OverflowError beyond 32 bits."""
+    def feed(self, data: bytes) -> list[Frame | bytes]:
+        """What ``data`` completes, in order; ``[]`` where nothing is whole yet.
+
+        A Frame for each unfragmented, masked text frame without RSV bits outside of a fragmented message,
+        decoded (``is_text`` False: close with 1007). Bytes for the ``ServerProtocol``: all other frames,
+        neighbours as one; as soon as it stands, the header of one that fails there by its header alone, and
+        of any within a fragmented message (its rest follows). Behind such a failure or a Close nothing
+        comes. RuntimeError: a fault of ours; nothing more comes.
+        """
+    @property
+    def unfinished(self) -> int:
+        """Bytes held of a frame that is not whole; at most ``max_message_bytes`` and 14."""
 
 @final
 class Fact:

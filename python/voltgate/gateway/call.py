@@ -1,6 +1,5 @@
 """One CALL or SEND of a charger on its way to its answer, and what is remembered of answered ones."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from voltgate._core import Fact, Frame, Violation
@@ -13,8 +12,7 @@ _REMEMBERED_BYTES = 4096
 _REMEMBERED_KEYS = 50_000
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a charger gets: a CALLRESULT's payload, or (``code``) a CALLERROR. ``by`` is a metric label."""
 
     by: str
@@ -25,7 +23,12 @@ class Answer:
     @property
     def has_content(self) -> bool:
         """Whether it says more than ``{}``."""
+        if self.payload == b"{}":
+            return bool(self.code)
         return bool(self.code) or self.payload.translate(None, b" \t\r\n") != b"{}"
+
+
+EMPTY = Answer("gateway")  # what the gateway says to nearly everything
 
 
 class Refused(NamedTuple):
@@ -37,60 +40,47 @@ class Refused(NamedTuple):
 
 
 class Call:
-    """Where a CALL stands: each field is set once, when that step is done."""
+    """Where a CALL stands: each field is set once, when that step is done.
 
-    __slots__ = (
-        "ack",
-        "answer",
-        "asked_at",
-        "asks",
-        "begun",
-        "fact",
-        "frame",
-        "message_id",
-        "raw",
-        "read_at",
-        "recorded",
-        "refusal",
-        "replayed",
-        "rule",
-        "violation",
-    )
+    Plain class attributes are the defaults: most CALLs set four of them, and live for a millisecond.
+    """
 
-    def __init__(self, frame: Frame, raw: bytes, rule: Rule | None, read_at: float) -> None:
-        self.frame, self.raw, self.rule, self.read_at = frame, raw, rule, read_at
-        self.message_id = frame.message_id
-        self.refusal: Violation | Refused | None = None
-        self.violation = ""  # the text of ocpp-violation, where a violation is passed on
-        self.begun = self.asks = False
-        self.asked_at = 0.0
-        self.fact: Fact | None = None
-        self.ack: Ack | None = None
-        self.answer: Answer | None = None
-        self.replayed = False
-        self.recorded = False
+    begun = False
+    refusal: Violation | Refused | None = None
+    violation = ""  # the text of ocpp-violation, where a violation is passed on
+    asks = False
+    asked_at = 0.0
+    fact: Fact | None = None
+    ack: Ack | None = None
+    answer: Answer | None = None
+    replayed = False
+    recorded = False
+
+    def __init__(self, frame: Frame, message_id: str | None, rule: Rule | None, read_at: float) -> None:
+        self.frame, self.message_id, self.rule, self.read_at = frame, message_id, rule, read_at
 
 
 class Answered:
-    """The last answers of a session: a repeat (same id, action and payload) gets the same bytes again."""
+    """The last answers of a session: a repeat (same id, action and payload) is answered as before."""
 
     __slots__ = ("_answers",)
 
     def __init__(self) -> None:
-        self._answers: dict[str, tuple[int, bytes]] = {}
+        self._answers: dict[str, tuple[int, Answer]] = {}
 
-    def add(self, frame: Frame, answer: bytes) -> None:
-        """Remember ``answer``, a ready-made websocket frame."""
-        if frame.message_id is None or len(answer) > _REMEMBERED_BYTES:
+    def add(self, message_id: str, frame: Frame, answer: Answer) -> None:
+        """Remember what was answered."""
+        if len(answer.payload) > _REMEMBERED_BYTES:
             return
-        self._answers.pop(frame.message_id, None)
-        self._answers[frame.message_id] = (_fingerprint(frame), answer)
-        if len(self._answers) > _REMEMBERED_ANSWERS:
-            del self._answers[next(iter(self._answers))]
+        answers = self._answers
+        answers.pop(message_id, None)
+        answers[message_id] = (_fingerprint(frame), answer)
+        if len(answers) > _REMEMBERED_ANSWERS:
+            del answers[next(iter(answers))]
 
-    def find(self, frame: Frame) -> bytes | None:
+    def find(self, message_id: str, frame: Frame) -> Answer | None:
         """The answer to the same message, or None."""
-        found = self._answers.get(frame.message_id or "")
+        found = self._answers.get(message_id)
         return found[1] if found is not None and found[0] == _fingerprint(frame) else None
 
 

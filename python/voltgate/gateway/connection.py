@@ -20,6 +20,8 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from voltgate._core import Codec
+from voltgate._core import Frame as OcppFrame
 from voltgate.config import Limits
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Reason, Refusal
@@ -37,8 +39,8 @@ LINGER = 5.0  # seconds a closing socket may stay, so that the Close frame is re
 class Talk(Protocol):
     """Who takes the messages of a connection: the session."""
 
-    def received(self, message: bytes) -> None:
-        """One whole text message."""
+    def received(self, frame: OcppFrame) -> None:
+        """One whole text message, decoded."""
 
     def ended(self) -> None:
         """The socket is gone, or going."""
@@ -84,15 +86,16 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_buffered", "_check", "_closing", "_door", "_fragments", "_head", "_held", "_next_ping", "_on_frame",
-        "_paused", "_protocol", "_shared", "_transport", "last_seen", "on_end", "peer", "reason",
-        "subprotocol", "talk",
+        "_buffered", "_check", "_closing", "_codec", "_door", "_fragments", "_head", "_held",
+        "_next_ping", "_on_frame", "_paused", "_protocol", "_shared", "_transport", "last_seen",
+        "on_end", "peer", "reason", "subprotocol", "talk",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, door: Callable[["Connection", Request], None]) -> None:
         self._shared, self._door = shared, door
         self._protocol: ServerProtocol | None = None  # made at the upgrade
         self._transport: asyncio.Transport
+        self._codec: Codec
         self._head: bytearray | None = bytearray()
         self._held = b""  # what came behind the request's head while the upgrade is being decided
         self._fragments: list[bytes] | None = None
@@ -202,10 +205,10 @@ class Connection(asyncio.Protocol):
         self._flush(protocol)
         return True
 
-    def start(self, talk: Talk, on_end: "Callable[[Connection, Reason], None]") -> None:
-        """The upgrade is done: messages go to ``talk`` from now on."""
+    def start(self, talk: Talk, codec: Codec, on_end: "Callable[[Connection, Reason], None]") -> None:
+        """The upgrade is done: messages go through ``codec`` to ``talk`` from now on."""
         limits, clock = self._shared.limits, self._shared.clock
-        self.talk, self.on_end = talk, on_end
+        self.talk, self._codec, self.on_end = talk, codec, on_end
         self.last_seen = clock.now
         self._next_ping = clock.now + limits.ping_interval * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         if self._check is not None:
@@ -299,7 +302,7 @@ class Connection(asyncio.Protocol):
         if self.talk is None:
             return
         try:
-            self.talk.received(message)
+            self.talk.received(self._codec.decode(message))
         except Exception:
             # Our own fault, never the charger's: it is told to come back, and the others go on.
             log.exception("session.failed", peer=self.peer)

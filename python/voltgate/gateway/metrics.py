@@ -103,6 +103,36 @@ class HistogramCell:
         return buckets, self._sum
 
 
+class ActionCounts:
+    """The cells of one version and action, resolved once: the frame path only adds."""
+
+    __slots__ = ("_answered", "_labels", "_metrics", "received", "seconds")
+
+    def __init__(self, metrics: "Metrics", version: str, action: str, class_: str) -> None:
+        self._metrics, self._labels = metrics, (version, action)
+        self._answered: dict[str, Cell] = {}
+        self.received = metrics.frames.cell(version, "in", "call", action)
+        self.seconds = metrics.answer_seconds.cell(class_)
+
+    def answered(self, by: str) -> None:
+        """One CALL was answered."""
+        cell = self._answered.get(by)
+        if cell is None:
+            cell = self._answered[by] = self._metrics.answered.cell(*self._labels, by)
+        cell[0] += 1
+
+
+class FrameCells:
+    """The cells of one version that every frame adds to, resolved once."""
+
+    __slots__ = ("bytes_in", "bytes_out", "errors", "results")
+
+    def __init__(self, metrics: "Metrics", version: str) -> None:
+        self.bytes_in, self.bytes_out = metrics.frame_bytes.cell("in"), metrics.frame_bytes.cell("out")
+        self.results = metrics.frames.cell(version, "out", "result", "-")
+        self.errors = metrics.frames.cell(version, "out", "error", "-")
+
+
 class Metrics(Collector):
     """Every family of one worker."""
 

@@ -28,20 +28,21 @@ from datetime import UTC, datetime
 import orjson
 
 from voltgate._core import Frame, Publisher, Violation
-from voltgate.config import Limits, Nats
+from voltgate.config import Config, Limits, Nats
 from voltgate.gateway import verdict
-from voltgate.gateway.call import Answer, Answered, Call, Refused, TransactionKeys
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.call import EMPTY, Answer, Answered, Call, Refused, TransactionKeys
+from voltgate.gateway.metrics import ActionCounts, FrameCells, Metrics
 from voltgate.gateway.pace import CallRate, RejectRate
 from voltgate.gateway.ports import Ack, Bus, Clock, Link, Reply, Stored
 from voltgate.gateway.reasons import Reason
 from voltgate.policy import Rules, fallback_payload, gateway_answer
-from voltgate.schemas import Codec
+from voltgate.schemas import SUBPROTOCOLS, Codec
 
 ASK_AGAIN = 0.25  # seconds between questions while nobody listens (CONTRACT 3.4)
 REPLAY_READS = 16  # messages a Response is looked for behind its request (CONTRACT 3.4)
 REJECT_BYTES = 4096  # of a refused frame that are stored, but for tx actions (CONTRACT 3.2)
 _LIVE = Ack("", 0, False)
+_ANSWERS = (3, 4, 5)
 _TYPES = {2: "call", 3: "result", 4: "error", 5: "result_error", 6: "send", None: "unreadable"}
 
 
@@ -55,14 +56,33 @@ class Terms:
     limits: Limits
     metrics: Metrics
     keys: TransactionKeys
+    counts: dict[str, ActionCounts]
+    cells: FrameCells
+
+    @classmethod
+    def of(
+        cls, version: str, config: Config, rules: Rules, metrics: Metrics, keys: TransactionKeys
+    ) -> "Terms":
+        """The terms of ``version``."""
+        counts = {name: ActionCounts(metrics, version, name, rule.class_) for name, rule in rules.items()}
+        return cls(
+            Codec(SUBPROTOCOLS[version]),
+            rules,
+            config.nats,
+            config.limits,
+            metrics,
+            keys,
+            counts,
+            FrameCells(metrics, version),
+        )
 
 
 class Session:
     """See the module. ``received`` and ``leave`` are called by the connection and the worker."""
 
     __slots__ = (
-        "_answered", "_boot", "_bus", "_calls", "_clock", "_leaving", "_link", "_paused", "_publisher",
-        "_queue", "_rejects", "_serving", "_slow", "_terms", "_version", "closed", "triggered",
+        "_answered", "_boot", "_bus", "_calls", "_clock", "_leaving", "_link", "_open_calls", "_paused",
+        "_publisher", "_queue", "_rejects", "_serving", "_slow", "_terms", "_version", "closed", "triggered",
     )  # fmt: skip
 
     def __init__(self, publisher: Publisher, terms: Terms, link: Link, bus: Bus, clock: Clock) -> None:
@@ -75,29 +95,37 @@ class Session:
         self._boot = ""  # a backend's last word on BootNotification
         self._leaving: Reason | None = None
         self._paused = self._slow = self._serving = False
+        self._open_calls = terms.limits.open_calls
         self._calls = CallRate(terms.limits, clock.now)
         self._rejects = RejectRate(terms.limits)
 
     # -- from the connection ------------------------------------------------------------------------
 
-    def received(self, message: bytes) -> None:
-        """One whole text message. Whatever it holds, it gets the answer the contract names."""
+    def received(self, frame: Frame) -> None:
+        """One decoded message. Whatever it holds, it gets the answer the contract names."""
         if self.closed:
             return
-        frame = self._terms.codec.decode(message)
-        if not frame.is_text:
-            self._close(Reason.NOT_UTF8)
+        kind, action, terms = frame.type, frame.action, self._terms
+        rule = terms.rules.get(action) if action is not None else None
+        if kind == 2 and rule is not None and frame.violation is None:
+            terms.counts[rule.action].received[0] += 1
+        elif not self._count_odd(kind, frame):
             return
-        self._count(frame, message)
-        if frame.type in (3, 4, 5):
-            self._answer_to_nothing(frame, message)
-        elif frame.type is not None and self._is_open(frame):
-            # The same call, not another one (CONTRACT 2.2).
-            self._duplicate(self._rule_class(frame))
+        terms.cells.bytes_in[0] += len(frame.raw)
+        if kind in _ANSWERS:
+            self._answer_to_nothing(frame)
         else:
-            rule = self._terms.rules.get(frame.action or "")
-            self._queue.append(Call(frame, message, rule, self._clock.now))
-            self._serve()
+            message_id = frame.message_id
+            if (
+                self._queue
+                and message_id is not None
+                and any(c.message_id == message_id for c in self._queue)
+            ):
+                # The same call, not another one (CONTRACT 2.2).
+                self._duplicate(rule.class_ if rule else "event")
+            else:
+                self._queue.append(Call(frame, message_id, rule, self._clock.now))
+                self._serve()
         self._pace()
 
     def leave(self, reason: Reason) -> None:
@@ -128,22 +156,25 @@ class Session:
         self._serving = False
         if self._leaving is not None and not self._queue:
             self._close(self._leaving)
-        self._limit_reading()
+        if self._paused or self._leaving is not None or len(self._queue) >= self._open_calls:
+            self._limit_reading()
 
     def _begin(self, call: Call) -> None:
-        rule, frame = call.rule, call.frame
-        call.refusal = verdict.refusal(frame, rule)
-        if call.refusal is None and rule is not None:
-            call.refusal = verdict.gated(self._version, self._boot, self.triggered, rule.action)
-        if call.refusal is not None or rule is None:
-            self._reject(call)
+        rule, frame, message_id = call.rule, call.frame, call.message_id
+        refusal = verdict.refusal(frame, rule)
+        if refusal is None and rule is not None and self._boot:
+            refusal = verdict.gated(self._version, self._boot, self.triggered, rule.action)
+        if refusal is not None or rule is None or message_id is None:
+            self._reject(call, refusal or Refused("InternalError", "", "no policy for this action"))
             return
-        if rule.class_ != "tx" and (repeat := self._answered.find(frame)) is not None:
+        if rule.class_ != "tx" and (repeat := self._answered.find(message_id, frame)) is not None:
             self._duplicate(rule.class_)
-            self._write(call, repeat, "replay")
+            self._answer(call, repeat._replace(by="replay"))
             return
-        call.violation = verdict.passed_on(frame, rule)
-        call.asks = rule.answer == "backend" or (rule.answer == "backend-if-idtoken" and frame.has_id_token)
+        if rule.validation == "lenient":
+            call.violation = verdict.passed_on(frame)
+        if rule.answer == "backend" or (rule.answer == "backend-if-idtoken" and frame.has_id_token):
+            call.asks = True
         self._store(call, rule.class_)
         # A question about money is asked only once its fact is safe; others need not wait for it.
         if call.asks and rule.class_ != "tx" and not self.closed:
@@ -161,7 +192,7 @@ class Session:
             if ack.duplicate and rule.class_ == "tx" and not call.replayed:
                 self._replay(call, ack.seq)
             elif not call.asks:
-                call.answer = Answer("gateway", gateway_answer(rule.action, self._now()))
+                call.answer = EMPTY if rule.action != "Heartbeat" else self._clock_answer()
                 self._advance(call)
             elif not call.asked_at:
                 self._ask(call)
@@ -317,9 +348,9 @@ class Session:
 
     # -- refusing -----------------------------------------------------------------------------------
 
-    def _reject(self, call: Call) -> None:
+    def _reject(self, call: Call, refusal: Violation | Refused) -> None:
         """Store what was refused, then say so: nothing a charger said is lost (CONTRACT 2.2)."""
-        assert call.refusal is not None
+        call.refusal = refusal
         tx = call.rule is not None and call.rule.class_ == "tx"
         if not tx and not self._rejects.take(self._clock.now):
             self._terms.metrics.rejects_unstored.add(self._version)
@@ -327,13 +358,11 @@ class Session:
             return
         ticket = self._bus.ticket(self._refused, call)
         limit = 0 if tx else REJECT_BYTES
-        self._bus.store(ticket, self._reject_fact(call.frame, call.raw, call.refusal, ticket.reply, limit))
+        self._bus.store(ticket, self._reject_fact(call.frame, refusal, ticket.reply, limit))
 
-    def _reject_fact(
-        self, frame: Frame, raw: bytes, why: Violation | Refused, reply: str, limit: int
-    ) -> bytes:
+    def _reject_fact(self, frame: Frame, why: Violation | Refused, reply: str, limit: int) -> bytes:
         now = self._clock.time_ms()
-        return self._publisher.reject(frame, raw, why.code, why.pointer, why.reason, now, reply, limit)
+        return self._publisher.reject(frame, frame.raw, why.code, why.pointer, why.reason, now, reply, limit)
 
     def _refused(self, call: Call, ack: Ack | None) -> None:
         if self.closed:
@@ -348,46 +377,47 @@ class Session:
             self._done()
         else:
             error = self._terms.codec.encode_error(message_id, violation.code, violation.reason)
-            self._write(call, error, "refused", "error")
+            self._write(call, error, "refused", True)
 
-    def _answer_to_nothing(self, frame: Frame, message: bytes) -> None:
+    def _answer_to_nothing(self, frame: Frame) -> None:
         """A CALLRESULT or CALLERROR no CALL of ours waits for, or a CALLRESULTERROR: kept, never answered."""
         text = "the charger could not use our answer" if frame.type == 5 else "it answers no open CALL"
         why = frame.violation or Refused("GenericError", "", text)
         if self._rejects.take(self._clock.now):
-            self._bus.emit(self._reject_fact(frame, message, why, "", REJECT_BYTES))
+            self._bus.emit(self._reject_fact(frame, why, "", REJECT_BYTES))
         else:
             self._terms.metrics.rejects_unstored.add(self._version)
 
     # -- answering ----------------------------------------------------------------------------------
 
     def _answer(self, call: Call, answer: Answer) -> None:
-        codec, message_id = self._terms.codec, call.message_id
+        codec, message_id, by = self._terms.codec, call.message_id, answer.by
         assert message_id is not None
+        assert call.rule is not None
         if answer.code:
             frame = codec.encode_error(message_id, answer.code, answer.description)
         else:
             frame = codec.encode_result(message_id, answer.payload)
-        action = call.frame.action
-        if action == "BootNotification" and answer.by == "backend" and not answer.code:
-            self._boot = orjson.loads(answer.payload)["status"]
-            self.triggered.clear()
-        elif (
-            action != "Heartbeat"
-            and answer.by in ("gateway", "backend")
-            and self._rule_class(call.frame) != "tx"
-        ):
-            self._answered.add(call.frame, frame)
-        self._write(call, frame, answer.by, "error" if answer.code else "result")
+        action, class_ = call.rule.action, call.rule.class_
+        if action == "BootNotification":
+            if by == "backend" and not answer.code:
+                self._boot = orjson.loads(answer.payload)["status"]
+                self.triggered.clear()
+        elif class_ == "event" and by != "fallback":
+            self._answered.add(message_id, call.frame, answer)
+        self._write(call, frame, by, bool(answer.code))
 
-    def _write(self, call: Call, frame: bytes, by: str, kind: str = "result") -> None:
-        metrics = self._terms.metrics
-        rule = call.rule
-        metrics.answered.add(self._version, rule.action if rule else "unknown", by)
-        if rule is not None:
-            metrics.answer_seconds.cell(rule.class_).observe(self._clock.now - call.read_at)
-        metrics.frame_bytes.add("out", count=len(frame))
-        metrics.frames.add(self._version, "out", kind, "-")
+    def _write(self, call: Call, frame: bytes, by: str, error: bool) -> None:
+        terms, rule = self._terms, call.rule
+        if rule is None:
+            terms.metrics.answered.add(self._version, "unknown", by)
+        else:
+            counts = terms.counts[rule.action]
+            counts.answered(by)
+            counts.seconds.observe(self._clock.now - call.read_at)
+        cells = terms.cells
+        (cells.errors if error else cells.results)[0] += 1
+        cells.bytes_out[0] += len(frame)
         self._link.write(frame)
         self._done()
 
@@ -406,7 +436,7 @@ class Session:
             self._slow = True
             self._terms.metrics.paused.add("calls_per_second")
             self._clock.after(rest, self._faster)
-        self._limit_reading()
+            self._limit_reading()
 
     def _faster(self) -> None:
         self._slow = False
@@ -432,11 +462,6 @@ class Session:
             self.ended()
             self._link.close(reason)
 
-    def _is_open(self, frame: Frame) -> bool:
-        return (
-            any(call.message_id == frame.message_id for call in self._queue) and frame.message_id is not None
-        )
-
     def _rule_class(self, frame: Frame) -> str:
         rule = self._terms.rules.get(frame.action or "")
         return rule.class_ if rule else "event"
@@ -444,13 +469,20 @@ class Session:
     def _duplicate(self, class_: str) -> None:
         self._terms.metrics.duplicates.add(class_)
 
-    def _count(self, frame: Frame, message: bytes) -> None:
+    def _count_odd(self, kind: int | None, frame: Frame) -> bool:
+        """Count what is no plain CALL; False where it ends the connection."""
+        if not frame.is_text:
+            self._close(Reason.NOT_UTF8)
+            return False
         metrics = self._terms.metrics
         action = (frame.action or "-") if frame.known else ("unknown" if frame.action else "-")
-        metrics.frames.add(self._version, "in", _TYPES[frame.type], action)
-        metrics.frame_bytes.add("in", count=len(message))
+        metrics.frames.add(self._version, "in", _TYPES[kind], action)
         if frame.violation is not None:
             metrics.violations.add(self._version, action, frame.violation.code)
+        return True
+
+    def _clock_answer(self) -> Answer:
+        return Answer("gateway", gateway_answer("Heartbeat", self._now()))
 
     def _now(self) -> str:
         """The gateway's clock as OCPP wants it; some chargers insist on the ``Z`` (OCPP.md B)."""

@@ -24,14 +24,13 @@ def refusal(frame: Frame, rule: Rule | None) -> Violation | Refused | None:
         if rule is None or rule.validation == "strict":
             return frame.violation
         return frame.fatal
-    return None if rule is not None else Refused("InternalError", "", "no policy for this action")
+    return None
 
 
-def passed_on(frame: Frame, rule: Rule) -> str:
-    """The text of ``ocpp-violation`` on a frame that is passed on; "" for none."""
-    if frame.violation is None or rule.validation != "lenient":
-        return ""
-    return f"{frame.violation.code} {frame.violation.pointer}".rstrip()
+def passed_on(frame: Frame) -> str:
+    """The text of ``ocpp-violation`` on a frame that a lenient level passes on; "" for none."""
+    violation = frame.violation
+    return "" if violation is None else f"{violation.code} {violation.pointer}".rstrip()
 
 
 def gated(version: str, boot: str, triggered: set[str], action: str) -> Refused | None:

@@ -33,7 +33,7 @@ from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.session import Session, Terms
 from voltgate.gateway.wheel import TICK, Wheel
 from voltgate.policy import rules
-from voltgate.schemas import SUBPROTOCOLS, VERSIONS, Codec
+from voltgate.schemas import SUBPROTOCOLS, VERSIONS
 
 log = structlog.get_logger()
 
@@ -79,8 +79,7 @@ class Worker:
         )
         keys, table = TransactionKeys(), rules(config)
         self._terms = {
-            version: Terms(Codec(name), table[version], config.nats, config.limits, metrics, keys)
-            for version, name in SUBPROTOCOLS.items()
+            version: Terms.of(version, config, table[version], metrics, keys) for version in SUBPROTOCOLS
         }
         self._chargers: dict[Connection, Charger] = {}
         self._online: Tally[str] = Tally()
@@ -292,7 +291,7 @@ class Worker:
         self._online[version] += 1
         self.metrics.handshakes.add("accepted")
         self._links.up(link)
-        connection.start(session, self._ended)
+        connection.start(session, self._terms[version].codec, self._ended)
 
     def _ended(self, connection: Connection, reason: Reason) -> None:
         charger = self._chargers.pop(connection)

@@ -85,6 +85,10 @@ impl Frame {
 
 #[pymethods]
 impl Frame {
+    #[getter(raw)]
+    fn bytes(&self, py: Python<'_>) -> Py<PyBytes> {
+        self.bytes.clone_ref(py)
+    }
     #[getter]
     fn r#type(&self) -> Option<u8> {
         self.decoded.kind
@@ -124,6 +128,11 @@ impl Frame {
     fn fatal(&self) -> Option<Violation> {
         self.decoded.fatal.as_deref().cloned().map(Violation)
     }
+    /// The whole frame as it came.
+    #[getter(raw)]
+    fn whole<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        self.bytes.bind(py).clone()
+    }
     #[getter]
     fn is_text(&self) -> bool {
         !self.decoded.binary
@@ -140,6 +149,18 @@ pub struct Codec {
     codec: codec::Codec,
     /// Of each entry: its name, and that with `-Signed` behind it.
     names: Vec<[Py<PyString>; 2]>,
+}
+
+impl Codec {
+    /// Decodes `frame`, whatever happens.
+    pub(crate) fn judge(&self, frame: Bound<'_, PyBytes>, sender: Sender) -> Frame {
+        let judge = || self.codec.decode(frame.as_bytes(), sender);
+        let decoded =
+            catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|_| Decoded::failed(self.codec.version()));
+        let name = |(index, signed): (usize, bool)| &self.names[index][usize::from(signed)];
+        let action = decoded.known.map(|known| name(known).clone_ref(frame.py()));
+        Frame { bytes: frame.unbind(), action, decoded }
+    }
 }
 
 #[pymethods]
@@ -173,18 +194,13 @@ impl Codec {
     }
 
     #[pyo3(signature = (frame, sender = "charger"))]
-    fn decode(&self, py: Python<'_>, frame: Bound<'_, PyBytes>, sender: &str) -> PyResult<Frame> {
+    fn decode(&self, frame: Bound<'_, PyBytes>, sender: &str) -> PyResult<Frame> {
         let sender = match sender {
             "charger" => Sender::Charger,
             "csms" => Sender::Csms,
             _ => return Err(PyValueError::new_err("the sender is neither charger nor csms")),
         };
-        let judge = || self.codec.decode(frame.as_bytes(), sender);
-        let decoded =
-            catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|_| Decoded::failed(self.codec.version()));
-        let action =
-            decoded.known.map(|(index, signed)| self.names[index][usize::from(signed)].clone_ref(py));
-        Ok(Frame { bytes: frame.unbind(), action, decoded })
+        Ok(self.judge(frame, sender))
     }
 
     fn check(&self, action: &str, kind: &str, payload: &[u8]) -> PyResult<Option<Violation>> {
