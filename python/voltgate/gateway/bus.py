@@ -252,9 +252,10 @@ class Bus:
             return False
         if self._out_bytes + self.client.pending_data_size > self._config.max_pending_bytes:
             return False
+        if not self._out:
+            self._wake.set()
         self._out.append(command)
         self._out_bytes += len(command)
-        self._wake.set()
         return True
 
     async def _pump(self) -> None:

@@ -88,7 +88,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_buffered", "_check", "_closing", "_codec", "_door", "_fragments", "_head", "_held",
         "_next_ping", "_on_frame", "_paused", "_protocol", "_shared", "_transport", "last_seen",
-        "on_end", "peer", "reason", "subprotocol", "talk",
+        "on_end", "peer", "reason", "talk",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, door: Callable[["Connection", Request], None]) -> None:
@@ -107,7 +107,6 @@ class Connection(asyncio.Protocol):
         self.talk: Talk | None = None
         self.on_end: Callable[[Connection, Reason], None] | None = None
         self.reason: Reason | None = None
-        self.subprotocol: Subprotocol | None = None
         self.peer = ""
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------
@@ -155,6 +154,10 @@ class Connection(asyncio.Protocol):
         if self._check is not None:
             self._check.cancel()
         self._end(Reason.CLIENT)
+        if self._protocol is not None:
+            # Its parser is a generator that holds it: a cycle the garbage collector need not look for.
+            self._protocol.parser = None  # type: ignore[assignment]
+            self._protocol = None
 
     def pause_writing(self) -> None:
         """``max_unread_bytes`` of answers lie unread: the charger is dropped."""
@@ -175,12 +178,8 @@ class Connection(asyncio.Protocol):
             bytes(self._head[end + 4 :]),
         )
         self._head = None
-        protocol = ServerProtocol(
-            extensions=self._shared.extensions,
-            select_subprotocol=lambda protocol, offered: self.subprotocol,
-            max_size=self._shared.limits.max_message_bytes,
-            logger=_SILENT,
-        )
+        limit = self._shared.limits.max_message_bytes
+        protocol = ServerProtocol(extensions=self._shared.extensions, max_size=limit, logger=_SILENT)
         self._protocol = protocol
         protocol.receive_data(head)
         requests = protocol.events_received()
@@ -193,10 +192,12 @@ class Connection(asyncio.Protocol):
         """Send the 101 with ``subprotocol`` (None: without any), or refuse what is no websocket upgrade."""
         protocol = self._protocol
         assert protocol is not None
-        # The listener has read the header more leniently than RFC 6455 writes it (OCPP.md B).
+        # The listener has read the header more leniently than RFC 6455 writes it (OCPP.md B), and has chosen.
         if "Sec-WebSocket-Protocol" in request.headers:
             del request.headers["Sec-WebSocket-Protocol"]
-        self.subprotocol = Subprotocol(subprotocol) if subprotocol else None
+        if subprotocol is not None:
+            request.headers["Sec-WebSocket-Protocol"] = subprotocol
+            protocol.available_subprotocols = [Subprotocol(subprotocol)]
         response = protocol.accept(request)
         protocol.send_response(response)
         if response.status_code != 101:

@@ -36,15 +36,14 @@ class Stored(NamedTuple):
 class Ticket:
     """A reserved reply subject and what waits on it; a command is built with ``reply``, then handed over."""
 
-    __slots__ = ("arg", "command", "deadline", "done", "kind", "reply", "sent", "timer", "token", "tx")
+    kind: Literal["store", "ask", "read"] = "store"
+    command = b""
+    sent = deadline = 0.0
+    tx = False
+    timer: Any = None
 
     def __init__(self, token: int, reply: str, done: Callable[[Any, Any], None], arg: Any) -> None:
         self.token, self.reply, self.done, self.arg = token, reply, done, arg
-        self.kind: Literal["store", "ask", "read"] = "store"
-        self.command = b""
-        self.sent = self.deadline = 0.0
-        self.tx = False
-        self.timer: Any = None
 
 
 class Bus(Protocol):

@@ -1,0 +1,63 @@
+"""The admin HTTP server: three pages and nothing else."""
+
+import socket
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from voltgate.config import Admin
+from voltgate.gateway import admin
+from voltgate.gateway.metrics import Metrics
+
+
+@pytest.fixture
+async def get() -> AsyncIterator[tuple[dict[str, str], object]]:
+    """The checks behind readiness, for the test to change, and a function that gets a path."""
+    checks = {"nats": "", "streams": ""}
+    metrics = Metrics()
+    metrics.handshakes.add("accepted")
+    runner = await admin.start(Admin(port=0), metrics, lambda: checks)
+    host, port = runner.addresses[0][:2]
+    async with aiohttp.ClientSession() as session:
+
+        async def fetch(path: str, **headers: str) -> tuple[int, str, str]:
+            async with session.get(f"http://{host}:{port}{path}", headers=headers) as response:
+                return response.status, response.headers.get("Content-Type", ""), await response.text()
+
+        yield checks, fetch
+    await runner.cleanup()
+
+
+async def test_metrics_are_classic_prometheus_text(get) -> None:  # type: ignore[no-untyped-def]
+    _, fetch = get
+    status, kind, text = await fetch("/metrics")
+    assert (status, kind.split(";")[0]) == (200, "text/plain")
+    assert 'voltgate_handshakes_total{result="accepted"} 1.0' in text
+    _, kind, _ = await fetch("/metrics", Accept="application/openmetrics-text; version=1.0.0")
+    assert kind.startswith("application/openmetrics-text")
+
+
+async def test_readiness_follows_the_checks_and_liveness_does_not(get) -> None:  # type: ignore[no-untyped-def]
+    checks, fetch = get
+    assert await fetch("/readyz") == (200, "text/plain; charset=utf-8", "ok\n")
+    checks["nats"] = "not connected"
+    assert (await fetch("/readyz"))[0] == 503
+    _, _, text = await fetch("/readyz?verbose")
+    assert text == "[-] nats: not connected\n[+] streams ok\nnot ready\n"
+    assert (await fetch("/livez"))[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics/x", "/debug", "/config"])
+async def test_there_is_nothing_else(get, path: str) -> None:  # type: ignore[no-untyped-def]
+    _, fetch = get
+    assert (await fetch(path))[0] == 404
+
+
+async def test_an_address_in_use_is_one_readable_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(admin.AdminError, match=f"admin 127.0.0.1:{port}: .*in use"):
+            await admin.start(Admin(port=port), Metrics(), dict)
