@@ -3,6 +3,7 @@
 Commands import the gateway where they need it: ``--help`` and ``validate`` shall not wait for it.
 """
 
+import os
 import sys
 from typing import Annotated
 
@@ -57,8 +58,18 @@ def voltgate(
     del version
 
 
+def _open_standard_streams() -> None:
+    """A closed stdin, stdout or stderr would hand its number to a socket, and libuv aborts when that closes."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, this one
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; whatever goes wrong is a readable line on stderr."""
+    _open_standard_streams()
     try:
         code = app(arguments, standalone_mode=False, prog_name="voltgate")
     except ReaderLeft:

@@ -59,7 +59,7 @@ def tail(
     """
     settings = loaded(config)
     wanted = subjects(settings.nats, filters or [], charger)
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt, ReaderLeft):
         run(follow(settings, wanted, charger, as_json))
 
 
@@ -197,6 +197,3 @@ def _visible(text: str) -> str:
 
 def _cut(line: str, width: int) -> str:
     return line if len(line) <= width else line[: max(width - 1, 0)] + CUT
-
-
-__all__ = ["ReaderLeft", "app", "follow", "subjects"]

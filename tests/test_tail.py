@@ -1,0 +1,135 @@
+"""``voltgate tail``: what it listens to, what it prints, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from time import monotonic
+
+import nats
+import pytest
+
+from conftest import PATIENCE, NatsServer, Start, Voltgate
+from voltgate.cli.faults import Failure
+from voltgate.cli.tail import subjects
+from voltgate.config import Nats
+
+pytestmark = pytest.mark.usefixtures("clean_environment")
+
+
+async def published(running: Voltgate, url: str, subject: str, body: bytes, headers: dict[str, str]) -> None:
+    """Publish until it is seen: a subscription of another process cannot be waited for otherwise."""
+    client = await nats.connect(url)
+    deadline = monotonic() + PATIENCE
+    while not running.out:
+        assert monotonic() < deadline, running.err
+        await client.publish(subject, body, headers=headers)
+        await client.flush()
+    await client.close()
+
+
+TAILED = [
+    ([], "ocpp.tx.v16.MeterValues.CP=201", b'{"n": 1.10}', "a plain identity, the payload as it came"),
+    (["tx", "reject"], "ocpp.reject.v16.CP=201", b'{"a":\x1b[31m\n', "nothing steers the terminal, one line"),
+    (["ocpp.event.*.StatusNotification.>"], "ocpp.event.v21.StatusNotification.CP=201", b"{\n}", "one line"),
+    (["--charger", "CP 1"], "ocpp.link.CP=201", b'{"state":"up"}', "the identity is encoded by us"),
+]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(("filters", "subject", "body", "why"), TAILED)
+async def test_tail_prints_a_line_for_a_message_at_once(
+    start: Start,
+    nats_server: NatsServer,
+    monkeypatch: pytest.MonkeyPatch,
+    as_json: bool,
+    filters: list[str],
+    subject: str,
+    body: bytes,
+    why: str,
+) -> None:
+    monkeypatch.setenv("VOLTGATE_NATS__URL", nats_server.url)
+    running = start("tail", *filters, *(["--json"] if as_json else []))
+    headers = {"ce-time": "2026-01-01T00:00:00.123Z", "ocpp-error-code": "FormationViolation"}
+    await published(running, nats_server.url, subject, body, headers)
+    line = running.out.splitlines()[0]
+    if as_json:
+        record = json.loads(line)
+        assert (record["subject"], record["headers"]) == (subject, headers), why
+    else:
+        assert "CP 1" in line, why
+        assert line[5:12] == ":00.123", "the time the gateway received it"
+        assert "\x1b" not in line, why
+        assert "error-code=FormationViolation" in line
+    if b"1.10" in body:
+        assert '{"n": 1.10}' in line, why
+    assert running.ends(signal.SIGINT) == 0, "the way to end it"
+    assert running.err == ""
+
+
+async def test_tail_ends_when_its_reader_leaves(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOLTGATE_NATS__URL", nats_server.url)
+    command = [sys.executable, "-m", "voltgate", "tail"]
+    reader, writer = os.pipe()
+    with subprocess.Popen(  # noqa: ASYNC220 - the loop has nothing else to do
+        command, stdout=writer, stderr=subprocess.PIPE
+    ) as process:
+        os.close(writer)
+        os.close(reader)
+        client = await nats.connect(nats_server.url)
+        deadline = monotonic() + PATIENCE
+        while process.poll() is None:
+            assert monotonic() < deadline
+            await client.publish("ocpp.link.CP1", b"{}")
+            await client.flush()
+        await client.close()
+        assert process.returncode == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+
+async def test_tail_survives_a_restart_of_nats(
+    start: Start, start_nats: Callable[..., NatsServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start_nats()
+    monkeypatch.setenv("VOLTGATE_NATS__URL", first.url)
+    running = start("tail", "link")
+    await published(running, first.url, "ocpp.link.CP1", b"{}", {})
+    first.process.kill()
+    first.process.wait()
+    start_nats(port=first.port)
+    client = await nats.connect(first.url)
+    deadline = monotonic() + PATIENCE
+    while "CP2" not in running.out:
+        assert monotonic() < deadline, running.err
+        await client.publish("ocpp.link.CP2", b"{}")
+        await client.flush()
+    await client.close()
+
+
+FILTERS = [
+    ([], "", ["ocpp.>"], "everything"),
+    (["tx"], "", ["ocpp.tx.>"], "a class"),
+    (["link", "ocpp.tx.v16.>"], "", ["ocpp.link.>", "ocpp.tx.v16.>"], "a class and a subject"),
+    (["tx.v16.>"], "", ["ocpp.tx.v16.>"], "without the prefix"),
+    (["tx", "tx.v16.>", "tx"], "", ["ocpp.tx.>"], "no message comes twice"),
+    (["tx", ">"], "", ["ocpp.>"], "likewise, and still under the prefix"),
+    (["tx.*.*.A", "tx.v16.*.*"], "", ["ocpp.tx.*.*.A", "ocpp.tx.v16.*.*"], "neither covers the other"),
+    (["tx", "link"], "R 1", ["ocpp.tx.*.*.R=201", "ocpp.link.R=201"], "of one charger"),
+    (["reject"], "*", ["ocpp.reject.*.=2A"], "an identity is no pattern"),
+]
+
+
+@pytest.mark.parametrize(("filters", "charger", "expected", "why"), FILTERS)
+def test_filters_become_subjects(filters: list[str], charger: str, expected: list[str], why: str) -> None:
+    assert subjects(Nats(), filters, charger) == expected, why
+
+
+def test_no_filter_reaches_the_prefix_of_questions() -> None:
+    for filters in (["other.>"], ["other"]):
+        with pytest.raises(Failure):
+            subjects(Nats(rpc_prefix="other"), filters, "")
