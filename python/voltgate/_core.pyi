@@ -73,9 +73,6 @@ class Frame:
     """One decoded OCPP-J frame. Attributes are made on demand from the bytes it holds."""
 
     @property
-    def raw(self) -> bytes:
-        """Those bytes: the whole message as it came."""
-    @property
     def type(self) -> int | None:
         """2, 3, 4, 5, 6, or None where it is unreadable or unknown in this version."""
     @property

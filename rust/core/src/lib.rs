@@ -22,6 +22,7 @@ pub mod key;
 mod members;
 pub mod publish;
 pub mod schema;
+pub mod slice;
 mod tables;
 mod text;
 pub mod token;

@@ -85,10 +85,6 @@ impl Frame {
 
 #[pymethods]
 impl Frame {
-    #[getter(raw)]
-    fn bytes(&self, py: Python<'_>) -> Py<PyBytes> {
-        self.bytes.clone_ref(py)
-    }
     #[getter]
     fn r#type(&self) -> Option<u8> {
         self.decoded.kind

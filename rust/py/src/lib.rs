@@ -1,15 +1,18 @@
 //! The module `voltgate._core`: argument lists, one call into `voltgate-core` each, one error map.
 //!
-//! `codec` binds decoding, validating and encoding; `publish` binds tokens, keys and NATS commands.
+//! `codec` binds decoding, validating and encoding; `slice` the way from a socket's bytes to
+//! frames; `publish` tokens, keys and NATS commands.
 
 use pyo3::prelude::*;
 
 mod codec;
 mod publish;
+mod slice;
 
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     codec::register(module)?;
-    publish::register(module)
+    publish::register(module)?;
+    slice::register(module)
 }
