@@ -68,6 +68,7 @@ class Gateway:
         self.worker: Worker
         self.admin_url = ""
         self.ports: list[int] = []
+        self.faults: list[dict[str, Any]] = []  # what no code of ours caught
         self._make_streams = make_streams
         self._loop: asyncio.AbstractEventLoop
         self._up: Future[None] = Future()
@@ -85,6 +86,7 @@ class Gateway:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(lambda _, context: self.faults.append(context))
         if self._make_streams:
             await self._apply()
         self.worker = Worker(self.config)
@@ -145,6 +147,8 @@ class Gateway:
             self.sigterm()
             self.sigterm()  # the second one ends at once
         self.join()
+        assert not self.faults
+        assert self.metric("voltgate_disconnects_total", reason="internal") == 0
 
 
 def config(server: NatsServer, *listeners: dict[str, Any], **sections: Any) -> Config:
