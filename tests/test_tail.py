@@ -109,6 +109,8 @@ async def test_tail_survives_a_restart_of_nats(
         await client.publish("ocpp.link.CP2", b"{}")
         await client.flush()
     await client.close()
+    assert "NATS is away" in running.err
+    assert "NATS is back" in running.err
 
 
 FILTERS = [

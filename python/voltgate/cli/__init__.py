@@ -59,7 +59,7 @@ def voltgate(
 
 
 def _open_standard_streams() -> None:
-    """A closed stdin, stdout or stderr would hand its number to a socket, and libuv aborts when that closes."""
+    """A closed stdin, stdout or stderr gives its number to a socket, and libuv aborts when that closes."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)

@@ -15,7 +15,7 @@ import typer
 from voltgate.cli import embedded
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
 from voltgate.cli.serve import PATIENCE, checks
-from voltgate.cli.service import loaded, on_signals, run
+from voltgate.cli.service import jetstream_fault, loaded, on_signals, run
 from voltgate.cli.tail import follow, subjects
 from voltgate.cli.terminal import ConfigFile, out, say
 from voltgate.config import Config
@@ -131,6 +131,8 @@ def _see_log(plan: Plan) -> str:
 
 async def _prepare_nats(plan: Plan, nats: "subprocess.Popen[bytes]") -> None:
     """Wait until NATS answers, and apply the streams."""
+    from nats.errors import Error  # noqa: PLC0415
+
     from voltgate.gateway import bus, streams  # noqa: PLC0415
 
     watching = asyncio.create_task(_ended(plan, nats))
@@ -146,6 +148,10 @@ async def _prepare_nats(plan: Plan, nats: "subprocess.Popen[bytes]") -> None:
                     await asyncio.sleep(_POLL)
             try:
                 await streams.apply(client, plan.config)
+            except Error as error:
+                raise Failure(
+                    f"{jetstream_fault(error)}; is {plan.data_dir} another installation's?"
+                ) from None
             finally:
                 await client.close()
     except TimeoutError:

@@ -62,7 +62,9 @@ def _table(chosen: list[Rule]) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(*COLUMNS, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold" if coloured() else "")
+    for column in COLUMNS:
+        table.add_column(column, no_wrap=column != "fallback", overflow="fold")
     for rule in chosen:
         table.add_row(*map(Text, _row(rule)))
     Console(no_color=not coloured()).print(table)

@@ -14,7 +14,7 @@ import typer
 from voltgate import _core
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
 from voltgate.cli.service import loaded, run
-from voltgate.cli.terminal import AsJson, ConfigFile, coloured, on_terminal, raw
+from voltgate.cli.terminal import AsJson, ConfigFile, coloured, on_terminal, raw, say
 from voltgate.config import Config, Nats
 
 if TYPE_CHECKING:
@@ -65,9 +65,26 @@ def tail(
 
 async def follow(config: Config, subjects: list[str], charger: str = "", as_json: bool = False) -> None:
     """Print what arrives until cancelled. Raises ReaderLeft."""
+    from nats.errors import SlowConsumerError  # noqa: PLC0415
+
     from voltgate.gateway import bus  # noqa: PLC0415
 
-    client = await bus.connect(config.nats, name="voltgate-tail")
+    leaving = False
+
+    async def away() -> None:
+        if not leaving:
+            say("voltgate: NATS is away; waiting for it")
+
+    async def back() -> None:
+        say("voltgate: NATS is back; what came meanwhile is in the streams")
+
+    async def odd(error: Exception) -> None:
+        if isinstance(error, SlowConsumerError):
+            say("voltgate: more messages than can be printed, some are left out: use a narrower filter")
+
+    client = await bus.connect(
+        config.nats, name="voltgate-tail", disconnected_cb=away, reconnected_cb=back, error_cb=odd
+    )
     arrived: asyncio.Queue[Msg] = asyncio.Queue(maxsize=65_536)
     token = _core.token(charger) if charger else ""
     form = _json if as_json else _Columns()
@@ -82,6 +99,7 @@ async def follow(config: Config, subjects: list[str], charger: str = "", as_json
             # In a thread: a terminal that is stopped must not stop the gateway of `voltgate dev`.
             await asyncio.to_thread(raw, "".join(lines).encode())
     finally:
+        leaving = True
         await client.close()
 
 
