@@ -113,6 +113,15 @@ async def test_tail_survives_a_restart_of_nats(
     assert "NATS is back" in running.err
 
 
+async def test_a_link_shows_its_state_where_others_show_their_action(
+    start: Start, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOLTGATE_NATS__URL", nats_server.url)
+    running = start("tail")
+    await published(running, nats_server.url, "ocpp.link.CP1", b'{"state":"up","version":"v16"}', {})
+    assert running.out.splitlines()[0].split()[1:5] == ["link", "v16", "up", "CP1"]
+
+
 FILTERS = [
     ([], "", ["ocpp.>"], "everything"),
     (["tx"], "", ["ocpp.tx.>"], "a class"),

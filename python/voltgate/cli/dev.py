@@ -98,7 +98,10 @@ async def _dev(plan: Plan) -> None:
         max_payload = max(MAX_PAYLOAD, plan.config.limits.max_message_bytes + 65_536)
         nats = rooms.enter_context(embedded.server(plan.data_dir, plan.nats_port, max_payload))
         await _prepare_nats(plan, nats)
-        alive = [asyncio.create_task(_ended(plan, nats)), asyncio.create_task(_until(stop))]
+        alive = [
+            await rooms.enter_async_context(_cancelled(_ended(plan, nats))),
+            await rooms.enter_async_context(_cancelled(_until(stop))),
+        ]
         if plan.tail:
             live = follow(plan.config, subjects(plan.config.nats, [], ""))
             alive.append(await rooms.enter_async_context(_cancelled(live)))

@@ -154,7 +154,9 @@ class _Columns:
 
     def __call__(self, message: "Msg") -> str:
         _, class_, *middle, token = message.subject.split(".")
-        # tx, event, live, command: version and action; reject: version; security: reason; link: nothing.
+        # tx, event, live, command: version and action; reject: version; security: reason; link: in the body.
+        if class_ == "link":
+            middle = _link(message.data)
         version = middle.pop(0) if middle and class_ != "security" else ""
         action = ".".join(middle)
         try:
@@ -170,6 +172,14 @@ class _Columns:
         if self._colours and class_ in COLOURS:
             line = typer.style(line, fg=COLOURS[class_])
         return line + "\n"
+
+
+def _link(data: bytes) -> list[str]:
+    """Version and state of a link fact."""
+    with suppress(orjson.JSONDecodeError, KeyError, TypeError):
+        body = orjson.loads(data)
+        return [_visible(str(body["version"])), _visible(str(body["state"]))]
+    return []
 
 
 def _remarks(headers: dict[str, str]) -> list[tuple[str, str]]:
