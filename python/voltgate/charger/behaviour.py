@@ -52,10 +52,23 @@ class Latencies:
 
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
+        self.longest = 0.0
 
     def add(self, seconds: float) -> None:
         """One answer time."""
         self._counts[math.ceil(math.log(max(seconds, 1e-6)) / self._STEP)] += 1
+        self.longest = max(self.longest, seconds)
+
+    def told(self) -> tuple[list[tuple[int, int]], float]:
+        """Everything counted, as JSON can carry it to :meth:`merge` in another process."""
+        return list(self._counts.items()), self.longest
+
+    def merge(self, told: tuple[list[tuple[int, int]], float]) -> None:
+        """Count what another one counted too."""
+        counts, longest = told
+        for bucket, count in counts:
+            self._counts[bucket] += count
+        self.longest = max(self.longest, longest)
 
     def percentile(self, share: float) -> float:
         """The time within which ``share`` (0 to 1) of the answers came; NaN when there is none."""
@@ -63,7 +76,7 @@ class Latencies:
         for bucket in sorted(self._counts):
             wanted -= self._counts[bucket]
             if wanted <= 1e-9:
-                return math.exp(bucket * self._STEP)
+                return min(math.exp(bucket * self._STEP), self.longest)
         return math.nan
 
     def __len__(self) -> int:

@@ -22,6 +22,7 @@ from voltgate.cli.faults import (
 from voltgate.cli.policy import app as policy
 from voltgate.cli.serve import app as serve
 from voltgate.cli.streams import app as streams
+from voltgate.cli.swarm import app as swarm
 from voltgate.cli.tail import app as tail
 from voltgate.cli.terminal import out, say
 from voltgate.cli.validate import app as validate
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (dev, serve, tail, validate, policy, check):
+for group in (dev, serve, tail, validate, policy, check, swarm):
     app.registered_commands += group.registered_commands
 app.add_typer(streams, name="streams")
 

@@ -1,0 +1,122 @@
+"""The processes of a swarm, seen from the one that started them: their plans, their reports added up."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import orjson
+
+from voltgate.charger.swarm import MAX_LINE, Plan, Report
+from voltgate.charger.tally import Tally
+
+END_SECONDS = 5.0
+
+
+class SwarmError(Exception):
+    """A process of the swarm ended before it was told to."""
+
+
+class Processes:
+    """Made by :func:`processes`."""
+
+    def __init__(self, running: list[asyncio.subprocess.Process]) -> None:
+        self._running = running
+        self._reports: list[Report | None] = [None] * len(running)
+        self._news = asyncio.Event()
+        self._listeners = [asyncio.create_task(self._listen(number)) for number in range(len(running))]
+
+    async def news(self) -> None:
+        """Wait for the next report of any. Raises SwarmError."""
+        waiting = asyncio.create_task(self._news.wait())
+        ended = {listener for listener in self._listeners if not listener.done()}
+        await asyncio.wait({waiting, *ended}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        self._news.clear()
+        for listener in self._listeners:
+            if listener.done():
+                listener.result()
+
+    @property
+    def final(self) -> bool:
+        """Whether each has reported for the last time."""
+        return all(report is not None and report.final for report in self._reports)
+
+    def report(self) -> tuple[Report, Tally]:
+        """All together."""
+        heard = [report for report in self._reports if report is not None]
+        tally = Tally()
+        for report in heard:
+            tally.merge(report.tally)
+        together = Report(
+            connected=sum(report.connected for report in heard),
+            joined=sum(report.joined for report in heard),
+            gave_up=sum(report.gave_up for report in heard),
+            storms=min((report.storms for report in heard), default=0),
+            reason=next((report.reason for report in heard if report.reason), ""),
+            behind=max((report.behind for report in heard), default=0.0),
+            joined_at=max((report.joined_at for report in heard), default=0.0),
+            memory=sum(report.memory for report in heard),
+            tally={},
+            final=self.final,
+        )
+        return together, tally
+
+    def tell(self, order: str, **details: Any) -> None:
+        """Every process the same."""
+        for process in self._running:
+            assert process.stdin is not None
+            process.stdin.write(orjson.dumps({"do": order, **details}) + b"\n")
+
+    async def _listen(self, number: int) -> None:
+        process = self._running[number]
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            report = self._reports[number] = Report(**orjson.loads(line))
+            self._news.set()
+            if report.final:
+                return
+        code = await process.wait()
+        raise SwarmError(f"a process of the swarm ended with {code} before its time")
+
+
+@asynccontextmanager
+async def processes(plans: list[Plan]) -> AsyncIterator[Processes]:
+    """One for each plan, for the length of the block; they also end with us, however we end."""
+    running: list[asyncio.subprocess.Process] = []
+    fleet: Processes | None = None
+    try:
+        for plan in plans:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "voltgate.charger.swarm",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=MAX_LINE,
+                start_new_session=True,  # Ctrl-C is for us: they leave in order
+            )
+            running.append(process)
+            assert process.stdin is not None
+            process.stdin.write(orjson.dumps(plan) + b"\n")
+        fleet = Processes(running)
+        yield fleet
+    finally:
+        if fleet is not None:
+            for listener in fleet._listeners:
+                listener.cancel()
+        for process in running:
+            await _ended(process)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        async with asyncio.timeout(END_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
