@@ -26,6 +26,15 @@ from e2e.house import PATIENCE
 
 SUBPROTOCOL = {"v16": "ocpp1.6", "v201": "ocpp2.0.1", "v21": "ocpp2.1"}
 
+# A transaction in 1.6, and a sample of it.
+START = '{"connectorId":1,"idTag":"A1","meterStart":0,"timestamp":"2026-03-01T10:00:00Z"}'
+METER = '{"connectorId":1,"meterValue":[{"timestamp":"2026-03-01T10:00:00Z","sampledValue":[{"value":"1"}]}]}'
+
+
+def started(number: int) -> str:
+    """A backend's answer to it."""
+    return f'{{"transactionId":{number},"idTagInfo":{{"status":"Accepted"}}}}'
+
 
 async def until(holds: Callable[[], Any], why: str = "") -> None:
     """Wait until a condition holds that nobody announces."""
@@ -230,7 +239,8 @@ class Facts:
 
     async def stored(self, stream: str, subject: str = "") -> list[Fact]:
         """What ``stream`` keeps of this charger, in its order."""
-        jetstream, found, seq = self.client.jetstream(), [], 1
+        jetstream, seq = self.client.jetstream(), 1
+        found: list[Fact] = []
         subject = subject or {
             "REJECTS": f"{self._prefix}.reject.*.{self.token}",
             "LINKS": f"{self._prefix}.link.{self.token}",

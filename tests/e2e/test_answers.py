@@ -1,6 +1,5 @@
 """CONTRACT 3.4: who answers, with what when nobody does, what is never asked twice, and the boot gate."""
 
-import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -12,18 +11,12 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from e2e.house import Gateway, NatsServer, config, gateway, own_gateway
-from e2e.strangers import Backend, Expected, Fact, Facts, dial, sha, until
+from e2e.strangers import METER, START, Backend, Expected, Fact, Facts, dial, started, until
 
 Backends = Callable[..., Awaitable[Backend]]
 
-START = '{"connectorId":1,"idTag":"A1","meterStart":0,"timestamp":"2026-03-01T10:00:00Z"}'
-METER = '{"connectorId":1,"meterValue":[{"timestamp":"2026-03-01T10:00:00Z","sampledValue":[{"value":"1"}]}]}'
 STATUS = '{"connectorId":1,"errorCode":"NoError","status":"Available"}'
 TAG_OK = '{"idTagInfo":{"status":"Accepted"}}'
-
-
-def started(number: int) -> str:
-    return f'{{"transactionId":{number},"idTagInfo":{{"status":"Accepted"}}}}'
 
 
 # -- nobody answers --------------------------------------------------------------------------------
@@ -267,106 +260,6 @@ async def test_the_fallback_s_pending_gates_nothing(lonely: Gateway, identity: s
         assert await charger.ask(f'[2,"2","StatusNotification",{STATUS}]') == '[3,"2",{}]'
 
 
-# -- money is not counted twice --------------------------------------------------------------------
-
-
-async def test_a_resend_on_a_new_connection_gets_the_same_answer(
-    house: Gateway, identity: str, facts: Facts, backend: Backends
-) -> None:
-    """Other message ids, other sessions: each transaction is stored, asked and answered once."""
-    asked = await backend(StartTransaction=started(1))
-    other = START.replace("A1", "B2")
-    async with dial(house.port, identity) as charger:
-        assert await charger.ask(f'[2,"1","StartTransaction",{START}]') == f'[3,"1",{started(1)}]'
-        asked.answers["StartTransaction"] = started(2)
-        assert await charger.ask(f'[2,"2","StartTransaction",{other}]') == f'[3,"2",{started(2)}]'
-        asked.answers["StartTransaction"] = started(3)
-        assert await charger.ask(f'[2,"3","StartTransaction",{START}]') == f'[3,"3",{started(1)}]'
-    async with dial(house.port, identity) as charger:
-        assert await charger.ask(f'[2,"x","StartTransaction",{other}]') == f'[3,"x",{started(2)}]'
-        assert await charger.ask(f'[2,"1","StartTransaction",{START}]') == f'[3,"1",{started(1)}]'
-    kept = [fact.data.decode() for fact in await facts.stored("TX")]
-    assert kept == [START, started(1), other, started(2)]
-    assert len(asked.questions) == 2
-
-
-async def test_a_start_nobody_answered_is_asked_again_with_the_same_key(
-    lonely: Gateway, identity: str, facts: Facts, backend: Backends
-) -> None:
-    """The fact is there, the Response is not: the duplicate's question is the backend's idempotency key."""
-    async with dial(lonely.port, identity) as charger:
-        await charger.send(f'[2,"1","StartTransaction",{START}]')
-        assert await charger.closed() == 1013
-    asked = await backend(StartTransaction=started(5))
-    await facts.link("down")
-    async with dial(lonely.port, identity) as charger:
-        assert await charger.ask(f'[2,"again","StartTransaction",{START}]') == f'[3,"again",{started(5)}]'
-    stored = await facts.stored("TX")
-    assert [fact.data.decode() for fact in stored] == [START, started(5)]
-    assert {fact.headers["ocpp-key"] for fact in [*stored, *asked.questions]} == {
-        f"{facts.token}/StartTransaction/{sha(START.encode())}"
-    }
-
-
-def event(number: int, kind: str = "Updated", more: str = "") -> str:
-    return (
-        f'{{"eventType":"{kind}","timestamp":"2026-03-01T10:00:00Z","triggerReason":"Authorized",'
-        f'"seqNo":{number},"transactionInfo":{{"transactionId":"t/1"}}{more}}}'
-    )
-
-
-TOKEN = ',"idToken":{"idToken":"04A2","type":"ISO14443"}'
-
-
-@pytest.mark.parametrize("version", ["v201", "v21"])
-async def test_transaction_events_with_and_without_an_id_token(
-    house: Gateway, identity: str, facts: Facts, backend: Backends, version: str
-) -> None:
-    """A token makes it a question, none is answered {} at once; a resend gets what the first got."""
-    answer = '{"idTokenInfo":{"status":"Accepted"},"totalCost":1.50}'
-    asked = await backend(TransactionEvent=answer)
-    started_, updated = event(0, "Started", TOKEN), event(1)
-    async with dial(house.port, identity, version) as charger:
-        up = await facts.link("up")
-        assert await charger.ask(f'[2,"1","TransactionEvent",{started_}]') == f'[3,"1",{answer}]'
-        assert await charger.ask(f'[2,"2","TransactionEvent",{updated}]') == '[3,"2",{}]'
-    asked.answers["TransactionEvent"] = '{"idTokenInfo":{"status":"Blocked"}}'
-    async with dial(house.port, identity, version) as charger:
-        assert await charger.ask(f'[2,"a","TransactionEvent",{started_}]') == f'[3,"a",{answer}]'
-        assert await charger.ask(f'[2,"b","TransactionEvent",{updated}]') == '[3,"b",{}]'
-    kept = await facts.stored("TX")
-    assert [fact.data.decode() for fact in kept] == [started_, answer, updated]
-    assert len(asked.questions) == 1
-    first = Expected("tx", version, "TransactionEvent", identity, up["session"], "1", started_)
-    first.check(await facts.find(".TransactionEvent."))
-
-
-async def test_the_same_event_key_with_other_bytes_is_stored_and_counted(
-    house: Gateway, identity: str, facts: Facts
-) -> None:
-    before = house.metric("voltgate_key_conflicts_total")
-    one, two = event(1), event(1).replace("10:00", "10:01")
-    async with dial(house.port, identity, "v201") as charger:
-        for number, payload in enumerate([one, two, one]):
-            assert await charger.ask(f'[2,"{number}","TransactionEvent",{payload}]') == f'[3,"{number}",{{}}]'
-    kept = await facts.stored("TX")
-    assert [fact.data.decode() for fact in kept] == [one, two]
-    assert len({fact.headers["ocpp-key"] for fact in kept}) == 1
-    assert house.metric("voltgate_key_conflicts_total") == before + 1
-
-
-async def test_a_charger_without_a_clock_repeats_itself(house: Gateway, identity: str, facts: Facts) -> None:
-    """In one session the same bytes are a resend; in the next they are another message."""
-    payload = (
-        '{"connectorId":1,"meterValue":[{"timestamp":"1970-01-01T00:00:00Z","sampledValue":[{"value":"1"}]}]}'
-    )
-    for _ in range(2):
-        async with dial(house.port, identity) as charger:
-            for number in range(2):
-                assert await charger.ask(f'[2,"{number}","MeterValues",{payload}]') == f'[3,"{number}",{{}}]'
-    assert [fact.data.decode() for fact in await facts.stored("TX")] == [payload] * 2
-
-
 # -- policy by configuration -----------------------------------------------------------------------
 
 
@@ -434,6 +327,39 @@ async def test_fallbacks_by_configuration(odd_policy: Gateway, identity: str, fa
     ]
 
 
+async def test_everything_moves_with_its_prefix(
+    nats_server: NatsServer, client: Client, identity: str
+) -> None:
+    """Two gateways of different prefixes on one NATS hear nothing of each other."""
+    nats = {"prefix": "acme", "rpc_prefix": "acmerpc", "stream_prefix": "ACME"}
+    facts, others = Facts(client, identity, "acme", "ACME"), Facts(client, identity)
+    await facts.listen()
+    await others.listen()
+
+    async def respond(message: Msg) -> None:
+        await message.respond(started(3).encode())
+
+    await client.subscribe(f"acmerpc.ask.v16.StartTransaction.{facts.token}", cb=respond)
+    async with own_gateway(config(nats_server, nats=nats)) as acme, dial(acme.port, identity) as charger:
+        assert await charger.ask(f'[2,"1","StartTransaction",{START}]') == f'[3,"1",{started(3)}]'
+        assert await charger.ask(f'[2,"2","StartTransaction",{START}]') == f'[3,"2",{started(3)}]'
+        assert (await charger.ask('[2,"3","Bogus",{}]')).startswith("[4")
+    await facts.link("down")
+    assert [fact.data.decode() for fact in await facts.stored("TX")] == [START, started(3)]
+    assert len(await facts.stored("REJECTS")) == 1
+    assert others.seen == []
+
+
+async def test_fifty_sends_and_a_call(house: Gateway, identity: str, facts: Facts) -> None:
+    """SENDs need no answer but their place: all are stored, in order, before the CALL behind them."""
+    sample = '{"id":%d,"pending":0,"basetime":"2026-03-01T10:00:00Z","data":[{"t":1.5,"v":"1"}]}'
+    async with dial(house.port, identity, "v21") as charger:
+        for number in range(50):
+            await charger.send(f'[6,"{number}","NotifyPeriodicEventStream",{sample % number}]')
+        assert (await charger.ask('[2,"call","Heartbeat",{}]')).startswith('[3,"call"')
+    assert [fact.json["id"] for fact in await facts.stored("EVENTS")] == list(range(50))
+
+
 async def test_an_error_answer_may_be_followed_by_the_real_one(
     odd_policy: Gateway, identity: str, facts: Facts, backend: Backends
 ) -> None:
@@ -445,26 +371,3 @@ async def test_an_error_answer_may_be_followed_by_the_real_one(
         assert await charger.ask(f'[2,"2","StartTransaction",{START}]') == f'[3,"2",{started(9)}]'
     kept: list[Fact] = await facts.stored("TX")
     assert [fact.headers.get("ocpp-answered-by") for fact in kept] == [None, "fallback", "backend"]
-
-
-async def test_two_workers_agree_on_one_answer(
-    house: Gateway, lonely: Gateway, identity: str, facts: Facts, backend: Backends
-) -> None:
-    """The first worker's backend is slow, the charger resends elsewhere; both get the one stored answer."""
-    asked: list[Msg] = []
-
-    async def keep(message: Msg) -> None:
-        asked.append(message)
-
-    await backend(StartTransaction=keep)
-    async with dial(house.port, identity) as one, dial(lonely.port, identity) as two:
-        await one.send(f'[2,"1","StartTransaction",{START}]')
-        await until(lambda: len(asked) == 1)
-        await two.send(f'[2,"2","StartTransaction",{START}]')
-        await until(lambda: len(asked) == 2)
-        await asked[1].respond(started(22).encode())
-        assert await two.hear() == f'[3,"2",{started(22)}]'
-        await asked[0].respond(started(11).encode())
-        assert await one.hear() == f'[3,"1",{started(22)}]'
-    async with asyncio.timeout(5):
-        assert [fact.data.decode() for fact in await facts.stored("TX")] == [START, started(22)]

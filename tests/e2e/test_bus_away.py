@@ -237,6 +237,37 @@ async def test_a_deleted_event_stream_is_no_outage_for_money(
         await jetstream.add_stream(settings)
 
 
+async def test_a_question_about_money_waits_for_its_fact(
+    brittle: Gateway, identity: str, client: Client
+) -> None:
+    """Class tx is asked after the PubAck, class event meanwhile; neither is answered without it."""
+    jetstream = client.jetstream()
+    answers: dict[str, Any] = {
+        "StartTransaction": '{"transactionId":1,"idTagInfo":{"status":"Accepted"}}',
+        "Authorize": '{"idTagInfo":{"status":"Accepted"}}',
+    }
+    backend = Backend(client, identity, answers)
+    await backend.listen()
+    kept = [(await jetstream.stream_info(name)).config for name in ("OCPP_TX", "OCPP_EVENTS")]
+    async with dial(brittle.port, identity) as charger, dial(brittle.port, identity + "b") as idle:
+        for settings in kept:
+            await jetstream.delete_stream(str(settings.name))
+        await charger.send('[2,"1","Authorize",{"idTag":"a"}]')
+        assert await charger.closed() == 1013
+        for settings in kept:
+            await jetstream.add_stream(settings)
+        assert [question.subject.split(".")[3] for question in backend.questions] == ["Authorize"]
+        assert await idle.ask(meter("1")) == '[3,"1",{}]'
+    async with dial(brittle.port, identity) as charger:
+        await jetstream.delete_stream("OCPP_TX")
+        start = '{"connectorId":1,"idTag":"A1","meterStart":0,"timestamp":"2026-03-01T10:00:00Z"}'
+        await charger.send(f'[2,"1","StartTransaction",{start}]')
+        assert await charger.closed() == 1013
+        assert len(backend.questions) == 1
+        await jetstream.add_stream(kept[0])
+    await ready(brittle)
+
+
 async def test_a_long_outage_sends_the_idle_ones_away(
     server: NatsServer, identity: str, client: Client
 ) -> None:

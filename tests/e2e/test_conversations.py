@@ -122,7 +122,7 @@ async def test_a_whole_conversation(
     charge_point, steps = CONVERSATIONS[version]
     answers: dict[str, str] = {
         type(step.request).__name__: step.answer for step in steps if step.answer not in (None, "clock")
-    }  # type: ignore[misc]
+    }
     asked = await backend(**answers)
     async with dial(house.port, identity, version) as charger:
         wire = Recorder(charger)

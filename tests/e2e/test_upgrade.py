@@ -302,6 +302,21 @@ async def test_bytes_behind_a_refused_head_are_not_looked_at(house: Gateway) -> 
         assert await answer.reader.read() == b""
 
 
+IGNORED = {
+    "credentials nobody asked for": {"Authorization": "Basic Q1A6c2VjcmV0"},
+    "an origin": {"Origin": "https://evil.example"},
+    "cookies and a long agent": {"Cookie": "a=b", "User_Agent": "x" * 2000},
+    "Connection in a list": {"Connection": "keep-alive, Upgrade"},
+    "words in capitals": {"Upgrade": "WebSocket", "Connection": "UPGRADE"},
+}
+
+
+@pytest.mark.parametrize("headers", IGNORED.values(), ids=IGNORED)
+async def test_headers_that_change_nothing(house: Gateway, identity: str, headers: dict[str, str]) -> None:
+    async with knock(house.port, request(f"/{quote(identity)}", **headers)) as answer:
+        assert answer.status == 101
+
+
 # -- who has to wait ------------------------------------------------------------------------------------
 
 
