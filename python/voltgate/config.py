@@ -192,6 +192,13 @@ class Config(BaseSettings):
     log: Log = Log()
     policy: dict[Version, dict[str, ActionPolicy]] = {}
 
+    @model_validator(mode="after")
+    def _roots_differ(self) -> "Config":
+        if self.nats.prefix == self.nats.rpc_prefix:
+            # A stream of facts would answer every question with its PubAck (CONTRACT 3.2).
+            raise ValueError("nats.prefix and nats.rpc_prefix must differ")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,

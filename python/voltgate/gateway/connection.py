@@ -1,6 +1,7 @@
-"""One charger's socket: bytes in, whole text messages out; ready-made frames in, bytes out. Knows no OCPP.
+"""One charger's socket: bytes in, decoded messages out; ready-made frames in, bytes out. Knows no OCPP.
 
-websockets' Sans-I/O ``ServerProtocol`` is the only judge of RFC 6455 and the only speaker of control frames;
+Whole, plain text frames come out of the native slicer decoded, in one call. Everything else goes on to
+websockets' Sans-I/O ``ServerProtocol``, the only judge of RFC 6455 and the only speaker of control frames;
 answers are written by us, uncompressed. No task, queue or future per charger: the process's timer wheel keeps
 the deadlines, and everything happens in the callbacks of the transport.
 """
@@ -14,13 +15,13 @@ from typing import Protocol, cast
 
 import structlog
 from websockets.extensions.base import ServerExtensionFactory
-from websockets.frames import BINARY, CONT, TEXT, Frame, Opcode
+from websockets.frames import BINARY, CLOSE, CONT, TEXT, Frame
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from voltgate._core import Codec
+from voltgate._core import Codec, Slicer
 from voltgate._core import Frame as OcppFrame
 from voltgate.config import Limits
 from voltgate.gateway.metrics import Metrics
@@ -86,9 +87,9 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_buffered", "_check", "_closing", "_codec", "_door", "_fragments", "_head", "_held",
-        "_next_ping", "_on_frame", "_paused", "_protocol", "_shared", "_transport", "last_seen",
-        "on_end", "peer", "reason", "talk",
+        "_buffered", "_buffers", "_check", "_closing", "_codec", "_door", "_fragments", "_head",
+        "_held", "_next_ping", "_on_frame", "_paused", "_protocol", "_shared", "_slicer", "_transport",
+        "last_seen", "on_end", "peer", "reason", "talk",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, door: Callable[["Connection", Request], None]) -> None:
@@ -96,11 +97,12 @@ class Connection(asyncio.Protocol):
         self._protocol: ServerProtocol | None = None  # made at the upgrade
         self._transport: asyncio.Transport
         self._codec: Codec
+        self._slicer: Slicer | None = None
         self._head: bytearray | None = bytearray()
         self._held = b""  # what came behind the request's head while the upgrade is being decided
         self._fragments: list[bytes] | None = None
         self._buffered = 0
-        self._paused = self._closing = False
+        self._paused = self._closing = self._buffers = False
         self._on_frame: list[Callable[[], None]] = []
         self._check: Timer | None = None
         self._next_ping = self.last_seen = 0.0
@@ -140,6 +142,8 @@ class Connection(asyncio.Protocol):
             self._held += data  # read before the pause took hold
         else:
             self._feed(data)
+            if self._paused and not self._closing and not self._on_frame:
+                self._transport.pause_reading()
 
     def eof_received(self) -> bool | None:
         """The charger sends no more: the transport closes."""
@@ -210,6 +214,7 @@ class Connection(asyncio.Protocol):
         """The upgrade is done: messages go through ``codec`` to ``talk`` from now on."""
         limits, clock = self._shared.limits, self._shared.clock
         self.talk, self._codec, self.on_end = talk, codec, on_end
+        self._slicer = Slicer(codec, limits.max_message_bytes)
         self.last_seen = clock.now
         self._next_ping = clock.now + limits.ping_interval * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         if self._check is not None:
@@ -255,59 +260,59 @@ class Connection(asyncio.Protocol):
     # -- messages -----------------------------------------------------------------------------------
 
     def _feed(self, data: bytes) -> None:
+        assert self._slicer is not None
+        pieces = self._slicer.feed(data)
+        if self._on_frame and pieces:
+            heard, self._on_frame = self._on_frame, []
+            for call in heard:
+                call()
+        try:
+            for piece in pieces:
+                if self._closing or self.talk is None:
+                    break
+                if isinstance(piece, bytes):
+                    self._judge(piece)
+                else:
+                    self.talk.received(piece)
+        except Exception:
+            # Our own fault, never the charger's: it is told to come back, and the others go on.
+            log.exception("session.failed", peer=self.peer)
+            self.close(Reason.INTERNAL)
+        held = 0 if self._slicer is None else self._slicer.unfinished + self._buffered
+        if held or self._buffers:
+            self._buffers = held > 0 and not self._closing
+            self._shared.unfinished.set(self, held if self._buffers else 0)
+
+    def _judge(self, data: bytes) -> None:
+        """What is no plain text frame: ServerProtocol decides, answers pings and closes, and fails."""
         protocol = self._protocol
         assert protocol is not None
         protocol.receive_data(data)
         for event in protocol.events_received():
             if isinstance(event, Frame) and not self._closing:
                 self._frame(event)
-        if self._on_frame:
-            heard, self._on_frame = self._on_frame, []
-            for call in heard:
-                call()
+        self._buffered = len(protocol.reader.buffer) + sum(map(len, self._fragments or ()))
         self._flush(protocol)
         if protocol.parser_exc is not None and not self._closing:
             self._end(Reason.PROTOCOL)
             self._linger()
-        unfinished = len(protocol.reader.buffer) + self._buffered
-        if unfinished or self._shared.unfinished.total:
-            self._shared.unfinished.set(self, 0 if self._closing else unfinished)
 
     def _frame(self, frame: Frame) -> None:
         if frame.opcode is TEXT:
-            if frame.fin:
-                self._message(bytes(frame.data))
-            else:
-                self._fragments = [bytes(frame.data)]
-                self._buffered = len(frame.data)
-        elif frame.opcode is CONT:
-            self._continue(frame)
+            self._fragments = [bytes(frame.data)]
+        elif frame.opcode is CONT and self._fragments is not None:
+            self._fragments.append(bytes(frame.data))
         elif frame.opcode is BINARY:
             self.close(Reason.BINARY)
-        elif frame.opcode is Opcode.CLOSE:
+        elif frame.opcode is CLOSE:
             self._end(Reason.CLIENT)
-
-    def _continue(self, frame: Frame) -> None:
-        if self._fragments is None:
+        if self._fragments is None or frame.opcode not in (TEXT, CONT):
             return
-        self._fragments.append(bytes(frame.data))
-        self._buffered += len(frame.data)
         if len(self._fragments) > MAX_FRAGMENTS:
             self.close(Reason.FRAGMENTS)
-        elif frame.fin:
-            message = b"".join(self._fragments)
-            self._fragments, self._buffered = None, 0
-            self._message(message)
-
-    def _message(self, message: bytes) -> None:
-        if self.talk is None:
-            return
-        try:
+        elif frame.fin and self.talk is not None:
+            message, self._fragments = b"".join(self._fragments), None
             self.talk.received(self._codec.decode(message))
-        except Exception:
-            # Our own fault, never the charger's: it is told to come back, and the others go on.
-            log.exception("session.failed", peer=self.peer)
-            self.close(Reason.INTERNAL)
 
     # -- ports.Link ---------------------------------------------------------------------------------
 
@@ -345,6 +350,9 @@ class Connection(asyncio.Protocol):
         """Send a ping and call ``heard`` at the next sign of life (CONTRACT 3.6)."""
         self._on_frame.append(heard)
         self._ping()
+        if self._paused:
+            # Held back by its session, it cannot be heard: listen for one chunk, or its end.
+            self._transport.resume_reading()
 
     # -- the end ------------------------------------------------------------------------------------
 
@@ -390,7 +398,7 @@ class Connection(asyncio.Protocol):
 
     def _stop_talking(self) -> None:
         talk, self.talk = self.talk, None
-        self._fragments, self._buffered = None, 0
+        self._fragments, self._buffered, self._slicer = None, 0, None
         if talk is not None:
             talk.ended()
 

@@ -5,7 +5,7 @@ after it, so a superseded connection can never mark its successor as offline. Ow
 is here too: one live connection per identity.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,7 +27,8 @@ class LinkFact:
     replaces: str | None
     security_profile: int
     epoch: int | None = None
-    ended: str = field(default="", repr=False)
+    ended: str = ""
+    tries_left: int = 3
 
 
 class Links:
@@ -35,23 +36,45 @@ class Links:
 
     def __init__(self, bus: Bus, prefix: str, gateway: str) -> None:
         self._bus, self._prefix, self._gateway = bus, prefix, gateway
+        self._owed: list[LinkFact] = []
 
     def up(self, link: LinkFact) -> None:
         """Store the ``up``; the epoch comes with its PubAck."""
-        self._write(link, "up", None, (), self._stored)
+        self._write(link, "up", None, (), self._up_stored)
 
     def down(self, link: LinkFact, reason: str) -> None:
         """Store the ``down``, at once or as soon as the epoch is known."""
         link.ended = reason
         if link.epoch is not None:
             expected = ("Nats-Expected-Last-Subject-Sequence", str(link.epoch))
-            self._write(link, "down", reason, (expected,), _ignore)
+            self._write(link, "down", reason, (expected,), self._down_stored)
 
-    def _stored(self, link: LinkFact, ack: Ack | None) -> None:
-        if ack is not None:
-            link.epoch = ack.seq
-            if link.ended:
+    def settle(self) -> None:
+        """The bus is back: write what it did not take, once more."""
+        owed, self._owed = self._owed, []
+        for link in owed:
+            if link.epoch is not None:
                 self.down(link, link.ended)
+            elif not link.ended:
+                self.up(link)
+
+    def _up_stored(self, link: LinkFact, ack: Ack | None) -> None:
+        if ack is None:
+            self._owe(link)
+            return
+        link.epoch = ack.seq
+        if link.ended:
+            self.down(link, link.ended)
+
+    def _down_stored(self, link: LinkFact, ack: Ack | None) -> None:
+        # Refused is fine too: a newer connection stands. Which of the two it was, the second time tells.
+        if ack is None:
+            self._owe(link)
+
+    def _owe(self, link: LinkFact) -> None:
+        if link.tries_left:
+            link.tries_left -= 1
+            self._owed.append(link)
 
     def _write(
         self, link: LinkFact, state: str, reason: str | None, headers: tuple[tuple[str, str], ...], done: Any
@@ -83,7 +106,3 @@ class Links:
         ticket = self._bus.ticket(done, link)
         subject = f"{self._prefix}.link.{link.token}"
         self._bus.store(ticket, _core.publish(subject, ticket.reply, [*events, *headers], orjson.dumps(body)))
-
-
-def _ignore(link: LinkFact, ack: Ack | None) -> None:
-    """A ``down`` was refused: a newer connection stands, or the bus is away and liveness decides (3.6)."""

@@ -5,6 +5,7 @@ leader and room, and this process's liveness key is stored. Tried every two seco
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,7 @@ class Outage:
         self._fill: dict[str, float] = {}
         self._timeouts = 0
         self.over = asyncio.Event()
+        self._begun = asyncio.Event()
         bus.on_change = self._bus_changed
         bus.on_tx = self._tx_result
         metrics.stream_fill.read = lambda: [((stream,), fill) for stream, fill in self._fill.items()]
@@ -68,6 +70,7 @@ class Outage:
             self.since = self._clock.now
             self.reason = reason
             self.over.clear()
+            self._begun.set()
             self.on_change()
 
     def _end(self) -> None:
@@ -80,12 +83,13 @@ class Outage:
 
     async def watch(self) -> None:
         """Run for the life of the process: liveness key, fill of the streams, end of an outage."""
-        last = 0.0
         while True:
-            if self.reason or self._clock.now - last >= LIVENESS_EVERY:
-                last = self._clock.now
-                await self._probe()
-            await asyncio.sleep(PROBE_EVERY if self.reason else LIVENESS_EVERY)
+            await self._probe()
+            self._begun.clear()
+            with contextlib.suppress(TimeoutError):
+                # An outage that begins is probed after PROBE_EVERY, not when the next sign of life is due.
+                await asyncio.wait_for(self._begun.wait(), PROBE_EVERY if self.reason else LIVENESS_EVERY)
+                await asyncio.sleep(PROBE_EVERY)
 
     async def _probe(self) -> None:
         if not self._bus.connected:

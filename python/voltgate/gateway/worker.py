@@ -264,6 +264,8 @@ class Worker:
     def _outage_changed(self) -> None:
         if self.outage.reason:
             self._clock.after(self.config.nats.outage_close, self._close_idle, self.outage.since)
+        else:
+            self._links.settle()
 
     def _close_idle(self, since: float) -> None:
         """The outage lasts: the chargers are told, so that they queue (CONTRACT 2.3)."""
