@@ -150,7 +150,9 @@ def test_a_reject_is_exactly_these_bytes(
     refused = Codec("ocpp1.6").decode(raw)
     violation = refused.violation
     assert violation is not None
-    command = publisher().reject(refused, raw, violation.code, violation.pointer, violation.reason, TIME_MS, "", limit)
+    command = publisher().reject(
+        refused, raw, violation.code, violation.pointer, violation.reason, TIME_MS, "", limit
+    )
     headers = {name: value for name, value in COMMON.items() if name.startswith("ce-")}
     headers |= {"ce-type": "ocpp.v16.reject", "ce-datacontenttype": "application/octet-stream"}
     headers |= {"ocpp-message-id": known_id} if known_id else {}
