@@ -1,4 +1,4 @@
-"""The bus against a real nats-server: PubAcks, questions, reading back, and what happens when NATS goes away."""
+"""The bus against a real nats-server: PubAcks, questions, reading back, and NATS going away and coming back."""
 
 import asyncio
 import time
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.house import NatsServer
 from nats.aio.client import Client
 
+from e2e.house import NatsServer
 from voltgate import _core
 from voltgate.config import Config, load
 from voltgate.gateway import streams
@@ -140,7 +140,9 @@ async def test_a_store_survives_a_stream_that_comes_a_little_later(server: NatsS
         assert await storing == Ack("OCPP_TX", 1, False)
 
 
-async def test_a_command_over_max_payload_is_refused_here_and_the_connection_lives(server: NatsServer) -> None:
+async def test_a_command_over_max_payload_is_refused_here_and_the_connection_lives(
+    server: NatsServer,
+) -> None:
     async with desk(server) as at:
         assert await at.store(EVENT, bytes(at.bus.max_payload)) is None
         assert await at.store(EVENT) is not None
@@ -160,7 +162,9 @@ async def test_a_question_is_answered_or_has_no_responders_or_times_out(server: 
         assert await at.ask("ocpprpc.nobody") == Reply("no_responders", {}, b"")
 
 
-async def test_a_stored_message_is_read_back_by_sequence_or_as_the_next_of_a_subject(server: NatsServer) -> None:
+async def test_a_stored_message_is_read_back_by_sequence_or_as_the_next_of_a_subject(
+    server: NatsServer,
+) -> None:
     async with desk(server) as at:
         await at.store(TX, b"1", key="a")
         await at.store(TX + "2", b"2", key="b")
@@ -210,7 +214,7 @@ async def test_a_frozen_nats_means_no_pubAck_in_time_and_the_deadline_is_kept(se
 
 async def test_a_server_that_cannot_be_reached_is_one_readable_line(tmp_path: Path) -> None:
     config = load(nats={"url": "nats://user:secret@127.0.0.1:9"})
-    with pytest.raises(BusError, match="NATS at .* cannot be") as error:
+    with pytest.raises(BusError, match=r"NATS at .* cannot be") as error:
         await Bus(config.nats, Wheel(time.monotonic, time.time), Metrics()).start()
     assert "secret" not in str(error.value)
 

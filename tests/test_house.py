@@ -140,7 +140,9 @@ def test_every_module_has_its_twin() -> None:
 def test_the_core_is_pure(crate: str) -> None:
     for path in (ROOT / "rust" / crate / "src").glob("*.rs"):
         source = re.sub(r"//.*", "", path.read_text())
-        assert not re.search(r"\b(pyo3|unsafe|std::(fs|net::(Tcp|Udp)|time|thread|env|process))\b", source), path
+        assert not re.search(r"\b(pyo3|unsafe|std::(fs|net::(Tcp|Udp)|time|thread|env|process))\b", source), (
+            path
+        )
 
 
 def test_pyo3_stands_in_the_binding_alone() -> None:
