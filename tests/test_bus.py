@@ -1,4 +1,4 @@
-"""The bus against a real nats-server: PubAcks, questions, reading back, and NATS going away and coming back."""
+"""The bus against a real nats-server: PubAcks, questions, reading back, and NATS going and coming back."""
 
 import asyncio
 import time

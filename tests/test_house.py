@@ -151,8 +151,8 @@ def test_pyo3_stands_in_the_binding_alone() -> None:
 
 def test_an_identity_is_never_a_metric_label() -> None:
     closed = {
-        "version", "direction", "type", "action", "code", "reason", "result", "by", "class", "outcome", "stream",
-        "cause", "bound", "generation",
+        "version", "direction", "type", "action", "code", "reason", "result", "by", "class", "outcome",
+        "stream", "cause", "bound", "generation",
     }  # fmt: skip
     for family in vars(Metrics()).values():
         assert set(family.labels) <= closed, family.name
