@@ -125,13 +125,13 @@ def _progress(wish: Wish) -> Iterator[Told]:
     """On a terminal one line that moves, else a plain line every few seconds; on stderr."""
     pace = _Pace()
     if sys.stderr is None or not sys.stderr.isatty():
-        last = 0.0
+        last, before = 0.0, ""
 
         def plain(phase: str, share: float, report: Report, tally: Tally) -> None:
-            nonlocal last
+            nonlocal last, before
             words = pace.words(report, tally)
-            if monotonic() - last >= LINE_SECONDS:
-                last = monotonic()
+            if phase != before or monotonic() - last >= LINE_SECONDS:
+                last, before = monotonic(), phase
                 say(f"{phase} {min(share, 1.0):4.0%}  {words}")
 
         yield plain

@@ -81,15 +81,15 @@ def _percentiles(latencies: Latencies) -> dict[str, float | None]:
 
 def table(figures: dict[str, Any]) -> str:
     """The same for people."""
-    kinds = {**figures["errors_by_kind"], "gave up": figures["gave_up"]}
-    told = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)
+    told = ", ".join(f"{count} {kind}" for kind, count in figures["errors_by_kind"].items() if count)
+    given_up = f" ({figures['gave_up']} will not be let in)" if figures["gave_up"] else ""
     refused = ", ".join(f"{count} {reason}" for reason, count in figures["refused_upgrades"].items())
     lines = [
-        ("connected", f"{figures['connected']} of {figures['chargers']}"),
+        ("connected", f"{figures['connected']} of {figures['chargers']}{given_up}"),
         ("sent", figures["sent"]),
         ("answered", figures["answered"]),
         ("errors", f"{figures['errors']}{f' ({told})' if told else ''}"),
-        ("refused", f"{refused or 0} (upgrades, asked for again)" if refused else 0),
+        ("refused", f"upgrades: {refused or 0}"),
         ("rate", f"{figures['rate_planned']:g}/s planned, {figures['rate_achieved']:g}/s answered"),
         ("answers", _row(figures)),
         ("connect", f"{_row(figures['connect'])}  in {figures['connect']['seconds']:.1f} s"),
@@ -99,7 +99,7 @@ def table(figures: dict[str, Any]) -> str:
         lines.append(("storm", f"{_row(storm)}  {back} after {storm['seconds']:.1f} s"))
         lines.append(("interrupted", f"{figures['interrupted']} calls that the storm cut off"))
     lines += [
-        ("plan", f"{figures['plan_behind_ms']:g} ms behind at worst (this process had no CPU)"),
+        ("plan", f"{figures['plan_behind_ms']:g} ms late at worst, by the swarm itself: it is in the answers"),
         (
             "memory",
             f"{figures['bytes_per_charger'] / 1024:.1f} KiB per charger, {figures['processes']} processes",
