@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! schema files -> schema -> tables -> codec (a version)
-//!                              |
-//! bytes -> envelope -> validate (payload, over the tokens of json) -> frame (Decoded)
-//!                                                                       |
+//!                                   |
+//! socket -> slice -> envelope -> validate (payload, over the tokens of json) -> frame (Decoded)
+//!                                                                                  |
 //! socket <- encode <- results, errors, calls    publish (subject, token, key) -> NATS
 //! ```
 //! No Python, no I/O, no clock and no unsafe code lives here.

@@ -256,3 +256,25 @@ impl Slicer {
         Ok(at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Slicer;
+
+    /// What no caller can see: the room behind `held`.
+    #[test]
+    fn a_header_that_promises_much_costs_what_has_come() {
+        let promise = [0x81, 0x80 | 127, 0, 0, 0, 0, 0, 8, 0, 0, 1, 2, 3, 4];
+        let zeros = vec![0; 0x8_0000];
+        let mut slicer = Slicer::new(1 << 20);
+        let mut feed = |data: &[u8]| {
+            slicer.feed(data, |_| Ok::<(), ()>(())).unwrap();
+            slicer.held.capacity()
+        };
+        assert_eq!(feed(&promise), promise.len());
+        assert!(feed(&zeros[..1_000]) < 2_100);
+        assert!(feed(&zeros[..300_000]) < 302_000);
+        assert_eq!(feed(&zeros[..200_000]), zeros.len() + promise.len(), "never more than the frame");
+        assert_eq!(feed(&zeros[501_000..]), 0, "given back with the frame");
+    }
+}

@@ -1,0 +1,38 @@
+//! Any bytes, cut by the first of them, through the slicer: cutting changes nothing, and the bounds hold.
+//!
+//! Run: `cargo +nightly fuzz run slice`
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use voltgate_core::slice::{Piece, Slicer};
+
+const LIMIT: u32 = 200;
+
+/// The texts, and the raw bytes with a mark where a text stood.
+fn slice<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>, Vec<Option<u8>>, usize) {
+    let (mut texts, mut raw, mut slicer) = (Vec::new(), Vec::new(), Slicer::new(LIMIT));
+    for chunk in chunks {
+        let sink = |piece: Piece<'_>| {
+            match piece {
+                Piece::Text(text) => {
+                    assert!(text.len() <= LIMIT as usize);
+                    let mut plain = vec![0; text.len()];
+                    text.unmask(&mut plain);
+                    texts.push(plain);
+                    raw.push(None);
+                }
+                Piece::Raw(bytes) => raw.extend(bytes.iter().copied().map(Some)),
+            }
+            Ok::<(), ()>(())
+        };
+        slicer.feed(chunk, sink).expect("the sink never fails");
+        assert!(slicer.unfinished() < LIMIT as usize + 14);
+    }
+    (texts, raw, slicer.unfinished())
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((size, stream)) = bytes.split_first() else { return };
+    let whole = slice(std::iter::once(stream));
+    assert_eq!(slice(stream.chunks(usize::from(*size).max(1))), whole);
+});
