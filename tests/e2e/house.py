@@ -93,7 +93,7 @@ class Gateway:
         runner = await admin.start(self.config.admin, self.worker.metrics, self.worker.checks)
         self.admin_url = "http://127.0.0.1:{1}".format(*runner.addresses[0])
         serving = asyncio.ensure_future(self.worker.run())
-        while not serving.done() and len(self.worker.addresses) < len(self.config.listeners):  # noqa: ASYNC110
+        while not serving.done() and len(self.worker.addresses) < len(self.config.listeners):
             await asyncio.sleep(0.01)
         self.ports = [int(address.rpartition(":")[2]) for address in self.worker.addresses]
         if not serving.done():
@@ -147,7 +147,7 @@ class Gateway:
             self.sigterm()
             self.sigterm()  # the second one ends at once
         self.join()
-        assert not self.faults
+        assert not self.faults, self.faults
         assert self.metric("voltgate_disconnects_total", reason="internal") == 0
 
 

@@ -39,7 +39,7 @@ def started(number: int) -> str:
 async def until(holds: Callable[[], Any], why: str = "") -> None:
     """Wait until a condition holds that nobody announces."""
     async with asyncio.timeout(PATIENCE):
-        while not holds():  # noqa: ASYNC110 - nobody announces it
+        while not holds():
             await asyncio.sleep(0.01)
 
 
@@ -232,6 +232,14 @@ class Facts:
         while (body := (await self.find(".link.")).json)["state"] != state:
             pass
         return body
+
+    async def kept_link(self, **fields: Any) -> Fact:
+        """The one link fact OCPP_LINKS keeps of this charger, once it says so."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                for link in await self.stored("LINKS"):
+                    if fields.items() <= link.json.items():
+                        return link
 
     def about(self, *parts: str) -> list[Fact]:
         """All so far whose subjects hold every one of ``parts``."""

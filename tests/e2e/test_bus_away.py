@@ -1,7 +1,6 @@
 """CONTRACT 2.3: NATS killed, frozen or full. Nothing unstored is answered, and no CALLERROR says so."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -290,7 +289,7 @@ async def test_a_long_outage_sends_the_idle_ones_away(
 async def test_the_link_of_a_charger_that_left_meanwhile(
     server: NatsServer, brittle: Gateway, identity: str, client: Client
 ) -> None:
-    """Who connects after an outage is online again, whatever could not be said during it."""
+    """It could not be said during the outage; afterwards the stream says down, and up when it is back."""
     await ready(brittle)
     facts = Facts(client, identity)
     async with dial(brittle.port, identity) as charger:
@@ -299,7 +298,27 @@ async def test_the_link_of_a_charger_that_left_meanwhile(
         await until(lambda: not brittle.worker.bus.connected)
     server.start()
     await ready(brittle)
+    await until(lambda: client.is_connected)
+    await facts.kept_link(state="down", reason="client")
     async with dial(brittle.port, identity) as charger:
         assert await charger.ask(STATUS) == '[3,"s",{}]'
-        [link] = await facts.stored("LINKS")
-        assert json.loads(link.data)["state"] == "up"
+        await facts.kept_link(state="up")
+
+
+async def test_a_link_that_is_back_before_its_down_was_written_stays_up(
+    server: NatsServer, brittle: Gateway, identity: str, client: Client
+) -> None:
+    """What is written late cannot touch the newer connection."""
+    facts = Facts(client, identity)
+    async with dial(brittle.port, identity) as charger:
+        assert await charger.ask(STATUS) == '[3,"s",{}]'
+        server.kill()
+        await until(lambda: not brittle.worker.bus.connected)
+    server.start()
+    await ready(brittle)
+    await until(lambda: client.is_connected)
+    async with dial(brittle.port, identity) as charger:
+        assert await charger.ask(STATUS) == '[3,"s",{}]'
+        up = await facts.kept_link(state="up")
+        assert await charger.ask(STATUS.replace('"s"', '"t"')) == '[3,"t",{}]'
+        assert (await facts.kept_link()).json == up.json

@@ -48,10 +48,9 @@ async def test_up_and_down(house: Gateway, identity: str, facts: Facts, version:
     """Both say who, where and when; ``down`` names the epoch, the sequence of its ``up``."""
     async with dial(house.port, identity, version) as charger:
         assert (await charger.ask(BEAT)).startswith("[3")
-        [up] = await facts.stored("LINKS")
+        up = await facts.kept_link(state="up")
         host, port = charger.socket.local_address[:2]
-    await facts.link("down")
-    [down] = await facts.stored("LINKS")
+    down = await facts.kept_link(state="down")
     assert set(up.json) == set(down.json) == FIELDS
     common = {
         "identity": identity,
@@ -81,8 +80,7 @@ async def test_the_last_link_is_who_is_online(house: Gateway, identity: str, fac
         await facts.link("down")
     async with dial(house.port, identity):
         last = await facts.link("up")
-        [kept] = await facts.stored("LINKS")
-        assert (kept.json["state"], kept.json["session"]) == ("up", last["session"])
+        await facts.kept_link(state="up", session=last["session"])
     assert len({*sessions, last["session"]}) == 4
 
 
@@ -100,8 +98,7 @@ async def test_a_superseded_link_writes_no_down(
                 # The old one ends here (or is ended by its gateway, which sees the newer epoch).
                 async with dial(house.port, identity + "-other") as marker:
                     await marker.ask(STATUS)
-                [kept] = await facts.stored("LINKS")
-                assert kept.json == newer
+                await facts.kept_link(**newer)
         await until(lambda: all(c.link.identity != identity for c in house.worker._chargers.values()))
 
 
@@ -111,8 +108,7 @@ async def test_a_charger_that_comes_and_goes_at_once(house: Gateway, identity: s
         async with knock(house.port, request(f"/{quote(identity)}")) as answer:
             assert answer.status == 101
         await facts.link("down")
-    [kept] = await facts.stored("LINKS")
-    assert kept.json["state"] == "down"
+    await facts.kept_link(state="down")
     states = [fact.json["state"] for fact in facts.about(".link.")]
     assert states == ["up", "down"] * 20
 

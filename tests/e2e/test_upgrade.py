@@ -382,8 +382,7 @@ async def test_a_dead_connection_makes_room(house: Gateway, identity: str, facts
             assert up["session"] != old["session"]
             assert (await new.ask('[2,"1","Heartbeat",{}]')).startswith("[3")
             assert await close_code(dead.reader) in (1006, 1008)
-            kept = await facts.stored("LINKS")
-            assert [(link.json["state"], link.json["session"]) for link in kept] == [("up", up["session"])]
+            await facts.kept_link(state="up", session=up["session"])
     assert (await facts.link("down"))["session"] == up["session"]
 
 
@@ -399,8 +398,7 @@ async def test_of_two_newcomers_one_wins(house: Gateway, identity: str, facts: F
             assert 101 in [answer.status for answer in answers]
             for _ in range(1 + [answer.status for answer in answers].count(101)):
                 up = await facts.link("up")
-            kept = await facts.stored("LINKS")
-            assert [(link.json["state"], link.json["session"]) for link in kept] == [("up", up["session"])]
+            await facts.kept_link(state="up", session=up["session"])
         finally:
             for _, writer in sockets:
                 writer.transport.abort()
