@@ -24,6 +24,7 @@ No socket, no NATS and no clock live here; ``ports`` names what comes from outsi
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import orjson
 
@@ -35,7 +36,7 @@ from voltgate.gateway.metrics import ActionCounts, FrameCells, Metrics
 from voltgate.gateway.pace import CallRate, RejectRate
 from voltgate.gateway.ports import Ack, Bus, Clock, Link, Reply, Stored
 from voltgate.gateway.reasons import Reason
-from voltgate.policy import Rules, fallback_payload, gateway_answer
+from voltgate.policy import Rule, Rules, fallback_payload, gateway_answer
 from voltgate.schemas import SUBPROTOCOLS, Codec
 
 ASK_AGAIN = 0.25  # seconds between questions while nobody listens (CONTRACT 3.4)
@@ -175,46 +176,53 @@ class Session:
             call.violation = verdict.passed_on(frame)
         if rule.answer == "backend" or (rule.answer == "backend-if-idtoken" and frame.has_id_token):
             call.asks = True
-        self._store(call, rule.class_)
-        # A question about money is asked only once its fact is safe; others need not wait for it.
-        if call.asks and rule.class_ != "tx" and not self.closed:
-            self._ask(call)
-        self._advance(call)
+        self._store(call, rule)
 
     def _advance(self, call: Call) -> None:
         """The next step of the CALL at the head, whatever has just happened to it."""
         rule, ack, answer = call.rule, call.ack, call.answer
         if self.closed or ack is None or rule is None:
             return
-        if rule.answer == "none":  # a SEND
+        if answer is not None:
+            if (
+                rule.class_ != "live"
+                and not call.recorded
+                and (answer.has_content or answer.by == "fallback")
+            ):
+                self._record(call, answer)
+            else:
+                self._answer(call, answer)
+        elif rule.answer == "none":  # a SEND
             self._done()
-        elif answer is None:
-            if ack.duplicate and rule.class_ == "tx" and not call.replayed:
-                self._replay(call, ack.seq)
-            elif not call.asks:
-                call.answer = EMPTY if rule.action != "Heartbeat" else self._clock_answer()
-                self._advance(call)
-            elif not call.asked_at:
+        elif ack.duplicate and rule.class_ == "tx" and not call.replayed:
+            self._replay(call, ack.seq)
+        elif call.asks:
+            if not call.asked_at:
                 self._ask(call)
-        elif rule.class_ != "live" and not call.recorded and (answer.has_content or answer.by == "fallback"):
-            self._record(call, answer)
+        elif rule.action == "Heartbeat":
+            call.answer = Answer("gateway", gateway_answer("Heartbeat", self._now()))
+            self._advance(call)
         else:
-            self._answer(call, answer)
+            self._answer(call, EMPTY)
 
     # -- storing ------------------------------------------------------------------------------------
 
-    def _store(self, call: Call, class_: str) -> None:
-        now = self._clock.time_ms()
-        if class_ == "live":
-            call.fact = self._publisher.fact(class_, call.frame, now, "", call.violation)
+    def _store(self, call: Call, rule: Rule) -> None:
+        bus, publisher, now = self._bus, self._publisher, self._clock.time_ms()
+        if rule.class_ == "live":
+            call.fact = publisher.fact("live", call.frame, now, "", call.violation)
             call.ack = _LIVE
-            self._bus.emit(call.fact.command)
+            bus.emit(call.fact.command)
+            self._advance(call)
             return
-        ticket = self._bus.ticket(self._stored, call)
-        call.fact = fact = self._publisher.fact(class_, call.frame, now, ticket.reply, call.violation)
-        if call.frame.action == "TransactionEvent" and self._terms.keys.conflicts(fact):
+        ticket = bus.ticket(self._stored, call)
+        call.fact = fact = publisher.fact(rule.class_, call.frame, now, ticket.reply, call.violation)
+        if rule.action == "TransactionEvent" and self._terms.keys.conflicts(fact):
             self._terms.metrics.key_conflicts.add()
-        self._bus.store(ticket, fact.command, class_ == "tx")
+        bus.store(ticket, fact.command, rule.class_ == "tx")
+        # A question about money is asked only once its fact is safe; others need not wait for it.
+        if call.asks and rule.class_ != "tx" and not self.closed:
+            self._ask(call)
 
     def _stored(self, call: Call, ack: Ack | None) -> None:
         if self.closed:
@@ -481,10 +489,13 @@ class Session:
             metrics.violations.add(self._version, action, frame.violation.code)
         return True
 
-    def _clock_answer(self) -> Answer:
-        return Answer("gateway", gateway_answer("Heartbeat", self._now()))
-
     def _now(self) -> str:
         """The gateway's clock as OCPP wants it; some chargers insist on the ``Z`` (OCPP.md B)."""
-        now = datetime.fromtimestamp(self._clock.time_ms() / 1000, UTC)
-        return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        second, ms = divmod(self._clock.time_ms(), 1000)
+        return f"{_second(second)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(second: int) -> str:
+    """A thousand Heartbeats a second are answered with the same one."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
