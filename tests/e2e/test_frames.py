@@ -1,6 +1,7 @@
 """CONTRACT 2.2 below OCPP: what a websocket may carry, in what pieces, how fast and how much of it."""
 
 import asyncio
+import random
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -100,6 +101,13 @@ BROKEN = {
     "a new message inside a fragmented one": (frame(TEXT, b"[", fin=False) + frame(TEXT, BEAT), 1002),
     "a ping of 126 bytes": (frame(PING, b"x" * 126), 1002),
     "a fragmented ping": (frame(PING, b"x", fin=False), 1002),
+    "a length of 2^63-1": (b"\x81\xff" + (2**63 - 1).to_bytes(8, "big") + bytes(4), 1009),
+    "a length of 2^64-1": (b"\x81\xff" + (2**64 - 1).to_bytes(8, "big") + bytes(4), 1009),
+    "a ping that promises 2^40 bytes": (b"\x89\xff" + (2**40).to_bytes(8, "big") + bytes(4), 1009),
+    "RSV2 and RSV3": (frame(TEXT, BEAT, rsv=3), 1002),
+    "RSV1 on a ping": (frame(PING, b"", rsv=4), 1002),
+    "two lone header bytes of an unmasked frame": (b"\x81\x05", 1002),
+    "a broken frame behind a good one": (frame(PONG, b"") + frame(BINARY, b"x") + frame(TEXT, BEAT), 1003),
     "a close with one byte": (frame(CLOSE, b"x"), 1002),
     "a close with a code nobody may send": (frame(CLOSE, (1006).to_bytes(2, "big")), 1002),
     "a close with code 1000": (frame(CLOSE, (1000).to_bytes(2, "big")), 1000),
@@ -223,7 +231,59 @@ async def test_any_offer_of_compression_gets_a_conversation(
             assert (first, payload[:7]) == (0x81, b'[3,"1",')
 
 
+@pytest.mark.parametrize("seed", range(30))
+async def test_any_mixture_of_frames_in_any_chunks(fast_lane: Gateway, identity: str, seed: int) -> None:
+    """Plain, masked, compressed and fragmented, with control frames between: all answered, in order."""
+    dice = random.Random(seed)
+    stream, pings = bytearray(), 0
+    for number in range(60):
+        beat = b'[2,"%d","Heartbeat",{%s}]' % (number, b" " * dice.choice([0, 0, 0, 90, 300, 70_000]))
+        rsv = dice.choice([0, 0, 4])
+        body = deflated(beat) if rsv else beat
+        cuts = sorted(dice.randrange(len(body) + 1) for _ in range(dice.choice([0, 0, 1, 3])))
+        parts = [body[i:j] for i, j in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+        for place, part in enumerate(parts):
+            opcode, last = (CONT if place else TEXT), place == len(parts) - 1
+            stream += masked(frame(opcode, part, fin=last, rsv=0 if place else rsv), dice.randbytes(4))
+            if dice.random() < 0.2:
+                pings += 1
+                stream += masked(frame(PING, b"%d" % pings), dice.randbytes(4))
+    async with raw(fast_lane, identity, **OFFER) as charger:
+
+        async def write() -> None:
+            while stream:
+                size = dice.choice([1, 2, 5, 14, 100, 4000, 100_000])
+                charger.writer.write(bytes(stream[:size]))
+                del stream[:size]
+                await charger.writer.drain()
+
+        writing = asyncio.ensure_future(write())
+        heard = [await read_frame(charger.reader) for _ in range(60 + pings)]
+        await writing
+    answers = [payload.split(b'"')[1] for first, payload in heard if first == 0x81]
+    assert answers == [b"%d" % number for number in range(60)]
+    pongs = [payload for first, payload in heard if first == 0x80 | PONG]
+    assert pongs == [b"%d" % number for number in range(1, pings + 1)]
+
+
+def masked(plain: bytes, mask: bytes) -> bytes:
+    """The frame with another mask than zeros."""
+    start = {126: 4, 127: 10}.get(plain[1] & 0x7F, 2)
+    payload = plain[start + 4 :]
+    key = (mask * (len(payload) // 4 + 1))[: len(payload)]
+    mixed = (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(len(payload), "big")
+    return plain[:start] + mask + mixed
+
+
+NOISE = deflated(random.Random(1).randbytes(2 * BIG))
 BOMBS = {
+    "RSV1 on a continuation": (frame(TEXT, b"[", fin=False) + frame(CONT, b"]", rsv=4), 1002),
+    "RSV1 on a ping": (frame(PING, b"", rsv=4), 1002),
+    "a frame too big before it is inflated": (frame(TEXT, b"\0" * (BIG + 1), rsv=4), 1009),
+    "fragments too big before they are inflated": (
+        frame(TEXT, NOISE[:BIG], fin=False, rsv=4) + frame(CONT, NOISE[BIG:]),
+        1009,
+    ),
     "60 MB of blanks": (frame(TEXT, deflated(b" " * 60_000_000), rsv=4), 1009),
     "one byte more than max_message_bytes": (frame(TEXT, deflated(padded(BIG + 1)), rsv=4), 1009),
     "invalid UTF-8 inside": (frame(TEXT, deflated(b'[2,"\xff"]'), rsv=4), 1007),
