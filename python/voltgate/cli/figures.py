@@ -99,7 +99,10 @@ def table(figures: dict[str, Any]) -> str:
         lines.append(("storm", f"{_row(storm)}  {back} after {storm['seconds']:.1f} s"))
         lines.append(("interrupted", f"{figures['interrupted']} calls that the storm cut off"))
     lines += [
-        ("plan", f"{figures['plan_behind_ms']:g} ms late at worst, by the swarm itself: it is in the answers"),
+        (
+            "plan",
+            f"{figures['plan_behind_ms']:g} ms late at worst (the swarm itself; the answers include it)",
+        ),
         (
             "memory",
             f"{figures['bytes_per_charger'] / 1024:.1f} KiB per charger, {figures['processes']} processes",
