@@ -30,6 +30,7 @@ WITHOUT_TWIN = {
     "outage": "tests/e2e/test_bus_away.py",
     "verdict": "tests/test_session.py",
     "call": "tests/test_session.py",
+    "terms": "tests/test_session.py",
     "schemas": "tests/test_codec.py",
 }
 

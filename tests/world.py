@@ -17,7 +17,8 @@ from voltgate.gateway.call import TransactionKeys
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.ports import Ack, Reply, Stored, Ticket
 from voltgate.gateway.reasons import Reason
-from voltgate.gateway.session import Session, Terms
+from voltgate.gateway.session import Session
+from voltgate.gateway.terms import Terms
 from voltgate.gateway.wheel import Wheel
 from voltgate.policy import rules
 

@@ -22,22 +22,19 @@ No socket, no NATS and no clock live here; ``ports`` names what comes from outsi
 """
 
 from collections import deque
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
 import orjson
 
 from voltgate._core import Frame, Publisher, Violation
-from voltgate.config import Config, Limits, Nats
 from voltgate.gateway import verdict
-from voltgate.gateway.call import EMPTY, Answer, Answered, Call, Refused, TransactionKeys
-from voltgate.gateway.metrics import ActionCounts, FrameCells, Metrics
+from voltgate.gateway.call import EMPTY, Answer, Answered, Call, Refused
 from voltgate.gateway.pace import CallRate, RejectRate
 from voltgate.gateway.ports import Ack, Bus, Clock, Link, Reply, Stored
 from voltgate.gateway.reasons import Reason
-from voltgate.policy import Rule, Rules, fallback_payload, gateway_answer
-from voltgate.schemas import SUBPROTOCOLS, Codec
+from voltgate.gateway.terms import Terms
+from voltgate.policy import Rule, fallback_payload, gateway_answer
 
 ASK_AGAIN = 0.25  # seconds between questions while nobody listens (CONTRACT 3.4)
 REPLAY_READS = 16  # messages a Response is looked for behind its request (CONTRACT 3.4)
@@ -45,37 +42,6 @@ REJECT_BYTES = 4096  # of a refused frame that are stored, but for tx actions (C
 _LIVE = Ack("", 0, False)
 _ANSWERS = (3, 4, 5)
 _TYPES = {2: "call", 3: "result", 4: "error", 5: "result_error", 6: "send", None: "unreadable"}
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What all sessions of a version share."""
-
-    codec: Codec
-    rules: Rules
-    nats: Nats
-    limits: Limits
-    metrics: Metrics
-    keys: TransactionKeys
-    counts: dict[str, ActionCounts]
-    cells: FrameCells
-
-    @classmethod
-    def of(
-        cls, version: str, config: Config, rules: Rules, metrics: Metrics, keys: TransactionKeys
-    ) -> "Terms":
-        """The terms of ``version``."""
-        counts = {name: ActionCounts(metrics, version, name, rule.class_) for name, rule in rules.items()}
-        return cls(
-            Codec(SUBPROTOCOLS[version]),
-            rules,
-            config.nats,
-            config.limits,
-            metrics,
-            keys,
-            counts,
-            FrameCells(metrics, version),
-        )
 
 
 class Session:

@@ -32,7 +32,8 @@ from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.outage import Outage
 from voltgate.gateway.owners import Decided, Owners
 from voltgate.gateway.reasons import Reason, Refusal
-from voltgate.gateway.session import Session, Terms
+from voltgate.gateway.session import Session
+from voltgate.gateway.terms import Terms
 from voltgate.gateway.wheel import TICK, Wheel
 from voltgate.policy import rules
 from voltgate.schemas import SUBPROTOCOLS, VERSIONS
