@@ -48,8 +48,8 @@ fix: $(VENV)/.built ## format, and mend what linters can mend
 	ruff check --fix .
 	ruff format .
 
-bench: $(VENV)/.built ## the codec against its peers (benchmarks/README.md)
-	$(BIN)/python benchmarks/codec.py
+bench: $(VENV)/.built ## every figure of benchmarks/README.md, measured and written; BENCH="--quick --no-write" tries it
+	$(BIN)/python benchmarks/run.py $(BENCH)
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) target voltgate-data

@@ -1,0 +1,169 @@
+//! One charger's websocket: the upgrade, and the frames a server sends. What it says is in `swarm`.
+
+use std::io::{self, ErrorKind::WouldBlock, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use mio::net::TcpStream;
+use socket2::{Domain, Socket as Raw, Type};
+
+/// Where a socket is in its life.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Connecting,
+    Upgrading,
+    Open,
+    Gone,
+}
+
+/// What reading a socket can bring.
+pub enum Heard<'a> {
+    Upgraded,
+    /// A whole text message.
+    Text(&'a [u8]),
+    /// Something no server should send us; as much of it as says what.
+    Odd(&'a [u8]),
+}
+
+pub struct Socket {
+    pub stream: TcpStream,
+    pub state: State,
+    request: Vec<u8>,
+    inbox: Vec<u8>,
+    outbox: Vec<u8>,
+}
+
+impl Socket {
+    /// Starts to dial; `source` is where from.
+    pub fn dial(server: SocketAddr, source: Option<Ipv4Addr>, request: Vec<u8>) -> io::Result<Self> {
+        let raw = Raw::new(Domain::for_address(server), Type::STREAM, None)?;
+        raw.set_nonblocking(true)?;
+        raw.set_tcp_nodelay(true)?;
+        // Ends with a reset: thousands of ports in TIME_WAIT would be missing in the next run.
+        raw.set_linger(Some(std::time::Duration::ZERO))?;
+        if let Some(source) = source {
+            raw.bind(&SocketAddr::from((source, 0)).into())?;
+        }
+        match raw.connect(&server.into()) {
+            Err(error) if error.raw_os_error() != Some(EINPROGRESS) => return Err(error),
+            _ => {}
+        }
+        let stream = TcpStream::from_std(raw.into());
+        Ok(Socket { stream, state: State::Connecting, request, inbox: Vec::new(), outbox: Vec::new() })
+    }
+
+    /// The socket can be written: the upgrade's request goes out, or what is left of frames.
+    pub fn writable(&mut self) -> io::Result<()> {
+        if self.state == State::Connecting {
+            if let Some(error) = self.stream.take_error()? {
+                return Err(error);
+            }
+            if self.stream.peer_addr().is_err() {
+                return Ok(()); // not yet
+            }
+            self.state = State::Upgrading;
+            self.outbox = std::mem::take(&mut self.request);
+        }
+        if !self.outbox.is_empty() {
+            let rest = std::mem::take(&mut self.outbox);
+            self.send(&rest)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what the kernel takes and keeps the rest.
+    pub fn send(&mut self, frame: &[u8]) -> io::Result<()> {
+        let mut taken = 0;
+        while self.outbox.is_empty() && taken < frame.len() {
+            match self.stream.write(&frame[taken..]) {
+                Ok(count) => taken += count,
+                Err(error) if error.kind() == WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.outbox.extend_from_slice(&frame[taken..]);
+        Ok(())
+    }
+
+    /// Reads until the kernel has no more and says what was heard. An error: the socket is at its end.
+    pub fn readable(&mut self, scratch: &mut [u8], mut hear: impl FnMut(Heard)) -> io::Result<()> {
+        loop {
+            let count = match self.stream.read(scratch) {
+                Ok(0) => return Err(io::Error::other("the server hung up")),
+                Ok(count) => count,
+                Err(error) if error.kind() == WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            if self.inbox.is_empty() {
+                // The usual case: whole frames, and nothing to keep.
+                let used = self.take(&scratch[..count], &mut hear)?;
+                self.inbox.extend_from_slice(&scratch[used..count]);
+            } else {
+                let mut bytes = std::mem::take(&mut self.inbox);
+                bytes.extend_from_slice(&scratch[..count]);
+                let used = self.take(&bytes, &mut hear)?;
+                bytes.drain(..used);
+                self.inbox = bytes;
+            }
+            if count < scratch.len() {
+                return Ok(()); // a short read has emptied the socket (epoll(7), edge-triggered)
+            }
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8], hear: &mut impl FnMut(Heard)) -> io::Result<usize> {
+        let mut used = 0;
+        if self.state == State::Upgrading {
+            let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(0) };
+            if !bytes.starts_with(b"HTTP/1.1 101 ") {
+                let line = String::from_utf8_lossy(&bytes[..end]).lines().next().unwrap_or("").to_owned();
+                return Err(io::Error::other(line));
+            }
+            self.state = State::Open;
+            used = end + 4;
+            hear(Heard::Upgraded);
+        }
+        while let Some((opcode, start, end)) = frame(&bytes[used..]) {
+            let payload = &bytes[used + start..used + end];
+            match opcode {
+                0x81 => hear(Heard::Text(payload)),
+                0x89 => self.pong(payload)?,
+                0x88 => return Err(io::Error::other(closed(payload))),
+                _ => hear(Heard::Odd(&bytes[used..used + end])),
+            }
+            used += end;
+        }
+        Ok(used)
+    }
+
+    /// A server may ping at any time (RFC 6455 5.5.3); a mask of zeros is a mask.
+    fn pong(&mut self, payload: &[u8]) -> io::Result<()> {
+        let length = u8::try_from(payload.len()).unwrap_or(125);
+        let mut frame = vec![0x8a, 0x80 | length, 0, 0, 0, 0];
+        frame.extend_from_slice(payload);
+        self.send(&frame)
+    }
+}
+
+const EINPROGRESS: i32 = 115;
+
+/// The first byte of the frame at the start of `bytes`, and where its payload starts and ends.
+fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
+    let (&opcode, &length) = (bytes.first()?, bytes.get(1)?);
+    let (start, length): (usize, usize) = match length {
+        126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
+        127 => (10, usize::try_from(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)).ok()?),
+        short => (2, usize::from(short)),
+    };
+    let end = start.checked_add(length)?;
+    (end <= bytes.len()).then_some((opcode, start, end))
+}
+
+fn closed(payload: &[u8]) -> String {
+    match payload {
+        [high, low, reason @ ..] => {
+            let code = u16::from_be_bytes([*high, *low]);
+            format!("closed with {code} {}", String::from_utf8_lossy(reason))
+        }
+        _ => "closed without a code".into(),
+    }
+}

@@ -1,0 +1,111 @@
+"""What one contender costs: a message, a connection, more connections. Each from a fresh process."""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from servers import Load, Server
+
+Start = Callable[[], AbstractContextManager[Server]]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything: the full run, or a quick look."""
+
+    connections: int = 1000
+    seconds: float = 4.0
+    warm: float = 1.0
+    idle: int = 2000
+    growth: tuple[int, ...] = (100, 1000, 5000)
+    rate: float = 10_000.0
+    """Messages a second of all chargers together while their number grows."""
+
+
+QUICK = Size(connections=200, seconds=0.7, warm=0.2, idle=300, growth=(50, 200), rate=1000.0)
+
+
+@dataclass(frozen=True)
+class Message:
+    """Microseconds of server CPU a message, messages a second, share of its core that the server used."""
+
+    cpu: float
+    rate: float
+    busy: float
+    answered: int
+    p99: float
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Bytes of resident memory and microseconds of CPU for one connected charger that says nothing."""
+
+    rss: float
+    upgrade: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """One contender under one message; ``unchecked``: it cannot know the ids it answers."""
+
+    name: str
+    start: Start
+    payload: str = "meter"
+    stored: bool = False
+    """Every answered message must be found in JetStream."""
+    unchecked: bool = False
+
+
+def message(case: Case, size: Size) -> Message:
+    """Ping-pong: every charger sends its next CALL when the last is answered."""
+    options = {"payload": case.payload, "connections": size.connections, "unchecked": case.unchecked}
+    return _run(case, options, size)
+
+
+def grown(case: Case, connections: int, size: Size) -> Message:
+    """The same total rate by plan, from so many chargers."""
+    options = {
+        "payload": case.payload,
+        "mode": "open",
+        "rate": size.rate,
+        "connections": connections,
+        "source_addresses": 1 + connections // 10_000,
+        "unchecked": case.unchecked,
+    }
+    return _run(case, options, size)
+
+
+def idle(case: Case, size: Size, deflate: bool) -> Idle:
+    """Chargers that connect, say one thing, and then nothing."""
+    options = {"payload": "heartbeat", "deflate": deflate, "unchecked": case.unchecked or deflate}
+    first = {**options, "connections": max(size.idle // 20, 20), "identities_from": 900_000}
+    counted = {**options, "connections": size.idle, "messages": size.idle}
+    with case.start() as server, Load(server, first) as warm, Load(server, counted) as load:
+        # What is allocated once, and code that runs for the first time, is not a charger's share.
+        warm.connect()
+        warm.go(0.1)
+        server.rest()
+        rss, cpu = server.rss(), server.cpu()
+        load.connect()
+        server.rest()
+        upgrade = server.cpu() - cpu
+        load.go(1)  # a charger that has never said a word would be too cheap
+        server.rest()
+        return Idle((server.rss() - rss) / size.idle, upgrade / size.idle * 1e6)
+
+
+def _run(case: Case, options: dict[str, Any], size: Size) -> Message:
+    with case.start() as server, Load(server, options) as load:
+        load.connect()
+        load.go(size.warm)
+        server.rest()
+        stored = server.stored() if case.stored else 0
+        before = server.cpu()
+        told = load.go(size.seconds)
+        cpu = server.cpu() - before
+        answered = told["answered"]
+        if case.stored and server.stored() - stored != answered:
+            sys.exit(f"{case.name}: {answered} answered, {server.stored() - stored} stored")
+    return Message(cpu / answered * 1e6, told["per_second"], cpu / told["seconds"], answered, told["p99_us"])

@@ -1,0 +1,272 @@
+"""The contenders as processes of their own, pinned to one core; load and nats-server keep to the others.
+
+Starts them as their users do (``voltgate serve``, a release build, metrics on) and reads what they cost
+from outside: CPU from the process's clock, resident memory from /proc.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from voltgate.cli.embedded import find
+
+HERE = Path(__file__).parent
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORES = set(CORES[:1])
+OTHER_CORES = set(CORES[1:]) or SERVER_CORES
+PATIENCE = 30.0  # seconds for a server to come up, or to come to rest
+STREAM = "OCPP_TX"
+
+# Beside what a server needs to be reached: one charger here stands for hundreds, so it may say as much.
+CONFIG = """
+[nats]
+url = "nats://127.0.0.1:{nats}"
+[[listeners]]
+host = "127.0.0.1"
+port = {port}
+allow_unauthenticated = true
+[registry]
+required = false
+[limits]
+max_connections = 18000
+calls_per_second = 1e6
+handshakes_per_second = 1e6
+[drain]
+grace = 0.0
+[admin]
+port = {admin}
+"""
+LIVE = '[policy.v16.MeterValues]\nclass = "live"\n'
+
+
+@dataclass
+class Server:
+    """One running contender."""
+
+    port: int
+    process: psutil.Process
+    stored: Callable[[], int] = int
+    """How many messages JetStream holds of class tx."""
+    log: Path | None = None
+
+    def cpu(self) -> float:
+        """Seconds of CPU that the process and its children have used."""
+        family = [self.process, *self.process.children(recursive=True)]
+        # The clock of another process, clock_getcpuclockid(3): nanoseconds, where /proc/PID/stat has ticks.
+        return sum(time.clock_gettime(~member.pid << 3 | 2) for member in family)
+
+    def rss(self) -> int:
+        """Bytes of resident memory."""
+        family = [self.process, *self.process.children(recursive=True)]
+        return sum(member.memory_info().rss for member in family)
+
+    def rest(self) -> None:
+        """Return when what was begun is done: a fifth of a second with next to no CPU."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            before = self.cpu()
+            time.sleep(0.2)
+            if self.cpu() - before < 0.01:
+                return
+
+
+@contextmanager
+def floor() -> Iterator[Server]:
+    """See peers/floor.py."""
+    with _script("floor.py") as server:
+        yield server
+
+
+@contextmanager
+def mobilityhouse() -> Iterator[Server]:
+    """See peers/mobilityhouse.py."""
+    with _script("mobilityhouse.py") as server:
+        yield server
+
+
+@contextmanager
+def voltgate(extra: str = "", launch: tuple[str, ...] = ("-m", "voltgate", "serve")) -> Iterator[Server]:
+    """The gateway with a nats-server of its own; ``extra`` goes into its configuration."""
+    with ExitStack() as stack:
+        room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voltgate-bench-")))
+        nats, monitor, port, admin = free_ports(4)
+        store = {"store_dir": str(room / "jetstream"), "max_file_store": 64 << 30}
+        (room / "nats.conf").write_text(
+            json.dumps(
+                {"host": "127.0.0.1", "port": nats, "http": f"127.0.0.1:{monitor}", "jetstream": store}
+            )
+        )
+        config = room / "voltgate.toml"
+        config.write_text(CONFIG.format(nats=nats, port=port, admin=admin) + extra)
+        tomllib.loads(config.read_text())
+        stack.enter_context(_running([str(find()), "--config", str(room / "nats.conf")], OTHER_CORES))
+        _until(partial(_fetch, f"http://127.0.0.1:{monitor}/healthz"), "nats-server")
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("VOLTGATE_")}
+        apply = [sys.executable, "-m", "voltgate", "streams", "apply", "--config", str(config)]
+        subprocess.run(apply, check=True, stdout=subprocess.DEVNULL, env=environment)
+        command = [sys.executable, *launch, "--config", str(config)]
+        log = room / "gateway.log"
+        process = stack.enter_context(_running(command, SERVER_CORES, environment, log))
+        _until(partial(_fetch, f"http://127.0.0.1:{admin}/readyz"), "voltgate", log)
+        yield Server(port, process, partial(_stored, monitor), log)
+
+
+@contextmanager
+def voltgate_live() -> Iterator[Server]:
+    """The gateway with MeterValues in class live: published, not stored."""
+    with voltgate(LIVE) as server:
+        yield server
+
+
+@contextmanager
+def _script(name: str) -> Iterator[Server]:
+    (port,) = free_ports(1)
+    with _running([sys.executable, str(HERE / "peers" / name), str(port)], SERVER_CORES) as process:
+        _until(partial(_listens, port), name)
+        yield Server(port, process)
+
+
+@contextmanager
+def _running(
+    command: list[str], cores: set[int], environment: dict[str, str] | None = None, log: Path | None = None
+) -> Iterator[psutil.Process]:
+    with ExitStack() as stack:
+        out = stack.enter_context(log.open("wb")) if log else subprocess.DEVNULL
+        with keeping_to(cores):
+            process = psutil.Popen(command, env=environment, stdout=out, stderr=out)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            except psutil.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def keeping_to(cores: set[int]) -> Iterator[None]:
+    """What is started inside the block runs on ``cores``: from its first instruction, by inheritance."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _until(check: Callable[[], bool], name: str, log: Path | None = None) -> None:
+    end = time.monotonic() + PATIENCE
+    while not check():
+        if time.monotonic() > end:
+            said = f":\n{log.read_text(errors='replace')}" if log else ""
+            sys.exit(f"{name} does not come up{said}")
+        time.sleep(0.05)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as knock:
+        return knock.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _fetch(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def _stored(monitor: int) -> int:
+    with urllib.request.urlopen(f"http://127.0.0.1:{monitor}/jsz?streams=1", timeout=5) as response:
+        account: dict[str, Any] = json.load(response)["account_details"][0]
+    counts = {stream["name"]: stream["state"]["messages"] for stream in account["stream_detail"]}
+    return int(counts[STREAM])
+
+
+@dataclass
+class Load:
+    """The load client (benchmarks/load), phase by phase; see its main.rs for the lines it speaks."""
+
+    server: Server
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __enter__(self) -> "Load":
+        words = [str(HERE / "load/target/release/voltgate-load"), "--url", f"127.0.0.1:{self.server.port}"]
+        for name, value in self.options.items():
+            if value is not False:
+                words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
+        with keeping_to(OTHER_CORES):
+            self._process = subprocess.Popen(
+                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            )
+        assert self._line() == "ready"
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def connect(self) -> dict[str, Any]:
+        """Dial; stops the benchmark when a charger is refused."""
+        told = self._order("")
+        if told["refused"]:
+            sys.exit(f"{told['refused']} chargers were refused: {told['first_refused']}{self._last_words()}")
+        return told
+
+    def go(self, seconds: float) -> dict[str, Any]:
+        """One run; stops the benchmark when an answer is wrong or missing, or a socket was closed."""
+        told = self._order(f"go {seconds}")
+        if told["wrong"] or told["closed"] or told["answered"] != told["sent"]:
+            sys.exit(f"not every answer is right: {json.dumps(told, indent=2)}{self._last_words()}")
+        return told
+
+    def _order(self, line: str) -> dict[str, Any]:
+        assert self._process.stdin
+        self._process.stdin.write(line + "\n")
+        answer: dict[str, Any] = json.loads(self._line() or "null")
+        return answer
+
+    def _line(self) -> str:
+        assert self._process.stdout
+        return self._process.stdout.readline().strip()
+
+    def _last_words(self) -> str:
+        log = self.server.log
+        lines = log.read_text(errors="replace").splitlines()[-5:] if log else []
+        return "".join(f"\n  gateway: {line}" for line in lines)
+
+
+def build_load() -> None:
+    """Compile the load client; a second time it takes no time."""
+    where = ["--manifest-path", str(HERE / "load/Cargo.toml"), "--target-dir", str(HERE / "load/target")]
+    subprocess.run(["cargo", "build", "--release", "--quiet", *where], check=True)

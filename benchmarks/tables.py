@@ -1,0 +1,242 @@
+"""Figures as tables, and the numbers section of README.md. What the targets are stands here alone."""
+
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from measure import Idle, Message, Size
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from voltgate.cli.embedded import find
+
+README = Path(__file__).parent / "README.md"
+BEGIN, END = "<!-- numbers: written by run.py -->\n", "<!-- end of numbers -->\n"
+
+
+@dataclass
+class Table:
+    """Texts in rows."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]] = field(default_factory=list)
+
+    def rich(self) -> RichTable:
+        """For the terminal."""
+        table = RichTable(*self.columns, title=self.title, title_justify="left")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        """For the README."""
+        lines = [self.columns, ["---"] * len(self.columns), *self.rows]
+        return f"**{self.title}**\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A target: a ratio to what, and at most or at least how much."""
+
+    than: str
+    limit: float
+    at_least: bool = False
+
+    def verdict(self, ratio: float) -> str:
+        """Beside the ratio that was measured."""
+        met = ratio >= self.limit if self.at_least else ratio <= self.limit
+        return f"{'at least' if self.at_least else 'at most'} {self.limit:g}: {'met' if met else 'not met'}"
+
+
+# FIGURES of one case's CPU a message over another's.
+MESSAGE_BOUNDS = {
+    "live MeterValues": Bound("floor MeterValues", 1.6),
+    "live Heartbeat": Bound("floor Heartbeat", 1.6),
+    "durable MeterValues": Bound("floor MeterValues", 2.3),
+}
+MOBILITYHOUSE = "mobilityhouse MeterValues"
+TIMES_CHEAPER = 15.0
+UPGRADE = 2.5
+IDLE_BYTES, DEFLATE_BYTES = 12 * 1024, 2 * 1024
+GROWTH = 25.0
+DECODE = (Bound("orjson + jsonschema_rs", 3, at_least=True), Bound("mobilityhouse", 100, at_least=True))
+
+
+def spread(values: Sequence[float], digits: int = 1, scale: float = 1.0) -> str:
+    """Median (min-max)."""
+    low, middle, high = (
+        f"{value * scale:,.{digits}f}" for value in (min(values), statistics.median(values), max(values))
+    )
+    return middle if len(values) == 1 else f"{middle} ({low}-{high})"
+
+
+def ratios(over: Sequence[Any], under: Sequence[Any], what: Callable[[Any], float]) -> list[float]:
+    """Round by round: what slowed a round slowed both."""
+    return [what(one) / what(other) for one, other in zip(over, under, strict=True)]
+
+
+def messages(rounds: dict[str, list[Message]]) -> Table:
+    """CPU a message, and ratios."""
+    columns = ["case", "CPU us a message", "messages/s", "core busy", "answers", "to the floor", "target"]
+    table = Table("A message", columns)
+    for name, runs in rounds.items():
+        base, target = "", ""
+        floor = "floor Heartbeat" if name.endswith("Heartbeat") else "floor MeterValues"
+        if name not in (floor, "floor Heartbeat"):
+            times = ratios(runs, rounds[floor], lambda run: run.cpu)
+            base = f"{spread(times, 2)} x"
+            if bound := MESSAGE_BOUNDS.get(name):
+                target = bound.verdict(statistics.median(times))
+        table.rows.append(
+            [
+                name,
+                spread([run.cpu for run in runs]),
+                spread([run.rate for run in runs], 0),
+                f"{statistics.median(run.busy for run in runs):.0%}",
+                f"{sum(run.answered for run in runs):,}",
+                base,
+                target,
+            ]
+        )
+    cheaper = ratios(rounds[MOBILITYHOUSE], rounds["durable MeterValues"], lambda run: run.cpu)
+    bound = Bound(MOBILITYHOUSE, TIMES_CHEAPER, at_least=True)
+    row = ["mobilityhouse over durable", f"{spread(cheaper)} x", "", "", "", ""]
+    table.rows.append([*row, bound.verdict(statistics.median(cheaper))])
+    return table
+
+
+def connections(rounds: dict[str, list[Idle]], size: Size) -> Table:
+    """Idle memory and upgrade CPU."""
+    columns = ["case", "RSS KB a charger", "target", "upgrade CPU us", "to the floor", "target"]
+    table = Table(f"A connection ({size.idle:,} of them)", columns)
+    for name, runs in rounds.items():
+        floor = rounds["floor, deflate" if name.endswith("deflate") else "floor"]
+        times = ratios(runs, floor, lambda run: run.upgrade)
+        rss = statistics.median(run.rss for run in runs)
+        memory = upgrade = ""
+        if name == "voltgate":
+            memory = f"at most 12: {_met(rss <= IDLE_BYTES)}"
+            upgrade = Bound("floor", UPGRADE).verdict(statistics.median(times))
+        elif name == "voltgate, deflate":
+            more = rss - statistics.median(run.rss for run in rounds["voltgate"])
+            memory = f"at most 2 more: {_met(more <= DEFLATE_BYTES)}"
+        table.rows.append(
+            [
+                name,
+                spread([run.rss for run in runs], 1, 1 / 1024),
+                memory,
+                spread([run.upgrade for run in runs], 0),
+                f"{spread(times, 2)} x" if "floor" not in name else "",
+                upgrade,
+            ]
+        )
+    return table
+
+
+def growth(rounds: dict[str, dict[int, list[Message]]], size: Size) -> Table:
+    """The same rate from more chargers."""
+    columns = ["case", "chargers", "CPU us a message", "p99 ms", "growth", "target"]
+    table = Table(f"More chargers, {size.rate:,.0f} messages/s together", columns)
+    for name, steps in rounds.items():
+        first = next(iter(steps.values()))
+        for count, runs in steps.items():
+            more = [(ratio - 1) * 100 for ratio in ratios(runs, first, lambda run: run.cpu)]
+            judged = not name.startswith("floor") and runs is not first
+            met = _met(statistics.median(more) <= GROWTH)
+            table.rows.append(
+                [
+                    name,
+                    f"{count:,}",
+                    spread([run.cpu for run in runs]),
+                    spread([run.p99 for run in runs], 1, 1e-3),
+                    "" if runs is first else f"{spread(more, 0)} %",
+                    f"at most {GROWTH:g} %: {met}" if judged else "",
+                ]
+            )
+    return table
+
+
+def codec(cases: list[dict[str, Any]]) -> Table:
+    """Judging a frame."""
+    table = Table(
+        "The codec alone", ["frame", "bytes", "judged by", "us a frame", "to Codec.decode", "target"]
+    )
+    for case in cases:
+        ours = statistics.median(case["us"]["Codec.decode"])
+        heavy = case["frame"].startswith(("MeterValues", "TransactionEvent"))
+        for name, times in case["us"].items():
+            ratio = statistics.median(times) / ours
+            bound = next((bound for bound in DECODE if bound.than == name and heavy), None)
+            table.rows.append(
+                [
+                    case["frame"],
+                    f"{case['bytes']:.0f}",
+                    name,
+                    spread(times, 2),
+                    f"{ratio:.1f} x",
+                    bound.verdict(ratio) if bound else "",
+                ]
+            )
+    return table
+
+
+def _met(met: bool) -> str:
+    return "met" if met else "not met"
+
+
+def conditions(rounds: int) -> str:
+    """When, where and with what, as lines of a list."""
+    packages = ("uvloop", "websockets", "nats-py", "ocpp", "orjson", "jsonschema_rs")
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    nats = subprocess.run([find(), "--version"], capture_output=True, text=True, check=True).stdout.split()[
+        -1
+    ]
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=README.parent,
+    ).stdout.strip()
+    words = " ".join(["python benchmarks/run.py", *sys.argv[1:]])
+    return (
+        f"- {datetime.now(UTC):%Y-%m-%d}, `{words}`, {rounds} interleaved rounds: median (min-max)\n"
+        f"- {_processor()}, {os.cpu_count()} cores, {_memory()} GB, Linux {platform.release()}\n"
+        f"- voltgate {version('voltgate')} {commit}, Python {platform.python_version()}, {versions}, "
+        f"nats-server {nats}\n"
+    )
+
+
+def _processor() -> str:
+    names = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return names[0] if names else platform.machine()
+
+
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 10**9
+
+
+def show(tables: list[Table]) -> None:
+    """On the terminal."""
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    for table in tables:
+        console.print(table.rich())
+
+
+def write(tables: list[Table], rounds: int) -> None:
+    """Replace what stands between the marks in README.md."""
+    text = README.read_text(encoding="utf-8")
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    numbers = "\n".join([conditions(rounds), *(table.markdown() for table in tables)])
+    README.write_text(f"{head}{BEGIN}\n{numbers}\n{END}{tail}", encoding="utf-8")
