@@ -30,7 +30,7 @@ test: $(VENV)/.built ## what everybody runs: cargo test and pytest
 
 test-full: $(VENV)/.built ## property and differential tests at their full size
 	VOLTGATE_FULL=1 cargo test --workspace --exclude voltgate-py --release
-	VOLTGATE_FULL=1 $(BIN)/python -m pytest -q -s tests/test_differential.py tests/test_token.py
+	VOLTGATE_FULL=1 $(BIN)/python -m pytest -q -s tests/test_differential.py tests/test_token.py tests/test_slice.py
 
 lint: $(VENV)/.built ## formatters, linters, types, the stub against the extension
 	cargo fmt --all --check

@@ -261,12 +261,12 @@ class Connection(asyncio.Protocol):
 
     def _feed(self, data: bytes) -> None:
         assert self._slicer is not None
-        pieces = self._slicer.feed(data)
-        if self._on_frame and pieces:
-            heard, self._on_frame = self._on_frame, []
-            for call in heard:
-                call()
         try:
+            pieces = self._slicer.feed(data)
+            if self._on_frame and pieces:
+                heard, self._on_frame = self._on_frame, []
+                for call in heard:
+                    call()
             for piece in pieces:
                 if self._closing or self.talk is None:
                     break
@@ -292,10 +292,9 @@ class Connection(asyncio.Protocol):
             if isinstance(event, Frame) and not self._closing:
                 self._frame(event)
         self._buffered = len(protocol.reader.buffer) + sum(map(len, self._fragments or ()))
-        self._flush(protocol)
-        if protocol.parser_exc is not None and not self._closing:
+        if protocol.parser_exc is not None:
             self._end(Reason.PROTOCOL)
-            self._linger()
+        self._flush(protocol)
 
     def _frame(self, frame: Frame) -> None:
         if frame.opcode is TEXT:
