@@ -194,7 +194,8 @@ async def stations(
     try:
         yield made
     finally:
-        await made.finish(0)
+        made.hurry(0)
+        await made.finish()
         await made.leave()
         await csms.stop()
 
@@ -226,7 +227,8 @@ async def test_a_slow_answer_does_not_slow_the_plan_and_is_counted_from_when_it_
             await wait_until(lambda: made.tally.due >= 60)
         answered = len(made.tally.load)
         assert answered < 30, "the plan is far ahead of a CSMS that answers 20 a second"
-        await made.finish(PATIENCE)
+        made.hurry(PATIENCE)
+        await made.finish()
         assert made.tally.unanswered == 0, "and yet every CALL of it was made"
         assert made.tally.due == len(made.tally.load)
         assert made.tally.load.longest > 1.0, "a CALL that had to wait for its turn says so"
@@ -249,7 +251,8 @@ async def test_what_it_says_is_valid_and_in_order(version: str) -> None:
         )
         if version == "v16":
             assert {call.payload["transactionId"] for call in csms.all(ends)} == {7}, "what the CSMS gave"
-        await made.finish(PATIENCE)
+        made.hurry(PATIENCE)
+        await made.finish()
         assert made.tally.errors == 0
         assert balanced(made.tally)
 

@@ -40,6 +40,7 @@ from voltgate.schemas import SUBPROTOCOLS
 REPORT_SECONDS = 0.5
 LONGEST_BACK_OFF = 32.0
 CLOSE_SECONDS = 3.0
+DIALS_A_TURN = 20
 MAX_LINE = 1 << 26
 _PR_SET_PDEATHSIG = 1
 
@@ -96,7 +97,7 @@ class Swarm:
         self._over = 0
         self._behind = 0.0
         self._joined = self._gave_up = self._storms = 0
-        self._joined_at = 0.0
+        self._joined_at = self._until = 0.0
         self._reason = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._load: asyncio.Task[None] | None = None
@@ -191,22 +192,27 @@ class Swarm:
         gc.freeze()  # what lives as long as the swarm shall not be looked at again and again
         self._load = asyncio.create_task(self._follow())
 
-    def storm(self) -> None:
+    async def storm(self) -> None:
         """All lose their connection at once and dial again."""
         self._storms += 1
         struck = [station for station in self._stations if station.connected]
         self._storming.update(struck)
         for station in struck:
             station.drop()
-        for station in struck:
+        for number, station in enumerate(struck):
             station.redial(self._rng.uniform(0, self._plan.storm_spread))
+            if number % DIALS_A_TURN == 0:
+                await asyncio.sleep(0)  # who is in shall not wait for our dialling
 
-    async def finish(self, grace: float) -> None:
-        """End the plan, wait for what is open, hang up."""
+    def hurry(self, grace: float) -> None:
+        """What is open when the plan ends has so many seconds from now on."""
+        self._until = monotonic() + grace
+
+    async def finish(self) -> None:
+        """End the plan, wait for what is open."""
         if self._load is not None:
             self._load.cancel()
-        until = monotonic() + grace
-        while self._over < self.tally.due and monotonic() < until:  # noqa: ASYNC110 - twenty a second
+        while self._over < self.tally.due and monotonic() < self._until:  # noqa: ASYNC110 - twenty a second
             await asyncio.sleep(0.05)
         self.tally.unanswered = self.tally.due - self._over
         self.leaving = True
@@ -339,14 +345,10 @@ async def _every(seconds: float, work: Callable[[], None]) -> None:
 async def _obey(orders: asyncio.StreamReader) -> None:
     """Do what the parent says until it has had enough, or is gone."""
     swarm = Swarm(Plan(**orjson.loads(await orders.readline())))
-    tasks = [
-        asyncio.create_task(work)
-        for work in (
-            swarm.connect(),
-            _every(REPORT_SECONDS, swarm.sweep),
-            _every(REPORT_SECONDS, lambda: _tell(swarm.report())),
-        )
-    ]
+    ending: asyncio.Task[None] | None = None
+    connecting = asyncio.create_task(swarm.connect())
+    rhythm = asyncio.create_task(_every(REPORT_SECONDS, swarm.sweep))
+    telling = asyncio.create_task(_every(REPORT_SECONDS, lambda: _tell(swarm.report())))
     try:
         while line := await orders.readline():
             order = orjson.loads(line)
@@ -354,19 +356,27 @@ async def _obey(orders: asyncio.StreamReader) -> None:
                 case "load":
                     swarm.load()
                 case "storm":
-                    swarm.storm()
-                case _:
-                    tasks[0].cancel()
-                    await swarm.finish(order["grace"])
-                    tasks[2].cancel()
-                    last = swarm.report()
-                    last.final = True
-                    await swarm.leave()
-                    _tell(last)
-                    return
+                    await swarm.storm()
+                case _:  # once more is sooner
+                    connecting.cancel()
+                    swarm.hurry(order["grace"])
+                    if ending is None:
+                        ending = asyncio.create_task(_end(swarm, telling))
+                        ending.add_done_callback(lambda _: orders.feed_eof())
+        if ending is not None and ending.done():
+            ending.result()
     finally:
-        for task in tasks:
+        for task in (connecting, rhythm, telling):
             task.cancel()
+
+
+async def _end(swarm: Swarm, telling: "asyncio.Task[None]") -> None:
+    await swarm.finish()
+    telling.cancel()
+    last = swarm.report()
+    last.final = True
+    await swarm.leave()
+    _tell(last)
 
 
 async def _work() -> None:

@@ -124,6 +124,8 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone, whoever ended it."""
+        # The one cycle of a connection: frozen objects (gc.freeze) would never be found again.
+        self._protocol.parser.close()
         talk, self._talk = self._talk, None
         if talk is None:
             return

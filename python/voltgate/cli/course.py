@@ -34,10 +34,7 @@ async def follow(wish: Wish, plans: list[Plan]) -> tuple[Course, Report, Tally]:
         async with processes(plans) as fleet:
             with _progress(wish) as told:
                 course = await _course(wish, fleet, told, stop)
-                fleet.tell("finish", grace=HURRY if stop.is_set() else GRACE)
-                while not fleet.final:
-                    await fleet.news()
-                    told("ending", 1.0, *fleet.report())
+                await _ended(fleet, told, stop)
             return course, *fleet.report()
     except SwarmError as error:
         raise Failure(str(error)) from None
@@ -79,15 +76,27 @@ async def _course(wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event)
     return Course(connecting=connecting, loaded=monotonic() - loaded, storm=storm, returned=returned)
 
 
+async def _ended(fleet: Processes, told: Told, stop: asyncio.Event) -> None:
+    """Let what is open be answered; soon, once ``stop`` is set."""
+    hurried = False
+    fleet.tell("finish", grace=GRACE)
+    while not fleet.final:
+        if stop.is_set() and not hurried:
+            hurried = True
+            fleet.tell("finish", grace=HURRY)
+        await _news(fleet, asyncio.Event() if hurried else stop)
+        told("ending", 1.0, *fleet.report())
+
+
 async def _all_in(wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event, storms: int = 0) -> bool:
     """Wait until every charger that will be let in is in; False where some are not."""
     best, patience = -1, monotonic() + PATIENCE
     while not stop.is_set() and monotonic() < patience:
         await _news(fleet, stop)
         report, tally = fleet.report()
-        told("storm" if storms else "connecting", report.joined / wish.chargers, report, tally)
         if report.storms < storms:
-            continue
+            continue  # it has not reached every process
+        told("storm" if storms else "connecting", report.joined / wish.chargers, report, tally)
         if report.joined + report.gave_up >= wish.chargers:
             return report.gave_up == 0
         if report.joined > best:
