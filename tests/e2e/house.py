@@ -4,6 +4,7 @@ The gateway's uvloop is its own, so a slow test cannot make it look slow, and on
 """
 
 import asyncio
+import os
 import shutil
 import signal
 import socket
@@ -54,6 +55,7 @@ class NatsServer:
     def freeze(self) -> None:
         """SIGSTOP: connections stay open and nothing answers."""
         self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # the signal takes its time
 
     def thaw(self) -> None:
         """SIGCONT."""

@@ -9,7 +9,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ import nats
 import websockets
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
 from nats.js.errors import NotFoundError
 from websockets.asyncio.client import ClientConnection
 
@@ -212,7 +213,7 @@ class Facts:
     async def listen(self) -> None:
         for subject in (f"*.*.*.{self.token}", f"*.*.{self.token}", f"link.{self.token}"):
             await self.client.subscribe(f"{self._prefix}.{subject}", cb=self._hear)
-        await self.client.flush()
+        await settle(self.client)
 
     async def _hear(self, message: Msg) -> None:
         self.seen.append(Fact(message.subject, dict(message.headers or {}), message.data))
@@ -342,7 +343,7 @@ class Backend:
         for action in self.answers:
             subject = f"ocpprpc.ask.*.{action}.{self._token}"
             await self._client.subscribe(subject, queue="backend", cb=self._asked)
-        await self._client.flush()
+        await settle(self._client)
 
     async def _asked(self, message: Msg) -> None:
         self.questions.append(Fact(message.subject, dict(message.headers or {}), message.data))
@@ -351,6 +352,15 @@ class Backend:
             await message.respond(answer.encode() if isinstance(answer, str) else answer)
         else:
             await answer(message)
+
+
+async def settle(client: Client) -> None:
+    """Wait until the server knows this client's subscriptions.
+
+    Not ``client.flush()``: nats-py writes its PING past the buffer the SUBs still wait in.
+    """
+    with suppress(NoRespondersError):
+        await client.request(client.new_inbox(), timeout=PATIENCE)
 
 
 async def connected(url: str) -> Client:

@@ -147,7 +147,7 @@ async def test_a_frozen_nats_closes_within_publish_timeout(
             began = time.monotonic()
             await one.send(meter("1"))
             assert await closed_quietly(one) == 1013
-            assert 0.9 < time.monotonic() - began < 2
+            assert 0.9 < time.monotonic() - began < 5
             assert (await readiness(brittle))[0] == 200
             await two.send(meter("1"))
             await three.send(meter("1"))
@@ -196,7 +196,7 @@ async def test_a_deleted_stream_is_an_outage(brittle: Gateway, identity: str, cl
         began = time.monotonic()
         await charger.send(meter("1"))
         assert await closed_quietly(charger) == 1013
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         await check_outage(brittle, "streams")
         await jetstream.add_stream(settings)
         await ready(brittle)

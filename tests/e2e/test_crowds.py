@@ -14,7 +14,20 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from e2e.house import Gateway, NatsServer, config, gateway
-from e2e.strangers import CLOSE, PING, TEXT, Facts, Upgrade, answer_of, dial, frame, knock, request, until
+from e2e.strangers import (
+    CLOSE,
+    PING,
+    TEXT,
+    Facts,
+    Upgrade,
+    answer_of,
+    dial,
+    frame,
+    knock,
+    request,
+    settle,
+    until,
+)
 from voltgate.gateway.connection import Connection
 from voltgate.gateway.session import Session
 
@@ -51,7 +64,7 @@ async def test_a_crowd_is_served_each_in_order(square: Gateway, client: Client, 
         await message.respond(b'{"transactionId":%d,"idTagInfo":{"status":"Accepted"}}' % int(tag))
 
     asked = await client.subscribe("ocpprpc.ask.v16.StartTransaction.*", queue="crowd", cb=respond)
-    await client.flush()
+    await settle(client)
 
     async def live(number: int) -> None:
         name = f"{identity}-{number}"

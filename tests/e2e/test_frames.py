@@ -338,7 +338,7 @@ async def test_calls_per_second_slows_and_drops_nothing(slow_lane: Gateway, iden
         began = time.monotonic()
         for number in range(40):
             assert (await charger.ask(f'[2,"{number}","Heartbeat",{{}}]')).startswith(f'[3,"{number}",')
-        assert 1.2 < time.monotonic() - began < 4
+        assert 1.2 < time.monotonic() - began < 8
     assert slow_lane.metric("voltgate_reads_paused_total", bound="calls_per_second") > 0
 
 

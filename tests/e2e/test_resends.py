@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from nats.aio.msg import Msg
 
-from e2e.house import Gateway, NatsServer, config, gateway
+from e2e.house import PATIENCE, Gateway, NatsServer, config, gateway
 from e2e.strangers import START, Backend, Expected, Facts, dial, sha, started, until
 
 Backends = Callable[..., Awaitable[Backend]]
@@ -136,7 +136,7 @@ async def test_two_workers_agree_on_one_answer(
         assert await two.hear() == f'[3,"2",{started(22)}]'
         await asked[0].respond(started(11).encode())
         assert await one.hear() == f'[3,"1",{started(22)}]'
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert [fact.data.decode() for fact in await facts.stored("TX")] == [START, started(22)]
 
 

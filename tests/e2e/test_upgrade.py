@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from nats.aio.client import Client
 
-from e2e.house import Gateway, NatsServer, config, gateway, own_gateway
+from e2e.house import PATIENCE, Gateway, NatsServer, config, gateway, own_gateway
 from e2e.strangers import (
     PING,
     TEXT,
@@ -19,6 +19,7 @@ from e2e.strangers import (
     knock,
     read_frame,
     request,
+    settle,
     until,
 )  # fmt: skip
 
@@ -180,7 +181,7 @@ async def test_unmatched_close_is_ocpp_to_the_letter(
         assert "sec-websocket-protocol" not in answer.headers
         assert await close_code(answer.reader) == 1002
     assert odd_doors.metric("voltgate_handshakes_total", result=reason) == before + 1
-    await facts.client.flush()
+    await settle(facts.client)
     assert facts.seen == []
 
 
@@ -241,7 +242,7 @@ async def test_malformed_http_ends_the_socket_and_is_counted(house: Gateway, hea
     reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
     try:
         writer.write(head)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE):
             answer = await _rest(reader)
         assert not answer or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 505"))
     finally:
@@ -265,7 +266,7 @@ async def test_an_upgrade_not_finished_in_time_is_closed(odd_doors: Gateway, hea
     reader, writer = await asyncio.open_connection("127.0.0.1", odd_doors.port)
     try:
         writer.write(head)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE):
             assert await _rest(reader) == b""
     finally:
         writer.transport.abort()
@@ -348,7 +349,7 @@ async def test_more_handshakes_than_the_rate_are_told_to_wait(nats_server: NatsS
         assert statuses.count(503) >= 20
         assert running.metric("voltgate_handshakes_total", result="rate") == statuses.count(503)
         assert len(waits) > 2
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 async with knock(running.port, request("/later")) as answer:
                     if answer.status == 101:
