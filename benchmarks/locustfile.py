@@ -1,0 +1,98 @@
+"""Locust users that are simulated chargers: boot, status, heartbeats, transactions with meter values.
+
+Run: ``locust -f benchmarks/locustfile.py --host ws://127.0.0.1:9000/ocpp``. Chargers live on an asyncio loop
+in a native thread, because Locust's own world is gevent; what they hear comes over in a deque.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from itertools import count, cycle
+
+import gevent
+import structlog
+import uvloop
+from locust import User, constant, events, task
+from locust.env import Environment
+
+from voltgate.charger import Answer, Charger, Queued, Stats
+from voltgate.charger.fleet import LIVELY, VERSIONS
+
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+
+STATS = Stats()
+NUMBERS, TURNS = count(1), cycle(VERSIONS)
+
+answers: deque[tuple[str, Answer]] = deque()
+counted = {"connects": 0, "refused": 0, "timeouts": 0, "lost": 0}
+stopping: set[asyncio.Task[None]] = set()
+
+
+@events.init.add_listener
+def begin(environment: Environment, **rest: object) -> None:
+    """Behind the fork of ``--processes``: neither a thread nor a loop survives one."""
+    ChargerUser.loop = uvloop.new_event_loop()
+    ChargerUser.swarm = secrets.token_hex(3)  # identities of two Locust processes must differ
+    gevent.get_hub().threadpool.spawn(ChargerUser.loop.run_forever)
+
+
+class Heard(Charger):
+    """A charger whose every answer is heard: of transaction messages by ``on_answer``, of others here."""
+
+    async def call(self, action: str, payload: dict[str, object]) -> Answer:
+        """See Charger."""
+        answer = await super().call(action, payload)
+        answers.append((f"{self.version} {action}", answer))
+        return answer
+
+
+class ChargerUser(User):
+    """One charger from spawn to stop; the task only reports."""
+
+    wait_time = constant(0.5)
+    loop: asyncio.AbstractEventLoop
+    swarm: str
+
+    def on_start(self) -> None:
+        """Plug it in."""
+        version = next(TURNS)
+
+        def heard(message: Queued, answer: Answer, attempt: int) -> None:
+            answers.append((f"{version} {message.action}", answer))
+
+        identity = f"LOCUST-{self.swarm}-{next(NUMBERS):05}"
+        self.charger = Heard(self.host, identity, version, behaviour=LIVELY, stats=STATS, on_answer=heard)
+        self.loop.call_soon_threadsafe(self.charger.start)
+
+    def on_stop(self) -> None:
+        """Pull the plug: the socket is closed cleanly."""
+
+        def stop() -> None:
+            ending = self.loop.create_task(self.charger.stop())
+            stopping.add(ending)
+            ending.add_done_callback(stopping.discard)
+
+        self.loop.call_soon_threadsafe(stop)
+
+    @task
+    def report(self) -> None:
+        """Tell Locust what any charger has heard since."""
+        while answers:
+            name, answer = answers.popleft()
+            self._fire("CALL", name, answer.seconds, answer.code)
+        for what, before in counted.items():
+            counted[what] = now = getattr(STATS, what)
+            kind = "socket" if what in ("connects", "refused") else "CALL"
+            for _ in range(now - before):
+                self._fire(kind, what, 0.0, "" if what == "connects" else what)
+
+    def _fire(self, kind: str, name: str, seconds: float, error: str) -> None:
+        self.environment.events.request.fire(
+            request_type=kind,
+            name=name,
+            response_time=seconds * 1000,
+            response_length=0,
+            exception=RuntimeError(error) if error else None,
+            context={},
+        )
