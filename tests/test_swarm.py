@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from conftest import PATIENCE, Start, Voltgate, status
-from scripted_csms import CLOSE, ERROR, VERSIONS, Call, Csms, accept, wait_until
+from scripted_csms import CLOSE, ERROR, SILENCE, VERSIONS, Call, Csms, accept, wait_until
 from voltgate.charger.swarm import Plan, Swarm
 from voltgate.charger.tally import Tally
 
@@ -127,6 +127,15 @@ def test_its_processes_end_with_it_however_it_ends(dev: str, start: Start, end: 
     assert psutil.wait_procs(workers, PATIENCE)[1] == []
 
 
+def test_logins_come_from_a_file_by_line_or_by_json(dev: str, tmp_path: Path) -> None:
+    (tmp_path / "logins").write_text('CP A,secret\n{"identity":"CP B","password":"a,b"}\n')
+    code, out, err = swarm(
+        *("--url", dev, "--chargers", "2", "--rate", "0", "--duration", "0"),
+        *("--password-file", str(tmp_path / "logins")),
+    )
+    assert (code, out.splitlines()[0].split(maxsplit=1)[1]) == (0, "2 of 2"), err
+
+
 def test_few_descriptors_mean_more_processes(dev: str) -> None:
     code, out, err = swarm(
         *("--url", dev, "--chargers", "60", "--rate", "0", "--duration", "0", "--json"), descriptors=140
@@ -163,7 +172,8 @@ WRONG = [
     (["--chargers", "0"], "--chargers", "no charger"),
     (["--url", "ws://192.0.2.1:9/", "--source-addresses", "2"], "on this machine", "no loopback there"),
     (["--password-file", "absent.csv"], "absent.csv: No such file", "no such file"),
-    (["--password-file", "short.csv"], "1 lines 'identity,password' for 1000 chargers", "too few"),
+    (["--password-file", "short.csv"], "1 logins for 1000 chargers", "too few"),
+    (["--password-file", "odd.csv"], "lines are 'identity,password'", "a line that is none"),
 ]
 
 
@@ -173,6 +183,7 @@ def test_a_usage_error_is_a_line_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "short.csv").write_text("CP1,secret\n")
+    (tmp_path / "odd.csv").write_text("CP1,secret,secret\n")
     code, out, err = swarm(*options)
     assert (code, out) == (2, ""), why
     assert words in err
@@ -318,6 +329,26 @@ async def test_a_transaction_message_is_sent_again_when_the_connection_was_lost_
             await wait_until(lambda: balanced(made.tally))
         assert (made.tally.lost, made.tally.disconnects) == (1, 1)
         assert len(csms.all("BootNotification")) == 1, "no boot after a reconnect (J16 5.4)"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_what_a_storm_cuts_off_is_sent_again_after_boot_and_statuses(version: str) -> None:
+    start = "StartTransaction" if version == "v16" else "TransactionEvent"
+
+    def decide(call: Call) -> Any:
+        return SILENCE if call.action == start and len(csms.all(start)) == 1 else accept(call)
+
+    csms = Csms(decide)
+    async with stations(csms, version) as made:
+        first = await csms.hears(start)
+        await made.storm()
+        again = await csms.hears(start, 2)
+        assert (again.payload, again.id != first.id) == (first.payload, True), "same body, new id"
+        actions = [call.action for call in csms.heard]
+        assert actions[4:7] == ["BootNotification", "StatusNotification", "StatusNotification"]
+        async with asyncio.timeout(PATIENCE):
+            await wait_until(lambda: balanced(made.tally))
+        assert (made.tally.dropped, made.tally.errors, len(made.tally.storm)) == (1, 0, 3)
 
 
 COMMANDS: list[tuple[str, dict[str, Any], list[Any], str]] = [

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+import orjson
 import typer
 
 from voltgate.cli.faults import EXIT_CODES, FAILED, USAGE, Failure
@@ -59,7 +60,7 @@ def swarm(  # noqa: PLR0913, PLR0917 - options of a command line
     identity_prefix: Annotated[str, typer.Option(metavar="TEXT", help="Identities: TEXT00001 ...")] = "SW",
     password_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Lines 'identity,password': chargers of these names log in."),
+        typer.Option(metavar="FILE", help="Lines 'identity,password' or the JSON of `chargers add`: logins."),
     ] = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
@@ -153,12 +154,19 @@ def _identities(count: int, prefix: str, file: Path | None) -> list[tuple[str, s
     if file is None:
         return [(f"{prefix}{number:05}", None) for number in range(1, count + 1)]
     try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            logins = [(row[0], row[1]) for row in csv.reader(lines) if len(row) == 2]
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"--password-file {file}: {getattr(error, 'strerror', error)}", USAGE) from None
+        lines = file.read_text(encoding="utf-8").splitlines()
+        logins = [_login(line) for line in lines if line.strip()]
+    except (OSError, ValueError, KeyError) as error:  # never the line: it holds a password
+        reason = getattr(error, "strerror", None) or "lines are 'identity,password', or JSON with these keys"
+        raise Failure(f"--password-file {file}: {reason}", USAGE) from None
     if len(logins) < count:
-        raise Failure(
-            f"--password-file {file}: {len(logins)} lines 'identity,password' for {count} chargers", USAGE
-        )
-    return list(logins[:count])
+        raise Failure(f"--password-file {file}: {len(logins)} logins for {count} chargers", USAGE)
+    return logins[:count]
+
+
+def _login(line: str) -> tuple[str, str | None]:
+    if line.startswith("{"):
+        record = orjson.loads(line)
+        return record["identity"], record["password"]
+    identity, password = next(csv.reader([line]))
+    return identity, password
