@@ -54,7 +54,6 @@ class Processes:
             joined=sum(report.joined for report in heard),
             gave_up=sum(report.gave_up for report in heard),
             storms=min((report.storms for report in heard), default=0),
-            reason=next((report.reason for report in heard if report.reason), ""),
             behind=max((report.behind for report in heard), default=0.0),
             joined_at=max((report.joined_at for report in heard), default=0.0),
             memory=sum(report.memory for report in heard),

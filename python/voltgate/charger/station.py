@@ -76,7 +76,7 @@ class Swarm(Protocol):
     def left(self, station: "Station") -> None:
         """It was joined, and is not any more."""
 
-    def gave_up(self, station: "Station", reason: str) -> None:
+    def gave_up(self, station: "Station") -> None:
         """It will not be let in."""
 
     def done(self, calls: int = 1) -> None:
@@ -196,7 +196,7 @@ class Station:
         self._swarm.tally.refused[refusal.reason] += 1
         self._failures += 1
         if refusal.final:
-            self._swarm.gave_up(self, refusal.reason)
+            self._swarm.gave_up(self)
             return
         wait = refusal.retry_after
         self.redial(self._swarm.back_off(self._failures) if wait is None else wait)

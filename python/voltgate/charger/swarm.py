@@ -72,8 +72,6 @@ class Report:
     gave_up: int
     storms: int
     """Storms it has begun."""
-    reason: str
-    """Of the last one that gave up, or was refused."""
     behind: float
     """Seconds the plan itself was late, at worst: this process had too little of the CPU."""
     joined_at: float
@@ -98,7 +96,6 @@ class Swarm:
         self._behind = 0.0
         self._joined = self._gave_up = self._storms = 0
         self._joined_at = self._until = 0.0
-        self._reason = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._load: asyncio.Task[None] | None = None
         uri = parse_uri(plan.url)
@@ -165,11 +162,10 @@ class Swarm:
         del station
         self._joined -= 1
 
-    def gave_up(self, station: Station, reason: str) -> None:
+    def gave_up(self, station: Station) -> None:
         """It will not be let in."""
         del station
         self._gave_up += 1
-        self._reason = reason
 
     def done(self, calls: int = 1) -> None:
         """CALLs of the plan are over, whatever came of them."""
@@ -234,7 +230,6 @@ class Swarm:
             joined=self._joined,
             gave_up=self._gave_up,
             storms=self._storms,
-            reason=self._reason,
             behind=self._behind,
             joined_at=self._joined_at,
             memory=_resident() - self._memory,
@@ -266,13 +261,9 @@ class Swarm:
                     local_addr=(station.source, 0) if station.source else None,
                 )
         except TimeoutError:
-            self._refused(station, "no answer to the connect")
+            station.refused(Refusal("no answer to the connect"))
         except OSError as error:
-            self._refused(station, os.strerror(error.errno) if error.errno else str(error))
-
-    def _refused(self, station: Station, reason: str) -> None:
-        self._reason = reason
-        station.refused(Refusal(reason))
+            station.refused(Refusal(os.strerror(error.errno) if error.errno else str(error)))
 
     async def _follow(self) -> None:
         due, rate = monotonic(), self._plan.rate

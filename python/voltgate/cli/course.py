@@ -58,9 +58,10 @@ async def _course(wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event)
     """Connect, load, storm; shorter where ``stop`` is set."""
     began = monotonic()
     await _all_in(wish, fleet, told, stop)
-    report, _ = fleet.report()
+    report, tally = fleet.report()
     if report.joined == 0 and not stop.is_set():
-        raise Failure(f"no charger was let in: {report.reason or 'no answer'}")
+        reasons = [reason for reason, _ in tally.refused.most_common(3)]
+        raise Failure(f"no charger was let in: {', '.join(reasons) or 'no answer'}")
     connecting = monotonic() - began
     if stop.is_set():
         return Course(connecting=connecting)
