@@ -262,8 +262,8 @@ class Load:
 
     def _last_words(self) -> str:
         log = self.server.log
-        lines = log.read_text(errors="replace").splitlines()[-5:] if log else []
-        return "".join(f"\n  gateway: {line}" for line in lines)
+        lines = log.read_text(errors="replace").splitlines()[-3:] if log else []
+        return "".join(f"\n  gateway: {line[:600]}" for line in lines)
 
 
 def build_load() -> None:
