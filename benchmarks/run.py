@@ -7,6 +7,7 @@ answer ends the run: figures with errors in them are none. Run: ``python benchma
 import argparse
 import dataclasses
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -54,6 +55,7 @@ def main() -> None:
     if given.full:
         size = dataclasses.replace(size, growth=(*size.growth, MOST))
     rounds = given.rounds or (1 if given.quick else 3)
+    others = os.getloadavg()[0]
     raise_descriptor_limit()
     servers.build_load()
 
@@ -64,10 +66,11 @@ def main() -> None:
         "codec": lambda: tables.codec(codec(given.quick)),
     }
     result = [make() for name, make in made.items() if given.only in (None, name)]
-    print(tables.conditions(rounds))
+    told = tables.conditions(rounds, others)
+    print(told)
     tables.show(result)
     if not given.no_write and not given.only:
-        tables.write(result, rounds)
+        tables.write(result, told)
 
 
 def messages(size: Size, rounds: int) -> dict[str, list[Message]]:

@@ -194,8 +194,8 @@ def _met(met: bool) -> str:
     return "met" if met else "not met"
 
 
-def conditions(rounds: int) -> str:
-    """When, where and with what, as lines of a list."""
+def conditions(rounds: int, others: float) -> str:
+    """When, where and with what, as lines of a list; ``others``: the load average before the run."""
     packages = ("uvloop", "websockets", "nats-py", "ocpp", "orjson", "jsonschema_rs")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     nats = subprocess.run([find(), "--version"], capture_output=True, text=True, check=True).stdout.split()[
@@ -211,7 +211,8 @@ def conditions(rounds: int) -> str:
     words = " ".join(["python benchmarks/run.py", *sys.argv[1:]])
     return (
         f"- {datetime.now(UTC):%Y-%m-%d}, `{words}`, {rounds} interleaved rounds: median (min-max)\n"
-        f"- {_processor()}, {os.cpu_count()} cores, {_memory()} GB, Linux {platform.release()}\n"
+        f"- {_processor()}, {os.cpu_count()} cores, {_memory()} GB, Linux {platform.release()}; "
+        f"load before the run {others:.1f}\n"
         f"- voltgate {version('voltgate')} {commit}, Python {platform.python_version()}, {versions}, "
         f"nats-server {nats}\n"
     )
@@ -233,10 +234,10 @@ def show(tables: list[Table]) -> None:
         console.print(table.rich())
 
 
-def write(tables: list[Table], rounds: int) -> None:
-    """Replace what stands between the marks in README.md."""
+def write(tables: list[Table], told: str) -> None:
+    """Replace what stands between the marks in README.md; ``told``: see :func:`conditions`."""
     text = README.read_text(encoding="utf-8")
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    numbers = "\n".join([conditions(rounds), *(table.markdown() for table in tables)])
+    numbers = "\n".join([told, *(table.markdown() for table in tables)])
     README.write_text(f"{head}{BEGIN}\n{numbers}\n{END}{tail}", encoding="utf-8")
