@@ -179,5 +179,5 @@ async def talk(
 
 async def wait_until(condition: Callable[[], Any]) -> None:
     """For what the charger knows and no frame tells: looked at in every turn of the loop."""
-    while not condition():  # noqa: ASYNC110 - there is no event to wait for
+    while not condition():
         await asyncio.sleep(0)

@@ -33,7 +33,7 @@ async def test_metrics_are_classic_prometheus_text(get) -> None:  # type: ignore
     _, fetch = get
     status, kind, text = await fetch("/metrics")
     assert (status, kind.split(";")[0]) == (200, "text/plain")
-    assert 'voltgate_handshakes_total{result="accepted"} 1.0' in text
+    assert 'voltgate_handshakes_total{result="accepted",worker="0"} 1.0' in text
     _, kind, _ = await fetch("/metrics", Accept="application/openmetrics-text; version=1.0.0")
     assert kind.startswith("application/openmetrics-text")
 

@@ -12,9 +12,10 @@ def scrape(metrics: Metrics) -> dict[str, float]:
     registry.register(metrics)
     text = generate_latest(registry).decode()
     return {
-        sample.name + "".join(f" {key}={value}" for key, value in sorted(sample.labels.items())): sample.value
+        " ".join([sample.name, *(f"{key}={value}" for key, value in sorted(labels.items()))]): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
+        if (labels := {key: value for key, value in sample.labels.items() if key != "worker"}) is not None
     }
 
 
@@ -46,3 +47,9 @@ def test_a_gauge_is_read_at_scrape() -> None:
     assert scrape(metrics)["voltgate_connections version=v16"] == 1
     online["v16"] = 7
     assert scrape(metrics)["voltgate_connections version=v16"] == 7
+
+
+def test_every_sample_names_its_worker() -> None:
+    metrics = Metrics("7")
+    metrics.handshakes.add("accepted")
+    assert {sample.labels["worker"] for metric in metrics.collect() for sample in metric.samples} == {"7"}

@@ -47,6 +47,23 @@ def test_serve_drains_and_exits_with_0(
     assert running.out == "", "words go to stderr"
 
 
+def test_sighup_takes_new_limits_and_a_bad_file_changes_nothing(
+    start: Start, served: Path, ports: tuple[int, int, int]
+) -> None:
+    apply(served)
+    running = start("serve", "--config", str(served))
+    running.until(lambda: status(ports[1], "/readyz")[0] == 200, "ready")
+    good = served.read_text()
+    served.write_text(good + "[limits]\nno_such_key=1\n")
+    running.process.send_signal(signal.SIGHUP)
+    running.until(lambda: "limits.no_such_key: no such key" in running.err, "the fault is named")
+    served.write_text(good + "[limits]\nmax_connections=1\n")
+    running.process.send_signal(signal.SIGHUP)
+    running.until(lambda: "limits.reloaded" in running.err, "taken")
+    assert status(ports[1], "/readyz")[0] == 200
+    assert running.ends(signal.SIGTERM) == 0
+
+
 def test_a_second_signal_ends_the_grace(start: Start, served: Path, ports: tuple[int, int, int]) -> None:
     served.write_text(served.read_text().replace("grace=0.0", "grace=600.0"))
     apply(served)

@@ -18,6 +18,18 @@ METER = {
     "meterValue": [{"timestamp": "2026-11-22T10:00:00Z", "sampledValue": [{"value": "1"}]}],
 }
 NOW = "2025-11-22T10:00:00.000Z"
+STATUS_2 = {"timestamp": NOW, "connectorStatus": "Available", "evseId": 1, "connectorId": 1}
+STREAM = {"id": 1, "pending": 0, "basetime": NOW, "data": [{"t": 1, "v": "x"}]}
+
+
+class Broken:
+    """A socket that fails to write."""
+
+    def __init__(self, world: World) -> None:
+        self.close = world.close
+
+    def write(self, frame: bytes) -> None:
+        raise OSError("no")
 
 
 def event(seq: int = 0, **more: Any) -> dict[str, Any]:
@@ -157,10 +169,56 @@ def test_a_call_repeated_while_it_is_open_is_the_same_call() -> None:
     assert world.counted("voltgate_duplicates_total", **{"class": "event"}) == 1
 
 
+def test_another_message_under_an_open_id_is_another_message() -> None:
+    """Weak firmware reuses ids (OCPP.md C): nothing it says is lost."""
+    world = World("v21")
+    world.bus.hold = True
+    world.send("1", "StatusNotification", STATUS_2)
+    world.send("1", "NotifyPeriodicEventStream", STREAM, kind=6)
+    world.send("1", "FirmwareStatusNotification", {"status": "Idle"})
+    world.raw(b'[2,"1","StatusNotification",{"x":1}]')
+    world.bus.release()
+    assert world.facts()[:2] == ["event.v21.StatusNotification", "event.v21.NotifyPeriodicEventStream"]
+    assert [answer[0] for answer in world.answers()] == [3, 3], (
+        "the broken one has the id and action of the first"
+    )
+
+
+def test_a_fact_says_when_its_message_was_read_however_long_it_waited() -> None:
+    world = World()
+    world.bus.hold = True
+    world.send("1", "StatusNotification", STATUS)
+    world.send("2", "StatusNotification", STATUS)
+    world.pass_time(5)
+    world.bus.release(1)
+    assert [fact.headers["ce-time"] for fact in world.bus.published] == [NOW, NOW]
+
+
+def test_a_fault_of_ours_ends_one_session_and_says_so() -> None:
+    world = World()
+    world.bus.hold = True
+    world.send("1", "StatusNotification", STATUS)
+    world.session._link = Broken(world)  # type: ignore[assignment]
+    world.bus.release()
+    assert world.closed is Reason.INTERNAL
+
+
+def test_large_messages_count_until_they_are_answered() -> None:
+    world = World()
+    world.bus.hold = True
+    payload = json.dumps({"vendorId": "x", "data": "y" * 20_000}).encode()
+    world.send("1", "DataTransfer", payload)
+    assert world.held > 20_000
+    world.bus.answers = lambda question: result('{"status":"Accepted"}')
+    world.bus.hold = False
+    world.bus.release()
+    world.pass_time(1)
+    assert world.held == 0
+
+
 def test_a_send_is_stored_and_never_answered() -> None:
     world = World("v21")
-    payload = {"id": 1, "pending": 0, "basetime": NOW, "data": [{"t": 1, "v": "x"}]}
-    world.send("1", "NotifyPeriodicEventStream", payload, kind=6)
+    world.send("1", "NotifyPeriodicEventStream", STREAM, kind=6)
     world.send("2", "Heartbeat", {})
     assert world.facts() == ["event.v21.NotifyPeriodicEventStream"]
     assert [answer[1] for answer in world.answers()] == ["2"]
@@ -465,6 +523,15 @@ def test_some_repeats_are_new_calls(action: str, payload: Any) -> None:
     world.send("1", action, payload)
     assert len(world.bus.asked) + len(world.bus.live) == 2 * (asked + live)
     assert len(world.answers()) == 2
+
+
+def test_a_heartbeat_is_never_replayed_whatever_its_class() -> None:
+    world = World(policy={"v16": {"Heartbeat": {"class": "event"}}})
+    world.send("1", "Heartbeat", {})
+    world.pass_time(2)
+    world.send("1", "Heartbeat", {})
+    first, second = world.answers()
+    assert first[2] != second[2]
 
 
 def test_the_memory_of_answers_is_bounded() -> None:

@@ -51,6 +51,17 @@ def fed(slicer: Slicer, chunk: bytes) -> list[Piece]:
     return [piece if isinstance(piece, bytes) else (piece.raw,) for piece in slicer.feed(chunk)]
 
 
+def joined(pieces: list[Piece]) -> list[Piece]:
+    """The pieces with neighbouring raw bytes as one."""
+    found: list[Piece] = []
+    for piece in pieces:
+        if found and isinstance(piece, bytes) and isinstance(found[-1], bytes):
+            found[-1] += piece
+        else:
+            found.append(piece)
+    return found
+
+
 def sorted_out(pieces: list[Piece]) -> tuple[list[Piece], bytes]:
     """The texts, and the raw bytes however they were joined."""
     texts: list[Piece] = [piece for piece in pieces if isinstance(piece, tuple)]
@@ -72,7 +83,7 @@ CASES_BY_NAME = {
     "a length may be spelled in 8 bytes": [(frame(FIN | TEXT, CALL, form=127), [(CALL,)])],
     "what is no UTF-8 comes out for the session to refuse": [(frame(FIN | TEXT, b"\xff"), [(b"\xff",)])],
     "a control frame goes on whole": [(PING_FRAME[:5], []), (PING_FRAME[5:], [PING_FRAME])],
-    "neighbours go on as one, in their place": [
+    "what goes on does so in its place": [
         (CALL_FRAME + PING_FRAME * 2 + CALL_FRAME, [(CALL,), PING_FRAME * 2, (CALL,)]),
     ],
     "a binary message goes on whole": [(frame(FIN | BINARY, b"x"), [frame(FIN | BINARY, b"x")])],
@@ -131,7 +142,7 @@ CASES_BY_NAME = {
 @pytest.mark.parametrize("chunks", CASES_BY_NAME.values(), ids=CASES_BY_NAME.keys())
 def test_what_comes_out(chunks: list[tuple[bytes, list[Piece]]]) -> None:
     slicer = Slicer(CODEC, LIMIT)
-    assert [fed(slicer, chunk) for chunk, _ in chunks] == [pieces for _, pieces in chunks]
+    assert [joined(fed(slicer, chunk)) for chunk, _ in chunks] == [pieces for _, pieces in chunks]
 
 
 @pytest.mark.parametrize("chunks", CASES_BY_NAME.values(), ids=CASES_BY_NAME.keys())
@@ -139,6 +150,11 @@ def test_the_same_comes_out_byte_by_byte(chunks: list[tuple[bytes, list[Piece]]]
     slicer = Slicer(CODEC, LIMIT)
     pieces = [piece for chunk, _ in chunks for byte in chunk for piece in fed(slicer, bytes([byte]))]
     assert sorted_out(pieces) == sorted_out([piece for _, pieces in chunks for piece in pieces])
+
+
+def test_what_goes_on_comes_one_by_one() -> None:
+    """So that what one frame inflates to can be used before the next one inflates."""
+    assert fed(Slicer(CODEC, LIMIT), PING_FRAME * 2 + PACKED * 2) == [PING_FRAME] * 2 + [PACKED] * 2
 
 
 def test_a_frame_is_what_the_codec_makes_of_its_text() -> None:

@@ -142,6 +142,7 @@ class World:
         self.bus = Bus(self)
         self.written: list[bytes] = []
         self.closed: Reason | None = None
+        self.held = 0
         self.reading = True
         self.config = load(None, **config)
         self.metrics = Metrics()
@@ -170,6 +171,9 @@ class World:
     def close(self, reason: Reason) -> None:
         assert self.closed is None, "closed once"
         self.closed = reason
+
+    def hold(self, size: int) -> None:
+        self.held = size
 
     def pause(self) -> None:
         self.reading = False
@@ -209,7 +213,7 @@ class World:
         """The value of a counter with exactly these labels."""
         for metric in self.metrics.collect():
             for sample in metric.samples:
-                if sample.name == family and sample.labels == labels:
+                if sample.name == family and sample.labels == labels | {"worker": "0"}:
                     return float(sample.value)
         return 0.0
 

@@ -158,8 +158,8 @@ class Slicer:
         """What ``data`` completes, in order; ``[]`` where nothing is whole yet.
 
         A Frame for each unfragmented, masked text frame without RSV bits outside of a fragmented message,
-        decoded (``is_text`` False: close with 1007). Bytes for the ``ServerProtocol``: all other frames,
-        neighbours as one; as soon as it stands, the header of one that fails there by its header alone, and
+        decoded (``is_text`` False: close with 1007). Bytes for the ``ServerProtocol``: all other frames, one
+        by one; as soon as it stands, the header of one that fails there by its header alone, and
         of any within a fragmented message (its rest follows). Behind such a failure or a Close nothing
         comes. RuntimeError: a fault of ours; nothing more comes.
         """

@@ -5,6 +5,7 @@ here; ``deploy/voltgate.toml`` is the same list with comments, and a test holds 
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,6 +16,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_serializer,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import (
@@ -61,6 +63,16 @@ class Nats(_Section):
     ask_grace: Seconds = 5.0
     outage_close: Seconds = 60.0
     max_pending_bytes: Annotated[int, Field(ge=1 << 20)] = 64 << 20
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_server(cls, url: str | list[str]) -> str | list[str]:
+        for one in [url] if isinstance(url, str) else url:
+            if not re.fullmatch(r"(\w+://)?[^\s:/]\S*", one):
+                raise ValueError('must be a server such as "nats://127.0.0.1:4222", or a list of them')
+        if not url:
+            raise ValueError("must name at least one server")
+        return url
 
     @property
     def urls(self) -> list[str]:

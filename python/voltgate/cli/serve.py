@@ -9,6 +9,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from voltgate import config as configuration
 from voltgate.cli.faults import EXIT_CODES, INTERRUPTED, USAGE, Failure
 from voltgate.cli.service import loaded, on_signals, refusals, run
 from voltgate.cli.terminal import ConfigFile
@@ -23,7 +24,9 @@ DESCRIPTOR_ROOM = 256  # beside the chargers': NATS, listeners, admin, upgrades 
 PATIENCE = {"max_reconnect_attempts": -1, "reconnect_time_wait": 2}
 
 
-@app.command(epilog=f"SIGTERM drains and exits, a second one exits at once. {EXIT_CODES}")
+@app.command(
+    epilog=f"SIGTERM drains and exits, a second exits at once; SIGHUP takes new limits. {EXIT_CODES}"
+)
 def serve(
     config: ConfigFile = None,
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes.")] = 1,
@@ -36,10 +39,10 @@ def serve(
     if faults:
         raise Failure("\n".join(faults), USAGE)
     _raise_descriptor_limit(settings.limits.max_connections + DESCRIPTOR_ROOM)
-    run(_serve(settings))
+    run(_serve(settings, config))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, file: Path | None) -> None:
     from voltgate.gateway import admin  # noqa: PLC0415 - start-up of other commands
     from voltgate.gateway.worker import Worker  # noqa: PLC0415
 
@@ -63,7 +66,13 @@ async def _serve(config: Config) -> None:
             else:
                 running.cancel()
 
-        on_signals(leave)
+        def reload() -> None:
+            try:
+                worker.reload(configuration.load(file))
+            except configuration.ConfigError as fault:
+                log.error("reload.refused", fault=str(fault), kept="what was")
+
+        on_signals(leave, reload)
         await asyncio.wait({running})
         if not running.cancelled():
             running.result()

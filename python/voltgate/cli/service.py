@@ -28,11 +28,15 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
         return runner.run(work)
 
 
-def on_signals(leave: Callable[[], None]) -> None:
-    """Call ``leave`` for each signal that asks us to end, also where a shell had them ignored."""
+def on_signals(leave: Callable[[], None], reload: Callable[[], None] | None = None) -> None:
+    """Call ``leave`` for each signal that asks us to end, also where a shell had them ignored.
+
+    SIGHUP calls ``reload``; without one it ends the process, as when its terminal is closed.
+    """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave)
+    loop.add_signal_handler(signal.SIGHUP, reload or leave)
 
 
 def jetstream_fault(error: Exception) -> str:

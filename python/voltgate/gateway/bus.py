@@ -27,7 +27,8 @@ from voltgate.gateway.wheel import Wheel
 log = structlog.get_logger()
 
 RETRY_AFTER = 0.25  # seconds; short 503s of a leader election are normal (NATS.md, JetStream)
-STREAM_FULL = 10077
+# The stream, or what it may use of the server or the account, is full.
+FULL = {10077, 10047, 10028, 10023, 10002}
 _READ_TIMEOUT = 5.0
 
 
@@ -305,7 +306,9 @@ class Bus:
             body = orjson.loads(message.data) if message.data else {}
         except orjson.JSONDecodeError:
             body = {}
-        if "seq" in body and "error" not in body:
+        if not isinstance(body, dict):
+            body = {}  # some stray responder's word
+        if "seq" in body and "stream" in body and "error" not in body:
             del self._stores[ticket.token]
             self._ack_seconds.observe(self._clock.now - ticket.sent)
             if ticket.tx:
@@ -313,7 +316,7 @@ class Bus:
             ticket.done(ticket.arg, Ack(body["stream"], body["seq"], body.get("duplicate", False)))
             return
         error = body.get("error") or {}
-        if error.get("err_code") == STREAM_FULL:
+        if error.get("err_code") in FULL:
             self._failed(ticket, "full")
         elif not error or error.get("code") == 503:  # no responders, or no leader for a moment
             if self._clock.now + RETRY_AFTER < ticket.deadline:
@@ -335,7 +338,7 @@ class Bus:
         self._metrics.publish_failures.add(cause)
         if ticket.tx:
             self.on_tx(cause)
-        ticket.done(ticket.arg, None)
+        ticket.done(ticket.arg, False if cause == "refused" else None)
 
     def _sweep(self) -> None:
         """Fail the stores whose PubAck did not come in time."""

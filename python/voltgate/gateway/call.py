@@ -46,10 +46,12 @@ class Call:
     """
 
     begun = False
+    time_ms = 0  # when it was read, since the Unix epoch: ce-time
     refusal: Violation | Refused | None = None
     violation = ""  # the text of ocpp-violation, where a violation is passed on
     asks = False
-    asked_at = 0.0
+    asked = False
+    gone = False  # the charger has left: nobody waits for it any more
     fact: Fact | None = None
     ack: Ack | None = None
     answer: Answer | None = None

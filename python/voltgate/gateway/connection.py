@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 import structlog
+from websockets.exceptions import InvalidMessage
 from websockets.extensions.base import ServerExtensionFactory
 from websockets.frames import BINARY, CLOSE, CONT, TEXT, Frame
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
@@ -51,7 +52,7 @@ class Unfinished:
     """Bytes of messages that have begun and not ended, over all connections (``max_buffered_bytes``)."""
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._held: dict[Connection, int] = {}
         self.total = 0
 
@@ -61,15 +62,15 @@ class Unfinished:
         self.total += size - before
         if size:
             self._held[connection] = size
-        while self.total > self._limit and self._held:
+        while self.total > self.limit and self._held:
             largest = max(self._held, key=self._held.__getitem__)
             self.total -= self._held.pop(largest)
             largest.close(Reason.BUFFER_FULL)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shared:
-    """What every connection of a worker shares."""
+    """What every connection of a worker shares; ``limits`` may be exchanged while it runs."""
 
     clock: Wheel
     limits: Limits
@@ -83,13 +84,15 @@ class Connection(asyncio.Protocol):
     """See the module.
 
     ``door(connection, request)`` decides an upgrade: it calls :meth:`refuse`, or :meth:`accept` and
-    :meth:`start`, at once or later. ``on_end(connection, reason)`` is called once for each started one.
+    :meth:`start` (after :meth:`prepare`), at once or later. ``on_end(connection, reason)`` is called once
+    for each started one.
     """
 
     __slots__ = (
-        "_buffered", "_buffers", "_check", "_closing", "_codec", "_door", "_fragments", "_head",
-        "_held", "_next_ping", "_on_frame", "_paused", "_protocol", "_shared", "_slicer", "_transport",
-        "last_seen", "on_end", "peer", "reason", "talk",
+        "_buffered", "_check", "_closing", "_codec", "_door", "_fragments", "_head", "_held",
+        "_held_bytes", "_in_session", "_next_ping", "_on_frame", "_paused", "_protocol", "_response",
+        "_shared", "_slicer", "_transport", "_waiting", "last_seen", "on_end", "peer", "reason",
+        "talk",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, door: Callable[["Connection", Request], None]) -> None:
@@ -98,11 +101,14 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._codec: Codec
         self._slicer: Slicer | None = None
+        self._response: Response | None = None
         self._head: bytearray | None = bytearray()
         self._held = b""  # what came behind the request's head while the upgrade is being decided
         self._fragments: list[bytes] | None = None
         self._buffered = 0
-        self._paused = self._closing = self._buffers = False
+        self._paused = self._closing = False
+        self._waiting: list[OcppFrame | bytes] = []  # made by the slicer, not yet taken by the session
+        self._in_session = self._held_bytes = 0
         self._on_frame: list[Callable[[], None]] = []
         self._check: Timer | None = None
         self._next_ping = self.last_seen = 0.0
@@ -142,7 +148,7 @@ class Connection(asyncio.Protocol):
             self._held += data  # read before the pause took hold
         else:
             self._feed(data)
-            if self._paused and not self._closing and not self._on_frame:
+            if self._paused and not self._closing:
                 self._transport.pause_reading()
 
     def eof_received(self) -> bool | None:
@@ -192,8 +198,8 @@ class Connection(asyncio.Protocol):
         else:
             self._refused(Refusal.BAD_REQUEST)
 
-    def accept(self, request: Request, subprotocol: str | None) -> bool:
-        """Send the 101 with ``subprotocol`` (None: without any), or refuse what is no websocket upgrade."""
+    def prepare(self, request: Request, subprotocol: str | None) -> bool:
+        """Make the 101 with ``subprotocol`` (None: without any), or refuse what is no websocket upgrade."""
         protocol = self._protocol
         assert protocol is not None
         # The listener has read the header more leniently than RFC 6455 writes it (OCPP.md B), and has chosen.
@@ -202,13 +208,20 @@ class Connection(asyncio.Protocol):
         if subprotocol is not None:
             request.headers["Sec-WebSocket-Protocol"] = subprotocol
             protocol.available_subprotocols = [Subprotocol(subprotocol)]
-        response = protocol.accept(request)
-        protocol.send_response(response)
-        if response.status_code != 101:
-            self._refused(Refusal.BAD_REQUEST)
-            return False
-        self._flush(protocol)
-        return True
+        self._response = protocol.accept(request)
+        if self._response.status_code == 101:
+            return True
+        protocol.send_response(self._response)
+        self._refused(Refusal.BAD_REQUEST)
+        return False
+
+    def accept(self) -> None:
+        """Send the 101 that was prepared."""
+        assert self._protocol is not None
+        assert self._response is not None
+        self._protocol.send_response(self._response)
+        self._response = None
+        self._flush(self._protocol)
 
     def start(self, talk: Talk, codec: Codec, on_end: "Callable[[Connection, Reason], None]") -> None:
         """The upgrade is done: messages go through ``codec`` to ``talk`` from now on."""
@@ -226,8 +239,10 @@ class Connection(asyncio.Protocol):
             self._feed(held)
 
     def close_unmatched(self, refusal: Refusal) -> None:
-        """Behind a 101 without subprotocol: Close 1002 at once (OCPP.md A2)."""
+        """A 101 without subprotocol, then Close 1002 at once (OCPP.md A2)."""
+        self.accept()
         self._shared.metrics.handshakes.add(refusal.label)
+        self._shared.metrics.disconnects.add(Reason.UNMATCHED.label)
         self.close(Reason.UNMATCHED)
 
     def refuse(self, refusal: Refusal) -> None:
@@ -244,8 +259,14 @@ class Connection(asyncio.Protocol):
         self._shared.metrics.handshakes.add(refusal.label)
         log.debug("handshake.refused", result=refusal.label, peer=self.peer)
         self._held = b""
-        assert self._protocol is not None
-        self._flush(self._protocol)
+        protocol = self._protocol
+        assert protocol is not None
+        if isinstance(protocol.handshake_exc, InvalidMessage):
+            # What was no HTTP at all is answered too.
+            text = refusal.value.text.encode() + b"\n"
+            head = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+            self._transport.write(head % len(text) + text)
+        self._flush(protocol)
         self._linger()
 
     def _handshake_timed_out(self) -> None:
@@ -267,21 +288,41 @@ class Connection(asyncio.Protocol):
                 heard, self._on_frame = self._on_frame, []
                 for call in heard:
                     call()
-            for piece in pieces:
-                if self._closing or self.talk is None:
-                    break
-                if isinstance(piece, bytes):
-                    self._judge(piece)
-                else:
-                    self.talk.received(piece)
+            if self._waiting:
+                self._waiting += pieces
+            else:
+                self._take(pieces)
         except Exception:
-            # Our own fault, never the charger's: it is told to come back, and the others go on.
-            log.exception("session.failed", peer=self.peer)
-            self.close(Reason.INTERNAL)
-        held = 0 if self._slicer is None else self._slicer.unfinished + self._buffered
-        if held or self._buffers:
-            self._buffers = held > 0 and not self._closing
-            self._shared.unfinished.set(self, held if self._buffers else 0)
+            self._failed()
+        if self._held_bytes or self._waiting or (self._slicer is not None and self._slicer.unfinished):
+            self._account()
+
+    def _take(self, pieces: list[OcppFrame | bytes]) -> None:
+        """Hand on what the slicer made, as far as the session takes it; the rest waits as it is."""
+        for n, piece in enumerate(pieces):
+            if self._closing or self.talk is None:
+                return
+            if self._paused:
+                self._waiting = pieces[n:]
+                return
+            if isinstance(piece, bytes):
+                self._judge(piece)
+            else:
+                self.talk.received(piece)
+
+    def _failed(self) -> None:
+        """Our own fault, never the charger's: it is told to come back, and the others go on."""
+        log.exception("session.failed", peer=self.peer)
+        self.close(Reason.INTERNAL)
+
+    def _account(self) -> None:
+        """Tell ``max_buffered_bytes`` what is held here and not yet answered."""
+        held = 0
+        if not self._closing and self._slicer is not None:
+            waiting = sum(len(piece if isinstance(piece, bytes) else piece.raw) for piece in self._waiting)
+            held = self._slicer.unfinished + self._buffered + self._in_session + waiting
+        self._held_bytes = held
+        self._shared.unfinished.set(self, held)
 
     def _judge(self, data: bytes) -> None:
         """What is no plain text frame: ServerProtocol decides, answers pings and closes, and fails."""
@@ -291,7 +332,10 @@ class Connection(asyncio.Protocol):
         for event in protocol.events_received():
             if isinstance(event, Frame) and not self._closing:
                 self._frame(event)
+        before = self._buffered
         self._buffered = len(protocol.reader.buffer) + sum(map(len, self._fragments or ()))
+        if before != self._buffered:
+            self._account()
         if protocol.parser_exc is not None:
             self._end(Reason.PROTOCOL)
         self._flush(protocol)
@@ -341,17 +385,26 @@ class Connection(asyncio.Protocol):
     def resume(self) -> None:
         """See ports.Link."""
         self._paused = False
-        # Nobody can be called silent for the time in which we did not listen.
-        self.last_seen = self._shared.clock.now
-        self._transport.resume_reading()
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            try:
+                self._take(waiting)
+            except Exception:
+                self._failed()
+            self._account()
+        if not (self._paused or self._closing):
+            self._transport.resume_reading()
+
+    def hold(self, size: int) -> None:
+        """See ports.Link."""
+        self._in_session = size
+        self._account()
 
     def probe(self, heard: Callable[[], None]) -> None:
         """Send a ping and call ``heard`` at the next sign of life (CONTRACT 3.6)."""
         self._on_frame.append(heard)
         self._ping()
-        if self._paused:
-            # Held back by its session, it cannot be heard: listen for one chunk, or its end.
-            self._transport.resume_reading()
+        self._listen()
 
     # -- the end ------------------------------------------------------------------------------------
 
@@ -397,7 +450,7 @@ class Connection(asyncio.Protocol):
 
     def _stop_talking(self) -> None:
         talk, self.talk = self.talk, None
-        self._fragments, self._buffered, self._slicer = None, 0, None
+        self._fragments, self._buffered, self._slicer, self._waiting = None, 0, None, []
         if talk is not None:
             talk.ended()
 
@@ -408,14 +461,20 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return
         limits, now = self._shared.limits, self._shared.clock.now
-        silent_at = (now if self._paused else self.last_seen) + limits.ping_interval + limits.ping_timeout
+        silent_at = self.last_seen + limits.ping_interval + limits.ping_timeout
         if now >= silent_at:
             self._abort(Reason.SILENT)
             return
         if now >= self._next_ping:
             self._next_ping = now + limits.ping_interval
             self._ping()
+            self._listen()
         self._check = self._shared.clock.after(min(self._next_ping, silent_at) - now, self._keep_alive)
+
+    def _listen(self) -> None:
+        """A charger held back by its session cannot be heard: read one chunk, or the end of its socket."""
+        if self._paused and not self._closing:
+            self._transport.resume_reading()
 
     def _ping(self) -> None:
         if self._protocol is not None and self._protocol.state is OPEN and not self._closing:

@@ -12,7 +12,9 @@ from typing import Any
 import orjson
 
 from voltgate import _core
-from voltgate.gateway.ports import Ack, Bus
+from voltgate.gateway.ports import Ack, Bus, Clock, Stored
+
+AGAIN = 5.0  # seconds until a fact the bus did not take is written again
 
 
 @dataclass(slots=True)
@@ -28,15 +30,18 @@ class LinkFact:
     security_profile: int
     epoch: int | None = None
     ended: str = ""
-    tries_left: int = 3
+    facts: int = 0
 
 
 class Links:
-    """Writes the link facts of one process."""
+    """Writes the link facts of one process, again and again until the bus has taken them."""
 
-    def __init__(self, bus: Bus, prefix: str, gateway: str) -> None:
-        self._bus, self._prefix, self._gateway = bus, prefix, gateway
-        self._owed: list[LinkFact] = []
+    def __init__(self, bus: Bus, clock: Clock, prefix: str, stream: str, gateway: str) -> None:
+        self._bus, self._clock = bus, clock
+        self._prefix, self._stream, self._gateway = prefix, stream, gateway
+        # By token, so that no outage makes it longer than there are chargers.
+        self._owed: dict[str, LinkFact] = {}
+        self._waiting = False
 
     def up(self, link: LinkFact) -> None:
         """Store the ``up``; the epoch comes with its PubAck."""
@@ -49,36 +54,52 @@ class Links:
             expected = ("Nats-Expected-Last-Subject-Sequence", str(link.epoch))
             self._write(link, "down", reason, (expected,), self._down_stored)
 
-    def settle(self) -> None:
-        """The bus is back: write what it did not take, once more."""
-        owed, self._owed = self._owed, []
-        for link in owed:
-            if link.epoch is not None:
-                self.down(link, link.ended)
-            elif not link.ended:
-                self.up(link)
-
-    def _up_stored(self, link: LinkFact, ack: Ack | None) -> None:
-        if ack is None:
+    def _up_stored(self, link: LinkFact, ack: Ack | bool | None) -> None:
+        if not isinstance(ack, Ack):
             self._owe(link)
             return
         link.epoch = ack.seq
         if link.ended:
             self.down(link, link.ended)
 
-    def _down_stored(self, link: LinkFact, ack: Ack | None) -> None:
-        # Refused is fine too: a newer connection stands. Which of the two it was, the second time tells.
+    def _down_stored(self, link: LinkFact, ack: Ack | bool | None) -> None:
+        # Refused is as good as stored: a newer connection stands behind our epoch.
         if ack is None:
             self._owe(link)
 
     def _owe(self, link: LinkFact) -> None:
-        if link.tries_left:
-            link.tries_left -= 1
-            self._owed.append(link)
+        other = self._owed.get(link.token)
+        if link.ended and other is not None and other is not link:
+            return  # its successor is owed already, and hides it
+        self._owed[link.token] = link
+        if not self._waiting:
+            self._waiting = True
+            self._clock.after(AGAIN, self._settle)
+
+    def _settle(self) -> None:
+        """Write what the bus did not take."""
+        self._waiting = False
+        owed, self._owed = self._owed, {}
+        for link in owed.values():
+            if link.epoch is not None:
+                self.down(link, link.ended)
+            elif link.ended:
+                # Its `up` may be stored or not: a blind second one could hide a newer connection's.
+                self._bus.read(self._stream, 1, f"{self._prefix}.link.{link.token}", self._last_read, link)
+            else:
+                self.up(link)
+
+    def _last_read(self, link: LinkFact, stored: Stored | bool | None) -> None:
+        if stored is False:
+            self._owe(link)
+        elif isinstance(stored, Stored) and stored.headers.get("ocpp-session") == link.session:
+            link.epoch = stored.seq
+            self.down(link, link.ended)
 
     def _write(
         self, link: LinkFact, state: str, reason: str | None, headers: tuple[tuple[str, str], ...], done: Any
     ) -> None:
+        link.facts += 1
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         body = {
             "state": state,
@@ -95,7 +116,7 @@ class Links:
         }
         events = (
             ("ce-specversion", "1.0"),
-            ("ce-id", f"{link.session}/{state}"),
+            ("ce-id", f"{link.session}/{state}-{link.facts}"),
             ("ce-source", f"/chargers/{link.token}"),
             ("ce-type", f"ocpp.link.{state}"),
             ("ce-subject", link.identity),

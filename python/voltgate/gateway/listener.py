@@ -4,7 +4,6 @@ The order is the price: what costs nothing is checked first, so a storm is refus
 Credentials and TLS have their place in :meth:`Listener._decide`, behind the subprotocol and before ownership.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
@@ -13,6 +12,7 @@ from websockets.http11 import Request
 
 from voltgate import config
 from voltgate.gateway.connection import Connection
+from voltgate.gateway.owners import Decided
 from voltgate.gateway.reasons import Refusal
 from voltgate.gateway.wheel import Wheel
 from voltgate.schemas import VERSIONS
@@ -33,14 +33,17 @@ class Admission:
 class House(Protocol):
     """What the listener asks of the worker behind it."""
 
-    def refusal(self) -> Refusal | None:
+    def closed(self) -> Refusal | None:
         """Why nobody may come in now, or None."""
 
-    def claim(self, identity: str, connection: Connection, decided: Callable[[Refusal | None], None]) -> None:
+    def take_handshake(self) -> bool:
+        """Whether ``limits.handshakes_per_second`` allows one more."""
+
+    def claim(self, identity: str, connection: Connection, decided: Decided) -> None:
         """Make room for a connection of ``identity``; ``decided`` may be called later (CONTRACT 3.6)."""
 
-    def start_session(self, admission: Admission, connection: Connection) -> None:
-        """The 101 is out: begin the session."""
+    def start_session(self, admission: Admission, connection: Connection, replaced: str | None) -> None:
+        """The 101 is out: begin the session, in place of session ``replaced`` if there was one."""
 
 
 class HandshakeRate:
@@ -77,20 +80,27 @@ class Listener:
                 connection.refuse(decision)
             return
 
-        def decided(refusal: Refusal | None) -> None:
+        if not connection.prepare(request, decision.subprotocol if _offered(request) else None):
+            return
+
+        def decided(refusal: Refusal | None, replaced: str | None) -> None:
             if connection.gone:
                 return
+            refusal = refusal or self._house.closed()  # it may have begun to leave while the charger waited
             if refusal is not None:
                 connection.refuse(refusal)
-            elif connection.accept(request, decision.subprotocol if _offered(request) else None):
-                self._house.start_session(decision, connection)
+                return
+            connection.accept()
+            self._house.start_session(decision, connection, replaced)
 
         self._house.claim(decision.identity, connection, decided)
 
     def _decide(self, request: Request) -> Admission | Refusal:
-        refusal = self._house.refusal()
+        refusal = self._house.closed()
         if refusal is not None:
             return refusal
+        if not self._house.take_handshake():
+            return Refusal.RATE
         identity = identity_of(request.path)
         if identity is None:
             return Refusal.BAD_IDENTITY
@@ -106,7 +116,7 @@ class Listener:
     def _unmatched(self, connection: Connection, request: Request, refusal: Refusal) -> None:
         if self._settings.unmatched == "refuse":
             connection.refuse(refusal)
-        elif connection.accept(request, None):
+        elif connection.prepare(request, None):
             connection.close_unmatched(refusal)
 
 

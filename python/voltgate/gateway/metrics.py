@@ -136,7 +136,8 @@ class FrameCells:
 class Metrics(Collector):
     """Every family of one worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: str = "0") -> None:
+        self._worker = worker
         c, g, h = Counter, Gauge, Histogram
         version = ("version",)
         self.connections = g("voltgate_connections", "Connected chargers.", version)
@@ -183,6 +184,14 @@ class Metrics(Collector):
         self.build_info.read = lambda: [((__version__,), 1.0)]
 
     def collect(self) -> Iterator[Metric]:
-        """All families, read now."""
-        for family in vars(self).values():
-            yield family.family()
+        """All families, read now, each sample with the label ``worker``."""
+        for family in self.families():
+            metric = family.family()
+            metric.samples = [
+                sample._replace(labels={**sample.labels, "worker": self._worker}) for sample in metric.samples
+            ]
+            yield metric
+
+    def families(self) -> list[Counter | Gauge | Histogram]:
+        """Every family, in the order of their definition."""
+        return [family for family in vars(self).values() if isinstance(family, Counter | Gauge | Histogram)]

@@ -91,6 +91,11 @@ class Outage:
                 await asyncio.wait_for(self._begun.wait(), PROBE_EVERY if self.reason else LIVENESS_EVERY)
                 await asyncio.sleep(PROBE_EVERY)
 
+    def farewell(self) -> None:
+        """Take our liveness key away: the gateways that stay need not find out."""
+        purge = [("KV-Operation", "PURGE"), ("Nats-Rollup", "sub")]
+        self._bus.emit(_core.publish(self._liveness, "", purge, b""))
+
     async def _probe(self) -> None:
         if not self._bus.connected:
             return
@@ -107,15 +112,19 @@ class Outage:
 
     async def _measure(self, stream: str) -> None:
         """The fill of a stream; unknown (and so no room) where it has no leader or does not answer."""
-        self._fill.pop(stream, None)
+        fill = None
         try:
             info = await self._bus.client.jsm().stream_info(stream)
+            if info.cluster is None or info.cluster.leader:
+                have, most = info.state, info.config
+                bounds = ((have.bytes, most.max_bytes), (have.messages, most.max_msgs))
+                fill = max((now / limit for now, limit in bounds if limit and limit > 0), default=0.0)
         except Exception as error:  # whatever it is, the stream does not answer
             log.debug("outage.stream_info", stream=stream, error=str(error))
-            return
-        if info.cluster is None or info.cluster.leader:
-            limit = info.config.max_bytes or 0
-            self._fill[stream] = info.state.bytes / limit if limit > 0 else 0.0
+        if fill is None:
+            self._fill.pop(stream, None)
+        else:
+            self._fill[stream] = fill
 
     async def _store_liveness(self) -> bool:
         stored: asyncio.Future[Ack | None] = asyncio.get_running_loop().create_future()

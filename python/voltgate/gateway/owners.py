@@ -11,7 +11,8 @@ PROBE = 2.0  # seconds an old connection has to show a sign of life
 TAKEOVERS_A_MINUTE = 5
 FLAPPING = 60.0  # seconds an identity that changes hands too often is refused
 
-Decided = Callable[[Refusal | None], None]
+# Why the identity stays taken; or None, and the session that was thrown out for it, if there was one.
+Decided = Callable[[Refusal | None, str | None], None]
 
 
 class Owners:
@@ -23,48 +24,50 @@ class Owners:
 
     def __init__(self, clock: Wheel) -> None:
         self._clock = clock
-        self._connections: dict[str, Connection] = {}
+        self._held: dict[str, tuple[Connection, str]] = {}
         self._takeovers: dict[str, deque[float]] = {}
         self._refused_until: dict[str, float] = {}
 
     def claim(self, identity: str, newcomer: Connection, decided: Decided) -> None:
-        """Call ``decided`` with None once nobody else holds ``identity``, or with why it stays taken."""
+        """Call ``decided`` once nobody else holds ``identity``, or it is clear that somebody alive does."""
         if self._refused_until and self._refused_until.get(identity, 0.0) > self._clock.now:
-            decided(Refusal.FLAPPING)
+            decided(Refusal.FLAPPING, None)
             return
-        old = self._connections.get(identity)
-        if old is None:
-            decided(None)
+        held = self._held.get(identity)
+        if held is None:
+            decided(None, None)
             return
+        old, session = held
         verdict: list[bool] = []
 
         def heard() -> None:
             if not verdict:
                 verdict.append(True)
-                decided(Refusal.IDENTITY_IN_USE)
+                decided(Refusal.IDENTITY_IN_USE, None)
 
         def silent() -> None:
             if not verdict and not newcomer.gone:
                 verdict.append(False)
-                if self._connections.get(identity) is not old:
+                if self._held.get(identity) is not held:
                     self.claim(identity, newcomer, decided)  # somebody else won meanwhile, or it has left
                 elif self._flaps(identity):
-                    decided(Refusal.FLAPPING)
+                    decided(Refusal.FLAPPING, None)
                 else:
                     old.close(Reason.SUPERSEDED)
-                    decided(None)
+                    decided(None, session)
 
         self._clock.after(PROBE, silent)
         old.probe(heard)
 
-    def hold(self, identity: str, connection: Connection) -> None:
+    def hold(self, identity: str, connection: Connection, session: str) -> None:
         """``connection`` is the one of ``identity`` from now on."""
-        self._connections[identity] = connection
+        self._held[identity] = connection, session
 
     def release(self, identity: str, connection: Connection) -> None:
         """``connection`` ended; its successor, if there is one, stays."""
-        if self._connections.get(identity) is connection:
-            del self._connections[identity]
+        held = self._held.get(identity)
+        if held is not None and held[0] is connection:
+            del self._held[identity]
 
     def _flaps(self, identity: str) -> bool:
         now = self._clock.now

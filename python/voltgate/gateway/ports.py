@@ -53,7 +53,9 @@ class Bus(Protocol):
         """Reserve a reply subject."""
 
     def store(self, ticket: Ticket, command: bytes, tx: bool = False) -> None:
-        """Publish and wait for the PubAck: ``done(arg, Ack | None)``; None: not stored, or not known.
+        """Publish and wait for the PubAck: ``done(arg, Ack | False | None)``.
+
+        None: not stored, or not known. False: refused by the stream, and would be again.
 
         ``tx``: the stream behind it is the one an outage is judged by (CONTRACT 2.3).
         """
@@ -82,6 +84,9 @@ class Link(Protocol):
     def close(self, reason: Reason) -> None:
         """End the connection the way ``reason`` says; nothing is written after it."""
 
+    def hold(self, size: int) -> None:
+        """Bytes of large messages the session holds; they count towards ``limits.max_buffered_bytes``."""
+
     def pause(self) -> None:
         """Stop reading from the socket."""
 
@@ -99,3 +104,10 @@ class Clock(Protocol):
 
     def after(self, seconds: float, fire: Callable[..., None], *args: Any) -> Any:
         """Call ``fire(*args)`` in ``seconds``; what comes back has ``cancel()``."""
+
+
+class Outside(NamedTuple):
+    """The two that stay while sockets come and go."""
+
+    bus: Bus
+    clock: Clock

@@ -22,34 +22,60 @@ No socket, no NATS and no clock live here; ``ports`` names what comes from outsi
 """
 
 from collections import deque
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
 
 import orjson
+import structlog
 
 from voltgate._core import Frame, Publisher, Violation
 from voltgate.gateway import verdict
 from voltgate.gateway.call import EMPTY, Answer, Answered, Call, Refused
 from voltgate.gateway.pace import CallRate, RejectRate
-from voltgate.gateway.ports import Ack, Bus, Clock, Link, Reply, Stored
+from voltgate.gateway.ports import Ack, Bus, Clock, Link, Outside, Stored
+from voltgate.gateway.question import Question
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.terms import Terms
-from voltgate.policy import Rule, fallback_payload, gateway_answer
+from voltgate.policy import Rule, gateway_answer
 
-ASK_AGAIN = 0.25  # seconds between questions while nobody listens (CONTRACT 3.4)
+log = structlog.get_logger()
+
 REPLAY_READS = 16  # messages a Response is looked for behind its request (CONTRACT 3.4)
+LARGE = 16_384  # bytes; 99 % of messages fit 2 kB (OCPP.md A21)
 REJECT_BYTES = 4096  # of a refused frame that are stored, but for tx actions (CONTRACT 3.2)
 _LIVE = Ack("", 0, False)
 _ANSWERS = (3, 4, 5)
 _TYPES = {2: "call", 3: "result", 4: "error", 5: "result_error", 6: "send", None: "unreadable"}
 
 
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def _guarded(step: "Callable[[Session, T, R], None]") -> "Callable[[Session, T, R], None]":
+    """A step the bus or the clock takes: not for a closed session; a fault of ours ends that session only."""
+
+    @wraps(step)
+    def guarded(self: "Session", what: T, result: R) -> None:
+        if self.closed:
+            return
+        try:
+            step(self, what, result)
+        except Exception:
+            log.exception("session.failed", charger=self._publisher.token)
+            self._close(Reason.INTERNAL)
+
+    return guarded
+
+
 class Session:
     """See the module. ``received`` and ``leave`` are called by the connection and the worker."""
 
     __slots__ = (
-        "_answered", "_boot", "_bus", "_calls", "_clock", "_leaving", "_link", "_open_calls", "_paused",
-        "_publisher", "_queue", "_rejects", "_serving", "_slow", "_terms", "_version", "closed", "triggered",
+        "_answered", "_boot", "_bus", "_calls", "_clock", "_heavy", "_leaving", "_link", "_open_calls",
+        "_paused", "_publisher", "_queue", "_rejects", "_serving", "_slow", "_terms", "_version",
+        "closed", "triggered",
     )  # fmt: skip
 
     def __init__(self, publisher: Publisher, terms: Terms, link: Link, bus: Bus, clock: Clock) -> None:
@@ -62,6 +88,7 @@ class Session:
         self._boot = ""  # a backend's last word on BootNotification
         self._leaving: Reason | None = None
         self._paused = self._slow = self._serving = False
+        self._heavy = 0
         self._open_calls = terms.limits.open_calls
         self._calls = CallRate(terms.limits, clock.now)
         self._rejects = RejectRate(terms.limits)
@@ -78,20 +105,21 @@ class Session:
             terms.counts[rule.action].received[0] += 1
         elif not self._count_odd(kind, frame):
             return
-        terms.cells.bytes_in[0] += len(frame.raw)
+        size = len(frame.raw)
+        terms.cells.bytes_in[0] += size
         if kind in _ANSWERS:
             self._answer_to_nothing(frame)
         else:
             message_id = frame.message_id
-            if (
-                self._queue
-                and message_id is not None
-                and any(c.message_id == message_id for c in self._queue)
-            ):
+            if self._queue and kind == 2 and self._is_open(message_id, action):
                 # The same call, not another one (CONTRACT 2.2).
                 self._duplicate(rule.class_ if rule else "event")
             else:
-                self._queue.append(Call(frame, message_id, rule, self._clock.now))
+                call = Call(frame, message_id, rule, self._clock.now)
+                call.time_ms = self._clock.time_ms()
+                self._queue.append(call)
+                if size > LARGE:
+                    self._weigh()
                 self._serve()
         self._pace()
 
@@ -103,12 +131,14 @@ class Session:
     def ended(self) -> None:
         """The socket is gone."""
         self.closed = True
+        for call in self._queue:
+            call.gone = True
         self._queue.clear()
 
     @property
-    def idle(self) -> bool:
-        """Whether no CALL is open."""
-        return not self._queue
+    def leaving(self) -> bool:
+        """Whether it was told to leave."""
+        return self._leaving is not None
 
     # -- the transitions ----------------------------------------------------------------------------
 
@@ -117,10 +147,12 @@ class Session:
         if self._serving:
             return
         self._serving = True
-        while self._queue and not self._queue[0].begun:
-            self._queue[0].begun = True
-            self._begin(self._queue[0])
-        self._serving = False
+        try:
+            while self._queue and not self._queue[0].begun:
+                self._queue[0].begun = True
+                self._begin(self._queue[0])
+        finally:
+            self._serving = False
         if self._leaving is not None and not self._queue:
             self._close(self._leaving)
         if self._paused or self._leaving is not None or len(self._queue) >= self._open_calls:
@@ -163,10 +195,12 @@ class Session:
         elif ack.duplicate and rule.class_ == "tx" and not call.replayed:
             self._replay(call, ack.seq)
         elif call.asks:
-            if not call.asked_at:
+            if not call.asked:
                 self._ask(call)
         elif rule.action == "Heartbeat":
-            call.answer = Answer("gateway", gateway_answer("Heartbeat", self._now()))
+            call.answer = Answer(
+                "gateway", gateway_answer("Heartbeat", verdict.time_text(self._clock.time_ms()))
+            )
             self._advance(call)
         else:
             self._answer(call, EMPTY)
@@ -174,7 +208,7 @@ class Session:
     # -- storing ------------------------------------------------------------------------------------
 
     def _store(self, call: Call, rule: Rule) -> None:
-        bus, publisher, now = self._bus, self._publisher, self._clock.time_ms()
+        bus, publisher, now = self._bus, self._publisher, call.time_ms
         if rule.class_ == "live":
             call.fact = publisher.fact("live", call.frame, now, "", call.violation)
             call.ack = _LIVE
@@ -190,10 +224,9 @@ class Session:
         if call.asks and rule.class_ != "tx" and not self.closed:
             self._ask(call)
 
-    def _stored(self, call: Call, ack: Ack | None) -> None:
-        if self.closed:
-            return
-        if ack is None:
+    @_guarded
+    def _stored(self, call: Call, ack: Ack | bool | None) -> None:
+        if not isinstance(ack, Ack):
             self._close(Reason.NOT_STORED)
             return
         call.ack = ack
@@ -212,10 +245,9 @@ class Session:
         subject = f"{nats.prefix}.tx.{self._version}.{call.frame.action}Response.{publisher.token}"
         self._bus.read(call.ack.stream, seq, subject, self._replay_read, (call, reads))
 
+    @_guarded
     def _replay_read(self, asked: tuple[Call, int], stored: Stored | bool | None) -> None:
         call, reads = asked
-        if self.closed:
-            return
         if stored is False:
             self._close(Reason.NOT_STORED)
         elif isinstance(stored, Stored):
@@ -228,9 +260,8 @@ class Session:
             call.replayed = True
             self._advance(call)
 
+    @_guarded
     def _answered_before(self, call: Call, stored: Stored | bool | None) -> None:
-        if self.closed:
-            return
         if not isinstance(stored, Stored):
             self._close(Reason.NOT_STORED)
             return
@@ -254,10 +285,9 @@ class Session:
         )
         self._bus.store(ticket, command, class_ == "tx")
 
-    def _recorded(self, call: Call, ack: Ack | None) -> None:
-        if self.closed:
-            return
-        if ack is None:
+    @_guarded
+    def _recorded(self, call: Call, ack: Ack | bool | None) -> None:
+        if not isinstance(ack, Ack):
             self._close(Reason.NOT_STORED)
         elif ack.duplicate:
             # Another worker answered the same message first: its answer is the one that counts.
@@ -269,55 +299,16 @@ class Session:
     # -- asking -------------------------------------------------------------------------------------
 
     def _ask(self, call: Call) -> None:
-        if not call.asked_at:
-            call.asked_at = self._clock.now
-        assert call.fact is not None
-        left = call.asked_at + self._terms.nats.ask_timeout - self._clock.now
-        now = self._clock.time_ms()
-        ticket = self._bus.ticket(self._replied, call)
-        question = self._publisher.question(
-            call.frame, call.fact.key, now, now + int(left * 1000), ticket.reply, call.violation
-        )
-        self._bus.ask(ticket, question, left)
+        call.asked = True
+        outside = Outside(self._bus, self._clock)
+        Question(call, self._publisher, self._terms, outside, self._asked).ask()
 
-    def _ask_again(self, call: Call) -> None:
-        if not self.closed:
-            self._ask(call)
-
-    def _replied(self, call: Call, reply: Reply) -> None:
-        if self.closed:
-            return
-        nats = self._terms.nats
-        if reply.outcome == "no_responders":
-            if self._clock.now + ASK_AGAIN - call.asked_at < min(nats.ask_grace, nats.ask_timeout):
-                self._clock.after(ASK_AGAIN, self._ask_again, call)
-                return
-        elif reply.outcome == "away":
-            self._close(Reason.OUTAGE)
-            return
-        answer, outcome = None, str(reply.outcome)
-        if outcome == "reply":
-            action, limit = call.frame.action or "", self._terms.limits.max_message_bytes
-            answer = verdict.backend_answer(self._terms.codec, action, reply, limit)
-            outcome = "invalid" if answer is None else "error" if answer.code else "reply"
-        self._terms.metrics.asks.add(outcome)
-        self._terms.metrics.ask_seconds.cell().observe(self._clock.now - call.asked_at)
-        if answer is None:
-            self._fall_back(call)
+    @_guarded
+    def _asked(self, call: Call, outcome: Answer | Reason) -> None:
+        if isinstance(outcome, Reason):
+            self._close(outcome)
         else:
-            call.answer = answer
-            self._advance(call)
-
-    def _fall_back(self, call: Call) -> None:
-        assert call.rule is not None
-        fallback = call.rule.fallback
-        if fallback.closes:
-            self._close(Reason.UNANSWERED)
-        elif fallback.code:
-            call.answer = Answer("fallback", code=fallback.code, description="no backend answered")
-            self._advance(call)
-        else:
-            call.answer = Answer("fallback", fallback_payload(call.rule, self._now()))
+            call.answer = outcome
             self._advance(call)
 
     # -- refusing -----------------------------------------------------------------------------------
@@ -338,10 +329,9 @@ class Session:
         now = self._clock.time_ms()
         return self._publisher.reject(frame, frame.raw, why.code, why.pointer, why.reason, now, reply, limit)
 
-    def _refused(self, call: Call, ack: Ack | None) -> None:
-        if self.closed:
-            return
-        if ack is None:
+    @_guarded
+    def _refused(self, call: Call, ack: Ack | bool | None) -> None:
+        if not isinstance(ack, Ack):
             self._close(Reason.NOT_STORED)
             return
         violation = call.refusal
@@ -373,11 +363,11 @@ class Session:
         else:
             frame = codec.encode_result(message_id, answer.payload)
         action, class_ = call.rule.action, call.rule.class_
-        if action == "BootNotification":
+        if (plain := action.removesuffix("-Signed")) == "BootNotification":
             if by == "backend" and not answer.code:
-                self._boot = orjson.loads(answer.payload)["status"]
+                self._boot = orjson.loads(answer.payload).get("status", "")
                 self.triggered.clear()
-        elif class_ == "event" and by != "fallback":
+        elif class_ == "event" and by != "fallback" and plain != "Heartbeat":
             self._answered.add(message_id, call.frame, answer)
         self._write(call, frame, by, bool(answer.code))
 
@@ -399,6 +389,8 @@ class Session:
         """The CALL at the head is answered, or needs no answer: the next one's turn."""
         if not self.closed:
             self._queue.popleft()
+            if self._heavy:
+                self._weigh()
             self._serve()
 
     # -- bounds -------------------------------------------------------------------------------------
@@ -409,10 +401,11 @@ class Session:
         if rest and not self._slow and not self.closed:
             self._slow = True
             self._terms.metrics.paused.add("calls_per_second")
-            self._clock.after(rest, self._faster)
+            self._clock.after(rest, self._faster, None, None)
             self._limit_reading()
 
-    def _faster(self) -> None:
+    @_guarded
+    def _faster(self, _: None, __: None) -> None:
         self._slow = False
         self._limit_reading()
 
@@ -430,6 +423,19 @@ class Session:
         self._link.pause()
 
     # -- small things -------------------------------------------------------------------------------
+
+    def _is_open(self, message_id: str | None, action: str | None) -> bool:
+        """Whether a CALL with this id and action is open; another action under a used id is another call."""
+        return any(
+            call.message_id == message_id and call.frame.action == action and call.frame.type == 2
+            for call in self._queue
+        )
+
+    def _weigh(self) -> None:
+        """Large messages count towards ``limits.max_buffered_bytes`` until they are answered."""
+        sizes = (len(call.frame.raw) for call in self._queue)
+        self._heavy = sum(size for size in sizes if size > LARGE)
+        self._link.hold(self._heavy)
 
     def _close(self, reason: Reason) -> None:
         if not self.closed:
@@ -454,14 +460,3 @@ class Session:
         if frame.violation is not None:
             metrics.violations.add(self._version, action, frame.violation.code)
         return True
-
-    def _now(self) -> str:
-        """The gateway's clock as OCPP wants it; some chargers insist on the ``Z`` (OCPP.md B)."""
-        second, ms = divmod(self._clock.time_ms(), 1000)
-        return f"{_second(second)}.{ms:03d}Z"
-
-
-@lru_cache(maxsize=2)
-def _second(second: int) -> str:
-    """A thousand Heartbeats a second are answered with the same one."""
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

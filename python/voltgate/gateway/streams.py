@@ -128,21 +128,37 @@ async def _compare(client: Client, want: StreamConfig) -> Change:
     except NotFoundError:
         return Change(name, "create")
     differences = tuple(
-        f"{key}: {_shown(getattr(have, key))} -> {_shown(value)}"
+        f"{key}: {_plain(have, key)} -> {value}"
         for key, value in _settings(want).items()
-        if (getattr(have, key) or None) != (value or None)
+        if _plain(have, key) != value
     )
     return Change(name, "update" if differences else "ok", differences)
 
 
+# What a stream must be, whatever its name; an operator's placement, description and metadata stay.
+_ABSENT = {
+    "max_age": 0.0,
+    "max_bytes": -1,
+    "max_msgs": -1,
+    "max_msg_size": -1,
+    "no_ack": False,
+    "retention": "limits",
+}
+
+
 def _settings(want: StreamConfig) -> dict[str, Any]:
-    """The settings that are ours; what the operator added beside them stays."""
+    """The settings that are ours."""
     keys = (
-        "subjects", "storage", "num_replicas", "allow_direct", "compression", "discard", "max_bytes",
-        "max_age", "duplicate_window", "max_msgs_per_subject",
+        "subjects", "storage", "num_replicas", "allow_direct", "compression", "discard",
+        "max_msgs_per_subject", *_ABSENT,
     )  # fmt: skip
-    return {key: value for key in keys if (value := getattr(want, key)) not in (None, 0)}
+    settings = {key: _plain(want, key) for key in keys}
+    if want.duplicate_window:
+        settings["duplicate_window"] = want.duplicate_window
+    return settings
 
 
-def _shown(value: Any) -> str:
-    return str(getattr(value, "value", value))
+def _plain(config: StreamConfig, key: str) -> Any:
+    """A setting as the server answers it: plain values, and what an absent one means."""
+    value = getattr(config, key)
+    return _ABSENT.get(key) if value is None else getattr(value, "value", value)

@@ -9,9 +9,9 @@ from voltgate.policy import Rules
 from voltgate.schemas import SUBPROTOCOLS, Codec
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Terms:
-    """See the module; made with :meth:`of`."""
+    """See the module; made with :meth:`of`. ``limits`` may be exchanged while sessions live."""
 
     codec: Codec
     rules: Rules

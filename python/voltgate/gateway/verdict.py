@@ -3,6 +3,9 @@
 No state and no effects; the session asks and acts.
 """
 
+from datetime import UTC, datetime
+from functools import lru_cache
+
 from voltgate import _core
 from voltgate._core import Frame, Violation
 from voltgate.gateway.call import Answer, Refused
@@ -63,4 +66,17 @@ def backend_answer(codec: Codec, action: str, reply: Reply, max_bytes: int) -> A
         return None
     if codec.check(action, "response", reply.data) is not None:
         return None
-    return Answer("backend", reply.data)
+    # A null payload, legal in 1.6, travels as {} (CONTRACT 2.2).
+    return Answer("backend", b"{}" if reply.data.strip() == b"null" else reply.data)
+
+
+def time_text(time_ms: int) -> str:
+    """The gateway's clock as OCPP wants it; some chargers insist on the ``Z`` (OCPP.md B)."""
+    second, ms = divmod(time_ms, 1000)
+    return f"{_second(second)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(second: int) -> str:
+    """A thousand Heartbeats a second are answered with the same one."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -7,6 +7,10 @@ a cancelled one is skipped when its slot comes round.
 from collections.abc import Callable
 from typing import Any
 
+import structlog
+
+log = structlog.get_logger()
+
 TICK = 0.05  # seconds; how late a timer may fire
 
 
@@ -64,4 +68,8 @@ class Wheel:
         while self._turned < target:
             self._turned += 1
             for timer in self._slots.pop(self._turned, ()):
-                timer._run()
+                try:
+                    timer._run()
+                except Exception:
+                    # One timer that fails must not take the keepalive of everybody else with it.
+                    log.exception("timer.failed")

@@ -13,9 +13,10 @@ import socket
 import time
 import uuid
 from collections import Counter as Tally
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import structlog
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
@@ -70,7 +71,8 @@ class Worker:
         self.bus = Bus(config.nats, clock, metrics)
         self.outage = Outage(config, self.bus, clock, metrics, self.name)
         self.outage.on_change = self._outage_changed
-        self._links = Links(self.bus, config.nats.prefix, self.name)
+        stream = f"{config.nats.stream_prefix}_LINKS"
+        self._links = Links(self.bus, clock, config.nats.prefix, stream, self.name)
         self._owners = Owners(clock)
         self._rate = HandshakeRate(config.limits.handshakes_per_second, clock)
         self._shared = Shared(
@@ -87,7 +89,8 @@ class Worker:
         self._chargers: dict[Connection, Charger] = {}
         self._online: Tally[str] = Tally()
         self._servers: list[asyncio.Server] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._fault: BaseException | None = None
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
         self.draining = False
@@ -100,9 +103,9 @@ class Worker:
     async def start(self) -> None:
         """Connect to NATS, verify the streams, open the listeners. Raises StartError or BusError."""
         await self.bus.start()
-        self._tasks.append(asyncio.create_task(self._turn()))
+        self._spawn(self._turn())
         await self._verify()
-        self._tasks.append(asyncio.create_task(self.outage.watch()))
+        self._spawn(self.outage.watch())
         await self.outage.over.wait()
         await self._open()
         self._tame_garbage()
@@ -116,12 +119,25 @@ class Worker:
             await self._drain()
         finally:
             await self._shut()
+        if self._fault is not None:
+            raise self._fault
 
     def stop(self) -> None:
         """Begin to leave; called again: leave at once."""
         if self._stop.is_set():
             self._stop_now.set()
         self._stop.set()
+
+    def reload(self, config: Config) -> None:
+        """Take the limits of ``config`` for what happens from now on; all else stays (CONTRACT 4.2)."""
+        limits = config.limits
+        self.config = self.config.model_copy(update={"limits": limits})
+        self._shared.limits = limits
+        self._shared.unfinished.limit = limits.max_buffered_bytes
+        self._rate = HandshakeRate(limits.handshakes_per_second, self._clock)
+        for terms in self._terms.values():
+            terms.limits = limits
+        log.info("limits.reloaded")
 
     @property
     def addresses(self) -> list[str]:
@@ -139,6 +155,19 @@ class Worker:
             "draining": "leaving" if self.draining else "",
             "connections": "limits.max_connections is reached" if full else "",
         }
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` beside the loop; a process whose wheel or watch has died is better gone."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not task.cancelled() and (fault := task.exception()) is not None:
+                self._fault = fault
+                self.stop()
+
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(ended)
 
     async def _verify(self) -> None:
         config, client = self.config, self.bus.client
@@ -223,9 +252,11 @@ class Worker:
         for connection in list(self._shared.open):
             connection.abort()
         await asyncio.sleep(0)  # the loop must see them go before it may be closed
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.outage.farewell()
         await self.bus.stop()
         self._forget_garbage()
         log.info("gateway.stopped", gateway=self.name)
@@ -241,13 +272,14 @@ class Worker:
                 await self._unless_stopped(drain.grace)
                 for server in self._servers:
                     server.close()
-                await self._close_paced(Reason.DRAIN)
                 while self._chargers and not self._stop_now.is_set():
+                    # Who was just coming in when the drain began leaves too.
+                    await self._close_paced(Reason.DRAIN)
                     await self._unless_stopped(_DRAIN_TICK)
 
     async def _close_paced(self, reason: Reason) -> None:
         """Let sessions leave at ``drain.rate`` a second, in no order a charger could predict."""
-        leaving = list(self._chargers.values())
+        leaving = [charger for charger in self._chargers.values() if not charger.session.leaving]
         random.shuffle(leaving)
         batch = self.config.drain.rate * _DRAIN_TICK
         owed = 0.0
@@ -265,13 +297,11 @@ class Worker:
     def _outage_changed(self) -> None:
         if self.outage.reason:
             self._clock.after(self.config.nats.outage_close, self._close_idle, self.outage.since)
-        else:
-            self._links.settle()
 
     def _close_idle(self, since: float) -> None:
         """The outage lasts: the chargers are told, so that they queue (CONTRACT 2.3)."""
         if self.outage.reason and self.outage.since == since:
-            self._tasks.append(asyncio.create_task(self._close_in_outage(since)))
+            self._spawn(self._close_in_outage(since))
 
     async def _close_in_outage(self, since: float) -> None:
         for charger in list(self._chargers.values()):
@@ -282,7 +312,7 @@ class Worker:
 
     # -- listener.House -----------------------------------------------------------------------------
 
-    def refusal(self) -> Refusal | None:
+    def closed(self) -> Refusal | None:
         """See listener.House."""
         if self.draining:
             return Refusal.DRAINING
@@ -290,13 +320,17 @@ class Worker:
             return Refusal.BUS_AWAY
         if len(self._chargers) >= self.config.limits.max_connections:
             return Refusal.FULL
-        return None if self._rate.take() else Refusal.RATE
+        return None
+
+    def take_handshake(self) -> bool:
+        """See listener.House."""
+        return self._rate.take()
 
     def claim(self, identity: str, connection: Connection, decided: Decided) -> None:
         """See listener.House."""
         self._owners.claim(identity, connection, decided)
 
-    def start_session(self, admission: Admission, connection: Connection) -> None:
+    def start_session(self, admission: Admission, connection: Connection, replaced: str | None) -> None:
         """See listener.House."""
         version = VERSIONS[admission.subprotocol]
         session_id = uuid.uuid4().hex
@@ -309,11 +343,11 @@ class Worker:
             version=version,
             session=session_id,
             remote=connection.peer,
-            replaces=None,
+            replaces=replaced,
             security_profile=admission.security_profile,
         )
         self._chargers[connection] = Charger(session, link, connection)
-        self._owners.hold(admission.identity, connection)
+        self._owners.hold(admission.identity, connection, session_id)
         self._online[version] += 1
         self.metrics.handshakes.add("accepted")
         self._links.up(link)
@@ -324,7 +358,9 @@ class Worker:
         self._owners.release(charger.link.identity, connection)
         self._online[charger.link.version] -= 1
         self.metrics.disconnects.add(reason.label)
-        self._links.down(charger.link, reason.label)
+        if reason is not Reason.SUPERSEDED:
+            # Its successor's `up` says it all (CONTRACT 3.6: a superseded link writes none).
+            self._links.down(charger.link, reason.label)
         log.debug(
             "charger.down", identity=charger.link.identity, reason=reason.label, session=charger.link.session
         )

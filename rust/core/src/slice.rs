@@ -208,7 +208,7 @@ impl Slicer {
         self.held.extend_from_slice(more);
     }
 
-    /// Hands on what is whole at the front of `bytes`, neighbours for the judge as one; returns its size.
+    /// Hands on what is whole at the front of `bytes`; returns its size.
     #[inline]
     fn scan<E>(
         &mut self,
@@ -229,6 +229,11 @@ impl Slicer {
                     raw = at;
                 }
                 Head::Sound { first, size, .. } if size <= rest.len() => {
+                    // One by one: what a frame inflates to is to be used before the next one inflates.
+                    if raw < at {
+                        sink(Piece::Raw(&bytes[raw..at]))?;
+                        raw = at;
+                    }
                     at += size;
                     match first & OPCODE {
                         CLOSE => {
