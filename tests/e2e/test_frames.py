@@ -204,6 +204,21 @@ async def test_compression_is_agreed_in_every_version(narrow: Gateway, identity:
         assert (await read_frame(charger.reader))[1][:7] == b'[3,"1",'
 
 
+async def test_compressed_messages_inflate_one_by_one_as_they_are_served(
+    house: Gateway, identity: str
+) -> None:
+    """A kilobyte may hold a megabyte: what is behind ``open_calls`` stays as small as it came."""
+    big = b'[2,"%d","DataTransfer",{"vendorId":"x","data":"' + b"y" * 500_000 + b'"}]'
+    async with raw(house, identity, **OFFER) as charger:
+        charger.writer.write(b"".join(frame(TEXT, deflated(big % n), rsv=4) for n in range(60)))
+        mine = [c for c in house.worker._chargers.values() if c.link.identity == identity]
+        await until(lambda: len(mine[0].session._queue) == 8)
+        held = house.worker._shared.unfinished
+        await until(lambda: held.total > 8 * 500_000)
+        assert held.total < 9 * 500_000 + 60 * 2000
+    await until(lambda: held.total == 0)
+
+
 OFFERS = {
     "plain": ("permessage-deflate", -15),
     "bits for us": ("permessage-deflate; server_max_window_bits=9", -15),

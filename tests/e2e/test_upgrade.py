@@ -380,11 +380,23 @@ async def test_a_dead_connection_makes_room(house: Gateway, identity: str, facts
         old = await facts.link("up")
         async with dial(house.port, identity) as new:
             up = await facts.link("up")
-            assert up["session"] != old["session"]
+            assert up["replaces"] == old["session"] != up["session"]
             assert (await new.ask('[2,"1","Heartbeat",{}]')).startswith("[3")
             assert await close_code(dead.reader) in (1006, 1008)
             await facts.kept_link(state="up", session=up["session"])
     assert (await facts.link("down"))["session"] == up["session"]
+    states = [fact.json["state"] for fact in facts.about(".link.")]
+    assert states == ["up", "up", "down"], "a superseded link writes none (CONTRACT 3.6)"
+
+
+async def test_only_an_upgrade_can_supersede(house: Gateway, identity: str, facts: Facts) -> None:
+    """A plain GET of its URL does not even ask whether the silent charger is alive."""
+    async with knock(house.port, request(f"/{quote(identity)}")) as silent:
+        await facts.link("up")
+        async with knock(house.port, request(f"/{quote(identity)}", Upgrade="")) as answer:
+            assert answer.status in (400, 426)
+        silent.writer.write(frame(TEXT, b'[2,"1","Heartbeat",{}]'))
+        assert (await read_frame(silent.reader))[0] == 0x81, "an answer; no ping, and no close"
 
 
 async def test_of_two_newcomers_one_wins(house: Gateway, identity: str, facts: Facts) -> None:
