@@ -63,8 +63,9 @@ class _Stderr:
         try:
             sys.stderr.write(message + "\n")
             sys.stderr.flush()
-        except (OSError, ValueError, AttributeError):  # closed by whoever reads it
-            return
+        except (OSError, ValueError, AttributeError):
+            # Closed by whoever read it; what Python would still flush at the end goes nowhere, too.
+            sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - stays open as long as the process
 
     debug = info = warning = error = critical = exception = log = msg
 
