@@ -31,6 +31,7 @@ WITHOUT_TWIN = {
     "verdict": "tests/test_session.py",
     "call": "tests/test_session.py",
     "question": "tests/test_session.py",
+    "replay": "tests/test_session.py",
     "terms": "tests/test_session.py",
     "schemas": "tests/test_codec.py",
 }
@@ -71,7 +72,19 @@ def test_a_library_stands_in_its_rooms_only(library: str, rooms: str) -> None:
     assert strays == []
 
 
-LAYERS = ["reasons", "ports", "wheel", "metrics", "pace", "call", "terms", "verdict", "question", "session"]
+LAYERS = [
+    "reasons",
+    "ports",
+    "wheel",
+    "metrics",
+    "pace",
+    "call",
+    "terms",
+    "verdict",
+    "question",
+    "replay",
+    "session",
+]
 LAYERS += ["connection", "owners", "listener", "worker"]
 
 

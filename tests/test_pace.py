@@ -1,15 +1,7 @@
-"""How much one charger may say."""
+"""How many refused frames of one charger are stored."""
 
 from voltgate.config import Limits
-from voltgate.gateway.pace import CallRate, RejectRate
-
-
-def test_a_burst_passes_and_then_the_rate_rules() -> None:
-    rate = CallRate(Limits(calls_per_second=10, calls_burst=3), 0.0)
-    assert [rate.take(0.0) for _ in range(3)] == [0, 0, 0]
-    assert rate.take(0.0) == 0.1
-    assert rate.take(10.0) == 0, "rest refills the burst, and not more"
-    assert [rate.take(10.0) for _ in range(3)] == [0, 0, 0.1]
+from voltgate.gateway.pace import RejectRate
 
 
 def test_rejects_are_counted_over_any_minute() -> None:

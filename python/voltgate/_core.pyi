@@ -101,6 +101,12 @@ class Frame:
     def fatal(self) -> Violation | None:
         """The first violation that no validation level passes on (CONTRACT 2.2, last lines)."""
     @property
+    def plain(self) -> str | None:
+        """The action of a CALL that needs no second look: known, and without a violation; else None."""
+    @property
+    def size(self) -> int:
+        """Bytes of the whole frame."""
+    @property
     def raw(self) -> bytes:
         """The whole frame as it came."""
     @property
@@ -135,6 +141,8 @@ class Codec:
         """``[2,id,action,payload]`` as one unmasked websocket text frame."""
     def encode_send(self, message_id: str, action: str, payload: bytes) -> bytes:
         """``[6,id,action,payload]``, likewise."""
+    def answer(self, frame: Frame, payload: bytes) -> bytes:
+        """:meth:`encode_result` for the id of ``frame``."""
     def encode_result(self, message_id: str, payload: bytes) -> bytes:
         """``[3,id,payload]``, likewise."""
     def encode_error(self, message_id: str, code: str, description: str, details: bytes = b"{}") -> bytes:
@@ -200,6 +208,8 @@ class Publisher:
         ``violation`` is the text of ``ocpp-violation``; "" leaves the header out. ValueError for a frame
         without a known action.
         """
+    def live(self, frame: Frame, time_ms: int) -> bytes:
+        """The command of a ``live`` fact, not awaited."""
     def question(
         self, frame: Frame, key: str, time_ms: int, deadline_ms: int, reply: str, violation: str = ""
     ) -> bytes:

@@ -8,6 +8,7 @@ Not here: what is published (session, links), whether NATS is well enough to tak
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Literal
@@ -80,6 +81,7 @@ class Bus:
         self.client = Client()
         self.on_change: Callable[[bool], None] = lambda connected: None
         self.on_tx: Callable[[str], None] = lambda cause: None
+        self.tx_late = 0  # PubAcks of class tx that did not come in time, in a row
         self._connected = False
         self._closing = False
         self._tokens = 0
@@ -88,7 +90,9 @@ class Bus:
         self._stores: dict[int, Ticket] = {}
         self._asks: dict[int, Ticket] = {}
         self._out: list[bytes] = []
-        self._out_bytes = 0
+        self._waiting_bytes = 0
+        self._max_waiting = config.max_pending_bytes
+        self._max_payload = 0
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._ack_seconds = metrics.publish_ack_seconds.cell()
@@ -150,6 +154,7 @@ class Bus:
             await client.close()
             raise BusError(f"NATS at {self._config.shown} cannot be used: {error}") from None
         self.client, self._inbox, self._connected = client, inbox + ".", True
+        self._max_payload = client.max_payload
 
     async def _reconnect_closed(self) -> None:
         """The client closes itself for good on some server errors; a new one takes its place."""
@@ -188,7 +193,7 @@ class Bus:
         """Nothing sent before a disconnect is answered after it: the inbox of that time is gone."""
         stores, self._stores = self._stores, {}
         asks, self._asks = self._asks, {}
-        self._out, self._out_bytes = [], 0
+        self._out, self._waiting_bytes = [], 0
         for ticket in stores.values():
             self._metrics.publish_failures.add("away")
             ticket.done(ticket.arg, None)
@@ -249,14 +254,13 @@ class Bus:
 
     def _send(self, command: bytes) -> bool:
         # A command over max_payload would make the server drop the connection of every charger (NATS.md).
-        if not self._connected or len(command) > self.client.max_payload:
-            return False
-        if self._out_bytes + self.client.pending_data_size > self._config.max_pending_bytes:
+        size = len(command)
+        if not self._connected or size > self._max_payload or self._waiting_bytes > self._max_waiting:
             return False
         if not self._out:
             self._wake.set()
         self._out.append(command)
-        self._out_bytes += len(command)
+        self._waiting_bytes += size
         return True
 
     async def _pump(self) -> None:
@@ -270,26 +274,37 @@ class Bus:
     async def _write(self) -> None:
         self._wake.clear()
         out, self._out = self._out, []
-        self._out_bytes = 0
         if out:
             await hand_over(self.client, b"".join(out))
             await self.client._flush_pending()
+        # What the flusher could not write yet, because the server reads slowly or not at all.
+        self._waiting_bytes = self.client.pending_data_size + sum(map(len, self._out))
 
     # -- the way in ---------------------------------------------------------------------------------
 
     async def _received(self, message: Msg) -> None:
-        self._clock.refresh()
         try:
-            self._route(int(message.subject[len(self._inbox) :]), message)
+            token = int(message.subject[len(self._inbox) :])
+            ticket = self._stores.get(token)
+            if ticket is None:
+                self._clock.refresh()
+                self._route(token, message)
+                return
+            self._clock.now = now = time.monotonic()
+            body = orjson.loads(message.data) if message.data else {}
+            if isinstance(body, dict) and "seq" in body and "stream" in body and "error" not in body:
+                del self._stores[token]
+                self._ack_seconds.observe(now - ticket.sent)
+                if ticket.tx:
+                    self.tx_late = 0
+                ticket.done(ticket.arg, Ack(body["stream"], body["seq"], "duplicate" in body))
+            else:
+                self._not_acked(ticket, body if isinstance(body, dict) else {})
         except Exception:
             # nats-py would swallow it: the callback of one charger must be seen to have failed.
             log.exception("bus.callback_failed", subject=message.subject)
 
     def _route(self, token: int, message: Msg) -> None:
-        ticket = self._stores.get(token)
-        if ticket is not None:
-            self._acked(ticket, message)
-            return
         ticket = self._asks.pop(token, None)
         if ticket is None:
             return  # late: its deadline has passed, or somebody answered twice
@@ -301,20 +316,7 @@ class Bus:
         else:
             ticket.done(ticket.arg, Reply("reply", message.headers or {}, message.data))
 
-    def _acked(self, ticket: Ticket, message: Msg) -> None:
-        try:
-            body = orjson.loads(message.data) if message.data else {}
-        except orjson.JSONDecodeError:
-            body = {}
-        if not isinstance(body, dict):
-            body = {}  # some stray responder's word
-        if "seq" in body and "stream" in body and "error" not in body:
-            del self._stores[ticket.token]
-            self._ack_seconds.observe(self._clock.now - ticket.sent)
-            if ticket.tx:
-                self.on_tx("ok")
-            ticket.done(ticket.arg, Ack(body["stream"], body["seq"], body.get("duplicate", False)))
-            return
+    def _not_acked(self, ticket: Ticket, body: dict[str, Any]) -> None:
         error = body.get("error") or {}
         if error.get("err_code") in FULL:
             self._failed(ticket, "full")
@@ -337,6 +339,7 @@ class Bus:
             return
         self._metrics.publish_failures.add(cause)
         if ticket.tx:
+            self.tx_late += cause == "timeout"
             self.on_tx(cause)
         ticket.done(ticket.arg, False if cause == "refused" else None)
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from voltgate._core import Fact, Frame, Violation
+from voltgate.gateway.metrics import ActionCounts
 from voltgate.gateway.ports import Ack
 from voltgate.policy import Rule
 
@@ -39,6 +40,17 @@ class Refused(NamedTuple):
     reason: str
 
 
+class Plain:
+    """An action the gateway answers itself, with the counters its CALLs add to: no look-up on their way."""
+
+    __slots__ = ("answered", "beat", "class_", "may_ask", "received", "rule", "seconds", "tx")
+
+    def __init__(self, rule: Rule, counts: ActionCounts) -> None:
+        self.rule, self.class_, self.tx = rule, rule.class_, rule.class_ == "tx"
+        self.beat, self.may_ask = rule.action == "Heartbeat", rule.answer != "gateway"
+        self.received, self.answered, self.seconds = counts.received, counts.cell("gateway"), counts.seconds
+
+
 class Call:
     """Where a CALL stands: each field is set once, when that step is done.
 
@@ -52,6 +64,7 @@ class Call:
     asks = False
     asked = False
     gone = False  # the charger has left: nobody waits for it any more
+    plain: Plain | None = None
     fact: Fact | None = None
     ack: Ack | None = None
     answer: Answer | None = None
@@ -79,6 +92,9 @@ class Answered:
         answers[message_id] = (_fingerprint(frame), answer)
         if len(answers) > _REMEMBERED_ANSWERS:
             del answers[next(iter(answers))]
+
+    def __contains__(self, message_id: str) -> bool:
+        return message_id in self._answers
 
     def find(self, message_id: str, frame: Frame) -> Answer | None:
         """The answer to the same message, or None."""

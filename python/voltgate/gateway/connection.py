@@ -89,14 +89,14 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_buffered", "_check", "_closing", "_codec", "_door", "_fragments", "_head", "_held",
+        "_buffered", "_check", "_clock", "_closing", "_codec", "_door", "_fragments", "_head", "_held",
         "_held_bytes", "_in_session", "_next_ping", "_on_frame", "_paused", "_protocol", "_response",
         "_shared", "_slicer", "_transport", "_waiting", "last_seen", "on_end", "peer", "reason",
         "talk",
     )  # fmt: skip
 
     def __init__(self, shared: Shared, door: Callable[["Connection", Request], None]) -> None:
-        self._shared, self._door = shared, door
+        self._shared, self._door, self._clock = shared, door, shared.clock
         self._protocol: ServerProtocol | None = None  # made at the upgrade
         self._transport: asyncio.Transport
         self._codec: Codec
@@ -137,19 +137,35 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the charger."""
-        clock = self._shared.clock
+        clock, slicer = self._clock, self._slicer
         clock.refresh()
         self.last_seen = clock.now
+        if slicer is None:
+            self._early(data)
+            return
+        try:
+            pieces = slicer.feed(data)
+            if self._waiting or self._on_frame:
+                self._heard(pieces)
+            elif len(pieces) == 1 and not self._paused and not isinstance(piece := pieces[0], bytes):
+                self.talk.received(piece)  # type: ignore[union-attr]  # there is one as long as a slicer
+            else:
+                self._take(pieces)
+        except Exception:
+            self._failed()
+        if self._held_bytes or slicer.unfinished or self._waiting:
+            self._account()
+        if self._paused and not self._closing:
+            self._transport.pause_reading()
+
+    def _early(self, data: bytes) -> None:
+        """Before the 101, or after a Close: what lingers is not looked at."""
         if self._closing:
-            return  # lingering: what still comes is not looked at
+            return
         if self._head is not None:
             self._read_head(data)
-        elif self._protocol is None or self._protocol.state is not OPEN:
-            self._held += data  # read before the pause took hold
         else:
-            self._feed(data)
-            if self._paused and not self._closing:
-                self._transport.pause_reading()
+            self._held += data  # read before the pause took hold
 
     def eof_received(self) -> bool | None:
         """The charger sends no more: the transport closes."""
@@ -236,7 +252,7 @@ class Connection(asyncio.Protocol):
         self._transport.resume_reading()
         held, self._held = self._held, b""
         if held:
-            self._feed(held)
+            self.data_received(held)
 
     def close_unmatched(self, refusal: Refusal) -> None:
         """A 101 without subprotocol, then Close 1002 at once (OCPP.md A2)."""
@@ -280,22 +296,15 @@ class Connection(asyncio.Protocol):
 
     # -- messages -----------------------------------------------------------------------------------
 
-    def _feed(self, data: bytes) -> None:
-        assert self._slicer is not None
-        try:
-            pieces = self._slicer.feed(data)
-            if self._on_frame and pieces:
-                heard, self._on_frame = self._on_frame, []
-                for call in heard:
-                    call()
-            if self._waiting:
-                self._waiting += pieces
-            else:
-                self._take(pieces)
-        except Exception:
-            self._failed()
-        if self._held_bytes or self._waiting or (self._slicer is not None and self._slicer.unfinished):
-            self._account()
+    def _heard(self, pieces: list[OcppFrame | bytes]) -> None:
+        if pieces and self._on_frame:
+            heard, self._on_frame = self._on_frame, []
+            for call in heard:
+                call()
+        if self._waiting:
+            self._waiting += pieces
+        else:
+            self._take(pieces)
 
     def _take(self, pieces: list[OcppFrame | bytes]) -> None:
         """Hand on what the slicer made, as far as the session takes it; the rest waits as it is."""

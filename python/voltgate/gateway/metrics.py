@@ -89,6 +89,10 @@ class HistogramCell:
         self._counts = [0] * (len(_SECONDS) + 1)
         self._sum = 0.0
 
+    def at_once(self) -> None:
+        """Add one observation of no time at all."""
+        self._counts[0] += 1
+
     def observe(self, seconds: float) -> None:
         """Add one observation."""
         self._counts[bisect_left(_SECONDS, seconds)] += 1
@@ -118,8 +122,12 @@ class ActionCounts:
         """One CALL was answered."""
         cell = self._answered.get(by)
         if cell is None:
-            cell = self._answered[by] = self._metrics.answered.cell(*self._labels, by)
+            cell = self._answered[by] = self.cell(by)
         cell[0] += 1
+
+    def cell(self, by: str) -> Cell:
+        """The count of CALLs answered by ``by``."""
+        return self._metrics.answered.cell(*self._labels, by)
 
 
 class FrameCells:

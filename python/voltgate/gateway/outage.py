@@ -41,28 +41,23 @@ class Outage:
         ]
         self._liveness = f"$KV.{config.nats.stream_prefix.lower()}_gateways.{gateway}"
         self._fill: dict[str, float] = {}
-        self._timeouts = 0
         self.over = asyncio.Event()
         self._begun = asyncio.Event()
         bus.on_change = self._bus_changed
-        bus.on_tx = self._tx_result
+        bus.on_tx = self._tx_failed
         metrics.stream_fill.read = lambda: [((stream,), fill) for stream, fill in self._fill.items()]
 
     def _bus_changed(self, connected: bool) -> None:
         if not connected:
             self._begin("NATS is away")
 
-    def _tx_result(self, cause: str) -> None:
-        if cause == "ok":
-            self._timeouts = 0
-        elif cause == "full":
+    def _tx_failed(self, cause: str) -> None:
+        if cause == "full":
             self._begin(f"{self._tx} is full")
         elif cause == "no_responders":
             self._begin(f"{self._tx} has no leader or does not exist")
-        elif cause == "timeout":
-            self._timeouts += 1
-            if self._timeouts >= TIMEOUTS_IN_A_ROW:
-                self._begin(f"{self._tx} does not acknowledge")
+        elif cause == "timeout" and self._bus.tx_late >= TIMEOUTS_IN_A_ROW:
+            self._begin(f"{self._tx} does not acknowledge")
 
     def _begin(self, reason: str) -> None:
         if not self.reason:
@@ -76,7 +71,7 @@ class Outage:
     def _end(self) -> None:
         if self.reason:
             log.info("bus.ready", was=self.reason, seconds=round(self._clock.now - self.since, 1))
-            self._timeouts = 0
+            self._bus.tx_late = 0
             self.reason = ""
             self.over.set()
             self.on_change()
@@ -135,6 +130,6 @@ class Outage:
                 stored.set_result(ack)
 
         ticket = self._bus.ticket(done, None)
-        body = orjson.dumps({"gateway": self._gateway, "release": __version__, "at": self._clock.time_ms()})
+        body = orjson.dumps({"gateway": self._gateway, "release": __version__, "at": self._clock.time_ms})
         self._bus.store(ticket, _core.publish(self._liveness, ticket.reply, [], body))
         return await stored is not None

@@ -98,9 +98,9 @@ class Clock(Protocol):
     """Time and timers."""
 
     now: float
-
-    def time_ms(self) -> int:
-        """Milliseconds since the Unix epoch."""
+    """Monotonic seconds."""
+    time_ms: int
+    """Milliseconds since the Unix epoch."""
 
     def after(self, seconds: float, fire: Callable[..., None], *args: Any) -> Any:
         """Call ``fire(*args)`` in ``seconds``; what comes back has ``cancel()``."""

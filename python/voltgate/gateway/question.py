@@ -40,7 +40,7 @@ class Question:
             return
         assert call.fact is not None
         left = self._asked_at + self._terms.nats.ask_timeout - clock.now
-        deadline = clock.time_ms() + int(left * 1000)
+        deadline = clock.time_ms + int(left * 1000)
         ticket = bus.ticket(self._replied, None)
         key, reply = call.fact.key, ticket.reply
         question = self._publisher.question(call.frame, key, call.time_ms, deadline, reply, call.violation)
@@ -82,4 +82,4 @@ class Question:
             return Reason.UNANSWERED
         if rule.fallback.code:
             return Answer("fallback", code=rule.fallback.code, description="no backend answered")
-        return Answer("fallback", fallback_payload(rule, verdict.time_text(self._outside.clock.time_ms())))
+        return Answer("fallback", fallback_payload(rule, verdict.time_text(self._outside.clock.time_ms)))

@@ -31,22 +31,21 @@ import structlog
 
 from voltgate._core import Frame, Publisher, Violation
 from voltgate.gateway import verdict
-from voltgate.gateway.call import EMPTY, Answer, Answered, Call, Refused
-from voltgate.gateway.pace import CallRate, RejectRate
-from voltgate.gateway.ports import Ack, Bus, Clock, Link, Outside, Stored
+from voltgate.gateway.call import EMPTY, Answer, Answered, Call, Plain, Refused
+from voltgate.gateway.pace import RejectRate
+from voltgate.gateway.ports import Ack, Bus, Clock, Link, Outside
 from voltgate.gateway.question import Question
 from voltgate.gateway.reasons import Reason
+from voltgate.gateway.replay import Replay
 from voltgate.gateway.terms import Terms
 from voltgate.policy import Rule, gateway_answer
 
 log = structlog.get_logger()
 
-REPLAY_READS = 16  # messages a Response is looked for behind its request (CONTRACT 3.4)
 LARGE = 16_384  # bytes; 99 % of messages fit 2 kB (OCPP.md A21)
 REJECT_BYTES = 4096  # of a refused frame that are stored, but for tx actions (CONTRACT 3.2)
 _LIVE = Ack("", 0, False)
 _ANSWERS = (3, 4, 5)
-_TYPES = {2: "call", 3: "result", 4: "error", 5: "result_error", 6: "send", None: "unreadable"}
 
 
 T = TypeVar("T")
@@ -63,8 +62,7 @@ def _guarded(step: "Callable[[Session, T, R], None]") -> "Callable[[Session, T, 
         try:
             step(self, what, result)
         except Exception:
-            log.exception("session.failed", charger=self._publisher.token)
-            self._close(Reason.INTERNAL)
+            self._failed()
 
     return guarded
 
@@ -73,9 +71,9 @@ class Session:
     """See the module. ``received`` and ``leave`` are called by the connection and the worker."""
 
     __slots__ = (
-        "_answered", "_boot", "_bus", "_calls", "_clock", "_heavy", "_leaving", "_link", "_open_calls",
-        "_paused", "_publisher", "_queue", "_rejects", "_serving", "_slow", "_terms", "_version",
-        "closed", "triggered",
+        "_answered", "_boot", "_bus", "_clock", "_closed_road", "_due", "_heavy", "_leaving", "_link",
+        "_open_calls", "_paused", "_publisher", "_queue", "_rejects", "_serving", "_slow", "_terms",
+        "_version", "closed", "triggered",
     )  # fmt: skip
 
     def __init__(self, publisher: Publisher, terms: Terms, link: Link, bus: Bus, clock: Clock) -> None:
@@ -90,22 +88,93 @@ class Session:
         self._paused = self._slow = self._serving = False
         self._heavy = 0
         self._open_calls = terms.limits.open_calls
-        self._calls = CallRate(terms.limits, clock.now)
+        self._closed_road = False  # gated or leaving: no CALL is plain
+        self._due = 0.0  # until when the CALLs so far would have lasted at limits.calls_per_second
         self._rejects = RejectRate(terms.limits)
 
     # -- from the connection ------------------------------------------------------------------------
 
     def received(self, frame: Frame) -> None:
         """One decoded message. Whatever it holds, it gets the answer the contract names."""
+        plain = self._terms.plain.get(frame.plain)
+        if plain is None or self._queue or self._closed_road:
+            self._look_at(frame)
+        elif plain.class_ == "live":
+            self._answer_at_once(frame, plain)
+        else:
+            self._store_plain(frame, plain)
+        # limits.calls_per_second with its burst: above it the socket is read slower, nothing is dropped.
+        now, limits = self._clock.now, self._terms.limits
+        due = self._due if self._due > now else now
+        self._due = due = due + 1 / limits.calls_per_second
+        if due - now > limits.calls_burst / limits.calls_per_second:
+            self._rest(due - now - limits.calls_burst / limits.calls_per_second)
+
+    # Three steps of the road below in one go, for a sound CALL that the gateway answers itself and that finds
+    # nothing before it: nearly all of them.
+
+    def _answer_at_once(self, frame: Frame, plain: Plain) -> None:
+        clock, terms = self._clock, self._terms
+        self._bus.emit(self._publisher.live(frame, clock.time_ms))
+        payload = gateway_answer("Heartbeat", verdict.time_text(clock.time_ms)) if plain.beat else b"{}"
+        plain.seconds.at_once()
+        self._write_plain(terms.codec.answer(frame, payload), frame, plain)
+
+    def _store_plain(self, frame: Frame, plain: Plain) -> None:
+        message_id = frame.message_id
+        asks = plain.may_ask and frame.has_id_token
+        if message_id is None or asks or message_id in self._answered or frame.size > LARGE:
+            self._look_at(frame)
+            return
+        clock, bus = self._clock, self._bus
+        call = Call(frame, message_id, plain.rule, clock.now)
+        call.begun, call.time_ms, call.plain = True, clock.time_ms, plain
+        self._queue.append(call)
+        ticket = bus.ticket(self._plain_stored, call)
+        call.fact = fact = self._publisher.fact(plain.class_, frame, clock.time_ms, ticket.reply)
+        if plain.rule.action == "TransactionEvent" and self._terms.keys.conflicts(fact):
+            self._terms.metrics.key_conflicts.add()
+        bus.store(ticket, fact.command, plain.tx)
+
+    def _plain_stored(self, call: Call, ack: Ack | bool | None) -> None:
+        plain = call.plain
+        if self.closed or plain is None or not isinstance(ack, Ack) or ack.duplicate:
+            self._stored(call, ack)
+            return
+        try:
+            frame = call.frame
+            if not plain.tx:
+                self._answered.add(call.message_id or "", frame, EMPTY)
+            plain.seconds.observe(self._clock.now - call.read_at)
+            self._write_plain(self._terms.codec.answer(frame, b"{}"), frame, plain)
+            self._done()
+        except Exception:
+            self._failed()
+
+    def _write_plain(self, answer: bytes, frame: Frame, plain: Plain) -> None:
+        cells = self._terms.cells
+        plain.received[0] += 1
+        plain.answered[0] += 1
+        cells.results[0] += 1
+        cells.bytes_in[0] += frame.size
+        cells.bytes_out[0] += len(answer)
+        self._link.write(answer)
+
+    # The road: everything else goes it step by step.
+
+    def _look_at(self, frame: Frame) -> None:
         if self.closed:
             return
         kind, action, terms = frame.type, frame.action, self._terms
         rule = terms.rules.get(action) if action is not None else None
         if kind == 2 and rule is not None and frame.violation is None:
             terms.counts[rule.action].received[0] += 1
-        elif not self._count_odd(kind, frame):
+        elif frame.is_text:
+            terms.count_odd(frame)
+        else:
+            self._close(Reason.NOT_UTF8)
             return
-        size = len(frame.raw)
+        size = frame.size
         terms.cells.bytes_in[0] += size
         if kind in _ANSWERS:
             self._answer_to_nothing(frame)
@@ -113,24 +182,23 @@ class Session:
             message_id = frame.message_id
             if self._queue and kind == 2 and self._is_open(message_id, action):
                 # The same call, not another one (CONTRACT 2.2).
-                self._duplicate(rule.class_ if rule else "event")
+                self._terms.metrics.duplicates.add(rule.class_ if rule else "event")
             else:
                 call = Call(frame, message_id, rule, self._clock.now)
-                call.time_ms = self._clock.time_ms()
+                call.time_ms = self._clock.time_ms
                 self._queue.append(call)
                 if size > LARGE:
                     self._weigh()
                 self._serve()
-        self._pace()
 
     def leave(self, reason: Reason) -> None:
         """Finish the CALLs that were read, then close."""
-        self._leaving = reason
+        self._leaving, self._closed_road = reason, True
         self._serve()
 
     def ended(self) -> None:
         """The socket is gone."""
-        self.closed = True
+        self.closed = self._closed_road = True
         for call in self._queue:
             call.gone = True
         self._queue.clear()
@@ -167,7 +235,7 @@ class Session:
             self._reject(call, refusal or Refused("InternalError", "", "no policy for this action"))
             return
         if rule.class_ != "tx" and (repeat := self._answered.find(message_id, frame)) is not None:
-            self._duplicate(rule.class_)
+            self._terms.metrics.duplicates.add(rule.class_)
             self._answer(call, repeat._replace(by="replay"))
             return
         if rule.validation == "lenient":
@@ -193,13 +261,13 @@ class Session:
         elif rule.answer == "none":  # a SEND
             self._done()
         elif ack.duplicate and rule.class_ == "tx" and not call.replayed:
-            self._replay(call, ack.seq)
+            self._replay(call, ack)
         elif call.asks:
             if not call.asked:
                 self._ask(call)
         elif rule.action == "Heartbeat":
             call.answer = Answer(
-                "gateway", gateway_answer("Heartbeat", verdict.time_text(self._clock.time_ms()))
+                "gateway", gateway_answer("Heartbeat", verdict.time_text(self._clock.time_ms))
             )
             self._advance(call)
         else:
@@ -231,41 +299,25 @@ class Session:
             return
         call.ack = ack
         if ack.duplicate:
-            self._duplicate(self._rule_class(call.frame))
+            self._terms.metrics.duplicates.add(self._terms.class_of(call.frame.action))
         self._advance(call)
 
-    def _replay(self, call: Call, seq: int, reads: int = REPLAY_READS) -> None:
-        """Look for what was answered the first time, right behind the stored request (CONTRACT 3.4)."""
-        assert call.ack is not None
-        if reads == 0 or not (call.asks or call.frame.action == "Heartbeat"):
-            call.replayed = True
+    def _replay(self, call: Call, ack: Ack) -> None:
+        if not (call.asks or call.frame.action == "Heartbeat"):
+            call.replayed = True  # the answer never had content: there is no Response to look for
             self._advance(call)
             return
-        nats, publisher = self._terms.nats, self._publisher
-        subject = f"{nats.prefix}.tx.{self._version}.{call.frame.action}Response.{publisher.token}"
-        self._bus.read(call.ack.stream, seq, subject, self._replay_read, (call, reads))
+        prefix, token = self._terms.nats.prefix, self._publisher.token
+        subject = f"{prefix}.tx.{self._version}.{call.frame.action}Response.{token}"
+        Replay(call, ack.stream, self._bus, self._replayed).find(subject, ack.seq)
 
     @_guarded
-    def _replay_read(self, asked: tuple[Call, int], stored: Stored | bool | None) -> None:
-        call, reads = asked
-        if stored is False:
-            self._close(Reason.NOT_STORED)
-        elif isinstance(stored, Stored):
-            assert call.fact is not None
-            if stored.headers.get("ocpp-key") == call.fact.key and "ocpp-error-code" not in stored.headers:
-                self._answered_before(call, stored)
-            else:
-                self._replay(call, stored.seq + 1, reads - 1)
-        else:
-            call.replayed = True
-            self._advance(call)
-
-    @_guarded
-    def _answered_before(self, call: Call, stored: Stored | bool | None) -> None:
-        if not isinstance(stored, Stored):
-            self._close(Reason.NOT_STORED)
+    def _replayed(self, call: Call, outcome: Answer | Reason | None) -> None:
+        if isinstance(outcome, Reason):
+            self._close(outcome)
             return
-        call.answer, call.recorded = Answer("replay", stored.data), True
+        call.replayed = True
+        call.answer, call.recorded = outcome, outcome is not None
         self._advance(call)
 
     def _record(self, call: Call, answer: Answer) -> None:
@@ -278,7 +330,7 @@ class Session:
             call.frame,
             call.fact,
             answer.payload,
-            self._clock.time_ms(),
+            self._clock.time_ms,
             ticket.reply,
             answer.by,
             answer.code,
@@ -291,7 +343,7 @@ class Session:
             self._close(Reason.NOT_STORED)
         elif ack.duplicate:
             # Another worker answered the same message first: its answer is the one that counts.
-            self._bus.read(ack.stream, ack.seq, None, self._answered_before, call)
+            Replay(call, ack.stream, self._bus, self._replayed).read(ack.seq)
         else:
             call.recorded = True
             self._advance(call)
@@ -326,7 +378,7 @@ class Session:
         self._bus.store(ticket, self._reject_fact(call.frame, refusal, ticket.reply, limit))
 
     def _reject_fact(self, frame: Frame, why: Violation | Refused, reply: str, limit: int) -> bytes:
-        now = self._clock.time_ms()
+        now = self._clock.time_ms
         return self._publisher.reject(frame, frame.raw, why.code, why.pointer, why.reason, now, reply, limit)
 
     @_guarded
@@ -366,6 +418,7 @@ class Session:
         if (plain := action.removesuffix("-Signed")) == "BootNotification":
             if by == "backend" and not answer.code:
                 self._boot = orjson.loads(answer.payload).get("status", "")
+                self._closed_road = self._boot in ("Pending", "Rejected") or self.leaving
                 self.triggered.clear()
         elif class_ == "event" and by != "fallback" and plain != "Heartbeat":
             self._answered.add(message_id, call.frame, answer)
@@ -395,13 +448,11 @@ class Session:
 
     # -- bounds -------------------------------------------------------------------------------------
 
-    def _pace(self) -> None:
-        """``limits.calls_per_second``: above it the socket is read slower, nothing is dropped."""
-        rest = self._calls.take(self._clock.now)
-        if rest and not self._slow and not self.closed:
+    def _rest(self, seconds: float) -> None:
+        if not self._slow and not self.closed:
             self._slow = True
             self._terms.metrics.paused.add("calls_per_second")
-            self._clock.after(rest, self._faster, None, None)
+            self._clock.after(seconds, self._faster, None, None)
             self._limit_reading()
 
     @_guarded
@@ -437,26 +488,14 @@ class Session:
         self._heavy = sum(size for size in sizes if size > LARGE)
         self._link.hold(self._heavy)
 
+    def _failed(self) -> None:
+        log.exception("session.failed", charger=self._publisher.token)
+        self._close(Reason.INTERNAL)
+
     def _close(self, reason: Reason) -> None:
         if not self.closed:
             self.ended()
             self._link.close(reason)
 
-    def _rule_class(self, frame: Frame) -> str:
-        rule = self._terms.rules.get(frame.action or "")
-        return rule.class_ if rule else "event"
-
     def _duplicate(self, class_: str) -> None:
         self._terms.metrics.duplicates.add(class_)
-
-    def _count_odd(self, kind: int | None, frame: Frame) -> bool:
-        """Count what is no plain CALL; False where it ends the connection."""
-        if not frame.is_text:
-            self._close(Reason.NOT_UTF8)
-            return False
-        metrics = self._terms.metrics
-        action = (frame.action or "-") if frame.known else ("unknown" if frame.action else "-")
-        metrics.frames.add(self._version, "in", _TYPES[kind], action)
-        if frame.violation is not None:
-            metrics.violations.add(self._version, action, frame.violation.code)
-        return True

@@ -2,11 +2,21 @@
 
 from dataclasses import dataclass
 
+from voltgate._core import Frame
 from voltgate.config import Config, Limits, Nats
-from voltgate.gateway.call import TransactionKeys
+from voltgate.gateway.call import Plain, TransactionKeys
 from voltgate.gateway.metrics import ActionCounts, FrameCells, Metrics
-from voltgate.policy import Rules
+from voltgate.policy import Rule, Rules
 from voltgate.schemas import SUBPROTOCOLS, Codec
+
+_TYPES = {2: "call", 3: "result", 4: "error", 5: "result_error", 6: "send", None: "unreadable"}
+
+
+def _is_plain(rule: Rule) -> bool:
+    if rule.answer == "backend-if-idtoken":
+        return rule.class_ != "live"
+    # A Heartbeat that is stored has an answer to be stored too: the long way.
+    return rule.answer == "gateway" and (rule.action != "Heartbeat" or rule.class_ == "live")
 
 
 @dataclass(slots=True)
@@ -21,6 +31,7 @@ class Terms:
     keys: TransactionKeys
     counts: dict[str, ActionCounts]
     cells: FrameCells
+    plain: dict[str | None, Plain]
 
     @classmethod
     def of(
@@ -28,13 +39,21 @@ class Terms:
     ) -> "Terms":
         """The terms of ``version``."""
         counts = {name: ActionCounts(metrics, version, name, rule.class_) for name, rule in rules.items()}
-        return cls(
-            Codec(SUBPROTOCOLS[version]),
-            rules,
-            config.nats,
-            config.limits,
-            metrics,
-            keys,
-            counts,
-            FrameCells(metrics, version),
-        )
+        plain: dict[str | None, Plain] = {
+            name: Plain(rule, counts[name]) for name, rule in rules.items() if _is_plain(rule)
+        }
+        codec, cells = Codec(SUBPROTOCOLS[version]), FrameCells(metrics, version)
+        return cls(codec, rules, config.nats, config.limits, metrics, keys, counts, cells, plain)
+
+    def class_of(self, action: str | None) -> str:
+        """The class of an action; ``event`` for an unknown one."""
+        rule = self.rules.get(action or "")
+        return rule.class_ if rule else "event"
+
+    def count_odd(self, frame: Frame) -> None:
+        """Count what is no sound CALL."""
+        version, action = self.codec.version, (frame.action if frame.known else None)
+        label = action or ("unknown" if frame.action else "-")
+        self.metrics.frames.add(version, "in", _TYPES[frame.type], label)
+        if frame.violation is not None:
+            self.metrics.violations.add(version, label, frame.violation.code)

@@ -40,19 +40,20 @@ class Wheel:
 
     def __init__(self, monotonic: Callable[[], float], wall: Callable[[], float]) -> None:
         """``monotonic``: seconds that never go back. ``wall``: seconds since the Unix epoch."""
-        self.now = monotonic()
-        self._monotonic = monotonic
-        self._wall = wall
+        self._monotonic, self._wall = monotonic, wall
+        self._set()
         self._slots: dict[int, list[Timer]] = {}
         self._turned = int(self.now / TICK)
 
     def refresh(self) -> None:
-        """Bring ``now`` up to date: once per chunk from a socket, not once per look."""
-        self.now = self._monotonic()
+        """Bring ``now`` and ``time_ms`` up to date: once per chunk from a socket, not once per look."""
+        self.now = now = self._monotonic()
+        self.time_ms = int((now + self._offset) * 1000)
 
-    def time_ms(self) -> int:
-        """Milliseconds since the Unix epoch."""
-        return int(self._wall() * 1000)
+    def _set(self) -> None:
+        """Take over the wall clock, which may have been set, once a tick."""
+        self._offset = self._wall() - self._monotonic()
+        self.refresh()
 
     def after(self, seconds: float, fire: Callable[..., None], *args: Any) -> Timer:
         """Call ``fire(*args)`` in ``seconds``."""
@@ -63,7 +64,7 @@ class Wheel:
 
     def advance(self) -> None:
         """Fire what is due by now, in order of slots."""
-        self.refresh()
+        self._set()
         target = int(self.now / TICK)
         while self._turned < target:
             self._turned += 1

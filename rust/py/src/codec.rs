@@ -124,6 +124,16 @@ impl Frame {
     fn fatal(&self) -> Option<Violation> {
         self.decoded.fatal.as_deref().cloned().map(Violation)
     }
+    /// The action of a CALL that needs no second look: a known one, and no violation.
+    #[getter]
+    fn plain<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
+        let plain = self.decoded.kind == Some(2) && self.decoded.violation.is_none();
+        self.action.as_ref().filter(|_| plain).map(|action| action.bind(py).clone())
+    }
+    #[getter]
+    fn size(&self, py: Python<'_>) -> usize {
+        self.raw(py).len()
+    }
     /// The whole frame as it came.
     #[getter(raw)]
     fn whole<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
@@ -228,6 +238,12 @@ impl Codec {
         payload: &[u8],
     ) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &encode::send(message_id, action, payload))
+    }
+    /// `encode_result` for the id of `frame`.
+    fn answer<'py>(&self, frame: &Bound<'py, Frame>, payload: &[u8]) -> Bound<'py, PyBytes> {
+        let (py, frame) = (frame.py(), frame.get());
+        let id = frame.decoded.message_id(frame.raw(py)).unwrap_or_default();
+        PyBytes::new(py, &encode::result(&id, payload))
     }
     fn encode_result<'py>(&self, py: Python<'py>, message_id: &str, payload: &[u8]) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &encode::result(message_id, payload))

@@ -182,6 +182,12 @@ impl Publisher {
         Ok(Fact { command, key, nats_id, payload: call.payload.len() })
     }
 
+    fn live(&self, py: Python<'_>, frame: &Bound<'_, Frame>, time_ms: i64) -> PyResult<Py<PyBytes>> {
+        let call = Call::of(py, frame.get())?;
+        let stamp = self.stamp(time_ms, "");
+        Ok(written(py, |out| self.publisher.fact(out, Class::Live, &call.message(), &stamp, "")).0)
+    }
+
     #[pyo3(signature = (frame, key, time_ms, deadline_ms, reply, violation = ""))]
     fn question(
         &self,
