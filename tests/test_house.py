@@ -30,6 +30,7 @@ WITHOUT_TWIN = {
     "outage": "tests/e2e/test_bus_away.py",
     "verdict": "tests/test_session.py",
     "call": "tests/test_session.py",
+    "guard": "tests/test_session.py",
     "question": "tests/test_session.py",
     "replay": "tests/test_session.py",
     "terms": "tests/test_session.py",
@@ -74,6 +75,7 @@ def test_a_library_stands_in_its_rooms_only(library: str, rooms: str) -> None:
 
 LAYERS = [
     "reasons",
+    "guard",
     "ports",
     "wheel",
     "metrics",

@@ -83,25 +83,21 @@ class Histogram:
 class HistogramCell:
     """Counts per bucket of seconds, and their sum."""
 
-    __slots__ = ("_counts", "_sum")
+    __slots__ = ("_sum", "counts")
 
     def __init__(self) -> None:
-        self._counts = [0] * (len(_SECONDS) + 1)
+        self.counts = [0] * (len(_SECONDS) + 1)
         self._sum = 0.0
-
-    def at_once(self) -> None:
-        """Add one observation of no time at all."""
-        self._counts[0] += 1
 
     def observe(self, seconds: float) -> None:
         """Add one observation."""
-        self._counts[bisect_left(_SECONDS, seconds)] += 1
+        self.counts[bisect_left(_SECONDS, seconds)] += 1
         self._sum += seconds
 
     def buckets(self) -> tuple[list[tuple[str, float]], float]:
         """Cumulative buckets and the sum, as prometheus_client takes them."""
         total, buckets = 0, []
-        for bound, count in zip((*map(str, _SECONDS), "+Inf"), self._counts, strict=True):
+        for bound, count in zip((*map(str, _SECONDS), "+Inf"), self.counts, strict=True):
             total += count
             buckets.append((bound, float(total)))
         return buckets, self._sum

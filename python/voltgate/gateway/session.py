@@ -22,9 +22,6 @@ No socket, no NATS and no clock live here; ``ports`` names what comes from outsi
 """
 
 from collections import deque
-from collections.abc import Callable
-from functools import wraps
-from typing import TypeVar
 
 import orjson
 import structlog
@@ -32,6 +29,7 @@ import structlog
 from voltgate._core import Frame, Publisher, Violation
 from voltgate.gateway import verdict
 from voltgate.gateway.call import EMPTY, Answer, Answered, Call, Plain, Refused
+from voltgate.gateway.guard import guarded
 from voltgate.gateway.pace import RejectRate
 from voltgate.gateway.ports import Ack, Bus, Clock, Link, Outside
 from voltgate.gateway.question import Question
@@ -46,25 +44,6 @@ LARGE = 16_384  # bytes; 99 % of messages fit 2 kB (OCPP.md A21)
 REJECT_BYTES = 4096  # of a refused frame that are stored, but for tx actions (CONTRACT 3.2)
 _LIVE = Ack("", 0, False)
 _ANSWERS = (3, 4, 5)
-
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-def _guarded(step: "Callable[[Session, T, R], None]") -> "Callable[[Session, T, R], None]":
-    """A step the bus or the clock takes: not for a closed session; a fault of ours ends that session only."""
-
-    @wraps(step)
-    def guarded(self: "Session", what: T, result: R) -> None:
-        if self.closed:
-            return
-        try:
-            step(self, what, result)
-        except Exception:
-            self._failed()
-
-    return guarded
 
 
 class Session:
@@ -96,7 +75,8 @@ class Session:
 
     def received(self, frame: Frame) -> None:
         """One decoded message. Whatever it holds, it gets the answer the contract names."""
-        plain = self._terms.plain.get(frame.plain)
+        terms = self._terms
+        plain = terms.plain.get(frame.plain)
         if plain is None or self._queue or self._closed_road:
             self._look_at(frame)
         elif plain.class_ == "live":
@@ -104,11 +84,10 @@ class Session:
         else:
             self._store_plain(frame, plain)
         # limits.calls_per_second with its burst: above it the socket is read slower, nothing is dropped.
-        now, limits = self._clock.now, self._terms.limits
-        due = self._due if self._due > now else now
-        self._due = due = due + 1 / limits.calls_per_second
-        if due - now > limits.calls_burst / limits.calls_per_second:
-            self._rest(due - now - limits.calls_burst / limits.calls_per_second)
+        now, due = self._clock.now, self._due
+        self._due = due = (due if due > now else now) + terms.interval
+        if due - now > terms.burst:
+            self._rest(due - now - terms.burst)
 
     # Three steps of the road below in one go, for a sound CALL that the gateway answers itself and that finds
     # nothing before it: nearly all of them.
@@ -117,24 +96,35 @@ class Session:
         clock, terms = self._clock, self._terms
         self._bus.emit(self._publisher.live(frame, clock.time_ms))
         payload = gateway_answer("Heartbeat", verdict.time_text(clock.time_ms)) if plain.beat else b"{}"
-        plain.seconds.at_once()
-        self._write_plain(terms.codec.answer(frame, payload), frame, plain)
+        answer = terms.codec.answer(frame, payload)
+        cells = terms.cells
+        plain.received[0] += 1
+        plain.answered[0] += 1
+        plain.seconds.counts[0] += 1  # at once: the first bucket, and nothing to the sum
+        cells.results[0] += 1
+        cells.bytes_in[0] += frame.size
+        cells.bytes_out[0] += len(answer)
+        self._link.write(answer)
 
     def _store_plain(self, frame: Frame, plain: Plain) -> None:
-        message_id = frame.message_id
+        message_id, size, terms = frame.message_id, frame.size, self._terms
         asks = plain.may_ask and frame.has_id_token
-        if message_id is None or asks or message_id in self._answered or frame.size > LARGE:
+        if message_id is None or asks or size > LARGE or message_id in self._answered:
             self._look_at(frame)
             return
+        plain.received[0] += 1
+        terms.cells.bytes_in[0] += size
         clock, bus = self._clock, self._bus
         call = Call(frame, message_id, plain.rule, clock.now)
         call.begun, call.time_ms, call.plain = True, clock.time_ms, plain
         self._queue.append(call)
         ticket = bus.ticket(self._plain_stored, call)
         call.fact = fact = self._publisher.fact(plain.class_, frame, clock.time_ms, ticket.reply)
-        if plain.rule.action == "TransactionEvent" and self._terms.keys.conflicts(fact):
-            self._terms.metrics.key_conflicts.add()
+        if plain.may_ask and terms.keys.conflicts(fact):
+            terms.metrics.key_conflicts.add()
         bus.store(ticket, fact.command, plain.tx)
+        if self._open_calls == 1:
+            self._limit_reading()
 
     def _plain_stored(self, call: Call, ack: Ack | bool | None) -> None:
         plain = call.plain
@@ -142,23 +132,18 @@ class Session:
             self._stored(call, ack)
             return
         try:
-            frame = call.frame
+            terms, cells = self._terms, self._terms.cells
             if not plain.tx:
-                self._answered.add(call.message_id or "", frame, EMPTY)
+                self._answered.add(call.message_id or "", call.frame, EMPTY)
+            answer = terms.codec.answer(call.frame, b"{}")
+            plain.answered[0] += 1
             plain.seconds.observe(self._clock.now - call.read_at)
-            self._write_plain(self._terms.codec.answer(frame, b"{}"), frame, plain)
+            cells.results[0] += 1
+            cells.bytes_out[0] += len(answer)
+            self._link.write(answer)
             self._done()
         except Exception:
-            self._failed()
-
-    def _write_plain(self, answer: bytes, frame: Frame, plain: Plain) -> None:
-        cells = self._terms.cells
-        plain.received[0] += 1
-        plain.answered[0] += 1
-        cells.results[0] += 1
-        cells.bytes_in[0] += frame.size
-        cells.bytes_out[0] += len(answer)
-        self._link.write(answer)
+            self.failed()
 
     # The road: everything else goes it step by step.
 
@@ -223,7 +208,7 @@ class Session:
             self._serving = False
         if self._leaving is not None and not self._queue:
             self._close(self._leaving)
-        if self._paused or self._leaving is not None or len(self._queue) >= self._open_calls:
+        if self._paused or self.leaving or len(self._queue) >= self._open_calls:
             self._limit_reading()
 
     def _begin(self, call: Call) -> None:
@@ -292,7 +277,7 @@ class Session:
         if call.asks and rule.class_ != "tx" and not self.closed:
             self._ask(call)
 
-    @_guarded
+    @guarded
     def _stored(self, call: Call, ack: Ack | bool | None) -> None:
         if not isinstance(ack, Ack):
             self._close(Reason.NOT_STORED)
@@ -311,7 +296,7 @@ class Session:
         subject = f"{prefix}.tx.{self._version}.{call.frame.action}Response.{token}"
         Replay(call, ack.stream, self._bus, self._replayed).find(subject, ack.seq)
 
-    @_guarded
+    @guarded
     def _replayed(self, call: Call, outcome: Answer | Reason | None) -> None:
         if isinstance(outcome, Reason):
             self._close(outcome)
@@ -337,7 +322,7 @@ class Session:
         )
         self._bus.store(ticket, command, class_ == "tx")
 
-    @_guarded
+    @guarded
     def _recorded(self, call: Call, ack: Ack | bool | None) -> None:
         if not isinstance(ack, Ack):
             self._close(Reason.NOT_STORED)
@@ -355,7 +340,7 @@ class Session:
         outside = Outside(self._bus, self._clock)
         Question(call, self._publisher, self._terms, outside, self._asked).ask()
 
-    @_guarded
+    @guarded
     def _asked(self, call: Call, outcome: Answer | Reason) -> None:
         if isinstance(outcome, Reason):
             self._close(outcome)
@@ -381,7 +366,7 @@ class Session:
         now = self._clock.time_ms
         return self._publisher.reject(frame, frame.raw, why.code, why.pointer, why.reason, now, reply, limit)
 
-    @_guarded
+    @guarded
     def _refused(self, call: Call, ack: Ack | bool | None) -> None:
         if not isinstance(ack, Ack):
             self._close(Reason.NOT_STORED)
@@ -455,14 +440,14 @@ class Session:
             self._clock.after(seconds, self._faster, None, None)
             self._limit_reading()
 
-    @_guarded
+    @guarded
     def _faster(self, _: None, __: None) -> None:
         self._slow = False
         self._limit_reading()
 
     def _limit_reading(self) -> None:
         full = len(self._queue) >= self._terms.limits.open_calls
-        pause = full or self._slow or self._leaving is not None
+        pause = full or self._slow or self.leaving
         if pause == self._paused or self.closed:
             return
         self._paused = pause
@@ -488,7 +473,8 @@ class Session:
         self._heavy = sum(size for size in sizes if size > LARGE)
         self._link.hold(self._heavy)
 
-    def _failed(self) -> None:
+    def failed(self) -> None:
+        """A fault of ours: this session ends, the others go on."""
         log.exception("session.failed", charger=self._publisher.token)
         self._close(Reason.INTERNAL)
 

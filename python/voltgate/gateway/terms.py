@@ -32,6 +32,19 @@ class Terms:
     counts: dict[str, ActionCounts]
     cells: FrameCells
     plain: dict[str | None, Plain]
+    interval: float = 0.0
+    """Seconds one CALL is worth at ``limits.calls_per_second``."""
+    burst: float = 0.0
+    """Seconds the CALLs of a burst are worth."""
+
+    def __post_init__(self) -> None:
+        self.take(self.limits)
+
+    def take(self, limits: Limits) -> None:
+        """These limits from now on."""
+        self.limits = limits
+        self.interval = 1 / limits.calls_per_second
+        self.burst = limits.calls_burst / limits.calls_per_second
 
     @classmethod
     def of(

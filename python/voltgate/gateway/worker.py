@@ -136,7 +136,7 @@ class Worker:
         self._shared.unfinished.limit = limits.max_buffered_bytes
         self._rate = HandshakeRate(limits.handshakes_per_second, self._clock)
         for terms in self._terms.values():
-            terms.limits = limits
+            terms.take(limits)
         log.info("limits.reloaded")
 
     @property
