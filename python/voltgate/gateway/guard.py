@@ -1,4 +1,4 @@
-"""Steps that the bus or the clock takes in a session: not in a closed one, and never with a fault that spreads."""
+"""Steps that the bus or the clock takes in a session: not in a closed one, and with no fault that spreads."""
 
 from collections.abc import Callable
 from functools import wraps
