@@ -2,9 +2,9 @@
 
 import resource
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,7 @@ from voltgate import config as configuration
 from voltgate.cli.effective import as_toml
 from voltgate.cli.embedded import MINIMUM
 from voltgate.cli.faults import EXIT_CODES, FAILED
+from voltgate.cli.finding import Check
 from voltgate.cli.serve import DESCRIPTOR_ROOM
 from voltgate.cli.service import jetstream_fault, loaded, refusals, run
 from voltgate.cli.terminal import AsJson, ConfigFile, coloured, out, out_json
@@ -26,33 +27,31 @@ app = typer.Typer()
 COLOURS = {"ok": typer.colors.GREEN, "hint": typer.colors.YELLOW, "fail": typer.colors.RED}
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line. ``hint``: works, and could be better."""
-
-    name: str
-    verdict: Literal["ok", "hint", "fail"]
-    text: str
-
-
 @app.command(epilog=f"Exits with 1 if a check fails. {EXIT_CODES}")
 def check(
     config: ConfigFile = None,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print the effective values, secrets masked, and end.")
     ] = False,
+    monitor: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="The monitoring of a NATS server (http://127.0.0.1:8222): what a crash would cost.",
+        ),
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Whether `serve` will run, and what to do if not.
 
-    Looks at the configuration, file limits, NATS, its permissions and streams: a line each.
+    Looks at the configuration, certificates, file limits, NATS, its permissions and streams: a line each.
     """
     settings = loaded(config)
     if print_config:
         shown = configuration.printable(settings)
         out_json(shown) if as_json else out(as_toml(shown).strip())
         return
-    results = run(_collect(settings, config))
+    results = run(_collect(settings, config, monitor))
     if as_json:
         out_json([asdict(result) for result in results])
     else:
@@ -66,15 +65,19 @@ def check(
         raise typer.Exit(FAILED)
 
 
-async def _collect(config: Config, file: Path | None) -> list[Check]:
+async def _collect(config: Config, file: Path | None, monitor: str) -> list[Check]:
+    from voltgate.cli.certificates import certificates  # noqa: PLC0415 - loads OpenSSL
+    from voltgate.cli.durability import durability  # noqa: PLC0415
+
     rules(config)  # raises ConfigError for a policy OCPP does not allow
     results = [Check("config", "ok", str(file) if file else "no file: defaults and environment")]
     results += [Check("serve", "fail", line) for line in refusals(config)] or [
         Check("serve", "ok", "allowed")
     ]
+    results += certificates(config)
     results.append(_descriptors(config))
     results += [result async for result in _nats(config)]
-    return results
+    return results + await durability(config, monitor)
 
 
 def _descriptors(config: Config) -> Check:
@@ -140,50 +143,29 @@ def _max_payload(config: Config, client: "Client") -> Check:
 async def _jetstream(config: Config, client: "Client", complaints: list[str]) -> AsyncIterator[Check]:
     from nats.errors import Error  # noqa: PLC0415
 
+    from voltgate.cli.permissions import permissions  # noqa: PLC0415
     from voltgate.gateway import streams  # noqa: PLC0415
 
+    allowed = await permissions(config, client, complaints)
+    yield allowed
     try:
-        # The reply comes through an inbox: permissions of both are tried.
-        account = await client.jsm().account_info()
+        plan = await streams.plan(client, config)
+        covering = await streams.covering(client, config)
     except (Error, TimeoutError) as error:
-        denied = [text for text in complaints if "permissions violation" in text.lower()]
-        if denied:
-            allow = (
-                f"allow this user to publish to $JS.API.> and to subscribe to {config.nats.inbox_prefix}.>"
-            )
-            yield Check("permissions", "fail", f"{denied[0]}: {allow}")
-        else:
+        if allowed.verdict != "fail":  # else that is why
             yield Check("jetstream", "fail", jetstream_fault(error))
         return
-    yield Check("jetstream", "ok", f"{account.streams} streams, {account.storage} bytes stored")
-    yield Check("permissions", "ok", f"$JS.API.> and {config.nats.inbox_prefix}.> work")
+    yield Check("jetstream", "ok", "answers")
     todo = "run `voltgate streams apply`, or change the configuration"
-    for change in await streams.plan(client, config):
+    for change in plan:
         if change.action == "ok":
             yield Check(change.stream, "ok", "as configured")
         else:
             what = "is missing" if change.action == "create" else f"differs ({'; '.join(change.differences)})"
             yield Check(change.stream, "fail", f"{what}: {todo}")
-    covering = await streams.covering(client, config)
     root = f"{config.nats.rpc_prefix}.>"
     if covering:
         text = f"stream {covering} covers {root} and would answer every question: change its subjects"
         yield Check("questions", "fail", text)
     else:
         yield Check("questions", "ok", f"no stream covers {root}")
-    yield _durability(config)
-
-
-def _durability(config: Config) -> Check:
-    """What the configuration says; whether the servers sync at once is seen by their monitoring only."""
-    if config.streams.replicas == 1:
-        text = (
-            "1 replica: what was acknowledged survives a crash of processes, not of the machine; "
-            "streams.replicas = 3 and sync_interval: always in the NATS servers do"
-        )
-    else:
-        text = (
-            f"{config.streams.replicas} replicas: a power cut of all machines needs sync_interval: always "
-            "in the NATS servers as well"
-        )
-    return Check("durability", "hint", text)

@@ -17,6 +17,7 @@ import orjson
 
 from voltgate.cli.faults import USAGE, Failure
 from voltgate.cli.service import jetstream_fault
+from voltgate.cli.subjects import uncovered
 from voltgate.config import Nats
 
 if TYPE_CHECKING:
@@ -92,23 +93,6 @@ def narrowed(patterns: list[str], class_: str) -> list[str]:
         if rest:
             within.append(".".join((prefix, class_, *rest)))
     return uncovered(within)
-
-
-def uncovered(patterns: list[str]) -> list[str]:
-    """The patterns without those that another one covers."""
-    patterns = list(dict.fromkeys(patterns))
-    return [one for one in patterns if not any(_covers(other, one) for other in patterns if other != one)]
-
-
-def _covers(wide: str, narrow: str) -> bool:
-    """Whether every subject of ``narrow`` is one of ``wide``."""
-    a, b = wide.split("."), narrow.split(".")
-    for position, token in enumerate(a):
-        if token == ">":  # noqa: S105
-            return len(b) > position
-        if position >= len(b) or b[position] == ">" or (token != "*" and token != b[position]):  # noqa: S105
-            return False
-    return len(a) == len(b)
 
 
 class Reader:

@@ -17,6 +17,7 @@ from voltgate import _core
 from voltgate.cli import replay
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
 from voltgate.cli.service import loaded, run
+from voltgate.cli.subjects import uncovered
 from voltgate.cli.terminal import AsJson, ConfigFile, coloured, on_terminal, raw, say
 from voltgate.config import Config, Nats
 
@@ -183,7 +184,7 @@ def subjects(nats: Nats, filters: list[str], charger: str) -> list[str]:
     if charger and not filters:
         filters = list(CLASSES)
     patterns = [_pattern(nats, text, charger) for text in dict.fromkeys(filters)] or [f"{nats.prefix}.>"]
-    return replay.uncovered(patterns)
+    return uncovered(patterns)
 
 
 def _pattern(nats: Nats, text: str, charger: str) -> str:
