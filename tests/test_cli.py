@@ -246,7 +246,7 @@ def test_the_printed_configuration_could_be_its_file(voltgate: Run, file: Callab
     assert json.loads(as_json)["limits"] == shown["limits"]
 
 
-# streams, check
+# streams
 
 
 def test_streams_are_planned_applied_and_planned_again(
@@ -276,80 +276,6 @@ def test_streams_say_so_where_jetstream_is_off(
     code, out, err = voltgate("streams", "plan", "--config", config)
     assert (code, out) == (1, "")
     assert "voltgate: JetStream does not answer" in err
-
-
-def failing(voltgate: Run, config: Path) -> dict[str, str]:
-    """The failing checks of ``voltgate check``, and that its exit code is true."""
-    code, out, _ = voltgate("check", "--json", "--config", config)
-    failed = {row["name"]: row["text"] for row in json.loads(out) if row["verdict"] == "fail"}
-    assert code == (1 if failed else 0)
-    return failed
-
-
-def test_check_passes_where_serve_would_run(
-    voltgate: Run, file: Callable[[str], Path], nats_server: NatsServer
-) -> None:
-    config = file(f"{OPEN}{SMALL}[nats]\nurl='{nats_server.url}'\n[limits]\nmax_connections=100\n")
-    before = failing(voltgate, config)
-    assert "OCPP_TX" in before
-    assert "voltgate streams apply" in before["OCPP_TX"], "the line says what to do"
-    voltgate("streams", "apply", "--config", config)
-    assert failing(voltgate, config) == {}
-    _, out, _ = voltgate("check", "--config", config)
-    assert {line.split()[0] for line in out.splitlines()} == {"ok", "hint"}
-
-
-CONDITIONS = [
-    ("[registry]\nrequired=true\n", ["-js"], "serve", "serve would refuse"),
-    (OPEN + "[limits]\nmax_connections=1000000000\n", ["-js"], "descriptors", "more than a process may open"),
-    (OPEN + "[limits]\nmax_message_bytes=1048576\n", ["-js"], "max_payload", "headers need room too"),
-    (OPEN, [], "jetstream", "switched off in the server"),
-]
-
-
-@pytest.mark.parametrize(("text", "arguments", "name", "why"), CONDITIONS)
-def test_check_finds_what_is_missing(
-    voltgate: Run,
-    file: Callable[[str], Path],
-    start_nats: Callable[..., NatsServer],
-    tmp_path: Path,
-    text: str,
-    arguments: list[str],
-    name: str,
-    why: str,
-) -> None:
-    server = start_nats(*arguments, *(["-sd", str(tmp_path / "js")] if arguments else []))
-    assert name in failing(voltgate, file(f"{text}[nats]\nurl='{server.url}'\n")), why
-
-
-def test_check_says_when_nats_is_away_or_forbids(
-    voltgate: Run,
-    file: Callable[[str], Path],
-    start_nats: Callable[..., NatsServer],
-    free_port: Callable[[], int],
-    tmp_path: Path,
-) -> None:
-    assert "nats" in failing(voltgate, file(f"{OPEN}[nats]\nurl='nats://127.0.0.1:{free_port()}'\n"))
-    rules = tmp_path / "nats.conf"
-    rules.write_text(
-        f'jetstream {{store_dir: "{tmp_path}/js"}}\n'
-        "authorization {users: [{user: u, password: p, permissions: {publish: {deny: '$JS.API.>'}}}]}\n"
-    )
-    url = start_nats("-c", str(rules)).url.replace("//", "//u:p@")
-    told = failing(voltgate, file(f"{OPEN}[nats]\nurl='{url}'\n"))
-    assert "$JS.API.>" in told["permissions"]
-    wrong = failing(voltgate, file(f"{OPEN}[nats]\nurl='{url.replace('u:p@', 'u:wrong@')}'\n"))
-    assert "nats" in wrong
-    assert "wrong" not in wrong["nats"]
-
-
-def test_check_finds_a_stream_that_would_answer_questions(
-    voltgate: Run, file: Callable[[str], Path], nats_server: NatsServer
-) -> None:
-    config = file(f"{OPEN}{SMALL}[nats]\nurl='{nats_server.url}'\nprefix='ocpprpc'\nrpc_prefix='other'\n")
-    voltgate("streams", "apply", "--config", config)
-    config.write_text(f"{OPEN}{SMALL}[nats]\nurl='{nats_server.url}'\n")
-    assert "OCPP_" in failing(voltgate, config)["questions"]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ default; CONTRACT 6): the monitoring port is the only place that tells.
 """
 
 import asyncio
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 from typing import Any
 
 import orjson
@@ -48,7 +48,7 @@ def _promise(config: Config) -> str:
 
 def _seen(config: Config, varz: dict[str, Any], jsz: dict[str, Any]) -> Iterator[Check]:
     settings = (varz.get("jetstream") or {}).get("config") or jsz.get("config") or {}
-    if not settings:
+    if jsz.get("disabled") or not settings:
         yield Check("monitor", "fail", "JetStream is off in this server: enable it, or name another server")
         return
     yield _lost(config.streams.replicas, settings)
@@ -101,18 +101,18 @@ def _cluster(replicas: int, jsz: dict[str, Any]) -> Check:
 
 async def _read(monitor: str, page: str) -> dict[str, Any]:
     url = f"{monitor.rstrip('/')}/{page}"
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+    if not url.startswith(("http://", "https://")):
         raise _Unseen(f"--monitor {monitor}: a URL such as http://127.0.0.1:8222 (http_port of the server)")
 
     def read() -> Any:
         with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 - the scheme is checked
             return orjson.loads(answer.read())
 
+    body, why = None, "no monitoring"
     try:
         body = await asyncio.to_thread(read)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "reason", None) or error
-        raise _Unseen(f"{url}: {why}: is this the monitoring port of the NATS server?") from None
+    except (OSError, ValueError, HTTPException) as error:
+        why = " ".join(str(getattr(error, "reason", None) or error).split())
     if not isinstance(body, dict):
-        raise _Unseen(f"{url}: is this the monitoring port of the NATS server?")
+        raise _Unseen(f"{url}: {why}: is this the monitoring port of the NATS server?")
     return body
