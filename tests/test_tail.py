@@ -17,7 +17,7 @@ from nats.aio.client import Client
 
 from conftest import PATIENCE, NatsServer, Start, Voltgate
 from voltgate.cli.faults import Failure
-from voltgate.cli.replay import moment, narrowed, sources
+from voltgate.cli.replay import PAGE, Reader, Source, moment, narrowed, sources
 from voltgate.cli.tail import subjects
 from voltgate.config import Config, Nats, load
 from voltgate.gateway import streams
@@ -258,6 +258,24 @@ async def test_the_present_follows_the_past_without_gap_or_repeat(
         assert running.ends(signal.SIGINT) == 0
         assert running.err == ""
         assert await client.jsm().consumers_info("OCPP_TX") == [], "nothing is left behind"
+
+
+async def test_a_page_is_all_that_is_held(nats_server: NatsServer) -> None:
+    """However long the history: the server has never delivered more than a page ahead of what was read."""
+    async with stored(nats_server.url) as client:
+        for n in range(2000):
+            await put(client, "ocpp.tx.v16.MeterValues.CP1", n)
+        reader = Reader(client, Source("OCPP_TX", ["ocpp.tx.>"]), datetime.now(UTC) - timedelta(hours=1))
+        await reader.open()
+        read = 0
+        while await reader.past():
+            read += 1
+            if read % 100 == 0:
+                (consumer,) = await client.jsm().consumers_info("OCPP_TX")
+                assert consumer.delivered
+                assert consumer.delivered.consumer_seq - read <= PAGE
+        assert read == 2000
+        await reader.close()
 
 
 async def test_what_came_while_nats_was_away_is_told_afterwards(

@@ -36,7 +36,7 @@ STREAMS = {
 }
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
-_PAGE = 256  # messages
+PAGE = 256  # messages
 _PAGE_BYTES = 8 << 20
 _NANO = 1_000_000_000
 _EXPIRES, _HEARTBEAT = 30 * _NANO, 5 * _NANO
@@ -105,6 +105,8 @@ class Reader:
         self._consumer = ""
         self._taken = 0  # from this consumer
         self._asked = 0  # messages of the page still to come
+        self._page = ""  # the subject of the server's words about this page
+        self._pages = 0
         self._inbox = ""
         self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
         self._subscription: Subscription | None = None
@@ -172,19 +174,18 @@ class Reader:
             await self._subscription.unsubscribe()
         # A new inbox: whatever the consumer before still sends goes nowhere.
         self._inbox, self._arrived = self._client.new_inbox(), asyncio.Queue()
-        self._subscription = await self._client.subscribe(self._inbox, cb=self._arrived.put)
+        self._subscription = await self._client.subscribe(f"{self._inbox}.*", cb=self._arrived.put)
 
     async def _take(self, waiting: bool) -> "Msg | None":
         """The next message; None when a page has ended short, or nothing more is stored."""
         while True:
             if not self._asked:
                 await self._pull(waiting)
-            message = None
-            with suppress(TimeoutError):
-                message = await asyncio.wait_for(self._arrived.get(), _SILENT)
-            if message is None:
+            if (message := await self._next()) is None:
                 await self._read_on()
-            elif message.subject == self._inbox:  # a word of the server's, not a message
+            elif message.subject.startswith(self._inbox):  # a word of the server's, not a message
+                if message.subject != self._page:
+                    continue  # "Batch Completed", behind a page that was full
                 status = (message.headers or {}).get("Status", "")
                 if status == "503" or "Deleted" in (message.headers or {}).get("Description", ""):
                     await self._read_on()
@@ -202,15 +203,25 @@ class Reader:
                 self._last = at.stream
                 return message
 
+    async def _next(self) -> "Msg | None":
+        """What arrives next; None where the connection is another one, or nothing comes for too long."""
+        if not self._arrived.empty():  # a timer for each message of a page would cost more than the message
+            return self._arrived.get_nowait()
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(self._arrived.get(), _SILENT)
+        return None
+
     async def _pull(self, waiting: bool) -> None:
         page: dict[str, Any] = {"max_bytes": max(_PAGE_BYTES, 2 * self._client.max_payload)}
         if waiting:
-            page |= {"batch": _PAGE, "expires": _EXPIRES, "idle_heartbeat": _HEARTBEAT}
+            page |= {"batch": PAGE, "expires": _EXPIRES, "idle_heartbeat": _HEARTBEAT}
         else:
-            page |= {"batch": min(_PAGE, max(self._left, 1)), "no_wait": True}
+            page |= {"batch": min(PAGE, max(self._left, 1)), "no_wait": True}
         self._asked = page["batch"]
+        self._pages += 1
+        self._page = f"{self._inbox}.{self._pages}"
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._source.stream}.{self._consumer}"
-        await self._client.publish(subject, orjson.dumps(page), reply=self._inbox)
+        await self._client.publish(subject, orjson.dumps(page), reply=self._page)
 
     async def _read_on(self) -> None:
         """A new consumer behind what was read, as soon as there is a server to make it."""
