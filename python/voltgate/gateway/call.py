@@ -10,7 +10,7 @@ from voltgate.policy import Rule
 # CONTRACT 3.4: "a bounded memory of the session". Answers above the size are rare and not worth holding.
 _REMEMBERED_ANSWERS = 8
 _REMEMBERED_BYTES = 4096
-_REMEMBERED_KEYS = 50_000
+_REMEMBERED_KEYS = 25_000  # a generation
 
 
 class Answer(NamedTuple):
@@ -108,15 +108,22 @@ def _fingerprint(frame: Frame) -> int:
 
 
 class TransactionKeys:
-    """The last TransactionEvent keys of this process: one may come back with other bytes (CONTRACT 3.3)."""
+    """The last TransactionEvent keys of this process: one may come back with other bytes (CONTRACT 3.3).
+
+    Two generations: when the younger is full the older is forgotten, at no cost for any one message.
+    """
 
     def __init__(self) -> None:
-        self._seen: dict[int, int] = {}
+        self._young: dict[int, int] = {}
+        self._old: dict[int, int] = {}
 
     def conflicts(self, fact: Fact) -> bool:
         """Whether ``fact.key`` was seen with another message; remembers this one."""
         key, message = hash(fact.key), hash(fact.nats_id)
-        before = self._seen.setdefault(key, message)
-        if len(self._seen) > _REMEMBERED_KEYS:
-            del self._seen[next(iter(self._seen))]
+        before = self._young.get(key)
+        if before is None:
+            before = self._old.get(key, message)
+            if len(self._young) >= _REMEMBERED_KEYS:
+                self._old, self._young = self._young, {}
+            self._young[key] = before
         return before != message
