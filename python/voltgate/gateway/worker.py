@@ -43,6 +43,7 @@ log = structlog.get_logger()
 
 HEADER_ROOM = 8192  # bytes beside the body that a fact's subject and headers may take
 _DRAIN_TICK = 0.05
+_FREEZE_EVERY = 1000  # chargers
 _GOODBYE = 1.0  # seconds for chargers to take their Close frame, after everything else
 
 
@@ -94,6 +95,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
         self.draining = False
+        self._frozen_at = 0
         self._forget_garbage: Callable[[], None] = lambda: None
         metrics.connections.read = lambda: [((version,), float(n)) for version, n in self._online.items()]
         metrics.draining.read = lambda: [((), float(self.draining))]
@@ -227,6 +229,7 @@ class Worker:
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 50, 100)
+        self._frozen_at = 0
         gc.callbacks.append(watch)
         self._forget_garbage = partial(gc.callbacks.remove, watch)
 
@@ -351,6 +354,11 @@ class Worker:
         self._online[version] += 1
         self.metrics.handshakes.add("accepted")
         self._links.up(link)
+        if len(self._chargers) >= self._frozen_at + _FREEZE_EVERY:
+            # 15,000 chargers walked through at once would stop them all for 200 ms.
+            gc.collect(1)
+            gc.freeze()
+            self._frozen_at = len(self._chargers)
         connection.start(session, self._terms[version].codec, self._ended)
 
     def _ended(self, connection: Connection, reason: Reason) -> None:
