@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -14,7 +15,6 @@ from nats.js.kv import KeyValue
 
 from conftest import PATIENCE, NatsServer
 from voltgate.config import Nats
-from voltgate.gateway import credentials
 from voltgate.gateway.bus import Bus
 from voltgate.gateway.credentials import Passwords, basic, hash_key, hash_password, is_hash, new_key
 from voltgate.gateway.metrics import Metrics
@@ -186,7 +186,7 @@ def test_what_a_cold_login_with_a_generated_key_costs() -> None:
     for charger in chargers:
         passwords.judge(charger, key, told.append)
     cost = (time.process_time() - began) / len(chargers)
-    print(f"\na cold login with a generated key: {cost * 1e6:.1f} us")
+    sys.stdout.write(f"\na cold login with a generated key: {cost * 1e6:.1f} us\n")
     assert told == [True] * len(chargers)
     assert cost < 200e-6
 
@@ -241,7 +241,10 @@ class House:
 
 @pytest.fixture
 async def client(nats_server: NatsServer) -> AsyncIterator[Client]:
-    client = await nats.connect(nats_server.url)
+    async def quiet(error: Exception) -> None:
+        del error  # the server is killed in one test
+
+    client = await nats.connect(nats_server.url, error_cb=quiet)
     yield client
     await client.close()
 
@@ -309,11 +312,7 @@ async def test_a_consumer_that_is_gone_is_replaced_and_nothing_is_missed(
     assert house.changes[0][0] == "CP4"
 
 
-async def test_a_registry_that_cannot_be_read_says_so(house: House) -> None:
-    await house.bus.client.close()
+async def test_a_registry_that_cannot_be_read_says_so(house: House, nats_server: NatsServer) -> None:
+    nats_server.process.kill()
     await house.until(lambda: not house.bus.connected)
     assert await house.find("CP5") is False
-
-
-def test_every_kept_hash_is_one_that_can_be_checked() -> None:
-    assert is_hash(credentials.hash_key(new_key().encode()))
