@@ -12,12 +12,12 @@ import typer
 from voltgate.cli import importing
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure
 from voltgate.cli.online import app as online
-from voltgate.cli.records import legal, records
+from voltgate.cli.records import legal, record_of, records
 from voltgate.cli.service import loaded, run
 from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json, say
 from voltgate.cli.versions import version_token
 from voltgate.config import Config
-from voltgate.gateway.record import QUIRKS, Record, parse
+from voltgate.gateway.record import QUIRKS, Record
 
 app = typer.Typer(help="The registry of chargers, and who is online.")
 
@@ -71,7 +71,9 @@ def add(  # noqa: PLR0913, PLR0917 - the fields of a record
     }
     if password == "-":  # noqa: S105
         password = sys.stdin.readline().rstrip("\r\n")
-    newcomer = _newcomer(legal(identity), password, random_key, fields)
+    if password == "":
+        raise Failure("--password: the password is empty", USAGE)
+    newcomer = _newcomer(legal(identity), record_of(fields), password, random_key)
     run(_add(loaded(config), newcomer))
     if as_json:
         out_json({"identity": identity, "password": newcomer.shown or password})
@@ -117,9 +119,7 @@ async def _import(config: Config, rows: list[importing.Row], random_keys: bool, 
         known = await book.identities()
         for row in rows:
             # Off the loop: a password somebody chose costs milliseconds, and NATS wants its pings answered.
-            newcomer = await asyncio.to_thread(
-                _newcomer, row.identity, row.password, random_keys, row.fields, row.where
-            )
+            newcomer = await asyncio.to_thread(_newcomer, row.identity, row.record, row.password, random_keys)
             if not await book.create(newcomer.identity, newcomer.record):
                 continue
             added += 1
@@ -132,33 +132,19 @@ async def _import(config: Config, rows: list[importing.Row], random_keys: bool, 
     say(f"voltgate: {added} added, {len(rows) - added} had a record already")
 
 
-def _newcomer(
-    identity: str, password: str | None, random_key: bool, fields: dict[str, Any], where: str = ""
-) -> Newcomer:
+def _newcomer(identity: str, record: Record, password: str | None, random_key: bool) -> Newcomer:
     from voltgate.gateway import credentials  # noqa: PLC0415 - loads argon2
 
     shown = None
-    if password:
+    if password is None:
+        shown = credentials.new_key()
+        hash_ = credentials.hash_key(shown.encode())
+    else:
         secret = password.encode(errors="surrogateescape")
         if not 16 <= len(secret) <= 64:
             say(f"voltgate: {identity}: OCPP wants passwords of 16 to 40 characters (2.1: 64)")
         hash_ = credentials.hash_key(secret) if random_key else credentials.hash_password(secret)
-    elif password is None:
-        shown = credentials.new_key()
-        hash_ = credentials.hash_key(shown.encode())
-    else:
-        raise Failure(f"{where}{identity}: the password is empty", USAGE)
-    return Newcomer(identity, _record(fields | {"password_hashes": [hash_]}, where), shown)
-
-
-def _record(fields: dict[str, Any], where: str) -> Record:
-    import orjson  # noqa: PLC0415
-
-    given = {name: value for name, value in ({"enabled": True} | fields).items() if value is not None}
-    try:
-        return parse(orjson.dumps(given))
-    except ValueError as fault:
-        raise Failure(f"{where}{fault}", USAGE) from None
+    return Newcomer(identity, record.model_copy(update={"password_hashes": (hash_,)}), shown)
 
 
 def warn_of_case(added: Collection[str], known: Collection[str]) -> None:

@@ -4,11 +4,11 @@ import csv
 import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from voltgate.cli.faults import USAGE, Failure
-from voltgate.cli.records import legal
+from voltgate.cli.records import legal, record_of
 from voltgate.cli.versions import version_token
+from voltgate.gateway.record import Record
 
 COLUMNS = (
     "identity",
@@ -25,12 +25,11 @@ _TRUE = {"": True, "true": True, "1": True, "yes": True, "false": False, "0": Fa
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One charger; ``password`` None: a key is to be made. ``where`` begins the line about a fault."""
+    """One charger; ``password`` None: a key is to be made."""
 
     identity: str
     password: str | None
-    fields: dict[str, Any]
-    where: str
+    record: Record
 
 
 def rows(file: Path) -> list[Row]:
@@ -62,19 +61,19 @@ def _row(cells: dict[str, str], where: str) -> Row:
             raise Failure("enabled: true or false")
         if profile not in ("", "1", "2", "3"):
             raise Failure("security_profile: 1, 2 or 3")
-        identity = legal(cells["identity"])
-        versions = [version_token(one) for one in cells.get("versions", "").split()]
+        record = record_of(
+            {
+                "enabled": _TRUE[enabled],
+                "security_profile": int(profile) if profile else None,
+                "versions": [version_token(one) for one in cells.get("versions", "").split()] or None,
+                "validation": cells.get("validation") or None,
+                "quirks": cells.get("quirks", "").split(),
+                "certificate_cn": cells.get("certificate_cn") or None,
+            }
+        )
+        return Row(legal(cells["identity"]), cells.get("password") or None, record)
     except Failure as fault:
         raise Failure(f"{where}{fault}", USAGE) from None
-    fields = {
-        "enabled": _TRUE[enabled],
-        "security_profile": int(profile) if profile else None,
-        "versions": versions or None,
-        "validation": cells.get("validation") or None,
-        "quirks": cells.get("quirks", "").split(),
-        "certificate_cn": cells.get("certificate_cn") or None,
-    }
-    return Row(identity, cells.get("password") or None, fields, where)
 
 
 def line(identity: str, password: str) -> str:

@@ -135,6 +135,15 @@ async def records(config: Config) -> AsyncIterator[Records]:
         await client.close()
 
 
+def record_of(fields: dict[str, Any]) -> Record:
+    """The record of given fields, None where one is not given. Raises Failure (usage)."""
+    given = {"enabled": True} | {name: value for name, value in fields.items() if value is not None}
+    try:
+        return parse(orjson.dumps(given))
+    except ValueError as fault:
+        raise Failure(str(fault), USAGE) from None
+
+
 def legal(identity: str) -> str:
     """The identity, or Failure (usage)."""
     if not is_identity(identity):
