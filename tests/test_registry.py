@@ -283,9 +283,11 @@ async def test_a_record_is_read_once_and_kept_until_it_changes(house: House, buc
     assert await house.find("CP 1") is None
 
 
-async def test_what_was_written_before_the_start_is_read_on_demand(house: House, client: Client) -> None:
+async def test_what_was_written_before_the_start_is_read_on_demand(
+    house: House, client: Client, nats_server: NatsServer
+) -> None:
     await client.jetstream().publish("$KV.ocpp_chargers.CP2", b'{"enabled":true}')
-    other = House(house.bus._config.shown)
+    other = House(nats_server.url)
     await other.start()
     try:
         assert isinstance(await other.find("CP2"), Known), "also while the bucket is not followed yet"
