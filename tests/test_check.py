@@ -88,7 +88,7 @@ def test_check_passes_where_serve_would_run(
 
 
 CONDITIONS = [
-    ("[registry]\nrequired=true\n", ["-js"], "serve", "serve would refuse"),
+    ("[[listeners]]\nclient_ca='ca.pem'\n", ["-js"], "serve", "serve would refuse"),
     (OPEN + "[limits]\nmax_connections=1000000000\n", ["-js"], "descriptors", "more than a process may open"),
     (OPEN + "[limits]\nmax_message_bytes=1048576\n", ["-js"], "max_payload", "headers need room too"),
     (OPEN, [], "jetstream", "switched off in the server"),

@@ -85,13 +85,6 @@ def test_wrong_usage_exits_with_2_and_says_why(
 
 TLS = "tls_certificates=[['a','b']]\n"
 REFUSED = [
-    ("", "registry.required", "the default wants a registry, which is not there yet"),
-    (
-        "[registry]\nrequired=false\n",
-        "listeners.0.allow_unauthenticated",
-        "nobody said that it may be open",
-    ),
-    (OPEN + "[[listeners]]\nport=9001\n", "listeners.1.allow_unauthenticated", "the second is closed"),
     (OPEN + TLS, "listeners.0.tls_certificates", "chargers would dial in plain"),
     (OPEN + "client_ca='ca.pem'\n", "listeners.0.client_ca", "no certificate would be asked for"),
     (OPEN + "proxy_protocol=true\n", "listeners.0.proxy_protocol", "its header would be read as HTTP"),
@@ -127,9 +120,9 @@ def test_help_and_version_are_data(voltgate: Run) -> None:
     code, out, _ = voltgate("--help")
     assert code == 0
     assert "Exit codes: 0 done, 1 failed, 2 usage or config." in out
-    for command in ("dev", "serve", "backend", "tail", "validate", "policy", "check"):
-        code, text, _ = voltgate(command, "--help")
-        assert (code, command in out, "--config" in text) == (0, True, True), command
+    for command in ("dev", "serve", "backend", "tail", "validate", "policy", "check", "chargers online"):
+        code, text, _ = voltgate(*command.split(), "--help")
+        assert (code, command.split()[0] in out, "--config" in text) == (0, True, True), command
         assert "Exit codes:" in " ".join(text.split())
 
 

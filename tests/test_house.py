@@ -35,6 +35,11 @@ WITHOUT_TWIN = {
     "replay": "tests/test_session.py",
     "terms": "tests/test_session.py",
     "schemas": "tests/test_codec.py",
+    "record": "tests/test_registry.py",
+    "credentials": "tests/test_registry.py",
+    "follow": "tests/test_registry.py",
+    "tcp": "tests/e2e/test_credentials.py",
+    "security": "tests/e2e/test_credentials.py",
 }
 
 
@@ -55,7 +60,7 @@ def inside(path: Path) -> str:
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
-        ("nats", r"gateway/(bus|streams|outage)|backend/.*|cli/.*"),
+        ("nats", r"gateway/(bus|streams|outage|follow)|backend/.*|cli/.*"),
         ("websockets", r"gateway/(listener|connection|worker)|charger/.*"),
         ("aiohttp", r"gateway/admin"),
         ("prometheus_client", r"gateway/(metrics|admin)"),
@@ -78,8 +83,11 @@ LAYERS = [
     "guard",
     "ports",
     "wheel",
+    "tcp",
     "metrics",
     "pace",
+    "record",
+    "credentials",
     "call",
     "terms",
     "verdict",
@@ -104,7 +112,9 @@ def test_imports_point_down() -> None:
         room = path.stem
         if room in LAYERS:
             above = set(LAYERS[LAYERS.index(room) :]) | (
-                {"bus", "links", "outage", "streams", "admin"} if room != "worker" else set()
+                {"bus", "links", "outage", "streams", "admin", "registry", "follow", "security"}
+                if room != "worker"
+                else set()
             )
             faults += [f"{room} -> {other}" for other in known & above]
         elif room != "worker":

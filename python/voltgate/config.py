@@ -106,9 +106,11 @@ class Listener(_Section):
 
 
 class Registry(_Section):
-    """Whether a charger needs a record to come in."""
+    """Whether a charger needs a record to come in, and what checking passwords may take."""
 
     required: bool = True
+    hash_threads: Annotated[int, Field(ge=1, le=64)] = 2
+    max_hashes: Annotated[int, Field(ge=1)] = 200
 
 
 class Limits(_Section):

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from voltgate.cli.chargers import app as chargers
 from voltgate.cli.check import app as check
 from voltgate.cli.dev import app as dev
 from voltgate.cli.faults import (
@@ -39,6 +40,7 @@ app = typer.Typer(
 for group in (dev, serve, tail, validate, policy, check, swarm):
     app.registered_commands += group.registered_commands
 app.add_typer(streams, name="streams")
+app.add_typer(chargers, name="chargers")
 
 
 def _version(wanted: bool) -> None:

@@ -23,7 +23,7 @@ _TIMEOUT = 2.0
 def needed(config: Config) -> dict[str, list[str]]:
     """What ``serve`` publishes and subscribes to."""
     nats = config.nats
-    classes = ("tx", "event", "live", "reject", "link")
+    classes = ("tx", "event", "live", "reject", "link", "security")
     return {
         "publish": [
             *(f"{nats.prefix}.{class_}.>" for class_ in classes),
@@ -32,6 +32,8 @@ def needed(config: Config) -> dict[str, list[str]]:
             *(f"{API}STREAM.INFO.{stream.name}" for stream in streams.wanted(config)),
             f"{API}STREAM.NAMES",
             f"{API}DIRECT.GET.{nats.stream_prefix}_TX",
+            f"{API}DIRECT.GET.KV_{nats.stream_prefix.lower()}_chargers",
+            f"{API}CONSUMER.CREATE.KV_{nats.stream_prefix.lower()}_chargers",
         ],
         "subscribe": [f"{nats.inbox_prefix}.>"],
     }

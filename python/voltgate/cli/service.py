@@ -52,12 +52,7 @@ def jetstream_fault(error: Exception) -> str:
 
 def refusals(config: Config) -> list[str]:
     """Why ``serve`` does not start with this configuration, one line each; it is secure or does not run."""
-    lines = []
-    if config.registry.required:
-        lines.append(
-            "registry.required: the registry is not there yet: set registry.required = false "
-            "to let chargers in without a record"
-        )
+    lines: list[str] = []
     for number, listener in enumerate(config.listeners):
         where = f"listeners.{number}"
         unserved = [
@@ -70,9 +65,4 @@ def refusals(config: Config) -> list[str]:
         lines += (
             f"{where}.{key}: not served yet: take it out, and let a proxy in front do it" for key in unserved
         )
-        if not listener.allow_unauthenticated:
-            lines.append(
-                f"{where}.allow_unauthenticated: listener {listener.host}:{listener.port} would accept "
-                "unauthenticated chargers: set allow_unauthenticated = true there to allow it"
-            )
     return lines

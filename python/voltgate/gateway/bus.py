@@ -234,7 +234,7 @@ class Bus:
         """See ports.Bus. A direct get: any replica answers (NATS.md, JetStream)."""
         query: dict[str, Any] = {"seq": seq}
         if subject is not None:
-            query["next_by_subj"] = subject
+            query = {"last_by_subj": subject} if not seq else query | {"next_by_subj": subject}
         ticket = self.ticket(done, arg)
         self._expect(ticket, "read", _READ_TIMEOUT)
         body = orjson.dumps(query)

@@ -9,7 +9,7 @@ the deadlines, and everything happens in the callbacks of the transport.
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -25,6 +25,7 @@ from websockets.typing import Subprotocol
 from voltgate._core import Codec, Slicer
 from voltgate._core import Frame as OcppFrame
 from voltgate.config import Limits
+from voltgate.gateway import tcp
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.wheel import Timer, Wheel
@@ -91,7 +92,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_buffered", "_check", "_clock", "_closing", "_codec", "_door", "_fragments", "_head", "_held",
         "_held_bytes", "_in_session", "_next_ping", "_on_frame", "_paused", "_protocol", "_response",
-        "_shared", "_slicer", "_transport", "_waiting", "last_seen", "on_end", "peer", "reason",
+        "_shared", "_slicer", "_transport", "_waiting", "last_seen", "on_end", "peer", "quirks", "reason",
         "talk",
     )  # fmt: skip
 
@@ -116,6 +117,7 @@ class Connection(asyncio.Protocol):
         self.on_end: Callable[[Connection, Reason], None] | None = None
         self.reason: Reason | None = None
         self.peer = ""
+        self.quirks: Collection[str] = ()  # of the charger's record
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------
 
@@ -248,7 +250,10 @@ class Connection(asyncio.Protocol):
         self._next_ping = clock.now + limits.ping_interval * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         if self._check is not None:
             self._check.cancel()
-        self._keep_alive()
+        if "no_ping" in self.quirks:
+            tcp.watch(self._transport)
+        else:
+            self._keep_alive()
         self._transport.resume_reading()
         held, self._held = self._held, b""
         if held:
@@ -268,6 +273,8 @@ class Connection(asyncio.Protocol):
         response = protocol.reject(refused.status, refused.text + "\n")
         if refused.retry is not None:
             response.headers["Retry-After"] = str(random.randint(*refused.retry))  # noqa: S311 - jitter
+        if refused.status == 401:
+            response.headers["WWW-Authenticate"] = 'Basic realm="voltgate"'
         protocol.send_response(response)
         self._refused(refusal)
 
@@ -378,11 +385,13 @@ class Connection(asyncio.Protocol):
         protocol = self._protocol
         if self._closing:
             return
-        if reason.value.code is None or protocol is None or protocol.state is not OPEN:
+        # Some never dial again after a Close frame (OCPP.md B).
+        code = None if "abort_close" in self.quirks else reason.value.code
+        if code is None or protocol is None or protocol.state is not OPEN:
             self._abort(reason)
             return
         self._end(reason)
-        protocol.send_close(reason.value.code, reason.value.text)
+        protocol.send_close(code, reason.value.text)
         self._flush(protocol)
         self._linger()
 

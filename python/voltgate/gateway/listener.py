@@ -1,10 +1,12 @@
-"""Who may come in: identity, subprotocol, admission (CONTRACT 2.1). After the upgrade it stands aside.
+"""Who may come in: identity, subprotocol, credentials, admission (CONTRACT 2.1). Then it stands aside.
 
 The order is the price: what costs nothing is checked first, so a storm is refused before it is expensive.
-Credentials and TLS have their place in :meth:`Listener._decide`, behind the subprotocol and before ownership.
+TLS has its place before all of it.
 """
 
+import hmac
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
@@ -12,22 +14,56 @@ from websockets.http11 import Request
 
 from voltgate import config
 from voltgate.gateway.connection import Connection
+from voltgate.gateway.credentials import Judged, basic
 from voltgate.gateway.owners import Decided
-from voltgate.gateway.reasons import Refusal
+from voltgate.gateway.reasons import Reason, Refusal
+from voltgate.gateway.record import ALIAS, Found, Known, Record, is_identity
 from voltgate.gateway.wheel import Wheel
 from voltgate.schemas import VERSIONS
 
-MAX_CHARACTERS = 48  # OCPP.md A3
-MAX_BYTES = 96
+# Seconds after which credentials are refused, whatever was found out how soon: who measures learns nothing,
+# and who guesses waits.
+REFUSED_AFTER = 0.5
+_NO_RECORD = Record(enabled=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A charger that may come in."""
+    """A charger that may come in. ``known``: its record, if it has one; ``needs_record``: it must."""
 
     identity: str
     subprotocol: str
     security_profile: int
+    authenticated: bool
+    known: Known | None
+    needs_record: bool
+
+    @property
+    def record(self) -> Record:
+        """What its record says, or says by its absence."""
+        return self.known.record if self.known is not None else _NO_RECORD
+
+    def ended_by(self, known: Known | None) -> Reason | None:
+        """Why the connection cannot stay as it is now that ``known`` is the charger's record."""
+        if known is None and self.needs_record:
+            return Reason.REMOVED
+        record, before = known.record if known is not None else _NO_RECORD, self.record
+        if not record.enabled:
+            return Reason.DISABLED
+        fits = record.allows_profile(self.security_profile) and record.serves(VERSIONS[self.subprotocol])
+        same = (record.validation, record.quirks) == (before.validation, before.quirks)
+        return None if fits and same else Reason.RECORD_CHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """A request that is being decided. ``offered``: subprotocols, an assumed one if there were none."""
+
+    connection: Connection
+    request: Request
+    identity: str
+    offered: list[str]
+    at: float
 
 
 class House(Protocol):
@@ -39,11 +75,20 @@ class House(Protocol):
     def take_handshake(self) -> bool:
         """Whether ``limits.handshakes_per_second`` allows one more."""
 
-    def claim(self, identity: str, connection: Connection, decided: Decided) -> None:
-        """Make room for a connection of ``identity``; ``decided`` may be called later (CONTRACT 3.6)."""
+    def find(self, identity: str, found: Found) -> None:
+        """Look the charger up in the registry; ``found`` may be called later."""
+
+    def judge(self, known: Known | None, password: bytes, judged: Judged) -> None:
+        """Check a password, at the same cost for nobody; ``judged`` may be called later."""
+
+    def claim(self, admission: Admission, connection: Connection, decided: Decided) -> None:
+        """Make room for a connection of its identity; ``decided`` may be called later (CONTRACT 3.6)."""
 
     def start_session(self, admission: Admission, connection: Connection, replaced: str | None) -> None:
         """The 101 is out: begin the session, in place of session ``replaced`` if there was one."""
+
+    def suspect(self, refusal: Refusal, known: Known | None, peer: str) -> None:
+        """Somebody was refused who may not be who he says."""
 
 
 class HandshakeRate:
@@ -67,64 +112,128 @@ class HandshakeRate:
 class Listener:
     """The door of one configured address."""
 
-    def __init__(self, settings: config.Listener, house: House) -> None:
-        self._settings, self._house = settings, house
+    def __init__(
+        self, settings: config.Listener, registry: config.Registry, house: House, clock: Wheel
+    ) -> None:
+        self._settings, self._house, self._clock = settings, house, clock
+        self._authenticates = not settings.allow_unauthenticated
+        self._needs_record = registry.required or self._authenticates
 
     def door(self, connection: Connection, request: Request) -> None:
-        """Decide one upgrade request."""
-        decision = self._decide(request)
-        if isinstance(decision, Refusal):
-            if decision in (Refusal.NO_SUBPROTOCOL, Refusal.UNSERVED_SUBPROTOCOL):
-                self._unmatched(connection, request, decision)
-            else:
-                connection.refuse(decision)
+        """Decide one upgrade request, at once or later."""
+        refusal = self._house.closed()
+        if refusal is None and not self._house.take_handshake():
+            refusal = Refusal.RATE
+        identity = identity_of(request.path) if refusal is None else None
+        if identity is None:
+            connection.refuse(refusal or Refusal.BAD_IDENTITY)
             return
+        offered = _offered(request)
+        wanted = offered or [self._settings.assume_version]
+        upgrade = Upgrade(connection, request, identity, wanted, self._clock.now)
+        if any(name in VERSIONS or name == ALIAS for name in wanted):
+            self._house.find(identity, partial(self._found, upgrade))
+        else:
+            self._unmatched(upgrade, Refusal.UNSERVED_SUBPROTOCOL if offered else Refusal.NO_SUBPROTOCOL)
 
-        if not connection.prepare(request, decision.subprotocol if _offered(request) else None):
+    def _found(self, upgrade: Upgrade, known: Known | bool | None) -> None:
+        if upgrade.connection.gone:
             return
+        if isinstance(known, bool):
+            upgrade.connection.refuse(Refusal.BUS_AWAY)
+        elif self._authenticates:
+            self._authenticate(upgrade, known)
+        elif self._needs_record if known is None else not known.record.enabled:
+            self._refuse(upgrade, Refusal.NOT_REGISTERED, known)
+        elif known is not None and not known.record.allows_profile(self._settings.security_profile):
+            self._refuse(upgrade, Refusal.WRONG_PROFILE, known)
+        else:
+            self._admit(upgrade, known)
+
+    def _authenticate(self, upgrade: Upgrade, known: Known | None) -> None:
+        user, password = basic(upgrade.request.headers.get_all("Authorization")) or (None, b"")
+        refusal = None
+        if user is None:
+            refusal = Refusal.NO_CREDENTIALS
+        elif not hmac.compare_digest(user, upgrade.identity.encode()):  # OCPP.md A23
+            refusal = Refusal.WRONG_USER
+        elif known is None:
+            refusal = Refusal.UNKNOWN_IDENTITY
+        elif not known.record.enabled:
+            refusal = Refusal.DISABLED
+        elif not known.record.allows_profile(self._settings.security_profile):
+            refusal = Refusal.WRONG_PROFILE
+
+        def judged(passed: bool | None) -> None:
+            if upgrade.connection.gone:
+                return
+            if passed is None:
+                upgrade.connection.refuse(Refusal.RATE)
+            elif passed:
+                self._admit(upgrade, known)
+            else:
+                wait = max(upgrade.at + REFUSED_AFTER - self._clock.now, 0.0)
+                self._clock.after(wait, self._refuse, upgrade, refusal or Refusal.WRONG_PASSWORD, known)
+
+        self._house.judge(known if refusal is None else None, password, judged)
+
+    def _admit(self, upgrade: Upgrade, known: Known | None) -> None:
+        connection, request = upgrade.connection, upgrade.request
+        record = known.record if known is not None else _NO_RECORD
+        chosen = next((name for name in upgrade.offered if _serves(record, name)), None)
+        if chosen is None:
+            self._unmatched(upgrade, Refusal.UNSERVED_SUBPROTOCOL)
+            return
+        if "no_compression" in record.quirks and "Sec-WebSocket-Extensions" in request.headers:
+            del request.headers["Sec-WebSocket-Extensions"]
+        if not connection.prepare(request, chosen if _offered(request) else None):
+            return
+        admission = Admission(
+            upgrade.identity,
+            "ocpp1.6" if chosen == ALIAS else chosen,
+            self._settings.security_profile,
+            self._authenticates,
+            known,
+            self._needs_record,
+        )
 
         def decided(refusal: Refusal | None, replaced: str | None) -> None:
             if connection.gone:
                 return
             refusal = refusal or self._house.closed()  # it may have begun to leave while the charger waited
             if refusal is not None:
-                connection.refuse(refusal)
+                self._refuse(upgrade, refusal, known)
                 return
+            connection.quirks = record.quirks
             connection.accept()
-            self._house.start_session(decision, connection, replaced)
+            self._house.start_session(admission, connection, replaced)
 
-        self._house.claim(decision.identity, connection, decided)
+        self._house.claim(admission, connection, decided)
 
-    def _decide(self, request: Request) -> Admission | Refusal:
-        refusal = self._house.closed()
-        if refusal is not None:
-            return refusal
-        if not self._house.take_handshake():
-            return Refusal.RATE
-        identity = identity_of(request.path)
-        if identity is None:
-            return Refusal.BAD_IDENTITY
-        offered = _offered(request)
-        if offered:
-            subprotocol = next((name for name in offered if name in VERSIONS), "")
-        else:
-            subprotocol = self._settings.assume_version
-        if not subprotocol:
-            return Refusal.UNSERVED_SUBPROTOCOL if offered else Refusal.NO_SUBPROTOCOL
-        return Admission(identity, subprotocol, self._settings.security_profile)
+    def _refuse(self, upgrade: Upgrade, refusal: Refusal, known: Known | None) -> None:
+        if upgrade.connection.gone:
+            return
+        if refusal.is_security:
+            self._house.suspect(refusal, known, upgrade.connection.peer)
+        upgrade.connection.refuse(refusal)
 
-    def _unmatched(self, connection: Connection, request: Request, refusal: Refusal) -> None:
+    def _unmatched(self, upgrade: Upgrade, refusal: Refusal) -> None:
         if self._settings.unmatched == "refuse":
-            connection.refuse(refusal)
-        elif connection.prepare(request, None):
-            connection.close_unmatched(refusal)
+            upgrade.connection.refuse(refusal)
+        elif upgrade.connection.prepare(upgrade.request, None):
+            upgrade.connection.close_unmatched(refusal)
+
+
+def _serves(record: Record, name: str) -> bool:
+    if name == ALIAS:
+        return "subprotocol_alias" in record.quirks and record.serves("v16")
+    return name in VERSIONS and record.serves(VERSIONS[name])
 
 
 def identity_of(path: str) -> str | None:
     """The charger's identity: the last non-empty segment of the path, percent-decoded once (OCPP.md A3).
 
-    None where it is no legal one: empty, over 48 characters or 96 bytes, with a control character or ``:``,
-    invalid UTF-8.
+    None where it is no legal one, or invalid UTF-8.
     """
     segments = [segment for segment in path.split("?", 1)[0].split("#", 1)[0].split("/") if segment]
     if not segments:
@@ -135,10 +244,7 @@ def identity_of(path: str) -> str | None:
         identity = raw.decode()
     except UnicodeDecodeError:
         return None
-    legal = identity and len(identity) <= MAX_CHARACTERS and len(raw) <= MAX_BYTES
-    if not legal or any(c == ":" or c < " " or "\x7f" <= c <= "\x9f" for c in identity):
-        return None
-    return identity
+    return identity if is_identity(identity) else None
 
 
 def _offered(request: Request) -> list[str]:

@@ -18,8 +18,8 @@ Decided = Callable[[Refusal | None, str | None], None]
 class Owners:
     """Identity -> its connection.
 
-    Without authentication a newcomer must wait while the old connection is probed: nobody may throw a live
-    charger out by knowing its name.
+    An authenticated newcomer wins at once. Without authentication it must wait while the old connection is
+    probed: nobody may throw a live charger out by knowing its name.
     """
 
     def __init__(self, clock: Wheel) -> None:
@@ -28,7 +28,7 @@ class Owners:
         self._takeovers: dict[str, deque[float]] = {}
         self._refused_until: dict[str, float] = {}
 
-    def claim(self, identity: str, newcomer: Connection, decided: Decided) -> None:
+    def claim(self, identity: str, newcomer: Connection, authenticated: bool, decided: Decided) -> None:
         """Call ``decided`` once nobody else holds ``identity``, or it is clear that somebody alive does."""
         if self._refused_until and self._refused_until.get(identity, 0.0) > self._clock.now:
             decided(Refusal.FLAPPING, None)
@@ -38,6 +38,9 @@ class Owners:
             decided(None, None)
             return
         old, session = held
+        if authenticated:
+            self._take_over(identity, old, session, decided)
+            return
         verdict: list[bool] = []
 
         def heard() -> None:
@@ -49,15 +52,26 @@ class Owners:
             if not verdict and not newcomer.gone:
                 verdict.append(False)
                 if self._held.get(identity) is not held:
-                    self.claim(identity, newcomer, decided)  # somebody else won meanwhile, or it has left
-                elif self._flaps(identity):
-                    decided(Refusal.FLAPPING, None)
+                    self.claim(
+                        identity, newcomer, False, decided
+                    )  # somebody else won meanwhile, or it has left
                 else:
-                    old.close(Reason.SUPERSEDED)
-                    decided(None, session)
+                    self._take_over(identity, old, session, decided)
 
         self._clock.after(PROBE, silent)
         old.probe(heard)
+
+    def _take_over(self, identity: str, old: Connection, session: str, decided: Decided) -> None:
+        if self._flaps(identity):
+            decided(Refusal.FLAPPING, None)
+        else:
+            old.close(Reason.SUPERSEDED)
+            decided(None, session)
+
+    def holder(self, identity: str) -> Connection | None:
+        """The connection of ``identity``, if there is one."""
+        held = self._held.get(identity)
+        return held[0] if held is not None else None
 
     def hold(self, identity: str, connection: Connection, session: str) -> None:
         """``connection`` is the one of ``identity`` from now on."""

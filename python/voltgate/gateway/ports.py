@@ -69,7 +69,7 @@ class Bus(Protocol):
     def read(
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
     ) -> None:
-        """Read the message at ``seq``, or the next of ``subject`` from there.
+        """Read the message at ``seq``, or the next of ``subject`` from there (0: its last).
 
         ``done(arg, Stored | None | False)``; None: there is none, False: it could not be read.
         """

@@ -17,6 +17,10 @@ class Refused:
     retry: tuple[int, int] | None = None
 
 
+# The same words for all of them: who asks learns nothing (CONTRACT 2.1).
+_UNAUTHORIZED = "credentials are missing or wrong"
+
+
 class Refusal(Enum):
     """Why an upgrade was refused (CONTRACT 2.1); ``name.lower()`` is the ``result`` label."""
 
@@ -28,6 +32,13 @@ class Refusal(Enum):
     UNSERVED_SUBPROTOCOL = Refused(
         400, "no offered subprotocol is served: ocpp1.6, ocpp2.0.1 and ocpp2.1 are"
     )
+    NO_CREDENTIALS = Refused(401, _UNAUTHORIZED)
+    WRONG_USER = Refused(401, _UNAUTHORIZED)  # another name than the identity
+    WRONG_PASSWORD = Refused(401, _UNAUTHORIZED)
+    UNKNOWN_IDENTITY = Refused(401, _UNAUTHORIZED)
+    DISABLED = Refused(401, _UNAUTHORIZED)
+    WRONG_PROFILE = Refused(401, _UNAUTHORIZED)
+    NOT_REGISTERED = Refused(404, "no such charger")  # where no credentials are wanted
     BUS_AWAY = Refused(503, "not ready", (30, 60))
     DRAINING = Refused(503, "going away", (1, 5))
     FULL = Refused(503, "connection limit reached", (30, 60))
@@ -39,6 +50,11 @@ class Refusal(Enum):
     def label(self) -> str:
         """The ``result`` label of ``voltgate_handshakes_total``."""
         return self.name.lower()
+
+    @property
+    def is_security(self) -> bool:
+        """Whether it is told under ``ocpp.security`` too: somebody tried to be who he is not."""
+        return self.value.status in (401, 404) or self is Refusal.IDENTITY_IN_USE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +79,9 @@ class Reason(Enum):
     OUTAGE = Ended(1013, "message bus away, try again later")
     UNANSWERED = Ended(1013, "no backend answered, try again later")
     SUPERSEDED = Ended(1008, "a newer connection of this identity")
+    DISABLED = Ended(1008, "disabled")
+    REMOVED = Ended(1008, "no longer registered")
+    RECORD_CHANGED = Ended(1012, "its record has changed, connect again")
     DRAIN = Ended(1001, "going away")
     SLOW_READER = Ended(None)
     SILENT = Ended(None)

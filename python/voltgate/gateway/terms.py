@@ -1,9 +1,9 @@
 """What all sessions of one version share: codec, policy, bounds, counters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voltgate._core import Frame
-from voltgate.config import Config, Limits, Nats
+from voltgate.config import Config, Level, Limits, Nats
 from voltgate.gateway.call import Plain, TransactionKeys
 from voltgate.gateway.metrics import ActionCounts, FrameCells, Metrics
 from voltgate.policy import Rule, Rules
@@ -57,6 +57,11 @@ class Terms:
         }
         codec, cells = Codec(SUBPROTOCOLS[version]), FrameCells(metrics, version)
         return cls(codec, rules, config.nats, config.limits, metrics, keys, counts, cells, plain)
+
+    def at(self, level: Level) -> "Terms":
+        """The same with every action judged at ``level``: what a charger's record says (CONTRACT 2.2)."""
+        rules = {action: replace(rule, validation=level) for action, rule in self.rules.items()}
+        return replace(self, rules=rules)
 
     def class_of(self, action: str | None) -> str:
         """The class of an action; ``event`` for an unknown one."""

@@ -22,17 +22,21 @@ import structlog
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 from voltgate._core import Publisher
-from voltgate.config import Config
+from voltgate.config import Config, Level
 from voltgate.gateway import streams
 from voltgate.gateway.bus import Bus, BusError
 from voltgate.gateway.call import TransactionKeys
 from voltgate.gateway.connection import Connection, Shared, Unfinished
+from voltgate.gateway.credentials import Judged, Passwords
 from voltgate.gateway.links import LinkFact, Links
 from voltgate.gateway.listener import Admission, HandshakeRate, Listener
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.outage import Outage
 from voltgate.gateway.owners import Decided, Owners
 from voltgate.gateway.reasons import Reason, Refusal
+from voltgate.gateway.record import Found, Known
+from voltgate.gateway.registry import Registry
+from voltgate.gateway.security import Security
 from voltgate.gateway.session import Session
 from voltgate.gateway.terms import Terms
 from voltgate.gateway.wheel import TICK, Wheel
@@ -58,6 +62,7 @@ class Charger:
     session: Session
     link: LinkFact
     connection: Connection
+    admission: Admission
 
 
 class Worker:
@@ -75,6 +80,9 @@ class Worker:
         stream = f"{config.nats.stream_prefix}_LINKS"
         self._links = Links(self.bus, clock, config.nats.prefix, stream, self.name)
         self._owners = Owners(clock)
+        self._registry = Registry(self.bus, clock, config.nats.stream_prefix, self._record_changed)
+        self._passwords = Passwords(config.registry.hash_threads, config.registry.max_hashes)
+        self._security = Security(self.bus, clock, config.nats.prefix, self.name)
         self._rate = HandshakeRate(config.limits.handshakes_per_second, clock)
         self._shared = Shared(
             clock,
@@ -84,8 +92,10 @@ class Worker:
             [_compression()],
         )
         keys, table = TransactionKeys(), rules(config)
-        self._terms = {
-            version: Terms.of(version, config, table[version], metrics, keys) for version in SUBPROTOCOLS
+        # By version and the level a record asks for.
+        self._terms: dict[tuple[str, str | None], Terms] = {
+            (version, None): Terms.of(version, config, table[version], metrics, keys)
+            for version in SUBPROTOCOLS
         }
         self._chargers: dict[Connection, Charger] = {}
         self._online: Tally[str] = Tally()
@@ -108,6 +118,7 @@ class Worker:
         self._spawn(self._turn())
         await self._verify()
         self._spawn(self.outage.watch())
+        self._spawn(self._registry.run())
         await self.outage.over.wait()
         await self._open()
         self._tame_garbage()
@@ -204,7 +215,7 @@ class Worker:
     async def _open(self) -> None:
         loop = asyncio.get_running_loop()
         for settings in self.config.listeners:
-            listener = Listener(settings, self)
+            listener = Listener(settings, self.config.registry, self, self._clock)
             make = partial(Connection, self._shared, listener.door)
             try:
                 server = await loop.create_server(make, settings.host, settings.port, backlog=4096)
@@ -259,6 +270,7 @@ class Worker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._passwords.stop()
         self.outage.farewell()
         await self.bus.stop()
         self._forget_garbage()
@@ -329,9 +341,21 @@ class Worker:
         """See listener.House."""
         return self._rate.take()
 
-    def claim(self, identity: str, connection: Connection, decided: Decided) -> None:
+    def find(self, identity: str, found: Found) -> None:
         """See listener.House."""
-        self._owners.claim(identity, connection, decided)
+        self._registry.find(identity, found)
+
+    def judge(self, known: Known | None, password: bytes, judged: Judged) -> None:
+        """See listener.House."""
+        self._passwords.judge(known, password, judged)
+
+    def suspect(self, refusal: Refusal, known: Known | None, peer: str) -> None:
+        """See listener.House."""
+        self._security.note(refusal.label, known, peer)
+
+    def claim(self, admission: Admission, connection: Connection, decided: Decided) -> None:
+        """See listener.House."""
+        self._owners.claim(admission.identity, connection, admission.authenticated, decided)
 
     def start_session(self, admission: Admission, connection: Connection, replaced: str | None) -> None:
         """See listener.House."""
@@ -339,7 +363,8 @@ class Worker:
         session_id = uuid.uuid4().hex
         nats = self.config.nats
         publisher = Publisher(version, admission.identity, session_id, nats.prefix, nats.rpc_prefix)
-        session = Session(publisher, self._terms[version], connection, self.bus, self._clock)
+        terms = self._terms_of(version, admission.record.validation)
+        session = Session(publisher, terms, connection, self.bus, self._clock)
         link = LinkFact(
             identity=admission.identity,
             token=publisher.token,
@@ -349,7 +374,7 @@ class Worker:
             replaces=replaced,
             security_profile=admission.security_profile,
         )
-        self._chargers[connection] = Charger(session, link, connection)
+        self._chargers[connection] = Charger(session, link, connection, admission)
         self._owners.hold(admission.identity, connection, session_id)
         self._online[version] += 1
         self.metrics.handshakes.add("accepted")
@@ -359,7 +384,33 @@ class Worker:
             gc.collect(1)
             gc.freeze()
             self._frozen_at = len(self._chargers)
-        connection.start(session, self._terms[version].codec, self._ended)
+        connection.start(session, terms.codec, self._ended)
+        if admission.known is not None:
+            # The record may have changed while the charger waited for its 101.
+            self._registry.find(admission.identity, partial(self._record_read, admission.identity))
+
+    def _terms_of(self, version: str, level: Level | None) -> Terms:
+        terms = self._terms.get((version, level))
+        if terms is None:
+            base = self._terms[version, None]
+            terms = self._terms[version, level] = base.at(level) if level is not None else base
+        return terms
+
+    def _record_read(self, identity: str, known: Known | bool | None) -> None:
+        if not isinstance(known, bool):
+            self._record_changed(identity, known)
+
+    def _record_changed(self, identity: str, known: Known | None) -> None:
+        """A change takes effect at once, on connected chargers too (CONTRACT 3.8)."""
+        connection = self._owners.holder(identity)
+        charger = self._chargers.get(connection) if connection is not None else None
+        reason = charger.admission.ended_by(known) if charger is not None else None
+        if charger is None or reason is None:
+            return
+        if reason is Reason.RECORD_CHANGED:
+            charger.session.leave(reason)
+        else:
+            charger.connection.close(reason)
 
     def _ended(self, connection: Connection, reason: Reason) -> None:
         charger = self._chargers.pop(connection)

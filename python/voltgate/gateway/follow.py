@@ -1,0 +1,122 @@
+"""A stream followed from now on: every message once, in order; and whether nothing can have been missed.
+
+An ordered consumer of our own: nats-py's needs ten seconds to notice that it has gone deaf. Here a heartbeat
+comes every second, a gap or a new connection opens another consumer behind the last message, and until that
+stands :attr:`Follow.keeps_up` is false.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from voltgate.gateway.bus import Bus
+from voltgate.gateway.ports import Clock, Stored
+
+log = structlog.get_logger()
+
+HEARTBEAT = 1.0
+DEAF = 3.0  # seconds without even a heartbeat
+_AGAIN = 1.0
+_FORGOTTEN = 30.0  # seconds after which the server forgets a consumer nobody listens to
+
+
+class Follow:
+    """``took(subject, stored)`` is called for each message; :meth:`run` runs for the life of the process."""
+
+    def __init__(self, bus: Bus, clock: Clock, stream: str, took: Callable[[str, Stored], None]) -> None:
+        self._bus, self._clock, self._stream, self._took = bus, clock, stream, took
+        self.opened = 0  # how often
+        self._at: int | None = None  # the last sequence seen
+        self._consumed = 0  # by this consumer
+        self._heard_at = 0.0
+        self._client: Client | None = None
+        self._reconnects = 0
+        self._lost = asyncio.Event()
+        self._subscription: Subscription | None = None
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether every change of the stream is known here, but for what is on its way."""
+        client = self._client
+        return (
+            client is not None
+            and client is self._bus.client
+            and client.stats["reconnects"] == self._reconnects
+            and self._bus.connected
+            and not self._lost.is_set()
+            and self._clock.now - self._heard_at < DEAF
+        )
+
+    async def run(self) -> None:
+        """Follow, and open again whenever it was lost."""
+        while True:
+            try:
+                await self._open()
+                while self.keeps_up:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._lost.wait(), HEARTBEAT)
+            except Exception as error:  # whatever it is, the stream cannot be followed now
+                log.debug("follow.failed", stream=self._stream, error=str(error) or type(error).__name__)
+                await asyncio.sleep(_AGAIN)
+            finally:
+                await self._close()
+
+    async def _open(self) -> None:
+        client = self._bus.client
+        self.opened += 1
+        self._reconnects = client.stats["reconnects"]
+        last = (await client.jsm().stream_info(self._stream)).state.last_seq
+        # A stream that is shorter than it was has been made anew.
+        self._at = last if self._at is None else self._at if self._at <= last else 0
+        self._consumed = 0
+        self._lost.clear()
+        inbox = client.new_inbox()
+        self._subscription = await client.subscribe(inbox, cb=self._heard)
+        await client.jsm().add_consumer(
+            self._stream,
+            ConsumerConfig(
+                deliver_subject=inbox,
+                deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+                opt_start_seq=self._at + 1,
+                ack_policy=AckPolicy.NONE,
+                idle_heartbeat=HEARTBEAT,
+                inactive_threshold=_FORGOTTEN,
+                mem_storage=True,
+                num_replicas=1,
+            ),
+        )
+        self._heard_at = self._clock.now
+        self._client = client
+
+    async def _close(self) -> None:
+        self._client = None
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with suppress(Exception):  # of a connection that is gone
+                await subscription.unsubscribe()
+
+    async def _heard(self, message: Msg) -> None:
+        if self._lost.is_set():
+            return
+        self._heard_at = self._clock.now
+        headers = message.headers or {}
+        if headers.get("Status"):
+            if headers["Status"] != "100" or int(headers.get("Nats-Last-Consumer", 0)) != self._consumed:
+                self._lost.set()
+            return
+        sequence = message.metadata.sequence
+        self._consumed += 1
+        if sequence.consumer != self._consumed:
+            self._lost.set()
+            return
+        self._at = sequence.stream
+        try:
+            self._took(message.subject, Stored(sequence.stream, headers, message.data))
+        except Exception:  # nats-py would swallow it
+            log.exception("follow.failed", stream=self._stream)

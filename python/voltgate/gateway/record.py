@@ -1,0 +1,81 @@
+"""The charger record of the registry (CONTRACT 3.8), and what makes an identity legal. Values only.
+
+Read by the gateway, written by ``voltgate chargers``; where records are kept stands in ``registry``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from voltgate.config import Level, Version
+
+MAX_CHARACTERS = 48  # OCPP.md A3
+MAX_BYTES = 96
+ALIAS = "ocpp1.6j"  # sent by some for ocpp1.6 (OCPP.md B)
+
+Quirk = Literal["half_duplex", "abort_close", "no_ping", "no_compression", "subprotocol_alias"]
+QUIRKS: tuple[Quirk, ...] = get_args(Quirk)
+
+
+class Record(BaseModel):
+    """What is known of one charger. Keys of newer releases are passed over, unknown values are not."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    enabled: bool
+    password_hashes: Annotated[tuple[str, ...], Field(max_length=2)] = ()
+    security_profile: Literal[1, 2, 3] | None = None
+    certificate_cn: str | None = None
+    versions: tuple[Version, ...] | None = None
+    validation: Level | None = None
+    quirks: frozenset[Quirk] = frozenset()
+
+    def serves(self, version: str) -> bool:
+        """Whether the charger may speak ``version``."""
+        return self.versions is None or version in self.versions
+
+    def allows_profile(self, profile: int) -> bool:
+        """Whether it may come in where ``profile`` is kept: one at a time (OCPP.md A22)."""
+        return self.security_profile in (None, profile)
+
+    @property
+    def body(self) -> bytes:
+        """The record as it is kept: what is not set is left out."""
+        return self.model_dump_json(exclude_defaults=True).encode()
+
+
+@dataclass(slots=True)
+class Known:
+    """A record as a process holds it. ``proof`` stands for the password that passed its hashes last."""
+
+    identity: str
+    token: str
+    record: Record
+    proof: bytes = b""
+
+
+# The charger; None: there is no usable record. False: it could not be read.
+Found = Callable[[Known | bool | None], None]
+
+
+def parse(body: bytes) -> Record:
+    """The record of a KV value. Raises ValueError with one line that quotes no value: hashes are in it."""
+    try:
+        return Record.model_validate_json(body)
+    except ValidationError as error:
+        faults = error.errors(include_input=False, include_url=False)
+        raise ValueError("; ".join(f"{_where(fault['loc'])}: {fault['msg']}" for fault in faults)) from None
+
+
+def _where(place: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, place)) or "record"
+
+
+def is_identity(text: str) -> bool:
+    """1 to 48 characters, at most 96 bytes, no control character, no ``:`` (OCPP.md A3)."""
+    legal = text and len(text) <= MAX_CHARACTERS and len(text.encode(errors="surrogatepass")) <= MAX_BYTES
+    return bool(legal) and not any(
+        c == ":" or c < " " or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" for c in text
+    )

@@ -1,0 +1,276 @@
+"""``voltgate chargers`` against a real registry: what it writes, what it shows, and to whom it says no."""
+
+import asyncio
+import io
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import nats
+import pytest
+from argon2 import PasswordHasher
+from nats.aio.client import Client
+
+from conftest import NatsServer, Start
+from voltgate.cli import main
+
+pytestmark = pytest.mark.usefixtures("clean_environment", "own_logs")
+
+SMALL = "[streams]\ntx_max_bytes=67108864\nevents_max_bytes=67108864\ncommands_max_bytes=67108864\n"
+T = TypeVar("T")
+
+
+@pytest.fixture
+def config(nats_server: NatsServer, tmp_path: Path) -> Path:
+    """A configuration whose streams stand."""
+    file = tmp_path / "voltgate.toml"
+    file.write_text(f"[nats]\nurl='{nats_server.url}'\n{SMALL}")
+    assert main(["streams", "apply", "--config", str(file)]) == 0
+    return file
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def chargers(config: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command of the group: exit code, stdout, stderr."""
+    capsys.readouterr()
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        code = main(["chargers", *map(str, arguments), "--config", str(config)])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def on_nats(nats_server: NatsServer) -> Callable[[Callable[[Client], Awaitable[Any]]], Any]:
+    """Do something with a plain client."""
+
+    async def with_client(work: Callable[[Client], Awaitable[Any]]) -> Any:
+        client = await nats.connect(nats_server.url)
+        try:
+            return await work(client)
+        finally:
+            await client.close()
+
+    return lambda work: asyncio.run(with_client(work))
+
+
+OnNats = Callable[[Callable[[Client], Awaitable[Any]]], Any]
+
+
+@pytest.fixture
+def kept(on_nats: OnNats) -> Callable[[str], Any]:
+    """The record under a key of the bucket, as it is."""
+
+    async def read(client: Client, key: str) -> Any:
+        entry = await (await client.jetstream().key_value("ocpp_chargers")).get(key)
+        return json.loads(entry.value or b"null")
+
+    return lambda key: on_nats(lambda client: read(client, key))
+
+
+def test_add_prints_the_key_once_and_keeps_a_hash(chargers: Run, kept: Callable[[str], Any]) -> None:
+    code, out, err = chargers("add", "CP 1")
+    key = out.strip()
+    assert (code, len(bytes.fromhex(key)), err) == (0, 20, "")
+    record = kept("CP=201")
+    assert record["enabled"] is True
+    assert len(record["password_hashes"]) == 1
+    assert record["password_hashes"][0].startswith("$voltgate-sha256$")
+    assert key not in json.dumps(record)
+    assert key not in chargers("show", "CP 1")[1] + chargers("list")[1]
+
+
+def test_add_takes_every_field_of_a_record(chargers: Run, kept: Callable[[str], Any]) -> None:
+    code, out, _ = chargers(
+        "add", "CP1", "--profile", "2", "--version", "1.6", "--version", "ocpp2.1", "--validation", "lenient",
+        "--quirk", "no_ping", "--cn", "SN-7", "--json",
+    )  # fmt: skip
+    told = json.loads(out)
+    assert (code, told["identity"], len(told["password"])) == (0, "CP1", 40)
+    record = kept("CP1")
+    del record["password_hashes"]
+    assert record == {
+        "enabled": True,
+        "security_profile": 2,
+        "certificate_cn": "SN-7",
+        "versions": ["v16", "v21"],
+        "validation": "lenient",
+        "quirks": ["no_ping"],
+    }
+    shown = json.loads(chargers("show", "CP1", "--json")[1])
+    assert shown == {
+        "identity": "CP1",
+        "state": "enabled",
+        "profile": 2,
+        "versions": ["v16", "v21"],
+        "validation": "lenient",
+        "quirks": ["no_ping"],
+        "passwords": ["voltgate-sha256"],
+    }
+
+
+def test_a_password_of_ones_own_is_hashed_slowly_unless_it_is_a_random_key(
+    chargers: Run, kept: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert chargers("add", "CP1", "--password", "chosen by a person") == (0, "", "")
+    assert PasswordHasher().verify(kept("CP1")["password_hashes"][0], "chosen by a person")
+    monkeypatch.setattr("sys.stdin", io.StringIO("from standard input\n"))
+    assert chargers("add", "CP2", "--password", "-") == (0, "", "")
+    assert PasswordHasher().verify(kept("CP2")["password_hashes"][0], "from standard input")
+    chargers("add", "CP3", "--password", "f" * 40, "--random-key")
+    assert kept("CP3")["password_hashes"][0].startswith("$voltgate-sha256$")
+    code, out, err = chargers("add", "CP4", "--password", "short", "--json")
+    assert (code, json.loads(out)) == (0, {"identity": "CP4", "password": "short"})
+    assert "OCPP wants passwords of 16" in err
+
+
+WRONG = [
+    (["add", "a:b"], 2, "identity", "no legal identity"),
+    (["add", ""], 2, "identity", "likewise"),
+    (["add", "CP", "--quirk", "no_such"], 2, "quirks", "a quirk nobody knows"),
+    (["add", "CP", "--validation", "loose"], 2, "validation", "a level nobody knows"),
+    (["add", "CP", "--version", "1.5"], 2, "1.6, 2.0.1, 2.1", "a version nobody serves"),
+    (["add", "CP", "--password", ""], 2, "password is empty", "no password at all"),
+    (["show", "CP"], 1, "no such charger", "not there"),
+    (["disable", "CP"], 1, "no such charger", "not there"),
+    (["remove", "CP"], 1, "no such charger", "not there"),
+    (["import", "absent.csv"], 2, "absent.csv", "no such file"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "told", "why"), WRONG, ids=[" ".join(w[0]) for w in WRONG])
+def test_what_cannot_be_done_is_told(
+    chargers: Run, arguments: list[str], code: int, told: str, why: str
+) -> None:
+    got, out, err = chargers(*arguments)
+    assert (got, out) == (code, ""), why
+    assert told in err, why
+
+
+def test_a_charger_is_added_once_and_again_when_it_was_removed(chargers: Run) -> None:
+    assert chargers("add", "CP1")[0] == 0
+    code, out, err = chargers("add", "CP1")
+    assert (code, out) == (1, "")
+    assert "CP1 has a record" in err
+    assert chargers("remove", "CP1") == (0, "", "")
+    assert chargers("list")[1].splitlines()[1:] == []
+    assert chargers("remove", "CP1")[0] == 1
+    assert chargers("add", "CP1")[0] == 0
+
+
+def test_names_that_differ_in_case_only_are_pointed_out(chargers: Run) -> None:
+    assert chargers("add", "cp1")[2] == ""
+    assert "CP1 and cp1 differ in case only" in chargers("add", "CP1")[2]
+
+
+def test_disable_and_enable_leave_the_rest_as_it_is(
+    chargers: Run, kept: Callable[[str], Any], on_nats: OnNats
+) -> None:
+    async def write(client: Client) -> None:
+        bucket = await client.jetstream().key_value("ocpp_chargers")
+        await bucket.put("CP1", b'{"enabled":true,"versions":["v16"],"of_a_newer_release":1}')
+
+    on_nats(write)
+    assert chargers("disable", "CP1") == (0, "", "")
+    assert kept("CP1") == {"enabled": False, "versions": ["v16"], "of_a_newer_release": 1}
+    assert chargers("list")[1].splitlines()[1].split("\t")[:2] == ["CP1", "disabled"]
+    assert chargers("enable", "CP1") == (0, "", "")
+    assert kept("CP1")["enabled"] is True
+
+
+def test_import_prints_the_keys_it_made_and_passes_over_what_is_there(
+    chargers: Run, kept: Callable[[str], Any], tmp_path: Path
+) -> None:
+    chargers("add", "CP1")
+    file = tmp_path / "fleet.csv"
+    file.write_text(
+        "identity,password,versions,quirks,enabled\n"
+        "CP1,,,,\n"
+        '"CP 2, west",,1.6 2.0.1,no_ping half_duplex,\n'
+        "CP3,a password of its own,,,false\n"
+        "cp1,,,,\n"
+    )
+    code, out, err = chargers("import", file)
+    lines = out.splitlines()
+    assert (code, len(lines)) == (0, 2), "keys of those that had none"
+    assert lines[0].startswith('"CP 2, west",')
+    assert len(lines[1].removeprefix("cp1,")) == 40
+    assert "3 added, 1 had a record already" in err
+    assert "cp1 and CP1 differ in case only" in err
+    west = kept("CP=202=2C=20west")
+    assert (west["versions"], sorted(west["quirks"])) == (["v16", "v201"], ["half_duplex", "no_ping"])
+    third = kept("CP3")
+    assert third["enabled"] is False
+    assert third["password_hashes"][0].startswith("$argon2id$")
+    assert chargers("import", file, "--json")[:2] == (0, ""), "run again, it adds nothing"
+
+
+WRONG_FILES = [
+    ("CP1\nCP2\n", ":1: the first line names the columns", "no header"),
+    ("identity,colour\nCP1,red\n", ":1: the first line names the columns", "a column nobody knows"),
+    ("identity\nCP1\na:b\n", ":3: ", "no legal identity"),
+    ("identity\nCP1\nCP1\n", ":3: CP1 stands there twice", "twice"),
+    ("identity,enabled\nCP1,perhaps\n", ":2: enabled: true or false", "no truth value"),
+    ("identity,security_profile\nCP1,4\n", ":2: security_profile: 1, 2 or 3", "no profile"),
+    ("identity,versions\nCP1,1.5\n", ":2: ", "a version nobody serves"),
+    ("identity,quirks\nCP1,\nCP2,odd\n", ":3: quirks", "a quirk nobody knows"),
+    ("identity\nCP1,x\n", ":2: more cells than columns", "more cells than columns"),
+]
+
+
+@pytest.mark.parametrize(("text", "told", "why"), WRONG_FILES, ids=[why for *_, why in WRONG_FILES])
+def test_a_wrong_file_is_refused_as_a_whole(
+    chargers: Run, tmp_path: Path, text: str, told: str, why: str
+) -> None:
+    file = tmp_path / "fleet.csv"
+    file.write_text(text)
+    code, out, err = chargers("import", file)
+    assert (code, out) == (2, ""), why
+    assert f"{file}{told}" in err, why
+    assert len(chargers("list")[1].splitlines()) == 1, "nothing was written"
+
+
+def test_a_registry_that_is_missing_is_named(
+    nats_server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "voltgate.toml"
+    file.write_text(f"[nats]\nurl='{nats_server.url}'\n")
+    for command in ("list", "online"):
+        assert main(["chargers", command, "--config", str(file)]) == 1
+        assert "run `voltgate streams apply`" in capsys.readouterr().err
+
+
+def link(identity: str, state: str) -> bytes:
+    return json.dumps(
+        {"state": state, "identity": identity, "version": "v16", "gateway": "g", "remote": "r", "at": "t"}
+    ).encode()
+
+
+async def tell(client: Client, identity: str, state: str) -> None:
+    await client.jetstream().publish(f"ocpp.link.{identity}", link(identity, state))
+
+
+def test_online_shows_who_is_connected_and_goes_on_with_who_comes_and_goes(
+    chargers: Run, config: Path, on_nats: OnNats, start: Start
+) -> None:
+    async def some(client: Client) -> None:
+        for identity, state in (("A", "up"), ("B", "up"), ("C", "up"), ("B", "down")):
+            await tell(client, identity, state)
+
+    on_nats(some)
+    code, out, _ = chargers("online")
+    assert (code, [line.split("\t")[:2] for line in out.splitlines()[1:]]) == (0, [["up", "A"], ["up", "C"]])
+    lines = [json.loads(line) for line in chargers("online", "--json")[1].splitlines()]
+    assert [(one["identity"], one["state"]) for one in lines] == [("A", "up"), ("C", "up")]
+
+    watching = start("chargers", "online", "--watch", "--config", str(config))
+    watching.until(lambda: "up\tC" in watching.out, "the present")
+    on_nats(lambda client: tell(client, "C", "down"))
+    watching.until(lambda: "down\tC" in watching.out, "what happens")
