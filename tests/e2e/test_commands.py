@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -294,3 +297,33 @@ async def test_who_drains_takes_no_more_commands(
         assert await charger.closed() == 1001
         with pytest.raises(NoRespondersError):
             await client.request(subject, b"{}", timeout=PATIENCE)
+
+
+async def test_the_command_line_sends_and_tells(
+    nats_server: NatsServer, house: Gateway, client: Client, identity: str
+) -> None:
+    async def voltgate(*arguments: str) -> tuple[int | None, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "voltgate", "send", *arguments, stdout=PIPE, stderr=PIPE,
+            env=os.environ | {"VOLTGATE_NATS__URL": nats_server.url},
+        )  # fmt: skip
+        out, err = await process.communicate()
+        return process.returncode, out.decode(), err.decode()
+
+    code, out, err = await voltgate(identity, "Reset", '{"type":"Soft"}')
+    assert (code, out, err) == (1, "", "voltgate: not_connected: the charger is not connected\n")
+    async with connected(house, client, identity) as charger:
+        telling = asyncio.ensure_future(voltgate(identity, "Reset", '{"type":"Soft"}', "--command-id", "a b"))
+        await charger.send(f'[3,"{await heard_call(charger)}",{{ "status":"Accepted"}}]')
+        told = "voltgate: result: the charger answered\n"
+        assert await telling == (0, '{ "status":"Accepted"}\n', told)
+        repeat = await voltgate(identity, "Reset", '{"type":"Soft"}', "--command-id", "a b", "--json")
+        assert repeat[0] == 0
+        record = json.loads(repeat[1])
+        assert (record["outcome"], record["code"], record["version"]) == ("result", None, "v16")
+        assert (record["identity"], record["body"]) == (identity, {"status": "Accepted"})
+        code, out, err = await voltgate(identity, "Reset", "nonsense", "--json")
+        assert (code, json.loads(out)["outcome"], json.loads(out)["code"]) == (1, "invalid", 400)
+        code, out, err = await voltgate(identity, "ClearCache", "--timeout", "0.3")
+        assert (code, out) == (1, "")
+        assert err == "voltgate: timeout: sent, no answer in time: effect unknown\n"
