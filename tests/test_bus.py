@@ -16,7 +16,7 @@ from voltgate.config import Config, load
 from voltgate.gateway import streams
 from voltgate.gateway.bus import Bus, BusError, connect, hand_over
 from voltgate.gateway.metrics import Metrics
-from voltgate.gateway.ports import Ack, Reply, Stored
+from voltgate.gateway.ports import Ack, Reply, Request, Stored
 from voltgate.gateway.wheel import Wheel
 
 TX, EVENT = "ocpp.tx.v16.X.CP", "ocpp.event.v16.X.CP"
@@ -235,3 +235,22 @@ async def test_nats_pys_inside_is_what_hand_over_believes(server: NatsServer) ->
         assert client.pending_data_size == before + 17
         await client._flush_pending()
         assert await asyncio.wait_for(got, 5) == b"hi"
+
+
+async def test_an_interest_gets_requests_until_it_is_ended_and_then_nobody_responds(
+    server: NatsServer,
+) -> None:
+    """Also after the client was replaced: it is the bus that remembers."""
+    heard: list[Request] = []
+    async with desk(server) as at:
+        interest = at.bus.subscribe("rpc.send.*.CP", heard.append)
+        at.bus.subscribe("rpc.send.*.OTHER", heard.append)
+        await at.bus.client.close()
+        async with asyncio.timeout(10):
+            while (await at.ask("rpc.send.Reset.CP", 0.2)).outcome != "timeout":
+                await asyncio.sleep(0.01)
+        assert {(one.subject, one.data) for one in heard} == {("rpc.send.Reset.CP", b"?")}
+        assert heard[0].reply
+        interest.end()
+        assert (await at.ask("rpc.send.Reset.CP")).outcome == "no_responders", "at once"
+        assert (await at.ask("rpc.send.Reset.OTHER", 0.2)).outcome == "timeout", "and no other one with it"

@@ -277,7 +277,7 @@ def publish(*subjects: str) -> str:
     return f"publish: {{allow: {json.dumps(list(subjects))}}}"
 
 
-ASK, INBOX = "$SYS.REQ.USER.INFO", 'subscribe: "_INBOX.>"'
+ASK, INBOX = "$SYS.REQ.USER.INFO", 'subscribe: ["_INBOX.>", "ocpprpc.send.>"], allow_responses: true'
 PERMISSIONS = [
     (f"{publish(ASK, *ALLOWED)}, {INBOX}", "ok", "may do what serve does", "just what is needed"),
     (publish(">"), "ok", "may do what serve does", "everything"),
@@ -297,6 +297,13 @@ PERMISSIONS = [
     ("publish: {deny: 'ocpp.tx.v16.>'}", "fail", "publish to ocpp.tx.>", "a part of it is denied"),
     ("subscribe: {deny: '_INBOX.>'}", "fail", "subscribe to _INBOX.>", "no answer arrives"),
     ("subscribe: 'mine.>'", "fail", "subscribe to _INBOX.>", "an inbox of another prefix"),
+    (
+        f"{publish(ASK, *ALLOWED)}, subscribe: ['_INBOX.>', 'ocpprpc.send.>']",
+        "fail",
+        "to answer commands (allow_responses: true)",
+        "no reply to a command",
+    ),
+    (f"{publish('>')}, subscribe: '_INBOX.>'", "fail", "subscribe to ocpprpc.send.*.*", "no commands"),
     (publish(*ALLOWED), "hint", f"publish to {ASK}", "the server may not be asked"),
 ]
 

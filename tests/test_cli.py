@@ -64,6 +64,9 @@ WRONG = [
     (["tail", "Heartbeat"], "FILTER Heartbeat", "an action is no subject"),
     (["tail", "tx.>.x"], "FILTER tx.>.x", "no pattern of NATS"),
     (["tail", "tx..x"], "FILTER tx..x", "an empty token"),
+    (["send", "CP1", "No.Action"], "ACTION No.Action", "it is a part of a subject"),
+    (["send", "", "Reset"], "IDENTITY", "likewise"),
+    (["send", "CP1", "Reset", "--timeout", "0"], "--timeout", "no time at all"),
     (["policy", "--version", "1.5"], "1.6, 2.0.1, 2.1", "a version nobody serves"),
     (["validate", "--version", "3"], "1.6, 2.0.1, 2.1", "likewise"),
     (["validate", "absent.txt"], "absent.txt", "no such file"),
@@ -103,7 +106,9 @@ def test_serve_does_not_start_with_a_configuration_it_cannot_keep(
     assert any(line.startswith(f"voltgate: {key}") for line in err.splitlines()), (why, err)
 
 
-@pytest.mark.parametrize("command", ["serve", "backend", "tail", "streams plan", "streams apply"])
+@pytest.mark.parametrize(
+    "command", ["serve", "backend", "tail", "send CP1 Reset", "streams plan", "streams apply"]
+)
 def test_a_nats_that_is_away_is_named_without_its_password(
     voltgate: Run, file: Callable[[str], Path], free_port: Callable[[], int], command: str
 ) -> None:
@@ -120,7 +125,17 @@ def test_help_and_version_are_data(voltgate: Run) -> None:
     code, out, _ = voltgate("--help")
     assert code == 0
     assert "Exit codes: 0 done, 1 failed, 2 usage or config." in out
-    for command in ("dev", "serve", "backend", "tail", "validate", "policy", "check", "chargers online"):
+    for command in (
+        "dev",
+        "serve",
+        "backend",
+        "tail",
+        "send",
+        "validate",
+        "policy",
+        "check",
+        "chargers online",
+    ):
         code, text, _ = voltgate(*command.split(), "--help")
         assert (code, command.split()[0] in out, "--config" in text) == (0, True, True), command
         assert "Exit codes:" in " ".join(text.split())

@@ -10,7 +10,7 @@ import pytest
 
 from voltgate.config import Config
 from voltgate.gateway.metrics import Metrics
-from voltgate.gateway.reasons import Reason, Refusal
+from voltgate.gateway.reasons import Outcome, Reason, Refusal
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "python" / "voltgate"
@@ -33,6 +33,10 @@ WITHOUT_TWIN = {
     "guard": "tests/test_session.py",
     "question": "tests/test_session.py",
     "replay": "tests/test_session.py",
+    "command": "tests/test_commands.py",
+    "recorded": "tests/test_commands.py",
+    "redact": "tests/test_commands.py",
+    "triggers": "tests/test_commands.py",
     "terms": "tests/test_session.py",
     "schemas": "tests/test_codec.py",
     "record": "tests/test_registry.py",
@@ -93,6 +97,11 @@ LAYERS = [
     "verdict",
     "question",
     "replay",
+    "redact",
+    "triggers",
+    "command",
+    "recorded",
+    "commands",
     "session",
 ]
 LAYERS += ["connection", "owners", "listener", "worker"]
@@ -187,6 +196,10 @@ def test_the_closed_lists_in_code_are_those_in_the_docs() -> None:
     assert results == {refusal.label for refusal in Refusal} | {"accepted", "timeout", "sockets"}
     reasons = set(re.findall(r"`(\w+)`", text.split("`down` facts:")[1].split("- `type`")[0]))
     assert reasons == {reason.label for reason in Reason}
+    outcomes = re.findall(
+        r"^\| `(\w+)` \| (\d*) ?\|", text.split("## Commands")[1].split("## ")[0], re.MULTILINE
+    )
+    assert outcomes == [(outcome.label, str(outcome.value.code or "")) for outcome in Outcome]
 
 
 def test_every_config_key_stands_in_the_commented_file_with_its_default() -> None:

@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 from nats.aio.client import Client
 
+from voltgate import _core
 from voltgate._core import Publisher
 from voltgate.config import load
 from voltgate.gateway.call import TransactionKeys
 from voltgate.gateway.metrics import Metrics
-from voltgate.gateway.ports import Ack, Reply, Stored, Ticket
+from voltgate.gateway.ports import Ack, Reply, Request, Stored, Ticket
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.session import Session
 from voltgate.gateway.terms import Terms
@@ -191,6 +192,22 @@ class World:
         """The charger sends any text."""
         self.session.received(self._decode(message))
         self.bus.settle()
+
+    def command(
+        self, action: str, payload: Any = None, reply: str = "_INBOX.b", **headers: str | float
+    ) -> None:
+        """A backend sends a command; ``ocpp_timeout=5`` is a header."""
+        subject = f"ocpprpc.send.{action}.{_core.token(self.identity)}"
+        body = payload if isinstance(payload, bytes) else json.dumps(payload or {}).encode()
+        given = {name.replace("_", "-"): str(value) for name, value in headers.items()}
+        self.session.command(Request(subject, reply, given, body))
+        self.bus.settle()
+
+    def replies(self) -> list[Published]:
+        """What backends were told so far; the list is emptied."""
+        told = [message for message in self.bus.live if message.subject.startswith("_INBOX")]
+        self.bus.live = [message for message in self.bus.live if message not in told]
+        return told
 
     def answers(self) -> list[Any]:
         """What was written so far, decoded; the list is emptied."""

@@ -202,6 +202,9 @@ class Publisher:
     ) -> Publisher: ...
     @property
     def token(self) -> str: ...
+    @property
+    def session(self) -> str:
+        """The session id, escaped like a token."""
     def fact(self, class_: str, frame: Frame, time_ms: int, reply: str, violation: str = "") -> Fact:
         """A CALL or SEND as a fact of ``class_`` (``tx|event|live``). ``Nats-Msg-Id`` on ``tx`` only.
 

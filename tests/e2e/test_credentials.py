@@ -175,9 +175,8 @@ async def test_either_of_two_hashes_passes_and_a_removed_one_at_once_no_longer(
     await until_refused(closed, identity, KEY)
     async with charger(closed.port, identity, b"another password") as connected:
         assert await beats(connected)
-        await register(password_hashes=[slow(b"a third password")])
-        await until_refused(closed, identity, b"another password")
-        assert await beats(connected), "who is in stays in: the next login asks for the new one"
+    await register(password_hashes=[slow(b"a third password")])
+    await until_refused(closed, identity, b"another password")
 
 
 async def until_refused(closed: Gateway, identity: str, password: bytes) -> None:

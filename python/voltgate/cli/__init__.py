@@ -21,6 +21,7 @@ from voltgate.cli.faults import (
     explained,
 )
 from voltgate.cli.policy import app as policy
+from voltgate.cli.send import app as send
 from voltgate.cli.serve import app as serve
 from voltgate.cli.streams import app as streams
 from voltgate.cli.swarm import app as swarm
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (dev, serve, tail, validate, policy, check, swarm):
+for group in (dev, serve, tail, send, validate, policy, check, swarm):
     app.registered_commands += group.registered_commands
 app.add_typer(streams, name="streams")
 app.add_typer(chargers, name="chargers")

@@ -23,7 +23,7 @@ _TIMEOUT = 2.0
 def needed(config: Config) -> dict[str, list[str]]:
     """What ``serve`` publishes and subscribes to."""
     nats = config.nats
-    classes = ("tx", "event", "live", "reject", "link", "security")
+    classes = ("tx", "event", "live", "command", "reject", "link", "security")
     return {
         "publish": [
             *(f"{nats.prefix}.{class_}.>" for class_ in classes),
@@ -31,11 +31,11 @@ def needed(config: Config) -> dict[str, list[str]]:
             f"$KV.{nats.stream_prefix.lower()}_gateways.>",
             *(f"{API}STREAM.INFO.{stream.name}" for stream in streams.wanted(config)),
             f"{API}STREAM.NAMES",
-            f"{API}DIRECT.GET.{nats.stream_prefix}_TX",
+            *(f"{API}DIRECT.GET.{nats.stream_prefix}_{name}" for name in ("TX", "COMMANDS", "LINKS")),
             f"{API}DIRECT.GET.KV_{nats.stream_prefix.lower()}_chargers",
             f"{API}CONSUMER.CREATE.KV_{nats.stream_prefix.lower()}_chargers",
         ],
-        "subscribe": [f"{nats.inbox_prefix}.>"],
+        "subscribe": [f"{nats.inbox_prefix}.>", f"{nats.rpc_prefix}.send.*.*"],
     }
 
 
@@ -61,6 +61,9 @@ async def permissions(config: Config, client: "Client", complaints: list[str]) -
             lacking = [one for one in lacking if one not in api] + [f"{API}>"]
         if lacking:
             lines.append(f"{verb} to {', '.join(lacking)}")
+    # Whoever commands a charger chooses the subject of the reply.
+    if not granted.get("responses") and not _allowed(granted.get("publish") or {}, "_INBOX.>"):
+        lines.append("answer commands (allow_responses: true)")
     if lines:
         return Check("permissions", "fail", f"allow this user to {'; to '.join(lines)}")
     return Check("permissions", "ok", "this user may do what serve does" if granted else "no restrictions")
@@ -69,7 +72,7 @@ async def permissions(config: Config, client: "Client", complaints: list[str]) -
 def _allowed(rules: dict[str, Any], subject: str) -> bool:
     """As the server decides: no list of allowed ones allows all, and a denied one stays denied."""
     allow, deny = rules.get("allow") or [], rules.get("deny") or []
-    # A rule of a queue is "subject queue"; nothing here is subscribed in one.
+    # A rule of a queue is "subject queue": it denies less than the subject, and is not looked at.
     return (not allow or any(covers(rule, subject) for rule in allow)) and not any(
         meets(rule, subject) for rule in deny if " " not in rule
     )

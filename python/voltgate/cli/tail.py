@@ -18,7 +18,7 @@ from voltgate.cli import replay
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
 from voltgate.cli.service import loaded, run
 from voltgate.cli.subjects import uncovered
-from voltgate.cli.terminal import AsJson, ConfigFile, coloured, on_terminal, raw, say
+from voltgate.cli.terminal import AsJson, ConfigFile, coloured, on_terminal, raw, say, visible
 from voltgate.config import Config, Nats
 
 if TYPE_CHECKING:
@@ -230,8 +230,8 @@ class _Columns:
         except ValueError:
             charger = token
         told = " ".join(f"{name}={value}" for name, value in _remarks(message.headers or {}))
-        facts = f"{version:<4} {action:<26} {_visible(charger):<16} "
-        text = f"{told} {_visible(_text(message.data))}".strip()
+        facts = f"{version:<4} {action:<26} {visible(charger):<16} "
+        text = f"{told} {visible(_text(message.data))}".strip()
         line = f"{_at(message).strftime(self._clock)[:-3]} {class_:<8} {facts}{text}".rstrip()
         if on_terminal():
             line = _cut(line, shutil.get_terminal_size().columns)
@@ -244,7 +244,7 @@ def _link(data: bytes) -> list[str]:
     """Version and state of a link fact."""
     with suppress(orjson.JSONDecodeError, KeyError, TypeError):
         body = orjson.loads(data)
-        return [_visible(str(body["version"])), _visible(str(body["state"]))]
+        return [visible(str(body["version"])), visible(str(body["state"]))]
     return []
 
 
@@ -279,15 +279,6 @@ def _value(data: bytes) -> Any:
 
 def _text(data: bytes) -> str:
     return data.decode(errors="backslashreplace")
-
-
-def _visible(text: str) -> str:
-    """On one line, and nothing a charger sent can steer the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else " " if c.isspace() else c.encode("unicode_escape").decode() for c in text
-    )
 
 
 def _cut(line: str, width: int) -> str:

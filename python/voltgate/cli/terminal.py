@@ -52,6 +52,15 @@ def say(text: str) -> None:
         return
 
 
+def visible(text: str) -> str:
+    """On one line, and nothing a charger sent can steer the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else " " if c.isspace() else c.encode("unicode_escape").decode() for c in text
+    )
+
+
 def on_terminal() -> bool:
     """Whether a person reads stdout."""
     return sys.stdout is not None and sys.stdout.isatty()

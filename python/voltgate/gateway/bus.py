@@ -1,4 +1,4 @@
-"""The bus: one NATS connection of one process. Publishes, PubAcks, questions, reading back.
+"""The bus: one NATS connection of one process. Publishes, PubAcks, questions, reading back, commands.
 
 Every answer from NATS comes through one wildcard inbox, told apart by integer tokens, so a message costs a
 dict entry and no future, task or subscription. What the session puts here leaves in one write per loop turn.
@@ -18,11 +18,12 @@ import orjson
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import SlowConsumerError
 
 from voltgate.config import Nats
 from voltgate.gateway.metrics import Metrics
-from voltgate.gateway.ports import Ack, Reply, Stored, Ticket
+from voltgate.gateway.ports import Ack, Reply, Request, Stored, Ticket
 from voltgate.gateway.wheel import Wheel
 
 log = structlog.get_logger()
@@ -31,6 +32,9 @@ RETRY_AFTER = 0.25  # seconds; short 503s of a leader election are normal (NATS.
 # The stream, or what it may use of the server or the account, is full.
 FULL = {10077, 10047, 10028, 10023, 10002}
 _READ_TIMEOUT = 5.0
+GATEWAYS = "voltgate"  # the queue group of all gateways: a command reaches one of them
+# Seconds a subscription stays known here after the server was told to end it: what is on its way is answered.
+_LINGER = 1.0
 
 
 class BusError(Exception):
@@ -64,6 +68,28 @@ def connect_options(config: Nats) -> dict[str, Any]:
     return options
 
 
+class Interest:
+    """A subscription in the queue group of gateways, on whatever client the bus has; see Bus.subscribe."""
+
+    __slots__ = ("_bus", "_client", "_sub", "_take", "subject")
+
+    def __init__(self, bus: "Bus", subject: str, take: Callable[[Request], None]) -> None:
+        self._bus, self.subject, self._take = bus, subject, take
+        self._client: Client | None = None
+        self._sub: Subscription | None = None
+
+    async def begin(self, client: Client) -> None:
+        """Subscribe; from now on the client does so again after each reconnect."""
+        self._sub, self._client = await client.subscribe(self.subject, queue=GATEWAYS, cb=self._heard), client
+
+    def end(self) -> None:
+        """No more requests: at once for the server, a second later for what it has already sent."""
+        self._bus.forget(self, self._sub, self._client)
+
+    async def _heard(self, message: Msg) -> None:
+        self._bus.take(self._take, message)
+
+
 def hand_over(client: Client, commands: bytes) -> Awaitable[Any]:
     """Put ready-made commands into nats-py's write buffer: the one place that touches its inside.
 
@@ -93,6 +119,9 @@ class Bus:
         self._waiting_bytes = 0
         self._max_waiting = config.max_pending_bytes
         self._max_payload = 0
+        self._interests: dict[Interest, None] = {}
+        self._new_interests: list[Interest] = []
+        self._ending: list[Subscription] = []
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._ack_seconds = metrics.publish_ack_seconds.cell()
@@ -155,6 +184,8 @@ class Bus:
             raise BusError(f"NATS at {self._config.shown} cannot be used: {error}") from None
         self.client, self._inbox, self._connected = client, inbox + ".", True
         self._max_payload = client.max_payload
+        self._new_interests = list(self._interests)  # what an earlier client was subscribed to
+        self._wake.set()
 
     async def _reconnect_closed(self) -> None:
         """The client closes itself for good on some server errors; a new one takes its place."""
@@ -250,6 +281,54 @@ class Bus:
         self._asks[ticket.token] = ticket
         ticket.timer = self._clock.after(timeout, self._ask_timed_out, ticket)
 
+    # -- commands -----------------------------------------------------------------------------------
+
+    def subscribe(self, subject: str, take: Callable[[Request], None]) -> Interest:
+        """Hand requests on ``subject`` to ``take`` until the interest is ended; none is shared.
+
+        Stays over reconnects. Where nobody subscribes, NATS says "no responders" at once.
+        """
+        interest = Interest(self, subject, take)
+        self._interests[interest] = None
+        self._new_interests.append(interest)
+        self._wake.set()
+        return interest
+
+    def forget(self, interest: Interest, sub: Subscription | None, client: Client | None) -> None:
+        """See Interest.end."""
+        self._interests.pop(interest, None)
+        if sub is not None and client is self.client:
+            if self._connected:
+                # Not yet through the client: it would drop what is on its way, and nobody would answer it.
+                self._send(b"UNSUB %d\r\n" % sub._id)
+            self._clock.after(_LINGER, self._unsubscribe, sub)
+
+    def _unsubscribe(self, sub: Subscription) -> None:
+        self._ending.append(sub)
+        self._wake.set()
+
+    def take(self, take: Callable[[Request], None], message: Msg) -> None:
+        """A request came for ``take``."""
+        self._clock.refresh()
+        try:
+            take(Request(message.subject, message.reply, message.headers or {}, message.data))
+        except Exception:
+            # nats-py would swallow it: the callback of one charger must be seen to have failed.
+            log.exception("bus.callback_failed", subject=message.subject)
+
+    async def _tend(self) -> None:
+        """Subscribe and unsubscribe, in the order it was asked for."""
+        new, self._new_interests = self._new_interests, []
+        for interest in new:
+            if interest in self._interests:
+                await interest.begin(self.client)
+                if interest not in self._interests:  # ended meanwhile
+                    interest.end()
+        ending, self._ending = self._ending, []
+        for sub in ending:
+            with contextlib.suppress(Exception):  # it went with its client
+                await sub.unsubscribe()
+
     # -- the way out --------------------------------------------------------------------------------
 
     def _send(self, command: bytes) -> bool:
@@ -273,6 +352,8 @@ class Bus:
 
     async def _write(self) -> None:
         self._wake.clear()
+        if self._new_interests or self._ending:
+            await self._tend()
         out, self._out = self._out, []
         if out:
             await hand_over(self.client, b"".join(out))

@@ -5,6 +5,7 @@ after it, so a superseded connection can never mark its successor as offline. Ow
 is here too: one live connection per identity.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,8 @@ class LinkFact:
     security_profile: int
     epoch: int | None = None
     ended: str = ""
+    on_up: Callable[[], None] | None = None
+    """Called once, when the ``up`` is stored and the connection still stands."""
     facts: int = 0
 
 
@@ -59,8 +62,11 @@ class Links:
             self._owe(link)
             return
         link.epoch = ack.seq
+        on_up, link.on_up = link.on_up, None
         if link.ended:
             self.down(link, link.ended)
+        elif on_up is not None:
+            on_up()
 
     def _down_stored(self, link: LinkFact, ack: Ack | bool | None) -> None:
         # Refused is as good as stored: a newer connection stands behind our epoch.

@@ -175,6 +175,10 @@ class Metrics(Collector):
             "voltgate_key_conflicts_total", "TransactionEvents with a known key and other bytes."
         )
         self.paused = c("voltgate_reads_paused_total", "Sockets not read for a while, by bound.", ("bound",))
+        self.commands = c(
+            "voltgate_commands_total", "Commands of backends by outcome.", ("action", "outcome")
+        )
+        self.command_seconds = h("voltgate_command_seconds", "Command received to its outcome.")
         self.bus_connected = g("voltgate_bus_connected", "1 while NATS is connected.")
         self.bus_pending = g("voltgate_bus_pending", "Publishes and questions awaiting their answer.")
         self.bus_dropped = c(

@@ -33,6 +33,15 @@ class Stored(NamedTuple):
     data: bytes
 
 
+class Request(NamedTuple):
+    """A backend's command as NATS brought it; ``reply`` is "" where nobody waits."""
+
+    subject: str
+    reply: str
+    headers: Mapping[str, str]
+    data: bytes
+
+
 class Ticket:
     """A reserved reply subject and what waits on it; a command is built with ``reply``, then handed over."""
 

@@ -91,3 +91,32 @@ class Reason(Enum):
     def label(self) -> str:
         """The ``reason`` label of ``voltgate_disconnects_total``."""
         return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """What a backend is told of its command: the service error's code and text (none: a result)."""
+
+    code: int | None
+    text: str
+    sent: bool = True
+
+
+class Outcome(Enum):
+    """How a command ended (CONTRACT 3.5); ``label`` is ``ocpp-outcome`` and the metric's label."""
+
+    RESULT = Told(None, "the charger answered")
+    ERROR = Told(502, "the charger answered CALLERROR")
+    BAD_RESULT = Told(502, "the charger's result violates its schema")
+    INVALID = Told(400, "not sent: the command cannot be sent as it is", sent=False)
+    BUSY = Told(429, "not sent: the charger's queue of commands is full", sent=False)
+    EXPIRED = Told(408, "not sent: the deadline passed while it was queued", sent=False)
+    TIMEOUT = Told(504, "sent, no answer in time: effect unknown")
+    LOST = Told(410, "sent, then the connection or the gateway went away: effect unknown")
+    GONE = Told(503, "not sent: the connection or the gateway ended while it was queued", sent=False)
+    UNAVAILABLE = Told(503, "not sent: the command's fact could not be stored", sent=False)
+
+    @property
+    def label(self) -> str:
+        """The ``outcome`` label of ``voltgate_commands_total``."""
+        return self.name.lower()

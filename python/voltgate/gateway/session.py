@@ -29,9 +29,10 @@ import structlog
 from voltgate._core import Frame, Publisher, Violation
 from voltgate.gateway import verdict
 from voltgate.gateway.call import EMPTY, Answer, Answered, Call, Plain, Refused
+from voltgate.gateway.commands import Commands
 from voltgate.gateway.guard import guarded
 from voltgate.gateway.pace import RejectRate
-from voltgate.gateway.ports import Ack, Bus, Clock, Link, Outside
+from voltgate.gateway.ports import Ack, Bus, Clock, Link, Outside, Request
 from voltgate.gateway.question import Question
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.replay import Replay
@@ -50,9 +51,9 @@ class Session:
     """See the module. ``received`` and ``leave`` are called by the connection and the worker."""
 
     __slots__ = (
-        "_answered", "_boot", "_bus", "_clock", "_closed_road", "_due", "_heavy", "_leaving", "_link",
+        "_answered", "_bus", "_clock", "_closed_road", "_commands", "_due", "_heavy", "_leaving", "_link",
         "_open_calls", "_paused", "_publisher", "_queue", "_rejects", "_serving", "_slow", "_terms",
-        "_version", "closed", "triggered",
+        "_version", "boot", "closed", "triggered",
     )  # fmt: skip
 
     def __init__(self, publisher: Publisher, terms: Terms, link: Link, bus: Bus, clock: Clock) -> None:
@@ -62,7 +63,8 @@ class Session:
         self._version = terms.codec.version
         self._queue: deque[Call] = deque()
         self._answered = Answered()
-        self._boot = ""  # a backend's last word on BootNotification
+        self._commands: Commands | None = None  # made when the first one arrives
+        self.boot = ""  # a backend's last word on BootNotification
         self._leaving: Reason | None = None
         self._paused = self._slow = self._serving = False
         self._heavy = 0
@@ -162,7 +164,8 @@ class Session:
         size = frame.size
         terms.cells.bytes_in[0] += size
         if kind in _ANSWERS:
-            self._answer_to_nothing(frame)
+            if self._commands is None or not self._commands.answered(frame):
+                self._answer_to_nothing(frame)
         else:
             message_id = frame.message_id
             if self._queue and kind == 2 and self._is_open(message_id, action):
@@ -176,9 +179,18 @@ class Session:
                     self._weigh()
                 self._serve()
 
+    def command(self, request: Request) -> None:
+        """A backend's command for this charger (CONTRACT 3.5)."""
+        if self._commands is None:
+            outside = Outside(self._bus, self._clock)
+            self._commands = Commands(self._publisher, self._terms, self._link, outside, self)
+        self._commands.take(request)
+
     def leave(self, reason: Reason) -> None:
         """Finish the CALLs that were read, then close."""
         self._leaving, self._closed_road = reason, True
+        if self._commands is not None:
+            self._commands.leave()
         self._serve()
 
     def ended(self) -> None:
@@ -187,11 +199,14 @@ class Session:
         for call in self._queue:
             call.gone = True
         self._queue.clear()
+        commands, self._commands = self._commands, None  # it holds us: no cycle shall stay
+        if commands is not None:
+            commands.ended()
 
     @property
     def leaving(self) -> bool:
-        """Whether it was told to leave."""
-        return self._leaving is not None
+        """Whether it was told to leave, or has left."""
+        return self.closed or self._leaving is not None
 
     # -- the transitions ----------------------------------------------------------------------------
 
@@ -214,8 +229,8 @@ class Session:
     def _begin(self, call: Call) -> None:
         rule, frame, message_id = call.rule, call.frame, call.message_id
         refusal = verdict.refusal(frame, rule)
-        if refusal is None and rule is not None and self._boot:
-            refusal = verdict.gated(self._version, self._boot, self.triggered, rule.action)
+        if refusal is None and rule is not None and self.boot:
+            refusal = verdict.gated(self._version, self.boot, self.triggered, rule.action)
         if refusal is not None or rule is None or message_id is None:
             self._reject(call, refusal or Refused("InternalError", "", "no policy for this action"))
             return
@@ -402,8 +417,8 @@ class Session:
         action, class_ = call.rule.action, call.rule.class_
         if (plain := action.removesuffix("-Signed")) == "BootNotification":
             if by == "backend" and not answer.code:
-                self._boot = orjson.loads(answer.payload).get("status", "")
-                self._closed_road = self._boot in ("Pending", "Rejected") or self.leaving
+                self.boot = orjson.loads(answer.payload).get("status", "")
+                self._closed_road = self.boot in ("Pending", "Rejected") or self.leaving
                 self.triggered.clear()
         elif class_ == "event" and by != "fallback" and plain != "Heartbeat":
             self._answered.add(message_id, call.frame, answer)
@@ -482,6 +497,3 @@ class Session:
         if not self.closed:
             self.ended()
             self._link.close(reason)
-
-    def _duplicate(self, class_: str) -> None:
-        self._terms.metrics.duplicates.add(class_)

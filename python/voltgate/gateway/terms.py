@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from voltgate import _core
 from voltgate._core import Frame
 from voltgate.config import Config, Level, Limits, Nats
 from voltgate.gateway.call import Plain, TransactionKeys
@@ -32,6 +33,8 @@ class Terms:
     counts: dict[str, ActionCounts]
     cells: FrameCells
     plain: dict[str | None, Plain]
+    commands: frozenset[str]
+    """Actions a CSMS may send as a CALL."""
     interval: float = 0.0
     """Seconds one CALL is worth at ``limits.calls_per_second``."""
     burst: float = 0.0
@@ -56,7 +59,8 @@ class Terms:
             name: Plain(rule, counts[name]) for name, rule in rules.items() if _is_plain(rule)
         }
         codec, cells = Codec(SUBPROTOCOLS[version]), FrameCells(metrics, version)
-        return cls(codec, rules, config.nats, config.limits, metrics, keys, counts, cells, plain)
+        commands = frozenset(name for name, sender, *_ in _core.actions(version) if sender != "charger")
+        return cls(codec, rules, config.nats, config.limits, metrics, keys, counts, cells, plain, commands)
 
     def at(self, level: Level) -> "Terms":
         """The same with every action judged at ``level``: what a charger's record says (CONTRACT 2.2)."""

@@ -24,7 +24,7 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 from voltgate._core import Publisher
 from voltgate.config import Config, Level
 from voltgate.gateway import streams
-from voltgate.gateway.bus import Bus, BusError
+from voltgate.gateway.bus import Bus, BusError, Interest
 from voltgate.gateway.call import TransactionKeys
 from voltgate.gateway.connection import Connection, Shared, Unfinished
 from voltgate.gateway.credentials import Judged, Passwords
@@ -63,6 +63,18 @@ class Charger:
     link: LinkFact
     connection: Connection
     admission: Admission
+    commands: Interest | None = None
+
+    def leave(self, reason: Reason) -> None:
+        """Take no more commands, finish what was begun, and close."""
+        self.deaf()
+        self.session.leave(reason)
+
+    def deaf(self) -> None:
+        """Who commands this charger hears "no responders" from now on."""
+        if self.commands is not None:
+            self.commands.end()
+            self.commands = None
 
 
 class Worker:
@@ -301,7 +313,7 @@ class Worker:
         while leaving and not self._stop_now.is_set():
             owed += batch * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
             while owed >= 1 and leaving:
-                leaving.pop().session.leave(reason)
+                leaving.pop().leave(reason)
                 owed -= 1
             await self._unless_stopped(_DRAIN_TICK)
 
@@ -322,7 +334,7 @@ class Worker:
         for charger in list(self._chargers.values()):
             if not self.outage.reason or self.outage.since != since:
                 return
-            charger.session.leave(Reason.OUTAGE)
+            charger.leave(Reason.OUTAGE)
             await asyncio.sleep(random.uniform(0.5, 1.5) / self.config.drain.rate)  # noqa: S311 - jitter
 
     # -- listener.House -----------------------------------------------------------------------------
@@ -374,7 +386,8 @@ class Worker:
             replaces=replaced,
             security_profile=admission.security_profile,
         )
-        self._chargers[connection] = Charger(session, link, connection, admission)
+        charger = self._chargers[connection] = Charger(session, link, connection, admission)
+        link.on_up = partial(self._take_commands, charger)
         self._owners.hold(admission.identity, connection, session_id)
         self._online[version] += 1
         self.metrics.handshakes.add("accepted")
@@ -408,12 +421,19 @@ class Worker:
         if charger is None or reason is None:
             return
         if reason is Reason.RECORD_CHANGED:
-            charger.session.leave(reason)
+            charger.leave(reason)
         else:
             charger.connection.close(reason)
 
+    def _take_commands(self, charger: Charger) -> None:
+        """Its link is stored: from now on commands find it (CONTRACT 3.5)."""
+        if not charger.session.leaving:
+            subject = f"{self.config.nats.rpc_prefix}.send.*.{charger.link.token}"
+            charger.commands = self.bus.subscribe(subject, charger.session.command)
+
     def _ended(self, connection: Connection, reason: Reason) -> None:
         charger = self._chargers.pop(connection)
+        charger.deaf()
         self._owners.release(charger.link.identity, connection)
         self._online[charger.link.version] -= 1
         self.metrics.disconnects.add(reason.label)

@@ -162,6 +162,12 @@ impl Publisher {
         &self.token
     }
 
+    /// The session id, escaped like a token.
+    #[must_use]
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
     /// Writes a message as a fact. Returns its key, and its `Nats-Msg-Id` where the class has one.
     pub fn fact(
         &self,

@@ -165,6 +165,11 @@ impl Publisher {
         self.publisher.token()
     }
 
+    #[getter]
+    fn session(&self) -> &str {
+        self.publisher.session()
+    }
+
     #[pyo3(signature = (class_, frame, time_ms, reply, violation = ""))]
     fn fact(
         &self,
