@@ -84,7 +84,8 @@ class Interest:
 
     def end(self) -> None:
         """No more requests: at once for the server, a second later for what it has already sent."""
-        self._bus.forget(self, self._sub, self._client)
+        sub, self._sub = self._sub, None  # it holds us: no cycle for the garbage collector to find
+        self._bus.forget(self, sub, self._client)
 
     async def _heard(self, message: Msg) -> None:
         self._bus.take(self._take, message)

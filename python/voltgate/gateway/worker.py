@@ -434,6 +434,7 @@ class Worker:
     def _ended(self, connection: Connection, reason: Reason) -> None:
         charger = self._chargers.pop(connection)
         charger.deaf()
+        charger.link.on_up = None  # it holds the charger
         self._owners.release(charger.link.identity, connection)
         self._online[charger.link.version] -= 1
         self.metrics.disconnects.add(reason.label)
