@@ -590,6 +590,16 @@ def test_what_is_refused_is_stored_and_then_answered_where_the_version_answers(
     assert world.answers()[0][1] == "after"
 
 
+def test_a_stray_answer_with_a_password_is_kept_without_it() -> None:
+    """Secrets never reach a fact (CONTRACT 3.5), not even where their command is forgotten."""
+    world = World()
+    world.raw(
+        b'[3,"forgotten",{"configurationKey":[{"key":"AuthorizationKey","readonly":true,"value":"top"}]}]'
+    )
+    (kept,) = world.bus.live
+    assert kept.data == b"***"
+
+
 def test_invalid_utf8_closes_with_1007() -> None:
     world = World()
     world.raw(b'[2,"\xff","Heartbeat",{}]')

@@ -9,9 +9,12 @@ from typing import Any
 
 import orjson
 
+from voltgate._core import Frame
+
 MASK = "***"
 # Configuration keys and variable names are case-insensitive in OCPP.
 _PASSWORDS = frozenset({"authorizationkey", "basicauthpassword"})
+_PASSWORD_BYTES = tuple(name.encode() for name in sorted(_PASSWORDS))
 
 # A secret's place: the object that holds it, and under which name.
 Place = tuple[dict[str, Any], str]
@@ -97,3 +100,10 @@ def _without_login(url: str) -> str:
     secret, at, host = url.rpartition("@")
     scheme = secret.partition("://")[0] + "://" if "://" in secret else ""
     return f"{scheme}{MASK}@{host}" if at else url
+
+
+def stray(frame: Frame) -> bytes:
+    """The bytes of a refused frame that may be kept: of a stray answer with a password, none."""
+    raw = frame.raw
+    secret = frame.type == 3 and any(name in raw.lower() for name in _PASSWORD_BYTES)
+    return MASK.encode() if secret else raw

@@ -27,7 +27,7 @@ import orjson
 import structlog
 
 from voltgate._core import Frame, Publisher, Violation
-from voltgate.gateway import verdict
+from voltgate.gateway import redact, verdict
 from voltgate.gateway.call import EMPTY, Answer, Answered, Call, Plain, Refused
 from voltgate.gateway.commands import Commands
 from voltgate.gateway.guard import guarded
@@ -378,8 +378,8 @@ class Session:
         self._bus.store(ticket, self._reject_fact(call.frame, refusal, ticket.reply, limit))
 
     def _reject_fact(self, frame: Frame, why: Violation | Refused, reply: str, limit: int) -> bytes:
-        now = self._clock.time_ms
-        return self._publisher.reject(frame, frame.raw, why.code, why.pointer, why.reason, now, reply, limit)
+        raw, now = redact.stray(frame), self._clock.time_ms
+        return self._publisher.reject(frame, raw, why.code, why.pointer, why.reason, now, reply, limit)
 
     @guarded
     def _refused(self, call: Call, ack: Ack | bool | None) -> None:
