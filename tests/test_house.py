@@ -28,6 +28,8 @@ WITHOUT_TWIN = {
     "links": "tests/e2e/test_links.py",
     "owners": "tests/e2e/test_upgrade.py",
     "outage": "tests/e2e/test_bus_away.py",
+    "preflight": "tests/e2e/test_bus_away.py, tests/test_serve.py",
+    "garbage": "tests/e2e/test_crowds.py",
     "verdict": "tests/test_session.py",
     "call": "tests/test_session.py",
     "guard": "tests/test_session.py",

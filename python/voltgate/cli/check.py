@@ -128,7 +128,7 @@ def _version(client: "Client") -> Check:
 
 
 def _max_payload(config: Config, client: "Client") -> Check:
-    from voltgate.gateway.worker import HEADER_ROOM  # noqa: PLC0415
+    from voltgate.gateway.preflight import HEADER_ROOM  # noqa: PLC0415
 
     wanted, room = config.limits.max_message_bytes, client.max_payload - HEADER_ROOM
     if wanted > room:

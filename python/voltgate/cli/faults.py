@@ -25,7 +25,7 @@ def explained(error: Exception) -> tuple[str, int]:
     # Only now, and from modules that are loaded already if the error came from there.
     from voltgate.gateway.admin import AdminError  # noqa: PLC0415
     from voltgate.gateway.bus import BusError  # noqa: PLC0415
-    from voltgate.gateway.worker import StartError  # noqa: PLC0415
+    from voltgate.gateway.preflight import StartError  # noqa: PLC0415
 
     if isinstance(error, Failure):
         return str(error), error.code

@@ -5,7 +5,6 @@ Nothing about OCPP or NATS is decided here; this is where the rooms meet.
 
 import asyncio
 import contextlib
-import gc
 import os
 import random
 import secrets
@@ -13,7 +12,7 @@ import socket
 import time
 import uuid
 from collections import Counter as Tally
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,16 +22,18 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 
 from voltgate._core import Publisher
 from voltgate.config import Config, Level
-from voltgate.gateway import streams
-from voltgate.gateway.bus import Bus, BusError, Interest
+from voltgate.gateway import preflight
+from voltgate.gateway.bus import Bus, Interest
 from voltgate.gateway.call import TransactionKeys
 from voltgate.gateway.connection import Connection, Shared, Unfinished
 from voltgate.gateway.credentials import Judged, Passwords
+from voltgate.gateway.garbage import Garbage
 from voltgate.gateway.links import LinkFact, Links
 from voltgate.gateway.listener import Admission, HandshakeRate, Listener
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.outage import Outage
 from voltgate.gateway.owners import Decided, Owners
+from voltgate.gateway.preflight import StartError
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.record import Found, Known
 from voltgate.gateway.registry import Registry
@@ -45,14 +46,8 @@ from voltgate.schemas import SUBPROTOCOLS, VERSIONS
 
 log = structlog.get_logger()
 
-HEADER_ROOM = 8192  # bytes beside the body that a fact's subject and headers may take
 _DRAIN_TICK = 0.05
-_FREEZE_EVERY = 1000  # chargers
 _GOODBYE = 1.0  # seconds for chargers to take their Close frame, after everything else
-
-
-class StartError(Exception):
-    """The process cannot do its work; one line per fault, each says what to do."""
 
 
 @dataclass(slots=True)
@@ -117,8 +112,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
         self.draining = False
-        self._frozen_at = 0
-        self._forget_garbage: Callable[[], None] = lambda: None
+        self._garbage = Garbage(metrics)
         metrics.connections.read = lambda: [((version,), float(n)) for version, n in self._online.items()]
         metrics.draining.read = lambda: [((), float(self.draining))]
 
@@ -128,12 +122,12 @@ class Worker:
         """Connect to NATS, verify the streams, open the listeners. Raises StartError or BusError."""
         await self.bus.start()
         self._spawn(self._turn())
-        await self._verify()
+        await preflight.verify(self.bus, self.config)
         self._spawn(self.outage.watch())
         self._spawn(self._registry.run())
         await self.outage.over.wait()
         await self._open()
-        self._tame_garbage()
+        self._garbage.tame()
 
     async def run(self) -> None:
         """Serve until stopped, then leave as CONTRACT 4.5 says."""
@@ -194,36 +188,6 @@ class Worker:
         self._tasks.add(task)
         task.add_done_callback(ended)
 
-    async def _verify(self) -> None:
-        config, client = self.config, self.bus.client
-        room = self.bus.max_payload - HEADER_ROOM
-        faults = []
-        if config.limits.max_message_bytes > room:
-            faults.append(
-                f"limits.max_message_bytes is {config.limits.max_message_bytes}, but NATS takes "
-                f"{self.bus.max_payload} bytes with headers: set it to {room} at most, or raise the server's "
-                "max_payload"
-            )
-        try:
-            changes = [change for change in await streams.plan(client, config) if change.action != "ok"]
-            covering = await streams.covering(client, config)
-        except Exception as error:
-            raise StartError(
-                f"JetStream does not answer ({error or type(error).__name__}): is it enabled?"
-            ) from None
-        for change in changes:
-            what = "is missing" if change.action == "create" else f"differs: {', '.join(change.differences)}"
-            faults.append(
-                f"stream {change.stream} {what}: run `voltgate streams apply`, or change the configuration"
-            )
-        if covering:
-            faults.append(
-                f"stream {covering} covers {config.nats.rpc_prefix}.>: it would answer every question "
-                "with its PubAck; change its subjects"
-            )
-        if faults:
-            raise StartError("\n".join(faults))
-
     async def _open(self) -> None:
         loop = asyncio.get_running_loop()
         for settings in self.config.listeners:
@@ -236,25 +200,6 @@ class Worker:
                     f"listener {settings.host}:{settings.port}: {error.strerror or error}"
                 ) from None
             self._servers.append(server)
-
-    def _tame_garbage(self) -> None:
-        """Connections make no cycles: what start-up built is never looked at again, the rest rarely."""
-        pauses = [self.metrics.gc_pause.cell(str(generation)) for generation in range(3)]
-        began = 0.0
-
-        def watch(phase: str, info: dict[str, int]) -> None:
-            nonlocal began
-            if phase == "start":
-                began = time.perf_counter()
-            else:
-                pauses[info["generation"]].observe(time.perf_counter() - began)
-
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(10_000, 50, 100)
-        self._frozen_at = 0
-        gc.callbacks.append(watch)
-        self._forget_garbage = partial(gc.callbacks.remove, watch)
 
     async def _turn(self) -> None:
         """Turn the wheel, and measure how late the loop lets us."""
@@ -285,7 +230,7 @@ class Worker:
         self._passwords.stop()
         self.outage.farewell()
         await self.bus.stop()
-        self._forget_garbage()
+        self._garbage.stop()
         log.info("gateway.stopped", gateway=self.name)
 
     # -- leaving ------------------------------------------------------------------------------------
@@ -392,11 +337,7 @@ class Worker:
         self._online[version] += 1
         self.metrics.handshakes.add("accepted")
         self._links.up(link)
-        if len(self._chargers) >= self._frozen_at + _FREEZE_EVERY:
-            # 15,000 chargers walked through at once would stop them all for 200 ms.
-            gc.collect(1)
-            gc.freeze()
-            self._frozen_at = len(self._chargers)
+        self._garbage.grown(len(self._chargers))
         connection.start(session, terms.codec, self._ended)
         if admission.known is not None:
             # The record may have changed while the charger waited for its 101.
@@ -459,6 +400,3 @@ def _compression() -> ServerPerMessageDeflateFactory:
 def _host() -> str:
     """The host's name as a part of a KV key."""
     return "".join(c if c.isalnum() and c.isascii() else "-" for c in socket.gethostname())
-
-
-__all__ = ["BusError", "StartError", "Worker"]
