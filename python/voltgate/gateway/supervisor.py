@@ -8,7 +8,7 @@ import asyncio
 import random
 import signal
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -19,6 +19,7 @@ from voltgate.gateway.merged import Merged, Supervision
 
 log = structlog.get_logger()
 
+Fall = Literal["ended", "killed", "silent"]  # by itself; by a signal; by us, since it did not beat
 FIRST_PAUSE, LAST_PAUSE, SETTLED = 0.5, 30.0, 60.0  # seconds
 
 
@@ -124,7 +125,7 @@ class Supervisor:
                 if code < 0:  # else it has said why itself
                     log.error("worker.ended", worker=member.number, signal=_name(-code))
                 return code
-            reason = "silent" if member.silenced else "killed" if code < 0 else "ended"
+            reason: Fall = "silent" if member.silenced else "killed" if code < 0 else "ended"
             self.metrics.restarts.add(reason)
             pause = backoff.after(loop.time() - began)
             how = {"signal": _name(-code)} if code < 0 else {"code": code}
