@@ -59,6 +59,13 @@ async def test_a_process_that_says_nothing_is_killed(says: str, patience: int, e
     assert member.checks() == {"process": "not running"}
 
 
+async def test_a_process_that_dies_in_the_middle_of_a_word_is_just_gone() -> None:
+    script = 'import os, sys; os.write(int(sys.argv[1][10:]), b\'["beat",{"che\'); os._exit(3)'
+    member = Member(0, lambda: None)
+    assert await member.live(Command([sys.executable, "-c", script]), lambda _: HELLO) == 3
+    assert await member.numbers() is None
+
+
 async def test_a_process_that_cannot_be_started_is_an_error_and_leaves_an_empty_place() -> None:
     member = Member(0, lambda: None)
     with pytest.raises(OSError, match="no such program"):

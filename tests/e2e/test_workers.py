@@ -319,10 +319,11 @@ async def test_a_second_sigterm_ends_all_at_once(crews: Crews, links: Links, dia
 
 
 async def test_workers_end_with_their_supervisor(crews: Crews, links: Links, dialled: AsyncExitStack) -> None:
-    """SIGKILL: the workers drain without grace, and leave nothing behind, not even the port."""
+    """SIGKILL: they drain without grace, also the one that is frozen, and leave nothing."""
     crew = crews(grace=600.0).ready()
     held = await spread(crew, links, dialled)
     children = psutil.Process(crew.serve.process.pid).children()
+    children[0].suspend()
     crew.serve.process.kill()
     for _, charger in held.values():
         assert await charger.closed() == 1001

@@ -1,7 +1,9 @@
 """``voltgate serve --workers N``: the supervisor's side of it, and the hidden command its workers are."""
 
 import asyncio
+import ctypes
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 log = structlog.get_logger()
 
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _EAGER = 0.1  # seconds between beats until the doors are open: the other workers wait for that
 
 
@@ -88,6 +91,8 @@ def serve_worker(
         sock = socket.socket(fileno=control)
     except OSError:
         raise Failure("this command is for `voltgate serve --workers N` to start", USAGE) from None
+    # The supervisor's end is the end of that socket; a worker that is stopped cannot see it, so it is woken.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGCONT))
     run(_work(loaded(config, lasting=True), sock))
 
 

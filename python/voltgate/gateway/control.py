@@ -49,7 +49,7 @@ class Line:
     async def hear(self) -> AsyncIterator[tuple[str, Any]]:
         """What the other side says, until it is gone."""
         with suppress(ConnectionError):
-            while text := await self._reader.readline():
+            while (text := await self._reader.readline()).endswith(b"\n"):  # else cut off in the middle
                 what, content = orjson.loads(text)
                 yield what, content
 

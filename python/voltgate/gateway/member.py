@@ -54,8 +54,8 @@ class Member:
         self._checks, self._quiet, self.silenced = None, 0, False
         ours, theirs = socket.socketpair()
         with theirs:
-            self._line = await control.line(ours)
-            hearing = asyncio.create_task(self._hear(self._line))
+            line = await control.line(ours)
+            hearing = asyncio.create_task(self._hear(line))
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     *command.words,
@@ -65,13 +65,14 @@ class Member:
                     start_new_session=True,  # Ctrl-C is for us: they leave when told
                 )
                 theirs.close()  # else its end would never be seen
-                self._line.say("hello", asdict(hello(self.number)))
+                line.say("hello", asdict(hello(self.number)))
                 for _ in range(self._told_to_leave):
-                    self._line.say("leave")
+                    line.say("leave")
+                self._line = line  # orders come behind the greeting
                 return await self._process.wait()
             finally:
                 self._process = None
-                self._line.close()
+                line.close()
                 self._line = None
                 hearing.cancel()
                 if self._numbers is not None and not self._numbers.done():
