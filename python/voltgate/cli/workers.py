@@ -129,9 +129,9 @@ class _Leaving:
 
     def __init__(self, worker: "Worker", serving: "asyncio.Task[None]") -> None:
         self._worker, self._serving = worker, serving
-        # A service manager may signal every process of the group while the supervisor passes its signal on:
-        # that is one wish, not two.
-        self._wishes = {"signal": 0, "order": 0}
+        # A service manager may signal every process of the group while the supervisor passes its signal on,
+        # or because the supervisor fell: that is one wish, not two.
+        self._wishes = {"signal": 0, "order": 0, "alone": 0}
 
     def wish(self, whose: str) -> None:
         """The first begins the drain, the second ends it."""
@@ -143,6 +143,7 @@ class _Leaving:
     def alone(self) -> None:
         """The supervisor is gone, and so shall we be."""
         log.error("supervisor.gone")
+        self._wishes["alone"] = 1
         self._go(self._worker.abandon)
 
     def _go(self, leave: Callable[[], None]) -> None:

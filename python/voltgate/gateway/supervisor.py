@@ -122,6 +122,8 @@ class Supervisor:
                 code = 1
                 log.error("worker.not_started", worker=member.number, fault=str(error))
             if self._leaving.is_set() or not self._opened.is_set():
+                if self._leaving.is_set() and code == -signal.SIGTERM:
+                    return 0  # the whole group was signalled, and this one had just been started
                 if code < 0:  # else it has said why itself
                     log.error("worker.ended", worker=member.number, signal=_name(-code))
                 return code
