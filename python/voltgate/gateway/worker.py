@@ -78,11 +78,12 @@ class Charger:
 class Worker:
     """Serves every configured listener until :meth:`stop` is called. See :meth:`run`."""
 
-    def __init__(self, config: Config) -> None:
-        """Compiles schemas and policy. Raises ConfigError."""
+    def __init__(self, config: Config, number: int | None = None) -> None:
+        """Compiles schemas and policy. ``number``: of several that share the ports. Raises ConfigError."""
         self.config = config
+        self._shares_ports = number is not None
         self.name = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self.metrics = metrics = Metrics()
+        self.metrics = metrics = Metrics(str(number or 0))
         self._clock = clock = Wheel(time.monotonic, time.time)
         self.bus = Bus(config.nats, clock, metrics)
         self.outage = Outage(config, self.bus, clock, metrics, self.name)
@@ -118,6 +119,7 @@ class Worker:
         self._fault: BaseException | None = None
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
+        self._grace_over = asyncio.Event()
         self.draining = False
         self._garbage = Garbage(metrics)
         metrics.connections.read = lambda: [((version,), float(n)) for version, n in self._online.items()]
@@ -155,6 +157,14 @@ class Worker:
         """Begin to leave; called again: leave at once."""
         if self._stop.is_set():
             self._stop_now.set()
+            self._grace_over.set()
+        self._stop.set()
+
+    def abandon(self) -> None:
+        """The supervisor is gone: nobody is let in any more, and the drain has no grace."""
+        for server in self._servers:
+            server.close()
+        self._grace_over.set()
         self._stop.set()
 
     def reload(self, config: Config) -> None:
@@ -204,7 +214,9 @@ class Worker:
             listener = Listener(settings, self.config.registry, self, self._clock)
             make = partial(Connection, self._shared, listener.door)
             try:
-                server = await loop.create_server(make, settings.host, settings.port, backlog=4096)
+                server = await loop.create_server(
+                    make, settings.host, settings.port, backlog=4096, reuse_port=self._shares_ports or None
+                )
             except OSError as error:
                 raise StartError(
                     f"listener {settings.host}:{settings.port}: {error.strerror or error}"
@@ -251,7 +263,8 @@ class Worker:
         log.info("drain.begins", chargers=len(self._chargers), rate=drain.rate)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(drain.deadline):
-                await self._unless_stopped(drain.grace)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._grace_over.wait(), drain.grace)
                 for server in self._servers:
                     server.close()
                 while self._chargers and not self._stop_now.is_set():
