@@ -17,7 +17,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from prometheus_client.parser import text_string_to_metric_families
-from websockets import InvalidStatus
+from websockets import InvalidMessage, InvalidStatus
 
 from conftest import Voltgate, is_free, status
 from e2e.house import PATIENCE, Gateway, NatsServer
@@ -152,24 +152,24 @@ async def dialled() -> AsyncIterator[AsyncExitStack]:
         yield stack
 
 
+async def when_let_in(port: int, identity: str, dialled: AsyncExitStack) -> Charger:
+    """Dial until a worker has room. What the kernel gave to the socket of a dead one is reset: dial again."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with suppress(InvalidStatus, InvalidMessage, ConnectionError):
+                return await dialled.enter_async_context(dial(port, identity))
+
+
 async def spread(crew: Crew, links: Links, dialled: AsyncExitStack) -> dict[int, tuple[str, Charger]]:
     """Chargers dial until each worker has one: pid -> identity and charger."""
     held: dict[int, tuple[str, Charger]] = {}
     async with asyncio.timeout(PATIENCE):
         while len(held) < 2:
             identity = f"crew {next(_numbers)}"
-            charger = await dialled.enter_async_context(dial(crew.port, identity))
+            charger = await when_let_in(crew.port, identity, dialled)
             await until(lambda who=identity: links.state(who) == "up")  # type: ignore[misc]
             held.setdefault(links.pid(identity), (identity, charger))
     return held
-
-
-async def when_let_in(port: int, identity: str, dialled: AsyncExitStack) -> Charger:
-    """Dial until a worker has room."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            with suppress(InvalidStatus):
-                return await dialled.enter_async_context(dial(port, identity))
 
 
 async def test_workers_share_the_port_and_the_admin_pages_speak_for_all(
@@ -206,7 +206,7 @@ async def test_a_killed_worker_is_replaced_and_the_other_notices_nothing(
     before = sum(n for _, n in crew.sample("voltgate_worker_restarts_total", reason="killed"))
     os.kill(dead, signal.SIGKILL)
     assert await orphan.closed() == 1006
-    again = await dialled.enter_async_context(dial(crew.port, identity))
+    again = await when_let_in(crew.port, identity, dialled)
     assert await again.ask(STATUS) == '[3,"s",{}]', "whoever is left takes it"
     await until(lambda: len(crew.pids - {dead}) == 2)
     crew.ready()
