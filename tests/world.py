@@ -16,7 +16,7 @@ from voltgate._core import Publisher
 from voltgate.config import load
 from voltgate.gateway.call import TransactionKeys
 from voltgate.gateway.metrics import Metrics
-from voltgate.gateway.ports import Ack, Reply, Request, Stored, Ticket
+from voltgate.gateway.ports import Ack, Outside, Reply, Request, Stored, Ticket
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.session import Session
 from voltgate.gateway.terms import Terms
@@ -137,7 +137,9 @@ class Bus:
 class World:
     """One charger's session and everything around it."""
 
-    def __init__(self, version: str = "v16", identity: str = "CP 1", **config: Any) -> None:
+    def __init__(
+        self, version: str = "v16", identity: str = "CP 1", half_duplex: bool = False, **config: Any
+    ) -> None:
         self.time = 1000.0
         self.clock = Wheel(lambda: self.time, lambda: EPOCH + self.time - 1000.0)
         self.bus = Bus(self)
@@ -148,7 +150,7 @@ class World:
         self.config = load(None, **config)
         self.metrics = Metrics()
         self.keys = TransactionKeys()
-        self.version, self.identity = version, identity
+        self.version, self.identity, self.half_duplex = version, identity, half_duplex
         self._sessions = 0
         self.connect()
 
@@ -160,9 +162,11 @@ class World:
         nats = self.config.nats
         table = rules(self.config)[self.version]
         terms = Terms.of(self.version, self.config, table, self.metrics, self.keys)
+        if self.half_duplex:
+            terms = terms.at(None, True)
         self._decode = terms.codec.decode
         publisher = Publisher(self.version, self.identity, self.name, nats.prefix, nats.rpc_prefix)
-        self.session = Session(publisher, terms, self, self.bus, self.clock)
+        self.session = Session(publisher, terms, self, Outside(self.bus, self.clock))
 
     # ports.Link
     def write(self, frame: bytes) -> None:

@@ -11,8 +11,9 @@
                                                 --deadline----> timeout (a late answer is a fact)
                                                 --socket ends-> lost
 
-Order of arrival, one in flight, independent of the charger's own CALLs (OCPP.md A8). The reply leaves with
-the Response fact and does not wait for it. No socket, no NATS and no clock live here.
+Order of arrival, one in flight, independent of the charger's own CALLs (OCPP.md A8) but for the quirk
+``half_duplex``: then its turn comes, and the CALL leaves, only while none of those is open (OCPP.md B). The
+reply leaves with the Response fact and does not wait for it. No socket, no NATS and no clock live here.
 """
 
 from collections import deque
@@ -39,8 +40,15 @@ class Talk(Protocol):
     """What passes while Pending, because a command asked for it."""
 
     @property
+    def calling(self) -> bool:
+        """Whether a CALL of the charger is open."""
+
+    @property
     def leaving(self) -> bool:
         """Whether nothing new is sent."""
+
+    def quiet(self) -> None:
+        """No command is on its way any more, and none will be: it may close."""
 
     def failed(self) -> None:
         """End it, for a fault of ours."""
@@ -57,6 +65,7 @@ class Commands:
         self._writer = Writer(publisher, terms.codec.version, terms.nats.prefix)
         self._queue: deque[Command] = deque()
         self._current: Command | None = None  # its fact is on its way, or it is sent
+        self._held = False  # the current one is stored, and waits for the charger's CALL to end
         self._named: dict[str, Command] = {}  # by command id: queued or current
         self._late: dict[str, Command] = {}  # by message id: timed out
         self._turning = False
@@ -78,7 +87,7 @@ class Commands:
             self._end(command, Said(Outcome.GONE))
         elif (open_ := self._named.get(command.command_id)) is not None:
             self._repeat(command, open_)
-        elif self._current is not None and len(self._queue) >= terms.limits.command_queue:
+        elif (self._current or self._crosses) and len(self._queue) >= terms.limits.command_queue:
             self._end(command, Said(Outcome.BUSY))
         else:
             if command.command_id:
@@ -111,6 +120,20 @@ class Commands:
         queue, self._queue = self._queue, deque()
         for command in queue:
             self._end(command, Said(Outcome.GONE))
+        if self._held and self._current is not None:
+            self._end(self._current, Said(Outcome.GONE))
+
+    def uncrossed(self) -> None:
+        """The charger's last open CALL is answered (quirk ``half_duplex``)."""
+        if self._held and self._current is not None:
+            self._held = False
+            self._send(self._current)
+        self._turn()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command is on its way."""
+        return self._current is not None
 
     def ended(self) -> None:
         """The socket is gone."""
@@ -134,13 +157,18 @@ class Commands:
         else:
             open_.replies += command.replies
 
+    @property
+    def _crosses(self) -> bool:
+        """Whether a command sent now would cross a CALL of a charger that cannot bear it."""
+        return self._terms.half_duplex and self._talk.calling
+
     def _turn(self) -> None:
         """Begin the next command, and the one after it where that ended on the spot; no recursion."""
         if self._turning:
             return
         self._turning = True
         try:
-            while self._current is None and self._queue:
+            while self._current is None and self._queue and not self._crosses:
                 self._current = self._queue.popleft()
                 self._store(self._current)
         finally:
@@ -180,6 +208,8 @@ class Commands:
             self._end(command, Said(Outcome.INVALID, _REJECTED.body))
         elif self._clock.now >= command.arrived + (command.timeout or 0.0):
             self._end(command, Said(Outcome.EXPIRED))
+        elif self._crosses:
+            self._held = True  # it began to call while the fact was stored
         else:
             command.sent = True
             frame = self._terms.codec.encode_call(command.message_id, command.action, command.body)
@@ -195,6 +225,8 @@ class Commands:
             self._end(command, Said(Outcome.TIMEOUT))
         elif command is not self._current:
             self._queue.remove(command)
+            self._end(command, Said(Outcome.EXPIRED))
+        elif self._held:
             self._end(command, Said(Outcome.EXPIRED))
 
     def _end(self, command: Command, said: Said) -> None:
@@ -212,8 +244,10 @@ class Commands:
             self._bus.emit(self._writer.reply(command, said, reply))
         terms.metrics.command_seconds.cell().observe(self._clock.now - command.arrived)
         if command is self._current:
-            self._current = None
+            self._current, self._held = None, False
             self._turn()
+            if self._talk.leaving:
+                self._talk.quiet()
 
     def _record(self, command: Command, said: Said) -> None:
         ticket = self._bus.ticket(_forget, None)

@@ -17,6 +17,9 @@ class Ack(NamedTuple):
     duplicate: bool
 
 
+LIVE = Ack("", 0, False)  # of what is not stored
+
+
 class Reply(NamedTuple):
     """How a question ended. ``headers`` and ``data`` belong to outcome ``reply``."""
 

@@ -21,7 +21,7 @@ import structlog
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 from voltgate._core import Publisher
-from voltgate.config import Config, Level
+from voltgate.config import Config
 from voltgate.gateway import preflight
 from voltgate.gateway.bus import Bus, Interest
 from voltgate.gateway.call import TransactionKeys
@@ -33,9 +33,10 @@ from voltgate.gateway.listener import Admission, HandshakeRate, Listener
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.outage import Outage
 from voltgate.gateway.owners import Decided, Owners
+from voltgate.gateway.ports import Outside
 from voltgate.gateway.preflight import StartError
 from voltgate.gateway.reasons import Reason, Refusal
-from voltgate.gateway.record import Found, Known
+from voltgate.gateway.record import Found, Known, Record
 from voltgate.gateway.registry import Registry
 from voltgate.gateway.security import Security
 from voltgate.gateway.session import Session
@@ -82,6 +83,7 @@ class Worker:
         self.metrics = metrics = Metrics()
         self._clock = clock = Wheel(time.monotonic, time.time)
         self.bus = Bus(config.nats, clock, metrics)
+        self._outside = Outside(self.bus, clock)
         self.outage = Outage(config, self.bus, clock, metrics, self.name)
         self.outage.on_change = self._outage_changed
         stream = f"{config.nats.stream_prefix}_LINKS"
@@ -99,9 +101,9 @@ class Worker:
             [_compression()],
         )
         keys, table = TransactionKeys(), rules(config)
-        # By version and the level a record asks for.
-        self._terms: dict[tuple[str, str | None], Terms] = {
-            (version, None): Terms.of(version, config, table[version], metrics, keys)
+        # By version and what a record asks for: its level, and whether it is half duplex.
+        self._terms: dict[tuple[str, str | None, bool], Terms] = {
+            (version, None, False): Terms.of(version, config, table[version], metrics, keys)
             for version in SUBPROTOCOLS
         }
         self._chargers: dict[Connection, Charger] = {}
@@ -320,8 +322,8 @@ class Worker:
         session_id = uuid.uuid4().hex
         nats = self.config.nats
         publisher = Publisher(version, admission.identity, session_id, nats.prefix, nats.rpc_prefix)
-        terms = self._terms_of(version, admission.record.validation)
-        session = Session(publisher, terms, connection, self.bus, self._clock)
+        terms = self._terms_of(version, admission.record)
+        session = Session(publisher, terms, connection, self._outside)
         link = LinkFact(
             identity=admission.identity,
             token=publisher.token,
@@ -343,11 +345,11 @@ class Worker:
             # The record may have changed while the charger waited for its 101.
             self._registry.find(admission.identity, partial(self._record_read, admission.identity))
 
-    def _terms_of(self, version: str, level: Level | None) -> Terms:
-        terms = self._terms.get((version, level))
+    def _terms_of(self, version: str, record: Record) -> Terms:
+        key = version, record.validation, "half_duplex" in record.quirks
+        terms = self._terms.get(key)
         if terms is None:
-            base = self._terms[version, None]
-            terms = self._terms[version, level] = base.at(level) if level is not None else base
+            terms = self._terms[key] = self._terms[version, None, False].at(*key[1:])
         return terms
 
     def _record_read(self, identity: str, known: Known | bool | None) -> None:
