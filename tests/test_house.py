@@ -95,6 +95,7 @@ LAYERS = [
     "pace",
     "record",
     "credentials",
+    "rotation",
     "call",
     "terms",
     "verdict",

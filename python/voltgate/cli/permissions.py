@@ -29,6 +29,7 @@ def needed(config: Config) -> dict[str, list[str]]:
             *(f"{nats.prefix}.{class_}.>" for class_ in classes),
             f"{nats.rpc_prefix}.ask.>",
             f"$KV.{nats.stream_prefix.lower()}_gateways.>",
+            f"$KV.{nats.stream_prefix.lower()}_chargers.>",
             *(f"{API}STREAM.INFO.{stream.name}" for stream in streams.wanted(config)),
             f"{API}STREAM.NAMES",
             *(f"{API}DIRECT.GET.{nats.stream_prefix}_{name}" for name in ("TX", "COMMANDS", "LINKS")),

@@ -5,7 +5,8 @@
        v
     queued --its turn--> fact --PubAck--> duplicate? --yes--> the recorded outcome
                           |                 | no, or what was stored was never sent
-                          +--> unavailable  v
+                          +--> unavailable  | a password goes into the charger's record first (rotation)
+                                            v
                                            CALL --CALLRESULT--> result, bad_result
                                                 --CALLERROR---> error
                                                 --deadline----> timeout (a late answer is a fact)
@@ -22,9 +23,10 @@ from typing import Protocol
 from voltgate._core import Frame, Publisher
 from voltgate.gateway.command import Command, Fault, Said, Writer, answer
 from voltgate.gateway.guard import guarded
-from voltgate.gateway.ports import Ack, Link, Outside, Request
+from voltgate.gateway.ports import Ack, Change, Link, Outside, Request
 from voltgate.gateway.reasons import Outcome
 from voltgate.gateway.recorded import Recorded
+from voltgate.gateway.rotation import Verdict, passwords, verdict
 from voltgate.gateway.terms import Terms
 from voltgate.gateway.triggers import triggered
 
@@ -60,7 +62,7 @@ class Commands:
     def __init__(self, publisher: Publisher, terms: Terms, link: Link, outside: Outside, talk: Talk) -> None:
         self.closed = False
         self._terms, self._link, self._talk = terms, link, talk
-        self._bus, self._clock = outside
+        self._bus, self._clock, self._rotation = outside
         self._token = publisher.token
         self._writer = Writer(publisher, terms.codec.version, terms.nats.prefix)
         self._queue: deque[Command] = deque()
@@ -79,6 +81,7 @@ class Commands:
         terms, action = self._terms, request.subject.split(".")[2]
         command = Command(request, action, self._clock.now)
         fault = command.fault(terms.codec, terms.commands, terms.limits.max_message_bytes)
+        fault = fault or self._password(command)
         if fault is None and self._talk.boot == "Rejected":
             fault = _REJECTED
         if fault is not None:
@@ -112,7 +115,9 @@ class Commands:
         late = self._late.pop(message_id, None)
         if late is None:
             return False
-        self._record(late, Said(*answer(self._terms.codec, late.action, frame), late=True))
+        said = Said(*answer(self._terms.codec, late.action, frame), late=True)
+        self._settle(late, said)
+        self._record(late, said)
         return True
 
     def leave(self) -> None:
@@ -210,11 +215,39 @@ class Commands:
             self._end(command, Said(Outcome.EXPIRED))
         elif self._crosses:
             self._held = True  # it began to call while the fact was stored
+        elif command.change is not None and not command.kept:
+            self._rotation.begin(command.change, self._prepared, command)
         else:
             command.sent = True
             frame = self._terms.codec.encode_call(command.message_id, command.action, command.body)
             self._count("call", command.action, frame)
             self._link.write(frame)
+
+    def _password(self, command: Command) -> Fault | None:
+        """Note the new password in it; two at once could not be told apart in the record."""
+        found = passwords(command.action, command.body)
+        if len(found) > 1:
+            return Fault("", "/setVariableData", "one BasicAuthPassword at a time")
+        if found:
+            command.change = Change(self._token, found[0], command.random_key)
+        return None
+
+    @guarded
+    def _prepared(self, command: Command, fault: str) -> None:
+        if fault:
+            self._end(command, Said(Outcome.UNAVAILABLE, Fault("", "", fault).body))
+        else:
+            command.kept = True
+            self._send(command)
+
+    def _settle(self, command: Command, said: Said) -> None:
+        """What becomes of the passwords in the charger's record (CONTRACT 3.8)."""
+        if command.change is None or not command.kept:
+            return
+        if not command.sent or said.outcome is Outcome.ERROR:
+            self._rotation.settle(command.change, Verdict.REFUSED)
+        elif said.outcome is Outcome.RESULT and (word := verdict(command.action, said.body)) is not None:
+            self._rotation.settle(command.change, word)
 
     @guarded
     def _due(self, command: Command, _: None) -> None:
@@ -236,6 +269,7 @@ class Commands:
             command.timer.cancel()
         if self._named.get(command.command_id) is command:
             del self._named[command.command_id]
+        self._settle(command, said)
         if command.key:
             self._record(command, said)
         action = command.action if command.action in terms.commands else "unknown"

@@ -38,6 +38,7 @@ from voltgate.gateway.preflight import StartError
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.record import Found, Known, Record
 from voltgate.gateway.registry import Registry
+from voltgate.gateway.rotation import Rotation
 from voltgate.gateway.security import Security
 from voltgate.gateway.session import Session
 from voltgate.gateway.terms import Terms
@@ -83,14 +84,16 @@ class Worker:
         self.metrics = metrics = Metrics()
         self._clock = clock = Wheel(time.monotonic, time.time)
         self.bus = Bus(config.nats, clock, metrics)
-        self._outside = Outside(self.bus, clock)
         self.outage = Outage(config, self.bus, clock, metrics, self.name)
         self.outage.on_change = self._outage_changed
         stream = f"{config.nats.stream_prefix}_LINKS"
         self._links = Links(self.bus, clock, config.nats.prefix, stream, self.name)
         self._owners = Owners(clock)
         self._registry = Registry(self.bus, clock, config.nats.stream_prefix, self._record_changed)
-        self._passwords = Passwords(config.registry.hash_threads, config.registry.max_hashes)
+        slow = config.registry
+        self._passwords = Passwords(slow.hash_threads, slow.max_hashes, slow.max_hashes_per_address)
+        self._rotation = Rotation(self.bus, clock, config.nats.stream_prefix, self._passwords.hash)
+        self._outside = Outside(self.bus, clock, self._rotation)
         self._security = Security(self.bus, clock, config.nats.prefix, self.name)
         self._rate = HandshakeRate(config.limits.handshakes_per_second, clock)
         self._shared = Shared(
@@ -304,9 +307,9 @@ class Worker:
         """See listener.House."""
         self._registry.find(identity, found)
 
-    def judge(self, known: Known | None, password: bytes, judged: Judged) -> None:
+    def judge(self, known: Known | None, password: bytes, peer: str, judged: Judged) -> None:
         """See listener.House."""
-        self._passwords.judge(known, password, judged)
+        self._passwords.judge(known, password, peer.rpartition(":")[0], judged)
 
     def suspect(self, refusal: Refusal, known: Known | None, peer: str) -> None:
         """See listener.House."""
@@ -344,6 +347,8 @@ class Worker:
         if admission.known is not None:
             # The record may have changed while the charger waited for its 101.
             self._registry.find(admission.identity, partial(self._record_read, admission.identity))
+            if admission.authenticated:
+                self._rotation.logged_in(admission.known)
 
     def _terms_of(self, version: str, record: Record) -> Terms:
         key = version, record.validation, "half_duplex" in record.quirks
