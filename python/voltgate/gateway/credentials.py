@@ -122,7 +122,7 @@ class Passwords:
     """
 
     def __init__(self, threads: int, most: int, most_of_one: int) -> None:
-        """``most``: passwords that may be waiting for a thread or be in one; ``most_of_one``: of an address."""
+        """``most``: passwords that may wait for a thread or be in one; ``most_of_one``: of one address."""
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
         self._most, self._most_of_one, self._busy = most, most_of_one, 0
         self._asking: Counter[str] = Counter()  # by address: those of them that are being checked

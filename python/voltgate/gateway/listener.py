@@ -79,7 +79,7 @@ class House(Protocol):
         """Look the charger up in the registry; ``found`` may be called later."""
 
     def judge(self, known: Known | None, password: bytes, peer: str, judged: Judged) -> None:
-        """Check a password that came from ``peer``, at the same cost for nobody; ``judged`` may be called later."""
+        """Check a password of ``peer``, at the same cost for nobody; ``judged`` may be called later."""
 
     def claim(self, admission: Admission, connection: Connection, decided: Decided) -> None:
         """Make room for a connection of its identity; ``decided`` may be called later (CONTRACT 3.6)."""

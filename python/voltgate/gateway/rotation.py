@@ -10,8 +10,8 @@ one is in force until the charger restarts, the new one from then on, so only th
 decides. A record is written by compare-and-set on its revision, and the CALL leaves after it: whoever dies
 at whatever step, the password the charger has is in the record.
 
-The password in SetNetworkProfile is none of these: it is stored in a slot the charger may use some day, perhaps
-for another CSMS.
+The password in SetNetworkProfile is none of these: it is stored in a slot the charger may use some day,
+perhaps for another CSMS.
 """
 
 from collections.abc import Callable
