@@ -371,7 +371,7 @@ def test_set_gives_a_charger_one_password_again(
 ) -> None:
     async def write(client: Client) -> None:
         bucket = await client.jetstream().key_value("ocpp_chargers")
-        await bucket.put("CP1", b'{"enabled":true,"password_hashes":["a","b"],"awaits_reboot":true}')
+        await bucket.put("CP1", b'{"enabled":true,"password_hashes":["a","b"],"password_change":"sent"}')
 
     on_nats(write)
     monkeypatch.setattr("sys.stdin", io.StringIO("chosen by a person\n"))
@@ -379,7 +379,7 @@ def test_set_gives_a_charger_one_password_again(
     record = kept("CP1")
     (hash_,) = record["password_hashes"]
     assert PasswordHasher().verify(hash_, "chosen by a person")
-    assert "awaits_reboot" not in record
+    assert "password_change" not in record
 
 
 WRONG_SETTINGS = [

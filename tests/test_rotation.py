@@ -138,7 +138,15 @@ def test_a_charger_that_restarts_later_can_log_in_before_and_after(password: str
     login(world, password)
     assert world.passwords == ([NEW] if password == NEW else [OLD, NEW])
     body = json.loads(world.bus.streams["KV_ocpp_chargers"][-1].data)
-    assert body.get("awaits_reboot") is (None if password == NEW else True)
+    assert body.get("password_change") == (None if password == NEW else "at_reboot")
+
+
+@pytest.mark.parametrize("password", [OLD, NEW])
+def test_two_passwords_that_an_operator_keeps_stay(password: str) -> None:
+    world = World()
+    world.record(password_hashes=[OLD, NEW])
+    login(world, password)
+    assert world.passwords == [OLD, NEW]
 
 
 @pytest.mark.parametrize("steps", range(1, 9))

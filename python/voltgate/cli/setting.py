@@ -81,7 +81,7 @@ def set_(  # noqa: PLR0913, PLR0917 - the fields of a record
         raise Failure(f"--remove-quirk {odd[0]}: one of {', '.join(QUIRKS)}", USAGE)
     fields |= {_NAMES[field]: None for field in unset or []}
     if (secret := given(password)) is not None:
-        fields |= {"password_hashes": [hash_of(identity, secret, random_key)], "awaits_reboot": None}
+        fields |= {"password_hashes": [hash_of(identity, secret, random_key)], "password_change": None}
     if not (fields or add_quirk or remove_quirk):
         raise Failure("nothing to set: voltgate chargers set --help shows what there is", USAGE)
 

@@ -31,8 +31,8 @@ class Record(BaseModel):
     versions: tuple[Version, ...] | None = None
     validation: Level | None = None
     quirks: frozenset[Quirk] = frozenset()
-    awaits_reboot: bool = False
-    """Of two passwords the second comes into force when the charger restarts."""
+    password_change: Literal["sent", "at_reboot"] | None = None
+    """A command sent the second password: it is not known whether it counts, or it does after a restart."""
 
     def serves(self, version: str) -> bool:
         """Whether the charger may speak ``version``."""

@@ -1,8 +1,8 @@
 """Passwords that commands change: the registry lets the charger in before, while and after it takes one.
 
-    [old] --the command leaves--> [old, new] --Accepted-------> [new]
-                                      |       --refused--------> [old]
-                                      |       --RebootRequired-> [old, new], awaits_reboot
+    [old] --the command leaves--> [old, new], sent --Accepted-------> [new]
+                                      |            --refused--------> [old]
+                                      |            --RebootRequired-> [old, new], at_reboot
                                       +-- timeout, lost: both stay until one logs in, then the other goes
 
 Accepted retires the old password and a refusal keeps it (OCPP.md A24). RebootRequired is neither: the old
@@ -34,8 +34,8 @@ AGAIN = 0.1  # seconds between them
 UNREADABLE = "the charger's record could not be read or written"
 CROWDED = "too many passwords are being hashed (registry.max_hashes)"
 UNDECIDED = (
-    "two passwords are kept, and no login has told yet which is in force: "
-    "let the charger connect again (voltgate chargers kick), or reboot where it asked for that"
+    "two passwords are kept, and which one is in force is not known: let the charger connect again (voltgate "
+    "chargers kick), reboot it where it asked for that, or keep one (voltgate chargers set --password)"
 )
 
 # ``hash(change, hashes, hashed)``: the one of ``hashes`` the password passes, else a new one; None: not now.
@@ -119,8 +119,8 @@ class Rotation:
                 done(arg, UNDECIDED)
             else:
                 change.added = True
-                both = [*change.before, hash_]
-                edit = partial(_from, change.before, {"password_hashes": both})
+                both = {"password_hashes": [*change.before, hash_], "password_change": "sent"}
+                edit = partial(_from, change.before, both)
                 self._edit(change.token, edit, lambda written: done(arg, "" if written else UNREADABLE))
 
         self._bus.read(self._stream, 0, self._prefix + change.token, found, None)
@@ -131,20 +131,21 @@ class Rotation:
         if not change.hash or (not change.added and (verdict is Verdict.REFUSED or len(both) == 1)):
             return
         if verdict is Verdict.TAKEN:
-            fields: dict[str, Any] = {"password_hashes": [change.hash], "awaits_reboot": None}
+            fields: dict[str, Any] = {"password_hashes": [change.hash], "password_change": None}
         elif verdict is Verdict.REFUSED:
-            fields = {"password_hashes": list(change.before)}
+            fields = {"password_hashes": list(change.before), "password_change": None}
         else:
-            fields = {"awaits_reboot": True} if len(both) > 1 else {}
+            fields = {"password_change": "at_reboot"} if len(both) > 1 else {}
         self._edit(change.token, partial(_from, both, fields), lambda _: None)
 
     def logged_in(self, known: Known) -> None:
-        """The charger came in with ``known.passed``: the other one, if there is one, goes."""
-        record, passed = known.record, known.passed
-        hashes = record.password_hashes
-        if len(hashes) < 2 or passed not in hashes or (record.awaits_reboot and passed == hashes[0]):
+        """The charger came in with ``known.passed``: the other one goes, but where an operator keeps two."""
+        hashes, state = known.record.password_hashes, known.record.password_change
+        if state is None or len(hashes) < 2 or known.passed not in hashes:
             return
-        fields = {"password_hashes": [passed], "awaits_reboot": None}
+        if state == "at_reboot" and known.passed == hashes[0]:
+            return
+        fields = {"password_hashes": [known.passed], "password_change": None}
         self._edit(known.token, partial(_from, hashes, fields), lambda _: None)
 
     def _edit(self, token: str, edit: Edit, done: Callable[[bool], None], tries: int = TRIES) -> None:
