@@ -111,6 +111,7 @@ class Registry(_Section):
     required: bool = True
     hash_threads: Annotated[int, Field(ge=1, le=64)] = 2
     max_hashes: Annotated[int, Field(ge=1)] = 200
+    max_hashes_per_address: Annotated[int, Field(ge=1)] = 50
 
 
 class Limits(_Section):
