@@ -16,12 +16,10 @@ from typing import Any, Literal
 import nats
 import orjson
 import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import SlowConsumerError
 
 from voltgate.config import Nats
-from voltgate.gateway.client import GroupSubscription, Subscription, hand_over
+from voltgate.gateway.client import Client, GroupSubscription, Subscription, parse_headers
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.ports import Ack, Reply, Request, Stored, Ticket
 from voltgate.gateway.wheel import Wheel
@@ -86,8 +84,9 @@ class Interest:
         subscription, self._subscription = self._subscription, None  # it holds us: no cycle shall stay
         self._bus.forget(self, subscription)
 
-    def _heard(self, message: Msg) -> None:
-        self._bus.take(self._take, message)
+    def _heard(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
+        request = Request(subject.decode(), reply.decode(), parse_headers(headers), bytes(data))
+        self._bus.take(self._take, request)
 
 
 class Bus:
@@ -302,14 +301,13 @@ class Bus:
         subscription.drop()
         self._say(subscription.client, subscription.end)  # a reconnect may have begun it again meanwhile
 
-    def take(self, take: Callable[[Request], None], message: Msg) -> None:
+    def take(self, take: Callable[[Request], None], request: Request) -> None:
         """A request came for ``take``."""
         self._clock.refresh()
         try:
-            take(Request(message.subject, message.reply, message.headers or {}, message.data))
-        except Exception:
-            # nats-py would swallow it: the callback of one charger must be seen to have failed.
-            log.exception("bus.callback_failed", subject=message.subject)
+            take(request)
+        except Exception:  # of one charger: the others, and the connection, go on
+            log.exception("bus.callback_failed", subject=request.subject)
 
     # -- the way out --------------------------------------------------------------------------------
 
@@ -348,16 +346,17 @@ class Bus:
 
     # -- the way in ---------------------------------------------------------------------------------
 
-    def _received(self, message: Msg) -> None:
+    def _received(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
+        del reply
         try:
-            token = int(message.subject[len(self._inbox) :])
+            token = int(subject[len(self._inbox) :])
             ticket = self._stores.get(token)
             if ticket is None:
                 self._clock.refresh()
-                self._route(token, message)
+                self._route(token, parse_headers(headers), bytes(data))
                 return
             self._clock.now = now = time.monotonic()
-            body = orjson.loads(message.data) if message.data else {}
+            body = orjson.loads(data) if data else {}
             if isinstance(body, dict) and "seq" in body and "stream" in body and "error" not in body:
                 del self._stores[token]
                 self._ack_seconds.observe(now - ticket.sent)
@@ -366,21 +365,20 @@ class Bus:
                 ticket.done(ticket.arg, Ack(body["stream"], body["seq"], "duplicate" in body))
             else:
                 self._not_acked(ticket, body if isinstance(body, dict) else {})
-        except Exception:
-            # nats-py would swallow it: the callback of one charger must be seen to have failed.
-            log.exception("bus.callback_failed", subject=message.subject)
+        except Exception:  # of one charger: the others, and the connection, go on
+            log.exception("bus.callback_failed", subject=subject.decode(errors="replace"))
 
-    def _route(self, token: int, message: Msg) -> None:
+    def _route(self, token: int, headers: dict[str, str], data: bytes) -> None:
         ticket = self._asks.pop(token, None)
         if ticket is None:
             return  # late: its deadline has passed, or somebody answered twice
         ticket.timer.cancel()
         if ticket.kind == "read":
-            self._was_read(ticket, message)
-        elif message.headers and message.headers.get("Status") == "503" and not message.data:
+            self._was_read(ticket, headers, data)
+        elif headers.get("Status") == "503" and not data:
             self._end_ask(ticket, "no_responders")
         else:
-            ticket.done(ticket.arg, Reply("reply", message.headers or {}, message.data))
+            ticket.done(ticket.arg, Reply("reply", headers, data))
 
     def _not_acked(self, ticket: Ticket, body: dict[str, Any]) -> None:
         error = body.get("error") or {}
@@ -431,12 +429,11 @@ class Bus:
             ticket.timer.cancel()
         ticket.done(ticket.arg, False if ticket.kind == "read" else Reply(outcome, {}, b""))
 
-    def _was_read(self, ticket: Ticket, message: Msg) -> None:
-        headers = message.headers or {}
+    def _was_read(self, ticket: Ticket, headers: dict[str, str], data: bytes) -> None:
         if headers.get("Status") == "404":
             ticket.done(ticket.arg, None)
         elif "Nats-Sequence" in headers:
-            ticket.done(ticket.arg, Stored(int(headers["Nats-Sequence"]), headers, message.data))
+            ticket.done(ticket.arg, Stored(int(headers["Nats-Sequence"]), headers, data))
         else:
             ticket.done(ticket.arg, False)
 
