@@ -66,7 +66,7 @@ def inside(path: Path) -> str:
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
-        ("nats", r"gateway/(bus|streams|outage|follow)|backend/.*|cli/.*"),
+        ("nats", r"gateway/(bus|uplink|streams|outage|follow)|backend/.*|cli/.*"),
         ("websockets", r"gateway/(listener|connection|worker)|charger/.*"),
         ("aiohttp", r"gateway/admin"),
         ("prometheus_client", r"gateway/(metrics|admin)"),

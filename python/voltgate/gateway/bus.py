@@ -22,6 +22,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import SlowConsumerError
 
 from voltgate.config import Nats
+from voltgate.gateway import uplink
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.ports import Ack, Reply, Request, Stored, Ticket
 from voltgate.gateway.wheel import Wheel
@@ -35,6 +36,7 @@ _READ_TIMEOUT = 5.0
 GATEWAYS = "voltgate"  # the queue group of all gateways: a command reaches one of them
 # Seconds a subscription stays known here after the server was told to end it: what is on its way is answered.
 _LINGER = 1.0
+_GOODBYE = 2.0  # seconds for what is left to reach NATS at the end
 
 
 class BusError(Exception):
@@ -47,6 +49,9 @@ def connect_options(config: Nats) -> dict[str, Any]:
         "servers": config.urls,
         "inbox_prefix": config.inbox_prefix.encode(),
         "connect_timeout": 5,
+        # The third one that finds two open tells that nobody is there.
+        "ping_interval": config.ping_interval,
+        "max_outstanding_pings": 2,
         # Of the first connection: once more, at once, and then the caller is told.
         "max_reconnect_attempts": 1,
         "reconnect_time_wait": 0,
@@ -117,7 +122,7 @@ class Bus:
         self._stores: dict[int, Ticket] = {}
         self._asks: dict[int, Ticket] = {}
         self._out: list[bytes] = []
-        self._waiting_bytes = 0
+        self._waiting_bytes = self._written_bytes = 0
         self._max_waiting = config.max_pending_bytes
         self._max_payload = 0
         self._interests: dict[Interest, None] = {}
@@ -148,27 +153,32 @@ class Bus:
         self._clock.after(RETRY_AFTER, self._sweep)
 
     async def stop(self) -> None:
-        """Send what is left and disconnect."""
+        """Send what is left and disconnect, also from a NATS that no longer reads."""
         self._closing = True
         for task in self._tasks:
             task.cancel()
-        if self._connected:
-            await self._write()
-            with contextlib.suppress(Exception):
-                await self.client.flush()
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_GOODBYE):
+                if self._connected:
+                    await self._write()
+                    await self.client.flush()
         if self._inbox:  # nats-py cannot close a client that was never connected
-            await self.client.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE):
+                    await self.client.close()
+            uplink.cut(self.client)
 
     async def _connect(self) -> None:
         client = Client()
+        uplink.attach(client, self._config.urls)
         options = connect_options(self._config)
         try:
             await client.connect(
                 **options,
                 name="voltgate",
-                ping_interval=10,
-                max_outstanding_pings=2,
-                pending_size=self._config.max_pending_bytes,
+                # Never reached: _send counts first. nats-py would stop the pump for ten seconds.
+                pending_size=2 * self._max_waiting,
+                flusher_queue_size=0,  # a full one would hold up the pings that find a dead server
                 error_cb=self._client_error,
                 disconnected_cb=partial(self._disconnected, client),
                 reconnected_cb=partial(self._reconnected, client),
@@ -205,6 +215,7 @@ class Bus:
             if not self._closing:
                 self.on_change(False)
             self._fail_all()
+        uplink.forget(client)
 
     async def _reconnected(self, client: Client) -> None:
         self._connected = client is self.client
@@ -222,10 +233,10 @@ class Bus:
             log.warning("bus.client", error=str(error) or type(error).__name__)
 
     def _fail_all(self) -> None:
-        """Nothing sent before a disconnect is answered after it: the inbox of that time is gone."""
+        """Nothing sent before a disconnect is waited for after it: who knows whether it arrived."""
         stores, self._stores = self._stores, {}
         asks, self._asks = self._asks, {}
-        self._out, self._waiting_bytes = [], 0
+        self._out, self._waiting_bytes, self._written_bytes = [], 0, 0
         for ticket in stores.values():
             self._metrics.publish_failures.add("away")
             ticket.done(ticket.arg, None)
@@ -335,8 +346,12 @@ class Bus:
     def _send(self, command: bytes) -> bool:
         # A command over max_payload would make the server drop the connection of every charger (NATS.md).
         size = len(command)
-        if not self._connected or size > self._max_payload or self._waiting_bytes > self._max_waiting:
+        if not self._connected or size > self._max_payload:
             return False
+        if self._waiting_bytes + self._written_bytes > self._max_waiting:
+            self._written_bytes = uplink.waiting(self.client)  # the server may have read since
+            if self._waiting_bytes + self._written_bytes > self._max_waiting:
+                return False
         if not self._out:
             self._wake.set()
         self._out.append(command)
@@ -355,12 +370,14 @@ class Bus:
         self._wake.clear()
         if self._new_interests or self._ending:
             await self._tend()
-        out, self._out = self._out, []
+        out, self._out, self._waiting_bytes = self._out, [], 0
         if out:
+            flushing = self.client.pending_data_size > 0
             await hand_over(self.client, b"".join(out))
-            await self.client._flush_pending()
-        # What the flusher could not write yet, because the server reads slowly or not at all.
-        self._waiting_bytes = self.client.pending_data_size + sum(map(len, self._out))
+            if not flushing:
+                await self.client._flush_pending()
+        # What has not left yet, because the server reads slowly or not at all.
+        self._written_bytes = uplink.waiting(self.client)
 
     # -- the way in ---------------------------------------------------------------------------------
 
