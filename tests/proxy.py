@@ -190,10 +190,12 @@ class Proxy:
 
     async def _stop(self) -> None:
         self._refuse()
+        await asyncio.sleep(0)  # who has just dialled has a task then
         self._reset()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # the loop must see them go
 
     def _refuse(self) -> None:
         server, self._server = self._server, None
@@ -214,9 +216,13 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        with suppress(asyncio.CancelledError):  # stop; asyncio would log it
+        try:
             await self._join(reader, near)
-        self._tasks.discard(task)
+        except asyncio.CancelledError:
+            pass  # stop; asyncio would log it
+        finally:
+            near.close()
+            self._tasks.discard(task)
 
     async def _join(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
         try:
@@ -231,7 +237,6 @@ class Proxy:
             await asyncio.gather(*(self._carry(link, way) for way in ways))
         finally:
             self._links.discard(link)
-            near.close()
             far.close()
 
     async def _carry(self, link: _Link, way: Coroutine[Any, Any, None]) -> None:

@@ -226,7 +226,7 @@ def test_nats_py_is_pinned_for_what_touches_its_inside() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert "nats-py>=2.16,<2.17" in project["project"]["dependencies"]
     touching = [inside(path) for path in MODULES if "_send_command" in path.read_text()]
-    assert touching == ["gateway/bus"]
+    assert touching == ["gateway/uplink"]
 
 
 def test_the_make_targets_of_the_readme_exist() -> None:

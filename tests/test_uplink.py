@@ -127,6 +127,23 @@ async def test_nats_pys_inside_is_what_the_uplink_believes(server: NatsServer) -
         assert await at.store(TX) is not None
 
 
+async def test_nats_pys_inside_is_what_hand_over_believes(server: NatsServer) -> None:
+    """Guard of the pin: a ready-made command goes out whole, and is counted while it waits."""
+    async with desk(server) as at:
+        client = at.bus.client
+        got: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def received(message: Any) -> None:
+            got.set_result(message.data)
+
+        await client.subscribe("plain", cb=received)
+        await client.flush()
+        before = client.pending_data_size
+        await uplink.hand_over(client, b"PUB plain 2\r\nhi\r\n")
+        assert client.pending_data_size == before + 17
+        assert await asyncio.wait_for(got, 5) == b"hi"
+
+
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 def test_a_nats_behind_websockets_keeps_nats_pys_own_transport(scheme: str) -> None:
     bus = Bus(load(nats={"url": f"{scheme}://127.0.0.1:9"}).nats, Wheel(time.monotonic, time.time), Metrics())

@@ -28,7 +28,7 @@ def threefold(cluster: Cluster) -> Iterator[Gateway]:
     """A gateway that may use each of them."""
     settings = config(
         next(iter(cluster.nodes.values())),
-        nats={"url": cluster.urls, "publish_timeout": 20.0, "ping_interval": 1.0},
+        nats={"url": cluster.urls, "publish_timeout": 10.0, "ping_interval": 1.0},
         streams={"replicas": 3},
     )
     with gateway(settings) as running:
@@ -61,7 +61,7 @@ async def led_elsewhere(running: Gateway, cluster: Cluster) -> NatsServer:
 async def test_leaders_that_step_down_are_not_noticed(
     threefold: Gateway, cluster: Cluster, identity: str
 ) -> None:
-    """A charger that never stops talking gets every answer, and readiness stays."""
+    """A charger that never stops talking gets every answer, also to what a leader swallowed."""
     asked, over = 0, asyncio.Event()
 
     async def talk() -> None:

@@ -149,6 +149,20 @@ async def test_a_pub_ack_that_comes_late_is_nobodys_any_more(
     assert far_off.worker.bus.client.stats["reconnects"] == reconnects
 
 
+async def test_a_pub_ack_that_is_lost_is_asked_for_again(
+    wire: Proxy, far_off: Gateway, identity: str, client: Client
+) -> None:
+    """At half-time, and the charger notices nothing: NATS knows the message by its id."""
+    async with dial(far_off.port, identity) as charger:
+        await charger.ask(BEAT)
+        lost = wire.down.aim(PUB_ACK, wire.down.lose)
+        await charger.send(meter("1"))
+        assert await asyncio.to_thread(lost.wait, PATIENCE)
+        wire.heal()
+        assert await charger.hear() == '[3,"1",{}]'
+    assert len(await Facts(client, identity).stored("TX")) == 1
+
+
 async def test_a_pub_ack_for_a_charger_that_left_changes_nothing(
     wire: Proxy, far_off: Gateway, identity: str, client: Client
 ) -> None:

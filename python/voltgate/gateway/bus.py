@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
@@ -94,15 +94,6 @@ class Interest:
 
     async def _heard(self, message: Msg) -> None:
         self._bus.take(self._take, message)
-
-
-def hand_over(client: Client, commands: bytes) -> Awaitable[Any]:
-    """Put ready-made commands into nats-py's write buffer: the one place that touches its inside.
-
-    Pinned to nats-py >=2.16,<2.17 and guarded by tests/test_bus.py: its public calls cannot send a command
-    with its headers as one block, and building them there costs twenty times as much.
-    """
-    return client._send_command(commands)
 
 
 class Bus:
@@ -372,10 +363,7 @@ class Bus:
             await self._tend()
         out, self._out, self._waiting_bytes = self._out, [], 0
         if out:
-            flushing = self.client.pending_data_size > 0
-            await hand_over(self.client, b"".join(out))
-            if not flushing:
-                await self.client._flush_pending()
+            await uplink.hand_over(self.client, b"".join(out))
         # What has not left yet, because the server reads slowly or not at all.
         self._written_bytes = uplink.waiting(self.client)
 
@@ -443,15 +431,26 @@ class Bus:
         ticket.done(ticket.arg, False if cause == "refused" else None)
 
     def _sweep(self) -> None:
-        """Fail the stores whose PubAck did not come in time."""
-        now = self._clock.now
-        late = []
+        """Fail the stores whose PubAck did not come in time; at half-time send again what is silent.
+
+        A leader that steps down swallows what it has not stored. Once, and only class tx: it carries its
+        Nats-Msg-Id, so at worst the PubAck says duplicate.
+        """
+        now, half = self._clock.now, self._config.publish_timeout / 2
+        late, silent = [], []
         for ticket in self._stores.values():
-            if ticket.deadline > now:
+            if ticket.deadline - half > now:
                 break
-            late.append(ticket)
+            if ticket.deadline <= now:
+                late.append(ticket)
+            elif ticket.tx and not ticket.again:
+                silent.append(ticket)
         for ticket in late:
             self._failed(ticket, "timeout")
+        for ticket in silent:
+            ticket.again = True
+            if self._send(ticket.command):
+                self._metrics.publish_retries.add()
         if not self._closing:
             self._clock.after(RETRY_AFTER, self._sweep)
 
