@@ -1,7 +1,7 @@
 """Where the gateway's time goes: the thirty functions with the most time of their own.
 
-Run: ``python benchmarks/hotspots.py durable|live|upgrade [--payload heartbeat]``. cProfile makes every Python call
-dearer and no native one: read shares and counts, not times.
+Run: ``python benchmarks/hotspots.py durable|live|upgrade [--payload heartbeat]``. cProfile makes every Python
+call dearer and no native one: read shares and counts, not times.
 """
 
 import argparse

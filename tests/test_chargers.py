@@ -13,7 +13,8 @@ from argon2 import PasswordHasher
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from conftest import NatsServer, Start
+from conftest import Start
+from jetstream import NatsServer
 from voltgate.cli import main
 
 pytestmark = pytest.mark.usefixtures("clean_environment", "own_logs")

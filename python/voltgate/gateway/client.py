@@ -1,7 +1,7 @@
 """The NATS client, with subscriptions that take their messages on the spot: no queue, no task, no object.
 
-nats-py's own cost 4.7 KB and 22 us each, and every charger has two; ours 0.5 KB and 2 us. And a PubAck, of which
-there is one for nearly every frame, comes as four byte strings instead of a message with parsed headers.
+nats-py's own cost 4.7 KB and 22 us each, and every charger has two; ours 0.5 KB and 2 us. And a PubAck, of
+which there is one for nearly every frame, comes as four byte strings, not as a message with parsed headers.
 Reaches into nats-py, as ``uplink`` does: pinned to >=2.16,<2.17, guarded by tests/test_client.py.
 """
 
@@ -19,9 +19,9 @@ class Client(nats_py.Client):
     """nats-py's client; its public side is unchanged."""
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        taker = self._subs.get(sid)
-        if isinstance(taker, Subscription):
-            taker.take(subject, reply, headers, data)
+        known: object = self._subs.get(sid)
+        if isinstance(known, Subscription):
+            known.take(subject, reply, headers, data)
         else:
             await super()._process_msg(sid, subject, reply, data, headers)
 

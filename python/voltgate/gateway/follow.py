@@ -14,8 +14,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from voltgate.gateway.bus import Bus
 from voltgate.gateway.client import Client, Subscription, parse_headers
-from voltgate.gateway.uplink import hand_over
 from voltgate.gateway.ports import Clock, Stored
+from voltgate.gateway.uplink import hand_over
 
 log = structlog.get_logger()
 
@@ -130,7 +130,7 @@ class Follow:
             if headers["Status"] != "100" or int(headers.get("Nats-Last-Consumer", 0)) != self._consumed:
                 self._lost.set()
             return
-        # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<delivered>.<seq>.<consumer seq>.<ns>.<pending>[...]
+        # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<delivered>.<seq>.<consumer seq>.<ns>.<pending>
         tokens = reply.split(b".")
         seq, consumed, at_ns, pending = map(int, tokens[5:9] if len(tokens) == 9 else tokens[7:11])
         self._consumed += 1

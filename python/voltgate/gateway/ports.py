@@ -67,7 +67,7 @@ class Ticket:
     kind: Literal["store", "ask", "read"] = "store"
     command = b""
     sent = deadline = 0.0
-    tx = False
+    tx = again = False
     timer: Any = None
 
     def __init__(self, token: int, reply: str, done: Callable[[Any, Any], None], arg: Any) -> None:
