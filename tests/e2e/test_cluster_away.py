@@ -73,7 +73,7 @@ async def test_leaders_that_step_down_are_not_noticed(
                 asked += 1
 
     talking = asyncio.ensure_future(talk())
-    for _ in range(3):
+    for _ in range(2):
         before = asked
         await cluster.step_down(TX)
         await until(lambda before=before: asked > before or talking.done())

@@ -38,7 +38,7 @@ _READ_TIMEOUT = 5.0
 GATEWAYS = "voltgate"  # the queue group of all gateways: a command reaches one of them
 # Seconds a subscription stays known here after the server was told to end it: what is on its way is answered.
 _LINGER = 1.0
-_GOODBYE = 2.0  # seconds for what is left to reach NATS at the end
+_GOODBYE = 1.0  # seconds for what is left to reach NATS at the end
 
 
 class BusError(Exception):
