@@ -240,6 +240,19 @@ async def test_the_links_of_a_killed_gateway_are_set_down(
         await until(lambda: not late.worker._neighbours._seen.keys() - {late.worker.name}, "and forgotten")
 
 
+async def test_links_that_no_gateway_wrote_are_passed_over(house: Gateway, client: Client) -> None:
+    """One with a name that is none would stop the search for dead gateways, on all of them."""
+    link = {"state": "up", "identity": "ghost", "session": "s", "replaces": None, "gateway": "ghost-1"}
+    names = (None, 5, [], {}, "", "a b", "x\r\nPUB y 0\r\n", ">", "n" * 256)
+    written = [link | {"gateway": name} for name in names] + [link | {"session": 5}, [], None]
+    for number, body in enumerate(written):
+        await client.jetstream().publish(f"ocpp.link.nonsense-{number}", orjson.dumps(body))
+    await client.jetstream().publish("ocpp.link.ghost", orjson.dumps(link))
+    await until(lambda: house.worker._elsewhere.find("ghost"))
+    assert [token for token in house.worker._elsewhere._held if token.startswith("nonsense")] == []
+    assert not house.worker._neighbours._seen.keys() & {None, 5, *names[4:]}
+
+
 async def test_a_gateway_that_was_frozen_takes_back_what_is_still_its_own(
     server: NatsServer, wire: Client, tmp_path: Path, hasty: None
 ) -> None:

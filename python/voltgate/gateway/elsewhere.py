@@ -3,6 +3,7 @@
 A charger that is up in two places belongs to the higher epoch, whoever learns of it when.
 """
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -12,6 +13,9 @@ from voltgate import _core
 from voltgate.gateway.bus import Bus
 from voltgate.gateway.follow import Follow
 from voltgate.gateway.ports import Clock, Stored
+
+# A gateway's name, which is a KV key of its own: what is none could neither be followed nor buried.
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 class Held(NamedTuple):
@@ -77,6 +81,8 @@ class Elsewhere:
             state, session, gateway = link["state"], link["session"], link["gateway"]
         except (ValueError, KeyError, TypeError):
             return  # written by no gateway
+        if not isinstance(session, str) or not isinstance(gateway, str) or not _NAME.fullmatch(gateway):
+            return
         if state == "up":
             if gateway == self._gateway:
                 self._held.pop(token, None)
