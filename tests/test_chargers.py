@@ -278,6 +278,15 @@ def test_online_shows_who_is_connected_and_goes_on_with_who_comes_and_goes(
     watching.until(lambda: "down\tC" in watching.out, "what happens")
 
 
+def test_no_identity_steers_the_terminal(chargers: Run, on_nats: OnNats) -> None:
+    """U+202E turns the rest of a line round, and is legal in an identity."""
+    chargers("add", "evil\u202e", "--json")
+    on_nats(lambda client: tell(client, "evil\u202e", "up"))
+    for command in ("list", "online"):
+        out = chargers(command)[1]
+        assert ("\\u202e" in out, "\u202e" in out) == (True, False)
+
+
 # kick
 
 

@@ -15,7 +15,7 @@ from voltgate.cli.online import app as online
 from voltgate.cli.records import change, given, hash_of, legal, record_of, records
 from voltgate.cli.service import loaded, run
 from voltgate.cli.setting import app as setting
-from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json, say
+from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json, say, visible
 from voltgate.cli.versions import version_token
 from voltgate.config import Config
 from voltgate.gateway.record import QUIRKS, Record
@@ -201,7 +201,7 @@ def _shown(identity: str, record: Record) -> dict[str, Any]:
 def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         value = " ".join(value)
-    return "-" if value in (None, "") else str(value)
+    return "-" if value in (None, "") else visible(str(value))
 
 
 @app.command(epilog=EXIT_CODES)

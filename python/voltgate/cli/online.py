@@ -10,7 +10,7 @@ import typer
 from voltgate.cli.faults import EXIT_CODES, Failure, ReaderLeft
 from voltgate.cli.records import kept
 from voltgate.cli.service import jetstream_fault, loaded, run
-from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json
+from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json, visible
 from voltgate.config import Config
 
 if TYPE_CHECKING:
@@ -77,4 +77,4 @@ def _tell(link: dict[str, Any], as_json: bool) -> None:
     if as_json:
         out_json(link)
     else:
-        out("\t".join(str(link.get(name) or "-") for name in COLUMNS))
+        out("\t".join(visible(str(link.get(name) or "-")) for name in COLUMNS))
