@@ -361,6 +361,20 @@ async def test_a_consumer_that_is_gone_is_replaced_and_nothing_is_missed(
     assert house.changes[0][0] == "CP4"
 
 
+async def test_a_bucket_that_was_made_anew_is_not_the_one_that_was_read(
+    house: House, bucket: KeyValue, client: Client
+) -> None:
+    """Whoever had a record in the old one has none, however much the new one holds by the time it is seen."""
+    await bucket.put("CP6", b'{"enabled":true}')
+    await house.until(lambda: house.find_now("CP6"))
+    await client.jetstream().delete_key_value("ocpp_chargers")
+    await client.jetstream().create_key_value(bucket="ocpp_chargers", direct=True)
+    for _ in range(2):
+        await bucket.put("CP7", b'{"enabled":true}')
+    await house.until(lambda: len(house.changes) == 2)
+    assert await house.find("CP6") is None
+
+
 async def test_a_registry_that_cannot_be_read_says_so(house: House, nats_server: NatsServer) -> None:
     nats_server.kill()
     await house.until(lambda: not house.bus.connected)

@@ -253,6 +253,29 @@ async def test_links_that_no_gateway_wrote_are_passed_over(house: Gateway, clien
     assert not house.worker._neighbours._seen.keys() & {None, 5, *names[4:]}
 
 
+async def test_links_are_written_again_into_a_stream_that_was_made_anew(
+    server: NatsServer, wire: Client
+) -> None:
+    """Who is online stands in it; who came to another gateway first keeps the charger: epochs begin anew."""
+    settings = config(server)
+    here = {who: Facts(wire, who) for who in "AB"}
+    async with own_gateway(settings) as one, dial(one.port, "A") as stays, dial(one.port, "B") as old:
+        before = {who: await facts.kept_link(state="up") for who, facts in here.items()}
+        await wire.jetstream().delete_stream("OCPP_LINKS")
+        async with own_gateway(settings) as other:  # makes it
+            newer = before["B"].json | {"gateway": other.worker.name, "session": "newer", "at": "now"}
+            await wire.jetstream().publish("ocpp.link.B", orjson.dumps(newer))
+            again = await here["A"].kept_link(state="up")
+            assert (again.json["session"], again.json["gateway"]) == (
+                before["A"].json["session"], one.worker.name,
+            )  # fmt: skip
+            assert await old.closed() == 1008
+            assert (await held(here["B"]))["session"] == "newer"
+            assert (await stays.ask(BEAT)).startswith("[3")
+    down = await here["A"].kept_link(state="down")
+    assert down.json["epoch"] == again.seq
+
+
 async def test_a_gateway_that_was_frozen_takes_back_what_is_still_its_own(
     server: NatsServer, wire: Client, tmp_path: Path, hasty: None
 ) -> None:

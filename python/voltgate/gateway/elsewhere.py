@@ -38,6 +38,9 @@ class Told(Protocol):
     def changed_hands(self, identity: str) -> None:
         """Another gateway took the charger over from somebody."""
 
+    def links_lost(self) -> None:
+        """The stream was made anew: no link stands in it, and no epoch of before means anything."""
+
 
 class Elsewhere:
     """See the module; some 300 B for each charger that is not ours."""
@@ -45,6 +48,7 @@ class Elsewhere:
     def __init__(self, bus: Bus, clock: Clock, stream: str, gateway: str, told: Told) -> None:
         self._gateway, self._told = gateway, told
         self._follow = Follow(bus, clock, stream, self._heard, whole=True)
+        self._follow.on_anew = self._begin_anew
         self._held: dict[str, Held] = {}
         self.on_gateway: Callable[[str], None] = lambda gateway: None
 
@@ -73,6 +77,10 @@ class Elsewhere:
         """``held`` stands no more."""
         if self._held.get(token) is held:
             del self._held[token]
+
+    def _begin_anew(self) -> None:
+        self._held.clear()
+        self._told.links_lost()
 
     def _heard(self, subject: str, stored: Stored) -> None:
         token = subject.rpartition(".")[2]

@@ -8,6 +8,7 @@ stands :attr:`Follow.keeps_up` is false.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 
 import structlog
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -38,8 +39,11 @@ class Follow:
         self._bus, self._clock, self._stream, self._took = bus, clock, stream, took
         self._whole = whole
         self.caught_up = asyncio.Event()
+        self.on_anew: Callable[[], None] = lambda: None
+        """The stream is not the one it was: what was told of it counts no more, and all is told again."""
         self.opened = 0  # how often
         self._at: int | None = None  # the last sequence seen
+        self._made: datetime | None = None  # the stream
         self._consumed = 0  # by this consumer
         self._heard_at = 0.0
         self._client: Client | None = None
@@ -79,10 +83,14 @@ class Follow:
         client = self._bus.client
         self.opened += 1
         self._reconnects = client.stats["reconnects"]
-        last = (await client.jsm().stream_info(self._stream)).state.last_seq
-        # A stream that is shorter than it was has been made anew.
+        info = await client.jsm().stream_info(self._stream)
+        last, made, self._made = info.state.last_seq, self._made, info.created
         begins = self._whole and self._at is None
-        self._at = last if self._at is None else self._at if self._at <= last else 0
+        if self._at is None:
+            self._at = last
+        elif self._at > last or made != info.created:
+            self._at = 0
+            self.on_anew()
         self._consumed = 0
         self._lost.clear()
         inbox = client.new_inbox()

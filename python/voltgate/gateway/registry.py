@@ -31,6 +31,7 @@ class Registry:
         self._tell = changed
         # By token; removed ones too: a replica that is behind would bring them back.
         self._kept: dict[str, tuple[int, Known | None]] = {}
+        self._follow.on_anew = self._kept.clear
 
     async def run(self) -> None:
         """Follow the bucket for the life of the process."""

@@ -436,6 +436,12 @@ class Worker:
         """See elsewhere.Told."""
         self._owners.changed_hands(identity)
 
+    def links_lost(self) -> None:
+        """See elsewhere.Told."""
+        for charger in self._chargers.values():
+            if charger.link.epoch is not None:  # else its `up` is on its way
+                self._links.up_again(charger.link, 0)
+
     def _ended(self, connection: Connection, reason: Reason) -> None:
         charger = self._chargers.pop(connection)
         charger.deaf()
