@@ -387,6 +387,40 @@ def test_after_a_crash_a_repeat_is_lost_and_never_sent_again() -> None:
     assert (outcomes(world), world.answers()) == (["lost"], [])
 
 
+@pytest.mark.parametrize("socket_ends", [False, True])
+def test_how_a_sent_command_ended_is_told_when_nats_is_back(socket_ends: bool) -> None:
+    """Nobody else knows what the charger answered: neither the caller nor a repeat is left with ``lost``."""
+    world = World()
+    world.command("Reset", SOFT, ocpp_command_id="c")
+    message_id = call(world)
+    world.bus.fails.add("command")
+    answered(world, message_id, ACCEPTED)
+    assert outcomes(world) == ["result"], "it may never have left"
+    if socket_ends:
+        world.connect()
+    world.pass_time(9)
+    world.bus.fails.clear()
+    world.replies()
+    world.pass_time(2)
+    assert outcomes(world) == ["result"]
+    fact, response = world.bus.streams["command"]
+    assert response.headers["ocpp-outcome"] == "result"
+    world.command("Reset", SOFT, ocpp_command_id="c")
+    assert (outcomes(world), world.answers()) == (["result"], [])
+    world.pass_time(100)
+    assert world.bus.streams["command"] == [fact, response]
+
+
+def test_what_was_not_sent_is_told_once() -> None:
+    """A storm of commands while their stream is away leaves nothing behind."""
+    world = World()
+    world.bus.fails.add("command")
+    world.command("Reset", SOFT, ocpp_command_id="c")
+    assert outcomes(world) == ["unavailable"]
+    world.pass_time(10)
+    assert outcomes(world) == []
+
+
 @pytest.mark.parametrize("how", ["expired", "gone"])
 def test_outcomes_that_sent_nothing_are_not_remembered(how: str) -> None:
     world = World()

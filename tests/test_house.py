@@ -42,6 +42,7 @@ WITHOUT_TWIN = {
     "replay": "tests/test_session.py",
     "command": "tests/test_commands.py",
     "recorded": "tests/test_commands.py",
+    "report": "tests/test_commands.py",
     "rejects": "tests/test_session.py",
     "redact": "tests/test_commands.py",
     "triggers": "tests/test_commands.py",

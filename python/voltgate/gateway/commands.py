@@ -26,6 +26,7 @@ from voltgate.gateway.guard import guarded
 from voltgate.gateway.ports import Ack, Change, Link, Outside, Request
 from voltgate.gateway.reasons import Outcome
 from voltgate.gateway.recorded import Recorded
+from voltgate.gateway.report import Report
 from voltgate.gateway.rotation import Verdict, passwords, verdict
 from voltgate.gateway.terms import Terms
 from voltgate.gateway.triggers import triggered
@@ -62,6 +63,7 @@ class Commands:
     def __init__(self, publisher: Publisher, terms: Terms, link: Link, outside: Outside, talk: Talk) -> None:
         self.closed = False
         self._terms, self._link, self._talk = terms, link, talk
+        self._outside = outside
         self._bus, self._clock, self._rotation = outside
         self._token = publisher.token
         self._writer = Writer(publisher, terms.codec.version, terms.nats.prefix)
@@ -117,7 +119,7 @@ class Commands:
             return False
         said = Said(*answer(self._terms.codec, late.action, frame), late=True)
         self._settle(late, said)
-        self._record(late, said)
+        Report(late, said, self._writer, self._outside).tell()
         return True
 
     def leave(self) -> None:
@@ -270,22 +272,16 @@ class Commands:
         if self._named.get(command.command_id) is command:
             del self._named[command.command_id]
         self._settle(command, said)
-        if command.key:
-            self._record(command, said)
+        Report(command, said, self._writer, self._outside).tell()
         action = command.action if command.action in terms.commands else "unknown"
-        for reply in command.replies:
+        for _ in command.replies:
             terms.metrics.commands.add(action, outcome.label)
-            self._bus.emit(self._writer.reply(command, said, reply))
         terms.metrics.command_seconds.cell().observe(self._clock.now - command.arrived)
         if command is self._current:
             self._current, self._held = None, False
             self._turn()
             if self._talk.leaving:
                 self._talk.quiet()
-
-    def _record(self, command: Command, said: Said) -> None:
-        ticket = self._bus.ticket(_forget, None)
-        self._bus.store(ticket, self._writer.response(command, said, self._clock.time_ms, ticket.reply))
 
     def _refuse(self, command: Command, frame: Frame) -> None:
         """OCPP 2.1 has a word for a result nobody can use (OCPP.md A13)."""
@@ -306,7 +302,3 @@ class Commands:
 
 _REJECTED = Fault("SecurityError", "", "BootNotification was answered Rejected")
 _OTHER = Fault("", "", "ocpp-command-id: used before, for another action or body")
-
-
-def _forget(_: None, __: Ack | bool | None) -> None:
-    """A Response that cannot be stored is counted by the bus; a repeat of its command gets ``lost``."""
