@@ -1,6 +1,7 @@
 """The life of a simulated charger, with mobilityhouse's central system and with a CSMS by script."""
 
 import asyncio
+import gc
 import random
 import ssl
 from base64 import b64decode
@@ -10,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import ocpp.v16
 import ocpp.v21
@@ -36,7 +37,10 @@ from scripted_csms import (
     talk,
     wait_until,
 )
+from voltgate import Codec
 from voltgate.charger import Charger, Latencies, run_chargers
+from voltgate.charger.behaviour import Stats
+from voltgate.charger.link import Link, LinkLostError
 from voltgate.schemas import SUBPROTOCOLS
 
 # With strangers: mobilityhouse's central system validates every request and answer by itself
@@ -380,3 +384,34 @@ def test_latencies_are_counted_within_two_percent() -> None:
     for share in (0.5, 0.95, 0.99):
         assert latencies.percentile(share) == pytest.approx(share, rel=0.021)
     assert len(latencies) == 1000
+
+
+async def test_a_link_that_ends_while_a_call_is_written_leaves_nothing_unseen() -> None:
+    """The reader finds the end first, the writer fails after it: one error, and no noise in the log."""
+
+    class Ending:
+        close_code = 1000
+        ended = asyncio.Event()
+
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> Any:
+            self.ended.set()
+            raise StopAsyncIteration
+
+        async def send(self, message: bytes, text: bool) -> None:
+            await self.ended.wait()
+            raise ConnectionClosed(None, None)
+
+    noise: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: noise.append(context))
+    link = Link(cast("Any", Ending()), Codec("ocpp1.6"), Stats(), 1, lambda action, payload: {})
+    calling = asyncio.create_task(link.call("Heartbeat", b"{}", "1"))
+    await asyncio.sleep(0)
+    for ended in (link.read(), calling):
+        with pytest.raises(LinkLostError):
+            await ended
+    del calling, ended, link
+    gc.collect()
+    assert noise == []
