@@ -5,9 +5,11 @@
 
 import asyncio
 import random
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
@@ -18,7 +20,7 @@ from e2e.strangers import Facts, connected, dial, until
 from e2e.test_bus_away import BEAT, check_outage, readiness, ready
 from jetstream import NatsServer
 from proxy import Proxy
-from voltgate.gateway import uplink
+from voltgate.gateway import streams, uplink
 
 METER = (
     '[2,"%s","MeterValues",{"connectorId":1,"meterValue":'
@@ -274,3 +276,26 @@ async def test_a_crowd_and_a_nats_that_does_not_read(
     assert uplink.waiting(far_off.worker.bus.client) == 0
     for name in crowd:
         assert len(await Facts(client, name).stored("TX")) == 1
+
+
+async def test_nats_that_comes_back_empty_is_not_called_away(tmp_path: Path, identity: str) -> None:
+    """Readiness says what is missing; who was idle stays, and is served once the streams are there."""
+    server = NatsServer(tmp_path / "store")
+    settings = config(server)
+    try:
+        with gateway(settings) as running:
+            async with dial(running.port, identity) as charger:
+                server.kill()
+                shutil.rmtree(tmp_path / "store" / "jetstream")
+                server.start()
+                async with asyncio.timeout(PATIENCE):
+                    while "voltgate streams plan" not in (await readiness(running))[1]:
+                        await asyncio.sleep(0.1)
+                client = await connected(server.url)
+                await streams.apply(client, settings)
+                await ready(running)
+                assert (await charger.ask(BEAT)).startswith("[3")
+                await Facts(client, identity).kept_link(state="up")
+                await client.close()
+    finally:
+        server.kill()

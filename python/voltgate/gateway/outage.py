@@ -23,6 +23,7 @@ log = structlog.get_logger()
 PROBE_EVERY = 2.0
 LIVENESS_EVERY = 5.0  # CONTRACT 3.6; dead after 15 s
 ROOM = 0.95
+AWAY = "NATS is away"
 TIMEOUTS_IN_A_ROW = 3
 
 
@@ -49,7 +50,7 @@ class Outage:
 
     def _bus_changed(self, connected: bool) -> None:
         if not connected:
-            self._begin("NATS is away")
+            self._begin(AWAY)
 
     def _tx_failed(self, cause: str) -> None:
         if cause == "full":
@@ -103,9 +104,20 @@ class Outage:
         if alive and room and self._bus.connected:
             self._end()
         elif self.reason:
+            if self.reason == AWAY and self._bus.connected:
+                # Else /readyz sends the operator to the wrong place.
+                self.reason = self._still(alive)
             log.warning(
                 "outage.goes_on", reason=self.reason, liveness_stored=alive, tx_fill=self._fill.get(self._tx)
             )
+
+    def _still(self, alive: bool) -> str:
+        """Why NATS cannot be used though it is back: its store may be empty."""
+        if not alive:
+            return "NATS does not store our liveness key: do the streams exist (voltgate streams plan)?"
+        if self._tx not in self._fill:
+            return f"{self._tx} has no leader or does not exist"
+        return f"{self._tx} is full"
 
     async def _measure(self, stream: str) -> None:
         """The fill of a stream; unknown (and so no room) where it has no leader or does not answer."""
