@@ -1,0 +1,40 @@
+"""The ledger, short: `make ledger` runs it long. Its own proof is a gateway that lies and is found out."""
+
+import asyncio
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ledger.faults import AIMED, ANYWHERE, nats_frozen_and_killed
+from ledger.run import Plan, run
+from ledger.setups import MUTANT, SETUPS
+
+pytestmark = pytest.mark.usefixtures("clean_environment")
+
+HONEST = SETUPS["gateways"]
+
+
+async def test_nothing_that_was_answered_is_lost_and_nothing_is_stored_twice(tmp_path: Path) -> None:
+    """Two aimed faults and two of any kind; every message is stored in the end, every command ends once."""
+    seed = random.randrange(10_000)
+    chance = random.Random(seed)
+    chosen = dict(chance.sample(list(AIMED.items()), 2) + chance.sample(list(ANYWHERE.items()), 2))
+    verdict = await run(HONEST, Plan(seed, len(chosen), chargers=9, between=40), tmp_path, chosen)
+    assert not verdict.faults, f"seed {seed}, {list(chosen)}: {verdict}"
+    assert verdict.counts["answered"] == verdict.counts["stored"] > 160
+    assert verdict.counts["commands"] > 10
+
+
+async def test_a_gateway_that_answers_before_the_pub_ack_is_found_out(tmp_path: Path) -> None:
+    """The same fault in both houses, at once: what the liar had answered went with its nats-server."""
+    fault = {"a nats-server frozen, then killed": nats_frozen_and_killed}
+    plan = Plan(seed=1, faults=1, chargers=6, between=20)
+    liar = replace(HONEST, command=MUTANT)
+    honest, lying = await asyncio.gather(
+        *(run(setup, plan, tmp_path / name, fault) for name, setup in (("honest", HONEST), ("liar", liar)))
+    )
+    assert not honest.faults, honest
+    assert honest.counts["lost"] == 0
+    assert lying.counts["lost"] > 0, lying
