@@ -10,81 +10,43 @@ import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
 import pytest
 import structlog
 
-from voltgate.cli.embedded import find
+from jetstream import NatsServer, free_port
 
 PATIENCE = 20.0  # seconds until a condition that should hold counts as failed
 
 
-@dataclass(frozen=True)
-class NatsServer:
-    """A nats-server of the test's own, with JetStream."""
-
-    url: str
-    port: int
-    process: "subprocess.Popen[bytes]"
+@pytest.fixture(name="free_port")
+def another_port() -> Callable[[], int]:
+    return free_port
 
 
 @pytest.fixture
-def free_port() -> Callable[[], int]:
-    """A port nobody has, each time another."""
-    taken: set[int] = set()
-
-    def one() -> int:
-        while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port: int = probe.getsockname()[1]
-            if port not in taken:
-                taken.add(port)
-                return port
-
-    return one
-
-
-@pytest.fixture
-def start_nats(tmp_path: Path, free_port: Callable[[], int]) -> Iterator[Callable[..., NatsServer]]:
+def start_nats(tmp_path: Path) -> Iterator[Callable[..., NatsServer]]:
     """Start a nats-server with these arguments; killed at the end. A missing binary fails the test."""
     started = []
 
     def start(*arguments: str, port: int = 0) -> NatsServer:
-        port = port or free_port()
-        with (tmp_path / "nats-server.log").open("ab") as log:
-            process = subprocess.Popen(
-                [find(), "-a", "127.0.0.1", "-p", str(port), *arguments], stdout=log, stderr=log
-            )
-        started.append(process)
-        accepts(process, port)
-        return NatsServer(f"nats://127.0.0.1:{port}", port, process)
+        started.append(NatsServer(tmp_path / f"nats{len(started)}", arguments, port))
+        return started[-1]
 
     yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    for server in started:
+        server.kill()
 
 
 @pytest.fixture
-def nats_server(start_nats: Callable[..., NatsServer], tmp_path: Path) -> NatsServer:
-    return start_nats("-js", "-sd", str(tmp_path / "jetstream"))
-
-
-def accepts(process: "subprocess.Popen[bytes]", port: int) -> None:
-    """Wait until the server greets; fail when it ends instead."""
-    deadline = monotonic() + PATIENCE
-    while monotonic() < deadline:
-        with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port), 1)) as client:
-            if client.recv(4) == b"INFO":
-                return
-        with suppress(subprocess.TimeoutExpired):
-            raise AssertionError(f"nats-server ended with {process.wait(0.02)}")
-    raise AssertionError("nats-server does not accept connections")
+def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A nats-server of the test's own, with JetStream."""
+    server = NatsServer(tmp_path / "jetstream")
+    yield server
+    server.kill()
 
 
 @pytest.fixture

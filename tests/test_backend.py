@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import socket
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from jetstream import NatsServer
 from voltgate import Codec, _core
 from voltgate.backend import Backend, Tokens, run, serve
 from voltgate.backend.answers import Question
@@ -114,26 +113,9 @@ def test_a_broken_token_file_stops_the_start_and_names_the_line(tmp_path: Path) 
         Tokens(tmp_path / "none.txt")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
-def nats_url(tmp_path: Path) -> Iterator[str]:
-    """A nats-server of our own, with JetStream."""
-    port = free_port()
-    command = ["nats-server", "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(tmp_path / "js")]
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert server.stderr is not None
-    for line in server.stderr:
-        if "Server is ready" in line:
-            break
-    yield f"nats://127.0.0.1:{port}"
-    server.terminate()
-    server.communicate()
+def nats_url(nats_server: NatsServer) -> str:
+    return nats_server.url
 
 
 @pytest.fixture

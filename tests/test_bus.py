@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
-from e2e.house import NatsServer
+from jetstream import NatsServer
 from voltgate import _core
 from voltgate.config import Config, load
 from voltgate.gateway import streams

@@ -12,7 +12,8 @@ import pytest
 from argon2 import PasswordHasher
 from nats.aio.client import Client
 
-from conftest import NatsServer, Start
+from conftest import Start
+from jetstream import NatsServer
 from voltgate.cli import main
 
 pytestmark = pytest.mark.usefixtures("clean_environment", "own_logs")

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from conftest import NatsServer, Start, status
+from conftest import Start, status
+from jetstream import NatsServer
 from voltgate.cli import main
 from voltgate.cli.permissions import needed
 from voltgate.cli.subjects import covers, meets

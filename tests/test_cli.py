@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from conftest import PATIENCE, NatsServer
+from conftest import PATIENCE
+from jetstream import NatsServer
 from voltgate import __version__
 from voltgate.cli import main
 from voltgate.cli.embedded import new_enough

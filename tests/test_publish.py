@@ -2,19 +2,13 @@
 
 import asyncio
 import hashlib
-import os
-import shutil
-import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import NamedTuple
 
 import nats
 import pytest
 from nats.aio.client import Client
 
+from jetstream import NatsServer
 from voltgate import Codec, Frame, _core
 
 TIME_MS = 1_772_359_200_042
@@ -235,27 +229,6 @@ def test_any_message_can_be_published() -> None:
     assert command == exact("ocpp.link.a", "r", {"a": "%C3%A9%0D%0A", "b": ""}, b"{}")
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[int]:
-    """A real nats-server with JetStream; its port."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    binary = shutil.which("nats-server", path=path)
-    assert binary, "the extra `embedded` brings a nats-server"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        binary, "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(tmp_path), stderr=subprocess.PIPE
-    )
-    assert process.stderr is not None
-    while b"Server is ready" not in (line := await process.stderr.readline()):
-        assert line, "nats-server stopped before it was ready"
-    drain = asyncio.create_task(process.stderr.read())
-    yield port
-    process.terminate()
-    await process.wait()
-    await drain
-
-
 def commands() -> list[bytes]:
     own, call = publisher(), frame()
     fact = own.fact("tx", call, TIME_MS, "")
@@ -271,14 +244,14 @@ def commands() -> list[bytes]:
     ]
 
 
-async def test_a_real_server_takes_every_command(server: int) -> None:
+async def test_a_real_server_takes_every_command(nats_server: NatsServer) -> None:
     """Raw bytes through a socket; what subscribers and the stream get is what was written."""
-    client = await nats.connect(f"nats://127.0.0.1:{server}")
+    client = await nats.connect(nats_server.url)
     jetstream = client.jetstream()
     await jetstream.add_stream(name="OCPP_TX", subjects=["ocpp.tx.>"])
     subscription = await client.subscribe(">")
     await client.flush()
-    reader, writer = await asyncio.open_connection("127.0.0.1", server)
+    reader, writer = await asyncio.open_connection("127.0.0.1", nats_server.port)
     writer.write(b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n')
     writer.write(b"".join(commands()) + b"PING\r\n")
     answer = b""

@@ -13,7 +13,8 @@ import pytest
 from nats.aio.client import Client
 from nats.js.kv import KeyValue
 
-from conftest import PATIENCE, NatsServer
+from conftest import PATIENCE
+from jetstream import NatsServer
 from voltgate.config import Nats
 from voltgate.gateway.bus import Bus
 from voltgate.gateway.credentials import Passwords, basic, hash_key, hash_password, is_hash, new_key
@@ -315,6 +316,6 @@ async def test_a_consumer_that_is_gone_is_replaced_and_nothing_is_missed(
 
 
 async def test_a_registry_that_cannot_be_read_says_so(house: House, nats_server: NatsServer) -> None:
-    nats_server.process.kill()
+    nats_server.kill()
     await house.until(lambda: not house.bus.connected)
     assert await house.find("CP5") is False

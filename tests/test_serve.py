@@ -10,7 +10,8 @@ from pathlib import Path
 import nats
 import pytest
 
-from conftest import PATIENCE, NatsServer, Start, is_free, status
+from conftest import PATIENCE, Start, is_free, status
+from jetstream import NatsServer
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -80,7 +81,7 @@ def test_serve_is_alive_and_not_ready_while_nats_is_silent(
     start: Start, served: Path, ports: tuple[int, int, int], nats_server: NatsServer
 ) -> None:
     apply(served)
-    nats_server.process.send_signal(signal.SIGSTOP)
+    nats_server.freeze()
     running = start("serve", "--config", str(served))
     running.until(lambda: status(ports[1], "/livez")[0] == 200, "alive")
     assert status(ports[1], "/readyz")[0] == 503

@@ -8,7 +8,7 @@ import pytest
 from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, StorageType, StoreCompression
 
-from conftest import NatsServer
+from jetstream import NatsServer
 from voltgate.config import load
 from voltgate.gateway.streams import apply, covering, plan
 

@@ -8,14 +8,14 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from time import monotonic
 
 import nats
 import pytest
 from nats.aio.client import Client
 
-from conftest import PATIENCE, NatsServer, Start, Voltgate
+from conftest import PATIENCE, Start, Voltgate
+from jetstream import NatsServer
 from voltgate.cli.faults import Failure
 from voltgate.cli.replay import PAGE, Reader, Source, moment, narrowed, sources
 from voltgate.cli.tail import subjects
@@ -105,9 +105,8 @@ async def test_tail_survives_a_restart_of_nats(
     monkeypatch.setenv("VOLTGATE_NATS__URL", first.url)
     running = start("tail", "link")
     await published(running, first.url, "ocpp.link.CP1", b"{}", {})
-    first.process.kill()
-    first.process.wait()
-    start_nats(port=first.port)
+    first.kill()
+    first.start()
     client = await nats.connect(first.url)
     deadline = monotonic() + PATIENCE
     while "CP2" not in running.out:
@@ -279,19 +278,16 @@ async def test_a_page_is_all_that_is_held(nats_server: NatsServer) -> None:
 
 
 async def test_what_came_while_nats_was_away_is_told_afterwards(
-    start: Start, start_nats: Callable[..., NatsServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start: Start, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ("-js", "-sd", str(tmp_path / "jetstream"))
-    first = start_nats(*arguments)
-    monkeypatch.setenv("VOLTGATE_NATS__URL", first.url)
-    async with stored(first.url) as client:
+    monkeypatch.setenv("VOLTGATE_NATS__URL", nats_server.url)
+    async with stored(nats_server.url) as client:
         await put(client, "ocpp.tx.v16.MeterValues.CP1", 0)
         running = start("tail", "tx", "--since", "1h", "--json")
         running.until(lambda: running.out, "the past")
-    first.process.kill()
-    first.process.wait()
-    again = start_nats(*arguments, port=first.port)
-    async with stored(again.url) as client:
+    nats_server.kill()
+    nats_server.start()
+    async with stored(nats_server.url) as client:
         await put(client, "ocpp.tx.v16.MeterValues.CP1", 1)
         running.until(lambda: len(running.out.splitlines()) == 2, "the consumer died with the server")
         assert payloads(running) == [0, 1]

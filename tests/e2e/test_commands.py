@@ -24,8 +24,9 @@ from ocpp.v16 import ChargePoint as ChargePoint16
 from ocpp.v21 import ChargePoint as ChargePoint21
 from ocpp.v201 import ChargePoint as ChargePoint201
 
-from e2e.house import PATIENCE, Gateway, NatsServer, config, own_gateway
+from e2e.house import PATIENCE, Gateway, config, own_gateway
 from e2e.strangers import Charger, Facts, dial, settle, token
+from jetstream import NatsServer
 
 MASTERS: dict[str, tuple[Any, Any, dict[str, str]]] = {
     "v16": (ChargePoint16, result16, {"type": "Soft"}),

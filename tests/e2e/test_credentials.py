@@ -16,8 +16,9 @@ from argon2 import PasswordHasher
 from nats.aio.client import Client
 from nats.js.kv import KeyValue
 
-from e2e.house import PATIENCE, Gateway, NatsServer, config, gateway
+from e2e.house import PATIENCE, Gateway, config, gateway
 from e2e.strangers import Charger, Facts, Upgrade, dial, knock, request, token, until
+from jetstream import NatsServer
 
 KEY = b"0123456789abcdefghij"
 

@@ -13,7 +13,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from e2e.house import Gateway, NatsServer, config, gateway
+from e2e.house import Gateway, config, gateway
 from e2e.strangers import (
     CLOSE,
     PING,
@@ -28,6 +28,7 @@ from e2e.strangers import (
     settle,
     until,
 )
+from jetstream import NatsServer
 from voltgate.gateway.connection import Connection
 from voltgate.gateway.session import Session
 

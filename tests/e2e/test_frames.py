@@ -12,7 +12,7 @@ import psutil
 import pytest
 from nats.aio.msg import Msg
 
-from e2e.house import Gateway, NatsServer, config, gateway
+from e2e.house import Gateway, config, gateway
 from e2e.strangers import (
     BINARY,
     CLOSE,
@@ -32,6 +32,7 @@ from e2e.strangers import (
     request,
     until,
 )
+from jetstream import NatsServer
 
 BEAT = b'[2,"1","Heartbeat",{}]'
 BIG = 65_536  # limits.max_message_bytes of the narrow gateway

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 from nats.aio.msg import Msg
 
-from e2e.house import Gateway, NatsServer, config, own_gateway
+from e2e.house import Gateway, config, own_gateway
 from e2e.strangers import (
     TEXT,
     Backend,
@@ -33,6 +33,7 @@ from e2e.strangers import (
     token,
     until,
 )
+from jetstream import NatsServer
 
 Backends = Callable[..., Awaitable[Backend]]
 BEAT = '[2,"1","Heartbeat",{}]'

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from nats.aio.msg import Msg
 
-from e2e.house import PATIENCE, Gateway, NatsServer, config, gateway
+from e2e.house import PATIENCE, Gateway, config, gateway
 from e2e.strangers import START, Backend, Expected, Facts, dial, sha, started, until
+from jetstream import NatsServer
 
 Backends = Callable[..., Awaitable[Backend]]
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from nats.aio.client import Client
 
-from e2e.house import PATIENCE, Gateway, NatsServer, config, gateway, own_gateway
+from e2e.house import PATIENCE, Gateway, config, gateway, own_gateway
 from e2e.strangers import (
     PING,
     TEXT,
@@ -22,6 +22,7 @@ from e2e.strangers import (
     settle,
     until,
 )  # fmt: skip
+from jetstream import NatsServer
 
 HEARTBEAT = b'[2,"1","Heartbeat",{}]'
 

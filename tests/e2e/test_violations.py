@@ -7,8 +7,9 @@ from typing import NamedTuple
 import pytest
 from nats.aio.msg import Msg
 
-from e2e.house import Gateway, NatsServer, config, gateway
+from e2e.house import Gateway, config, gateway
 from e2e.strangers import Backend, Charger, Expected, Fact, Facts, attribute, dial, header, key, token, until
+from jetstream import NatsServer
 
 STATUS = {
     "v16": '{"connectorId":1,"errorCode":"NoError","status":"Available"}',

@@ -1,0 +1,219 @@
+"""NATS servers that tests may hurt: one alone, or a cluster of three. They end with the test's process."""
+
+import asyncio
+import signal
+import socket
+import subprocess
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any, TypeVar
+
+import nats
+import psutil
+from nats.aio.client import Client
+from nats.js.api import StreamInfo
+
+from voltgate.cli.embedded import find
+
+T = TypeVar("T")
+PATIENCE = 20.0  # seconds until a condition that should hold counts as failed
+# For nats.connect: fail where nobody answers, and stay away where the connection ends.
+ONCE: dict[str, Any] = {
+    "allow_reconnect": False,
+    "connect_timeout": 2,
+    "max_reconnect_attempts": 1,
+    "reconnect_time_wait": 0,
+}
+_taken: set[int] = set()
+
+# The shell is the server's parent: its end of the pipe closes however the test's process ends, and until it
+# has waited for the server, the server's number is nobody else's.
+_KEEPER = '"$@" >>"$0" 2>&1 & echo $!; read -r _; kill -KILL $!; wait $!'
+
+
+def free_port() -> int:
+    """A port nobody has, each time another."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _taken:
+            _taken.add(port)
+            return port
+
+
+class NatsServer:
+    """A nats-server on 127.0.0.1; :meth:`start` after :meth:`kill` or :meth:`stop` keeps port and store.
+
+    Without ``arguments`` it has JetStream in ``folder``.
+    """
+
+    def __init__(self, folder: Path, arguments: Sequence[str] | None = None, port: int = 0) -> None:
+        self.port = port or free_port()
+        self.url = f"nats://127.0.0.1:{self.port}"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder / "nats-server.log"
+        self._arguments = ("-js", "-sd", str(folder)) if arguments is None else arguments
+        self._keeper: subprocess.Popen[str] | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Return when it greets."""
+        assert self._keeper is None, "it runs already"
+        server = [str(find()), "-a", "127.0.0.1", "-p", str(self.port), *self._arguments]
+        pipe = subprocess.PIPE
+        keeper = subprocess.Popen(
+            ["sh", "-c", _KEEPER, str(self.log), *server], stdin=pipe, stdout=pipe, text=True
+        )
+        assert keeper.stdout is not None
+        self._keeper, self.process = keeper, psutil.Process(int(keeper.stdout.readline()))
+        _until(self._greets, f"nats-server greets on {self.port}")
+
+    def _greets(self) -> bool:
+        if not self.runs:
+            self.kill()
+            raise AssertionError(f"nats-server ended:\n{self.log.read_text()[-2000:]}")
+        with suppress(OSError), closing(socket.create_connection(("127.0.0.1", self.port), 1)) as client:
+            return client.recv(4) == b"INFO"
+        return False
+
+    @property
+    def runs(self) -> bool:
+        """Whether its process is there, frozen or not."""
+        return self._keeper is not None and self.process.status() != psutil.STATUS_ZOMBIE
+
+    @property
+    def answers(self) -> bool:
+        """Whether it runs and is not frozen."""
+        return self.runs and self.process.status() != psutil.STATUS_STOPPED
+
+    def stop(self) -> None:
+        """SIGTERM: it says good-bye, and has ended on return."""
+        self.process.send_signal(signal.SIGTERM)
+        _until(lambda: not self.runs, "nats-server stops")
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is said to anybody."""
+        if self._keeper is not None:
+            self._keeper.communicate()  # closes its input
+            self._keeper = None
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open and nothing answers."""
+        self.process.suspend()
+        # The signal takes its time.
+        _until(lambda: self.process.status() == psutil.STATUS_STOPPED, "nats-server freezes")
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self.process.resume()
+
+
+class Cluster:
+    """Three servers, one JetStream: what has three replicas stays while two of them do.
+
+    They tell clients nothing of each other, so that a proxy may stand before each.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        routes = [free_port() for _ in range(3)]
+        peers = ",".join(f"nats://127.0.0.1:{port}" for port in routes)
+        self.nodes = {
+            name: NatsServer(
+                folder / name,
+                [
+                    "-js",
+                    "-sd",
+                    str(folder / name),
+                    "-n",
+                    name,
+                    "--no_advertise",
+                    "--cluster_name",
+                    "tests",
+                    "--cluster",
+                    f"nats://127.0.0.1:{port}",
+                    "--routes",
+                    peers,
+                ],
+            )
+            for name, port in zip(("one", "two", "three"), routes, strict=True)
+        }
+
+    @property
+    def urls(self) -> list[str]:
+        """Every node's address."""
+        return [node.url for node in self.nodes.values()]
+
+    def kill(self) -> None:
+        """All of them."""
+        for node in self.nodes.values():
+            node.kill()
+
+    async def ready(self) -> None:
+        """Wait for a meta leader: streams can be made and asked about."""
+        await self._ask(lambda client: client.jsm().account_info())
+
+    async def leader(self, stream: str) -> NatsServer:
+        """Wait for a leader of ``stream``, and give it."""
+        return self.nodes[_leads(await self._state(stream, _leads))]
+
+    async def whole(self, stream: str) -> None:
+        """Wait until every replica of ``stream`` has all of it."""
+        await self._state(stream, lambda info: len(_current(info)) == info.config.num_replicas)
+
+    async def step_down(self, stream: str) -> None:
+        """Its leader gives up; returns when another one leads."""
+        before = _leads(await self._state(stream, _leads))
+
+        async def give_up(client: Client) -> None:
+            await client.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{stream}", b"", timeout=2)
+
+        await self._ask(give_up)
+        await self._state(stream, lambda info: _leads(info) not in ("", before))
+
+    async def _state(self, stream: str, holds: Callable[[StreamInfo], object]) -> StreamInfo:
+        async def asked(client: Client) -> StreamInfo:
+            info = await client.jsm().stream_info(stream)
+            if not holds(info):
+                raise nats.errors.Error(f"not yet: {info.cluster}")
+            return info
+
+        return await self._ask(asked)
+
+    async def _ask(self, ask: Callable[[Client], Awaitable[T]]) -> T:
+        """What a client of any node that lives gets; asked until it gets something."""
+
+        async def quiet(error: Exception) -> None:
+            del error  # nodes come and go
+
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with suppress(nats.errors.Error, OSError, TimeoutError):
+                    urls = [node.url for node in self.nodes.values() if node.answers]
+                    client = await nats.connect(urls, error_cb=quiet, **ONCE)
+                    try:
+                        return await ask(client)
+                    finally:
+                        await client.close()
+                await asyncio.sleep(0.05)
+
+
+def _leads(info: StreamInfo) -> str:
+    return (info.cluster.leader if info.cluster else "") or ""
+
+
+def _current(info: StreamInfo) -> list[str]:
+    """Who has all of it: the leader, and who follows it closely."""
+    replicas = (info.cluster.replicas if info.cluster else None) or []
+    names = [_leads(info), *(str(peer.name) for peer in replicas if peer.current and not peer.offline)]
+    return [name for name in names if name]
+
+
+def _until(holds: Callable[[], bool], what: str) -> None:
+    deadline = monotonic() + PATIENCE
+    while not holds():
+        assert monotonic() < deadline, f"not in time: {what}"
+        sleep(0.01)

@@ -1,0 +1,253 @@
+"""A TCP proxy that fails on purpose: slow, sliced, silent, reset, half-open or closed to newcomers.
+
+It has a thread and a loop of its own, so it goes on while a test blocks, and any thread may turn its knobs.
+It knows neither websockets nor NATS; `aim` lets a fault strike where certain bytes pass by.
+"""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+_CHUNK = 65_536
+_LOST = 30.0  # seconds a knob may take to turn
+
+
+class Way:
+    """One direction of all connections; what is set counts from the next bytes on."""
+
+    def __init__(self, proxy: "Proxy") -> None:
+        self.latency = 0.0  # seconds each chunk is late
+        self.slice = 0  # bytes a piece, each written by itself; 0: as it came
+        self.loses = False  # bytes, and the end of a connection, vanish
+        self.passed = 0  # bytes that went on
+        self._proxy = proxy
+        self._open = asyncio.Event()
+        self._open.set()
+        self._aims: list[tuple[bytes, Callable[[], None]]] = []
+
+    def hold(self) -> None:
+        """Bytes wait here, and soon in the sender's own buffers, until :meth:`heal`."""
+        self._proxy.do(self._open.clear)
+
+    def lose(self) -> None:
+        """Bytes vanish until :meth:`heal`; both ends believe that they arrived."""
+        self._proxy.do(lambda: setattr(self, "loses", True))
+
+    def heal(self) -> None:
+        """Everything passes again, at once and whole."""
+        self._proxy.do(self._heal)
+
+    def _heal(self) -> None:
+        self.latency, self.slice, self.loses = 0.0, 0, False
+        self._aims.clear()
+        self._open.set()
+
+    def aim(self, needle: bytes, strike: Callable[[], None]) -> threading.Event:
+        """Call ``strike``, once and in the proxy's thread, where ``needle`` is about to go on.
+
+        What it changes meets these very bytes. The event says that it has struck.
+        """
+        struck = threading.Event()
+
+        def once() -> None:
+            strike()
+            struck.set()
+
+        self._proxy.do(lambda: self._aims.append((needle, once)))
+        return struck
+
+    def _watch(self, tail: bytes, chunk: bytes) -> bytes:
+        """Strike where it is due; gives what the next chunk may complete to a needle."""
+        seen = tail + chunk
+        for aim in [aim for aim in self._aims if aim[0] in seen]:
+            self._aims.remove(aim)
+            aim[1]()
+            seen = b""
+        longest = max((len(needle) for needle, _ in self._aims), default=1)
+        return seen[-longest + 1 :] if longest > 1 else b""
+
+    async def carry(self, link: "_Link", reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take bytes on until one end has no more; then say so to the other, unless that is lost too."""
+        tail, chunk = b"", b"-"
+        while chunk:
+            chunk = await reader.read(_CHUNK)
+            tail = self._watch(tail, chunk)
+            if self.latency:
+                await asyncio.sleep(self.latency)
+            await self._open.wait()
+            if link.deaf or self.loses:
+                continue
+            if not chunk:
+                writer.write_eof()
+                return
+            size = self.slice or len(chunk)
+            for start in range(0, len(chunk), size):
+                writer.write(chunk[start : start + size])
+                await writer.drain()
+                if self.slice:
+                    await asyncio.sleep(0)  # so that no two pieces leave as one
+            self.passed += len(chunk)
+
+
+class _Link:
+    """One connection through the proxy: the near end dialled us, the far end is whom we dialled."""
+
+    def __init__(self, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
+        self.near, self.far = near, far
+        self.deaf = False  # nothing passes any more, and nobody is told
+
+
+class Proxy:
+    """In front of ``port`` on 127.0.0.1: ``up`` goes there, ``down`` comes back. Dial :attr:`port`."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._loop = asyncio.new_event_loop()
+        self._links: set[_Link] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.up, self.down = Way(self), Way(self)
+        self.port = 0
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._thread.start()
+        self.accept()
+
+    @property
+    def nats(self) -> str:
+        """The address for who speaks NATS."""
+        return f"nats://127.0.0.1:{self.port}"
+
+    @property
+    def links(self) -> int:
+        """How many connections stand, dead ones that were never told so included."""
+        return len(self._links)
+
+    # -- knobs, for any thread ------------------------------------------------------------------------
+
+    def heal(self) -> None:
+        """Both ways pass; who was reset or made half-open stays so."""
+        self.up.heal()
+        self.down.heal()
+
+    def hold(self) -> None:
+        """A blackhole both ways in which bytes wait."""
+        self.up.hold()
+        self.down.hold()
+
+    def lose(self) -> None:
+        """A blackhole both ways in which bytes vanish. TCP's order is gone: reset the links afterwards."""
+        self.up.lose()
+        self.down.lose()
+
+    def reset(self) -> None:
+        """Cut what stands: RST to both ends."""
+        self.do(self._reset)
+
+    def half_open(self) -> None:
+        """The far ends of what stands are gone, and the near ones are not told; newcomers get through."""
+        self.do(self._half_open)
+
+    def refuse(self) -> None:
+        """Who dials is refused from now on; what stands, stands."""
+        self.do(self._refuse)
+
+    def accept(self) -> None:
+        """Take connections, on the same port as ever."""
+        self._await(self._accept())
+
+    def stop(self) -> None:
+        """Cut everything and end the thread."""
+        self._await(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_LOST)
+        self._loop.close()
+
+    def do(self, change: Callable[[], None]) -> None:
+        """Run ``change`` in the proxy's thread, and return when it has happened."""
+
+        async def changed() -> None:
+            change()
+
+        if threading.current_thread() is self._thread:
+            change()
+        else:
+            self._await(changed())
+
+    def _await(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_LOST)
+
+    # -- in the proxy's thread ------------------------------------------------------------------------
+
+    async def _accept(self) -> None:
+        if self._server is None:
+            server = await asyncio.start_server(self._dialled, "127.0.0.1", self.port, backlog=4096)
+            self.port = server.sockets[0].getsockname()[1]
+            self._server = server
+
+    async def _stop(self) -> None:
+        self._refuse()
+        self._reset()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _refuse(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    def _reset(self) -> None:
+        for link in list(self._links):
+            rst(link.near)
+            rst(link.far)
+
+    def _half_open(self) -> None:
+        for link in self._links:
+            link.deaf = True
+            rst(link.far)
+
+    async def _dialled(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        with suppress(asyncio.CancelledError):  # stop; asyncio would log it
+            await self._join(reader, near)
+        self._tasks.discard(task)
+
+    async def _join(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
+        try:
+            far_reader, far = await asyncio.open_connection("127.0.0.1", self._to)
+        except OSError:
+            rst(near)
+            return
+        link = _Link(near, far)
+        self._links.add(link)
+        ways = [self.up.carry(link, reader, far), self.down.carry(link, far_reader, near)]
+        try:
+            await asyncio.gather(*(self._carry(link, way) for way in ways))
+        finally:
+            self._links.discard(link)
+            near.close()
+            far.close()
+
+    async def _carry(self, link: _Link, way: Coroutine[Any, Any, None]) -> None:
+        try:
+            await way
+        except OSError:  # one end was cut: so is the other, unless nobody is to know
+            if link.deaf:
+                return
+            rst(link.near)
+            rst(link.far)
+
+
+def rst(writer: asyncio.StreamWriter) -> None:
+    """Close so that the other end reads a reset, not an end."""
+    sock = writer.get_extra_info("socket")
+    if sock is not None and sock.fileno() >= 0:
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    writer.transport.abort()
