@@ -14,7 +14,7 @@ from jetstream import NatsServer
 from voltgate import _core
 from voltgate.config import Config, load
 from voltgate.gateway import streams
-from voltgate.gateway.bus import Bus, BusError, connect, hand_over
+from voltgate.gateway.bus import Bus, BusError, connect
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.ports import Ack, Reply, Request, Stored
 from voltgate.gateway.wheel import Wheel
@@ -217,24 +217,6 @@ async def test_a_server_that_cannot_be_reached_is_one_readable_line(tmp_path: Pa
     with pytest.raises(BusError, match=r"NATS at .* cannot be") as error:
         await Bus(config.nats, Wheel(time.monotonic, time.time), Metrics()).start()
     assert "secret" not in str(error.value)
-
-
-async def test_nats_pys_inside_is_what_hand_over_believes(server: NatsServer) -> None:
-    """Guard of the pin: a ready-made command goes out whole, and is counted while it waits."""
-    async with desk(server) as at:
-        client = at.bus.client
-        got: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-        async def received(message: Any) -> None:
-            got.set_result(message.data)
-
-        await client.subscribe("plain", cb=received)
-        await client.flush()
-        before = client.pending_data_size
-        await hand_over(client, b"PUB plain 2\r\nhi\r\n")
-        assert client.pending_data_size == before + 17
-        await client._flush_pending()
-        assert await asyncio.wait_for(got, 5) == b"hi"
 
 
 async def test_an_interest_gets_requests_until_it_is_ended_and_then_nobody_responds(

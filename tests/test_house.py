@@ -66,7 +66,7 @@ def inside(path: Path) -> str:
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
-        ("nats", r"gateway/(bus|streams|outage|follow)|backend/.*|cli/.*"),
+        ("nats", r"gateway/(bus|client|streams|outage|follow)|backend/.*|cli/.*"),
         ("websockets", r"gateway/(listener|connection|worker)|charger/.*"),
         ("aiohttp", r"gateway/admin"),
         ("prometheus_client", r"gateway/(metrics|admin)"),
@@ -225,8 +225,12 @@ def test_files_stay_small() -> None:
 def test_nats_py_is_pinned_for_what_touches_its_inside() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert "nats-py>=2.16,<2.17" in project["project"]["dependencies"]
-    touching = [inside(path) for path in MODULES if "_send_command" in path.read_text()]
-    assert touching == ["gateway/bus"]
+    touching = [
+        inside(path)
+        for path in MODULES
+        if re.search(r"_send_command|_subs\b|_flush_pending", path.read_text())
+    ]
+    assert touching == ["gateway/client"]
 
 
 def test_the_make_targets_of_the_readme_exist() -> None:

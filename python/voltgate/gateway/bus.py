@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
@@ -18,10 +18,10 @@ import orjson
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.errors import SlowConsumerError
 
 from voltgate.config import Nats
+from voltgate.gateway.client import GroupSubscription, Subscription, hand_over
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.ports import Ack, Reply, Request, Stored, Ticket
 from voltgate.gateway.wheel import Wheel
@@ -32,7 +32,6 @@ RETRY_AFTER = 0.25  # seconds; short 503s of a leader election are normal (NATS.
 # The stream, or what it may use of the server or the account, is full.
 FULL = {10077, 10047, 10028, 10023, 10002}
 _READ_TIMEOUT = 5.0
-GATEWAYS = "voltgate"  # the queue group of all gateways: a command reaches one of them
 # Seconds a subscription stays known here after the server was told to end it: what is on its way is answered.
 _LINGER = 1.0
 
@@ -69,35 +68,26 @@ def connect_options(config: Nats) -> dict[str, Any]:
 
 
 class Interest:
-    """A subscription in the queue group of gateways, on whatever client the bus has; see Bus.subscribe."""
+    """Requests on a subject, on whatever client the bus has; see Bus.subscribe."""
 
-    __slots__ = ("_bus", "_client", "_sub", "_take", "subject")
+    __slots__ = ("_bus", "_subscription", "_take", "subject")
 
     def __init__(self, bus: "Bus", subject: str, take: Callable[[Request], None]) -> None:
         self._bus, self.subject, self._take = bus, subject, take
-        self._client: Client | None = None
-        self._sub: Subscription | None = None
+        self._subscription: Subscription | None = None
 
-    async def begin(self, client: Client) -> None:
-        """Subscribe; from now on the client does so again after each reconnect."""
-        self._sub, self._client = await client.subscribe(self.subject, queue=GATEWAYS, cb=self._heard), client
+    def begin(self, client: Client) -> Subscription:
+        """Subscribe by ``client``."""
+        self._subscription = subscription = GroupSubscription(client, self.subject, self._heard)
+        return subscription
 
     def end(self) -> None:
         """No more requests: at once for the server, a second later for what it has already sent."""
-        sub, self._sub = self._sub, None  # it holds us: no cycle for the garbage collector to find
-        self._bus.forget(self, sub, self._client)
+        subscription, self._subscription = self._subscription, None  # it holds us: no cycle shall stay
+        self._bus.forget(self, subscription)
 
-    async def _heard(self, message: Msg) -> None:
+    def _heard(self, message: Msg) -> None:
         self._bus.take(self._take, message)
-
-
-def hand_over(client: Client, commands: bytes) -> Awaitable[Any]:
-    """Put ready-made commands into nats-py's write buffer: the one place that touches its inside.
-
-    Pinned to nats-py >=2.16,<2.17 and guarded by tests/test_bus.py: its public calls cannot send a command
-    with its headers as one block, and building them there costs twenty times as much.
-    """
-    return client._send_command(commands)
 
 
 class Bus:
@@ -121,8 +111,7 @@ class Bus:
         self._max_waiting = config.max_pending_bytes
         self._max_payload = 0
         self._interests: dict[Interest, None] = {}
-        self._new_interests: list[Interest] = []
-        self._ending: list[Subscription] = []
+        self._unsaid: list[Subscription] = []  # begun while NATS was away
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._ack_seconds = metrics.publish_ack_seconds.cell()
@@ -176,17 +165,16 @@ class Bus:
             )
             _keep_reconnecting(client)
             inbox = client.new_inbox()
-            await client.subscribe(
-                f"{inbox}.*", cb=self._received, pending_msgs_limit=1 << 20, pending_bytes_limit=0
-            )
+            await hand_over(client, Subscription(client, f"{inbox}.*", self._received).command)
             await client.flush()
         except Exception as error:
             await client.close()
             raise BusError(f"NATS at {self._config.shown} cannot be used: {error}") from None
         self.client, self._inbox, self._connected = client, inbox + ".", True
         self._max_payload = client.max_payload
-        self._new_interests = list(self._interests)  # what an earlier client was subscribed to
-        self._wake.set()
+        self._unsaid.clear()
+        for interest in self._interests:  # what an earlier client was subscribed to
+            self._say(client, interest.begin(client).command)
 
     async def _reconnect_closed(self) -> None:
         """The client closes itself for good on some server errors; a new one takes its place."""
@@ -208,6 +196,9 @@ class Bus:
 
     async def _reconnected(self, client: Client) -> None:
         self._connected = client is self.client
+        unsaid, self._unsaid = self._unsaid, []
+        for subscription in unsaid:
+            self._say(client, subscription.command)
         self.on_change(self._connected)
 
     async def _closed(self, client: Client) -> None:
@@ -291,22 +282,25 @@ class Bus:
         """
         interest = Interest(self, subject, take)
         self._interests[interest] = None
-        self._new_interests.append(interest)
-        self._wake.set()
+        subscription = interest.begin(self.client)
+        if self._connected:
+            self._say(subscription.client, subscription.command)
+        else:
+            self._unsaid.append(subscription)  # the client may be past the point where it says them all
         return interest
 
-    def forget(self, interest: Interest, sub: Subscription | None, client: Client | None) -> None:
+    def forget(self, interest: Interest, subscription: Subscription | None) -> None:
         """See Interest.end."""
         self._interests.pop(interest, None)
-        if sub is not None and client is self.client:
-            if self._connected:
-                # Not yet through the client: it would drop what is on its way, and nobody would answer it.
-                self._send(b"UNSUB %d\r\n" % sub._id)
-            self._clock.after(_LINGER, self._unsubscribe, sub)
+        if subscription is not None:
+            # The client goes on knowing it for a while: it would drop what is on its way, and nobody would
+            # answer it.
+            self._say(subscription.client, subscription.end)
+            self._clock.after(_LINGER, self._unsubscribe, subscription)
 
-    def _unsubscribe(self, sub: Subscription) -> None:
-        self._ending.append(sub)
-        self._wake.set()
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        subscription.drop()
+        self._say(subscription.client, subscription.end)  # a reconnect may have begun it again meanwhile
 
     def take(self, take: Callable[[Request], None], message: Msg) -> None:
         """A request came for ``take``."""
@@ -316,19 +310,6 @@ class Bus:
         except Exception:
             # nats-py would swallow it: the callback of one charger must be seen to have failed.
             log.exception("bus.callback_failed", subject=message.subject)
-
-    async def _tend(self) -> None:
-        """Subscribe and unsubscribe, in the order it was asked for."""
-        new, self._new_interests = self._new_interests, []
-        for interest in new:
-            if interest in self._interests:
-                await interest.begin(self.client)
-                if interest not in self._interests:  # ended meanwhile
-                    interest.end()
-        ending, self._ending = self._ending, []
-        for sub in ending:
-            with contextlib.suppress(Exception):  # it went with its client
-                await sub.unsubscribe()
 
     # -- the way out --------------------------------------------------------------------------------
 
@@ -343,6 +324,12 @@ class Bus:
         self._waiting_bytes += size
         return True
 
+    def _say(self, client: Client, command: bytes) -> None:
+        """About a subscription, whose id is its client's: passes all bounds, there is one a charger."""
+        if self._connected and client is self.client:
+            self._out.append(command)
+            self._wake.set()
+
     async def _pump(self) -> None:
         while True:
             await self._wake.wait()
@@ -353,18 +340,15 @@ class Bus:
 
     async def _write(self) -> None:
         self._wake.clear()
-        if self._new_interests or self._ending:
-            await self._tend()
         out, self._out = self._out, []
         if out:
             await hand_over(self.client, b"".join(out))
-            await self.client._flush_pending()
         # What the flusher could not write yet, because the server reads slowly or not at all.
         self._waiting_bytes = self.client.pending_data_size + sum(map(len, self._out))
 
     # -- the way in ---------------------------------------------------------------------------------
 
-    async def _received(self, message: Msg) -> None:
+    def _received(self, message: Msg) -> None:
         try:
             token = int(message.subject[len(self._inbox) :])
             ticket = self._stores.get(token)
