@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from pathlib import Path
+from time import monotonic
 
 from ledger.book import Book
 from ledger.commander import Commander
@@ -95,11 +96,11 @@ async def run(
             await run.answered(plan.between)
             for number, name in enumerate(schedule(list(faults), plan), 1):
                 run.now = f"fault {number} of {plan.faults}: {name}"
-                before = book.answered
+                before, began = book.answered, monotonic()
                 await faults[name](run)
                 await run.until(house.whole, "the set-up is whole again")
                 await run.answered(plan.between)
-                tell(f"{run.now}; {book.answered - before} answered")
+                tell(f"{run.now}; {book.answered - before} answered in {monotonic() - began:.0f} s")
             run.now = "the end"
             crowd.leave()
             commander.leave()
