@@ -278,7 +278,8 @@ def publish(*subjects: str) -> str:
     return f"publish: {{allow: {json.dumps(list(subjects))}}}"
 
 
-ASK, INBOX = "$SYS.REQ.USER.INFO", 'subscribe: ["_INBOX.>", "ocpprpc.send.>"], allow_responses: true'
+ASK = "$SYS.REQ.USER.INFO"
+INBOX = 'subscribe: ["_INBOX.>", "ocpprpc.send.>", "ocpprpc.link.>"], allow_responses: true'
 PERMISSIONS = [
     (f"{publish(ASK, *ALLOWED)}, {INBOX}", "ok", "may do what serve does", "just what is needed"),
     (publish(">"), "ok", "may do what serve does", "everything"),
@@ -299,7 +300,7 @@ PERMISSIONS = [
     ("subscribe: {deny: '_INBOX.>'}", "fail", "subscribe to _INBOX.>", "no answer arrives"),
     ("subscribe: 'mine.>'", "fail", "subscribe to _INBOX.>", "an inbox of another prefix"),
     (
-        f"{publish(ASK, *ALLOWED)}, subscribe: ['_INBOX.>', 'ocpprpc.send.>']",
+        f"{publish(ASK, *ALLOWED)}, subscribe: ['_INBOX.>', 'ocpprpc.send.>', 'ocpprpc.link.>']",
         "fail",
         "to answer commands (allow_responses: true)",
         "no reply to a command",

@@ -55,7 +55,7 @@ def file(tmp_path: Path) -> Callable[[str], Path]:
 
 
 WRONG = [
-    (["serve", "--workers", "2"], "this release serves with one worker", "one process only"),
+    (["worker", "--control", "99"], "is for `voltgate serve --workers N` to start", "nobody's to type"),
     (["serve", "--workers", "0"], "--workers", "no process at all"),
     (["serve", "--config", "absent.toml"], "absent.toml", "no such file"),
     (["nonsense"], "nonsense", "no such command"),

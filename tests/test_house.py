@@ -5,12 +5,15 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from voltgate.config import Config
+from voltgate.gateway.merged import Supervision
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Outcome, Reason, Refusal
+from voltgate.gateway.supervisor import Fall
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "python" / "voltgate"
@@ -26,7 +29,9 @@ WITHOUT_TWIN = {
     "connection": "tests/e2e/test_frames.py",
     "worker": "tests/e2e",
     "links": "tests/e2e/test_links.py",
-    "owners": "tests/e2e/test_upgrade.py",
+    "owners": "tests/e2e/test_upgrade.py, tests/e2e/test_ownership.py",
+    "elsewhere": "tests/e2e/test_ownership.py",
+    "neighbours": "tests/e2e/test_ownership.py",
     "outage": "tests/e2e/test_bus_away.py",
     "preflight": "tests/e2e/test_bus_away.py, tests/test_serve.py",
     "garbage": "tests/e2e/test_crowds.py",
@@ -45,6 +50,10 @@ WITHOUT_TWIN = {
     "credentials": "tests/test_registry.py",
     "follow": "tests/test_registry.py",
     "tcp": "tests/e2e/test_credentials.py",
+    "doors": "tests/test_supervisor.py",
+    "control": "tests/test_supervisor.py",
+    "member": "tests/test_supervisor.py",
+    "merged": "tests/test_supervisor.py",
     "security": "tests/e2e/test_credentials.py",
 }
 
@@ -69,7 +78,7 @@ def inside(path: Path) -> str:
         ("nats", r"gateway/(bus|client|streams|outage|follow)|backend/.*|cli/.*"),
         ("websockets", r"gateway/(listener|connection|worker)|charger/.*"),
         ("aiohttp", r"gateway/admin"),
-        ("prometheus_client", r"gateway/(metrics|admin)"),
+        ("prometheus_client", r"gateway/(metrics|merged|admin)"),
         ("typer", r"cli/.*"),
         ("pydantic_settings", r"config"),
     ],
@@ -179,9 +188,9 @@ def test_pyo3_stands_in_the_binding_alone() -> None:
 def test_an_identity_is_never_a_metric_label() -> None:
     closed = {
         "version", "direction", "type", "action", "code", "reason", "result", "by", "class", "outcome",
-        "stream", "cause", "bound", "generation",
+        "stream", "cause", "bound", "generation", "worker",
     }  # fmt: skip
-    for family in Metrics().families():
+    for family in [*Metrics().families(), *Supervision().families()]:
         assert set(family.labels) <= closed, family.name
 
 
@@ -189,7 +198,7 @@ def test_the_metrics_in_code_are_those_in_the_docs() -> None:
     documented = set(
         re.findall(r"^\| `(voltgate_\w+)`", (ROOT / "docs/reference.md").read_text(), re.MULTILINE)
     )
-    assert documented == {family.name for family in Metrics().families()}
+    assert documented == {family.name for family in [*Metrics().families(), *Supervision().families()]}
 
 
 def test_the_closed_lists_in_code_are_those_in_the_docs() -> None:
@@ -198,6 +207,8 @@ def test_the_closed_lists_in_code_are_those_in_the_docs() -> None:
     assert results == {refusal.label for refusal in Refusal} | {"accepted", "timeout", "sockets"}
     reasons = set(re.findall(r"`(\w+)`", text.split("`down` facts:")[1].split("- `type`")[0]))
     assert reasons == {reason.label for reason in Reason}
+    restarts = set(re.findall(r"`(\w+)`", text.split("`reason` of restarts:")[1].split("- ")[0]))
+    assert restarts == set(get_args(Fall))
     outcomes = re.findall(
         r"^\| `(\w+)` \| (\d*) ?\|", text.split("## Commands")[1].split("## ")[0], re.MULTILINE
     )

@@ -85,24 +85,6 @@ async def test_the_last_link_is_who_is_online(house: Gateway, identity: str, fac
     assert len({*sessions, last["session"]}) == 4
 
 
-async def test_a_superseded_link_writes_no_down(
-    house: Gateway, nats_server: NatsServer, identity: str, facts: Facts
-) -> None:
-    """The charger is on another gateway already when the old socket ends: its ``down`` is refused."""
-    async with own_gateway(config(nats_server)) as other:
-        async with dial(house.port, identity):
-            await facts.link("up")
-            async with dial(other.port, identity) as charger:
-                await facts.link("up")
-                await charger.ask(BEAT)
-                newer = [fact.json for fact in facts.about(".link.") if fact.json["state"] == "up"][-1]
-                # The old one ends here (or is ended by its gateway, which sees the newer epoch).
-                async with dial(house.port, identity + "-other") as marker:
-                    await marker.ask(STATUS)
-                await facts.kept_link(**newer)
-        await until(lambda: all(c.link.identity != identity for c in house.worker._chargers.values()))
-
-
 async def test_a_charger_that_comes_and_goes_at_once(house: Gateway, identity: str, facts: Facts) -> None:
     """Gone before the epoch is known: up, then down."""
     for _ in range(20):

@@ -28,6 +28,7 @@ from voltgate.cli.swarm import app as swarm
 from voltgate.cli.tail import app as tail
 from voltgate.cli.terminal import out, say
 from voltgate.cli.validate import app as validate
+from voltgate.cli.workers import app as workers
 
 app = typer.Typer(
     name="voltgate",
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (dev, serve, tail, send, validate, policy, check, swarm):
+for group in (dev, serve, tail, send, validate, policy, check, swarm, workers):
     app.registered_commands += group.registered_commands
 app.add_typer(streams, name="streams")
 app.add_typer(chargers, name="chargers")

@@ -14,8 +14,8 @@ import typer
 
 from voltgate.cli import embedded
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
-from voltgate.cli.serve import PATIENCE, checks
-from voltgate.cli.service import jetstream_fault, loaded, on_signals, run
+from voltgate.cli.serve import PATIENCE
+from voltgate.cli.service import checks, jetstream_fault, loaded, on_signals, run
 from voltgate.cli.tail import follow, subjects
 from voltgate.cli.terminal import ConfigFile, out, say
 from voltgate.config import Config

@@ -25,13 +25,14 @@ def explained(error: Exception) -> tuple[str, int]:
     # Only now, and from modules that are loaded already if the error came from there.
     from voltgate.gateway.admin import AdminError  # noqa: PLC0415
     from voltgate.gateway.bus import BusError  # noqa: PLC0415
+    from voltgate.gateway.doors import AddressError  # noqa: PLC0415
     from voltgate.gateway.preflight import StartError  # noqa: PLC0415
 
     if isinstance(error, Failure):
         return str(error), error.code
     if isinstance(error, ConfigError):
         return str(error), USAGE
-    if isinstance(error, AdminError | BusError | StartError):
+    if isinstance(error, AddressError | AdminError | BusError | StartError):
         return str(error), FAILED
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""

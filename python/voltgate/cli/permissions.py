@@ -23,19 +23,26 @@ _TIMEOUT = 2.0
 def needed(config: Config) -> dict[str, list[str]]:
     """What ``serve`` publishes and subscribes to."""
     nats = config.nats
+    lower = nats.stream_prefix.lower()
+    followed = (f"{nats.stream_prefix}_LINKS", f"KV_{lower}_chargers", f"KV_{lower}_gateways")
     classes = ("tx", "event", "live", "command", "reject", "link", "security")
     return {
         "publish": [
             *(f"{nats.prefix}.{class_}.>" for class_ in classes),
             f"{nats.rpc_prefix}.ask.>",
-            f"$KV.{nats.stream_prefix.lower()}_gateways.>",
+            f"{nats.rpc_prefix}.link.probe.*",
+            f"$KV.{lower}_gateways.>",
             *(f"{API}STREAM.INFO.{stream.name}" for stream in streams.wanted(config)),
             f"{API}STREAM.NAMES",
             *(f"{API}DIRECT.GET.{nats.stream_prefix}_{name}" for name in ("TX", "COMMANDS", "LINKS")),
-            f"{API}DIRECT.GET.KV_{nats.stream_prefix.lower()}_chargers",
-            f"{API}CONSUMER.CREATE.KV_{nats.stream_prefix.lower()}_chargers",
+            f"{API}DIRECT.GET.KV_{lower}_chargers",
+            *(f"{API}CONSUMER.CREATE.{name}" for name in followed),
         ],
-        "subscribe": [f"{nats.inbox_prefix}.>", f"{nats.rpc_prefix}.send.*.*"],
+        "subscribe": [
+            f"{nats.inbox_prefix}.>",
+            f"{nats.rpc_prefix}.send.*.*",
+            f"{nats.rpc_prefix}.link.*.*",
+        ],
     }
 
 

@@ -1,4 +1,4 @@
-"""``voltgate serve`` and ``voltgate backend``: one process each, until a signal."""
+"""``voltgate serve`` and ``voltgate backend``: until a signal. Several workers: see ``workers``."""
 
 import asyncio
 import os
@@ -11,13 +11,15 @@ import typer
 
 from voltgate import config as configuration
 from voltgate.cli.faults import EXIT_CODES, INTERRUPTED, USAGE, Failure
-from voltgate.cli.service import loaded, on_signals, refusals, run
+from voltgate.cli.service import checks, loaded, on_signals, refusals, run
 from voltgate.cli.terminal import ConfigFile
+from voltgate.cli.workers import supervise
 from voltgate.config import Config
 
 app = typer.Typer()
 log = structlog.get_logger()
 
+MAX_WORKERS = 256  # a typing error shall not fill the machine
 DESCRIPTOR_ROOM = 256  # beside the chargers': NATS, listeners, admin, upgrades in progress
 
 # The backend goes on however long NATS is away.
@@ -29,17 +31,20 @@ PATIENCE = {"max_reconnect_attempts": -1, "reconnect_time_wait": 2}
 )
 def serve(
     config: ConfigFile = None,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, max=MAX_WORKERS, metavar="N", help="Processes that share the ports.")
+    ] = 1,
 ) -> None:
     """The gateway, against a NATS that exists."""
-    if workers != 1:
-        raise Failure(f"--workers {workers}: this release serves with one worker", USAGE)
     settings = loaded(config, lasting=True)
     faults = refusals(settings)
     if faults:
         raise Failure("\n".join(faults), USAGE)
     _raise_descriptor_limit(settings.limits.max_connections + DESCRIPTOR_ROOM)
-    run(_serve(settings, config))
+    if workers == 1:
+        run(_serve(settings, config))
+    elif code := run(supervise(settings, config, workers)):
+        raise typer.Exit(code)
 
 
 async def _serve(config: Config, file: Path | None) -> None:
@@ -78,11 +83,6 @@ async def _serve(config: Config, file: Path | None) -> None:
             running.result()
     finally:
         await runner.cleanup()
-
-
-def checks(known: dict[str, str], addresses: list[str]) -> dict[str, str]:
-    """Readiness of a worker: what it says itself, and that its doors are open."""
-    return known | {"listeners": "" if addresses else "not open yet"}
 
 
 def _raise_descriptor_limit(wanted: int) -> None:

@@ -39,6 +39,11 @@ def on_signals(leave: Callable[[], None], reload: Callable[[], None] | None = No
     loop.add_signal_handler(signal.SIGHUP, reload or leave)
 
 
+def checks(known: dict[str, str], addresses: list[str]) -> dict[str, str]:
+    """Readiness of a worker: what it says itself, and that its doors are open."""
+    return known | {"listeners": "" if addresses else "not open yet"}
+
+
 def jetstream_fault(error: Exception) -> str:
     """What an error of the JetStream API means for the operator."""
     description = getattr(error, "description", None)

@@ -1,13 +1,14 @@
 """The admin HTTP server: /metrics, /livez, /readyz, and nothing else (CONTRACT 4.3)."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from voltgate.config import Admin
-from voltgate.gateway.metrics import Metrics
 
 Checks = Callable[[], dict[str, str]]
 
@@ -16,12 +17,34 @@ class AdminError(Exception):
     """The admin address cannot be used."""
 
 
-async def start(settings: Admin, metrics: Metrics, checks: Checks) -> web.AppRunner:
-    """Serve until the runner's ``cleanup()``. ``checks``: name -> "" or what is wrong. Raises AdminError."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(metrics)
+class Readiness(NamedTuple):
+    """Whether chargers should be sent here, and each check: name -> "" or what is wrong."""
 
-    async def scrape(request: web.Request) -> web.Response:
+    ready: bool
+    checks: dict[str, str]
+
+
+async def start(settings: Admin, metrics: Collector, checks: Checks) -> web.AppRunner:
+    """The pages of one worker, ready when every check passes. See :func:`serve`."""
+
+    async def scrape() -> Collector:
+        return metrics
+
+    def readiness() -> Readiness:
+        results = checks()
+        return Readiness(not any(results.values()), results)
+
+    return await serve(settings, scrape, readiness)
+
+
+async def serve(
+    settings: Admin, scrape: Callable[[], Awaitable[Collector]], readiness: Callable[[], Readiness]
+) -> web.AppRunner:
+    """Serve until the runner's ``cleanup()``. Raises AdminError."""
+
+    async def metrics(request: web.Request) -> web.Response:
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(await scrape())
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
@@ -30,18 +53,17 @@ async def start(settings: Admin, metrics: Metrics, checks: Checks) -> web.AppRun
         return web.Response(text="ok\n")  # that it is answered at all is the answer: the loop turns
 
     async def ready(request: web.Request) -> web.Response:
-        results = checks()
-        failed = any(results.values())
-        text = "not ready\n" if failed else "ok\n"
+        good, results = readiness()
+        text = "ok\n" if good else "not ready\n"
         if "verbose" in request.query:
             lines = (
                 f"[-] {name}: {fault}\n" if fault else f"[+] {name} ok\n" for name, fault in results.items()
             )
             text = "".join(lines) + text
-        return web.Response(text=text, status=503 if failed else 200)
+        return web.Response(text=text, status=200 if good else 503)
 
     app = web.Application()
-    app.router.add_get("/metrics", scrape)
+    app.router.add_get("/metrics", metrics)
     app.router.add_get("/livez", live)
     app.router.add_get("/readyz", ready)
     runner = web.AppRunner(app, access_log=None, handle_signals=False)

@@ -1,4 +1,4 @@
-"""A stream followed from now on: every message once, in order; and whether nothing can have been missed.
+"""A stream followed: every message once, in order; and whether nothing can have been missed.
 
 An ordered consumer of our own: nats-py's needs ten seconds to notice that it has gone deaf. Here a heartbeat
 comes every second, a gap or a new connection opens another consumer behind the last message, and until that
@@ -12,10 +12,10 @@ from contextlib import suppress
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from voltgate.gateway.bus import Bus
+from voltgate.gateway.client import Subscription, hand_over
 from voltgate.gateway.ports import Clock, Stored
 
 log = structlog.get_logger()
@@ -27,10 +27,18 @@ _FORGOTTEN = 30.0  # seconds after which the server forgets a consumer nobody li
 
 
 class Follow:
-    """``took(subject, stored)`` is called for each message; :meth:`run` runs for the life of the process."""
+    """``took(subject, stored)`` is called for each message; :meth:`run` runs for the life of the process.
 
-    def __init__(self, bus: Bus, clock: Clock, stream: str, took: Callable[[str, Stored], None]) -> None:
+    ``whole``: the last message of each subject first, as it was before; ``caught_up`` is set once they were
+    told. Else only what comes from now on.
+    """
+
+    def __init__(
+        self, bus: Bus, clock: Clock, stream: str, took: Callable[[str, Stored], None], whole: bool = False
+    ) -> None:
         self._bus, self._clock, self._stream, self._took = bus, clock, stream, took
+        self._whole = whole
+        self.caught_up = asyncio.Event()
         self.opened = 0  # how often
         self._at: int | None = None  # the last sequence seen
         self._consumed = 0  # by this consumer
@@ -60,7 +68,8 @@ class Follow:
                 await self._open()
                 while self.keeps_up:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._lost.wait(), HEARTBEAT)
+                        async with asyncio.timeout(HEARTBEAT):
+                            await self._lost.wait()
             except Exception as error:  # whatever it is, the stream cannot be followed now
                 log.debug("follow.failed", stream=self._stream, error=str(error) or type(error).__name__)
                 await asyncio.sleep(_AGAIN)
@@ -73,17 +82,22 @@ class Follow:
         self._reconnects = client.stats["reconnects"]
         last = (await client.jsm().stream_info(self._stream)).state.last_seq
         # A stream that is shorter than it was has been made anew.
+        begins = self._whole and self._at is None
         self._at = last if self._at is None else self._at if self._at <= last else 0
         self._consumed = 0
         self._lost.clear()
         inbox = client.new_inbox()
-        self._subscription = await client.subscribe(inbox, cb=self._heard)
-        await client.jsm().add_consumer(
+        self._subscription = subscription = Subscription(client, inbox, self._heard)
+        await hand_over(client, subscription.command)
+        consumer = await client.jsm().add_consumer(
             self._stream,
             ConsumerConfig(
                 deliver_subject=inbox,
-                deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-                opt_start_seq=self._at + 1,
+                deliver_policy=(
+                    DeliverPolicy.LAST_PER_SUBJECT if begins else DeliverPolicy.BY_START_SEQUENCE
+                ),
+                opt_start_seq=None if begins else self._at + 1,
+                filter_subject=">" if begins else None,
                 ack_policy=AckPolicy.NONE,
                 idle_heartbeat=HEARTBEAT,
                 inactive_threshold=_FORGOTTEN,
@@ -93,15 +107,24 @@ class Follow:
         )
         self._heard_at = self._clock.now
         self._client = client
+        if not consumer.num_pending and not self._consumed:
+            self.caught_up.set()
 
     async def _close(self) -> None:
         self._client = None
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
-            with suppress(Exception):  # of a connection that is gone
-                await subscription.unsubscribe()
+            subscription.drop()
+            if subscription.client is self._bus.client and self._bus.connected:
+                await hand_over(subscription.client, subscription.end)
 
-    async def _heard(self, message: Msg) -> None:
+    def _heard(self, message: Msg) -> None:
+        try:
+            self._look_at(message)
+        except Exception:  # nats-py would lose its connection over it
+            log.exception("follow.failed", stream=self._stream)
+
+    def _look_at(self, message: Msg) -> None:
         if self._lost.is_set():
             return
         self._heard_at = self._clock.now
@@ -110,13 +133,15 @@ class Follow:
             if headers["Status"] != "100" or int(headers.get("Nats-Last-Consumer", 0)) != self._consumed:
                 self._lost.set()
             return
-        sequence = message.metadata.sequence
+        metadata = message.metadata
+        sequence = metadata.sequence
         self._consumed += 1
         if sequence.consumer != self._consumed:
             self._lost.set()
             return
         self._at = sequence.stream
-        try:
-            self._took(message.subject, Stored(sequence.stream, headers, message.data))
-        except Exception:  # nats-py would swallow it
-            log.exception("follow.failed", stream=self._stream)
+        self._took(
+            message.subject, Stored(sequence.stream, headers, message.data, metadata.timestamp.timestamp())
+        )
+        if not metadata.num_pending:
+            self.caught_up.set()

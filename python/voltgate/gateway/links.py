@@ -1,8 +1,8 @@
 """Links: who is online. An ``up`` and a ``down`` per connection in ``OCPP_LINKS`` (CONTRACT 3.6).
 
 The sequence of the ``up`` is the connection's epoch; ``down`` is written only where no newer ``up`` stands
-after it, so a superseded connection can never mark its successor as offline. Ownership inside this process
-is here too: one live connection per identity.
+after it, so a superseded connection can never mark its successor as offline. What is written a second time is
+written behind what was read, and nowhere else.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from voltgate import _core
 from voltgate.gateway.ports import Ack, Bus, Clock, Stored
 
 AGAIN = 5.0  # seconds until a fact the bus did not take is written again
+_UP = "ocpp.link.up"
 
 
 @dataclass(slots=True)
@@ -29,39 +30,65 @@ class LinkFact:
     remote: str
     replaces: str | None
     security_profile: int
+    gateway: str
     epoch: int | None = None
+    behind: int | None = None
+    """The sequence its next ``up`` must follow directly, where that matters."""
     ended: str = ""
     on_up: Callable[[], None] | None = None
     """Called once, when the ``up`` is stored and the connection still stands."""
+    on_superseded: Callable[[], None] | None = None
+    """Called when a newer connection of this charger was found instead."""
     facts: int = 0
+
+    @classmethod
+    def parse(cls, stored: Stored) -> "LinkFact | None":
+        """The link of an ``up`` read back; None for what is none."""
+        try:
+            link = orjson.loads(stored.data)
+            texts = [link[name] for name in ("identity", "version", "session", "remote", "gateway")]
+            replaces, profile, state = link["replaces"], link["security_profile"], link["state"]
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            return None
+        if state != "up" or not all(isinstance(text, str) for text in texts):
+            return None
+        identity, version, session, remote, gateway = texts
+        token = _core.token(identity)
+        return cls(identity, token, version, session, remote, replaces, profile, gateway, stored.seq)
 
 
 class Links:
     """Writes the link facts of one process, again and again until the bus has taken them."""
 
-    def __init__(self, bus: Bus, clock: Clock, prefix: str, stream: str, gateway: str) -> None:
-        self._bus, self._clock = bus, clock
-        self._prefix, self._stream, self._gateway = prefix, stream, gateway
+    def __init__(self, bus: Bus, clock: Clock, prefix: str, stream: str) -> None:
+        self._bus, self._clock, self._prefix, self._stream = bus, clock, prefix, stream
         # By token, so that no outage makes it longer than there are chargers.
         self._owed: dict[str, LinkFact] = {}
         self._waiting = False
 
     def up(self, link: LinkFact) -> None:
         """Store the ``up``; the epoch comes with its PubAck."""
-        self._write(link, "up", None, (), self._up_stored)
+        self._write(link, "up", None, _behind(link.behind), self._up_stored)
+
+    def up_again(self, link: LinkFact, seq: int) -> None:
+        """Somebody believed this gateway dead and wrote the ``down`` at ``seq``: it stands all the same."""
+        link.behind, link.epoch, link.replaces = seq, None, None
+        self.up(link)
 
     def down(self, link: LinkFact, reason: str) -> None:
         """Store the ``down``, at once or as soon as the epoch is known."""
         link.ended = reason
         if link.epoch is not None:
-            expected = ("Nats-Expected-Last-Subject-Sequence", str(link.epoch))
-            self._write(link, "down", reason, (expected,), self._down_stored)
+            self._write(link, "down", reason, _behind(link.epoch), self._down_stored)
 
     def _up_stored(self, link: LinkFact, ack: Ack | bool | None) -> None:
         if not isinstance(ack, Ack):
-            self._owe(link)
+            if ack is None or link.behind is None:
+                self._owe(link)
+            else:
+                self._superseded(link)
             return
-        link.epoch = ack.seq
+        link.epoch, link.behind = ack.seq, None
         on_up, link.on_up = link.on_up, None
         if link.ended:
             self.down(link, link.ended)
@@ -89,18 +116,27 @@ class Links:
         for link in owed.values():
             if link.epoch is not None:
                 self.down(link, link.ended)
-            elif link.ended:
-                # Its `up` may be stored or not: a blind second one could hide a newer connection's.
-                self._bus.read(self._stream, 1, f"{self._prefix}.link.{link.token}", self._last_read, link)
             else:
-                self.up(link)
+                # Its `up` may be stored or not: a blind second one could hide a newer connection's.
+                self._bus.read(self._stream, 0, f"{self._prefix}.link.{link.token}", self._last_read, link)
 
     def _last_read(self, link: LinkFact, stored: Stored | bool | None) -> None:
-        if stored is False:
+        if isinstance(stored, bool):
             self._owe(link)
-        elif isinstance(stored, Stored) and stored.headers.get("ocpp-session") == link.session:
-            link.epoch = stored.seq
-            self.down(link, link.ended)
+            return
+        session = stored.headers.get("ocpp-session") if stored is not None else None
+        if stored is not None and session == link.session and stored.headers.get("ce-type") == _UP:
+            self._up_stored(link, Ack(self._stream, stored.seq, True))
+        elif not link.ended and (session in (None, link.session, link.replaces) or not _is_up(stored)):
+            link.behind = stored.seq if stored is not None else 0
+            self.up(link)
+        else:
+            self._superseded(link)
+
+    def _superseded(self, link: LinkFact) -> None:
+        """Somebody newer stands where its ``up`` was to be."""
+        if not link.ended and link.on_superseded is not None:
+            link.on_superseded()
 
     def _write(
         self, link: LinkFact, state: str, reason: str | None, headers: tuple[tuple[str, str], ...], done: Any
@@ -114,7 +150,7 @@ class Links:
             "session": link.session,
             "replaces": link.replaces,
             "epoch": link.epoch,
-            "gateway": self._gateway,
+            "gateway": link.gateway,
             "remote": link.remote,
             "security_profile": link.security_profile,
             "at": at,
@@ -124,7 +160,7 @@ class Links:
             ("ce-specversion", "1.0"),
             ("ce-id", f"{link.session}/{state}-{link.facts}"),
             ("ce-source", f"/chargers/{link.token}"),
-            ("ce-type", f"ocpp.link.{state}"),
+            ("ce-type", _UP if state == "up" else "ocpp.link.down"),
             ("ce-subject", link.identity),
             ("ce-time", at),
             ("ce-datacontenttype", "application/json"),
@@ -133,3 +169,12 @@ class Links:
         ticket = self._bus.ticket(done, link)
         subject = f"{self._prefix}.link.{link.token}"
         self._bus.store(ticket, _core.publish(subject, ticket.reply, [*events, *headers], orjson.dumps(body)))
+
+
+def _behind(seq: int | None) -> tuple[tuple[str, str], ...]:
+    """Only where the charger's last link is the one at ``seq`` (0: where it has none)."""
+    return () if seq is None else (("Nats-Expected-Last-Subject-Sequence", str(seq)),)
+
+
+def _is_up(stored: Stored | None) -> bool:
+    return stored is not None and stored.headers.get("ce-type") == _UP

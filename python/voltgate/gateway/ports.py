@@ -31,6 +31,8 @@ class Stored(NamedTuple):
     seq: int
     headers: Mapping[str, str]
     data: bytes
+    at: float = 0.0
+    """When, in seconds since the Unix epoch by the server's clock; 0 where it was not asked for."""
 
 
 class Request(NamedTuple):

@@ -79,6 +79,7 @@ class Reason(Enum):
     OUTAGE = Ended(1013, "message bus away, try again later")
     UNANSWERED = Ended(1013, "no backend answered, try again later")
     SUPERSEDED = Ended(1008, "a newer connection of this identity")
+    KICKED = Ended(1012, "ended by the operator, connect again")
     DISABLED = Ended(1008, "disabled")
     REMOVED = Ended(1008, "no longer registered")
     RECORD_CHANGED = Ended(1012, "its record has changed, connect again")

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
+from voltgate import _core
 from voltgate._core import Publisher
 from voltgate.config import Config, Level
 from voltgate.gateway import preflight
@@ -27,12 +28,14 @@ from voltgate.gateway.bus import Bus, Interest
 from voltgate.gateway.call import TransactionKeys
 from voltgate.gateway.connection import Connection, Shared, Unfinished
 from voltgate.gateway.credentials import Judged, Passwords
+from voltgate.gateway.elsewhere import Elsewhere, Held
 from voltgate.gateway.garbage import Garbage
 from voltgate.gateway.links import LinkFact, Links
 from voltgate.gateway.listener import Admission, HandshakeRate, Listener
 from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.neighbours import Neighbours
 from voltgate.gateway.outage import Outage
-from voltgate.gateway.owners import Decided, Owners
+from voltgate.gateway.owners import Claim, Decided, Owners
 from voltgate.gateway.preflight import StartError
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.record import Found, Known
@@ -58,7 +61,7 @@ class Charger:
     link: LinkFact
     connection: Connection
     admission: Admission
-    commands: Interest | None = None
+    interests: tuple[Interest, ...] = ()
 
     def leave(self, reason: Reason) -> None:
         """Take no more commands, finish what was begun, and close."""
@@ -66,27 +69,32 @@ class Charger:
         self.session.leave(reason)
 
     def deaf(self) -> None:
-        """Who commands this charger hears "no responders" from now on."""
-        if self.commands is not None:
-            self.commands.end()
-            self.commands = None
+        """Who commands or kicks this charger hears "no responders" from now on."""
+        interests, self.interests = self.interests, ()
+        for interest in interests:
+            interest.end()
 
 
 class Worker:
     """Serves every configured listener until :meth:`stop` is called. See :meth:`run`."""
 
-    def __init__(self, config: Config) -> None:
-        """Compiles schemas and policy. Raises ConfigError."""
+    def __init__(self, config: Config, number: int | None = None) -> None:
+        """Compiles schemas and policy. ``number``: of several that share the ports. Raises ConfigError."""
         self.config = config
+        self._shares_ports = number is not None
         self.name = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self.metrics = metrics = Metrics()
+        self.metrics = metrics = Metrics(str(number or 0))
         self._clock = clock = Wheel(time.monotonic, time.time)
         self.bus = Bus(config.nats, clock, metrics)
         self.outage = Outage(config, self.bus, clock, metrics, self.name)
         self.outage.on_change = self._outage_changed
         stream = f"{config.nats.stream_prefix}_LINKS"
-        self._links = Links(self.bus, clock, config.nats.prefix, stream, self.name)
-        self._owners = Owners(clock)
+        self._links = Links(self.bus, clock, config.nats.prefix, stream)
+        self._elsewhere = Elsewhere(self.bus, clock, stream, self.name, self)
+        self._owners = Owners(clock, self.bus, self._elsewhere, config.nats.rpc_prefix, self.name)
+        self._neighbours = Neighbours(
+            (self.bus, clock), config.nats.stream_prefix, self.name, self._elsewhere, self._links
+        )
         self._registry = Registry(self.bus, clock, config.nats.stream_prefix, self._record_changed)
         self._passwords = Passwords(config.registry.hash_threads, config.registry.max_hashes)
         self._security = Security(self.bus, clock, config.nats.prefix, self.name)
@@ -111,6 +119,7 @@ class Worker:
         self._fault: BaseException | None = None
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
+        self._grace_over = asyncio.Event()
         self.draining = False
         self._garbage = Garbage(metrics)
         metrics.connections.read = lambda: [((version,), float(n)) for version, n in self._online.items()]
@@ -125,7 +134,10 @@ class Worker:
         await preflight.verify(self.bus, self.config)
         self._spawn(self.outage.watch())
         self._spawn(self._registry.run())
+        self._spawn(self._elsewhere.run())
+        self._spawn(self._neighbours.run())
         await self.outage.over.wait()
+        await self._elsewhere.loaded()
         await self._open()
         self._garbage.tame()
 
@@ -145,6 +157,14 @@ class Worker:
         """Begin to leave; called again: leave at once."""
         if self._stop.is_set():
             self._stop_now.set()
+            self._grace_over.set()
+        self._stop.set()
+
+    def abandon(self) -> None:
+        """The supervisor is gone: nobody is let in any more, and the drain has no grace."""
+        for server in self._servers:
+            server.close()
+        self._grace_over.set()
         self._stop.set()
 
     def reload(self, config: Config) -> None:
@@ -194,7 +214,9 @@ class Worker:
             listener = Listener(settings, self.config.registry, self, self._clock)
             make = partial(Connection, self._shared, listener.door)
             try:
-                server = await loop.create_server(make, settings.host, settings.port, backlog=4096)
+                server = await loop.create_server(
+                    make, settings.host, settings.port, backlog=4096, reuse_port=self._shares_ports or None
+                )
             except OSError as error:
                 raise StartError(
                     f"listener {settings.host}:{settings.port}: {error.strerror or error}"
@@ -241,7 +263,8 @@ class Worker:
         log.info("drain.begins", chargers=len(self._chargers), rate=drain.rate)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(drain.deadline):
-                await self._unless_stopped(drain.grace)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._grace_over.wait(), drain.grace)
                 for server in self._servers:
                     server.close()
                 while self._chargers and not self._stop_now.is_set():
@@ -312,7 +335,10 @@ class Worker:
 
     def claim(self, admission: Admission, connection: Connection, decided: Decided) -> None:
         """See listener.House."""
-        self._owners.claim(admission.identity, connection, admission.authenticated, decided)
+        identity = admission.identity
+        self._owners.claim(
+            Claim(identity, _core.token(identity), connection, admission.authenticated, decided)
+        )
 
     def start_session(self, admission: Admission, connection: Connection, replaced: str | None) -> None:
         """See listener.House."""
@@ -330,9 +356,11 @@ class Worker:
             remote=connection.peer,
             replaces=replaced,
             security_profile=admission.security_profile,
+            gateway=self.name,
         )
         charger = self._chargers[connection] = Charger(session, link, connection, admission)
         link.on_up = partial(self._take_commands, charger)
+        link.on_superseded = partial(connection.close, Reason.SUPERSEDED)
         self._owners.hold(admission.identity, connection, session_id)
         self._online[version] += 1
         self.metrics.handshakes.add("accepted")
@@ -356,8 +384,7 @@ class Worker:
 
     def _record_changed(self, identity: str, known: Known | None) -> None:
         """A change takes effect at once, on connected chargers too (CONTRACT 3.8)."""
-        connection = self._owners.holder(identity)
-        charger = self._chargers.get(connection) if connection is not None else None
+        charger = self._here(identity)
         reason = charger.admission.ended_by(known) if charger is not None else None
         if charger is None or reason is None:
             return
@@ -367,15 +394,45 @@ class Worker:
             charger.connection.close(reason)
 
     def _take_commands(self, charger: Charger) -> None:
-        """Its link is stored: from now on commands find it (CONTRACT 3.5)."""
-        if not charger.session.leaving:
-            subject = f"{self.config.nats.rpc_prefix}.send.*.{charger.link.token}"
-            charger.commands = self.bus.subscribe(subject, charger.session.command)
+        """Its link is stored: from now on commands find it (CONTRACT 3.5), unless a newer one was faster."""
+        link, session, connection = charger.link, charger.session, charger.connection
+        newer = self._elsewhere.find(link.token)
+        if newer is not None and link.epoch is not None and newer.epoch > link.epoch:
+            connection.close(Reason.SUPERSEDED)
+        elif not session.leaving:
+            rpc = self.config.nats.rpc_prefix
+            asked = partial(self._owners.asked, connection, link.session)
+            charger.interests = (
+                self.bus.subscribe(f"{rpc}.send.*.{link.token}", session.command),
+                self.bus.subscribe(f"{rpc}.link.*.{link.token}", asked),
+            )
+
+    # -- elsewhere.Told -----------------------------------------------------------------------------
+
+    def _here(self, identity: str) -> Charger | None:
+        connection = self._owners.holder(identity)
+        return self._chargers.get(connection) if connection is not None else None
+
+    def moved(self, identity: str, held: Held) -> None:
+        """See elsewhere.Told."""
+        charger = self._here(identity)
+        if charger is not None and charger.link.epoch is not None and charger.link.epoch < held.epoch:
+            charger.connection.close(Reason.SUPERSEDED)
+
+    def set_down(self, identity: str, session: str, seq: int) -> None:
+        """See elsewhere.Told. We were cut off, and are back."""
+        charger = self._here(identity)
+        if charger is not None and charger.link.session == session and not charger.link.ended:
+            self._links.up_again(charger.link, seq)
+
+    def changed_hands(self, identity: str) -> None:
+        """See elsewhere.Told."""
+        self._owners.changed_hands(identity)
 
     def _ended(self, connection: Connection, reason: Reason) -> None:
         charger = self._chargers.pop(connection)
         charger.deaf()
-        charger.link.on_up = None  # it holds the charger
+        charger.link.on_up = charger.link.on_superseded = None  # they hold the charger
         self._owners.release(charger.link.identity, connection)
         self._online[charger.link.version] -= 1
         self.metrics.disconnects.add(reason.label)
