@@ -96,6 +96,7 @@ class Charger:
         self._rhythm = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._running: asyncio.Task[None] | None = None
+        self._leaving = False
 
     # Life
 
@@ -106,6 +107,7 @@ class Charger:
     async def stop(self) -> None:
         """Close the connection cleanly and end. An error that ended the charger before is raised here."""
         if self._running:
+            self._leaving = True
             self._running.cancel()
             await asyncio.wait([self._running])
             if not self._running.cancelled():
@@ -119,6 +121,8 @@ class Charger:
             failures = 0
             while True:
                 failures = 0 if await self._dialled() else failures + 1
+                if self._leaving:  # in the moment of a loss, and a TaskGroup told of the loss alone
+                    return
                 await asyncio.sleep(self._back_off(failures))
         finally:
             for task in self._tasks:
