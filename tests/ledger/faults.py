@@ -18,7 +18,7 @@ Fault = Callable[["Run"], Awaitable[None]]
 PUBLISH = b"HPUB ocpp.tx."
 PUB_ACK = b'"stream":"OCPP_TX"'
 ANSWERS = (b'"transactionId":', b'"idTokenInfo":', b",{}]")
-FELT = (5, 40, 200)  # messages that chargers make while the damage lasts
+FELT = (5, 60, 250)  # messages that chargers make while the damage lasts
 
 
 async def _gateway(run: "Run") -> Gateway:
@@ -93,6 +93,63 @@ async def nats_frozen_and_killed(run: "Run") -> None:
     await _felt(run)
     await asyncio.to_thread(node.kill)
     await asyncio.to_thread(node.start)
+
+
+async def worker_killed(run: "Run") -> None:
+    """SIGKILL to one worker: its supervisor starts another (CONTRACT 4.1, --workers)."""
+    gateway = await _gateway(run)
+    await run.until(lambda: bool(gateway.workers), "there is a worker")
+    run.chance.choice(gateway.workers).kill()
+    await _felt(run)
+
+
+async def worker_frozen(run: "Run") -> None:
+    """SIGSTOP to one worker, until its supervisor has put another in its place."""
+    gateway = await _gateway(run)
+    await run.until(lambda: bool(gateway.workers), "there is a worker")
+    worker = run.chance.choice(gateway.workers)
+    worker.suspend()
+    await run.until(lambda: not worker.is_running(), "the frozen worker was killed")
+
+
+async def supervisor_killed(run: "Run") -> None:
+    """SIGKILL to the supervisor: its workers end by themselves, and lose nothing."""
+    gateway = await _gateway(run)
+    workers = gateway.kill_supervisor()
+    await run.until(lambda: not any(worker.is_running() for worker in workers), "the workers have ended")
+    gateway.start()
+
+
+async def supervisor_frozen(run: "Run") -> None:
+    """SIGSTOP to the supervisor: its workers need it for nothing."""
+    gateway = await _gateway(run)
+    gateway.process.suspend()
+    await run.answered(run.chance.choice(FELT))
+    gateway.process.resume()
+
+
+async def leader_killed(run: "Run") -> None:
+    """SIGKILL to whoever leads OCPP_TX: the others elect (CONTRACT 2.3)."""
+    assert run.house.cluster is not None
+    node = await run.house.cluster.leader("OCPP_TX")
+    await asyncio.to_thread(node.kill)
+    await run.answered(run.chance.choice(FELT))
+    await asyncio.to_thread(node.start)
+
+
+async def leader_frozen(run: "Run") -> None:
+    """SIGSTOP to it: it is still the leader when it wakes up, or thinks so."""
+    assert run.house.cluster is not None
+    node = await run.house.cluster.leader("OCPP_TX")
+    await asyncio.to_thread(node.freeze)
+    await run.answered(run.chance.choice(FELT))
+    node.thaw()
+
+
+async def leader_steps_down(run: "Run") -> None:
+    """An election while all live."""
+    assert run.house.cluster is not None
+    await run.house.cluster.step_down("OCPP_TX")
 
 
 # -- lines ----------------------------------------------------------------------------------------------
@@ -262,7 +319,24 @@ AIMED: dict[str, Fault] = {
 }
 
 
+OF_WORKERS: dict[str, Fault] = {
+    "a worker killed": worker_killed,
+    "a worker frozen": worker_frozen,
+    "the supervisor killed": supervisor_killed,
+    "the supervisor frozen": supervisor_frozen,
+}
+OF_CLUSTERS: dict[str, Fault] = {
+    "the leader killed": leader_killed,
+    "the leader frozen": leader_frozen,
+    "the leader steps down": leader_steps_down,
+}
+
+
 def faults(setup: Setup) -> dict[str, Fault]:
     """Those that a set-up can suffer."""
-    del setup
-    return ANYWHERE | AIMED
+    found = ANYWHERE | AIMED
+    if setup.workers > 1:
+        found |= OF_WORKERS
+    if setup.nodes > 1:
+        found |= OF_CLUSTERS
+    return found

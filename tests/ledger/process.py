@@ -18,7 +18,7 @@ class Process:
     def __init__(self, name: str, log: Path, command: Sequence[str]) -> None:
         self.name, self._log, self._command = name, log, command
         self._keeper: subprocess.Popen[str] | None = None
-        self._inside: psutil.Process
+        self.process: psutil.Process
 
     def start(self) -> None:
         assert self._keeper is None, f"{self.name} runs already"
@@ -32,7 +32,7 @@ class Process:
             start_new_session=True,  # an interrupt from the keyboard must not take the keeper alone
         )
         assert self._keeper.stdout is not None
-        self._inside = psutil.Process(int(self._keeper.stdout.readline()))
+        self.process = psutil.Process(int(self._keeper.stdout.readline()))
 
     def kill(self) -> int:
         """SIGKILL, where it has not ended; its exit code."""
@@ -44,30 +44,26 @@ class Process:
 
     def terminate(self) -> None:
         """SIGTERM: it may take its time."""
-        self._inside.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGTERM)
 
     def freeze(self) -> None:
         """SIGSTOP."""
-        self._inside.suspend()
+        self.process.suspend()
 
     def thaw(self) -> None:
         """SIGCONT."""
         if self._keeper is not None:
-            self._inside.resume()
+            self.process.resume()
 
     @property
     def runs(self) -> bool:
         """Whether it was started and has not ended."""
-        return self._keeper is not None and self._inside.status() != psutil.STATUS_ZOMBIE
+        return self._keeper is not None and self.process.status() != psutil.STATUS_ZOMBIE
 
     @property
     def died(self) -> bool:
         """Whether it ended though nobody told it to."""
         return self._keeper is not None and not self.runs
-
-    @property
-    def children(self) -> list[psutil.Process]:
-        return self._inside.children()
 
     def tail(self, lines: int = 12) -> str:
         """Its last words."""

@@ -4,12 +4,13 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import psutil
 
 from jetstream import Cluster, NatsServer, free_port
 from ledger.process import Process
@@ -32,6 +33,7 @@ class Setup:
 
 SETUPS = {
     "gateways": Setup("two gateways, one nats-server"),
+    "workers": Setup("two workers of one supervisor, one nats-server", gateways=1, workers=2),
     "cluster": Setup("two gateways, three nats-servers", nodes=3),
 }
 
@@ -56,6 +58,36 @@ class Gateway(Process):
         if setup.workers > 1:
             command += ["--workers", str(setup.workers)]
         super().__init__(f"gateway {number}", folder / f"gateway{number}.log", command)
+
+    # What happens to a gateway happens to its supervisor and all workers; a fault may choose one of them.
+
+    def kill(self) -> int:
+        """SIGKILL; nobody is left when it returns."""
+        workers = self.workers
+        code = super().kill()
+        for worker in workers:
+            _unless_gone(worker.kill)
+        psutil.wait_procs(workers, 10)
+        return code
+
+    def kill_supervisor(self) -> list[psutil.Process]:
+        """SIGKILL to it alone; gives the workers, which are to end by themselves."""
+        workers = self.workers
+        super().kill()
+        return workers
+
+    def freeze(self) -> None:
+        for process in (*self.workers, self.process):
+            _unless_gone(process.suspend)
+
+    def thaw(self) -> None:
+        for process in (*self.workers, self.process):
+            _unless_gone(process.resume)
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        """Of a supervisor; a gateway that has none is its own."""
+        return self.process.children() if self.runs else []
 
     async def ready(self) -> bool:
         """Whether it takes chargers."""
@@ -124,6 +156,11 @@ class House:
         for gateway in self.gateways:
             for proxy in gateway.proxies:
                 proxy.stop()
+
+
+def _unless_gone(strike: Callable[[], None]) -> None:
+    with suppress(psutil.NoSuchProcess):
+        strike()
 
 
 @asynccontextmanager
