@@ -1,5 +1,6 @@
 """The ledger: chargers write down what was answered, a verifier reads back what is stored, faults in between.
 
 `book` is what is written down, `crowd` the chargers, `commander` a backend that commands them, `setups` the
-real processes, `faults` what happens to them, `run` one set-up from its start to its verdict.
+real processes, `faults` (`kills`, `cuts`) what happens to them, `verdict` reads the streams back, `run` is
+one set-up from start to end.
 """

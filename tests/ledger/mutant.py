@@ -1,5 +1,6 @@
 """A gateway that lies: it answers transaction messages before their PubAck. The ledger must find it out."""
 
+import sys
 from typing import Any
 
 from voltgate.cli import main
@@ -23,5 +24,5 @@ def lie(bus: Bus, ticket: Ticket, command: bytes, tx: bool = False) -> None:
 
 
 if __name__ == "__main__":
-    Bus.store = lie  # type: ignore[method-assign]
-    main()
+    setattr(Bus, "store", lie)  # noqa: B010 - what no type would allow
+    sys.exit(main())

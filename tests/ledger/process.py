@@ -16,7 +16,7 @@ class Process:
     """``log`` keeps its words over all its lives."""
 
     def __init__(self, name: str, log: Path, command: Sequence[str]) -> None:
-        self.name, self._log, self._command = name, log, command
+        self.name, self.log, self._command = name, log, command
         self._keeper: subprocess.Popen[str] | None = None
         self.process: psutil.Process
 
@@ -24,7 +24,7 @@ class Process:
         assert self._keeper is None, f"{self.name} runs already"
         pipe = subprocess.PIPE
         self._keeper = subprocess.Popen(
-            ["sh", "-c", _KEEPER, str(self._log), *self._command],
+            ["sh", "-c", _KEEPER, str(self.log), *self._command],
             stdin=pipe,
             stdout=pipe,
             stderr=subprocess.DEVNULL,  # it would tell of every kill
@@ -65,7 +65,8 @@ class Process:
         """Whether it ended though nobody told it to."""
         return self._keeper is not None and not self.runs
 
-    def tail(self, lines: int = 12) -> str:
-        """Its last words."""
-        words = self._log.read_text(errors="replace").splitlines()[-lines:] if self._log.exists() else []
-        return "\n".join([f"--- {self.name}", *words])
+
+def tail(name: str, log: Path, lines: int = 12) -> str:
+    """Its last words."""
+    words = log.read_text(errors="replace").splitlines()[-lines:] if log.exists() else []
+    return "\n".join([f"--- {name}", *words])

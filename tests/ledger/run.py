@@ -11,10 +11,12 @@ from time import monotonic
 from ledger.book import Book
 from ledger.commander import Commander
 from ledger.crowd import Crowd
-from ledger.faults import Fault
-from ledger.setups import House, Setup, running
+from ledger.cuts import Fault
+from ledger.process import tail
+from ledger.setups import Gateway, House, Setup, running
 from ledger.verdict import Verdict, judge, read
 
+FELT = (5, 60, 250)  # messages
 PATIENCE = 90.0  # seconds until what should happen counts as not happening
 
 
@@ -70,8 +72,22 @@ class Run:
         wanted = self._book.generated + count
         await self.until(lambda: self._book.generated >= wanted, f"{count} further messages")
 
+    async def felt(self) -> None:
+        """Until chargers noticed, or would have: the damage lasts for so many messages that they make."""
+        await self.generated(self.chance.choice(FELT))
+
+    async def felt_nowhere(self) -> None:
+        """The same for damage that must not keep chargers from being answered."""
+        await self.answered(self.chance.choice(FELT))
+
+    async def gateway(self) -> Gateway:
+        """One that has chargers: what happens to an idle one says nothing."""
+        gateways = self.house.gateways
+        await self.until(lambda: any(gateway.door.links for gateway in gateways), "a gateway has chargers")
+        return self.chance.choices(gateways, [gateway.door.links for gateway in gateways])[0]
+
     def _stuck(self, what: str) -> StuckError:
-        words = "\n".join(process.tail() for process in self.house.processes)
+        words = "\n".join(tail(name, log) for name, log in self.house.logs.items())
         return StuckError(f"{what}\n{self.house.setup.name}, seed {self._plan.seed}, {self.now}\n{words}")
 
 
@@ -89,8 +105,8 @@ async def run(
         await run.until(house.whole, "the set-up is ready")
         names = [charger_name(number) for number in range(plan.chargers)]
         async with (
-            Crowd(house.doors, names, book, run.chance) as crowd,
-            Commander(house.urls, names, run.chance) as commander,
+            Crowd(house.doors, names, book, random.Random(f"{plan.seed} crowd")) as crowd,
+            Commander(house.urls, names, random.Random(f"{plan.seed} commander")) as commander,
         ):
             await run.until(lambda: crowd.ready == plan.chargers, "all chargers are accepted")
             await run.answered(plan.between)

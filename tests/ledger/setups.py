@@ -131,6 +131,12 @@ class House:
     def processes(self) -> list[Process]:
         return [*self.gateways, self.backend]
 
+    @property
+    def logs(self) -> dict[str, Path]:
+        """Where everybody's words are."""
+        nodes = {f"nats-server {number}": node.log for number, node in enumerate(self.nodes)}
+        return {process.name: process.log for process in self.processes} | nodes
+
     async def start(self) -> None:
         if self.cluster:
             await self.cluster.ready()

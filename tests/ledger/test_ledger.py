@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.faults import AIMED, ANYWHERE, nats_frozen_and_killed
-from ledger.run import Plan, run
+from ledger.faults import AIMED, ANYWHERE
+from ledger.run import Plan, Run, run
 from ledger.setups import MUTANT, SETUPS
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -31,7 +31,15 @@ async def test_nothing_that_was_answered_is_lost_and_nothing_is_stored_twice(tmp
 
 async def test_a_gateway_that_answers_before_the_pub_ack_is_found_out(tmp_path: Path) -> None:
     """The same fault in both houses, at once: what the liar had answered went with its nats-server."""
-    fault = {"a nats-server frozen, then killed": nats_frozen_and_killed}
+
+    async def frozen_then_killed(run: Run) -> None:
+        node = run.house.nodes[0]
+        await asyncio.to_thread(node.freeze)
+        await run.generated(60)
+        await asyncio.to_thread(node.kill)
+        await asyncio.to_thread(node.start)
+
+    fault = {"nats-server frozen, then killed": frozen_then_killed}
     plan = Plan(seed=1, faults=1, chargers=6, between=20)
     liar = replace(HONEST, command=MUTANT)
     honest, lying = await asyncio.gather(
