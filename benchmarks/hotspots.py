@@ -1,7 +1,7 @@
-"""Where the gateway's time goes: the thirty functions with the most time of their own, under load.
+"""Where the gateway's time goes: the thirty functions with the most time of their own.
 
-Run: ``python benchmarks/hotspots.py durable|live [--payload heartbeat]``. cProfile makes every Python call
-dearer and no native one: read shares and counts, not times.
+Run: ``python benchmarks/hotspots.py durable|live|upgrade [--payload heartbeat]``. cProfile makes every Python
+call dearer and no native one: read shares and counts, not times.
 """
 
 import argparse
@@ -23,7 +23,7 @@ def main() -> None:
     import servers  # noqa: PLC0415 - not in the server's process
 
     parser = argparse.ArgumentParser(description="Profile the gateway under load.")
-    parser.add_argument("class_", choices=("durable", "live"), metavar="durable|live")
+    parser.add_argument("class_", choices=("durable", "live", "upgrade"), metavar="durable|live|upgrade")
     parser.add_argument("--payload", default="meter", choices=("heartbeat", "status", "meter", "transaction"))
     parser.add_argument("--connections", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=5.0)
@@ -36,19 +36,24 @@ def main() -> None:
         options = {"payload": given.payload, "connections": given.connections}
         extra = servers.LIVE if given.class_ == "live" else ""
         with servers.voltgate(extra, launch) as server, servers.Load(server, options) as load:
-            load.connect()
-            load.go(1.0)
-            server.process.send_signal(signal.SIGUSR1)
-            told = load.go(given.seconds)
+            if given.class_ == "upgrade":
+                server.process.send_signal(signal.SIGUSR1)
+                load.connect()
+                what = f"{given.connections:,} chargers connected"
+            else:
+                load.connect()
+                load.go(1.0)
+                server.process.send_signal(signal.SIGUSR1)
+                what = f"{load.go(given.seconds)['answered']:,} messages answered"
             server.process.send_signal(signal.SIGUSR2)
             while not result.exists():
                 time.sleep(0.05)
-        print(f"{told['answered']:,} messages answered; ncalls over that is calls a message")
+        print(f"{what}; ncalls over that is calls for each")
         pstats.Stats(str(result)).sort_stats("tottime").print_stats(30)
 
 
 def serve(result: Path, words: list[str]) -> None:
-    """The gateway, profiled from SIGUSR1 to SIGUSR2: neither its start nor its upgrades."""
+    """The gateway, profiled from SIGUSR1 to SIGUSR2, without its start."""
     profile = cProfile.Profile()
     signal.signal(signal.SIGUSR1, lambda number, frame: profile.enable())
     signal.signal(signal.SIGUSR2, lambda number, frame: finish())

@@ -65,7 +65,11 @@ class NatsServer:
         server = [str(find()), "-a", "127.0.0.1", "-p", str(self.port), *self._arguments]
         pipe = subprocess.PIPE
         keeper = subprocess.Popen(
-            ["sh", "-c", _KEEPER, str(self.log), *server], stdin=pipe, stdout=pipe, text=True
+            ["sh", "-c", _KEEPER, str(self.log), *server],
+            stdin=pipe,
+            stdout=pipe,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         assert keeper.stdout is not None
         self._keeper, self.process = keeper, psutil.Process(int(keeper.stdout.readline()))

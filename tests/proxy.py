@@ -96,9 +96,22 @@ class Way:
 class _Link:
     """One connection through the proxy: the near end dialled us, the far end is whom we dialled."""
 
-    def __init__(self, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
-        self.near, self.far = near, far
+    def __init__(self, near: asyncio.StreamWriter) -> None:
+        self.near = near
+        self.far: asyncio.StreamWriter | None = None  # until we have dialled
         self.deaf = False  # nothing passes any more, and nobody is told
+        self.cut = False
+
+    def reset(self) -> None:
+        """RST to both ends; to the far one also where it is still being dialled."""
+        self.cut = True
+        rst(self.near)
+        self.leave()
+
+    def leave(self) -> None:
+        """RST to the far end."""
+        if self.far is not None:
+            rst(self.far)
 
 
 class Proxy:
@@ -190,10 +203,12 @@ class Proxy:
 
     async def _stop(self) -> None:
         self._refuse()
+        await asyncio.sleep(0)  # who has just dialled has a task then
         self._reset()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # the loop must see them go
 
     def _refuse(self) -> None:
         server, self._server = self._server, None
@@ -201,37 +216,43 @@ class Proxy:
             server.close()
 
     def _reset(self) -> None:
-        for link in list(self._links):
-            rst(link.near)
-            rst(link.far)
+        for link in self._links:
+            link.reset()
 
     def _half_open(self) -> None:
         for link in self._links:
             link.deaf = True
-            rst(link.far)
+            link.leave()
 
     async def _dialled(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        with suppress(asyncio.CancelledError):  # stop; asyncio would log it
+        try:
             await self._join(reader, near)
-        self._tasks.discard(task)
+        except asyncio.CancelledError:
+            pass  # stop; asyncio would log it
+        finally:
+            near.close()
+            self._tasks.discard(task)
 
     async def _join(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
+        link = _Link(near)
+        self._links.add(link)
         try:
             far_reader, far = await asyncio.open_connection("127.0.0.1", self._to)
         except OSError:
             rst(near)
+            self._links.discard(link)
             return
-        link = _Link(near, far)
-        self._links.add(link)
-        ways = [self.up.carry(link, reader, far), self.down.carry(link, far_reader, near)]
+        link.far = far
+        if link.cut or link.deaf:
+            link.leave()
         try:
+            ways = [self.up.carry(link, reader, far), self.down.carry(link, far_reader, near)]
             await asyncio.gather(*(self._carry(link, way) for way in ways))
         finally:
             self._links.discard(link)
-            near.close()
             far.close()
 
     async def _carry(self, link: _Link, way: Coroutine[Any, Any, None]) -> None:
@@ -240,8 +261,7 @@ class Proxy:
         except OSError:  # one end was cut: so is the other, unless nobody is to know
             if link.deaf:
                 return
-            rst(link.near)
-            rst(link.far)
+            link.reset()
 
 
 def rst(writer: asyncio.StreamWriter) -> None:

@@ -11,6 +11,7 @@ import nats
 import pytest
 from argon2 import PasswordHasher
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from conftest import Start
 from jetstream import NatsServer
@@ -275,3 +276,131 @@ def test_online_shows_who_is_connected_and_goes_on_with_who_comes_and_goes(
     watching.until(lambda: "up\tC" in watching.out, "the present")
     on_nats(lambda client: tell(client, "C", "down"))
     watching.until(lambda: "down\tC" in watching.out, "what happens")
+
+
+# kick
+
+
+@pytest.fixture
+def answering(
+    nats_server: NatsServer, chargers: Run
+) -> Callable[[str, bytes | None], Callable[..., tuple[int, str, str]]]:
+    """Run a command while somebody answers requests on ``subject`` with ``body``, or says nothing."""
+
+    def during(subject: str, body: bytes | None) -> Callable[..., tuple[int, str, str]]:
+        async def run(*arguments: str) -> tuple[int, str, str]:
+            client = await nats.connect(nats_server.url)
+            heard: list[bytes] = []
+
+            async def respond(message: Msg) -> None:
+                heard.append(message.data)
+                if body is not None:
+                    await message.respond(body)
+
+            await client.subscribe(subject, cb=respond)
+            await client.flush()
+            told = await asyncio.to_thread(chargers, *arguments)
+            await client.close()
+            assert heard == [b""]
+            return told
+
+        return lambda *arguments: asyncio.run(run(*arguments))
+
+    return during
+
+
+KICKED = b'{"session":"s1","gateway":"g1"}'
+
+
+def test_kick_tells_which_session_was_ended(answering: Any) -> None:
+    run = answering("ocpprpc.link.kick.CP=201", KICKED)
+    assert run("kick", "CP 1") == (0, "", "voltgate: CP 1: session s1 on g1 is ended\n")
+    code, out, _ = run("kick", "CP 1", "--json")
+    assert (code, json.loads(out)) == (0, {"identity": "CP 1", "session": "s1", "gateway": "g1"})
+
+
+def test_kick_of_nobody_says_so(chargers: Run) -> None:
+    assert chargers("kick", "CP1") == (1, "", "voltgate: CP1 is not connected\n")
+    assert chargers("kick", "a:b")[0] == 2, "no legal identity"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (None, "did not answer in 0.3 s"),
+        (b"\x1b[31m", "no gateway"),
+        (b"[]", "no gateway"),
+        (b"{}", "no gateway"),
+    ],
+)
+def test_kick_that_is_not_answered_as_expected_is_one_line(
+    answering: Any, monkeypatch: pytest.MonkeyPatch, body: bytes | None, told: str
+) -> None:
+    monkeypatch.setattr("voltgate.cli.kick.PATIENCE", 0.3)
+    code, out, err = answering("ocpprpc.link.kick.CP1", body)("kick", "CP1")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert told in err
+    assert "\x1b" not in err
+
+
+# set
+
+
+def test_set_changes_what_it_is_told_and_leaves_the_rest(chargers: Run, kept: Callable[[str], Any]) -> None:
+    chargers("add", "CP1", "--quirk", "no_ping", "--version", "1.6", "--cn", "SN-7")
+    hashes = kept("CP1")["password_hashes"]
+
+    def record() -> Any:
+        shown = kept("CP1")
+        assert shown.pop("enabled") is True
+        return shown
+
+    assert chargers("set", "CP1", "--add-quirk", "half_duplex", "--validation", "lenient") == (0, "", "")
+    rest = {"password_hashes": hashes, "certificate_cn": "SN-7"}
+    assert record() == rest | {
+        "quirks": ["half_duplex", "no_ping"], "validation": "lenient", "versions": ["v16"],
+    }  # fmt: skip
+    changes = ["--remove-quirk", "no_ping", "--version", "2.1", "--profile", "2", "--unset", "validation"]
+    assert chargers("set", "CP1", *changes)[0] == 0
+    assert record() == rest | {"quirks": ["half_duplex"], "versions": ["v21"], "security_profile": 2}
+    assert chargers("set", "CP1", "--unset", "quirk", "--unset", "profile", "--unset", "version")[0] == 0
+    assert record() == rest
+
+
+def test_set_gives_a_charger_one_password_again(
+    chargers: Run, kept: Callable[[str], Any], on_nats: OnNats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def write(client: Client) -> None:
+        bucket = await client.jetstream().key_value("ocpp_chargers")
+        await bucket.put("CP1", b'{"enabled":true,"password_hashes":["a","b"],"password_change":"sent"}')
+
+    on_nats(write)
+    monkeypatch.setattr("sys.stdin", io.StringIO("chosen by a person\n"))
+    assert chargers("set", "CP1", "--password", "-") == (0, "", "")
+    record = kept("CP1")
+    (hash_,) = record["password_hashes"]
+    assert PasswordHasher().verify(hash_, "chosen by a person")
+    assert "password_change" not in record
+
+
+WRONG_SETTINGS = [
+    (["CP1"], 2, "nothing to set"),
+    (["CP1", "--add-quirk", "no_such"], 2, "quirks"),
+    (["CP1", "--remove-quirk", "no_such"], 2, "no_such"),
+    (["CP1", "--validation", "loose"], 2, "validation"),
+    (["CP1", "--unset", "enabled"], 2, "--unset"),
+    (["CP1", "--password", ""], 2, "password is empty"),
+    (["CP2", "--add-quirk", "no_ping"], 1, "no such charger"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "told"), WRONG_SETTINGS)
+def test_what_cannot_be_set_is_told_and_changes_nothing(
+    chargers: Run, kept: Callable[[str], Any], arguments: list[str], code: int, told: str
+) -> None:
+    chargers("add", "CP1")
+    before = kept("CP1")
+    got, out, err = chargers("set", *arguments)
+    assert (got, out) == (code, "")
+    assert told in err
+    assert kept("CP1") == before

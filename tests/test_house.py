@@ -42,6 +42,7 @@ WITHOUT_TWIN = {
     "replay": "tests/test_session.py",
     "command": "tests/test_commands.py",
     "recorded": "tests/test_commands.py",
+    "rejects": "tests/test_session.py",
     "redact": "tests/test_commands.py",
     "triggers": "tests/test_commands.py",
     "terms": "tests/test_session.py",
@@ -75,7 +76,7 @@ def inside(path: Path) -> str:
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
-        ("nats", r"gateway/(bus|client|streams|outage|follow)|backend/.*|cli/.*"),
+        ("nats", r"gateway/(bus|client|uplink|streams|outage|follow)|backend/.*|cli/.*"),
         ("websockets", r"gateway/(listener|connection|worker)|charger/.*"),
         ("aiohttp", r"gateway/admin"),
         ("prometheus_client", r"gateway/(metrics|merged|admin)"),
@@ -103,12 +104,14 @@ LAYERS = [
     "pace",
     "record",
     "credentials",
+    "rotation",
     "call",
     "terms",
     "verdict",
     "question",
     "replay",
     "redact",
+    "rejects",
     "triggers",
     "command",
     "recorded",
@@ -239,9 +242,9 @@ def test_nats_py_is_pinned_for_what_touches_its_inside() -> None:
     touching = [
         inside(path)
         for path in MODULES
-        if re.search(r"_send_command|_subs\b|_flush_pending", path.read_text())
+        if re.search(r"_send_command|_subs\b|_flush_pending|client\._transport", path.read_text())
     ]
-    assert touching == ["gateway/client"]
+    assert touching == ["gateway/client", "gateway/uplink"]
 
 
 def test_the_make_targets_of_the_readme_exist() -> None:

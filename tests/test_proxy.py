@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -46,6 +47,8 @@ class Far:
         self._server.close()
         for writer in self._writers:
             writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 async def joined(proxy: Proxy, far: Far) -> tuple[Ends, Ends]:

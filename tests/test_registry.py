@@ -19,6 +19,7 @@ from voltgate.config import Nats
 from voltgate.gateway.bus import Bus
 from voltgate.gateway.credentials import Passwords, basic, hash_key, hash_password, is_hash, new_key
 from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.ports import Change
 from voltgate.gateway.record import QUIRKS, Known, Record, is_identity, parse
 from voltgate.gateway.registry import Registry
 from voltgate.gateway.wheel import TICK, Wheel
@@ -133,15 +134,17 @@ def known(*hashes: str) -> Known:
     return Known("CP", "CP", Record(enabled=True, password_hashes=hashes))
 
 
-async def judged(passwords: Passwords, charger: Known | None, password: bytes) -> bool | None:
+async def judged(
+    passwords: Passwords, charger: Known | None, password: bytes, address: str = "1.1.1.1"
+) -> bool | None:
     verdict: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
-    passwords.judge(charger, password, verdict.set_result)
+    passwords.judge(charger, password, address, verdict.set_result)
     return await verdict
 
 
 @pytest.fixture
 def passwords() -> Any:
-    made = Passwords(1, 2)
+    made = Passwords(1, 3, 2)
     yield made
     made.stop()
 
@@ -150,9 +153,9 @@ async def test_a_password_that_passed_argon2_is_not_hashed_again(passwords: Pass
     charger = known(hash_password(b"chosen by a person"))
     assert await judged(passwords, charger, b"chosen by a person") is True
     told: list[bool | None] = []
-    passwords.judge(charger, b"chosen by a person", told.append)
+    passwords.judge(charger, b"chosen by a person", "", told.append)
     assert told == [True], "at once"
-    passwords.judge(charger, b"another", told.append)
+    passwords.judge(charger, b"another", "", told.append)
     assert told == [True], "another one has to be checked"
     assert await judged(passwords, charger, b"another") is False
     assert b"chosen by a person" not in charger.proof
@@ -167,25 +170,68 @@ async def test_random_keys_are_judged_at_once_and_nobody_never_passes(passwords:
         (known("plain"), b"plain"),
         (None, b"k" * 20),
     ):
-        passwords.judge(charger, password, told.append)
+        passwords.judge(charger, password, "", told.append)
     assert told == [True, False, False, False, False]
 
 
 async def test_more_slow_hashes_than_max_hashes_are_turned_away(passwords: Passwords) -> None:
     charger = known(hash_password(b"chosen by a person"))
-    verdicts = await asyncio.gather(*(judged(passwords, charger, b"%d" % n) for n in range(3)))
-    assert verdicts == [False, False, None]
+    verdicts = await asyncio.gather(*(judged(passwords, charger, b"", f"1.1.1.{n}") for n in range(4)))
+    assert verdicts == [False, False, False, None]
     assert await judged(passwords, charger, b"chosen by a person") is True, "and others when these are done"
+
+
+async def test_a_flood_of_wrong_passwords_from_one_address_keeps_nobody_else_out(
+    passwords: Passwords,
+) -> None:
+    """max_hashes_per_address; the charger they guess at comes in too (OCPP.md D)."""
+    target, other = known(hash_password(b"chosen by a person")), known(hash_password(b"by another"))
+    flood = [asyncio.ensure_future(judged(passwords, target, b"guess", "6.6.6.6")) for _ in range(20)]
+    await asyncio.sleep(0)
+    assert await judged(passwords, other, b"by another", "1.1.1.1") is True
+    assert await judged(passwords, target, b"chosen by a person", "1.1.1.1") is True
+    assert sorted(map(str, await asyncio.gather(*flood))) == ["False"] * 2 + ["None"] * 18
+    assert await judged(passwords, target, b"chosen by a person", "6.6.6.6") is True, "when these are done"
+    assert not passwords._asking, "an address that asks for nothing is forgotten"
+
+
+async def test_a_new_password_is_hashed_by_what_is_known_of_it(passwords: Passwords) -> None:
+    """Fast only on the word of whoever made it; one that is in the record already is recognised."""
+
+    async def kept(password: bytes, random: bool, *hashes: str) -> str | None:
+        made: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        passwords.hash(Change("CP", password, random), hashes, made.set_result)
+        return await made
+
+    key = new_key().encode()
+    for password, random, kind in (
+        (key, True, "$voltgate-sha256$"),
+        (key, False, "$argon2id$"),
+        (b"too short", True, "$argon2id$"),
+    ):
+        hash_ = await kept(password, random)
+        assert hash_ is not None
+        assert hash_.startswith(kind)
+        assert await judged(passwords, known(hash_), password) is True
+        assert await kept(password, random, hash_key(b"x" * 20), hash_) == hash_
+
+
+async def test_which_of_two_passwords_let_the_charger_in_is_known(passwords: Passwords) -> None:
+    hashes = hash_password(b"chosen by a person"), hash_key(b"k" * 20)
+    charger = known(*hashes)
+    for password, hash_ in [(b"k" * 20, hashes[1]), (b"chosen by a person", hashes[0])] * 2:
+        assert await judged(passwords, charger, password) is True
+        assert charger.passed == hash_
 
 
 def test_what_a_cold_login_with_a_generated_key_costs() -> None:
     """FIGURES.md 1: salted SHA-256 costs microseconds; 10,000 of them may not delay a storm."""
     key = new_key().encode()
-    passwords, chargers = Passwords(1, 1), [known(hash_key(key)) for _ in range(1000)]
+    passwords, chargers = Passwords(1, 1, 1), [known(hash_key(key)) for _ in range(1000)]
     told: list[bool | None] = []
     began = time.process_time()
     for charger in chargers:
-        passwords.judge(charger, key, told.append)
+        passwords.judge(charger, key, "", told.append)
     cost = (time.process_time() - began) / len(chargers)
     sys.stdout.write(f"\na cold login with a generated key: {cost * 1e6:.1f} us\n")
     assert told == [True] * len(chargers)

@@ -16,8 +16,9 @@ from voltgate._core import Publisher
 from voltgate.config import load
 from voltgate.gateway.call import TransactionKeys
 from voltgate.gateway.metrics import Metrics
-from voltgate.gateway.ports import Ack, Reply, Request, Stored, Ticket
+from voltgate.gateway.ports import Ack, Change, Outside, Reply, Request, Stored, Ticket
 from voltgate.gateway.reasons import Reason
+from voltgate.gateway.rotation import Rotation
 from voltgate.gateway.session import Session
 from voltgate.gateway.terms import Terms
 from voltgate.gateway.wheel import Wheel
@@ -67,14 +68,18 @@ class Bus:
 
     def store(self, ticket: Ticket, command: bytes, tx: bool = False) -> None:
         message = parse(command)
-        class_ = message.subject.split(".")[1]
+        bucket, class_, *_ = message.subject.split(".")
+        class_ = f"KV_{class_}" if bucket == "$KV" else class_
         assert tx == (class_ == "tx")
         self.published.append(message)
         self._later(
             lambda: ticket.done(ticket.arg, None if class_ in self.fails else self._ack(class_, message))
         )
 
-    def _ack(self, class_: str, message: Published) -> Ack:
+    def _ack(self, class_: str, message: Published) -> Ack | bool:
+        expected = message.headers.get("Nats-Expected-Last-Subject-Sequence")
+        if expected is not None and int(expected) != self._last(class_, message.subject):
+            return False
         stream = self.streams.setdefault(class_, [])
         unique = message.headers.get("Nats-Msg-Id")
         for seq, before in enumerate(stream, 1):
@@ -109,6 +114,8 @@ class Bus:
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
     ) -> None:
         messages = self.streams.get(stream, [])
+        if subject is not None:
+            seq = seq or self._last(stream, subject)
         found = next(
             (
                 Stored(n, message.headers, message.data)
@@ -118,6 +125,10 @@ class Bus:
             None,
         )
         self._later(lambda: done(arg, found))
+
+    def _last(self, stream: str, subject: str) -> int:
+        numbers = (n for n, one in enumerate(self.streams.get(stream, []), 1) if one.subject == subject)
+        return max(numbers, default=0)
 
     def _later(self, happen: Callable[[], None]) -> None:
         self.waiting.append(happen)
@@ -137,7 +148,9 @@ class Bus:
 class World:
     """One charger's session and everything around it."""
 
-    def __init__(self, version: str = "v16", identity: str = "CP 1", **config: Any) -> None:
+    def __init__(
+        self, version: str = "v16", identity: str = "CP 1", half_duplex: bool = False, **config: Any
+    ) -> None:
         self.time = 1000.0
         self.clock = Wheel(lambda: self.time, lambda: EPOCH + self.time - 1000.0)
         self.bus = Bus(self)
@@ -148,7 +161,7 @@ class World:
         self.config = load(None, **config)
         self.metrics = Metrics()
         self.keys = TransactionKeys()
-        self.version, self.identity = version, identity
+        self.version, self.identity, self.half_duplex = version, identity, half_duplex
         self._sessions = 0
         self.connect()
 
@@ -160,9 +173,27 @@ class World:
         nats = self.config.nats
         table = rules(self.config)[self.version]
         terms = Terms.of(self.version, self.config, table, self.metrics, self.keys)
+        if self.half_duplex:
+            terms = terms.at(None, True)
         self._decode = terms.codec.decode
         publisher = Publisher(self.version, self.identity, self.name, nats.prefix, nats.rpc_prefix)
-        self.session = Session(publisher, terms, self, self.bus, self.clock)
+        rotation = Rotation(self.bus, self.clock, "OCPP", self.hash)
+        self.session = Session(publisher, terms, self, Outside(self.bus, self.clock, rotation))
+
+    def hash(self, change: Change, hashes: tuple[str, ...], hashed: Callable[[str | None], None]) -> None:
+        """rotation.Hash without threads: a password is its own hash."""
+        hashed(change.password.decode())
+
+    def record(self, **fields: Any) -> None:
+        """Write the charger's record, as an operator does."""
+        data = json.dumps({"enabled": True} | fields).encode()
+        message = Published(f"$KV.ocpp_chargers.{_core.token(self.identity)}", {}, data, "")
+        self.bus.streams.setdefault("KV_ocpp_chargers", []).append(message)
+
+    @property
+    def passwords(self) -> list[str]:
+        """What lets the charger in."""
+        return list(json.loads(self.bus.streams["KV_ocpp_chargers"][-1].data).get("password_hashes", []))
 
     # ports.Link
     def write(self, frame: bytes) -> None:

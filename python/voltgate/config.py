@@ -62,6 +62,7 @@ class Nats(_Section):
     ask_timeout: Seconds = 20.0
     ask_grace: Seconds = 5.0
     outage_close: Seconds = 60.0
+    ping_interval: Seconds = 10.0
     max_pending_bytes: Annotated[int, Field(ge=1 << 20)] = 64 << 20
 
     @field_validator("url")
@@ -111,6 +112,7 @@ class Registry(_Section):
     required: bool = True
     hash_threads: Annotated[int, Field(ge=1, le=64)] = 2
     max_hashes: Annotated[int, Field(ge=1)] = 200
+    max_hashes_per_address: Annotated[int, Field(ge=1)] = 50
 
 
 class Limits(_Section):

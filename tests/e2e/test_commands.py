@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any
 
 import nats
+import ocpp.v16.call as call16
 import ocpp.v16.call_result as result16
 import ocpp.v21.call_result as result21
 import ocpp.v201.call_result as result201
@@ -33,6 +34,20 @@ MASTERS: dict[str, tuple[Any, Any, dict[str, str]]] = {
     "v201": (ChargePoint201, result201, {"type": "Immediate"}),
     "v21": (ChargePoint21, result21, {"type": "Immediate"}),
 }
+
+
+class Wire:
+    """A charger's socket as mobilityhouse's ``ocpp`` wants it."""
+
+    def __init__(self, charger: Charger) -> None:
+        self.send = charger.send
+        self.socket = charger.socket
+        self.heard: list[int] = []  # message types
+
+    async def recv(self) -> str:
+        text = str(await self.socket.recv())
+        self.heard.append(json.loads(text)[0])
+        return text
 
 
 async def send(
@@ -92,14 +107,6 @@ async def test_a_real_charge_point_is_commanded_and_answers(
         @on("ClearCache")
         def clear_cache(self) -> Any:
             raise NotSupportedError("no cache")
-
-    class Wire:
-        def __init__(self, charger: Charger) -> None:
-            self.send = charger.send
-            self.socket = charger.socket
-
-        async def recv(self) -> str:
-            return str(await self.socket.recv())
 
     async with connected(house, client, identity, version) as charger:
         listening = asyncio.ensure_future(Point(identity, Wire(charger)).start())
@@ -275,29 +282,97 @@ async def test_commands_reach_a_charger_again_after_nats_was_away(tmp_path: Any,
         server.kill()
 
 
-async def test_who_drains_takes_no_more_commands(
+async def in_flight(client: Client, rpc: str, charger: Charger, identity: str) -> asyncio.Future[Msg]:
+    """A command the charger has, through a gateway with question subjects of its own; its reply."""
+    subject, headers = f"{rpc}.send.Reset.{token(identity)}", {"ocpp-timeout": "9"}
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                await client.request(subject, b'{"type":"Mild"}', timeout=PATIENCE)
+                break
+            except NoRespondersError:
+                await asyncio.sleep(0.01)
+    sending = client.request(subject, b'{"type":"Soft"}', timeout=PATIENCE, headers=headers)
+    return asyncio.ensure_future(sending)
+
+
+async def test_a_drain_lets_the_command_in_flight_be_answered_and_takes_no_more(
     nats_server: NatsServer, client: Client, identity: str
 ) -> None:
+    """CONTRACT 4.5: CALLs in flight are finished, then the socket is closed with 1001."""
     settings = config(nats_server, nats={"rpc_prefix": "drainrpc"})
     async with own_gateway(settings) as house, dial(house.port, identity) as charger:
-        subject = f"drainrpc.send.Reset.{token(identity)}"
-        asked: asyncio.Future[Msg] | None = None
+        asked = await in_flight(client, "drainrpc", charger, identity)
+        message_id = await heard_call(charger)
+        house.sigterm()
         async with asyncio.timeout(PATIENCE):
-            while asked is None:
+            while True:  # until it has heard of the drain
                 try:
-                    body, headers = b'{"type":"Mild"}', {"ocpp-timeout": "9"}
-                    await client.request(subject, body, timeout=PATIENCE, headers=headers)
-                    asked = asyncio.ensure_future(
-                        client.request(subject, b'{"type":"Soft"}', timeout=PATIENCE)
-                    )
+                    await client.request(f"drainrpc.send.Nonsense.{token(identity)}", b"{}", timeout=PATIENCE)
                 except NoRespondersError:
-                    await asyncio.sleep(0.01)
+                    break
+        assert not asked.done()
+        await charger.send(f'[3,"{message_id}",{{"status":"Accepted"}}]')
+        assert ((await asked).headers or {})["ocpp-outcome"] == "result"
+        assert await charger.closed() == 1001
+
+
+@pytest.mark.parametrize("ends", ["a second SIGTERM", "drain.deadline"])
+async def test_a_drain_that_is_cut_short_says_that_the_command_in_flight_is_lost(
+    ends: str, nats_server: NatsServer, client: Client, identity: str, facts: Facts
+) -> None:
+    """The outcome leaves the process, as a reply and as a fact, before its connection to NATS ends."""
+    drain = {"deadline": 0.5 if ends == "drain.deadline" else 60.0}
+    settings = config(nats_server, nats={"rpc_prefix": "cutrpc"}, drain=drain)
+    async with own_gateway(settings) as house, dial(house.port, identity) as charger:
+        asked = await in_flight(client, "cutrpc", charger, identity)
         await heard_call(charger)
         house.sigterm()
+        if ends == "a second SIGTERM":
+            house.sigterm()
         assert ((await asked).headers or {})["ocpp-outcome"] == "lost"
         assert await charger.closed() == 1001
-        with pytest.raises(NoRespondersError):
-            await client.request(subject, b"{}", timeout=PATIENCE)
+        await asyncio.to_thread(house.join)
+    assert (await facts.stored("COMMANDS"))[-1].headers["ocpp-outcome"] == "lost"
+
+
+@pytest.mark.parametrize("half", [True, False], ids=["half_duplex", "no quirk"])
+async def test_a_command_and_the_chargers_own_open_call(
+    half: bool, house: Gateway, client: Client, identity: str, backend: Any
+) -> None:
+    """With the quirk a real charge point gets the command after the answer to its own CALL, else before."""
+    record = {"enabled": True, "quirks": ["half_duplex"] if half else []}
+    bucket = await client.jetstream().key_value("ocpp_chargers")
+    await bucket.put(token(identity), json.dumps(record).encode())
+    asked, decided = asyncio.Event(), asyncio.Event()
+
+    async def authorize(question: Msg) -> None:
+        asked.set()
+        await decided.wait()
+        await question.respond(b'{"idTagInfo":{"status":"Accepted"}}')
+
+    class Point(ChargePoint16):
+        @on("Reset")
+        def reset(self, **_: Any) -> Any:
+            decided.set()
+            return result16.Reset(status="Accepted")
+
+    async with connected(house, client, identity) as charger:
+        await backend(Authorize=authorize)
+        point = Point(identity, wire := Wire(charger))
+        listening = asyncio.ensure_future(point.start())
+        own = asyncio.ensure_future(point.call(call16.Authorize(id_tag="TAG")))
+        await asked.wait()
+        command = asyncio.ensure_future(send(client, identity, "Reset", {"type": "Soft"}))
+        await settle(client)
+        if half:
+            assert wire.heard == []
+            decided.set()
+        assert (await command)[0] == "result"
+        assert (await own).id_tag_info["status"] == "Accepted"
+        assert wire.heard == ([3, 2] if half else [2, 3])
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
 
 
 async def test_the_command_line_sends_and_tells(

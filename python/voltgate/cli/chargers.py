@@ -1,7 +1,6 @@
 """``voltgate chargers``: the registry of chargers (CONTRACT 3.8), one or many at a time."""
 
 import asyncio
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from voltgate.cli import importing
-from voltgate.cli.faults import EXIT_CODES, USAGE, Failure
+from voltgate.cli.faults import EXIT_CODES, Failure
+from voltgate.cli.kick import app as kick
 from voltgate.cli.online import app as online
-from voltgate.cli.records import legal, record_of, records
+from voltgate.cli.records import change, given, hash_of, legal, record_of, records
 from voltgate.cli.service import loaded, run
+from voltgate.cli.setting import app as setting
 from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json, say
 from voltgate.cli.versions import version_token
 from voltgate.config import Config
@@ -69,10 +70,7 @@ def add(  # noqa: PLR0913, PLR0917 - the fields of a record
         "quirks": quirk or [],
         "certificate_cn": cn,
     }
-    if password == "-":  # noqa: S105
-        password = sys.stdin.readline().rstrip("\r\n")
-    if password == "":
-        raise Failure("--password: the password is empty", USAGE)
+    password = given(password)
     newcomer = _newcomer(legal(identity), record_of(fields), password, random_key)
     run(_add(loaded(config), newcomer))
     if as_json:
@@ -140,10 +138,7 @@ def _newcomer(identity: str, record: Record, password: str | None, random_key: b
         shown = credentials.new_key()
         hash_ = credentials.hash_key(shown.encode())
     else:
-        secret = password.encode(errors="surrogateescape")
-        if not 16 <= len(secret) <= 64:
-            say(f"voltgate: {identity}: OCPP wants passwords of 16 to 40 characters (2.1: 64)")
-        hash_ = credentials.hash_key(secret) if random_key else credentials.hash_password(secret)
+        hash_ = hash_of(identity, password, random_key)
     return Newcomer(identity, record.model_copy(update={"password_hashes": (hash_,)}), shown)
 
 
@@ -212,18 +207,13 @@ def _text(value: Any) -> str:
 @app.command(epilog=EXIT_CODES)
 def disable(identity: Identity, config: ConfigFile = None) -> None:
     """Disconnect a charger and let it in no more; its record stays."""
-    run(_change(loaded(config), identity, enabled=False))
+    run(change(loaded(config), identity, lambda _: {"enabled": False}))
 
 
 @app.command(epilog=EXIT_CODES)
 def enable(identity: Identity, config: ConfigFile = None) -> None:
     """Let a disabled charger in again."""
-    run(_change(loaded(config), identity, enabled=True))
-
-
-async def _change(config: Config, identity: str, **fields: Any) -> None:
-    async with records(config) as book:
-        await book.change(identity, **fields)
+    run(change(loaded(config), identity, lambda _: {"enabled": True}))
 
 
 @app.command(epilog=EXIT_CODES)
@@ -237,4 +227,5 @@ async def _remove(config: Config, identity: str) -> None:
         await book.remove(identity)
 
 
+app.registered_commands += setting.registered_commands + kick.registered_commands
 app.registered_commands += online.registered_commands

@@ -32,6 +32,7 @@ def needed(config: Config) -> dict[str, list[str]]:
             f"{nats.rpc_prefix}.ask.>",
             f"{nats.rpc_prefix}.link.probe.*",
             f"$KV.{lower}_gateways.>",
+            f"$KV.{lower}_chargers.>",
             *(f"{API}STREAM.INFO.{stream.name}" for stream in streams.wanted(config)),
             f"{API}STREAM.NAMES",
             *(f"{API}DIRECT.GET.{nats.stream_prefix}_{name}" for name in ("TX", "COMMANDS", "LINKS")),

@@ -1,6 +1,7 @@
 """The registry as commands use it: the KV bucket ``ocpp_chargers`` behind a few calls (CONTRACT 3.8)."""
 
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import orjson
 from voltgate import _core
 from voltgate.cli.faults import USAGE, Failure
 from voltgate.cli.service import jetstream_fault
+from voltgate.cli.terminal import say
 from voltgate.config import Config
 from voltgate.gateway.record import Record, is_identity, parse
 
@@ -63,14 +65,18 @@ class Records:
             return True
         return False
 
-    async def change(self, identity: str, **fields: Any) -> None:
-        """Set fields; what another release wrote beside them stays. Raises Failure."""
+    async def change(self, identity: str, fields: Callable[[Record], dict[str, Any]]) -> None:
+        """Set what ``fields`` says of the record, None takes a field out; the rest stays. Raises Failure.
+
+        What another release wrote stays too, and so does what somebody else writes at the same time.
+        """
         from nats.js.errors import KeyWrongLastSequenceError  # noqa: PLC0415
 
         for _ in range(_TRIES):
-            _, body, revision = await self._entry(identity)
+            record, body, revision = await self._entry(identity)
+            wanted = {key: value for key, value in (body | fields(record)).items() if value is not None}
             with suppress(KeyWrongLastSequenceError):
-                await self._bucket.update(_core.token(identity), orjson.dumps(body | fields), last=revision)
+                await self._bucket.update(_core.token(identity), orjson.dumps(wanted), last=revision)
                 return
         raise Failure(f"{identity}: others change this record all the time: try again")
 
@@ -133,6 +139,31 @@ async def records(config: Config) -> AsyncIterator[Records]:
         raise Failure(jetstream_fault(error)) from None
     finally:
         await client.close()
+
+
+async def change(config: Config, identity: str, fields: Callable[[Record], dict[str, Any]]) -> None:
+    """See Records.change."""
+    async with records(config) as book:
+        await book.change(identity, fields)
+
+
+def given(password: str | None) -> str | None:
+    """A password option: '-' is read from stdin. Raises Failure (usage)."""
+    if password == "-":  # noqa: S105
+        password = sys.stdin.readline().rstrip("\r\n")
+    if password == "":
+        raise Failure("--password: the password is empty", USAGE)
+    return password
+
+
+def hash_of(identity: str, password: str, random_key: bool) -> str:
+    """The hash a record keeps of it."""
+    from voltgate.gateway import credentials  # noqa: PLC0415 - loads argon2
+
+    secret = password.encode(errors="surrogateescape")
+    if not 16 <= len(secret) <= 64:
+        say(f"voltgate: {identity}: OCPP wants passwords of 16 to 40 characters (2.1: 64)")
+    return credentials.hash_key(secret) if random_key else credentials.hash_password(secret)
 
 
 def record_of(fields: dict[str, Any]) -> Record:

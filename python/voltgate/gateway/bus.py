@@ -16,12 +16,12 @@ from typing import Any, Literal
 import nats
 import orjson
 import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
+from nats.aio import client as nats_py
 from nats.errors import SlowConsumerError
 
 from voltgate.config import Nats
-from voltgate.gateway.client import GroupSubscription, Subscription, hand_over
+from voltgate.gateway import uplink
+from voltgate.gateway.client import Client, GroupSubscription, Subscription, parse_headers
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.ports import Ack, Reply, Request, Stored, Ticket
 from voltgate.gateway.wheel import Wheel
@@ -34,6 +34,7 @@ FULL = {10077, 10047, 10028, 10023, 10002}
 _READ_TIMEOUT = 5.0
 # Seconds a subscription stays known here after the server was told to end it: what is on its way is answered.
 _LINGER = 1.0
+_GOODBYE = 2.0  # seconds for what is left to reach NATS at the end
 
 
 class BusError(Exception):
@@ -46,6 +47,9 @@ def connect_options(config: Nats) -> dict[str, Any]:
         "servers": config.urls,
         "inbox_prefix": config.inbox_prefix.encode(),
         "connect_timeout": 5,
+        # The third one that finds two open tells that nobody is there.
+        "ping_interval": config.ping_interval,
+        "max_outstanding_pings": 2,
         # Of the first connection: once more, at once, and then the caller is told.
         "max_reconnect_attempts": 1,
         "reconnect_time_wait": 0,
@@ -86,8 +90,9 @@ class Interest:
         subscription, self._subscription = self._subscription, None  # it holds us: no cycle shall stay
         self._bus.forget(self, subscription)
 
-    def _heard(self, message: Msg) -> None:
-        self._bus.take(self._take, message)
+    def _heard(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
+        request = Request(subject.decode(), reply.decode(), parse_headers(headers), bytes(data))
+        self._bus.take(self._take, request)
 
 
 class Bus:
@@ -107,7 +112,7 @@ class Bus:
         self._stores: dict[int, Ticket] = {}
         self._asks: dict[int, Ticket] = {}
         self._out: list[bytes] = []
-        self._waiting_bytes = 0
+        self._waiting_bytes = self._written_bytes = 0
         self._max_waiting = config.max_pending_bytes
         self._max_payload = 0
         self._interests: dict[Interest, None] = {}
@@ -137,27 +142,32 @@ class Bus:
         self._clock.after(RETRY_AFTER, self._sweep)
 
     async def stop(self) -> None:
-        """Send what is left and disconnect."""
+        """Send what is left and disconnect, also from a NATS that no longer reads."""
         self._closing = True
         for task in self._tasks:
             task.cancel()
-        if self._connected:
-            await self._write()
-            with contextlib.suppress(Exception):
-                await self.client.flush()
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_GOODBYE):
+                if self._connected:
+                    await self._write()
+                    await self.client.flush()
         if self._inbox:  # nats-py cannot close a client that was never connected
-            await self.client.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE):
+                    await self.client.close()
+            uplink.cut(self.client)
 
     async def _connect(self) -> None:
         client = Client()
+        uplink.attach(client, self._config.urls)
         options = connect_options(self._config)
         try:
             await client.connect(
                 **options,
                 name="voltgate",
-                ping_interval=10,
-                max_outstanding_pings=2,
-                pending_size=self._config.max_pending_bytes,
+                # Never reached: _send counts first. nats-py would stop the pump for ten seconds.
+                pending_size=2 * self._max_waiting,
+                flusher_queue_size=0,  # a full one would hold up the pings that find a dead server
                 error_cb=self._client_error,
                 disconnected_cb=partial(self._disconnected, client),
                 reconnected_cb=partial(self._reconnected, client),
@@ -165,7 +175,7 @@ class Bus:
             )
             _keep_reconnecting(client)
             inbox = client.new_inbox()
-            await hand_over(client, Subscription(client, f"{inbox}.*", self._received).command)
+            await uplink.hand_over(client, Subscription(client, f"{inbox}.*", self._received).command)
             await client.flush()
         except Exception as error:
             await client.close()
@@ -193,6 +203,7 @@ class Bus:
             if not self._closing:
                 self.on_change(False)
             self._fail_all()
+        uplink.forget(client)
 
     async def _reconnected(self, client: Client) -> None:
         self._connected = client is self.client
@@ -213,10 +224,10 @@ class Bus:
             log.warning("bus.client", error=str(error) or type(error).__name__)
 
     def _fail_all(self) -> None:
-        """Nothing sent before a disconnect is answered after it: the inbox of that time is gone."""
+        """Nothing sent before a disconnect is waited for after it: who knows whether it arrived."""
         stores, self._stores = self._stores, {}
         asks, self._asks = self._asks, {}
-        self._out, self._waiting_bytes = [], 0
+        self._out, self._waiting_bytes, self._written_bytes = [], 0, 0
         for ticket in stores.values():
             self._metrics.publish_failures.add("away")
             ticket.done(ticket.arg, None)
@@ -302,22 +313,25 @@ class Bus:
         subscription.drop()
         self._say(subscription.client, subscription.end)  # a reconnect may have begun it again meanwhile
 
-    def take(self, take: Callable[[Request], None], message: Msg) -> None:
+    def take(self, take: Callable[[Request], None], request: Request) -> None:
         """A request came for ``take``."""
         self._clock.refresh()
         try:
-            take(Request(message.subject, message.reply, message.headers or {}, message.data))
-        except Exception:
-            # nats-py would swallow it: the callback of one charger must be seen to have failed.
-            log.exception("bus.callback_failed", subject=message.subject)
+            take(request)
+        except Exception:  # of one charger: the others, and the connection, go on
+            log.exception("bus.callback_failed", subject=request.subject)
 
     # -- the way out --------------------------------------------------------------------------------
 
     def _send(self, command: bytes) -> bool:
         # A command over max_payload would make the server drop the connection of every charger (NATS.md).
         size = len(command)
-        if not self._connected or size > self._max_payload or self._waiting_bytes > self._max_waiting:
+        if not self._connected or size > self._max_payload:
             return False
+        if self._waiting_bytes + self._written_bytes > self._max_waiting:
+            self._written_bytes = uplink.waiting(self.client)  # the server may have read since
+            if self._waiting_bytes + self._written_bytes > self._max_waiting:
+                return False
         if not self._out:
             self._wake.set()
         self._out.append(command)
@@ -340,24 +354,25 @@ class Bus:
 
     async def _write(self) -> None:
         self._wake.clear()
-        out, self._out = self._out, []
+        out, self._out, self._waiting_bytes = self._out, [], 0
         if out:
-            await hand_over(self.client, b"".join(out))
-        # What the flusher could not write yet, because the server reads slowly or not at all.
-        self._waiting_bytes = self.client.pending_data_size + sum(map(len, self._out))
+            await uplink.hand_over(self.client, b"".join(out))
+        # What has not left yet, because the server reads slowly or not at all.
+        self._written_bytes = uplink.waiting(self.client)
 
     # -- the way in ---------------------------------------------------------------------------------
 
-    def _received(self, message: Msg) -> None:
+    def _received(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
+        del reply
         try:
-            token = int(message.subject[len(self._inbox) :])
+            token = int(subject[len(self._inbox) :])
             ticket = self._stores.get(token)
             if ticket is None:
                 self._clock.refresh()
-                self._route(token, message)
+                self._route(token, parse_headers(headers), bytes(data))
                 return
             self._clock.now = now = time.monotonic()
-            body = orjson.loads(message.data) if message.data else {}
+            body = orjson.loads(data) if data else {}
             if isinstance(body, dict) and "seq" in body and "stream" in body and "error" not in body:
                 del self._stores[token]
                 self._ack_seconds.observe(now - ticket.sent)
@@ -366,21 +381,20 @@ class Bus:
                 ticket.done(ticket.arg, Ack(body["stream"], body["seq"], "duplicate" in body))
             else:
                 self._not_acked(ticket, body if isinstance(body, dict) else {})
-        except Exception:
-            # nats-py would swallow it: the callback of one charger must be seen to have failed.
-            log.exception("bus.callback_failed", subject=message.subject)
+        except Exception:  # of one charger: the others, and the connection, go on
+            log.exception("bus.callback_failed", subject=subject.decode(errors="replace"))
 
-    def _route(self, token: int, message: Msg) -> None:
+    def _route(self, token: int, headers: dict[str, str], data: bytes) -> None:
         ticket = self._asks.pop(token, None)
         if ticket is None:
             return  # late: its deadline has passed, or somebody answered twice
         ticket.timer.cancel()
         if ticket.kind == "read":
-            self._was_read(ticket, message)
-        elif message.headers and message.headers.get("Status") == "503" and not message.data:
+            self._was_read(ticket, headers, data)
+        elif headers.get("Status") == "503" and not data:
             self._end_ask(ticket, "no_responders")
         else:
-            ticket.done(ticket.arg, Reply("reply", message.headers or {}, message.data))
+            ticket.done(ticket.arg, Reply("reply", headers, data))
 
     def _not_acked(self, ticket: Ticket, body: dict[str, Any]) -> None:
         error = body.get("error") or {}
@@ -410,15 +424,26 @@ class Bus:
         ticket.done(ticket.arg, False if cause == "refused" else None)
 
     def _sweep(self) -> None:
-        """Fail the stores whose PubAck did not come in time."""
-        now = self._clock.now
-        late = []
+        """Fail the stores whose PubAck did not come in time; at half-time send again what is silent.
+
+        A leader that steps down swallows what it has not stored. Once, and only class tx: it carries its
+        Nats-Msg-Id, so at worst the PubAck says duplicate.
+        """
+        now, half = self._clock.now, self._config.publish_timeout / 2
+        late, silent = [], []
         for ticket in self._stores.values():
-            if ticket.deadline > now:
+            if ticket.deadline - half > now:
                 break
-            late.append(ticket)
+            if ticket.deadline <= now:
+                late.append(ticket)
+            elif ticket.tx and not ticket.again:
+                silent.append(ticket)
         for ticket in late:
             self._failed(ticket, "timeout")
+        for ticket in silent:
+            ticket.again = True
+            if self._send(ticket.command):
+                self._metrics.publish_retries.add()
         if not self._closing:
             self._clock.after(RETRY_AFTER, self._sweep)
 
@@ -431,23 +456,22 @@ class Bus:
             ticket.timer.cancel()
         ticket.done(ticket.arg, False if ticket.kind == "read" else Reply(outcome, {}, b""))
 
-    def _was_read(self, ticket: Ticket, message: Msg) -> None:
-        headers = message.headers or {}
+    def _was_read(self, ticket: Ticket, headers: dict[str, str], data: bytes) -> None:
         if headers.get("Status") == "404":
             ticket.done(ticket.arg, None)
         elif "Nats-Sequence" in headers:
-            ticket.done(ticket.arg, Stored(int(headers["Nats-Sequence"]), headers, message.data))
+            ticket.done(ticket.arg, Stored(int(headers["Nats-Sequence"]), headers, data))
         else:
             ticket.done(ticket.arg, False)
 
 
-def _keep_reconnecting(client: Client) -> None:
+def _keep_reconnecting(client: nats_py.Client) -> None:
     """From now on for ever, with jitter: the client's own default gives up after 60 (NATS.md, nats-py)."""
     client.options["max_reconnect_attempts"] = -1
     client.options["reconnect_time_wait"] = 0.5 + random.random()  # noqa: S311 - jitter
 
 
-async def connect(config: Nats, **options: Any) -> Client:
+async def connect(config: Nats, **options: Any) -> nats_py.Client:
     """A plain client for commands that are not the gateway. Raises BusError when no server can be reached."""
 
     async def quiet(error: Exception) -> None:

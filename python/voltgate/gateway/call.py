@@ -74,6 +74,11 @@ class Call:
     def __init__(self, frame: Frame, message_id: str | None, rule: Rule | None, read_at: float) -> None:
         self.frame, self.message_id, self.rule, self.read_at = frame, message_id, rule, read_at
 
+    def same(self, message_id: str | None, action: str | None) -> bool:
+        """Whether a CALL with this id and action is this one; another action under a used id is another."""
+        frame = self.frame
+        return self.message_id == message_id and frame.action == action and frame.type == 2
+
 
 class Answered:
     """The last answers of a session: a repeat (same id, action and payload) is answered as before."""

@@ -12,7 +12,7 @@ import orjson
 from voltgate import _core
 from voltgate._core import Frame, Publisher
 from voltgate.gateway import redact, verdict
-from voltgate.gateway.ports import Request
+from voltgate.gateway.ports import Change, Request
 from voltgate.gateway.reasons import Outcome
 from voltgate.schemas import Codec
 
@@ -52,6 +52,8 @@ class Command:
     sent = False
     timer: Any = None
     attempt = 1  # of storing it under its command id
+    change: Change | None = None  # of the charger's password
+    kept = False  # the registry lets the new password in
 
     def __init__(self, request: Request, action: str, arrived: float) -> None:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -63,6 +65,7 @@ class Command:
         self.message_id = str(uuid.uuid4())  # collides with nobody's (OCPP.md A20)
         self.redacted = redact.request(action, self.body)
         self.timeout = _seconds(headers.get("ocpp-timeout"))
+        self.random_key = headers.get("ocpp-random-key", "").strip().lower() == "true"
 
     @property
     def shown(self) -> bytes:

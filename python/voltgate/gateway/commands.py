@@ -5,14 +5,16 @@
        v
     queued --its turn--> fact --PubAck--> duplicate? --yes--> the recorded outcome
                           |                 | no, or what was stored was never sent
-                          +--> unavailable  v
+                          +--> unavailable  | a password goes into the charger's record first (rotation)
+                                            v
                                            CALL --CALLRESULT--> result, bad_result
                                                 --CALLERROR---> error
                                                 --deadline----> timeout (a late answer is a fact)
                                                 --socket ends-> lost
 
-Order of arrival, one in flight, independent of the charger's own CALLs (OCPP.md A8). The reply leaves with
-the Response fact and does not wait for it. No socket, no NATS and no clock live here.
+Order of arrival, one in flight, independent of the charger's own CALLs (OCPP.md A8) but for the quirk
+``half_duplex``: then its turn comes, and the CALL leaves, only while none of those is open (OCPP.md B). The
+reply leaves with the Response fact and does not wait for it. No socket, no NATS and no clock live here.
 """
 
 from collections import deque
@@ -21,9 +23,10 @@ from typing import Protocol
 from voltgate._core import Frame, Publisher
 from voltgate.gateway.command import Command, Fault, Said, Writer, answer
 from voltgate.gateway.guard import guarded
-from voltgate.gateway.ports import Ack, Link, Outside, Request
+from voltgate.gateway.ports import Ack, Change, Link, Outside, Request
 from voltgate.gateway.reasons import Outcome
 from voltgate.gateway.recorded import Recorded
+from voltgate.gateway.rotation import Verdict, passwords, verdict
 from voltgate.gateway.terms import Terms
 from voltgate.gateway.triggers import triggered
 
@@ -39,8 +42,15 @@ class Talk(Protocol):
     """What passes while Pending, because a command asked for it."""
 
     @property
+    def calling(self) -> bool:
+        """Whether a CALL of the charger is open."""
+
+    @property
     def leaving(self) -> bool:
         """Whether nothing new is sent."""
+
+    def quiet(self) -> None:
+        """No command is on its way any more, and none will be: it may close."""
 
     def failed(self) -> None:
         """End it, for a fault of ours."""
@@ -52,11 +62,12 @@ class Commands:
     def __init__(self, publisher: Publisher, terms: Terms, link: Link, outside: Outside, talk: Talk) -> None:
         self.closed = False
         self._terms, self._link, self._talk = terms, link, talk
-        self._bus, self._clock = outside
+        self._bus, self._clock, self._rotation = outside
         self._token = publisher.token
         self._writer = Writer(publisher, terms.codec.version, terms.nats.prefix)
         self._queue: deque[Command] = deque()
         self._current: Command | None = None  # its fact is on its way, or it is sent
+        self._held = False  # the current one is stored, and waits for the charger's CALL to end
         self._named: dict[str, Command] = {}  # by command id: queued or current
         self._late: dict[str, Command] = {}  # by message id: timed out
         self._turning = False
@@ -70,6 +81,7 @@ class Commands:
         terms, action = self._terms, request.subject.split(".")[2]
         command = Command(request, action, self._clock.now)
         fault = command.fault(terms.codec, terms.commands, terms.limits.max_message_bytes)
+        fault = fault or self._password(command)
         if fault is None and self._talk.boot == "Rejected":
             fault = _REJECTED
         if fault is not None:
@@ -78,7 +90,7 @@ class Commands:
             self._end(command, Said(Outcome.GONE))
         elif (open_ := self._named.get(command.command_id)) is not None:
             self._repeat(command, open_)
-        elif self._current is not None and len(self._queue) >= terms.limits.command_queue:
+        elif (self._current or self._crosses) and len(self._queue) >= terms.limits.command_queue:
             self._end(command, Said(Outcome.BUSY))
         else:
             if command.command_id:
@@ -103,7 +115,9 @@ class Commands:
         late = self._late.pop(message_id, None)
         if late is None:
             return False
-        self._record(late, Said(*answer(self._terms.codec, late.action, frame), late=True))
+        said = Said(*answer(self._terms.codec, late.action, frame), late=True)
+        self._settle(late, said)
+        self._record(late, said)
         return True
 
     def leave(self) -> None:
@@ -111,6 +125,20 @@ class Commands:
         queue, self._queue = self._queue, deque()
         for command in queue:
             self._end(command, Said(Outcome.GONE))
+        if self._held and self._current is not None:
+            self._end(self._current, Said(Outcome.GONE))
+
+    def uncrossed(self) -> None:
+        """The charger's last open CALL is answered (quirk ``half_duplex``)."""
+        if self._held and self._current is not None:
+            self._held = False
+            self._send(self._current)
+        self._turn()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command is on its way."""
+        return self._current is not None
 
     def ended(self) -> None:
         """The socket is gone."""
@@ -134,13 +162,18 @@ class Commands:
         else:
             open_.replies += command.replies
 
+    @property
+    def _crosses(self) -> bool:
+        """Whether a command sent now would cross a CALL of a charger that cannot bear it."""
+        return self._terms.half_duplex and self._talk.calling
+
     def _turn(self) -> None:
         """Begin the next command, and the one after it where that ended on the spot; no recursion."""
         if self._turning:
             return
         self._turning = True
         try:
-            while self._current is None and self._queue:
+            while self._current is None and self._queue and not self._crosses:
                 self._current = self._queue.popleft()
                 self._store(self._current)
         finally:
@@ -180,11 +213,41 @@ class Commands:
             self._end(command, Said(Outcome.INVALID, _REJECTED.body))
         elif self._clock.now >= command.arrived + (command.timeout or 0.0):
             self._end(command, Said(Outcome.EXPIRED))
+        elif self._crosses:
+            self._held = True  # it began to call while the fact was stored
+        elif command.change is not None and not command.kept:
+            self._rotation.begin(command.change, self._prepared, command)
         else:
             command.sent = True
             frame = self._terms.codec.encode_call(command.message_id, command.action, command.body)
             self._count("call", command.action, frame)
             self._link.write(frame)
+
+    def _password(self, command: Command) -> Fault | None:
+        """Note the new password in it; two at once could not be told apart in the record."""
+        found = passwords(command.action, command.body)
+        if len(found) > 1:
+            return Fault("", "/setVariableData", "one BasicAuthPassword at a time")
+        if found:
+            command.change = Change(self._token, found[0], command.random_key)
+        return None
+
+    @guarded
+    def _prepared(self, command: Command, fault: str) -> None:
+        if fault:
+            self._end(command, Said(Outcome.UNAVAILABLE, Fault("", "", fault).body))
+        else:
+            command.kept = True
+            self._send(command)
+
+    def _settle(self, command: Command, said: Said) -> None:
+        """What becomes of the passwords in the charger's record (CONTRACT 3.8)."""
+        if command.change is None or not command.kept:
+            return
+        if not command.sent or said.outcome is Outcome.ERROR:
+            self._rotation.settle(command.change, Verdict.REFUSED)
+        elif said.outcome is Outcome.RESULT and (word := verdict(command.action, said.body)) is not None:
+            self._rotation.settle(command.change, word)
 
     @guarded
     def _due(self, command: Command, _: None) -> None:
@@ -196,6 +259,8 @@ class Commands:
         elif command is not self._current:
             self._queue.remove(command)
             self._end(command, Said(Outcome.EXPIRED))
+        elif self._held:
+            self._end(command, Said(Outcome.EXPIRED))
 
     def _end(self, command: Command, said: Said) -> None:
         """The one way out: its record, its replies, and the next one's turn."""
@@ -204,6 +269,7 @@ class Commands:
             command.timer.cancel()
         if self._named.get(command.command_id) is command:
             del self._named[command.command_id]
+        self._settle(command, said)
         if command.key:
             self._record(command, said)
         action = command.action if command.action in terms.commands else "unknown"
@@ -212,8 +278,10 @@ class Commands:
             self._bus.emit(self._writer.reply(command, said, reply))
         terms.metrics.command_seconds.cell().observe(self._clock.now - command.arrived)
         if command is self._current:
-            self._current = None
+            self._current, self._held = None, False
             self._turn()
+            if self._talk.leaving:
+                self._talk.quiet()
 
     def _record(self, command: Command, said: Said) -> None:
         ticket = self._bus.ticket(_forget, None)

@@ -11,13 +11,15 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from argon2.low_level import Type
 
+from voltgate.gateway.ports import Change
 from voltgate.gateway.record import Known
 
 _FAST = re.compile(r"\$voltgate-sha256\$([0-9a-f]{32})\$([0-9a-f]{64})", re.ASCII)
@@ -86,14 +88,26 @@ def _passes_fast(hash_: str, password: bytes) -> bool:
     return any(hmac.compare_digest(hashlib.sha256(salt + form).digest(), digest) for form in _forms(password))
 
 
-def _passes_slow(hashes: list[str], password: bytes) -> bool:
+def _passes_slow(hashes: Sequence[str], password: bytes) -> str | None:
+    """The first of ``hashes`` that it passes."""
     for hash_ in hashes:
         for form in _forms(password):
             try:
-                return _argon2.verify(hash_, form)
+                _argon2.verify(hash_, form)
             except (Argon2Error, InvalidHashError):
                 continue
-    return False
+            return hash_
+    return None
+
+
+def _kept(password: bytes, random: bool, hashes: tuple[str, ...]) -> str:
+    """The one of ``hashes`` that ``password`` passes, else a new one."""
+    fast = (hash_ for hash_ in hashes if _passes_fast(hash_, password))
+    known = next(fast, None) or _passes_slow([hash_ for hash_ in hashes if _is_slow(hash_)], password)
+    if known is not None:
+        return known
+    # Nobody can tell a random key from a digest of a short word: fast only on the word of whoever made it.
+    return hash_key(password) if random and len(_plain(password)) >= 16 else hash_password(password)
 
 
 # None: too many passwords are being checked already.
@@ -107,41 +121,70 @@ class Passwords:
     a storm of reconnecting chargers costs no second argon2 (OCPP.md D).
     """
 
-    def __init__(self, threads: int, most: int) -> None:
-        """``most``: passwords that may be waiting for a thread or be in one."""
+    def __init__(self, threads: int, most: int, most_of_one: int) -> None:
+        """``most``: passwords that may wait for a thread or be in one; ``most_of_one``: of one address."""
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
-        self._most, self._busy = most, 0
+        self._most, self._most_of_one, self._busy = most, most_of_one, 0
+        self._asking: Counter[str] = Counter()  # by address: those of them that are being checked
         self._secret = secrets.token_bytes(32)
         self._nobody = hash_key(secrets.token_bytes(20))
 
-    def judge(self, known: Known | None, password: bytes, judged: Judged) -> None:
-        """Whether ``password`` is that of ``known``; of None it never is, at the same cost."""
+    def judge(self, known: Known | None, password: bytes, address: str, judged: Judged) -> None:
+        """Whether ``password`` is that of ``known``; of None it never is, at the same cost.
+
+        Who guesses from one address waits for himself: never bound by identity, or anybody could lock a
+        charger out (OCPP.md D).
+        """
         hashes = known.record.password_hashes if known is not None else ()
         proof = hashlib.blake2b(password, key=self._secret, digest_size=32).digest()
         if known is not None and hmac.compare_digest(known.proof, proof):
             judged(True)
             return
         fast = [_passes_fast(hash_, password) for hash_ in hashes or (self._nobody,)]
-        if known is None or any(fast):
-            judged(known is not None)
+        if known is None:
+            judged(False)
+            return
+        if any(fast):
+            known.proof, known.passed = proof, hashes[fast.index(True)]
+            judged(True)
             return
         slow = [hash_ for hash_ in hashes if _is_slow(hash_)]
         if not slow:
             judged(False)
-        elif self._busy >= self._most:
+        elif self._busy >= self._most or self._asking[address] >= self._most_of_one:
             judged(None)
         else:
-            self._busy += 1
-            check = asyncio.get_running_loop().run_in_executor(self._pool, _passes_slow, slow, password)
-            check.add_done_callback(lambda done: self._checked(done, known, proof, judged))
 
-    def _checked(self, done: "asyncio.Future[bool]", known: Known, proof: bytes, judged: Judged) -> None:
-        self._busy -= 1
-        if done.cancelled():
+            def checked(done: "asyncio.Future[str | None]") -> None:
+                self._busy -= 1
+                self._asking -= Counter([address])  # drops those that ask for none
+                if done.cancelled():
+                    return
+                if (passed := done.result()) is not None:
+                    known.proof, known.passed = proof, passed
+                judged(passed is not None)
+
+            self._busy += 1
+            self._asking[address] += 1
+            loop = asyncio.get_running_loop()
+            loop.run_in_executor(self._pool, _passes_slow, slow, password).add_done_callback(checked)
+
+    def hash(self, change: Change, hashes: tuple[str, ...], hashed: Callable[[str | None], None]) -> None:
+        """See rotation.Hash."""
+        if self._busy >= self._most:
+            hashed(None)
             return
-        if passed := done.result():
-            known.proof = proof
-        judged(passed)
+
+        def made(done: "asyncio.Future[str]") -> None:
+            self._busy -= 1
+            if not done.cancelled():
+                hashed(done.result())
+
+        self._busy += 1
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._pool, _kept, change.password, change.random, hashes).add_done_callback(
+            made
+        )
 
     def stop(self) -> None:
         """End the threads; what waits for them is not judged any more."""

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from voltgate.gateway.bus import Bus
-from voltgate.gateway.client import Subscription, hand_over
+from voltgate.gateway.client import Client, Subscription, parse_headers
 from voltgate.gateway.ports import Clock, Stored
+from voltgate.gateway.uplink import hand_over
 
 log = structlog.get_logger()
 
@@ -118,30 +117,27 @@ class Follow:
             if subscription.client is self._bus.client and self._bus.connected:
                 await hand_over(subscription.client, subscription.end)
 
-    def _heard(self, message: Msg) -> None:
+    def _heard(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
         try:
-            self._look_at(message)
-        except Exception:  # nats-py would lose its connection over it
+            if not self._lost.is_set():
+                self._heard_at = self._clock.now
+                self._look_at(subject, reply, parse_headers(headers), bytes(data))
+        except Exception:  # the connection, and the other messages, go on
             log.exception("follow.failed", stream=self._stream)
 
-    def _look_at(self, message: Msg) -> None:
-        if self._lost.is_set():
-            return
-        self._heard_at = self._clock.now
-        headers = message.headers or {}
+    def _look_at(self, subject: bytes, reply: bytes, headers: dict[str, str], data: bytes) -> None:
         if headers.get("Status"):
             if headers["Status"] != "100" or int(headers.get("Nats-Last-Consumer", 0)) != self._consumed:
                 self._lost.set()
             return
-        metadata = message.metadata
-        sequence = metadata.sequence
+        # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<delivered>.<seq>.<consumer seq>.<ns>.<pending>
+        tokens = reply.split(b".")
+        seq, consumed, at_ns, pending = map(int, tokens[5:9] if len(tokens) == 9 else tokens[7:11])
         self._consumed += 1
-        if sequence.consumer != self._consumed:
+        if consumed != self._consumed:
             self._lost.set()
             return
-        self._at = sequence.stream
-        self._took(
-            message.subject, Stored(sequence.stream, headers, message.data, metadata.timestamp.timestamp())
-        )
-        if not metadata.num_pending:
+        self._at = seq
+        self._took(subject.decode(), Stored(seq, headers, data, at_ns / 1e9))
+        if not pending:
             self.caught_up.set()

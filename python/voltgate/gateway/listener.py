@@ -78,8 +78,8 @@ class House(Protocol):
     def find(self, identity: str, found: Found) -> None:
         """Look the charger up in the registry; ``found`` may be called later."""
 
-    def judge(self, known: Known | None, password: bytes, judged: Judged) -> None:
-        """Check a password, at the same cost for nobody; ``judged`` may be called later."""
+    def judge(self, known: Known | None, password: bytes, peer: str, judged: Judged) -> None:
+        """Check a password of ``peer``, at the same cost for nobody; ``judged`` may be called later."""
 
     def claim(self, admission: Admission, connection: Connection, decided: Decided) -> None:
         """Make room for a connection of its identity; ``decided`` may be called later (CONTRACT 3.6)."""
@@ -175,7 +175,8 @@ class Listener:
                 wait = max(upgrade.at + REFUSED_AFTER - self._clock.now, 0.0)
                 self._clock.after(wait, self._refuse, upgrade, refusal or Refusal.WRONG_PASSWORD, known)
 
-        self._house.judge(known if refusal is None else None, password, judged)
+        peer = upgrade.connection.peer
+        self._house.judge(known if refusal is None else None, password, peer, judged)
 
     def _admit(self, upgrade: Upgrade, known: Known | None) -> None:
         connection, request = upgrade.connection, upgrade.request

@@ -167,7 +167,9 @@ class Metrics(Collector):
         self.publish_failures = c(
             "voltgate_publish_failures_total", "Stores that failed, by cause.", ("cause",)
         )
-        self.publish_retries = c("voltgate_publish_retries_total", "Publishes sent again after a 503.")
+        self.publish_retries = c(
+            "voltgate_publish_retries_total", "Publishes sent again after a 503 or silence."
+        )
         self.asks = c("voltgate_asks_total", "Questions by outcome.", ("outcome",))
         self.ask_seconds = h("voltgate_ask_seconds", "Question to its answer or fallback.")
         self.duplicates = c("voltgate_duplicates_total", "Repeats of a CALL, by class.", ("class",))

@@ -7,7 +7,6 @@ leader and room, and this process's liveness key is stored. Tried every two seco
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any
 
 import orjson
 import structlog
@@ -17,7 +16,7 @@ from voltgate.config import Config
 from voltgate.gateway.bus import Bus
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.ports import Ack
-from voltgate.gateway.wheel import Wheel
+from voltgate.gateway.wheel import TICK, Wheel
 
 log = structlog.get_logger()
 
@@ -41,6 +40,7 @@ class Outage:
         ]
         self._liveness = f"$KV.{config.nats.stream_prefix.lower()}_gateways.{gateway}"
         self._fill: dict[str, float] = {}
+        self._alive = False  # our key was stored since the last look
         self.over = asyncio.Event()
         self._begun = asyncio.Event()
         bus.on_change = self._bus_changed
@@ -63,7 +63,7 @@ class Outage:
         if not self.reason:
             log.error("outage.begins", reason=reason)
             self.since = self._clock.now
-            self.reason = reason
+            self.reason, self._alive = reason, False
             self.over.clear()
             self._begun.set()
             self.on_change()
@@ -79,11 +79,13 @@ class Outage:
     async def watch(self) -> None:
         """Run for the life of the process: liveness key, fill of the streams, end of an outage."""
         while True:
+            began = self._clock.now
             await self._probe()
             self._begun.clear()
+            due = began + (PROBE_EVERY if self.reason else LIVENESS_EVERY)
             with contextlib.suppress(TimeoutError):
                 # An outage that begins is probed after PROBE_EVERY, not when the next sign of life is due.
-                await asyncio.wait_for(self._begun.wait(), PROBE_EVERY if self.reason else LIVENESS_EVERY)
+                await asyncio.wait_for(self._begun.wait(), max(due - self._clock.now, TICK))
                 await asyncio.sleep(PROBE_EVERY)
 
     def farewell(self) -> None:
@@ -95,8 +97,8 @@ class Outage:
         if not self._bus.connected:
             return
         alive = await self._store_liveness()
-        for stream in self._streams:
-            await self._measure(stream)
+        if alive:
+            await asyncio.gather(*(self._measure(stream) for stream in self._streams))
         room = self._fill.get(self._tx, 1.0) <= ROOM
         if alive and room and self._bus.connected:
             self._end()
@@ -109,7 +111,7 @@ class Outage:
         """The fill of a stream; unknown (and so no room) where it has no leader or does not answer."""
         fill = None
         try:
-            info = await self._bus.client.jsm().stream_info(stream)
+            info = await self._bus.client.jsm(timeout=PROBE_EVERY).stream_info(stream)
             if info.cluster is None or info.cluster.leader:
                 have, most = info.state, info.config
                 bounds = ((have.bytes, most.max_bytes), (have.messages, most.max_msgs))
@@ -122,14 +124,16 @@ class Outage:
             self._fill[stream] = fill
 
     async def _store_liveness(self) -> bool:
-        stored: asyncio.Future[Ack | None] = asyncio.get_running_loop().create_future()
-
-        def done(arg: Any, ack: Ack | None) -> None:
-            del arg
-            if not stored.done():
-                stored.set_result(ack)
-
-        ticket = self._bus.ticket(done, None)
+        """Whether our key is stored. A PubAck that takes longer than PROBE_EVERY counts at the next try."""
+        tried = asyncio.Event()
+        ticket = self._bus.ticket(self._liveness_tried, tried)
         body = orjson.dumps({"gateway": self._gateway, "release": __version__, "at": self._clock.time_ms})
         self._bus.store(ticket, _core.publish(self._liveness, ticket.reply, [], body))
-        return await stored is not None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(tried.wait(), PROBE_EVERY)
+        alive, self._alive = self._alive, False
+        return alive
+
+    def _liveness_tried(self, tried: asyncio.Event, ack: Ack | bool | None) -> None:
+        self._alive = self._alive or isinstance(ack, Ack)
+        tried.set()

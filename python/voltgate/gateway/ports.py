@@ -17,6 +17,9 @@ class Ack(NamedTuple):
     duplicate: bool
 
 
+LIVE = Ack("", 0, False)  # of what is not stored
+
+
 class Reply(NamedTuple):
     """How a question ended. ``headers`` and ``data`` belong to outcome ``reply``."""
 
@@ -44,13 +47,27 @@ class Request(NamedTuple):
     data: bytes
 
 
+class Change:
+    """A new password on its way to a charger, and what the registry had when it left (CONTRACT 3.8).
+
+    ``random``: whoever made it says that it holds at least 128 random bits.
+    """
+
+    before: tuple[str, ...] = ()
+    hash = ""
+    added = False  # to the record, as second hash
+
+    def __init__(self, token: str, password: bytes, random: bool) -> None:
+        self.token, self.password, self.random = token, password, random
+
+
 class Ticket:
     """A reserved reply subject and what waits on it; a command is built with ``reply``, then handed over."""
 
     kind: Literal["store", "ask", "read"] = "store"
     command = b""
     sent = deadline = 0.0
-    tx = False
+    tx = again = False
     timer: Any = None
 
     def __init__(self, token: int, reply: str, done: Callable[[Any, Any], None], arg: Any) -> None:
@@ -117,8 +134,19 @@ class Clock(Protocol):
         """Call ``fire(*args)`` in ``seconds``; what comes back has ``cancel()``."""
 
 
+class Rotation(Protocol):
+    """Keeps a charger's record in step with its password."""
+
+    def begin(self, change: Change, done: Callable[[Any, str], None], arg: Any) -> None:
+        """Before it is sent: ``done(arg, why not)``, "" when it may be."""
+
+    def settle(self, change: Change, verdict: Any) -> None:
+        """The charger has said what becomes of it."""
+
+
 class Outside(NamedTuple):
-    """The two that stay while sockets come and go."""
+    """What stays while sockets come and go."""
 
     bus: Bus
     clock: Clock
+    rotation: Rotation

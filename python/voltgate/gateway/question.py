@@ -35,7 +35,7 @@ class Question:
 
     def ask(self) -> None:
         """Ask, for the first time or again."""
-        call, (bus, clock) = self._call, self._outside
+        call, (bus, clock, _) = self._call, self._outside
         if call.gone:
             return
         assert call.fact is not None

@@ -31,6 +31,8 @@ class Record(BaseModel):
     versions: tuple[Version, ...] | None = None
     validation: Level | None = None
     quirks: frozenset[Quirk] = frozenset()
+    password_change: Literal["sent", "at_reboot"] | None = None
+    """A command sent the second password: it is not known whether it counts, or it does after a restart."""
 
     def serves(self, version: str) -> bool:
         """Whether the charger may speak ``version``."""
@@ -48,12 +50,16 @@ class Record(BaseModel):
 
 @dataclass(slots=True)
 class Known:
-    """A record as a process holds it. ``proof`` stands for the password that passed its hashes last."""
+    """A record as a process holds it.
+
+    ``proof`` stands for the password that passed its hashes last, ``passed`` is the hash it passed.
+    """
 
     identity: str
     token: str
     record: Record
     proof: bytes = b""
+    passed: str = ""
 
 
 # The charger; None: there is no usable record. False: it could not be read.

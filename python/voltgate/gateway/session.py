@@ -27,14 +27,14 @@ import orjson
 import structlog
 
 from voltgate._core import Frame, Publisher, Violation
-from voltgate.gateway import redact, verdict
+from voltgate.gateway import verdict
 from voltgate.gateway.call import EMPTY, Answer, Answered, Call, Plain, Refused
 from voltgate.gateway.commands import Commands
 from voltgate.gateway.guard import guarded
-from voltgate.gateway.pace import RejectRate
-from voltgate.gateway.ports import Ack, Bus, Clock, Link, Outside, Request
+from voltgate.gateway.ports import LIVE, Ack, Link, Outside, Request
 from voltgate.gateway.question import Question
 from voltgate.gateway.reasons import Reason
+from voltgate.gateway.rejects import Rejects
 from voltgate.gateway.replay import Replay
 from voltgate.gateway.terms import Terms
 from voltgate.policy import Rule, gateway_answer
@@ -42,8 +42,6 @@ from voltgate.policy import Rule, gateway_answer
 log = structlog.get_logger()
 
 LARGE = 16_384  # bytes; 99 % of messages fit 2 kB (OCPP.md A21)
-REJECT_BYTES = 4096  # of a refused frame that are stored, but for tx actions (CONTRACT 3.2)
-_LIVE = Ack("", 0, False)
 _ANSWERS = (3, 4, 5)
 
 
@@ -52,14 +50,15 @@ class Session:
 
     __slots__ = (
         "_answered", "_bus", "_clock", "_closed_road", "_commands", "_due", "_heavy", "_leaving", "_link",
-        "_open_calls", "_paused", "_publisher", "_queue", "_rejects", "_serving", "_slow", "_terms",
-        "_version", "boot", "closed", "triggered",
+        "_open_calls", "_outside", "_paused", "_publisher", "_queue", "_rejects", "_serving", "_slow",
+        "_terms", "_version", "_watched", "boot", "closed", "triggered",
     )  # fmt: skip
 
-    def __init__(self, publisher: Publisher, terms: Terms, link: Link, bus: Bus, clock: Clock) -> None:
+    def __init__(self, publisher: Publisher, terms: Terms, link: Link, outside: Outside) -> None:
         self.closed = False
         self.triggered: set[str] = set()  # what a command asked for: passes while Pending
-        self._publisher, self._terms, self._link, self._bus, self._clock = publisher, terms, link, bus, clock
+        self._publisher, self._terms, self._link, self._outside = publisher, terms, link, outside
+        self._bus, self._clock = outside.bus, outside.clock
         self._version = terms.codec.version
         self._queue: deque[Call] = deque()
         self._answered = Answered()
@@ -67,11 +66,12 @@ class Session:
         self.boot = ""  # a backend's last word on BootNotification
         self._leaving: Reason | None = None
         self._paused = self._slow = self._serving = False
+        self._watched = False  # something waits for the last open CALL
         self._heavy = 0
         self._open_calls = terms.limits.open_calls
         self._closed_road = False  # gated or leaving: no CALL is plain
         self._due = 0.0  # until when the CALLs so far would have lasted at limits.calls_per_second
-        self._rejects = RejectRate(terms.limits)
+        self._rejects: Rejects | None = None  # made when the first frame is refused
 
     # -- from the connection ------------------------------------------------------------------------
 
@@ -165,10 +165,10 @@ class Session:
         terms.cells.bytes_in[0] += size
         if kind in _ANSWERS:
             if self._commands is None or not self._commands.answered(frame):
-                self._answer_to_nothing(frame)
+                self._refusals().stray(frame)
         else:
             message_id = frame.message_id
-            if self._queue and kind == 2 and self._is_open(message_id, action):
+            if self._queue and kind == 2 and any(call.same(message_id, action) for call in self._queue):
                 # The same call, not another one (CONTRACT 2.2).
                 self._terms.metrics.duplicates.add(rule.class_ if rule else "event")
             else:
@@ -182,13 +182,16 @@ class Session:
     def command(self, request: Request) -> None:
         """A backend's command for this charger (CONTRACT 3.5)."""
         if self._commands is None:
-            outside = Outside(self._bus, self._clock)
-            self._commands = Commands(self._publisher, self._terms, self._link, outside, self)
+            self._commands = Commands(self._publisher, self._terms, self._link, self._outside, self)
+            self._watched = self._watched or self._terms.half_duplex
         self._commands.take(request)
 
     def leave(self, reason: Reason) -> None:
-        """Finish the CALLs that were read, then close."""
-        self._leaving, self._closed_road = reason, True
+        """Finish the CALLs that were read, then close; a drain waits for the command in flight too.
+
+        Whatever else ends a connection takes effect at once: commands may take a day to be answered.
+        """
+        self._leaving, self._closed_road, self._watched = reason, True, True
         if self._commands is not None:
             self._commands.leave()
         self._serve()
@@ -202,6 +205,11 @@ class Session:
         commands, self._commands = self._commands, None  # it holds us: no cycle shall stay
         if commands is not None:
             commands.ended()
+
+    @property
+    def calling(self) -> bool:
+        """Whether a CALL of the charger is open."""
+        return bool(self._queue)
 
     @property
     def leaving(self) -> bool:
@@ -221,10 +229,25 @@ class Session:
                 self._begin(self._queue[0])
         finally:
             self._serving = False
-        if self._leaving is not None and not self._queue:
-            self._close(self._leaving)
+        if self._watched and not self._queue:
+            self.quiet()
         if self._paused or self.leaving or len(self._queue) >= self._open_calls:
             self._limit_reading()
+
+    def quiet(self) -> None:
+        """Go on with what waited for the last open CALL, or for the last command."""
+        if self._queue:
+            self._limit_reading()  # a drain reads on for the answer to a command alone
+        elif self._leaving is None:
+            if self._commands is not None:
+                self._commands.uncrossed()
+        elif not self._finishing:
+            self._close(self._leaving)
+
+    @property
+    def _finishing(self) -> bool:
+        """Whether a drain waits for the answer to a command (CONTRACT 4.5)."""
+        return self._leaving is Reason.DRAIN and self._commands is not None and self._commands.busy
 
     def _begin(self, call: Call) -> None:
         rule, frame, message_id = call.rule, call.frame, call.message_id
@@ -279,7 +302,7 @@ class Session:
         bus, publisher, now = self._bus, self._publisher, call.time_ms
         if rule.class_ == "live":
             call.fact = publisher.fact("live", call.frame, now, "", call.violation)
-            call.ack = _LIVE
+            call.ack = LIVE
             bus.emit(call.fact.command)
             self._advance(call)
             return
@@ -323,18 +346,10 @@ class Session:
     def _record(self, call: Call, answer: Answer) -> None:
         assert call.rule is not None
         assert call.fact is not None
-        class_ = call.rule.class_
-        ticket = self._bus.ticket(self._recorded, call)
-        command = self._publisher.response(
-            class_,
-            call.frame,
-            call.fact,
-            answer.payload,
-            self._clock.time_ms,
-            ticket.reply,
-            answer.by,
-            answer.code,
-        )
+        class_, now, said = call.rule.class_, self._clock.time_ms, answer.payload
+        reply = (ticket := self._bus.ticket(self._recorded, call)).reply
+        about = class_, call.frame, call.fact
+        command = self._publisher.response(*about, said, now, reply, answer.by, answer.code)
         self._bus.store(ticket, command, class_ == "tx")
 
     @guarded
@@ -352,8 +367,7 @@ class Session:
 
     def _ask(self, call: Call) -> None:
         call.asked = True
-        outside = Outside(self._bus, self._clock)
-        Question(call, self._publisher, self._terms, outside, self._asked).ask()
+        Question(call, self._publisher, self._terms, self._outside, self._asked).ask()
 
     @guarded
     def _asked(self, call: Call, outcome: Answer | Reason) -> None:
@@ -368,18 +382,7 @@ class Session:
     def _reject(self, call: Call, refusal: Violation | Refused) -> None:
         """Store what was refused, then say so: nothing a charger said is lost (CONTRACT 2.2)."""
         call.refusal = refusal
-        tx = call.rule is not None and call.rule.class_ == "tx"
-        if not tx and not self._rejects.take(self._clock.now):
-            self._terms.metrics.rejects_unstored.add(self._version)
-            self._refused(call, _LIVE)
-            return
-        ticket = self._bus.ticket(self._refused, call)
-        limit = 0 if tx else REJECT_BYTES
-        self._bus.store(ticket, self._reject_fact(call.frame, refusal, ticket.reply, limit))
-
-    def _reject_fact(self, frame: Frame, why: Violation | Refused, reply: str, limit: int) -> bytes:
-        raw, now = redact.stray(frame), self._clock.time_ms
-        return self._publisher.reject(frame, raw, why.code, why.pointer, why.reason, now, reply, limit)
+        self._refusals().store(call, refusal, self._refused)
 
     @guarded
     def _refused(self, call: Call, ack: Ack | bool | None) -> None:
@@ -395,14 +398,10 @@ class Session:
             error = self._terms.codec.encode_error(message_id, violation.code, violation.reason)
             self._write(call, error, "refused", True)
 
-    def _answer_to_nothing(self, frame: Frame) -> None:
-        """A CALLRESULT or CALLERROR no CALL of ours waits for, or a CALLRESULTERROR: kept, never answered."""
-        text = "the charger could not use our answer" if frame.type == 5 else "it answers no open CALL"
-        why = frame.violation or Refused("GenericError", "", text)
-        if self._rejects.take(self._clock.now):
-            self._bus.emit(self._reject_fact(frame, why, "", REJECT_BYTES))
-        else:
-            self._terms.metrics.rejects_unstored.add(self._version)
+    def _refusals(self) -> Rejects:
+        if self._rejects is None:
+            self._rejects = Rejects(self._publisher, self._terms, self._outside)
+        return self._rejects
 
     # -- answering ----------------------------------------------------------------------------------
 
@@ -425,14 +424,8 @@ class Session:
         self._write(call, frame, by, bool(answer.code))
 
     def _write(self, call: Call, frame: bytes, by: str, error: bool) -> None:
-        terms, rule = self._terms, call.rule
-        if rule is None:
-            terms.metrics.answered.add(self._version, "unknown", by)
-        else:
-            counts = terms.counts[rule.action]
-            counts.answered(by)
-            counts.seconds.observe(self._clock.now - call.read_at)
-        cells = terms.cells
+        self._terms.count_answered(call.rule, by, self._clock.now - call.read_at)
+        cells = self._terms.cells
         (cells.errors if error else cells.results)[0] += 1
         cells.bytes_out[0] += len(frame)
         self._link.write(frame)
@@ -462,7 +455,7 @@ class Session:
 
     def _limit_reading(self) -> None:
         full = len(self._queue) >= self._terms.limits.open_calls
-        pause = full or self._slow or self.leaving
+        pause = full or self._slow or (self.leaving and not self._finishing)
         if pause == self._paused or self.closed:
             return
         self._paused = pause
@@ -474,13 +467,6 @@ class Session:
         self._link.pause()
 
     # -- small things -------------------------------------------------------------------------------
-
-    def _is_open(self, message_id: str | None, action: str | None) -> bool:
-        """Whether a CALL with this id and action is open; another action under a used id is another call."""
-        return any(
-            call.message_id == message_id and call.frame.action == action and call.frame.type == 2
-            for call in self._queue
-        )
 
     def _weigh(self) -> None:
         """Large messages count towards ``limits.max_buffered_bytes`` until they are answered."""

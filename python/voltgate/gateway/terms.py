@@ -35,6 +35,8 @@ class Terms:
     plain: dict[str | None, Plain]
     commands: frozenset[str]
     """Actions a CSMS may send as a CALL."""
+    half_duplex: bool = False
+    """Whether a command waits while a CALL of the charger is open (CONTRACT 3.8, quirk)."""
     interval: float = 0.0
     """Seconds one CALL is worth at ``limits.calls_per_second``."""
     burst: float = 0.0
@@ -62,15 +64,26 @@ class Terms:
         commands = frozenset(name for name, sender, *_ in _core.actions(version) if sender != "charger")
         return cls(codec, rules, config.nats, config.limits, metrics, keys, counts, cells, plain, commands)
 
-    def at(self, level: Level) -> "Terms":
-        """The same with every action judged at ``level``: what a charger's record says (CONTRACT 2.2)."""
-        rules = {action: replace(rule, validation=level) for action, rule in self.rules.items()}
-        return replace(self, rules=rules)
+    def at(self, level: Level | None, half_duplex: bool) -> "Terms":
+        """The same as a charger's record says: every action judged at ``level`` (CONTRACT 2.2), quirks."""
+        rules = self.rules
+        if level is not None:
+            rules = {action: replace(rule, validation=level) for action, rule in rules.items()}
+        return replace(self, rules=rules, half_duplex=half_duplex)
 
     def class_of(self, action: str | None) -> str:
         """The class of an action; ``event`` for an unknown one."""
         rule = self.rules.get(action or "")
         return rule.class_ if rule else "event"
+
+    def count_answered(self, rule: Rule | None, by: str, seconds: float) -> None:
+        """Count an answered CALL, and how long it took."""
+        if rule is None:
+            self.metrics.answered.add(self.codec.version, "unknown", by)
+        else:
+            counts = self.counts[rule.action]
+            counts.answered(by)
+            counts.seconds.observe(seconds)
 
     def count_odd(self, frame: Frame) -> None:
         """Count what is no sound CALL."""

@@ -22,7 +22,7 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 
 from voltgate import _core
 from voltgate._core import Publisher
-from voltgate.config import Config, Level
+from voltgate.config import Config
 from voltgate.gateway import preflight
 from voltgate.gateway.bus import Bus, Interest
 from voltgate.gateway.call import TransactionKeys
@@ -36,10 +36,12 @@ from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.neighbours import Neighbours
 from voltgate.gateway.outage import Outage
 from voltgate.gateway.owners import Claim, Decided, Owners
+from voltgate.gateway.ports import Outside
 from voltgate.gateway.preflight import StartError
 from voltgate.gateway.reasons import Reason, Refusal
-from voltgate.gateway.record import Found, Known
+from voltgate.gateway.record import Found, Known, Record
 from voltgate.gateway.registry import Registry
+from voltgate.gateway.rotation import Rotation
 from voltgate.gateway.security import Security
 from voltgate.gateway.session import Session
 from voltgate.gateway.terms import Terms
@@ -96,7 +98,10 @@ class Worker:
             (self.bus, clock), config.nats.stream_prefix, self.name, self._elsewhere, self._links
         )
         self._registry = Registry(self.bus, clock, config.nats.stream_prefix, self._record_changed)
-        self._passwords = Passwords(config.registry.hash_threads, config.registry.max_hashes)
+        slow = config.registry
+        self._passwords = Passwords(slow.hash_threads, slow.max_hashes, slow.max_hashes_per_address)
+        self._rotation = Rotation(self.bus, clock, config.nats.stream_prefix, self._passwords.hash)
+        self._outside = Outside(self.bus, clock, self._rotation)
         self._security = Security(self.bus, clock, config.nats.prefix, self.name)
         self._rate = HandshakeRate(config.limits.handshakes_per_second, clock)
         self._shared = Shared(
@@ -107,9 +112,9 @@ class Worker:
             [_compression()],
         )
         keys, table = TransactionKeys(), rules(config)
-        # By version and the level a record asks for.
-        self._terms: dict[tuple[str, str | None], Terms] = {
-            (version, None): Terms.of(version, config, table[version], metrics, keys)
+        # By version and what a record asks for: its level, and whether it is half duplex.
+        self._terms: dict[tuple[str, str | None, bool], Terms] = {
+            (version, None, False): Terms.of(version, config, table[version], metrics, keys)
             for version in SUBPROTOCOLS
         }
         self._chargers: dict[Connection, Charger] = {}
@@ -325,9 +330,9 @@ class Worker:
         """See listener.House."""
         self._registry.find(identity, found)
 
-    def judge(self, known: Known | None, password: bytes, judged: Judged) -> None:
+    def judge(self, known: Known | None, password: bytes, peer: str, judged: Judged) -> None:
         """See listener.House."""
-        self._passwords.judge(known, password, judged)
+        self._passwords.judge(known, password, peer.rpartition(":")[0], judged)
 
     def suspect(self, refusal: Refusal, known: Known | None, peer: str) -> None:
         """See listener.House."""
@@ -346,8 +351,8 @@ class Worker:
         session_id = uuid.uuid4().hex
         nats = self.config.nats
         publisher = Publisher(version, admission.identity, session_id, nats.prefix, nats.rpc_prefix)
-        terms = self._terms_of(version, admission.record.validation)
-        session = Session(publisher, terms, connection, self.bus, self._clock)
+        terms = self._terms_of(version, admission.record)
+        session = Session(publisher, terms, connection, self._outside)
         link = LinkFact(
             identity=admission.identity,
             token=publisher.token,
@@ -370,12 +375,14 @@ class Worker:
         if admission.known is not None:
             # The record may have changed while the charger waited for its 101.
             self._registry.find(admission.identity, partial(self._record_read, admission.identity))
+            if admission.authenticated:
+                self._rotation.logged_in(admission.known)
 
-    def _terms_of(self, version: str, level: Level | None) -> Terms:
-        terms = self._terms.get((version, level))
+    def _terms_of(self, version: str, record: Record) -> Terms:
+        key = version, record.validation, "half_duplex" in record.quirks
+        terms = self._terms.get(key)
         if terms is None:
-            base = self._terms[version, None]
-            terms = self._terms[version, level] = base.at(level) if level is not None else base
+            terms = self._terms[key] = self._terms[version, None, False].at(*key[1:])
         return terms
 
     def _record_read(self, identity: str, known: Known | bool | None) -> None:

@@ -1,0 +1,128 @@
+"""CONTRACT 2.3 on three NATS servers, three replicas: elections go unnoticed, a lost server does no harm."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from e2e.house import Gateway, config, gateway
+from e2e.strangers import Facts, connected, dial, until
+from e2e.test_bus_away import readiness, ready
+from e2e.test_outage import meter
+from jetstream import Cluster, NatsServer
+
+TX = "OCPP_TX"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    own = Cluster(tmp_path_factory.mktemp("cluster"))
+    asyncio.run(own.ready())
+    yield own
+    own.kill()
+
+
+@pytest.fixture(scope="module")
+def threefold(cluster: Cluster) -> Iterator[Gateway]:
+    """A gateway that may use each of them."""
+    settings = config(
+        next(iter(cluster.nodes.values())),
+        nats={"url": cluster.urls, "publish_timeout": 10.0, "ping_interval": 1.0},
+        streams={"replicas": 3},
+    )
+    with gateway(settings) as running:
+        yield running
+
+
+async def stored(node: NatsServer, identity: str) -> list[str]:
+    """The ids of its transaction messages, in the stream's order."""
+    client = await connected(node.url)
+    try:
+        return [fact.headers["ocpp-message-id"] for fact in await Facts(client, identity).stored("TX")]
+    finally:
+        await client.close()
+
+
+def home(running: Gateway, cluster: Cluster) -> NatsServer:
+    """The server the gateway is connected to."""
+    url = running.worker.bus.client.connected_url
+    assert url is not None
+    return next(node for node in cluster.nodes.values() if node.port == url.port)
+
+
+async def led_elsewhere(running: Gateway, cluster: Cluster) -> NatsServer:
+    """Who leads OCPP_TX, once that is another server than the gateway's."""
+    while (leader := await cluster.leader(TX)) is home(running, cluster):
+        await cluster.step_down(TX)
+    return leader
+
+
+async def test_leaders_that_step_down_are_not_noticed(
+    threefold: Gateway, cluster: Cluster, identity: str
+) -> None:
+    """A charger that never stops talking gets every answer, also to what a leader swallowed."""
+    asked, over = 0, asyncio.Event()
+
+    async def talk() -> None:
+        nonlocal asked
+        async with dial(threefold.port, identity) as charger:
+            while not over.is_set() or not asked:
+                assert await charger.ask(meter(f"{asked}")) == f'[3,"{asked}",{{}}]'
+                asked += 1
+
+    talking = asyncio.ensure_future(talk())
+    for _ in range(3):
+        before = asked
+        await cluster.step_down(TX)
+        await until(lambda before=before: asked > before or talking.done())
+    over.set()
+    await talking
+    assert (await readiness(threefold))[0] == 200
+    assert len(await stored(home(threefold, cluster), identity)) == asked
+
+
+async def test_a_leader_that_dies_is_not_noticed(threefold: Gateway, cluster: Cluster, identity: str) -> None:
+    """Until another one is elected NATS says 503, and the gateway tries again inside publish_timeout."""
+    leader = await led_elsewhere(threefold, cluster)
+    retries = threefold.metric("voltgate_publish_retries_total")
+    async with dial(threefold.port, identity) as charger:
+        leader.kill()
+        try:
+            await charger.send(meter("1"))
+            await until(lambda: threefold.metric("voltgate_publish_retries_total") > retries)
+            assert (await readiness(threefold))[0] == 200
+            async with dial(threefold.port, identity + "-new"):
+                assert await charger.hear() == '[3,"1",{}]'
+            assert (await readiness(threefold))[0] == 200
+        finally:
+            leader.start()
+    assert await stored(home(threefold, cluster), identity) == ["1"]
+    await cluster.whole(TX)
+
+
+async def test_the_server_behind_the_gateway_dies(
+    threefold: Gateway, cluster: Cluster, identity: str
+) -> None:
+    """An outage until the next server has taken over; who stayed goes on, who was cut off resends."""
+    await led_elsewhere(threefold, cluster)
+    gone = home(threefold, cluster)
+    kept = meter("1")
+    async with dial(threefold.port, identity + "-idle") as idle:
+        async with dial(threefold.port, identity) as charger:
+            gone.freeze()  # so that the CALL is open when it dies
+            await charger.send(kept)
+            await until(lambda: threefold.metric("voltgate_bus_pending") > 0)
+            gone.kill()
+            began = time.monotonic()
+            assert await charger.closed() == 1013
+            assert time.monotonic() - began < 5, "long before publish_timeout"
+        try:
+            await ready(threefold)
+            assert home(threefold, cluster) is not gone
+            assert await idle.ask(meter("2")) == '[3,"2",{}]'
+            async with dial(threefold.port, identity) as charger:
+                assert await charger.ask(kept) == '[3,"1",{}]'
+        finally:
+            gone.start()
+    assert await stored(home(threefold, cluster), identity) == ["1"]
