@@ -1,8 +1,10 @@
-"""The servers that tests hurt: they die, freeze and come back as told, and do not outlive the test."""
+"""The servers that tests hurt: they die, freeze and come back as told, and do not outlive the test.
+
+Three of them as a cluster are at work in tests/e2e/test_cluster_away.py.
+"""
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import nats
@@ -11,10 +13,10 @@ import pytest
 from nats.aio.client import Client
 from nats.errors import NoServersError
 
-from jetstream import ONCE, PATIENCE, Cluster, NatsServer
+from jetstream import ONCE, PATIENCE, NatsServer
 
 
-async def store(url: str | list[str]) -> int:
+async def store(url: str) -> int:
     """Make or find a stream, and store a message."""
 
     async def quiet(error: Exception) -> None:
@@ -22,27 +24,27 @@ async def store(url: str | list[str]) -> int:
 
     client: Client = await nats.connect(url, error_cb=quiet, **ONCE)
     try:
-        await client.jetstream().add_stream(name="S", subjects=["s"], num_replicas=3 if url[1:2] else 1)
+        await client.jetstream().add_stream(name="S", subjects=["s"])
         return (await client.jetstream().publish("s", b"")).seq
     finally:
         await client.close()
 
 
 async def test_a_server_keeps_port_and_store_however_it_ended(nats_server: NatsServer) -> None:
-    assert await store([nats_server.url]) == 1
+    assert await store(nats_server.url) == 1
     nats_server.kill()
     assert not nats_server.runs
     with pytest.raises(NoServersError):
-        await store([nats_server.url])
+        await store(nats_server.url)
     nats_server.start()
-    assert await store([nats_server.url]) == 2
+    assert await store(nats_server.url) == 2
     nats_server.stop()
     nats_server.start()
     nats_server.freeze()
     assert nats_server.runs
     assert not nats_server.answers
     nats_server.thaw()
-    assert await store([nats_server.url]) == 3
+    assert await store(nats_server.url) == 3
 
 
 def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
@@ -56,24 +58,3 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
         assert server.name() == "nats-server"
         starter.kill()
     server.wait(PATIENCE)
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    made = Cluster(tmp_path)
-    yield made
-    made.kill()
-
-
-async def test_a_cluster_has_leaders_and_another_one_where_one_steps_down(cluster: Cluster) -> None:
-    """That it goes on while two of three live is tests/e2e/test_cluster_away.py's."""
-    await cluster.ready()
-    assert await store(cluster.urls) == 1
-    first = await cluster.leader("S")
-    await cluster.step_down("S")
-    second = await cluster.leader("S")
-    assert second is not first
-    first.freeze()
-    first.thaw()
-    await cluster.whole("S")
-    assert await store(cluster.urls) == 2

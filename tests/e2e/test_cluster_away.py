@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from e2e.house import Gateway, config, gateway
-from e2e.strangers import Facts, connected, dial, until
+from e2e.strangers import Facts, connected, dial, token, until
 from e2e.test_bus_away import readiness, ready
 from e2e.test_outage import meter
 from jetstream import Cluster, NatsServer
+from voltgate import _core
 
 TX = "OCPP_TX"
 
@@ -28,7 +29,7 @@ def threefold(cluster: Cluster) -> Iterator[Gateway]:
     """A gateway that may use each of them."""
     settings = config(
         next(iter(cluster.nodes.values())),
-        nats={"url": cluster.urls, "publish_timeout": 10.0, "ping_interval": 1.0},
+        nats={"url": cluster.urls, "publish_timeout": 14.0, "ping_interval": 1.0},
         streams={"replicas": 3},
     )
     with gateway(settings) as running:
@@ -72,7 +73,7 @@ async def test_leaders_that_step_down_are_not_noticed(
                 asked += 1
 
     talking = asyncio.ensure_future(talk())
-    for _ in range(3):
+    for _ in range(2):
         before = asked
         await cluster.step_down(TX)
         await until(lambda before=before: asked > before or talking.done())
@@ -126,3 +127,24 @@ async def test_the_server_behind_the_gateway_dies(
         finally:
             gone.start()
     assert await stored(home(threefold, cluster), identity) == ["1"]
+
+
+async def test_a_message_whose_twin_is_on_its_way_waits_for_it(
+    threefold: Gateway, cluster: Cluster, identity: str
+) -> None:
+    """NATS refuses it meanwhile (10158); it is stored once, and everyone is told so."""
+    retries = threefold.metric("voltgate_publish_retries_total")
+    await cluster.whole(TX)
+    bus, acks = threefold.worker.bus, []
+
+    async def store_twins() -> None:
+        for _ in range(20):
+            ticket = bus.ticket(lambda _, ack: acks.append(ack), None)
+            subject, message_id = f"ocpp.tx.v16.X.{token(identity)}", ("Nats-Msg-Id", identity)
+            bus.store(ticket, _core.publish(subject, ticket.reply, [message_id], b""), True)
+
+    await asyncio.to_thread(threefold.call, store_twins)
+    await until(lambda: len(acks) == 20)
+    assert len({ack.seq for ack in acks}) == 1
+    assert sorted(ack.duplicate for ack in acks) == [False] + [True] * 19
+    assert threefold.metric("voltgate_publish_retries_total") > retries

@@ -31,10 +31,12 @@ log = structlog.get_logger()
 RETRY_AFTER = 0.25  # seconds; short 503s of a leader election are normal (NATS.md, JetStream)
 # The stream, or what it may use of the server or the account, is full.
 FULL = {10077, 10047, 10028, 10023, 10002}
+# The same Nats-Msg-Id is on its way to a quorum: soon it is a duplicate, or can be stored.
+IN_PROCESS = 10158
 _READ_TIMEOUT = 5.0
 # Seconds a subscription stays known here after the server was told to end it: what is on its way is answered.
 _LINGER = 1.0
-_GOODBYE = 2.0  # seconds for what is left to reach NATS at the end
+_GOODBYE = 1.0  # seconds for what is left to reach NATS at the end
 
 
 class BusError(Exception):
@@ -400,7 +402,8 @@ class Bus:
         error = body.get("error") or {}
         if error.get("err_code") in FULL:
             self._failed(ticket, "full")
-        elif not error or error.get("code") == 503:  # no responders, or no leader for a moment
+        elif not error or error.get("code") == 503 or error.get("err_code") == IN_PROCESS:
+            # No responders, or no leader for a moment.
             if self._clock.now + RETRY_AFTER < ticket.deadline:
                 self._clock.after(RETRY_AFTER, self._store_again, ticket)
             else:
