@@ -154,6 +154,7 @@ class Bus:
                     await self._write()
                     await self.client.flush()
         if self._inbox:  # nats-py cannot close a client that was never connected
+            uplink.forget(self.client)  # it would write what waits to a connection that is gone, and fail
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_GOODBYE):
                     await self.client.close()
