@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 
-import nats
+import nats.errors
 from nats.aio.client import Client
 
 from voltgate import _core
 from voltgate.charger.messages import VENDOR
+from voltgate.gateway import uplink
 
 HANDS = 3  # commands under way at once
 PAUSE = 0.1  # seconds before a hand takes up the next, or the same once more
@@ -40,7 +41,9 @@ class Commander:
         async def quiet(error: Exception) -> None:
             del error  # servers come and go here
 
-        self._client = await nats.connect(
+        # nats-py's own transport forgets to close a connection in which no server greeted.
+        uplink.attach(self._client, list(self._urls))
+        await self._client.connect(
             list(self._urls),
             error_cb=quiet,
             max_reconnect_attempts=-1,
