@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from ledger.faults import faults
-from ledger.run import Plan, run
+from ledger.run import Plan, StuckError, run
 from ledger.setups import SETUPS
 from ledger.verdict import Verdict
 
@@ -28,7 +28,11 @@ def main() -> int:
         print(setup.name, file=sys.stderr, flush=True)
         plan = Plan(seed, arguments.faults, arguments.chargers, arguments.between)
         with tempfile.TemporaryDirectory(prefix="voltgate-ledger-") as folder:
-            verdicts[name] = asyncio.run(run(setup, plan, Path(folder), faults(setup), _tell))
+            try:
+                verdicts[name] = asyncio.run(run(setup, plan, Path(folder), faults(setup), _tell))
+            except StuckError as stuck:
+                print(f"{stuck}\nrepeat with --setup {name} --seed {seed}")
+                return 1
     print(table(verdicts, arguments.faults))
     wrong = [f"{name}: {fault}" for name, verdict in verdicts.items() for fault in verdict.faults]
     print("\n".join([*wrong, f"repeat with --seed {seed}"]) if wrong else "nothing is wrong")

@@ -3,8 +3,6 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from ledger.process import tail
-
 if TYPE_CHECKING:
     from ledger.run import Run
 
@@ -40,7 +38,8 @@ async def gateway_drained(run: "Run") -> None:
     gateway.terminate()
     await run.until(lambda: not gateway.runs, f"{gateway.name} has left")
     code = gateway.kill()
-    assert code == 0, f"{gateway.name} left with {code}\n{tail(gateway.name, gateway.log)}"
+    if code:
+        raise run.stuck(f"{gateway.name} left with {code}")
     gateway.start()
 
 

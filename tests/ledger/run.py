@@ -56,10 +56,10 @@ class Run:
             except TimeoutError:
                 pass
             if loop.time() > deadline:
-                raise self._stuck(f"not in time: {what}")
+                raise self.stuck(f"not in time: {what}")
             for process in self.house.processes:
                 if process.died:
-                    raise self._stuck(f"{process.name} ended by itself with {process.kill()}")
+                    raise self.stuck(f"{process.name} ended by itself with {process.kill()}")
             await asyncio.sleep(0.02)
 
     async def answered(self, count: int) -> None:
@@ -86,7 +86,8 @@ class Run:
         await self.until(lambda: any(gateway.door.links for gateway in gateways), "a gateway has chargers")
         return self.chance.choices(gateways, [gateway.door.links for gateway in gateways])[0]
 
-    def _stuck(self, what: str) -> StuckError:
+    def stuck(self, what: str) -> StuckError:
+        """What there is to know, to be raised."""
         words = "\n".join(tail(name, log) for name, log in self.house.logs.items())
         return StuckError(f"{what}\n{self.house.setup.name}, seed {self._plan.seed}, {self.now}\n{words}")
 
