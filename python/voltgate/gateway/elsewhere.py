@@ -4,22 +4,14 @@ A charger that is up in two places belongs to the higher epoch, whoever learns o
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import orjson
 
 from voltgate import _core
 from voltgate.gateway.bus import Bus
 from voltgate.gateway.follow import Follow
-from voltgate.gateway.ports import Clock, Stored
-
-
-class Held(NamedTuple):
-    """A link that is up at another gateway."""
-
-    epoch: int
-    session: str
-    gateway: str
+from voltgate.gateway.ports import Clock, Held, Stored
 
 
 class Told(Protocol):
