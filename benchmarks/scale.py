@@ -159,7 +159,7 @@ def crowd(size: Size) -> tables.Table:
         ["accepted, with Boot and two StatusNotification answered",
          f"{size.chargers / connect['seconds']:,.0f}/s (planned 500/s), p99 {connect['p99_ms']:.0f} ms", ""],
         ["resident memory per charger, each has talked", f"{each / 1024:.1f} KB", "at most 12 KB, idle"],
-        ["calls answered", f"{told['answered']:,} of {told['sent']:,}, {told['errors']} errors", ""],
+        ["calls answered", _answered(told), ""],
         [f"answers at {size.rate:g}/s", f"p50 {told['p50_ms']:.1f} ms, p99 {told['p99_ms']:.1f} ms", ""],
         ["storm: all dropped and dialling at once, until all are back and answered",
          f"{storm['seconds']:.1f} s; answers p50 {storm['p50_ms']:.0f} ms, p99 {storm['p99_ms']:.0f} ms",
@@ -191,10 +191,15 @@ def rolling(size: Size) -> tables.Table:
             table.rows.append([f"a worker with {held:,} chargers drained", f"{took:.1f} s", should])
         told = told_by(process)
     table.rows += [
-        ["calls answered", f"{told['answered']:,} of {told['sent']:,}, {told['errors']} errors", "all"],
+        ["calls answered", _answered(told), "all"],
         ["answers, the drains included", f"p50 {told['p50_ms']:.1f} ms, p99 {told['p99_ms']:.0f} ms", ""],
     ]
     return table
+
+
+def _answered(told: dict[str, Any]) -> str:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in told["errors_by_kind"].items() if count)
+    return f"{told['answered']:,} of {told['sent']:,}, {kinds or 'no errors'}"
 
 
 def connected(server: Server, worker: str = "") -> int:
