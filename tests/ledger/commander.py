@@ -15,7 +15,7 @@ from voltgate import _core
 from voltgate.charger.messages import VENDOR
 from voltgate.gateway import uplink
 
-HANDS = 3  # commands under way at once
+HANDS = 6  # commands under way at once; some wait for a charger that is away
 PAUSE = 0.1  # seconds before a hand takes up the next, or the same once more
 TIMEOUT = 3.0  # ocpp-timeout; a frozen gateway answers nothing, so a caller waits longer (CONTRACT 3.5)
 PATIENCE = 1.5
