@@ -14,7 +14,7 @@ import time
 import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -45,10 +45,11 @@ required = false
 max_connections = 18000
 calls_per_second = 1e6
 handshakes_per_second = 1e6
-[drain]
-grace = 0.0
 [admin]
 port = {admin}
+[drain]
+rate = 500
+grace = {grace}
 """
 LIVE = '[policy.v16.MeterValues]\nclass = "live"\n'
 
@@ -62,6 +63,8 @@ class Server:
     stored: Callable[[], int] = int
     """How many messages JetStream holds of class tx."""
     log: Path | None = None
+    admin: int = 0
+    config: Path | None = None
 
     def cpu(self) -> float:
         """Seconds of CPU that the process and its children have used."""
@@ -98,8 +101,16 @@ def mobilityhouse() -> Iterator[Server]:
         yield server
 
 
+SERVE = ("-m", "voltgate", "serve")
+
+
 @contextmanager
-def voltgate(extra: str = "", launch: tuple[str, ...] = ("-m", "voltgate", "serve")) -> Iterator[Server]:
+def voltgate(
+    extra: str = "",
+    launch: tuple[str, ...] = SERVE,
+    cores: set[int] = SERVER_CORES,
+    grace: float = 0.0,
+) -> Iterator[Server]:
     """The gateway with a nats-server of its own; ``extra`` goes into its configuration."""
     with ExitStack() as stack:
         room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voltgate-bench-")))
@@ -111,7 +122,7 @@ def voltgate(extra: str = "", launch: tuple[str, ...] = ("-m", "voltgate", "serv
             )
         )
         config = room / "voltgate.toml"
-        config.write_text(CONFIG.format(nats=nats, port=port, admin=admin) + extra)
+        config.write_text(CONFIG.format(nats=nats, port=port, admin=admin, grace=grace) + extra)
         tomllib.loads(config.read_text())
         stack.enter_context(_running([str(find()), "--config", str(room / "nats.conf")], OTHER_CORES))
         _until(partial(_fetch, f"http://127.0.0.1:{monitor}/healthz"), "nats-server")
@@ -120,9 +131,9 @@ def voltgate(extra: str = "", launch: tuple[str, ...] = ("-m", "voltgate", "serv
         subprocess.run(apply, check=True, stdout=subprocess.DEVNULL, env=environment)
         command = [sys.executable, *launch, "--config", str(config)]
         log = room / "gateway.log"
-        process = stack.enter_context(_running(command, SERVER_CORES, environment, log))
+        process = stack.enter_context(_running(command, cores, environment, log))
         _until(partial(_fetch, f"http://127.0.0.1:{admin}/readyz"), "voltgate", log)
-        yield Server(port, process, partial(_stored, monitor), log)
+        yield Server(port, process, partial(_stored, monitor), log, admin, config)
 
 
 @contextmanager
@@ -151,7 +162,8 @@ def _running(
         try:
             yield process
         finally:
-            process.terminate()
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
             try:
                 process.wait(PATIENCE)
             except psutil.TimeoutExpired:

@@ -20,7 +20,7 @@ from rich.table import Table as RichTable
 from voltgate.cli.embedded import find
 
 README = Path(__file__).parent / "README.md"
-BEGIN, END = "<!-- numbers: written by run.py -->\n", "<!-- end of numbers -->\n"
+END = "<!-- end of numbers -->\n"
 
 
 @dataclass
@@ -208,7 +208,7 @@ def conditions(rounds: int, others: float) -> str:
         check=False,
         cwd=README.parent,
     ).stdout.strip()
-    words = " ".join(["python benchmarks/run.py", *sys.argv[1:]])
+    words = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     return (
         f"- {datetime.now(UTC):%Y-%m-%d}, `{words}`, {rounds} interleaved rounds: median (min-max)\n"
         f"- {_processor()}, {os.cpu_count()} cores, {_memory()} GB, Linux {platform.release()}; "
@@ -235,9 +235,11 @@ def show(tables: list[Table]) -> None:
 
 
 def write(tables: list[Table], told: str) -> None:
-    """Replace what stands between the marks in README.md; ``told``: see :func:`conditions`."""
+    """Replace what stands between the running file's marks in README.md; ``told``: see :func:`conditions`."""
     text = README.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
+    begin = f"<!-- numbers: written by {Path(sys.argv[0]).name} -->\n"
+    head, found, rest = text.partition(begin)
+    assert found, begin
     _, _, tail = rest.partition(END)
     numbers = "\n".join([told, *(table.markdown() for table in tables)])
-    README.write_text(f"{head}{BEGIN}\n{numbers}\n{END}{tail}", encoding="utf-8")
+    README.write_text(f"{head}{begin}\n{numbers}\n{END}{tail}", encoding="utf-8")

@@ -14,9 +14,10 @@ from jetstream import NatsServer
 from voltgate import _core
 from voltgate.config import Config, load
 from voltgate.gateway import streams
-from voltgate.gateway.bus import Bus, BusError, connect
+from voltgate.gateway.bus import Bus
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.ports import Ack, Reply, Request, Stored
+from voltgate.gateway.reach import BusError, connect
 from voltgate.gateway.wheel import Wheel
 
 TX, EVENT = "ocpp.tx.v16.X.CP", "ocpp.event.v16.X.CP"

@@ -48,8 +48,10 @@ def boot_reasons(csms: Csms) -> set[str]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_every_command_of_a_version_gets_an_answer_its_schema_takes(version: str) -> None:
+    """And who asked to hear of commands hears of each."""
     codec = Codec(SUBPROTOCOLS[version])
-    async with talk(version) as (charger, csms):
+    told: dict[str, Any] = {}
+    async with talk(version, on_command=told.__setitem__) as (charger, csms):
         await charger.ready.wait()
         asked = requests(version)
         reset = asked.pop("Reset")
@@ -58,6 +60,7 @@ async def test_every_command_of_a_version_gets_an_answer_its_schema_takes(versio
             assert answer[0] == 3, (action, payload, answer)
             violation = codec.check(action, "response", orjson.dumps(answer[2]))
             assert violation is None, (action, answer[2], violation.reason)
+        assert told == asked | {"Reset": reset}
         await csms.until(lambda: len(csms.sockets) == 2)
         await csms.until(lambda: version == "v16" or "RemoteReset" in boot_reasons(csms))
     assert charger.stats.errors == 0

@@ -1,6 +1,7 @@
 """What must not get lost: the outbox and the one open CALL, over real sockets (OCPP.md A8, C)."""
 
 import asyncio
+import random
 from dataclasses import replace
 
 import orjson
@@ -13,12 +14,13 @@ from scripted_csms import (
     QUICK,
     SILENCE,
     Call,
+    Csms,
     Decision,
     accept,
     talk,
     wait_until,
 )
-from voltgate.charger import Answer, LinkLostError, Queued
+from voltgate.charger import Answer, Charger, LinkLostError, Queued
 
 DELIVERY = [
     ([], 1, 0, "answered at once"),
@@ -144,3 +146,21 @@ async def test_one_call_is_open_at_a_time() -> None:
             assert not csms.all("DataTransfer")
             await csms.sockets[-1].send(orjson.dumps([3, beat.id, {"currentTime": NOW}]).decode())
             await csms.hears("DataTransfer")
+
+
+async def test_with_several_addresses_chance_decides_and_the_outbox_goes_along() -> None:
+    """As behind a load balancer: what one CSMS did not answer, another one hears."""
+    one, two = Csms(lambda call: CLOSE if call.action == "MeterValues" else accept(call)), Csms()
+    urls = [await one.start(), await two.start()]
+    charger = Charger(urls, "CP 1", "v16", behaviour=QUICK, rng=random.Random(7))
+    charger.start()
+    await charger.ready.wait()
+    while not (one.all("MeterValues") and two.all("MeterValues")):
+        charger.connectors.read(1)
+        await asyncio.wait_for(charger.outbox.empty.wait(), 10)
+        await charger.reconnect()
+    await charger.stop()
+    await one.stop()
+    await two.stop()
+    unheard = [call.payload for call in one.all("MeterValues")]
+    assert all(payload in [call.payload for call in two.all("MeterValues")] for payload in unheard)

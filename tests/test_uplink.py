@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from jetstream import NatsServer
 from test_bus import EVENT, TX, Desk, desk, server
@@ -110,6 +111,18 @@ async def test_stopping_waits_for_no_server_that_does_not_read(server: NatsServe
         await at.bus.stop()
         assert time.monotonic() - began < 6
         server.thaw()
+
+
+def test_stopping_while_nats_is_away_leaves_what_waits(server: NatsServer) -> None:
+    """On the gateway's own loop: uvloop does not take a write to a connection that is gone."""
+
+    async def stop() -> None:
+        async with desk(server) as at:
+            server.kill()
+            await until(lambda: not at.bus.connected)
+            await at.bus.client.publish("waits", b"for the next connection")
+
+    uvloop.run(stop())
 
 
 async def test_nats_pys_inside_is_what_the_uplink_believes(server: NatsServer) -> None:

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from jetstream import NatsServer
 from voltgate.config import Config, load
 from voltgate.gateway import admin, streams
-from voltgate.gateway.bus import connect
+from voltgate.gateway.reach import connect
 from voltgate.gateway.worker import Worker
 
 T = TypeVar("T")

@@ -1,9 +1,8 @@
 """CONTRACT 3.6 over several gateways: who owns a charger, and what becomes of what a dead one held."""
 
 import asyncio
-import os
 import signal
-import sys
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,8 +15,10 @@ from nats.aio.client import Client
 from nats.errors import NoRespondersError
 from websockets import InvalidStatus
 
-from e2e.house import PATIENCE, Gateway, NatsServer, config, gateway, own_gateway
+from conftest import Voltgate
+from e2e.house import PATIENCE, Gateway, config, gateway, own_gateway
 from e2e.strangers import Facts, connected, dial, knock, request, token, until
+from jetstream import NatsServer, free_port
 from voltgate.config import Config
 
 BEAT = '[2,"1","Heartbeat",{}]'
@@ -174,30 +175,21 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def serving(settings: Config, folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+async def serving(settings: Config, folder: Path) -> AsyncIterator[tuple[subprocess.Popen[bytes], int]]:
     """``voltgate serve`` as a process of its own, and its port."""
-    file = folder / "voltgate.toml"
+    file, port = folder / "voltgate.toml", free_port()
     file.write_text(
         f'[nats]\nurl = "{settings.nats.url}"\npublish_timeout = 2\n[registry]\nrequired = false\n'
-        '[[listeners]]\nhost = "127.0.0.1"\nport = 0\nallow_unauthenticated = true\n'
-        '[drain]\ngrace = 0\n[admin]\nport = 0\n[log]\nformat = "json"\n'
+        f'[[listeners]]\nhost = "127.0.0.1"\nport = {port}\nallow_unauthenticated = true\n'
+        "[drain]\ngrace = 0\n[admin]\nport = 0\n"
     )
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "voltgate", "serve", "--config", str(file)),
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "NO_COLOR": "1"},
-    )
-    assert process.stderr is not None
-    reading = process.stderr
+    serve = Voltgate(folder, "serve", "--config", str(file))
     try:
-        async with asyncio.timeout(PATIENCE):
-            while b"gateway.ready" not in (line := await reading.readline()):
-                assert line, "it ended"
-        yield process, int(orjson.loads(line)["listeners"][0].rpartition(":")[2])
+        await asyncio.to_thread(serve.until, lambda: "gateway.ready" in serve.err, "doors open")
+        yield serve.process, port
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+        serve.process.kill()
+        serve.process.wait()
 
 
 @pytest.fixture
@@ -234,7 +226,7 @@ async def test_the_links_of_a_killed_gateway_are_set_down(
     async with serving(settings, tmp_path) as (killed, port), dial(port, "A"):
         await here["A"].kept_link(state="up")
         killed.kill()
-        await killed.wait()
+        killed.wait()
     async with own_gateway(settings) as late:
         await here["A"].kept_link(state="down", reason="gateway_lost")
         await until(lambda: not late.worker._neighbours._seen.keys() - {late.worker.name}, "and forgotten")

@@ -41,6 +41,7 @@ class Behaviour:
 
     open_timeout: float = 10.0
     ping_interval: float | None = None
+    ping_timeout: float = 20.0
     compression: str | None = None
     """``"deflate"`` offers RFC 7692."""
 

@@ -10,7 +10,7 @@ Vehicles come and go in ``connectors``, also while there is no connection.
 import asyncio
 import random
 from base64 import b64encode
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from ssl import SSLContext
 from typing import Any
@@ -35,20 +35,23 @@ from voltgate.schemas import SUBPROTOCOLS
 log = structlog.get_logger()
 
 OnAnswer = Callable[[Queued, Answer, int], None]
+OnCommand = Callable[[str, Payload], None]
 
 
 class Charger:
     """One charger of one version (``v16``, ``v201``, ``v21``).
 
-    ``url`` is what the identity is appended to. ``on_answer(message, answer, attempt)`` hears every
-    answer to a transaction message: a CALLRESULT (``answer.code`` is empty: the CSMS has it now) or a
-    CALLERROR; ``attempt`` counts its sends from 1. ``stats`` may be shared. ``rng`` decides whatever is
-    left to chance, ids included: give a seeded one to tests only, ids must not come twice.
+    ``url`` is what the identity is appended to; of several, chance picks one at each dial, as a load
+    balancer would. ``on_answer(message, answer, attempt)`` hears every answer to a transaction message: a
+    CALLRESULT (``answer.code`` is empty: the CSMS has it now) or a CALLERROR; ``attempt`` counts its sends
+    from 1. ``on_command(action, payload)`` hears every valid CALL of the CSMS before it is carried out.
+    ``stats`` may be shared. ``rng`` decides whatever is left to chance, ids included: give a seeded one to
+    tests only, ids must not come twice.
     """
 
     def __init__(  # noqa: PLR0913 - keywords with defaults
         self,
-        url: str,
+        url: str | Sequence[str],
         identity: str,
         version: str,
         *,
@@ -59,6 +62,7 @@ class Charger:
         rng: random.Random | None = None,
         stats: Stats | None = None,
         on_answer: OnAnswer | None = None,
+        on_command: OnCommand | None = None,
     ) -> None:
         self.identity = identity
         self.version = version
@@ -78,9 +82,13 @@ class Charger:
         self.configuration = commands.configuration(version, self.behaviour)
         self.outbox = Outbox(self.behaviour, self.stats, self.new_id, self._settled, self._dropped)
 
-        self._url = f"{url.rstrip('/')}/{quote(identity, safe='')}"
+        self._urls = [
+            f"{one.rstrip('/')}/{quote(identity, safe='')}"
+            for one in ([url] if isinstance(url, str) else url)
+        ]
         self._transport = {"ssl": ssl, "local_addr": local_addr}
         self._on_answer = on_answer
+        self._on_command = on_command
         self._codec = Codec(SUBPROTOCOLS[version])
         self._link: Link | None = None
         self._boot_reason = "PowerUp"
@@ -88,6 +96,7 @@ class Charger:
         self._rhythm = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._running: asyncio.Task[None] | None = None
+        self._leaving = False
 
     # Life
 
@@ -98,6 +107,7 @@ class Charger:
     async def stop(self) -> None:
         """Close the connection cleanly and end. An error that ended the charger before is raised here."""
         if self._running:
+            self._leaving = True
             self._running.cancel()
             await asyncio.wait([self._running])
             if not self._running.cancelled():
@@ -111,6 +121,8 @@ class Charger:
             failures = 0
             while True:
                 failures = 0 if await self._dialled() else failures + 1
+                if self._leaving:  # in the moment of a loss, and a TaskGroup told of the loss alone
+                    return
                 await asyncio.sleep(self._back_off(failures))
         finally:
             for task in self._tasks:
@@ -135,7 +147,7 @@ class Charger:
         """One connection from its upgrade to its end; False where the upgrade did not succeed."""
         connected = False
         try:
-            socket = await connect(self._url, **self._options())
+            socket = await connect(self.rng.choice(self._urls), **self._options())
             try:
                 if socket.subprotocol is not None:
                     connected = True
@@ -236,6 +248,7 @@ class Charger:
             "compression": self.behaviour.compression,
             "open_timeout": self.behaviour.open_timeout,
             "ping_interval": self.behaviour.ping_interval,
+            "ping_timeout": self.behaviour.ping_timeout,
             "close_timeout": 1,
             "proxy": None,
             # websockets takes None for a contradiction to wss://
@@ -272,6 +285,8 @@ class Charger:
             await self.call(*message)
 
     def _command(self, action: str, payload: Payload) -> Payload:
+        if self._on_command:
+            self._on_command(action, payload)
         return commands.answer(self, action, payload)
 
     def _settled(self, message: Queued, answer: Answer) -> None:

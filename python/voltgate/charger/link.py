@@ -71,7 +71,7 @@ class Link:
             finally:
                 self._open = None
                 if future.done() and not future.cancelled():
-                    future.exception()  # seen: who could not even write waits for no answer
+                    future.exception()  # the end may have come before the write failed: told once is enough
             seconds = loop.time() - began
             self._stats.latencies.add(seconds)
             return Answer(answer.payload, answer.code, answer.description, seconds)

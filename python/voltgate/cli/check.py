@@ -95,7 +95,7 @@ def _descriptors(config: Config) -> Check:
 
 
 async def _nats(config: Config) -> AsyncIterator[Check]:
-    from voltgate.gateway import bus  # noqa: PLC0415
+    from voltgate.gateway import reach  # noqa: PLC0415
 
     complaints: list[str] = []
 
@@ -103,8 +103,8 @@ async def _nats(config: Config) -> AsyncIterator[Check]:
         complaints.append(str(error))
 
     try:
-        client = await bus.connect(config.nats, name="voltgate-check", error_cb=complaint)
-    except bus.BusError as error:
+        client = await reach.connect(config.nats, name="voltgate-check", error_cb=complaint)
+    except reach.BusError as error:
         yield Check("nats", "fail", f"{error}: is nats.url right, and may this user connect?")
         return
     try:

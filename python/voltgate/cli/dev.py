@@ -136,16 +136,16 @@ async def _prepare_nats(plan: Plan, nats: "subprocess.Popen[bytes]") -> None:
     """Wait until NATS answers, and apply the streams."""
     from nats.errors import Error  # noqa: PLC0415
 
-    from voltgate.gateway import bus, streams  # noqa: PLC0415
+    from voltgate.gateway import reach, streams  # noqa: PLC0415
 
     watching = asyncio.create_task(_ended(plan, nats))
     try:
         async with asyncio.timeout(START_SECONDS):
             while True:
                 try:
-                    client = await bus.connect(plan.config.nats)
+                    client = await reach.connect(plan.config.nats)
                     break
-                except bus.BusError:
+                except reach.BusError:
                     if watching.done():
                         watching.result()
                     await asyncio.sleep(_POLL)
@@ -184,10 +184,10 @@ async def _leave(task: "asyncio.Task[None]", grace: float = LEAVE_SECONDS) -> No
 @asynccontextmanager
 async def _backend(config: Config) -> AsyncIterator["asyncio.Task[None]"]:
     from voltgate import backend  # noqa: PLC0415
-    from voltgate.gateway import bus  # noqa: PLC0415
+    from voltgate.gateway import reach  # noqa: PLC0415
 
     stop = asyncio.Event()
-    options = bus.connect_options(config.nats) | PATIENCE
+    options = reach.connect_options(config.nats) | PATIENCE
     task = asyncio.create_task(backend.serve(options, config.nats.rpc_prefix, 300, None, stop))
     try:
         yield task

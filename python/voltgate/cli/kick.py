@@ -37,10 +37,10 @@ async def _kick(config: Config, identity: str) -> dict[str, Any]:
     from nats.errors import NoRespondersError  # noqa: PLC0415
     from nats.errors import TimeoutError as NoReply  # noqa: PLC0415
 
-    from voltgate.gateway import bus  # noqa: PLC0415 - other commands need no NATS
+    from voltgate.gateway import reach  # noqa: PLC0415 - other commands need no NATS
 
     subject = f"{config.nats.rpc_prefix}.link.kick.{_core.token(identity)}"
-    client = await bus.connect(config.nats, name="voltgate-kick")
+    client = await reach.connect(config.nats, name="voltgate-kick")
     try:
         reply = await client.request(subject, b"", timeout=PATIENCE)
     except NoRespondersError:

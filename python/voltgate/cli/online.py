@@ -38,10 +38,10 @@ async def _online(config: Config, watch: bool, as_json: bool) -> None:
     from nats.errors import Error  # noqa: PLC0415
     from nats.js.errors import NotFoundError  # noqa: PLC0415
 
-    from voltgate.gateway import bus  # noqa: PLC0415
+    from voltgate.gateway import reach  # noqa: PLC0415
 
     stream, subject = f"{config.nats.stream_prefix}_LINKS", f"{config.nats.prefix}.link.*"
-    client = await bus.connect(config.nats, name="voltgate-online")
+    client = await reach.connect(config.nats, name="voltgate-online")
     arrived: asyncio.Queue[Msg] = asyncio.Queue()
     try:
         if watch:

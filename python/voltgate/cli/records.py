@@ -125,10 +125,10 @@ async def records(config: Config) -> AsyncIterator[Records]:
     from nats.errors import Error  # noqa: PLC0415
     from nats.js.errors import BucketNotFoundError, KeyNotFoundError  # noqa: PLC0415
 
-    from voltgate.gateway import bus  # noqa: PLC0415
+    from voltgate.gateway import reach  # noqa: PLC0415
 
     name = f"{config.nats.stream_prefix.lower()}_chargers"
-    client = await bus.connect(config.nats, name="voltgate-chargers")
+    client = await reach.connect(config.nats, name="voltgate-chargers")
     try:
         yield Records(client, await client.jetstream().key_value(name), name)
     except BucketNotFoundError:

@@ -112,14 +112,14 @@ def backend(
 
 async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
     from voltgate import backend as reference  # noqa: PLC0415
-    from voltgate.gateway import bus  # noqa: PLC0415
+    from voltgate.gateway import reach  # noqa: PLC0415
 
     # The backend itself waits for NATS for ever; who starts it by hand wants to know that it is away.
-    await (await bus.connect(config.nats)).close()
+    await (await reach.connect(config.nats)).close()
     stop = asyncio.Event()
     answering = asyncio.create_task(
         reference.serve(
-            bus.connect_options(config.nats) | PATIENCE,
+            reach.connect_options(config.nats) | PATIENCE,
             config.nats.rpc_prefix,
             interval,
             tokens,

@@ -74,9 +74,9 @@ async def _with_client(
 ) -> "list[Change]":
     from nats.errors import Error  # noqa: PLC0415
 
-    from voltgate.gateway import bus  # noqa: PLC0415
+    from voltgate.gateway import reach  # noqa: PLC0415
 
-    client = await bus.connect(config.nats)
+    client = await reach.connect(config.nats)
     try:
         return await work(client, config)
     except (Error, TimeoutError) as error:

@@ -96,7 +96,7 @@ async def follow(
     """Print what is stored and what arrives, until cancelled. Raises ReaderLeft, Failure."""
     from nats.errors import SlowConsumerError  # noqa: PLC0415
 
-    from voltgate.gateway import bus  # noqa: PLC0415
+    from voltgate.gateway import reach  # noqa: PLC0415
 
     leaving = False
     readers: list[replay.Reader] = []
@@ -114,7 +114,7 @@ async def follow(
         if isinstance(error, SlowConsumerError):
             say("voltgate: more messages than can be printed, some are left out: use a narrower filter")
 
-    client = await bus.connect(
+    client = await reach.connect(
         config.nats, name="voltgate-tail", disconnected_cb=away, reconnected_cb=back, error_cb=odd
     )
     arrived: asyncio.Queue[Msg] = asyncio.Queue(maxsize=65_536)

@@ -13,17 +13,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
-import nats
 import orjson
 import structlog
-from nats.aio import client as nats_py
 from nats.errors import SlowConsumerError
 
 from voltgate.config import Nats
 from voltgate.gateway import uplink
-from voltgate.gateway.client import Client, GroupSubscription, Subscription, parse_headers
+from voltgate.gateway.client import Client, Subscription, parse_headers
+from voltgate.gateway.interests import Interest, Interests
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.ports import Ack, Reply, Request, Stored, Ticket
+from voltgate.gateway.reach import BusError, connect_options, keep_reconnecting
 from voltgate.gateway.wheel import Wheel
 
 log = structlog.get_logger()
@@ -34,67 +34,7 @@ FULL = {10077, 10047, 10028, 10023, 10002}
 # The same Nats-Msg-Id is on its way to a quorum: soon it is a duplicate, or can be stored.
 IN_PROCESS = 10158
 _READ_TIMEOUT = 5.0
-# Seconds a subscription stays known here after the server was told to end it: what is on its way is answered.
-_LINGER = 1.0
 _GOODBYE = 1.0  # seconds for what is left to reach NATS at the end
-
-
-class BusError(Exception):
-    """NATS cannot be used as configured; the text says what to do."""
-
-
-def connect_options(config: Nats) -> dict[str, Any]:
-    """``nats.connect`` arguments of a configuration. Raises BusError where a file cannot be used."""
-    options: dict[str, Any] = {
-        "servers": config.urls,
-        "inbox_prefix": config.inbox_prefix.encode(),
-        "connect_timeout": 5,
-        # The third one that finds two open tells that nobody is there.
-        "ping_interval": config.ping_interval,
-        "max_outstanding_pings": 2,
-        # Of the first connection: once more, at once, and then the caller is told.
-        "max_reconnect_attempts": 1,
-        "reconnect_time_wait": 0,
-    }
-    if config.credentials:
-        options["user_credentials"] = config.credentials
-    if seed := config.nkey_seed.get_secret_value():
-        options["nkeys_seed_str"] = seed
-    if config.tls_ca or config.tls_cert:
-        import ssl  # noqa: PLC0415 - only where TLS is configured
-
-        try:
-            context = ssl.create_default_context(cafile=config.tls_ca or None)
-            if config.tls_cert:
-                context.load_cert_chain(config.tls_cert, config.tls_key or None)
-        except OSError as error:
-            raise BusError(f"nats.tls_ca, nats.tls_cert, nats.tls_key: {error}") from None
-        options["tls"] = context
-    return options
-
-
-class Interest:
-    """Requests on a subject, on whatever client the bus has; see Bus.subscribe."""
-
-    __slots__ = ("_bus", "_subscription", "_take", "subject")
-
-    def __init__(self, bus: "Bus", subject: str, take: Callable[[Request], None]) -> None:
-        self._bus, self.subject, self._take = bus, subject, take
-        self._subscription: Subscription | None = None
-
-    def begin(self, client: Client) -> Subscription:
-        """Subscribe by ``client``."""
-        self._subscription = subscription = GroupSubscription(client, self.subject, self._heard)
-        return subscription
-
-    def end(self) -> None:
-        """No more requests: at once for the server, a second later for what it has already sent."""
-        subscription, self._subscription = self._subscription, None  # it holds us: no cycle shall stay
-        self._bus.forget(self, subscription)
-
-    def _heard(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
-        request = Request(subject.decode(), reply.decode(), parse_headers(headers), bytes(data))
-        self._bus.take(self._take, request)
 
 
 class Bus:
@@ -117,8 +57,7 @@ class Bus:
         self._waiting_bytes = self._written_bytes = 0
         self._max_waiting = config.max_pending_bytes
         self._max_payload = 0
-        self._interests: dict[Interest, None] = {}
-        self._unsaid: list[Subscription] = []  # begun while NATS was away
+        self._interests = Interests(clock, self._say)
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._ack_seconds = metrics.publish_ack_seconds.cell()
@@ -154,6 +93,7 @@ class Bus:
                     await self._write()
                     await self.client.flush()
         if self._inbox:  # nats-py cannot close a client that was never connected
+            uplink.forget(self.client)  # it would write what waits to a connection that is gone, and fail
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_GOODBYE):
                     await self.client.close()
@@ -175,7 +115,7 @@ class Bus:
                 reconnected_cb=partial(self._reconnected, client),
                 closed_cb=partial(self._closed, client),
             )
-            _keep_reconnecting(client)
+            keep_reconnecting(client)
             inbox = client.new_inbox()
             await uplink.hand_over(client, Subscription(client, f"{inbox}.*", self._received).command)
             await client.flush()
@@ -184,9 +124,7 @@ class Bus:
             raise BusError(f"NATS at {self._config.shown} cannot be used: {error}") from None
         self.client, self._inbox, self._connected = client, inbox + ".", True
         self._max_payload = client.max_payload
-        self._unsaid.clear()
-        for interest in self._interests:  # what an earlier client was subscribed to
-            self._say(client, interest.begin(client).command)
+        self._interests.begin(client)
 
     async def _reconnect_closed(self) -> None:
         """The client closes itself for good on some server errors; a new one takes its place."""
@@ -209,9 +147,7 @@ class Bus:
 
     async def _reconnected(self, client: Client) -> None:
         self._connected = client is self.client
-        unsaid, self._unsaid = self._unsaid, []
-        for subscription in unsaid:
-            self._say(client, subscription.command)
+        self._interests.resume()
         self.on_change(self._connected)
 
     async def _closed(self, client: Client) -> None:
@@ -293,35 +229,7 @@ class Bus:
 
         Stays over reconnects. Where nobody subscribes, NATS says "no responders" at once.
         """
-        interest = Interest(self, subject, take)
-        self._interests[interest] = None
-        subscription = interest.begin(self.client)
-        if self._connected:
-            self._say(subscription.client, subscription.command)
-        else:
-            self._unsaid.append(subscription)  # the client may be past the point where it says them all
-        return interest
-
-    def forget(self, interest: Interest, subscription: Subscription | None) -> None:
-        """See Interest.end."""
-        self._interests.pop(interest, None)
-        if subscription is not None:
-            # The client goes on knowing it for a while: it would drop what is on its way, and nobody would
-            # answer it.
-            self._say(subscription.client, subscription.end)
-            self._clock.after(_LINGER, self._unsubscribe, subscription)
-
-    def _unsubscribe(self, subscription: Subscription) -> None:
-        subscription.drop()
-        self._say(subscription.client, subscription.end)  # a reconnect may have begun it again meanwhile
-
-    def take(self, take: Callable[[Request], None], request: Request) -> None:
-        """A request came for ``take``."""
-        self._clock.refresh()
-        try:
-            take(request)
-        except Exception:  # of one charger: the others, and the connection, go on
-            log.exception("bus.callback_failed", subject=request.subject)
+        return self._interests.add(self.client, subject, take)
 
     # -- the way out --------------------------------------------------------------------------------
 
@@ -340,11 +248,13 @@ class Bus:
         self._waiting_bytes += size
         return True
 
-    def _say(self, client: Client, command: bytes) -> None:
-        """About a subscription, whose id is its client's: passes all bounds, there is one a charger."""
-        if self._connected and client is self.client:
-            self._out.append(command)
-            self._wake.set()
+    def _say(self, client: Client, command: bytes) -> bool:
+        """About a subscription, whose id is its client's: passes all bounds, there are two a charger."""
+        if not self._connected or client is not self.client:
+            return False
+        self._out.append(command)
+        self._wake.set()
+        return True
 
     async def _pump(self) -> None:
         while True:
@@ -466,25 +376,3 @@ class Bus:
             ticket.done(ticket.arg, Stored(int(headers["Nats-Sequence"]), headers, data))
         else:
             ticket.done(ticket.arg, False)
-
-
-def _keep_reconnecting(client: nats_py.Client) -> None:
-    """From now on for ever, with jitter: the client's own default gives up after 60 (NATS.md, nats-py)."""
-    client.options["max_reconnect_attempts"] = -1
-    client.options["reconnect_time_wait"] = 0.5 + random.random()  # noqa: S311 - jitter
-
-
-async def connect(config: Nats, **options: Any) -> nats_py.Client:
-    """A plain client for commands that are not the gateway. Raises BusError when no server can be reached."""
-
-    async def quiet(error: Exception) -> None:
-        log.debug("nats", error=str(error))
-
-    chosen: dict[str, Any] = {"error_cb": quiet} | connect_options(config) | options
-    try:
-        client = await nats.connect(**chosen)
-    except Exception as error:
-        why = str(error) or type(error).__name__
-        raise BusError(f"NATS at {config.shown} cannot be reached: {why}") from None
-    _keep_reconnecting(client)
-    return client

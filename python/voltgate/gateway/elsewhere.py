@@ -5,25 +5,17 @@ A charger that is up in two places belongs to the higher epoch, whoever learns o
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import orjson
 
 from voltgate import _core
 from voltgate.gateway.bus import Bus
 from voltgate.gateway.follow import Follow
-from voltgate.gateway.ports import Clock, Stored
+from voltgate.gateway.ports import Clock, Held, Stored
 
 # A gateway's name, which is a KV key of its own: what is none could neither be followed nor buried.
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
-
-
-class Held(NamedTuple):
-    """A link that is up at another gateway."""
-
-    epoch: int
-    session: str
-    gateway: str
 
 
 class Told(Protocol):

@@ -12,10 +12,10 @@ import structlog
 
 from voltgate import _core
 from voltgate.gateway.bus import Bus
-from voltgate.gateway.elsewhere import Elsewhere, Held
+from voltgate.gateway.elsewhere import Elsewhere
 from voltgate.gateway.follow import Follow
 from voltgate.gateway.links import LinkFact, Links
-from voltgate.gateway.ports import Clock, Stored
+from voltgate.gateway.ports import Clock, Held, Stored
 
 log = structlog.get_logger()
 

@@ -2,14 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import orjson
 
 from voltgate import _core
 from voltgate.gateway.connection import Connection
-from voltgate.gateway.elsewhere import Elsewhere
-from voltgate.gateway.ports import Bus, Reply, Request
+from voltgate.gateway.ports import Bus, Held, Reply, Request
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.wheel import Wheel
 
@@ -32,6 +31,17 @@ class Claim(NamedTuple):
     decided: Decided
 
 
+class Others(Protocol):
+    """What the other gateways hold."""
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether nothing is missing, but for what is on its way."""
+
+    def find(self, token: str) -> Held | None:
+        """Where else the charger is."""
+
+
 class Owners:
     """Identity -> its connection.
 
@@ -39,7 +49,7 @@ class Owners:
     probed, here or at another gateway: nobody may throw a live charger out by knowing its name.
     """
 
-    def __init__(self, clock: Wheel, bus: Bus, elsewhere: Elsewhere, rpc_prefix: str, gateway: str) -> None:
+    def __init__(self, clock: Wheel, bus: Bus, elsewhere: Others, rpc_prefix: str, gateway: str) -> None:
         self._clock, self._bus, self._elsewhere = clock, bus, elsewhere
         self._rpc_prefix, self._gateway = rpc_prefix, gateway
         self._held: dict[str, tuple[Connection, str]] = {}

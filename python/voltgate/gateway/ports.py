@@ -38,6 +38,14 @@ class Stored(NamedTuple):
     """When, in seconds since the Unix epoch by the server's clock; 0 where it was not asked for."""
 
 
+class Held(NamedTuple):
+    """A charger's link that is up at another gateway."""
+
+    epoch: int
+    session: str
+    gateway: str
+
+
 class Request(NamedTuple):
     """A backend's command as NATS brought it; ``reply`` is "" where nobody waits."""
 

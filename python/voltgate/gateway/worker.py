@@ -24,19 +24,20 @@ from voltgate import _core
 from voltgate._core import Publisher
 from voltgate.config import Config
 from voltgate.gateway import preflight
-from voltgate.gateway.bus import Bus, Interest
+from voltgate.gateway.bus import Bus
 from voltgate.gateway.call import TransactionKeys
 from voltgate.gateway.connection import Connection, Shared, Unfinished
 from voltgate.gateway.credentials import Judged, Passwords
-from voltgate.gateway.elsewhere import Elsewhere, Held
+from voltgate.gateway.elsewhere import Elsewhere
 from voltgate.gateway.garbage import Garbage
+from voltgate.gateway.interests import Interest
 from voltgate.gateway.links import LinkFact, Links
 from voltgate.gateway.listener import Admission, HandshakeRate, Listener
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.neighbours import Neighbours
 from voltgate.gateway.outage import Outage
 from voltgate.gateway.owners import Claim, Decided, Owners
-from voltgate.gateway.ports import Outside
+from voltgate.gateway.ports import Held, Outside
 from voltgate.gateway.preflight import StartError
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.record import Found, Known, Record

@@ -16,7 +16,7 @@ use voltgate_core::{actions as table, encode};
 /// The details of an error that has none.
 const NO_DETAILS: &[u8] = b"{}";
 
-fn version_of(token: &str) -> PyResult<Version> {
+pub(crate) fn version_of(token: &str) -> PyResult<Version> {
     let known = Version::ALL.into_iter().find(|version| version.token() == token);
     known.ok_or_else(|| PyValueError::new_err("the version is none of v16, v201, v21"))
 }

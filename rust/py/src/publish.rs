@@ -12,9 +12,8 @@ use voltgate_core::hpub::Command;
 use voltgate_core::key::{self, Parts};
 use voltgate_core::publish::{self, Answer, Class, Message, Refusal, Stamp};
 use voltgate_core::token;
-use voltgate_core::version::Version;
 
-use crate::codec::Frame;
+use crate::codec::{Frame, version_of};
 
 thread_local! {
     /// Where every command is written: of its bytes Python gets one copy, of their exact size.
@@ -31,11 +30,6 @@ fn written<T>(py: Python<'_>, write: impl FnOnce(&mut Command) -> T) -> (Py<PyBy
 
 fn refused(error: &(impl ToString + ?Sized)) -> PyErr {
     PyValueError::new_err(error.to_string())
-}
-
-fn version_of(token: &str) -> PyResult<Version> {
-    let known = Version::ALL.into_iter().find(|version| version.token() == token);
-    known.ok_or_else(|| refused("the version is none of v16, v201, v21"))
 }
 
 fn class_of(name: &str) -> PyResult<Class> {

@@ -1,0 +1,222 @@
+"""Many chargers on several workers: what a second worker costs, a crowd, a storm, a rolling restart.
+
+Run: ``python benchmarks/scale.py [--quick]``. Load, nats-server and workers share all cores: read times as
+upper bounds where there are few. It writes its own part of README.md.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import servers
+import tables
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+from run import raise_descriptor_limit
+from servers import CORES, Load, Server
+
+TWO = (*servers.SERVE, "--workers", "2")
+DRAIN, GRACE = 500.0, 5.0  # drain.rate and drain.grace
+PATIENCE = 120.0
+
+progress = Console(stderr=True)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything."""
+
+    chargers: int = 30_000
+    rate: float = 500.0
+    duration: float = 60.0
+    rolling: float = 180.0
+    """Seconds of load; both workers must have been replaced by then."""
+    rounds: int = 3
+    pairs: int = 2_000
+    """Chargers while one worker is held against two."""
+    pair_rate: float = 8_000.0
+    seconds: float = 5.0
+
+
+QUICK = Size(chargers=600, rate=100, duration=10, rolling=30, rounds=1, pairs=200, pair_rate=1_000, seconds=1)
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description="Measure several workers (benchmarks/README.md).")
+    parser.add_argument("--quick", action="store_true", help="small and short: shows that it works")
+    parser.add_argument("--no-write", action="store_true", help="leave README.md as it is")
+    given = parser.parse_args()
+    size = QUICK if given.quick else Size()
+    others = os.getloadavg()[0]
+    raise_descriptor_limit()
+    servers.build_load()
+    result = [second_worker(size), crowd(size), rolling(size)]
+    told = tables.conditions(size.rounds, others)
+    print(told)
+    tables.show(result)
+    if not given.no_write:
+        tables.write(result, told)
+
+
+def second_worker(size: Size) -> tables.Table:
+    """CPU a message of two workers against one, at the same rate from the same chargers."""
+    runs: dict[str, list[float]] = {"one worker": [], "two workers": []}
+    for _ in range(size.rounds):
+        for name, launch in (("one worker", servers.SERVE), ("two workers", TWO)):
+            runs[name].append(_message(launch, size))
+            progress.print(f"{name}: {runs[name][-1]:.1f} us a message")
+    times = [two / one for one, two in zip(*runs.values(), strict=True)]
+    what = f"durable MeterValues, {size.pair_rate:,.0f}/s"
+    table = tables.Table(
+        f"A second worker ({size.pairs:,} chargers)", [what, "CPU us a message", "ratio", "target"]
+    )
+    table.rows.append(["one worker", tables.spread(runs["one worker"]), "", ""])
+    verdict = tables.Bound("one worker", 1.18).verdict(statistics.median(times))
+    table.rows.append(
+        ["two workers", tables.spread(runs["two workers"]), f"{tables.spread(times, 2)} x", verdict]
+    )
+    return table
+
+
+def _message(launch: tuple[str, ...], size: Size) -> float:
+    options = {"payload": "meter", "mode": "open", "rate": size.pair_rate, "connections": size.pairs}
+    with servers.voltgate(launch=launch, cores=set(CORES)) as server, Load(server, options) as load:
+        load.connect()
+        load.go(1.0)
+        server.rest()
+        before = server.cpu()
+        told = load.go(size.seconds)
+        return (server.cpu() - before) / int(told["answered"]) * 1e6
+
+
+@contextmanager
+def gateway() -> Iterator[Server]:
+    """Two workers, and a backend."""
+    with servers.voltgate("", TWO, set(CORES), GRACE) as server:
+        backend = subprocess.Popen(
+            [sys.executable, "-m", "voltgate", "backend", "--config", str(server.config)],
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield server
+        finally:
+            backend.terminate()
+            backend.wait()
+
+
+@contextmanager
+def swarm(server: Server, size: Size, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """`voltgate swarm --json` in the background."""
+    words = {
+        "--url": f"ws://127.0.0.1:{server.port}/ocpp",
+        "--chargers": size.chargers,
+        "--rate": size.rate,
+        "--duration": size.duration,
+        "--source-addresses": 1 + size.chargers // 10_000,
+    }
+    command = [sys.executable, "-m", "voltgate", "swarm", "--json", *more]
+    command += [str(word) for pair in words.items() for word in pair]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def told_by(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    """What the swarm printed in the end."""
+    out, _ = process.communicate()
+    figures: dict[str, Any] = json.loads(out)
+    return figures
+
+
+def crowd(size: Size) -> tables.Table:
+    """All connect, talk, are dropped at once and dial again."""
+    with gateway() as server, swarm(server, size, "--storm") as process:
+        workers = server.process.children()
+        before = sum(worker.memory_info().rss for worker in workers)
+        _until(lambda: connected(server) == size.chargers, process)
+        each = (sum(worker.memory_info().rss for worker in workers) - before) / size.chargers
+        told = told_by(process)
+    connect, storm = told["connect"], told["storm"]
+    table = tables.Table(f"{size.chargers:,} chargers on two workers", ["figure", "value", "target"])
+    table.rows += [
+        ["connected", f"{told['connected']:,}, {told['gave_up']} gave up", ""],
+        ["accepted, with Boot and two StatusNotification answered",
+         f"{size.chargers / connect['seconds']:,.0f}/s (planned 500/s), p99 {connect['p99_ms']:.0f} ms", ""],
+        ["resident memory per charger, each has talked", f"{each / 1024:.1f} KB", "at most 12 KB, idle"],
+        ["calls answered", _answered(told), ""],
+        [f"answers at {size.rate:g}/s", f"p50 {told['p50_ms']:.1f} ms, p99 {told['p99_ms']:.1f} ms", ""],
+        ["storm: all dropped and dialling at once, until all are back and answered",
+         f"{storm['seconds']:.1f} s; answers p50 {storm['p50_ms']:.0f} ms, p99 {storm['p99_ms']:.0f} ms",
+         "10,000 on one worker: 20 s, p99 2 s"],
+    ]  # fmt: skip
+    return table
+
+
+def rolling(size: Size) -> tables.Table:
+    """Each worker is told to drain in turn; the supervisor puts another in its place."""
+    table = tables.Table(
+        f"A rolling restart under {size.rate:g}/s, drain.rate {DRAIN:g}, grace {GRACE:g} s",
+        ["figure", "value", "should be"],
+    )
+    longer = dataclasses.replace(size, duration=size.rolling)
+    with gateway() as server, swarm(server, longer) as process:
+        _until(lambda: connected(server) == size.chargers, process)
+        workers = sorted(server.process.children(), key=psutil.Process.create_time)
+        for number, worker in enumerate(workers):
+            held = connected(server, str(number))
+            began = time.monotonic()
+            worker.send_signal(signal.SIGTERM)
+            _until(lambda worker=worker: not worker.is_running() or worker.status() == "zombie", process)
+            took = time.monotonic() - began
+            _until(
+                lambda: connected(server) == size.chargers and len(server.process.children()) == 2, process
+            )
+            should = f"{GRACE + held / DRAIN:.1f} s"
+            table.rows.append([f"a worker with {held:,} chargers drained", f"{took:.1f} s", should])
+        told = told_by(process)
+    table.rows += [
+        ["calls answered", _answered(told), "all"],
+        ["answers, the drains included", f"p50 {told['p50_ms']:.1f} ms, p99 {told['p99_ms']:.0f} ms", ""],
+    ]
+    return table
+
+
+def _answered(told: dict[str, Any]) -> str:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in told["errors_by_kind"].items() if count)
+    return f"{told['answered']:,} of {told['sent']:,}, {kinds or 'no errors'}"
+
+
+def connected(server: Server, worker: str = "") -> int:
+    """Chargers that are connected, in all or at one worker."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.admin}/metrics", timeout=5) as response:
+        families = text_string_to_metric_families(response.read().decode())
+    samples = [one for family in families for one in family.samples if one.name == "voltgate_connections"]
+    return int(sum(one.value for one in samples if worker in ("", one.labels["worker"])))
+
+
+def _until(holds: Any, process: "subprocess.Popen[str]") -> None:
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > end or process.poll() is not None:
+            sys.exit("the swarm ended before its time, or chargers do not come back")
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main()
