@@ -20,6 +20,8 @@ from e2e.house import PATIENCE, Gateway, config, gateway, own_gateway
 from e2e.strangers import Facts, connected, dial, knock, request, token, until
 from jetstream import NatsServer, free_port
 from voltgate.config import Config
+from voltgate.gateway.links import LinkFact
+from voltgate.gateway.ports import Stored
 
 BEAT = '[2,"1","Heartbeat",{}]'
 KEYS = ("session", "gateway", "epoch", "replaces")
@@ -243,6 +245,17 @@ async def test_links_that_no_gateway_wrote_are_passed_over(house: Gateway, clien
     await until(lambda: house.worker._elsewhere.find("ghost"))
     assert [token for token in house.worker._elsewhere._held if token.startswith("nonsense")] == []
     assert not house.worker._neighbours._seen.keys() & {None, 5, *names[4:]}
+
+
+@pytest.mark.parametrize("identity", ["", "x" * 49, "x" * 5000, "a:b"], ids=len)
+def test_a_link_of_no_legal_identity_is_set_down_by_nobody(identity: str) -> None:
+    """Its ``down`` would go to a subject NATS hangs up on, again and again."""
+    link = {
+        "state": "up", "identity": identity, "version": "v16", "session": "s", "replaces": None,
+        "gateway": "ghost-1", "remote": "r", "security_profile": 1, "at": "",
+    }  # fmt: skip
+    assert LinkFact.parse(Stored(1, {}, orjson.dumps(link))) is None
+    assert LinkFact.parse(Stored(1, {}, orjson.dumps(link | {"identity": "CP 1"}))) is not None
 
 
 async def test_links_are_written_again_into_a_stream_that_was_made_anew(

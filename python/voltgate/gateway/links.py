@@ -14,6 +14,7 @@ import orjson
 
 from voltgate import _core
 from voltgate.gateway.ports import Ack, Bus, Clock, Stored
+from voltgate.gateway.record import is_identity
 
 AGAIN = 5.0  # seconds until a fact the bus did not take is written again
 _UP = "ocpp.link.up"
@@ -53,6 +54,8 @@ class LinkFact:
         if state != "up" or not all(isinstance(text, str) for text in texts):
             return None
         identity, version, session, remote, gateway = texts
+        if not is_identity(identity):
+            return None  # NATS ends the connection of who publishes to a subject beyond its bounds
         token = _core.token(identity)
         return cls(identity, token, version, session, remote, replaces, profile, gateway, stored.seq)
 
