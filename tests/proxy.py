@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -249,15 +250,18 @@ class Proxy:
         if link.cut or link.deaf:
             link.leave()
         try:
-            ways = [self.up.carry(link, reader, far), self.down.carry(link, far_reader, near)]
-            await asyncio.gather(*(self._carry(link, way) for way in ways))
+            up, down = (
+                partial(self.up.carry, link, reader, far),
+                partial(self.down.carry, link, far_reader, near),
+            )
+            await asyncio.gather(self._carry(link, up), self._carry(link, down))
         finally:
             self._links.discard(link)
             far.close()
 
-    async def _carry(self, link: _Link, way: Coroutine[Any, Any, None]) -> None:
+    async def _carry(self, link: _Link, way: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await way
+            await way()
         except OSError:  # one end was cut: so is the other, unless nobody is to know
             if link.deaf:
                 return

@@ -444,9 +444,9 @@ GARBAGE = [b"pong", b"[", b'{"a":', b'[2,"x","Nope",{}]', b"\x00", b'[2,"x"]', b
 # -- floods -----------------------------------------------------------------------------------------------
 
 
-async def test_500_heartbeats_in_one_chunk(house: Gateway, identity: str) -> None:
+async def test_500_heartbeats_in_one_chunk(fast_lane: Gateway, identity: str) -> None:
     """All are answered, in order."""
-    async with raw(house, identity) as charger:
+    async with raw(fast_lane, identity) as charger:
         charger.writer.write(b"".join(frame(TEXT, b'[2,"%d","Heartbeat",{}]' % n) for n in range(500)))
         for number in range(500):
             _, payload = await read_frame(charger.reader)
