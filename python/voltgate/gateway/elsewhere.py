@@ -77,6 +77,8 @@ class Elsewhere:
             state, session, gateway = link["state"], link["session"], link["gateway"]
         except (ValueError, KeyError, TypeError):
             return  # written by no gateway
+        if not (isinstance(session, str) and isinstance(gateway, str)):
+            return
         if state == "up":
             if gateway == self._gateway:
                 self._held.pop(token, None)
@@ -86,6 +88,6 @@ class Elsewhere:
             if link.get("replaces"):
                 self._told.changed_hands(identity)
             self._told.moved(identity, held)
-        else:
+        elif state == "down":  # another state is a later release's, and takes no charger from anybody
             self._held.pop(token, None)
             self._told.set_down(identity, session, stored.seq)
