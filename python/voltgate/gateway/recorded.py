@@ -32,7 +32,7 @@ class Recorded:
     def __init__(self, command: Command, bus: Bus, prefix: str, token: str, done: Done) -> None:
         self._command, self._bus, self._prefix, self._token, self._done = command, bus, prefix, token, done
         self._stream = self._subject = ""
-        self._key: str | None = None
+        self._key: str | None = None  # of the first command, where its fact says so
         self._left = READS
         self._said = Said(Outcome.LOST)  # what is said when nobody knows
 
@@ -53,7 +53,7 @@ class Recorded:
             self._done(command, self._said)
             return
         headers = stored.headers
-        _, version, action = (*headers.get("ce-type", "").split("."), "", "", "")[:3]
+        version, action = [*headers.get("ce-type", "").split("."), "", "", ""][1:3]
         if headers.get("ocpp-message-id") == command.message_id:
             self._done(command, True)
         elif not action:  # no fact of a command
