@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 
 from e2e.house import PATIENCE, Gateway, config, own_gateway
 from e2e.releases import MESSAGES, OTHER, Release, departures, is_ours
-from e2e.strangers import START, Backend, Charger, Fact, Facts, connected, dial, settle, started, token, until
+from e2e.strangers import START, Backend, Charger, Fact, connected, dial, settle, started, token, until
 from e2e.test_commands import commandable, heard_call, send
 from e2e.test_credentials import KEY, charger, fast
 from jetstream import NatsServer
