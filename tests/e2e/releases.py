@@ -1,7 +1,7 @@
 """What one release of the gateway says to another, as files under tests/vectors: read, varied, compared.
 
-A golden message is what its release wrote, byte for byte; ``may_lack`` names the headers and fields no reader may
-insist on (docs/compatibility.md), ``may_differ`` what is for people.
+A golden message is what its release wrote, byte for byte; ``may_lack`` names the headers and fields no reader
+may insist on (docs/compatibility.md), ``may_differ`` what is for people.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from nats.aio.client import Client
 from nats.js.api import PubAck
 
-from e2e.strangers import Fact, token
+from e2e.strangers import Fact, attribute, token
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 MESSAGES: dict[str, dict[str, Any]] = json.loads((VECTORS / "release_0_1_0.json").read_text())
@@ -32,12 +32,11 @@ class Release:
         self.voice = voice
 
     def __call__(self, name: str, identity: str = "", **fields: Any) -> Fact:
-        """The message; about another charger, and with ``fields`` of its body as only the moment knows them."""
+        """The message; about another charger, and with ``fields`` as only the moment knows them."""
         golden = MESSAGES[name]
         if identity:
-            golden = json.loads(
-                json.dumps(golden).replace("CP 1", identity).replace("CP=201", token(identity))
-            )
+            named = json.dumps(golden).replace("CP 1", identity).replace("CP=201", token(identity))
+            golden = json.loads(named.replace("CP%201", attribute(identity)))
         headers, body = dict(golden["headers"]), golden["body"]
         lack = golden.get("may_lack", {})
         if self.voice == "later":

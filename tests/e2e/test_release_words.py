@@ -1,7 +1,7 @@
 """What this release writes for other gateways has all that release 0.1.0 wrote, in the same form.
 
-Where a message may say more from now on, nothing here changes; where this test fails, gateways of two releases
-no longer behave as one (docs/compatibility.md).
+A message that says more from now on changes nothing here; where this test fails, gateways of two releases no
+longer behave as one (docs/compatibility.md).
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class Ear:
         self.heard.append(Fact(message.subject, dict(message.headers or {}), message.data))
 
     async def find(self, part: str, text: str = "", **headers: str) -> Fact:
-        """The first whose subject holds ``part``, whose body holds ``text``, with these headers (`_` is `-`)."""
+        """The first whose subject holds ``part``, whose body holds ``text``, with these headers."""
         wanted = {name.replace("_", "-"): value for name, value in headers.items()}
 
         def found() -> list[Fact]:

@@ -261,7 +261,7 @@ async def test_its_records_are_used(scene: Scene, wire: Client) -> None:
 async def test_a_password_change_the_other_has_begun_is_ended_here(
     scene: Scene, wire: Client, change: str, stays: list[str]
 ) -> None:
-    """The new one logs in: the old one goes, unless nobody here knows what was begun; nothing else is lost."""
+    """The new one logs in: the old one goes, unless nobody here knows what was begun; the rest stays."""
     await scene.other.store(wire, "record_changing", password_change=change)
     old, new = scene.other("record_changing").json["password_hashes"]
     async with charger(scene.here.ports[1], "CP 2", NEW_KEY):
