@@ -78,11 +78,12 @@ async def test_links_that_say_nothing_clear(here: Gateway, wire: Client) -> None
     facts = Facts(wire, "CP 2")
     async with unharmed(here, "CP 2", wire) as held:
         session = (await facts.kept_link(state="up")).json["session"]
+        follow = here.worker._elsewhere._follow
         for subject in (f"ocpp.link.{facts.token}", "ocpp.link.=ZZ", "ocpp.link.*"):
-            for headers in HEADERS:
-                for body in links(session):
-                    await wire.publish(subject, body, headers=headers or None)
-        await settle(wire)
+            for number, body in enumerate(links(session)):
+                headers = HEADERS[number % len(HEADERS)]
+                seq = (await wire.jetstream().publish(subject, body, headers=headers or None)).seq
+                await until(lambda seq=seq: (follow._at or 0) >= seq, "it is followed")
         await Release().store(wire, "link_up", "CP clear")
         await until(lambda: here.worker._elsewhere.find(token("CP clear")))
         assert here.worker._elsewhere.keeps_up
