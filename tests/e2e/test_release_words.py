@@ -122,11 +122,12 @@ async def commands(ears: Ear, door: Gateway, said: dict[str, Fact]) -> None:
     async with charger(door.ports[1], "CP 2"), charger(door.ports[1], "CP 2") as two:
         await commandable(client, "CP 2")
         await ordered(two, "Reset", '{"status":"Accepted"}', {"type": "Soft"}, ocpp_command_id="job 7")
-        late = await ordered(two, "ClearCache", "", ocpp_timeout="0.1", ocpp_command_id="job 8")
+        late = await ordered(two, "ClearCache", "", ocpp_timeout="0.3", ocpp_command_id="job 8")
         await two.send(f'[3,"{late}",{{"status":"Accepted"}}]')
         said["command_late"] = await ears.find("command.v16.ClearCacheResponse", ocpp_late="true")
         new = NEW_KEY | {"value": NEW_KEY["value"][::-1]}
-        await ordered(two, "ChangeConfiguration", "", new, ocpp_timeout="0.1", ocpp_command_id="job 9")
+        # A result that says nothing clear: which password is in force is not known.
+        await ordered(two, "ChangeConfiguration", '{"status":"?"}', new, ocpp_command_id="job 9")
         await send(client, "CP 2", "ChangeConfiguration", NEW_KEY, ocpp_command_id="job 10")
         said["kick_reply"] = await answering(two, ears.ask("kick", "CP 2"))
     said["link_up_replacing"] = await ears.find("link.CP=202", '"replaces":"')

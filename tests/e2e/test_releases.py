@@ -266,7 +266,6 @@ async def test_a_password_change_the_other_has_begun_is_ended_here(
     old, new = scene.other("record_changing").json["password_hashes"]
     async with charger(scene.here.ports[1], "CP 2", NEW_KEY):
         pass
-    assert (await asked(scene.here.ports[1], "CP 2", login("CP 2", b"wrong" * 5))).status == 401
 
     async def record() -> dict[str, object]:
         kept = await wire.jetstream().get_msg("KV_ocpp_chargers", subject="$KV.ocpp_chargers.CP=202")
