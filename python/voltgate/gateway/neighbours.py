@@ -28,7 +28,7 @@ _LEAVING = 2.0  # seconds for the last links of a gateway that has said good-bye
 _AT_ONCE = 64  # links that are being set down
 
 # A gateway is named by whoever wrote its links: a wildcard would take away the signs of all.
-_KEY = re.compile(r"[-/_=.a-zA-Z0-9]+")
+_KEY = re.compile(r"[-/_=a-zA-Z0-9]+(\.[-/_=a-zA-Z0-9]+)*")
 
 
 class Neighbours:

@@ -147,7 +147,7 @@ async def _compare(client: Client, want: StreamConfig) -> Change:
 def _later(release: str) -> str:
     """``release``, where it comes after this one and keeps its promises (CONTRACT 6), else ""."""
     theirs, ours = (
-        [int(number) for number in re.findall(r"\d+", re.split("[-+]", text)[0])]
+        [int(number) for number in re.findall(r"\d{1,9}", re.split("[-+]", text)[0])]
         for text in (release, __version__)
     )
     return release if theirs > ours and theirs[0] == ours[0] else ""
