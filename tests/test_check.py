@@ -88,6 +88,22 @@ def test_check_passes_where_serve_would_run(
     assert {line.split()[0] for line in out.splitlines()} == {"ok", "hint"}
 
 
+def test_check_knows_the_streams_of_a_later_release(
+    voltgate: Run, file: Callable[[str], Path], nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`serve` starts on them; by the same release it would be a contradiction (docs/compatibility.md)."""
+    config = file(f"{OPEN}{SMALL}[nats]\nurl='{nats_server.url}'\n")
+    voltgate("streams", "apply", "--config", config)
+    config.write_text(f"{config.read_text()}[limits]\nmax_connections=100\n")
+    other = file(config.read_text().replace("[streams]", "[streams]\ntx_max_age_days=20"))
+    assert "max_age" in failing(voltgate, other)["OCPP_TX"]
+    monkeypatch.setattr("voltgate.gateway.streams._SIGNED", {"voltgate_release": "0.999.0"})
+    voltgate("streams", "apply", "--config", other)
+    config = file(other.read_text().replace("tx_max_age_days=20", ""))
+    verdict, text = rows(voltgate, config)["OCPP_TX"]
+    assert (verdict, "0.999.0" in text) == ("hint", True)
+
+
 CONDITIONS = [
     ("[[listeners]]\nclient_ca='ca.pem'\n", ["-js"], "serve", "serve would refuse"),
     (OPEN + "[limits]\nmax_connections=1000000000\n", ["-js"], "descriptors", "more than a process may open"),

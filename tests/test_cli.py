@@ -87,6 +87,14 @@ def test_wrong_usage_exits_with_2_and_says_why(
     assert told in err, why
 
 
+def test_a_worker_of_another_release_than_its_supervisors_says_what_to_do(voltgate: Run) -> None:
+    """The package was upgraded under a running supervisor, and a worker fell; its file is not even read."""
+    code, out, err = voltgate("worker", "--control=99", "--release=0.0.9", "--config=/absent.toml")
+    assert (code, out) == (1, "")
+    assert "its supervisor of 0.0.9" in err
+    assert "restart `voltgate serve`" in err
+
+
 TLS = "tls_certificates=[['a','b']]\n"
 REFUSED = [
     (OPEN + TLS, "listeners.0.tls_certificates", "chargers would dial in plain"),

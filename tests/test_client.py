@@ -151,10 +151,11 @@ HEADERS: list[tuple[bytes, dict[str, str], str]] = [
         "colons in the value, none",
     ),
     (b"NATS/1.0\r\nx: \xff\r\n\r\n", {"x": "\ufffd"}, "no UTF-8"),
+    (b"NATS/1.0\r\nStatus: 404\r\nx: y\r\n\r\n", {"x": "y"}, "a publisher's word, not the server's"),
 ]
 
 
 @pytest.mark.parametrize(("block", "headers", "why"), HEADERS, ids=[why for *_, why in HEADERS])
 def test_headers_are_read(block: bytes, headers: dict[str, str], why: str) -> None:
-    """As nats-py reads them, whatever their sender made of them."""
+    """As nats-py reads them, whatever their sender made of them; a status is the server's alone."""
     assert parse_headers(block) == headers, why

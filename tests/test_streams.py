@@ -9,6 +9,7 @@ from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, StorageType, StoreCompression
 
 from jetstream import NatsServer
+from voltgate import __version__
 from voltgate.config import load
 from voltgate.gateway.streams import apply, covering, plan
 
@@ -79,6 +80,34 @@ async def test_only_what_differs_is_changed_and_what_is_not_ours_stays(client: C
     await apply(client, CONFIG)
     have = (await client.jsm().stream_info("OCPP_TX")).config
     assert (have.max_age, have.description) == (30 * DAY, "billing reads this")
+
+
+@pytest.mark.parametrize(
+    ("release", "later", "why"),
+    [
+        ("0.1.1", "0.1.1", "the same promises"),
+        ("0.20.0-rc.1", "0.20.0-rc.1", "numbers, not letters"),
+        ("0.1.0", "", "our own: an operator changed it"),
+        ("0.0.9", "", "an earlier one: it is ours to change"),
+        ("1.0.0", "", "another major version promises nothing"),
+        ("nonsense", "", "no release"),
+        (None, "", "made by somebody else"),
+    ],
+)
+async def test_a_later_release_may_have_made_a_stream_otherwise(
+    client: Client, release: str | None, later: str, why: str
+) -> None:
+    """What differs is told with the release that wanted it: it stops no gateway in a rolling upgrade."""
+    await apply(client, CONFIG)
+    have = (await client.jsm().stream_info("OCPP_TX")).config
+    assert (have.metadata or {})["voltgate_release"] == __version__
+    metadata = {"voltgate_release": release} if release else {}
+    await client.jsm().update_stream(have.evolve(max_age=2 * DAY, metadata=metadata))
+    told = {change.stream: change for change in await plan(client, CONFIG)}["OCPP_TX"]
+    assert (told.action, told.later) == ("update", later), why
+    await apply(client, CONFIG)
+    have = (await client.jsm().stream_info("OCPP_TX")).config
+    assert (have.max_age, (have.metadata or {})["voltgate_release"]) == (30 * DAY, __version__)
 
 
 @pytest.mark.parametrize(

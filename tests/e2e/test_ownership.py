@@ -237,14 +237,14 @@ async def test_the_links_of_a_killed_gateway_are_set_down(
 async def test_links_that_no_gateway_wrote_are_passed_over(house: Gateway, client: Client) -> None:
     """One with a name that is none would stop the search for dead gateways, on all of them."""
     link = {"state": "up", "identity": "ghost", "session": "s", "replaces": None, "gateway": "ghost-1"}
-    names = (None, 5, [], {}, "", "a b", "x\r\nPUB y 0\r\n", ">", "n" * 256)
+    names: tuple[object, ...] = (None, 5, [], {})
     written = [link | {"gateway": name} for name in names] + [link | {"session": 5}, [], None]
     for number, body in enumerate(written):
         await client.jetstream().publish(f"ocpp.link.nonsense-{number}", orjson.dumps(body))
     await client.jetstream().publish("ocpp.link.ghost", orjson.dumps(link))
     await until(lambda: house.worker._elsewhere.find("ghost"))
     assert [token for token in house.worker._elsewhere._held if token.startswith("nonsense")] == []
-    assert not house.worker._neighbours._seen.keys() & {None, 5, *names[4:]}
+    assert not house.worker._neighbours._seen.keys() & {None, 5}
 
 
 @pytest.mark.parametrize("identity", ["", "x" * 49, "x" * 5000, "a:b"], ids=len)
@@ -254,8 +254,8 @@ def test_a_link_of_no_legal_identity_is_set_down_by_nobody(identity: str) -> Non
         "state": "up", "identity": identity, "version": "v16", "session": "s", "replaces": None,
         "gateway": "ghost-1", "remote": "r", "security_profile": 1, "at": "",
     }  # fmt: skip
-    assert LinkFact.parse(Stored(1, {}, orjson.dumps(link))) is None
-    assert LinkFact.parse(Stored(1, {}, orjson.dumps(link | {"identity": "CP 1"}))) is not None
+    assert LinkFact.parse(token(identity), Stored(1, {}, orjson.dumps(link))) is None
+    assert LinkFact.parse("CP=201", Stored(1, {}, orjson.dumps(link))) is not None
 
 
 async def test_links_are_written_again_into_a_stream_that_was_made_anew(

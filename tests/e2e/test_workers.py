@@ -22,6 +22,7 @@ from websockets import InvalidMessage, InvalidStatus
 from conftest import Voltgate, is_free, status
 from e2e.house import PATIENCE, Gateway, NatsServer
 from e2e.strangers import Charger, dial, settle, until
+from voltgate import __version__
 
 STATUS = '[2,"s","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Available"}]'
 _numbers = itertools.count(1)
@@ -179,6 +180,8 @@ async def test_workers_share_the_port_and_the_admin_pages_speak_for_all(
     crew.ready()
     held = await spread(crew, links, dialled)
     assert set(held) == crew.pids
+    for pid in crew.pids:  # a package that was changed under the supervisor is known by it
+        assert f"--release={__version__}" in psutil.Process(pid).cmdline()
     for _, charger in held.values():
         assert await charger.ask(STATUS) == '[3,"s",{}]'
     online = crew.sample("voltgate_connections")

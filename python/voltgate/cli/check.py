@@ -160,6 +160,9 @@ async def _jetstream(config: Config, client: "Client", complaints: list[str]) ->
     for change in plan:
         if change.action == "ok":
             yield Check(change.stream, "ok", "as configured")
+        elif change.later:
+            told = f"differs ({'; '.join(change.differences)}), as release {change.later} wants it"
+            yield Check(change.stream, "hint", f"{told}: upgrade, and then change what still differs")
         else:
             what = "is missing" if change.action == "create" else f"differs ({'; '.join(change.differences)})"
             yield Check(change.stream, "fail", f"{what}: {todo}")

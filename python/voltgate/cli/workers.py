@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import structlog
 import typer
 
+from voltgate import __version__
 from voltgate import config as configuration
 from voltgate.cli.faults import INTERRUPTED, USAGE, Failure
 from voltgate.cli.service import checks, loaded, on_signals, run
@@ -41,7 +42,7 @@ async def supervise(config: Config, file: Path | None, count: int) -> int:
     from voltgate.gateway.supervisor import Supervisor  # noqa: PLC0415
 
     # -P: what lies in the working directory is no part of us.
-    command = Command([sys.executable, "-P", "-m", "voltgate", "worker"])
+    command = Command([sys.executable, "-P", "-m", "voltgate", "worker", f"--release={__version__}"])
     if file is not None:
         copy = _copy(file)
         command = Command([*command.words, f"--config=/proc/self/fd/{copy}"], (copy,))
@@ -84,9 +85,16 @@ def _copy(file: Path) -> int:
 @app.command("worker", hidden=True)
 def serve_worker(
     control: Annotated[int, typer.Option(metavar="FD", help="The socket to the supervisor.")],
+    release: Annotated[str, typer.Option(metavar="X.Y.Z", help="The supervisor's.")] = "",
     config: ConfigFile = None,
 ) -> None:
     """One of the processes of `voltgate serve --workers N`, which starts it."""
+    if release not in ("", __version__):
+        # What they say to each other, and the configuration file, may have changed with the package.
+        raise Failure(
+            f"this worker is of release {__version__}, its supervisor of {release}: the package was changed "
+            "while it ran: restart `voltgate serve`"
+        )
     try:
         sock = socket.socket(fileno=control)
     except OSError:

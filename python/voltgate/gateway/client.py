@@ -13,6 +13,7 @@ from nats.aio import client as nats_py
 Take = Callable[[bytes, bytes, bytes, bytes], None]
 
 _VERSION = b"NATS/1.0"
+_STATUS = ("Status", "Description")
 
 
 class Client(nats_py.Client):
@@ -80,6 +81,6 @@ def parse_headers(block: bytes) -> dict[str, str]:
         headers["Status"], _, headers["Description"] = status.partition(" ")
     for line in lines:
         name, colon, value = line.partition(":")
-        if colon:
+        if colon and name not in _STATUS:  # what a publisher calls so is no word of the server's
             headers[name] = value.strip()
     return headers

@@ -3,7 +3,6 @@
 A charger that is up in two places belongs to the higher epoch, whoever learns of it when.
 """
 
-import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -13,9 +12,6 @@ from voltgate import _core
 from voltgate.gateway.bus import Bus
 from voltgate.gateway.follow import Follow
 from voltgate.gateway.ports import Clock, Held, Stored
-
-# A gateway's name, which is a KV key of its own: what is none could neither be followed nor buried.
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 class Told(Protocol):
@@ -81,7 +77,7 @@ class Elsewhere:
             state, session, gateway = link["state"], link["session"], link["gateway"]
         except (ValueError, KeyError, TypeError):
             return  # written by no gateway
-        if not isinstance(session, str) or not isinstance(gateway, str) or not _NAME.fullmatch(gateway):
+        if not (isinstance(session, str) and isinstance(gateway, str)):
             return
         if state == "up":
             if gateway == self._gateway:
@@ -92,6 +88,6 @@ class Elsewhere:
             if link.get("replaces"):
                 self._told.changed_hands(identity)
             self._told.moved(identity, held)
-        else:
+        elif state == "down":  # another state is a later release's, and takes no charger from anybody
             self._held.pop(token, None)
             self._told.set_down(identity, session, stored.seq)

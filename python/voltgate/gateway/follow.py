@@ -146,6 +146,6 @@ class Follow:
             self._lost.set()
             return
         self._at = seq
-        self._took(subject.decode(), Stored(seq, headers, data, at_ns / 1e9))
+        self._took(subject.decode(errors="replace"), Stored(seq, headers, data, at_ns / 1e9))
         if not pending:
             self.caught_up.set()

@@ -43,20 +43,22 @@ class LinkFact:
     facts: int = 0
 
     @classmethod
-    def parse(cls, stored: Stored) -> "LinkFact | None":
-        """The link of an ``up`` read back; None for what is none."""
+    def parse(cls, token: str, stored: Stored) -> "LinkFact | None":
+        """The link of an ``up`` read back; None for what is none. Only what ownership hangs on must be there.
+
+        What says more about it is as its gateway, maybe of another release, has told it.
+        """
         try:
-            link = orjson.loads(stored.data)
-            texts = [link[name] for name in ("identity", "version", "session", "remote", "gateway")]
-            replaces, profile, state = link["replaces"], link["security_profile"], link["state"]
-        except (orjson.JSONDecodeError, KeyError, TypeError):
+            identity, link = _core.identity(token), orjson.loads(stored.data)
+            state, session, gateway = link["state"], link["session"], link["gateway"]
+        except (ValueError, KeyError, TypeError):
             return None
-        if state != "up" or not all(isinstance(text, str) for text in texts):
+        if state != "up" or not (isinstance(session, str) and isinstance(gateway, str)):
             return None
-        identity, version, session, remote, gateway = texts
         if not is_identity(identity):
             return None  # NATS ends the connection of who publishes to a subject beyond its bounds
-        token = _core.token(identity)
+        version, remote = link.get("version", ""), link.get("remote", "")
+        replaces, profile = link.get("replaces"), link.get("security_profile", 0)
         return cls(identity, token, version, session, remote, replaces, profile, gateway, stored.seq)
 
 

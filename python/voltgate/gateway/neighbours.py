@@ -6,6 +6,7 @@ clock matters; and nobody is judged unless our own last sign has just come back 
 process that was frozen itself knows nothing.
 """
 
+import re
 from collections import deque
 
 import structlog
@@ -25,6 +26,9 @@ SWEEP = 1.0
 PATIENCE = 2.0  # seconds the first of the living has before the others do its work
 _LEAVING = 2.0  # seconds for the last links of a gateway that has said good-bye
 _AT_ONCE = 64  # links that are being set down
+
+# A gateway is named by whoever wrote its links: a wildcard would take away the signs of all.
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 class Neighbours:
@@ -89,7 +93,7 @@ class Neighbours:
             del self._seen[gateway]
             if gateway in self._left:
                 self._left.discard(gateway)
-            else:
+            elif _KEY.fullmatch(gateway):
                 purge = [("KV-Operation", "PURGE"), ("Nats-Rollup", "sub")]
                 self._bus.emit(_core.publish(self._prefix + gateway, "", purge, b""))
             return
@@ -107,7 +111,7 @@ class Neighbours:
     def _read(self, dead: tuple[str, Held], stored: Stored | bool | None) -> None:
         token, held = dead
         self._busy -= 1
-        if isinstance(stored, Stored) and (link := LinkFact.parse(stored)) is not None:
+        if isinstance(stored, Stored) and (link := LinkFact.parse(token, stored)) is not None:
             self._links.down(link, "gateway_lost")
         if stored is not False:  # else it is tried again with the next sweep
             self._elsewhere.forget(token, held)

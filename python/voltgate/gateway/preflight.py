@@ -1,8 +1,12 @@
 """What must hold before a process may take chargers: JetStream answers, its streams are as configured."""
 
+import structlog
+
 from voltgate.config import Config
 from voltgate.gateway import streams
 from voltgate.gateway.bus import Bus
+
+log = structlog.get_logger()
 
 HEADER_ROOM = 8192  # bytes beside the body that a fact's subject and headers may take
 
@@ -29,6 +33,9 @@ async def verify(bus: Bus, config: Config) -> None:
             f"JetStream does not answer ({error or type(error).__name__}): is it enabled?"
         ) from None
     for change in changes:
+        if change.later:  # it was applied for the gateways that come after us, who serve beside us
+            log.warning("stream.later", stream=change.stream, of=change.later, differs=change.differences)
+            continue
         what = "is missing" if change.action == "create" else f"differs: {', '.join(change.differences)}"
         faults.append(
             f"stream {change.stream} {what}: run `voltgate streams apply`, or change the configuration"

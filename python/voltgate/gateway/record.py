@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from voltgate.config import Level, Version
 
@@ -33,6 +33,12 @@ class Record(BaseModel):
     quirks: frozenset[Quirk] = frozenset()
     password_change: Literal["sent", "at_reboot"] | None = None
     """A command sent the second password: it is not known whether it counts, or it does after a restart."""
+
+    @field_validator("password_change", mode="before")
+    @classmethod
+    def _of_a_later_release(cls, value: object) -> object:
+        # Gateways write it: what another one means by it locks nobody out. Both pass, both stay.
+        return value if value in ("sent", "at_reboot") else None
 
     def serves(self, version: str) -> bool:
         """Whether the charger may speak ``version``."""

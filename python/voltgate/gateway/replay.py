@@ -5,6 +5,8 @@ The PubAck named the sequence of the first request; its Response, if there is on
 
 from collections.abc import Callable
 
+import orjson
+
 from voltgate.gateway.call import Answer, Call
 from voltgate.gateway.ports import Bus, Stored
 from voltgate.gateway.reasons import Reason
@@ -40,7 +42,8 @@ class Replay:
             return
         headers = stored.headers
         self._left -= 1
-        if headers.get("ocpp-key") == self._call.fact.key and "ocpp-error-code" not in headers:
+        ours = headers.get("ocpp-key") == self._call.fact.key and "ocpp-error-code" not in headers
+        if ours and _is_payload(stored.data):
             self._done(self._call, Answer("replay", stored.data))
         elif self._left:
             self.find(self._subject, stored.seq + 1)
@@ -48,5 +51,17 @@ class Replay:
             self._done(self._call, None)
 
     def _was_read(self, _: None, stored: Stored | bool | None) -> None:
-        found = isinstance(stored, Stored)
-        self._done(self._call, Answer("replay", stored.data) if found else Reason.NOT_STORED)  # type: ignore[union-attr]
+        if not isinstance(stored, Stored):
+            self._done(self._call, Reason.NOT_STORED)
+        elif _is_payload(stored.data):
+            self._done(self._call, Answer("replay", stored.data))
+        else:  # what cannot be said to a charger never was
+            self._done(self._call, self._call.answer)
+
+
+def _is_payload(data: bytes) -> bool:
+    """No more is asked of it: another release may know other schemas, and it was judged by those."""
+    try:
+        return isinstance(orjson.loads(data), dict)
+    except orjson.JSONDecodeError:
+        return False

@@ -1,8 +1,10 @@
 """The streams and buckets Voltgate needs (CONTRACT 3.7): what they must be, what stands, what would change.
 
-``voltgate streams apply`` and ``dev`` make them so; ``serve`` and ``check`` only compare.
+``voltgate streams apply`` and ``dev`` make them so; ``serve`` and ``check`` only compare. A stream's metadata
+name the release that made it so: an earlier one takes it as it stands (docs/compatibility.md).
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +12,14 @@ from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, StorageType, StoreCompression, StreamConfig
 from nats.js.errors import NotFoundError
 
+from voltgate import __version__
 from voltgate.config import Config
 
 _DAY = 86_400
 REJECTS_MAX_BYTES = 256 << 20
 _UNLIMITED = -1
+_RELEASE = "voltgate_release"  # in a stream's metadata: who made it so
+_SIGNED = {_RELEASE: __version__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,8 @@ class Change:
     stream: str
     action: str
     differences: tuple[str, ...] = ()
+    later: str = ""
+    """The release that made it so, where it is later than this one and of the same major version."""
 
 
 def wanted(config: Config) -> list[StreamConfig]:
@@ -105,10 +112,11 @@ async def apply(client: Client, config: Config) -> list[Change]:
     for want in wanted(config):
         change = await _compare(client, want)
         if change.action == "create":
-            await client.jsm().add_stream(want)
+            await client.jsm().add_stream(want.evolve(metadata=_SIGNED))
         elif change.action == "update":
             have = await client.jsm().stream_info(want.name or "")
-            await client.jsm().update_stream(have.config.evolve(**_settings(want)))
+            metadata = (have.config.metadata or {}) | _SIGNED
+            await client.jsm().update_stream(have.config.evolve(**_settings(want), metadata=metadata))
         changes.append(change)
     return changes
 
@@ -132,7 +140,17 @@ async def _compare(client: Client, want: StreamConfig) -> Change:
         for key, value in _settings(want).items()
         if _plain(have, key) != value
     )
-    return Change(name, "update" if differences else "ok", differences)
+    later = _later((have.metadata or {}).get(_RELEASE, ""))
+    return Change(name, "update" if differences else "ok", differences, later)
+
+
+def _later(release: str) -> str:
+    """``release``, where it comes after this one and keeps its promises (CONTRACT 6), else ""."""
+    theirs, ours = (
+        [int(number) for number in re.findall(r"\d{1,9}", re.split("[-+]", text)[0])]
+        for text in (release, __version__)
+    )
+    return release if theirs > ours and theirs[0] == ours[0] else ""
 
 
 # What a stream must be, whatever its name; an operator's placement, description and metadata stay.
