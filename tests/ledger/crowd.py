@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 from types import TracebackType
 
@@ -96,6 +96,18 @@ class Crowd:
         """Messages in all outboxes, and vehicles that have not left."""
         vehicles = sum(not task.done() for task in self._vehicles)
         return vehicles + sum(len(charger.outbox) for charger in self.chargers)
+
+    @property
+    def unsettled(self) -> Iterator[str]:
+        """Who has not come to rest, in words."""
+        for charger, vehicle in zip(self.chargers, self._vehicles, strict=False):
+            if vehicle.done() and not len(charger.outbox):
+                continue
+            yield (
+                f"{charger.identity} {charger.version}: {len(charger.outbox)} messages kept, vehicle "
+                f"{'gone' if vehicle.done() else vehicle.get_stack(limit=1)}, {charger.registration}, "
+                f"{'ready' if charger.ready.is_set() else 'not ready'}, {charger.state}"
+            )
 
     def leave(self) -> None:
         """No vehicle comes any more."""

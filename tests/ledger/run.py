@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import isawaitable
 from pathlib import Path
@@ -42,6 +42,7 @@ class Run:
         self.house = house
         self.chance = random.Random(plan.seed)
         self.now = "start"
+        self.unsettled: Callable[[], Iterable[str]] = tuple
         self._book, self._plan = book, plan
 
     async def until(self, holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:
@@ -88,7 +89,7 @@ class Run:
 
     def stuck(self, what: str) -> StuckError:
         """What there is to know, to be raised."""
-        words = "\n".join(tail(name, log) for name, log in self.house.logs.items())
+        words = "\n".join([*self.unsettled(), *(tail(name, log) for name, log in self.house.logs.items())])
         return StuckError(f"{what}\n{self.house.setup.name}, seed {self._plan.seed}, {self.now}\n{words}")
 
 
@@ -109,6 +110,7 @@ async def run(
             Crowd(house.doors, names, book, random.Random(f"{plan.seed} crowd")) as crowd,
             Commander(house.urls, names, random.Random(f"{plan.seed} commander")) as commander,
         ):
+            run.unsettled = lambda: crowd.unsettled
             await run.until(lambda: crowd.ready == plan.chargers, "all chargers are accepted")
             await run.answered(plan.between)
             for number, name in enumerate(schedule(list(faults), plan), 1):

@@ -223,6 +223,11 @@ class Charger:
                 with suppress(TimeoutError):
                     await self.call("Heartbeat", {})
 
+    @property
+    def state(self) -> str:
+        """The connection and the CALL that is open, in words."""
+        return "offline" if self._link is None else str(self._link)
+
     async def reconnect(self) -> None:
         """Close the connection; the charger dials again by itself."""
         if self._link:

@@ -50,6 +50,10 @@ class Link:
         self._turn = asyncio.Lock()
         self._open: tuple[str, str, asyncio.Future[Answer]] | None = None
 
+    def __str__(self) -> str:
+        """The socket's state, and the CALL that is open."""
+        return f"{self._socket.state.name}, {f'{self._open[1]} open' if self._open else 'no CALL open'}"
+
     async def call(self, action: str, body: bytes, message_id: str) -> Answer:
         """Send a CALL when no other is open (OCPP.md A8). TimeoutError, LinkLostError."""
         async with self._turn:
