@@ -16,6 +16,7 @@ from nats.js.kv import KeyValue
 from conftest import PATIENCE
 from jetstream import NatsServer
 from voltgate.config import Nats
+from voltgate.gateway import follow, uplink
 from voltgate.gateway.bus import Bus
 from voltgate.gateway.credentials import Passwords, basic, hash_key, hash_password, is_hash, new_key
 from voltgate.gateway.metrics import Metrics
@@ -263,9 +264,10 @@ class House:
             self.clock.advance()
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while left := [task for task in self._tasks if not task.done()]:
+            for task in left:
+                task.cancel()  # nats-py may swallow it
+            await asyncio.wait(left, timeout=1)
         await self.bus.stop()
 
     async def find(self, identity: str) -> Known | bool | None:
@@ -373,6 +375,35 @@ async def test_a_bucket_that_was_made_anew_is_not_the_one_that_was_read(
         await bucket.put("CP7", b'{"enabled":true}')
     await house.until(lambda: len(house.changes) == 2)
     assert await house.find("CP6") is None
+
+
+async def test_who_follows_the_whole_stream_is_told_the_past_also_by_a_second_try(
+    house: House, bucket: KeyValue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NATS did not take the first one: what stood before is not passed over."""
+    await bucket.put("CP6", b'{"enabled":true}')
+    await bucket.put("CP7", b'{"enabled":true}')
+    tries: list[bytes] = []
+    told: list[str] = []
+
+    async def hand_over(client: Client, commands: bytes) -> None:
+        tries.append(commands)
+        if len(tries) == 1:
+            raise TimeoutError
+        await uplink.hand_over(client, commands)
+
+    monkeypatch.setattr(follow, "_AGAIN", 0.0)
+    monkeypatch.setattr(follow, "hand_over", hand_over)
+    made = follow.Follow(
+        house.bus, house.clock, "KV_ocpp_chargers", lambda subject, _: told.append(subject[-3:]), whole=True
+    )
+    running = asyncio.create_task(made.run())
+    async with asyncio.timeout(PATIENCE):
+        await made.caught_up.wait()
+    while not running.done():
+        running.cancel()  # nats-py may swallow it
+        await asyncio.wait([running], timeout=1)
+    assert told == ["CP6", "CP7"]
 
 
 async def test_a_registry_that_cannot_be_read_says_so(house: House, nats_server: NatsServer) -> None:

@@ -85,7 +85,7 @@ class Follow:
         self._reconnects = client.stats["reconnects"]
         info = await client.jsm().stream_info(self._stream)
         last, made, self._made = info.state.last_seq, self._made, info.created
-        begins = self._whole and self._at is None
+        begins = self._whole and not self.caught_up.is_set()  # a first try that failed has told nothing
         if self._at is None:
             self._at = last
         elif self._at > last or made != info.created:
@@ -123,7 +123,8 @@ class Follow:
         if subscription is not None:
             subscription.drop()
             if subscription.client is self._bus.client and self._bus.connected:
-                await hand_over(subscription.client, subscription.end)
+                with suppress(Exception):  # of a connection that is going
+                    await hand_over(subscription.client, subscription.end)
 
     def _heard(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
         try:

@@ -251,10 +251,12 @@ class Worker:
         for connection in list(self._shared.open):
             connection.abort()
         await asyncio.sleep(0)  # the loop must see them go before it may be closed
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks := list(self._tasks):
+            for task in tasks:
+                task.cancel()
+            # Again, where asyncio.wait_for of Python 3.11, which nats-py uses, has swallowed it.
+            await asyncio.wait(tasks, timeout=_GOODBYE)
+            await asyncio.sleep(0)  # each takes itself out of the list
         self._passwords.stop()
         self.outage.farewell()
         await self.bus.stop()
