@@ -7,7 +7,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 RUST := $(shell find rust/core rust/py -name '*.rs' -o -name '*.tsv' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: help demo test test-full ledger check lint fix stubtest bench clean
+.PHONY: help demo test test-full faults check lint fix stubtest bench clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
@@ -32,8 +32,8 @@ test-full: $(VENV)/.built ## property and differential tests at their full size
 	VOLTGATE_FULL=1 cargo test --workspace --exclude voltgate-py --release
 	VOLTGATE_FULL=1 $(BIN)/python -m pytest -q -s tests/test_differential.py tests/test_token.py tests/test_slice.py
 
-ledger: $(VENV)/.built ## fifty faults in each set-up, and what became of every message; LEDGER="--seed 7" repeats one
-	PYTHONPATH=tests $(BIN)/python -m ledger $(LEDGER)
+faults: $(VENV)/.built ## fifty faults in each set-up, and what became of every message; FAULTS="--seed 7" repeats one
+	PYTHONPATH=tests $(BIN)/python -m faults $(FAULTS)
 
 lint: $(VENV)/.built ## formatters, linters, types, the stub against the extension
 	cargo fmt --all --check

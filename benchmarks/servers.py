@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from voltgate.cli.embedded import find
+from voltgate.cli.dev.embedded import find
 
 HERE = Path(__file__).parent
 CORES = sorted(os.sched_getaffinity(0))

@@ -17,7 +17,7 @@ from measure import Idle, Message, Size
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from voltgate.cli.embedded import find
+from voltgate.cli.dev.embedded import find
 
 README = Path(__file__).parent / "README.md"
 END = "<!-- end of numbers -->\n"

@@ -2,24 +2,15 @@
 
 import logging
 import os
-import signal
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from time import monotonic
 
 import pytest
 import structlog
 
 from jetstream import NatsServer, free_port
-
-PATIENCE = 20.0  # seconds until a condition that should hold counts as failed
+from processes import Start, Voltgate
 
 
 @pytest.fixture(name="free_port")
@@ -70,45 +61,6 @@ def own_logs() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-Start = Callable[..., "Voltgate"]
-
-
-class Voltgate:
-    """A running ``voltgate`` and what it says."""
-
-    def __init__(self, folder: Path, *arguments: str, shell: str = "") -> None:
-        self._out, self._err = folder / "out", folder / "err"
-        command = [sys.executable, "-m", "voltgate", *arguments]
-        with self._out.open("wb") as out, self._err.open("wb") as err:
-            self.process = subprocess.Popen(
-                ["sh", "-c", f'exec "$@" {shell}', "sh", *command],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-            )
-
-    @property
-    def out(self) -> str:
-        return self._out.read_text()
-
-    @property
-    def err(self) -> str:
-        return self._err.read_text()
-
-    def until(self, condition: Callable[[], object], what: str) -> None:
-        """Wait until it holds; fail with what was said when the process ends before."""
-        deadline = monotonic() + PATIENCE
-        while not condition():
-            assert monotonic() < deadline, f"not in time: {what}\n{self.out}\n{self.err}"
-            with suppress(subprocess.TimeoutExpired):
-                code = self.process.wait(0.02)
-                raise AssertionError(f"ended with {code} before: {what}\n{self.out}\n{self.err}")
-
-    def ends(self, number: signal.Signals) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
-
-
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     started: list[Voltgate] = []
@@ -130,24 +82,3 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def ports(free_port: Callable[[], int]) -> tuple[int, int, int]:
     """Chargers', admin's, NATS'."""
     return free_port(), free_port(), free_port()
-
-
-def status(port: int, path: str) -> tuple[int, str]:
-    """0 where nobody answers."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as refusal:
-        with refusal:
-            return refusal.code, refusal.read().decode()
-    except OSError:
-        return 0, ""
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return True
-    return False

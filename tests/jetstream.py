@@ -15,7 +15,7 @@ import psutil
 from nats.aio.client import Client
 from nats.js.api import StreamInfo
 
-from voltgate.cli.embedded import find
+from voltgate.cli.dev.embedded import find
 
 T = TypeVar("T")
 PATIENCE = 20.0  # seconds until a condition that should hold counts as failed

@@ -10,10 +10,10 @@ from typing import get_args
 import pytest
 
 from voltgate.config import Config
-from voltgate.gateway.merged import Supervision
 from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.pool.merged import Supervision
+from voltgate.gateway.pool.supervisor import Fall
 from voltgate.gateway.reasons import Outcome, Reason, Refusal
-from voltgate.gateway.supervisor import Fall
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "python" / "voltgate"
@@ -69,6 +69,7 @@ def imports(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def inside(path: Path) -> str:
@@ -79,10 +80,10 @@ def inside(path: Path) -> str:
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
-        ("nats", r"gateway/(bus|client|reach|uplink|streams|outage|follow)|backend/.*|cli/.*"),
-        ("websockets", r"gateway/(listener|connection|worker)|charger/.*"),
+        ("nats", r"gateway/bus/.*|backend/.*|cli/.*"),
+        ("websockets", r"gateway/edge/.*|charger/.*"),
         ("aiohttp", r"gateway/admin"),
-        ("prometheus_client", r"gateway/(metrics|merged|admin)"),
+        ("prometheus_client", r"gateway/(metrics|pool/merged|admin)"),
         ("typer", r"cli/.*"),
         ("pydantic_settings", r"config"),
     ],
@@ -97,68 +98,36 @@ def test_a_library_stands_in_its_rooms_only(library: str, rooms: str) -> None:
     assert strays == []
 
 
-LAYERS = [
-    "reasons",
-    "guard",
-    "ports",
-    "wheel",
-    "tcp",
-    "metrics",
-    "pace",
-    "record",
-    "credentials",
-    "rotation",
-    "call",
-    "terms",
-    "verdict",
-    "question",
-    "replay",
-    "redact",
-    "rejects",
-    "triggers",
-    "command",
-    "recorded",
-    "commands",
-    "session",
-]
-LAYERS += ["connection", "owners", "listener", "worker"]
-
-
-OF_THE_BUS = {
-    "admin",
-    "bus",
-    "client",
-    "elsewhere",
-    "follow",
-    "interests",
-    "links",
-    "neighbours",
-    "outage",
-    "reach",
-    "registry",
-    "security",
-    "streams",
-    "uplink",
+# What each package of the gateway may import beside itself; a leaf is a module directly in gateway/.
+MAY_IMPORT = {
+    "leaf": {"leaf"},
+    "bus": {"leaf"},
+    "session": {"leaf"},
+    "pool": {"leaf"},
+    "registry": {"leaf", "bus"},
+    "edge": {"leaf", "registry"},
+    "cluster": {"leaf", "bus", "registry"},
+    "preflight": {"leaf", "bus"},
+    "roster": {"leaf", "bus", "session", "registry", "edge", "cluster"},
+    "worker": {"leaf", "bus", "session", "registry", "edge", "cluster", "preflight", "roster"},
 }
 
 
+def package_of(module: str) -> str:
+    """The package of a module of the gateway: ``bus`` for voltgate.gateway.bus.uplink."""
+    first = module.removeprefix("voltgate.gateway.").split(".")[0]
+    return first if first in MAY_IMPORT else "leaf"
+
+
 def test_imports_point_down() -> None:
-    """Within the gateway a room imports only rooms below it; bus and its kin meet the session in worker."""
     faults = []
-    for path in (SOURCE / "gateway").glob("*.py"):
-        known = {name.rpartition(".")[2] for name in imports(path) if name.startswith("voltgate.gateway.")}
-        known |= {
-            alias.name
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.ImportFrom) and node.module == "voltgate.gateway"
-            for alias in node.names
-        }
-        room = path.stem
-        if room in LAYERS:
-            above = set(LAYERS[LAYERS.index(room) :]) | (OF_THE_BUS if room != "worker" else set())
-            faults += [f"{room} -> {other}" for other in known & above]
-        elif room != "worker":
-            faults += [f"{room} -> {other}" for other in known & {"session", "listener", "worker"}]
+    for path in (SOURCE / "gateway").rglob("*.py"):
+        package = package_of(inside(path).replace("/", ".").removeprefix("gateway."))
+        for name in imports(path):
+            if name.startswith("voltgate.gateway."):
+                other = package_of(name)
+                if other != package and other not in MAY_IMPORT[package]:
+                    faults.append(f"{inside(path)} -> {name}")
     assert faults == []
 
 
@@ -261,7 +230,7 @@ def test_nats_py_is_pinned_for_what_touches_its_inside() -> None:
         for path in MODULES
         if re.search(r"_send_command|_subs\b|_flush_pending|client\._transport", path.read_text())
     ]
-    assert touching == ["gateway/client", "gateway/uplink"]
+    assert touching == ["gateway/bus/client", "gateway/bus/uplink"]
 
 
 def test_the_make_targets_of_the_readme_exist() -> None:

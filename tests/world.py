@@ -14,17 +14,31 @@ from nats.aio.client import Client
 from voltgate import _core
 from voltgate._core import Publisher
 from voltgate.config import load
-from voltgate.gateway.call import TransactionKeys
+from voltgate.gateway.clock import Wheel
+from voltgate.gateway.interfaces import Ack, Change, Outside, Reply, Request, Stored, Ticket
 from voltgate.gateway.metrics import Metrics
-from voltgate.gateway.ports import Ack, Change, Outside, Reply, Request, Stored, Ticket
-from voltgate.gateway.reasons import Reason
-from voltgate.gateway.rotation import Rotation
-from voltgate.gateway.session import Session
-from voltgate.gateway.terms import Terms
-from voltgate.gateway.wheel import Wheel
+from voltgate.gateway.reasons import Outcome, Reason
+from voltgate.gateway.registry.rotation import Rotation
+from voltgate.gateway.session.call import TransactionKeys
+from voltgate.gateway.session.context import Terms
+from voltgate.gateway.session.session import Session
 from voltgate.policy import rules
 
 EPOCH = 1_763_805_600.0  # 2025-11-22T10:00:00Z
+
+# Payloads that several tests send.
+STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
+BOOT = {"chargePointModel": "m", "chargePointVendor": "v"}
+BOOT_2 = {"chargingStation": {"model": "m", "vendorName": "v"}, "reason": "PowerUp"}
+START = {"connectorId": 1, "idTag": "tag", "meterStart": 0, "timestamp": "2026-11-22T10:00:00Z"}
+STARTED = '{"idTagInfo":{"status":"Accepted"},"transactionId":7}'
+METER = {
+    "connectorId": 1,
+    "meterValue": [{"timestamp": "2026-11-22T10:00:00Z", "sampledValue": [{"value": "1"}]}],
+}
+NOW = "2025-11-22T10:00:00.000Z"
+STATUS_2 = {"timestamp": NOW, "connectorStatus": "Available", "evseId": 1, "connectorId": 1}
+STREAM = {"id": 1, "pending": 0, "basetime": NOW, "data": [{"t": 1, "v": "x"}]}
 
 
 class Published(NamedTuple):
@@ -273,3 +287,39 @@ def _json(text: str) -> bytes:
 def result(payload: str) -> Reply:
     """A backend's reply."""
     return Reply("reply", {}, payload.encode())
+
+
+def booted(world: World, status: str) -> None:
+    """A backend answers this session's BootNotification with ``status``."""
+    world.bus.answers = lambda question: result(f'{{"status":"{status}","currentTime":"{NOW}","interval":9}}')
+    world.send("boot", "BootNotification", BOOT if world.version == "v16" else BOOT_2)
+    world.answers()
+
+
+def call(world: World) -> str:
+    """The message id of the one CALL that went out."""
+    ((kind, message_id, *_),) = world.answers()
+    assert kind == 2
+    return str(message_id)
+
+
+def outcome(world: World) -> Published:
+    """The one reply a backend got; its headers agree with each other."""
+    (reply,) = world.replies()
+    told = Outcome[reply.headers["ocpp-outcome"].upper()].value
+    assert reply.headers.get("Nats-Service-Error-Code") == (str(told.code) if told.code else None)
+    assert reply.headers.get("Nats-Service-Error") == (told.text if told.code else None)
+    assert reply.headers["ocpp-version"] == world.version
+    assert reply.headers["ocpp-message-id"]
+    return reply
+
+
+def outcomes(world: World) -> list[str]:
+    """How the commands ended, in the order their backends were told."""
+    return [reply.headers["ocpp-outcome"] for reply in world.replies()]
+
+
+def answered(world: World, message_id: str, payload: Any, kind: bytes = b"3") -> None:
+    """The charger answers with a CALLRESULT."""
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    world.raw(b'[%s,"%s",%s]' % (kind, message_id.encode(), body))

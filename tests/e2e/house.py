@@ -15,8 +15,9 @@ from prometheus_client import CollectorRegistry
 
 from jetstream import NatsServer
 from voltgate.config import Config, load
-from voltgate.gateway import admin, streams
-from voltgate.gateway.reach import connect
+from voltgate.gateway import admin
+from voltgate.gateway.bus import streams
+from voltgate.gateway.bus.connect import connect
 from voltgate.gateway.worker import Worker
 
 T = TypeVar("T")

@@ -29,8 +29,8 @@ from e2e.strangers import (
     until,
 )
 from jetstream import NatsServer
-from voltgate.gateway.connection import Connection
-from voltgate.gateway.session import Session
+from voltgate.gateway.edge.connection import Connection
+from voltgate.gateway.session.session import Session
 
 STATUS = '[2,"%d","StatusNotification",{"connectorId":%d,"errorCode":"NoError","status":"Available"}]'
 METER = (

@@ -20,7 +20,7 @@ from e2e.strangers import Facts, connected, dial, until
 from e2e.test_bus_away import BEAT, check_outage, readiness, ready
 from jetstream import NatsServer
 from proxy import Proxy
-from voltgate.gateway import streams, uplink
+from voltgate.gateway.bus import streams, uplink
 
 METER = (
     '[2,"%s","MeterValues",{"connectorId":1,"meterValue":'

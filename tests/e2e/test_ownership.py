@@ -15,13 +15,13 @@ from nats.aio.client import Client
 from nats.errors import NoRespondersError
 from websockets import InvalidStatus
 
-from conftest import Voltgate
 from e2e.house import PATIENCE, Gateway, config, gateway, own_gateway
 from e2e.strangers import Facts, connected, dial, knock, request, token, until
 from jetstream import NatsServer, free_port
+from processes import Voltgate
 from voltgate.config import Config
-from voltgate.gateway.links import LinkFact
-from voltgate.gateway.ports import Stored
+from voltgate.gateway.cluster.links import LinkFact
+from voltgate.gateway.interfaces import Stored
 
 BEAT = '[2,"1","Heartbeat",{}]'
 KEYS = ("session", "gateway", "epoch", "replaces")
@@ -173,7 +173,7 @@ def server(tmp_path: Path) -> Iterator[NatsServer]:
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gateways of this process believe others dead earlier than CONTRACT 3.6 says."""
-    monkeypatch.setattr("voltgate.gateway.neighbours.DEAD_AFTER", 5.5)
+    monkeypatch.setattr("voltgate.gateway.cluster.liveness.DEAD_AFTER", 5.5)
 
 
 @asynccontextmanager

@@ -105,7 +105,7 @@ async def test_gateways_with_names_that_are_none(
             await wire.publish(f"$KV.ocpp_gateways.{key}", b"\xff")
         for identity, name in whose.items():
             await Release().store(wire, "link_up", identity, gateway=name)
-        monkeypatch.setattr("voltgate.gateway.neighbours.DEAD_AFTER", 0.5)
+        monkeypatch.setattr("voltgate.gateway.cluster.liveness.DEAD_AFTER", 0.5)
         for identity in whose:
             await Facts(wire, identity).kept_link(state="down", reason="gateway_lost")
         seen = here.worker._neighbours._seen

@@ -20,7 +20,7 @@ from e2e.strangers import START, Backend, Charger, Fact, connected, dial, settle
 from e2e.test_commands import commandable, heard_call, send
 from e2e.test_credentials import KEY, charger, fast
 from jetstream import NatsServer
-from voltgate.gateway.record import Record
+from voltgate.gateway.registry.record import Record
 
 EVENT = (
     '{"eventType":"Started","timestamp":"2026-03-01T10:00:00Z","triggerReason":"Authorized","seqNo":0,'

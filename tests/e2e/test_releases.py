@@ -89,9 +89,9 @@ async def test_what_a_gateway_held_is_set_down_when_it_ends(
     await other.store(wire, "sign_of_life")
     up = await other.store(wire, "link_up", who)
     if ends == "in silence":
-        monkeypatch.setattr("voltgate.gateway.neighbours.DEAD_AFTER", 0.5)
+        monkeypatch.setattr("voltgate.gateway.cluster.liveness.DEAD_AFTER", 0.5)
     else:
-        monkeypatch.setattr("voltgate.gateway.neighbours._LEAVING", 0.2)
+        monkeypatch.setattr("voltgate.gateway.cluster.liveness._LEAVING", 0.2)
         await other.store(wire, "good_bye")
     down = await facts.kept_link(state="down")
     told = {"reason": "gateway_lost", "epoch": up.seq, "gateway": OTHER, "session": SESSION, "identity": who}

@@ -422,7 +422,7 @@ async def test_an_identity_that_changes_hands_too_often_is_flapping(
     house: Gateway, identity: str, facts: Facts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More than 5 takeovers a minute: 503 for a minute."""
-    monkeypatch.setattr("voltgate.gateway.owners.PROBE", 0.1)
+    monkeypatch.setattr("voltgate.gateway.cluster.ownership.PROBE", 0.1)
     head = request(f"/{quote(identity)}")
     sockets = []
     try:

@@ -19,9 +19,9 @@ from nats.aio.msg import Msg
 from prometheus_client.parser import text_string_to_metric_families
 from websockets import InvalidMessage, InvalidStatus
 
-from conftest import Voltgate, is_free, status
 from e2e.house import PATIENCE, Gateway, NatsServer
 from e2e.strangers import Charger, dial, settle, until
+from processes import Voltgate, is_free, status
 from voltgate import __version__
 
 STATUS = '[2,"s","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Available"}]'

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from voltgate.cli.chargers import app as chargers
-from voltgate.cli.check import app as check
-from voltgate.cli.dev import app as dev
+from voltgate.cli.chargers.commands import app as chargers
+from voltgate.cli.check.command import app as check
+from voltgate.cli.dev.command import app as dev
 from voltgate.cli.faults import (
     DONE,
     EXIT_CODES,
@@ -22,13 +22,13 @@ from voltgate.cli.faults import (
 )
 from voltgate.cli.policy import app as policy
 from voltgate.cli.send import app as send
-from voltgate.cli.serve import app as serve
+from voltgate.cli.serve.command import app as serve
+from voltgate.cli.serve.workers import app as workers
 from voltgate.cli.streams import app as streams
-from voltgate.cli.swarm import app as swarm
-from voltgate.cli.tail import app as tail
+from voltgate.cli.swarm.command import app as swarm
+from voltgate.cli.tail.command import app as tail
 from voltgate.cli.terminal import out, say
 from voltgate.cli.validate import app as validate
-from voltgate.cli.workers import app as workers
 
 app = typer.Typer(
     name="voltgate",

@@ -24,9 +24,9 @@ def explained(error: Exception) -> tuple[str, int]:
     """What to print for an error, one line per fault, and the exit code."""
     # Only now, and from modules that are loaded already if the error came from there.
     from voltgate.gateway.admin import AdminError  # noqa: PLC0415
-    from voltgate.gateway.doors import AddressError  # noqa: PLC0415
+    from voltgate.gateway.bus.connect import BusError  # noqa: PLC0415
+    from voltgate.gateway.pool.sockets import AddressError  # noqa: PLC0415
     from voltgate.gateway.preflight import StartError  # noqa: PLC0415
-    from voltgate.gateway.reach import BusError  # noqa: PLC0415
 
     if isinstance(error, Failure):
         return str(error), error.code

@@ -70,9 +70,9 @@ async def _ask(
     from nats.errors import MaxPayloadError, NoRespondersError  # noqa: PLC0415
     from nats.errors import TimeoutError as NoReply  # noqa: PLC0415
 
-    from voltgate.gateway import reach  # noqa: PLC0415 - other commands need no NATS
+    from voltgate.gateway.bus import connect  # noqa: PLC0415 - other commands need no NATS
 
-    client = await reach.connect(config.nats, name="voltgate-send")
+    client = await connect.connect(config.nats, name="voltgate-send")
     try:
         wait = float(headers["ocpp-timeout"]) + PATIENCE
         return _record(await client.request(subject, payload, timeout=wait, headers=headers))

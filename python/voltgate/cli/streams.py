@@ -13,7 +13,7 @@ from voltgate.config import Config
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
-    from voltgate.gateway.streams import Change
+    from voltgate.gateway.bus.streams import Change
 
 app = typer.Typer(help="Plan and apply the JetStream streams.")
 
@@ -33,7 +33,7 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """What ``streams apply`` would do, a line per stream."""
-    from voltgate.gateway import streams  # noqa: PLC0415
+    from voltgate.gateway.bus import streams  # noqa: PLC0415
 
     settings = loaded(config)
     changes = run(_with_client(settings, streams.plan))
@@ -59,7 +59,7 @@ def plan(
 @app.command(epilog=EXIT_CODES)
 def apply(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Create what is missing, update what differs, and say what was done."""
-    from voltgate.gateway import streams  # noqa: PLC0415
+    from voltgate.gateway.bus import streams  # noqa: PLC0415
 
     changes = run(_with_client(loaded(config), streams.apply))
     if as_json:
@@ -74,9 +74,9 @@ async def _with_client(
 ) -> "list[Change]":
     from nats.errors import Error  # noqa: PLC0415
 
-    from voltgate.gateway import reach  # noqa: PLC0415
+    from voltgate.gateway.bus import connect  # noqa: PLC0415
 
-    client = await reach.connect(config.nats)
+    client = await connect.connect(config.nats)
     try:
         return await work(client, config)
     except (Error, TimeoutError) as error:

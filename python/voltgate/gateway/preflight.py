@@ -3,8 +3,8 @@
 import structlog
 
 from voltgate.config import Config
-from voltgate.gateway import streams
-from voltgate.gateway.bus import Bus
+from voltgate.gateway.bus import streams
+from voltgate.gateway.bus.bus import Bus
 
 log = structlog.get_logger()
 

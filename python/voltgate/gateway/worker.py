@@ -24,29 +24,29 @@ from voltgate import _core
 from voltgate._core import Publisher
 from voltgate.config import Config
 from voltgate.gateway import preflight
-from voltgate.gateway.bus import Bus
-from voltgate.gateway.call import TransactionKeys
-from voltgate.gateway.connection import Connection, Shared, Unfinished
-from voltgate.gateway.credentials import Judged, Passwords
-from voltgate.gateway.elsewhere import Elsewhere
-from voltgate.gateway.garbage import Garbage
-from voltgate.gateway.interests import Interest
-from voltgate.gateway.links import LinkFact, Links
-from voltgate.gateway.listener import Admission, HandshakeRate, Listener
+from voltgate.gateway.bus.bus import Bus
+from voltgate.gateway.bus.interests import Interest
+from voltgate.gateway.bus.outage import Outage
+from voltgate.gateway.clock import TICK, Wheel
+from voltgate.gateway.cluster.links import LinkFact, Links
+from voltgate.gateway.cluster.liveness import Neighbours
+from voltgate.gateway.cluster.ownership import Claim, Decided, Owners
+from voltgate.gateway.cluster.peers import Elsewhere
+from voltgate.gateway.edge.connection import Connection, Shared, Unfinished
+from voltgate.gateway.edge.listener import Admission, HandshakeRate, Listener
+from voltgate.gateway.gc_policy import Garbage
+from voltgate.gateway.interfaces import Held, Outside
 from voltgate.gateway.metrics import Metrics
-from voltgate.gateway.neighbours import Neighbours
-from voltgate.gateway.outage import Outage
-from voltgate.gateway.owners import Claim, Decided, Owners
-from voltgate.gateway.ports import Held, Outside
 from voltgate.gateway.preflight import StartError
 from voltgate.gateway.reasons import Reason, Refusal
-from voltgate.gateway.record import Found, Known, Record
-from voltgate.gateway.registry import Registry
-from voltgate.gateway.rotation import Rotation
-from voltgate.gateway.security import Security
-from voltgate.gateway.session import Session
-from voltgate.gateway.terms import Terms
-from voltgate.gateway.wheel import TICK, Wheel
+from voltgate.gateway.registry.credentials import Judged, Passwords
+from voltgate.gateway.registry.record import Found, Known, Record
+from voltgate.gateway.registry.registry import Registry
+from voltgate.gateway.registry.rotation import Rotation
+from voltgate.gateway.registry.security import Security
+from voltgate.gateway.session.call import TransactionKeys
+from voltgate.gateway.session.context import Terms
+from voltgate.gateway.session.session import Session
 from voltgate.policy import rules
 from voltgate.schemas import SUBPROTOCOLS, VERSIONS
 

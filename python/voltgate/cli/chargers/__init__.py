@@ -1,0 +1,1 @@
+"""``voltgate chargers``: the registry of chargers, who is online, kick."""

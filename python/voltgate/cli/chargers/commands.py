@@ -1,0 +1,231 @@
+"""``voltgate chargers``: the registry of chargers (CONTRACT 3.8), one or many at a time."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from voltgate.cli.chargers import importing
+from voltgate.cli.chargers.kick import app as kick
+from voltgate.cli.chargers.online import app as online
+from voltgate.cli.chargers.records import change, given, hash_of, legal, record_of, records
+from voltgate.cli.chargers.setting import app as setting
+from voltgate.cli.faults import EXIT_CODES, Failure
+from voltgate.cli.service import loaded, run
+from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json, say, visible
+from voltgate.cli.versions import version_token
+from voltgate.config import Config
+from voltgate.gateway.registry.record import QUIRKS, Record
+
+app = typer.Typer(help="The registry of chargers, and who is online.")
+
+Identity = Annotated[str, typer.Argument(metavar="ID", help="The charger's identity, as it is.")]
+COLUMNS = ("identity", "state", "profile", "versions", "validation", "quirks", "passwords")
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """A charger to be added. ``shown``: its password, where it was made here."""
+
+    identity: str
+    record: Record
+    shown: str | None
+
+
+@app.command(epilog=f"Prints the generated key, once: it is kept as a hash. {EXIT_CODES}")
+def add(  # noqa: PLR0913, PLR0917 - the fields of a record
+    identity: Identity,
+    password: Annotated[
+        str | None,
+        typer.Option(
+            metavar="P", help="A password of your own, '-' to read it from stdin. Default: a random key."
+        ),
+    ] = None,
+    random_key: Annotated[
+        bool,
+        typer.Option("--random-key", help="The given password is random, 128 bits or more: hash it fast."),
+    ] = False,
+    profile: Annotated[
+        int | None, typer.Option(min=1, max=3, help="The one security profile it may use. Default: any.")
+    ] = None,
+    version: Annotated[
+        list[str] | None, typer.Option(metavar="VERSION", help="An OCPP version it may speak. Default: any.")
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="strict, lenient or off, whatever the policy of an action says.")
+    ] = None,
+    quirk: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(QUIRKS)}.")] = None,
+    cn: Annotated[str | None, typer.Option(help="CN of its certificate. Default: the identity.")] = None,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Register one charger."""
+    fields: dict[str, Any] = {
+        "security_profile": profile,
+        "versions": [version_token(one) for one in version or []] or None,
+        "validation": validation,
+        "quirks": quirk or [],
+        "certificate_cn": cn,
+    }
+    password = given(password)
+    newcomer = _newcomer(legal(identity), record_of(fields), password, random_key)
+    run(_add(loaded(config), newcomer))
+    if as_json:
+        out_json({"identity": identity, "password": newcomer.shown or password})
+    elif newcomer.shown:
+        out(newcomer.shown)
+
+
+async def _add(config: Config, newcomer: Newcomer) -> None:
+    async with records(config) as book:
+        if not await book.create(newcomer.identity, newcomer.record):
+            raise Failure(
+                f"{newcomer.identity} has a record: `voltgate chargers remove` it first, for a new key"
+            )
+        warn_of_case([newcomer.identity], await book.identities())
+
+
+@app.command(name="import", epilog=f"Chargers that have a record already are passed over. {EXIT_CODES}")
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help=f"CSV with a header: {', '.join(importing.COLUMNS)}; only the first is needed. Several "
+            "versions or quirks in a cell stand apart by spaces.",
+        ),
+    ],
+    random_keys: Annotated[
+        bool,
+        typer.Option("--random-keys", help="The given passwords are random, 128 bits or more: hash fast."),
+    ] = False,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Register many chargers; prints 'identity,key' for each whose password is left out."""
+    settings = loaded(config)
+    rows = importing.rows(file)
+    run(_import(settings, rows, random_keys, as_json))
+
+
+async def _import(config: Config, rows: list[importing.Row], random_keys: bool, as_json: bool) -> None:
+    added = 0
+    async with records(config) as book:
+        known = await book.identities()
+        for row in rows:
+            # Off the loop: a password somebody chose costs milliseconds, and NATS wants its pings answered.
+            newcomer = await asyncio.to_thread(_newcomer, row.identity, row.record, row.password, random_keys)
+            if not await book.create(newcomer.identity, newcomer.record):
+                continue
+            added += 1
+            if newcomer.shown and as_json:
+                out_json({"identity": newcomer.identity, "password": newcomer.shown})
+            elif newcomer.shown:
+                out(importing.line(newcomer.identity, newcomer.shown))
+    identities = [row.identity for row in rows]
+    warn_of_case(identities, known | set(identities))
+    say(f"voltgate: {added} added, {len(rows) - added} had a record already")
+
+
+def _newcomer(identity: str, record: Record, password: str | None, random_key: bool) -> Newcomer:
+    from voltgate.gateway.registry import credentials  # noqa: PLC0415 - loads argon2
+
+    shown = None
+    if password is None:
+        shown = credentials.new_key()
+        hash_ = credentials.hash_key(shown.encode())
+    else:
+        hash_ = hash_of(identity, password, random_key)
+    return Newcomer(identity, record.model_copy(update={"password_hashes": (hash_,)}), shown)
+
+
+def warn_of_case(added: Collection[str], known: Collection[str]) -> None:
+    """Say where a charger spelled a little differently is another one (CONTRACT 2.1)."""
+    spellings: dict[str, list[str]] = {}
+    for identity in known:
+        spellings.setdefault(identity.casefold(), []).append(identity)
+    for identity in added:
+        others = sorted(set(spellings.get(identity.casefold(), ())) - {identity})
+        if others:
+            say(f"voltgate: {identity} and {', '.join(others)} differ in case only: different chargers")
+
+
+@app.command(epilog=EXIT_CODES)
+def show(identity: Identity, as_json: AsJson = False, config: ConfigFile = None) -> None:
+    """One record, without its hashes."""
+    shown = _shown(identity, run(_get(loaded(config), identity)))
+    if as_json:
+        out_json(shown)
+        return
+    for name, value in shown.items():
+        out(f"{name:<16} {_text(value)}")
+
+
+async def _get(config: Config, identity: str) -> Record:
+    async with records(config) as book:
+        return await book.get(identity)
+
+
+@app.command(name="list", epilog=f"Columns are separated by tabs. {EXIT_CODES}")
+def list_(as_json: AsJson = False, config: ConfigFile = None) -> None:
+    """Every charger that has a record, a line each."""
+    run(_list(loaded(config), as_json))
+
+
+async def _list(config: Config, as_json: bool) -> None:
+    async with records(config) as book:
+        if not as_json:
+            out("\t".join(COLUMNS))
+        async for identity, record in book.all():
+            shown = _shown(identity, record)
+            out_json(shown) if as_json else out("\t".join(_text(value) for value in shown.values()))
+
+
+def _shown(identity: str, record: Record) -> dict[str, Any]:
+    return {
+        "identity": identity,
+        "state": "enabled" if record.enabled else "disabled",
+        "profile": record.security_profile,
+        "versions": record.versions,
+        "validation": record.validation,
+        "quirks": sorted(record.quirks),
+        "passwords": [
+            hash_.split("$")[1] if "$" in hash_ else "unusable" for hash_ in record.password_hashes
+        ],
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        value = " ".join(value)
+    return "-" if value in (None, "") else visible(str(value))
+
+
+@app.command(epilog=EXIT_CODES)
+def disable(identity: Identity, config: ConfigFile = None) -> None:
+    """Disconnect a charger and let it in no more; its record stays."""
+    run(change(loaded(config), identity, lambda _: {"enabled": False}))
+
+
+@app.command(epilog=EXIT_CODES)
+def enable(identity: Identity, config: ConfigFile = None) -> None:
+    """Let a disabled charger in again."""
+    run(change(loaded(config), identity, lambda _: {"enabled": True}))
+
+
+@app.command(epilog=EXIT_CODES)
+def remove(identity: Identity, config: ConfigFile = None) -> None:
+    """Take a charger out of the registry; where a record is needed it is disconnected."""
+    run(_remove(loaded(config), identity))
+
+
+async def _remove(config: Config, identity: str) -> None:
+    async with records(config) as book:
+        await book.remove(identity)
+
+
+app.registered_commands += setting.registered_commands + kick.registered_commands
+app.registered_commands += online.registered_commands

@@ -1,0 +1,1 @@
+"""``voltgate check``: what an operator has to mend before ``serve`` can run well."""

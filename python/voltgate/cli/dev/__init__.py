@@ -1,0 +1,1 @@
+"""``voltgate dev``: NATS, gateway, backend and simulated chargers on one machine."""

@@ -1,0 +1,286 @@
+"""``voltgate dev``: everything on one machine, for the charger on your desk; leaves nothing but its data."""
+
+import asyncio
+import ipaddress
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from voltgate.cli.dev import embedded
+from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
+from voltgate.cli.serve.command import PATIENCE
+from voltgate.cli.service import checks, jetstream_fault, loaded, on_signals, run
+from voltgate.cli.tail.command import follow, subjects
+from voltgate.cli.terminal import ConfigFile, out, say
+from voltgate.config import Config
+
+app = typer.Typer()
+
+LOOPBACK = "127.0.0.1"
+START_SECONDS = 20.0
+LEAVE_SECONDS = 5.0
+NATS_PORT = 4222
+MAX_PAYLOAD = 1 << 20  # what nats-server takes by default
+_POLL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one run of ``voltgate dev`` starts."""
+
+    config: Config
+    data_dir: Path
+    nats_port: int
+    chargers: int
+    tail: bool
+
+    @property
+    def host(self) -> str:
+        """Where chargers dial."""
+        return self.config.listeners[0].host
+
+    def url(self, host: str) -> str:
+        """The URL an identity is appended to."""
+        return f"ws://{f'[{host}]' if ':' in host else host}:{self.config.listeners[0].port}/ocpp"
+
+
+@app.command(epilog=f"Ctrl-C stops everything and leaves the data directory. {EXIT_CODES}")
+def dev(  # noqa: PLR0913, PLR0917 - options of a command line
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where chargers dial.")] = 9000,
+    admin_port: Annotated[int, typer.Option(min=1, max=65_535, help="/metrics, /livez, /readyz.")] = 9464,
+    nats_port: Annotated[int, typer.Option(min=1, max=65_535, help="The NATS server's.")] = NATS_PORT,
+    data_dir: Annotated[Path, typer.Option(metavar="DIR", help="What NATS stores.", file_okay=False)] = Path(
+        "voltgate-data"
+    ),
+    host: Annotated[str, typer.Option(help="Listen there for the charger on your desk.")] = LOOPBACK,
+    chargers: Annotated[int, typer.Option(min=0, metavar="N", help="Start N simulated chargers too.")] = 0,
+    tail: Annotated[bool, typer.Option("--tail", help="Print live messages.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Everything on one machine, to try it out.
+
+    NATS with JetStream, the gateway on 127.0.0.1, the reference backend, and simulated chargers.
+    """
+    settings = loaded(
+        config,
+        lasting=True,
+        nats={
+            "url": f"nats://{LOOPBACK}:{nats_port}",
+            **dict.fromkeys(("credentials", "nkey_seed", "tls_ca", "tls_cert", "tls_key"), ""),
+        },
+        listeners=[{"host": host, "port": port, "allow_unauthenticated": True}],
+        registry={"required": False},
+        admin={"host": LOOPBACK, "port": admin_port},
+        streams={"replicas": 1},
+        drain={"grace": 0.0, "deadline": 3.0},
+    )
+    _ports_are_free(
+        (("--port", host, port), ("--admin-port", LOOPBACK, admin_port), ("--nats-port", LOOPBACK, nats_port))
+    )
+    plan = Plan(settings, data_dir, nats_port, chargers, tail)
+    reach = "this machine" if _is_loopback(host) else "the network: use it among people you trust"
+    say(f"voltgate: anyone who reaches {host}:{port} can connect as any charger, from {reach}")
+    with suppress(ReaderLeft):
+        run(_dev(plan))
+
+
+async def _dev(plan: Plan) -> None:
+    stop = asyncio.Event()
+    on_signals(stop.set)
+    # Left in the opposite order: chargers, gateway, backend, tail, NATS.
+    async with AsyncExitStack() as rooms:
+        max_payload = max(MAX_PAYLOAD, plan.config.limits.max_message_bytes + 65_536)
+        nats = rooms.enter_context(embedded.server(plan.data_dir, plan.nats_port, max_payload))
+        await _prepare_nats(plan, nats)
+        alive = [
+            await rooms.enter_async_context(_cancelled(_ended(plan, nats))),
+            await rooms.enter_async_context(_cancelled(_until(stop))),
+        ]
+        if plan.tail:
+            live = follow(plan.config, subjects(plan.config.nats, [], ""))
+            alive.append(await rooms.enter_async_context(_cancelled(live)))
+        alive.append(await rooms.enter_async_context(_backend(plan.config)))
+        alive.append(await rooms.enter_async_context(_gateway(plan.config, stop)))
+        if stop.is_set():
+            return
+        out(_banner(plan))
+        if plan.chargers:
+            alive.append(await rooms.enter_async_context(_cancelled(_chargers(plan))))
+        done, _ = await asyncio.wait(alive, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+
+async def _until(stop: asyncio.Event) -> None:
+    await stop.wait()
+
+
+async def _ended(plan: Plan, nats: "subprocess.Popen[bytes]") -> None:
+    """Return never; raise when NATS is gone."""
+    while nats.poll() is None:  # noqa: ASYNC110 - a process tells nobody that it ended
+        await asyncio.sleep(_POLL)
+    raise Failure(f"nats-server has ended: {_see_log(plan)}")
+
+
+def _see_log(plan: Plan) -> str:
+    return f"{embedded.last_words(plan.data_dir)} (more in {plan.data_dir}/nats.log)"
+
+
+async def _prepare_nats(plan: Plan, nats: "subprocess.Popen[bytes]") -> None:
+    """Wait until NATS answers, and apply the streams."""
+    from nats.errors import Error  # noqa: PLC0415
+
+    from voltgate.gateway.bus import connect, streams  # noqa: PLC0415
+
+    watching = asyncio.create_task(_ended(plan, nats))
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while True:
+                try:
+                    client = await connect.connect(plan.config.nats)
+                    break
+                except connect.BusError:
+                    if watching.done():
+                        watching.result()
+                    await asyncio.sleep(_POLL)
+            try:
+                await streams.apply(client, plan.config)
+            except Error as error:
+                raise Failure(
+                    f"{jetstream_fault(error)}; is {plan.data_dir} another installation's?"
+                ) from None
+            finally:
+                await client.close()
+    except TimeoutError:
+        raise Failure(f"nats-server does not get ready: {_see_log(plan)}") from None
+    finally:
+        watching.cancel()
+
+
+@asynccontextmanager
+async def _cancelled(work: Coroutine[Any, Any, None]) -> AsyncIterator["asyncio.Task[None]"]:
+    """A task for the length of the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        await _leave(task, grace=0.0)
+
+
+async def _leave(task: "asyncio.Task[None]", grace: float = LEAVE_SECONDS) -> None:
+    """Wait for a task that was told to end; it is cancelled when it does not."""
+    if grace:
+        await asyncio.wait({task}, timeout=grace)
+    task.cancel()
+    await asyncio.wait({task}, timeout=LEAVE_SECONDS)
+
+
+@asynccontextmanager
+async def _backend(config: Config) -> AsyncIterator["asyncio.Task[None]"]:
+    from voltgate import backend  # noqa: PLC0415
+    from voltgate.gateway.bus import connect  # noqa: PLC0415
+
+    stop = asyncio.Event()
+    options = connect.connect_options(config.nats) | PATIENCE
+    task = asyncio.create_task(backend.serve(options, config.nats.rpc_prefix, 300, None, stop))
+    try:
+        yield task
+    finally:
+        stop.set()
+        await _leave(task)
+
+
+@asynccontextmanager
+async def _gateway(config: Config, stop: asyncio.Event) -> AsyncIterator["asyncio.Task[None]"]:
+    """The gateway, its doors open (unless told to stop before); drained at the end."""
+    from voltgate.gateway import admin  # noqa: PLC0415
+    from voltgate.gateway.worker import Worker  # noqa: PLC0415
+
+    worker = Worker(config)
+    runner = await admin.start(
+        config.admin, worker.metrics, lambda: checks(worker.checks(), worker.addresses)
+    )
+    task = asyncio.create_task(worker.run())
+    try:
+        while not (worker.addresses or stop.is_set() or task.done()):
+            await asyncio.wait({task}, timeout=_POLL)
+        if task.done():
+            task.result()
+        yield task
+    finally:
+        worker.stop()
+        await _leave(task, LEAVE_SECONDS if worker.addresses else 0.0)
+        await runner.cleanup()
+
+
+async def _chargers(plan: Plan) -> None:
+    from voltgate.charger import run_chargers  # noqa: PLC0415
+
+    anywhere = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - compared, not bound
+    await run_chargers(plan.url(anywhere.get(plan.host, plan.host)), plan.chargers)
+
+
+def _ports_are_free(wanted: tuple[tuple[str, str, int], ...]) -> None:
+    """Raise Failure with a line per port that cannot be had, before anything is started."""
+    faults, code, seen = [], 1, dict[int, str]()
+    for option, host, port in wanted:
+        if port in seen:
+            faults.append(f"{option} and {seen[port]} are both {port}: choose two ports")
+            code = USAGE
+            continue
+        seen[port] = option
+        try:
+            family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        except OSError:
+            raise Failure(f"--host {host}: no such host", USAGE) from None
+        with socket.socket(family, kind, proto) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                faults.append(
+                    f"port {port} of {host} cannot be had ({error.strerror}): choose another with {option}"
+                )
+    if faults:
+        raise Failure("\n".join(faults), code)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _own_address() -> str:
+    """The address by which others reach this machine, as routing sees it; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return socket.gethostname()
+        return str(probe.getsockname()[0])
+
+
+def _banner(plan: Plan) -> str:
+    nats, admin = plan.config.nats, plan.config.admin
+    url = nats.urls[0]
+    usual = plan.nats_port == NATS_PORT
+    cli, ours = ("nats", "") if usual else (f"nats -s {url}", f"VOLTGATE_NATS__URL={url} ")
+    host = _own_address() if plan.host in ("0.0.0.0", "::") else plan.host  # noqa: S104 - compared, not bound
+    return f"""
+Point a charger at  {plan.url(host)}/<identity>
+Metrics, readiness  http://{admin.host}:{admin.port}/metrics  /readyz?verbose
+NATS                {url}  ({plan.data_dir}/nats.log)
+
+Try in another terminal
+  {ours}voltgate tail tx
+  {cli} sub '{nats.prefix}.event.*.StatusNotification.*'
+  {cli} req {nats.rpc_prefix}.ask.v16.Authorize.CP001 '{{"idTag":"04A2B3C4"}}'
+"""

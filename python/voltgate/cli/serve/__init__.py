@@ -1,0 +1,1 @@
+"""``voltgate serve`` and ``voltgate backend``."""

@@ -1,0 +1,143 @@
+"""``voltgate serve`` and ``voltgate backend``: until a signal. Several workers: see ``workers``."""
+
+import asyncio
+import os
+import resource
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from voltgate import config as configuration
+from voltgate.cli.faults import EXIT_CODES, INTERRUPTED, USAGE, Failure
+from voltgate.cli.serve.workers import supervise
+from voltgate.cli.service import checks, loaded, on_signals, refusals, run
+from voltgate.cli.terminal import ConfigFile
+from voltgate.config import Config
+
+app = typer.Typer()
+log = structlog.get_logger()
+
+MAX_WORKERS = 256  # a typing error shall not fill the machine
+DESCRIPTOR_ROOM = 256  # beside the chargers': NATS, listeners, admin, upgrades in progress
+
+# The backend goes on however long NATS is away.
+PATIENCE = {"max_reconnect_attempts": -1, "reconnect_time_wait": 2}
+
+
+@app.command(
+    epilog=f"SIGTERM drains and exits, a second exits at once; SIGHUP takes new limits. {EXIT_CODES}"
+)
+def serve(
+    config: ConfigFile = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=MAX_WORKERS, metavar="N", help="Processes that share the ports.")
+    ] = 1,
+) -> None:
+    """The gateway, against a NATS that exists."""
+    settings = loaded(config, lasting=True)
+    faults = refusals(settings)
+    if faults:
+        raise Failure("\n".join(faults), USAGE)
+    _raise_descriptor_limit(settings.limits.max_connections + DESCRIPTOR_ROOM)
+    if workers == 1:
+        run(_serve(settings, config))
+    elif code := run(supervise(settings, config, workers)):
+        raise typer.Exit(code)
+
+
+async def _serve(config: Config, file: Path | None) -> None:
+    from voltgate.gateway import admin  # noqa: PLC0415 - start-up of other commands
+    from voltgate.gateway.worker import Worker  # noqa: PLC0415
+
+    worker = Worker(config)
+    # First of all, so that /livez answers while NATS is waited for.
+    runner = await admin.start(
+        config.admin, worker.metrics, lambda: checks(worker.checks(), worker.addresses)
+    )
+    try:
+        running = asyncio.create_task(worker.run())
+        signals = 0
+
+        def leave() -> None:
+            nonlocal signals
+            signals += 1
+            if signals > 2:
+                os._exit(INTERRUPTED)
+            # Who has not opened a door yet has nobody to see off.
+            if worker.addresses:
+                worker.stop()
+            else:
+                running.cancel()
+
+        def reload() -> None:
+            try:
+                worker.reload(configuration.load(file))
+            except configuration.ConfigError as fault:
+                log.error("reload.refused", fault=str(fault), kept="what was")
+
+        on_signals(leave, reload)
+        await asyncio.wait({running})
+        if not running.cancelled():
+            running.result()
+    finally:
+        await runner.cleanup()
+
+
+def _raise_descriptor_limit(wanted: int) -> None:
+    """A charger is a descriptor: take what the system lets us take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
+        if granted < wanted:
+            log.warning("limits.descriptors", granted=granted, wanted=wanted, key="limits.max_connections")
+
+
+@app.command(epilog=EXIT_CODES)
+def backend(
+    config: ConfigFile = None,
+    tokens: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Who may charge, one token a line; without it, everybody."),
+    ] = None,
+    interval: Annotated[
+        int, typer.Option(min=1, metavar="SECONDS", help="Heartbeat interval chargers are told at boot.")
+    ] = 300,
+) -> None:
+    """The reference backend: answers questions."""
+    run(_backend(loaded(config, lasting=True), tokens, interval))
+
+
+async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
+    from voltgate import backend as reference  # noqa: PLC0415
+    from voltgate.gateway.bus import connect  # noqa: PLC0415
+
+    # The backend itself waits for NATS for ever; who starts it by hand wants to know that it is away.
+    await (await connect.connect(config.nats)).close()
+    stop = asyncio.Event()
+    answering = asyncio.create_task(
+        reference.serve(
+            connect.connect_options(config.nats) | PATIENCE,
+            config.nats.rpc_prefix,
+            interval,
+            tokens,
+            stop,
+            config.streams.replicas,
+        )
+    )
+
+    def leave() -> None:
+        if stop.is_set():
+            answering.cancel()
+        stop.set()
+
+    on_signals(leave)
+    await asyncio.wait({answering})
+    if answering.cancelled():
+        return
+    try:
+        answering.result()
+    except ValueError as fault:  # the token file: names it and its line
+        raise Failure(str(fault), USAGE) from None

@@ -1,0 +1,1 @@
+"""``voltgate swarm``: simulated chargers as a load, and the figures they measure."""

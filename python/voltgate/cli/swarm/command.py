@@ -1,0 +1,172 @@
+"""``voltgate swarm``: simulated chargers by the thousand, in processes of their own, and what they saw."""
+
+import csv
+import ipaddress
+import math
+import resource
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import orjson
+import typer
+
+from voltgate.cli.faults import EXIT_CODES, FAILED, USAGE, Failure
+from voltgate.cli.service import run
+from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json
+from voltgate.cli.versions import version_token
+from voltgate.schemas import SUBPROTOCOLS
+
+app = typer.Typer()
+
+PER_PROCESS = 5_000
+PER_ADDRESS = 20_000  # of the 28,000 ports a source address has
+SPARE_DESCRIPTORS = 100
+
+
+@app.command(
+    epilog="Exits with 0 when every charger got in and every call was answered without error, else with 1. "
+    f"Ctrl-C ends early, with the table. {EXIT_CODES}"
+)
+def swarm(  # noqa: PLR0913, PLR0917 - options of a command line
+    url: Annotated[
+        str, typer.Option(metavar="URL", help="What the identities are appended to.")
+    ] = "ws://127.0.0.1:9000/ocpp",
+    chargers: Annotated[int, typer.Option(min=1, metavar="N", help="How many.")] = 1000,
+    rate: Annotated[float, typer.Option(min=0, help="Calls a second, all chargers together.")] = 200.0,
+    version: Annotated[
+        str, typer.Option("--version", metavar="VERSION", help="OCPP version: 1.6, 2.0.1, 2.1 or mixed.")
+    ] = "mixed",
+    duration: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Of the load, once all are connected.")
+    ] = 60.0,
+    storm: Annotated[
+        bool, typer.Option("--storm", help="After half the duration all connections drop and dial again.")
+    ] = False,
+    storm_spread: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="They dial again within so long, not at once.")
+    ] = 0.0,
+    connect_rate: Annotated[float, typer.Option(min=1, help="First connects a second.")] = 500.0,
+    processes: Annotated[
+        int | None, typer.Option(min=1, metavar="P", help="Default: one for every 5,000 chargers.")
+    ] = None,
+    source_addresses: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=10_000, metavar="K", help="Dial from 127.0.0.1 and on. Default: as ports ask."
+        ),
+    ] = None,
+    identity_prefix: Annotated[str, typer.Option(metavar="TEXT", help="Identities: TEXT00001 ...")] = "SW",
+    password_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Lines 'identity,password' or the JSON of `chargers add`: logins."),
+    ] = None,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Simulated chargers at scale: boot, statuses, then load; and what they saw, in a table.
+
+    The load is an open loop: --rate calls a second are due at random moments, whatever became of those
+    before. A slow answer does not slow the plan: where a charger still has a call open, the next one waits
+    there, and its latency counts from when it was due (no coordinated omission). Most calls are readings in
+    transactions; the rest are starts, ends, heartbeats and statuses.
+
+    --storm: half way, all sockets are reset, everybody dials again, boots and tells two statuses; refused
+    upgrades are repeated when Retry-After says so. Load that is due meanwhile waits, and counts from when
+    its charger is back.
+    """
+    from voltgate.charger.swarm import Plan  # noqa: PLC0415 - other commands need no websockets
+    from voltgate.cli.swarm.course import follow  # noqa: PLC0415
+    from voltgate.cli.swarm.figures import Wish, result, table  # noqa: PLC0415
+
+    del config  # every command takes it; the swarm knows of the gateway only what the wire says
+    tokens = list(SUBPROTOCOLS) if version == "mixed" else [version_token(version)]
+    count = processes or math.ceil(chargers / min(PER_PROCESS, _descriptors()))
+    if math.ceil(chargers / count) > _descriptors():
+        raise Failure(
+            f"a process may open {_descriptors()} connections (ulimit -n): use --processes "
+            f"{math.ceil(chargers / _descriptors())} or more, or raise the limit",
+            USAGE,
+        )
+    host = _host(url)
+    sources = islice(cycle(_sources(host, chargers, source_addresses)), chargers)
+    people = _identities(chargers, identity_prefix, password_file)
+    rows = [
+        (name, token, password, source)
+        for (name, password), token, source in zip(people, cycle(tokens), sources, strict=False)
+    ]
+    plans = [
+        Plan(
+            url=url.rstrip("/"),
+            chargers=rows[number::count],
+            rate=rate / count,
+            connect_rate=connect_rate / count,
+            storm_spread=storm_spread,
+        )
+        for number in range(min(count, chargers))
+    ]
+    wish = Wish(url=url, chargers=chargers, rate=rate, duration=duration, storm=storm)
+    course, report, tally = run(follow(wish, plans))
+    figures = result(wish, course, report, tally) | {"processes": len(plans)}
+    if as_json:
+        out_json(figures)
+    else:
+        out(table(figures))
+    if report.joined < chargers or tally.errors or not course.returned:
+        raise typer.Exit(FAILED)
+
+
+# What the options mean
+
+
+def _descriptors() -> int:
+    """How many connections a process may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the processes inherit it
+        soft = hard
+    return max(1, soft - SPARE_DESCRIPTORS)
+
+
+def _host(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+        raise Failure(f"--url {url}: it has the form ws://HOST:PORT/PATH or wss://...", USAGE)
+    return parts.hostname
+
+
+def _sources(host: str, chargers: int, wanted: int | None) -> list[str]:
+    """Addresses of this machine to dial from; an empty one: as routed."""
+    try:
+        here = host == "localhost" or ipaddress.IPv4Address(host).is_loopback
+    except ValueError:
+        here = False
+    count = wanted or (math.ceil(chargers / PER_ADDRESS) if here else 1)
+    if count == 1:
+        return [""]
+    if not here:
+        raise Failure("--source-addresses is for a gateway on this machine: 127.0.0.1 and on", USAGE)
+    return [str(ipaddress.IPv4Address("127.0.0.1") + number) for number in range(count)]
+
+
+def _identities(count: int, prefix: str, file: Path | None) -> list[tuple[str, str | None]]:
+    if file is None:
+        return [(f"{prefix}{number:05}", None) for number in range(1, count + 1)]
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        logins = [_login(line) for line in lines if line.strip()]
+    except (OSError, ValueError, KeyError) as error:  # never the line: it holds a password
+        reason = getattr(error, "strerror", None) or "lines are 'identity,password', or JSON with these keys"
+        raise Failure(f"--password-file {file}: {reason}", USAGE) from None
+    if len(logins) < count:
+        raise Failure(f"--password-file {file}: {len(logins)} logins for {count} chargers", USAGE)
+    return logins[:count]
+
+
+def _login(line: str) -> tuple[str, str | None]:
+    if line.startswith("{"):
+        record = orjson.loads(line)
+        return record["identity"], record["password"]
+    identity, password = next(csv.reader([line]))
+    return identity, password

@@ -1,0 +1,185 @@
+"""The course of a swarm's run: connect, load, storm, end; and the progress people see meanwhile."""
+
+import asyncio
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from urllib.parse import urlsplit
+
+from voltgate.charger.processes import Processes, SwarmError, processes
+from voltgate.charger.swarm import Plan, Report
+from voltgate.charger.tally import Tally
+from voltgate.cli.faults import Failure
+from voltgate.cli.service import on_signals
+from voltgate.cli.swarm.figures import Course, Wish
+from voltgate.cli.terminal import say
+
+CONNECT_SECONDS = 5.0
+PATIENCE = 60.0  # seconds in which at least one more charger must get in
+GRACE = 35.0  # seconds after the plan's end; an answer has 30
+HURRY = 2.0  # after Ctrl-C
+LINE_SECONDS = 5.0
+
+Told = Callable[[str, float, Report, Tally], None]
+
+
+async def follow(wish: Wish, plans: list[Plan]) -> tuple[Course, Report, Tally]:
+    """Run it. Raises Failure."""
+    stop = asyncio.Event()
+    on_signals(stop.set)
+    await _reachable(wish.url)
+    try:
+        async with processes(plans) as fleet:
+            with _progress(wish) as told:
+                course = await _course(wish, fleet, told, stop)
+                await _ended(fleet, told, stop)
+            return course, *fleet.report()
+    except SwarmError as error:
+        raise Failure(str(error)) from None
+
+
+async def _reachable(url: str) -> None:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(parts.hostname, port)
+    except (OSError, TimeoutError) as error:
+        reason = getattr(error, "strerror", None) or "no answer"
+        raise Failure(
+            f"nobody listens at {url} ({reason}): start a gateway, `voltgate dev` for one, or name its --url"
+        ) from None
+    writer.close()
+
+
+async def _course(wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event) -> Course:
+    """Connect, load, storm; shorter where ``stop`` is set."""
+    began = monotonic()
+    await _all_in(wish, fleet, told, stop)
+    report, tally = fleet.report()
+    if report.joined == 0 and not stop.is_set():
+        reasons = [reason for reason, _ in tally.refused.most_common(3)]
+        raise Failure(f"no charger was let in: {', '.join(reasons) or 'no answer'}")
+    connecting = monotonic() - began
+    if stop.is_set():
+        return Course(connecting=connecting)
+    fleet.tell("load")
+    loaded, storm, returned = monotonic(), None, True
+    await _until(loaded + wish.duration / (2 if wish.storm else 1), loaded, wish, fleet, told, stop)
+    if wish.storm and not stop.is_set():
+        struck = monotonic()
+        fleet.tell("storm")
+        returned = await _all_in(wish, fleet, told, stop, storms=1)
+        storm = fleet.report()[0].joined_at - struck if returned else monotonic() - struck
+        await _until(loaded + wish.duration, loaded, wish, fleet, told, stop)
+    return Course(connecting=connecting, loaded=monotonic() - loaded, storm=storm, returned=returned)
+
+
+async def _ended(fleet: Processes, told: Told, stop: asyncio.Event) -> None:
+    """Let what is open be answered; soon, once ``stop`` is set."""
+    hurried = False
+    fleet.tell("finish", grace=GRACE)
+    while not fleet.final:
+        if stop.is_set() and not hurried:
+            hurried = True
+            fleet.tell("finish", grace=HURRY)
+        await _news(fleet, asyncio.Event() if hurried else stop)
+        told("ending", 1.0, *fleet.report())
+
+
+async def _all_in(wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event, storms: int = 0) -> bool:
+    """Wait until every charger that will be let in is in; False where some are not."""
+    best, patience = -1, monotonic() + PATIENCE
+    while not stop.is_set() and monotonic() < patience:
+        await _news(fleet, stop)
+        report, tally = fleet.report()
+        if report.storms < storms:
+            continue  # it has not reached every process
+        told("storm" if storms else "connecting", report.joined / wish.chargers, report, tally)
+        if report.joined + report.gave_up >= wish.chargers:
+            return report.gave_up == 0
+        if report.joined > best:
+            best, patience = report.joined, monotonic() + PATIENCE
+    return False
+
+
+async def _until(  # noqa: PLR0913, PLR0917 - the rest is one subject
+    moment: float, began: float, wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event
+) -> None:
+    while not stop.is_set() and (left := moment - monotonic()) > 0:
+        await _news(fleet, stop, left)
+        told("load", (monotonic() - began) / max(wish.duration, 1e-9), *fleet.report())
+
+
+async def _news(fleet: Processes, stop: asyncio.Event, longest: float = LINE_SECONDS) -> None:
+    """Wait for a report, or ``stop``, or so long."""
+    tasks = {asyncio.create_task(fleet.news()), asyncio.create_task(_set(stop))}
+    done, waiting = await asyncio.wait(tasks, timeout=longest, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    for task in done:
+        task.result()
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+# Progress
+
+
+@contextmanager
+def _progress(wish: Wish) -> Iterator[Told]:
+    """On a terminal one line that moves, else a plain line every few seconds; on stderr."""
+    pace = _Pace()
+    if sys.stderr is None or not sys.stderr.isatty():
+        last, before = 0.0, ""
+
+        def plain(phase: str, share: float, report: Report, tally: Tally) -> None:
+            nonlocal last, before
+            words = pace.words(report, tally)
+            if phase != before or monotonic() - last >= LINE_SECONDS:
+                last, before = monotonic(), phase
+                say(f"{phase} {min(share, 1.0):4.0%}  {words}")
+
+        yield plain
+        return
+
+    from rich.console import Console  # noqa: PLC0415 - only people need it
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description:10}"), BarColumn(20), TextColumn("{task.fields[words]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("connecting", total=1.0, words=f"0 of {wish.chargers}")
+
+        def moving(phase: str, share: float, report: Report, tally: Tally) -> None:
+            bar.update(task, description=phase, completed=min(share, 1.0), words=pace.words(report, tally))
+
+        yield moving
+
+
+class _Pace:
+    """Calls a second between two looks."""
+
+    def __init__(self) -> None:
+        self._at, self._answered, self._rate = monotonic(), 0, 0.0
+
+    def words(self, report: Report, tally: Tally) -> str:
+        """connected, sent, answered, errors, calls/s, p99 so far."""
+        now = monotonic()
+        if now - self._at >= 1.0:
+            self._rate = (tally.answered - self._answered) / (now - self._at)
+            self._at, self._answered = now, tally.answered
+        latencies = tally.load if len(tally.load) else tally.start
+        refused = tally.refused.total()
+        return (
+            f"{report.joined} connected  {tally.sent} sent  {tally.answered} answered  {tally.errors} errors"
+            f"{f'  {refused} refused' if refused else ''}  {self._rate:.0f}/s  "
+            f"p99 {_ms(latencies.percentile(0.99))}"
+        )
+
+
+def _ms(seconds: float) -> str:
+    return "-" if math.isnan(seconds) else f"{seconds * 1000:.1f} ms"

@@ -1,0 +1,1 @@
+"""``voltgate tail``: live and replayed messages, one line each."""

@@ -1,0 +1,144 @@
+"""Several workers share the listeners' ports; this process starts, watches and replaces them.
+
+It holds no charger's socket, no NATS connection and no state that matters: what it knows of a worker came
+over that worker's ``control`` line.
+"""
+
+import asyncio
+import random
+import signal
+from contextlib import suppress
+from typing import Any, Literal
+
+import structlog
+
+from voltgate.gateway.admin import Readiness
+from voltgate.gateway.pool.control import BEAT, Hello
+from voltgate.gateway.pool.member import Command, Member
+from voltgate.gateway.pool.merged import Merged, Supervision
+
+log = structlog.get_logger()
+
+Fall = Literal["ended", "killed", "silent"]  # by itself; by a signal; by us, since it did not beat
+FIRST_PAUSE, LAST_PAUSE, SETTLED = 0.5, 30.0, 60.0  # seconds
+
+
+class Backoff:
+    """How long a place stays empty: longer each time, from the start again after a life of a minute."""
+
+    def __init__(self) -> None:
+        self._next = FIRST_PAUSE
+
+    def after(self, lived: float) -> float:
+        """Seconds to wait after a life of ``lived`` seconds, jittered: workers fall together."""
+        if lived >= SETTLED:
+            self._next = FIRST_PAUSE
+        pause, self._next = self._next, min(self._next * 2, LAST_PAUSE)
+        return pause * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
+
+
+class Supervisor:
+    """Keeps ``count`` workers running until :meth:`leave`. See :meth:`run`."""
+
+    def __init__(self, command: Command, count: int, ports: list[int], limits: dict[str, Any]) -> None:
+        """``limits`` are those of the configuration, ``ports`` those of its listeners, in order."""
+        self.metrics = Supervision()
+        self.metrics.running.read = lambda: [((), float(sum(m.running for m in self._members)))]
+        self._command, self._ports, self._limits = command, ports, limits
+        self._opened, self._leaving = asyncio.Event(), asyncio.Event()
+        self._members = [Member(number, self._opened.set) for number in range(count)]
+
+    async def run(self) -> int:
+        """Serve until told to leave; the exit code. The first worker shows whether the others can live."""
+        watching = asyncio.create_task(self._watch())
+        opening = asyncio.create_task(self._opened.wait())
+        first, *others = self._members
+        keeping = [asyncio.create_task(self._keep(first))]
+        try:
+            await asyncio.wait({keeping[0], opening}, return_when=asyncio.FIRST_COMPLETED)
+            if not (keeping[0].done() or self._leaving.is_set()):
+                keeping += [asyncio.create_task(self._keep(member)) for member in others]
+            codes = await asyncio.gather(*keeping)
+        finally:
+            for task in (watching, opening, *keeping):
+                task.cancel()
+        # Minus a signal is no exit code; who died of one has said nothing.
+        return next((code if code > 0 else 1 for code in codes if code), 0)
+
+    def leave(self) -> None:
+        """Begin to leave; called again: leave at once (CONTRACT 4.5)."""
+        self._leaving.set()
+        for member in self._members:
+            member.leave()
+
+    def kill(self) -> None:
+        """End every worker, now."""
+        for member in self._members:
+            member.kill()
+
+    def reload(self, limits: dict[str, Any]) -> None:
+        """Every worker takes these limits, also those that are started later (CONTRACT 4.2)."""
+        self._limits = limits
+        for member in self._members:
+            member.say("limits", limits)
+
+    def readiness(self) -> Readiness:
+        """Ready while one worker is, and we are not leaving: it takes whoever comes."""
+        leaving = self._leaving.is_set()
+        results, ready = {"draining": "leaving" if leaving else ""}, False
+        for member in self._members:
+            checks = member.checks()
+            ready = ready or not any(checks.values())
+            results |= {f"worker {member.number} {name}": fault for name, fault in checks.items()}
+        return Readiness(ready and not leaving, results)
+
+    async def scrape(self) -> Merged:
+        """The numbers of all workers that tell them in time, and our own."""
+        told = await asyncio.gather(*(member.numbers() for member in self._members))
+        self.metrics.scraped.read = lambda: [
+            ((str(number),), float(numbers is not None)) for number, numbers in enumerate(told)
+        ]
+        return Merged(self.metrics, [numbers for numbers in told if numbers is not None])
+
+    def _hello(self, number: int) -> Hello:
+        return Hello(number, self._ports, self._limits)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            for member in self._members:
+                member.tick()
+
+    async def _keep(self, member: Member) -> int:
+        """One life after another, until we leave; how the last one ended."""
+        loop, backoff = asyncio.get_running_loop(), Backoff()
+        while True:
+            began = loop.time()
+            try:
+                code = await member.live(self._command, self._hello)
+            except OSError as error:  # no process to be had just now
+                if not self._opened.is_set():
+                    raise
+                code = 1
+                log.error("worker.not_started", worker=member.number, fault=str(error))
+            if self._leaving.is_set() or not self._opened.is_set():
+                if self._leaving.is_set() and code == -signal.SIGTERM:
+                    return 0  # the whole group was signalled, and this one had just been started
+                if code < 0:  # else it has said why itself
+                    log.error("worker.ended", worker=member.number, signal=_name(-code))
+                return code
+            reason: Fall = "silent" if member.silenced else "killed" if code < 0 else "ended"
+            self.metrics.restarts.add(reason)
+            pause = backoff.after(loop.time() - began)
+            how = {"signal": _name(-code)} if code < 0 else {"code": code}
+            log.warning("worker.ended", worker=member.number, reason=reason, **how, again_in=round(pause, 2))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), pause)
+                return 0
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return str(number)

@@ -1,0 +1,1 @@
+"""Charger records, their passwords, and security facts about refused logins."""

@@ -1,0 +1,191 @@
+"""Passwords of chargers: how they come (HTTP Basic), how they are kept (hashes), how one is checked.
+
+Passwords are bytes here: those of OCPP 1.6 need not be text (OCPP.md A23). Nothing tells which hash failed,
+or whether there was one: who asks gets yes or no, and every no costs the same.
+"""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.low_level import Type
+
+from voltgate.gateway.interfaces import Change
+from voltgate.gateway.registry.record import Known
+
+_FAST = re.compile(r"\$voltgate-sha256\$([0-9a-f]{32})\$([0-9a-f]{64})", re.ASCII)
+_SLOW = re.compile(r"\$argon2id\$v=19\$m=(\d{1,6}),t=(\d{1,2}),p=(\d{1,2})\$[\w+/]+\$[\w+/]+", re.ASCII)
+_MAX_MEMORY = 1 << 18  # KiB: a record is no way to take the gateway's memory
+_KEY_TEXT = re.compile(rb"(?:[0-9a-fA-F]{2}){16,20}")
+_argon2 = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, type=Type.ID)
+
+
+def basic(headers: Iterable[str]) -> tuple[bytes, bytes] | None:
+    """User name and password of the ``Authorization`` headers; None where there is no sound one."""
+    values = list(headers)
+    if len(values) != 1:
+        return None
+    scheme, _, code = values[0].strip().partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        user, colon, password = base64.b64decode(code.strip().encode("ascii"), validate=True).partition(b":")
+    except (UnicodeEncodeError, binascii.Error):
+        return None
+    return (user, password) if colon else None
+
+
+def new_key() -> str:
+    """A random key of 160 bits: 20 bytes for 1.6, 40 characters for 2.x (OCPP.md A23)."""
+    return secrets.token_hex(20)
+
+
+def hash_key(key: bytes) -> str:
+    """The hash of a random key of at least 128 bits: there is nothing to guess, so it may be fast."""
+    salt = secrets.token_bytes(16)
+    return f"$voltgate-sha256${salt.hex()}${hashlib.sha256(salt + _plain(key)).hexdigest()}"
+
+
+def hash_password(password: bytes) -> str:
+    """The hash of a password that somebody chose: argon2id, milliseconds and megabytes on purpose."""
+    return _argon2.hash(_plain(password))
+
+
+def is_hash(text: str) -> bool:
+    """Whether ``text`` is a hash that can be checked here."""
+    return bool(_FAST.fullmatch(text)) or _is_slow(text)
+
+
+def _is_slow(text: str) -> bool:
+    slow = _SLOW.fullmatch(text)
+    return slow is not None and int(slow[1]) <= _MAX_MEMORY and int(slow[2]) <= 16
+
+
+def _plain(password: bytes) -> bytes:
+    """A key of 16 to 20 bytes may be sent as it is or as the hex digits it was typed in (OCPP.md B)."""
+    return bytes.fromhex(password.decode()) if _KEY_TEXT.fullmatch(password) else password
+
+
+def _forms(password: bytes) -> tuple[bytes, ...]:
+    plain = _plain(password)
+    return (plain,) if plain == password else (plain, password)
+
+
+def _passes_fast(hash_: str, password: bytes) -> bool:
+    parts = _FAST.fullmatch(hash_)
+    if parts is None:
+        return False
+    salt, digest = bytes.fromhex(parts[1]), bytes.fromhex(parts[2])
+    return any(hmac.compare_digest(hashlib.sha256(salt + form).digest(), digest) for form in _forms(password))
+
+
+def _passes_slow(hashes: Sequence[str], password: bytes) -> str | None:
+    """The first of ``hashes`` that it passes."""
+    for hash_ in hashes:
+        for form in _forms(password):
+            try:
+                _argon2.verify(hash_, form)
+            except (Argon2Error, InvalidHashError):
+                continue
+            return hash_
+    return None
+
+
+def _kept(password: bytes, random: bool, hashes: tuple[str, ...]) -> str:
+    """The one of ``hashes`` that ``password`` passes, else a new one."""
+    fast = (hash_ for hash_ in hashes if _passes_fast(hash_, password))
+    known = next(fast, None) or _passes_slow([hash_ for hash_ in hashes if _is_slow(hash_)], password)
+    if known is not None:
+        return known
+    # Nobody can tell a random key from a digest of a short word: fast only on the word of whoever made it.
+    return hash_key(password) if random and len(_plain(password)) >= 16 else hash_password(password)
+
+
+# None: too many passwords are being checked already.
+Judged = Callable[[bool | None], None]
+
+
+class Passwords:
+    """Checks passwords: random keys on the loop, others in a few threads beside it.
+
+    A password that passed is remembered as a keyed MAC beside its record, in memory, and forgotten with it:
+    a storm of reconnecting chargers costs no second argon2 (OCPP.md D).
+    """
+
+    def __init__(self, threads: int, most: int, most_of_one: int) -> None:
+        """``most``: passwords that may wait for a thread or be in one; ``most_of_one``: of one address."""
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
+        self._most, self._most_of_one, self._busy = most, most_of_one, 0
+        self._asking: Counter[str] = Counter()  # by address: those of them that are being checked
+        self._secret = secrets.token_bytes(32)
+        self._nobody = hash_key(secrets.token_bytes(20))
+
+    def judge(self, known: Known | None, password: bytes, address: str, judged: Judged) -> None:
+        """Whether ``password`` is that of ``known``; of None it never is, at the same cost.
+
+        Who guesses from one address waits for himself: never bound by identity, or anybody could lock a
+        charger out (OCPP.md D).
+        """
+        hashes = known.record.password_hashes if known is not None else ()
+        proof = hashlib.blake2b(password, key=self._secret, digest_size=32).digest()
+        if known is not None and hmac.compare_digest(known.proof, proof):
+            judged(True)
+            return
+        fast = [_passes_fast(hash_, password) for hash_ in hashes or (self._nobody,)]
+        if known is None:
+            judged(False)
+            return
+        if any(fast):
+            known.proof, known.passed = proof, hashes[fast.index(True)]
+            judged(True)
+            return
+        slow = [hash_ for hash_ in hashes if _is_slow(hash_)]
+        if not slow:
+            judged(False)
+        elif self._busy >= self._most or self._asking[address] >= self._most_of_one:
+            judged(None)
+        else:
+
+            def checked(done: "asyncio.Future[str | None]") -> None:
+                self._busy -= 1
+                self._asking -= Counter([address])  # drops those that ask for none
+                if done.cancelled():
+                    return
+                if (passed := done.result()) is not None:
+                    known.proof, known.passed = proof, passed
+                judged(passed is not None)
+
+            self._busy += 1
+            self._asking[address] += 1
+            loop = asyncio.get_running_loop()
+            loop.run_in_executor(self._pool, _passes_slow, slow, password).add_done_callback(checked)
+
+    def hash(self, change: Change, hashes: tuple[str, ...], hashed: Callable[[str | None], None]) -> None:
+        """See rotation.Hash."""
+        if self._busy >= self._most:
+            hashed(None)
+            return
+
+        def made(done: "asyncio.Future[str]") -> None:
+            self._busy -= 1
+            if not done.cancelled():
+                hashed(done.result())
+
+        self._busy += 1
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._pool, _kept, change.password, change.random, hashes).add_done_callback(
+            made
+        )
+
+    def stop(self) -> None:
+        """End the threads; what waits for them is not judged any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,1 @@
+"""One conversation with a charger: its CALLs, the commands sent to it. No socket, no NATS, no clock."""

@@ -1,0 +1,191 @@
+"""One command of a backend to a charger, and what is written about it: its facts and its replies.
+
+Values in, bytes out (CONTRACT 3.3, 3.5); when a command moves on is decided in ``commands``.
+"""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from voltgate import _core
+from voltgate._core import Frame, Publisher
+from voltgate.gateway.interfaces import Change, Request
+from voltgate.gateway.reasons import Outcome
+from voltgate.gateway.session import decisions, redact
+from voltgate.schemas import Codec
+
+TIMEOUT = 30.0  # seconds, where ocpp-timeout says nothing
+_MAX_TIMEOUT = 86_400.0
+_MAX_ID = 255  # characters of ocpp-command-id
+
+
+class Fault(NamedTuple):
+    """Why a command is invalid: the body of its reply. ``pointer`` is a JSON pointer into its payload."""
+
+    code: str
+    pointer: str
+    reason: str
+
+    @property
+    def body(self) -> bytes:
+        """As JSON."""
+        return orjson.dumps(self._asdict())
+
+
+class Said(NamedTuple):
+    """How a command ended, and what the backend gets with it; the ids are those of the CALL it is about."""
+
+    outcome: Outcome
+    body: bytes = b""
+    message_id: str = ""
+    version: str = ""
+    session: str = ""
+    late: bool = False  # it had ended with ``timeout`` before
+
+
+class Command:
+    """Where a command stands. Class attributes are the defaults."""
+
+    key = ""  # ocpp-key, once its fact is written
+    sent = False
+    timer: Any = None
+    attempt = 1  # of storing it under its command id
+    change: Change | None = None  # of the charger's password
+    kept = False  # the registry lets the new password in
+
+    def __init__(self, request: Request, action: str, arrived: float) -> None:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.action, self.arrived = action, arrived
+        self.replies = [request.reply]
+        # No body, which tools make easy to send, and the null of 1.6 are the empty payload (OCPP.md A9).
+        self.body = b"{}" if request.data.strip() in (b"", b"null") else request.data
+        self.command_id = headers.get("ocpp-command-id", "")
+        self.message_id = str(uuid.uuid4())  # collides with nobody's (OCPP.md A20)
+        self.redacted = redact.request(action, self.body)
+        self.timeout = _seconds(headers.get("ocpp-timeout"))
+        self.random_key = headers.get("ocpp-random-key", "").strip().lower() == "true"
+
+    @property
+    def shown(self) -> bytes:
+        """The payload as facts hold it."""
+        return self.body if self.redacted is None else self.redacted
+
+    def fault(self, codec: Codec, known: frozenset[str], max_bytes: int) -> Fault | None:
+        """Why it cannot be sent in this version, whatever the charger's state."""
+        if self.action not in known:
+            return Fault("NotSupported", "", f"no action a CSMS may send in {codec.subprotocol}")
+        if self.timeout is None:
+            return Fault("", "", f"ocpp-timeout: seconds above 0, at most {_MAX_TIMEOUT:.0f}")
+        if len(self.command_id) > _MAX_ID:
+            return Fault("", "", f"ocpp-command-id: at most {_MAX_ID} characters")
+        if len(self.body) > max_bytes:
+            return Fault("", "", f"more than {max_bytes} bytes (limits.max_message_bytes)")
+        violation = codec.check(self.action, "request", self.body)
+        return Fault(violation.code, violation.pointer, violation.reason) if violation else None
+
+    def same(self, other: "Command") -> bool:
+        """Whether ``other``, under the same command id, asks for the same thing."""
+        return (self.action, self.body) == (other.action, other.body)
+
+
+def _seconds(text: str | None) -> float | None:
+    """None for what is no time to wait."""
+    try:
+        seconds = TIMEOUT if text is None else float(text)
+    except ValueError:
+        return None
+    return seconds if 0 < seconds <= _MAX_TIMEOUT else None
+
+
+def answer(codec: Codec, action: str, frame: Frame) -> tuple[Outcome, bytes]:
+    """What a CALLRESULT or CALLERROR to a command of ``action`` comes to."""
+    broken = frame.violation
+    if frame.type == 4:
+        details = b"{}" if broken else frame.payload
+        head = orjson.dumps({"code": frame.code or "", "description": frame.description or ""})
+        return Outcome.ERROR, b'%s,"details":%s}' % (head[:-1], details)
+    if broken or codec.check(action, "response", frame.payload):
+        return Outcome.BAD_RESULT, frame.payload
+    return Outcome.RESULT, frame.payload
+
+
+class _Shown(NamedTuple):
+    """What differs between the fact and its Response."""
+
+    kind: str
+    body: bytes
+    redacted: bool
+    unique: str = ""
+    more: Sequence[tuple[str, str]] = ()
+
+
+class Writer:
+    """Writes the NATS messages of one connection's commands."""
+
+    def __init__(self, publisher: Publisher, version: str, prefix: str) -> None:
+        self._token, self._version, self._prefix = publisher.token, version, prefix
+        self._identity, self._session = _core.identity(publisher.token), _core.identity(publisher.session)
+        self._count = 0
+
+    def fact(self, command: Command, time_ms: int, reply: str) -> bytes:
+        """The command as it goes to the charger, secrets masked; sets ``command.key``."""
+        command.key = _core.key(
+            self._version, command.action, self._identity, self._session, command.message_id, command.body
+        )
+        shown = _Shown(command.action, command.shown, command.redacted is not None)
+        return self._publish(command, shown, time_ms, reply)
+
+    def response(self, command: Command, said: Said, time_ms: int, reply: str) -> bytes:
+        """How it ended, under ``<Action>Response``."""
+        outcome, body, redacted = said.outcome, said.body or b"{}", False
+        secret = command.redacted is not None or redact.answers(command.action)
+        if secret and outcome in (Outcome.ERROR, Outcome.BAD_RESULT):
+            body, redacted = b"{}", True  # chargers quote what they refuse, and a secret may stand anywhere
+        elif outcome is Outcome.RESULT and (masked := redact.response(command.action, body)) is not None:
+            body, redacted = masked, True
+        more = [("ocpp-outcome", outcome.label), *([("ocpp-late", "true")] if said.late else [])]
+        unique = f"{self._token}/{command.message_id}/{'late' if said.late else 'response'}"
+        shown = _Shown(f"{command.action}Response", body, redacted, unique, more)
+        return self._publish(command, shown, time_ms, reply)
+
+    def _publish(self, command: Command, shown: "_Shown", time_ms: int, reply: str) -> bytes:
+        self._count += 1
+        headers = [
+            ("ce-specversion", "1.0"),
+            ("ce-id", f"{self._session}/command-{self._count}"),
+            ("ce-source", f"/chargers/{self._token}"),
+            ("ce-type", f"ocpp.{self._version}.{shown.kind}"),
+            ("ce-subject", self._identity),
+            ("ce-time", decisions.time_text(time_ms)),
+            ("ce-datacontenttype", "application/json"),
+            ("ocpp-message-id", command.message_id),
+            ("ocpp-session", self._session),
+            ("ocpp-key", command.key),
+            ("Nats-Msg-Id", shown.unique or self._unique(command)),
+            *shown.more,
+        ]
+        if command.command_id:
+            headers.append(("ocpp-command-id", command.command_id))
+        if shown.redacted:
+            headers.append(("ocpp-redacted", "true"))
+        subject = f"{self._prefix}.command.{self._version}.{shown.kind}.{self._token}"
+        return _core.publish(subject, reply, headers, shown.body)
+
+    def _unique(self, command: Command) -> str:
+        parts = [self._token, _core.token(command.command_id or command.message_id)]
+        return "/".join(parts if command.attempt == 1 else [*parts, str(command.attempt)])
+
+    def reply(self, command: Command, said: Said, subject: str) -> bytes:
+        """What the backend is told."""
+        told = said.outcome.value
+        headers = [
+            ("ocpp-outcome", said.outcome.label),
+            ("ocpp-message-id", said.message_id or command.message_id),
+            ("ocpp-version", said.version or self._version),
+            ("ocpp-session", said.session or self._session),
+        ]
+        if told.code is not None:
+            headers += [("Nats-Service-Error-Code", str(told.code)), ("Nats-Service-Error", told.text)]
+        return _core.publish(subject, "", headers, said.body)

@@ -1,0 +1,50 @@
+"""The ledger, short: `make ledger` runs it long. Its own proof is a gateway that lies and is found out."""
+
+import asyncio
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from faults.catalogue import AIMED, ANYWHERE
+from faults.run import Plan, Run, run
+from faults.setups import MUTANT, SETUPS
+
+pytestmark = pytest.mark.usefixtures("clean_environment")
+
+HONEST = SETUPS["gateways"]
+SLOW = {"NATS half-open"}  # a client notices after two pings
+
+
+async def test_nothing_that_was_answered_is_lost_and_nothing_is_stored_twice(tmp_path: Path) -> None:
+    """Two aimed faults and one of any kind; every message is stored in the end, every command ends once."""
+    seed = random.randrange(10_000)
+    chance = random.Random(seed)
+    quick = [one for one in ANYWHERE.items() if one[0] not in SLOW]
+    chosen = dict(chance.sample(list(AIMED.items()), 2) + chance.sample(quick, 1))
+    verdict = await run(HONEST, Plan(seed, len(chosen), chargers=9, between=40), tmp_path, chosen)
+    assert not verdict.faults, f"seed {seed}, {list(chosen)}: {verdict}"
+    assert verdict.counts["answered"] == verdict.counts["stored"] > 160
+    assert verdict.counts["commands"] > 10
+
+
+async def test_a_gateway_that_answers_before_the_pub_ack_is_found_out(tmp_path: Path) -> None:
+    """The same fault in both houses, at once: what the liar had answered went with its nats-server."""
+
+    async def frozen_then_killed(run: Run) -> None:
+        node = run.house.nodes[0]
+        await asyncio.to_thread(node.freeze)
+        await run.generated(60)
+        await asyncio.to_thread(node.kill)
+        await asyncio.to_thread(node.start)
+
+    fault = {"nats-server frozen, then killed": frozen_then_killed}
+    plan = Plan(seed=1, faults=1, chargers=6, between=20)
+    liar = replace(HONEST, command=MUTANT)
+    honest, lying = await asyncio.gather(
+        *(run(setup, plan, tmp_path / name, fault) for name, setup in (("honest", HONEST), ("liar", liar)))
+    )
+    assert not honest.faults, honest
+    assert honest.counts["lost"] == 0
+    assert lying.counts["lost"] > 0, lying

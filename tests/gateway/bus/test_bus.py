@@ -1,0 +1,156 @@
+"""The bus against a real nats-server: PubAcks, questions, reading back, and NATS going and coming back."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from desk import EVENT, TX, desk
+from jetstream import NatsServer
+from voltgate.config import load
+from voltgate.gateway.bus import streams
+from voltgate.gateway.bus.bus import Bus
+from voltgate.gateway.bus.connect import BusError
+from voltgate.gateway.clock import Wheel
+from voltgate.gateway.interfaces import Ack, Reply, Request, Stored
+from voltgate.gateway.metrics import Metrics
+
+
+async def test_a_store_ends_with_the_sequence_and_a_repeat_with_the_first_ones(server: NatsServer) -> None:
+    async with desk(server) as at:
+        first = await at.store(TX, **{"Nats-Msg-Id": "a"})
+        other = await at.store(TX, **{"Nats-Msg-Id": "b"})
+        again = await at.store(TX, **{"Nats-Msg-Id": "a"})
+    assert (first, other) == (Ack("OCPP_TX", 1, False), Ack("OCPP_TX", 2, False))
+    assert again == Ack("OCPP_TX", 1, True)
+    assert at.causes == []
+
+
+async def test_thousands_of_stores_at_once_are_all_acknowledged_in_order(server: NatsServer) -> None:
+    async with desk(server, nats={"publish_timeout": 30}) as at:
+        acks = await asyncio.gather(*(at.store(EVENT, b"%d" % n) for n in range(5000)))
+    assert [ack.seq for ack in acks if ack] == list(range(1, 5001))
+
+
+async def test_a_full_stream_refuses_at_once(server: NatsServer) -> None:
+    async with desk(server, streams={"tx_max_bytes": 1 << 20}) as at:
+        acks = [await at.store(TX, bytes(400_000)) for _ in range(4)]
+    assert acks[0] is not None
+    assert acks[-1] is None
+    assert at.causes[-1] == "full"
+
+
+async def test_without_a_stream_a_store_is_tried_until_publish_timeout(server: NatsServer) -> None:
+    async with desk(server, make_streams=False, nats={"publish_timeout": 0.8}) as at:
+        assert await at.store(TX) is None
+        assert at.causes == ["no_responders"]
+        assert at.metrics.publish_retries.cell()[0] >= 2
+
+
+async def test_a_store_survives_a_stream_that_comes_a_little_later(server: NatsServer) -> None:
+    async with desk(server, make_streams=False, nats={"publish_timeout": 10}) as at:
+        storing = asyncio.create_task(at.store(TX))
+        while not at.metrics.publish_retries.cell()[0]:
+            await asyncio.sleep(0.01)
+        await streams.apply(at.bus.client, at.config)
+        assert await storing == Ack("OCPP_TX", 1, False)
+
+
+async def test_a_command_over_max_payload_is_refused_here_and_the_connection_lives(
+    server: NatsServer,
+) -> None:
+    async with desk(server) as at:
+        assert await at.store(EVENT, bytes(at.bus.max_payload)) is None
+        assert await at.store(EVENT) is not None
+
+
+async def test_a_question_is_answered_or_has_no_responders_or_times_out(server: NatsServer) -> None:
+    async with desk(server) as at:
+
+        async def reply(message: Any) -> None:
+            if message.subject.endswith("yes"):
+                await at.bus.client.publish(message.reply, b"!", headers={"ocpp-error": "GenericError"})
+                await message.respond(b"twice is once too often")
+
+        await at.bus.client.subscribe("ocpprpc.ask.*", cb=reply)
+        assert await at.ask("ocpprpc.ask.yes") == Reply("reply", {"ocpp-error": "GenericError"}, b"!")
+        assert await at.ask("ocpprpc.ask.hangs", timeout=0.2) == Reply("timeout", {}, b"")
+        assert await at.ask("ocpprpc.nobody") == Reply("no_responders", {}, b"")
+
+
+async def test_a_stored_message_is_read_back_by_sequence_or_as_the_next_of_a_subject(
+    server: NatsServer,
+) -> None:
+    async with desk(server) as at:
+        await at.store(TX, b"1", key="a")
+        await at.store(TX + "2", b"2", key="b")
+        await at.store(TX + "2", b"3", key="c")
+        second = await at.read("OCPP_TX", 1, TX + "2")
+        assert isinstance(second, Stored)
+        assert (second.seq, second.data, second.headers["key"]) == (2, b"2", "b")
+        third = await at.read("OCPP_TX", 3)
+        assert isinstance(third, Stored)
+        assert third.data == b"3"
+        assert await at.read("OCPP_TX", 4) is None
+        assert await at.read("NO_SUCH", 1) is False
+
+
+async def test_when_nats_dies_what_waits_fails_at_once_and_so_does_what_comes(server: NatsServer) -> None:
+    changes: list[bool] = []
+    async with desk(server, make_streams=False, nats={"publish_timeout": 60}) as at:
+        at.bus.on_change = changes.append
+        asking = asyncio.create_task(at.ask("ocpprpc.nobody.listens", timeout=60))
+        await asking
+        storing = asyncio.create_task(at.store(TX))
+        while not at.metrics.publish_retries.cell()[0]:
+            await asyncio.sleep(0.01)
+        server.kill()
+        assert await asyncio.wait_for(storing, 10) is None
+        assert not at.bus.connected
+        assert (await at.ask("ocpprpc.x")).outcome == "away"
+        assert await at.read("OCPP_TX", 1) is False
+        server.start()
+        while not at.bus.connected:
+            await asyncio.sleep(0.01)
+        await streams.apply(at.bus.client, at.config)
+        assert await at.store(EVENT) == Ack("OCPP_EVENTS", 1, False)
+    assert changes == [False, True]
+
+
+async def test_a_frozen_nats_means_no_pubAck_in_time_and_the_deadline_is_kept(server: NatsServer) -> None:
+    async with desk(server) as at:
+        assert await at.store(TX) is not None
+        server.freeze()
+        began = time.monotonic()
+        assert await at.store(TX) is None
+        assert 1.4 < time.monotonic() - began < 5
+        assert at.causes[-1] == "timeout"
+        server.thaw()
+
+
+async def test_a_server_that_cannot_be_reached_is_one_readable_line(tmp_path: Path) -> None:
+    config = load(nats={"url": "nats://user:secret@127.0.0.1:9"})
+    with pytest.raises(BusError, match=r"NATS at .* cannot be") as error:
+        await Bus(config.nats, Wheel(time.monotonic, time.time), Metrics()).start()
+    assert "secret" not in str(error.value)
+
+
+async def test_an_interest_gets_requests_until_it_is_ended_and_then_nobody_responds(
+    server: NatsServer,
+) -> None:
+    """Also after the client was replaced: it is the bus that remembers."""
+    heard: list[Request] = []
+    async with desk(server) as at:
+        interest = at.bus.subscribe("rpc.send.*.CP", heard.append)
+        at.bus.subscribe("rpc.send.*.OTHER", heard.append)
+        await at.bus.client.close()
+        async with asyncio.timeout(10):
+            while (await at.ask("rpc.send.Reset.CP", 0.2)).outcome != "timeout":
+                await asyncio.sleep(0.01)
+        assert {(one.subject, one.data) for one in heard} == {("rpc.send.Reset.CP", b"?")}
+        assert heard[0].reply
+        interest.end()
+        assert (await at.ask("rpc.send.Reset.CP")).outcome == "no_responders", "at once"
+        assert (await at.ask("rpc.send.Reset.OTHER", 0.2)).outcome == "timeout", "and no other one with it"

@@ -1,0 +1,165 @@
+"""A NATS that no longer reads: the bus finds out, holds no more than it may, and goes to where one reads."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from desk import EVENT, TX, Desk, desk
+from jetstream import NatsServer
+from voltgate import _core
+from voltgate.config import load
+from voltgate.gateway.bus import uplink
+from voltgate.gateway.bus.bus import Bus
+from voltgate.gateway.bus.uplink import Uplink
+from voltgate.gateway.clock import Wheel
+from voltgate.gateway.interfaces import Ack
+from voltgate.gateway.metrics import Metrics
+
+LIMIT = 1 << 20  # the smallest nats.max_pending_bytes
+LARGE = bytes(200_000)
+PATIENCE = 10.0
+
+
+async def until(holds: Any) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+async def fill(at: Desk) -> tuple[int, list[Any]]:
+    """Store until the bus takes no more: how many it took, and where the results of all come."""
+    results: list[Any] = []
+    taken = 0
+    while not results:
+        ticket = at.bus.ticket(lambda _, result: results.append(result), None)
+        at.bus.store(ticket, _core.publish(EVENT, ticket.reply, [], LARGE))
+        await asyncio.sleep(0)
+        taken += not results
+        assert taken < 1000, "it takes everything"
+    return taken, results
+
+
+async def test_towards_a_server_that_does_not_read_waits_what_may_and_all_is_well_when_it_reads_again(
+    server: NatsServer,
+) -> None:
+    """Also where nothing was sent meanwhile: a bus that was full does not stay so."""
+    async with desk(server, nats={"max_pending_bytes": LIMIT, "publish_timeout": 30}) as at:
+        server.freeze()
+        taken, results = await fill(at)
+        assert results == [None]
+        assert LIMIT < uplink.waiting(at.bus.client) < LIMIT + 2 * len(LARGE)
+        server.thaw()
+        await until(lambda: len(results) == taken + 1)
+        assert all(isinstance(result, Ack) for result in results[1:]), "what it had taken is stored"
+        assert await at.store(TX) == Ack("OCPP_TX", 1, False)
+        assert uplink.waiting(at.bus.client) == 0
+
+
+async def test_a_server_that_does_not_read_is_given_up_and_what_was_refused_is_not_sent_later(
+    server: NatsServer,
+) -> None:
+    """nats-py alone would wait for ever for its last bytes to be taken, and keep the rest for later."""
+    changes: list[tuple[bool, int]] = []
+    nats = {"max_pending_bytes": LIMIT, "publish_timeout": 30, "ping_interval": 0.2}
+    async with desk(server, nats=nats) as at:
+        at.bus.on_change = lambda up: changes.append((up, uplink.waiting(at.bus.client)))
+        server.freeze()
+        began = time.monotonic()
+        taken, results = await fill(at)
+        await until(lambda: len(results) == taken + 1)
+        assert results == [None] * (taken + 1)
+        assert time.monotonic() - began < 5
+        server.thaw()
+        await until(lambda: changes[-1][0])
+        assert [up for up, _ in changes] == [False, True]
+        assert uplink.waiting(at.bus.client) == 0
+        assert await at.store(TX) == Ack("OCPP_TX", 1, False)
+        assert at.bus.client.stats["reconnects"] == 1
+
+
+async def test_the_next_server_is_dialled(server: NatsServer, tmp_path: Path) -> None:
+    """One that is frozen takes a connection and says nothing: it is left, with its socket."""
+    other = NatsServer(tmp_path / "other")
+    try:
+        servers = [server.url, other.url]
+        nats = {"url": servers, "max_pending_bytes": LIMIT, "ping_interval": 0.2}
+        async with desk(server, make_streams=False, nats=nats) as at:
+            first, second = (server, other) if _is_at(at, server) else (other, server)
+            first.freeze()
+            await fill(at)
+            await until(lambda: at.bus.connected and _is_at(at, second))
+            first.thaw()
+    finally:
+        other.kill()
+
+
+def _is_at(at: Desk, server: NatsServer) -> bool:
+    url = at.bus.client.connected_url
+    return url is not None and url.port == server.port
+
+
+async def test_stopping_waits_for_no_server_that_does_not_read(server: NatsServer) -> None:
+    async with desk(server, nats={"max_pending_bytes": LIMIT}) as at:
+        server.freeze()
+        await fill(at)
+        began = time.monotonic()
+        await at.bus.stop()
+        assert time.monotonic() - began < 6
+        server.thaw()
+
+
+def test_stopping_while_nats_is_away_leaves_what_waits(server: NatsServer) -> None:
+    """On the gateway's own loop: uvloop does not take a write to a connection that is gone."""
+
+    async def stop() -> None:
+        async with desk(server) as at:
+            server.kill()
+            await until(lambda: not at.bus.connected)
+            await at.bus.client.publish("waits", b"for the next connection")
+
+    uvloop.run(stop())
+
+
+async def test_nats_pys_inside_is_what_the_uplink_believes(server: NatsServer) -> None:
+    """Guard of the pin: our transport is used, also after a reconnect, and what waits can be dropped."""
+    async with desk(server) as at:
+        client = at.bus.client
+        assert isinstance(client._transport, Uplink)
+        await client.force_reconnect()
+        await until(lambda: client.stats["reconnects"] == 1 and at.bus.connected)
+        assert isinstance(client._transport, Uplink)
+        await client._send_command(b"PUB plain 2\r\nhi\r\n")
+        assert uplink.waiting(client) == len(b"".join(client._pending)) == 17
+        uplink.forget(client)
+        assert uplink.waiting(client) == 0
+        assert await at.store(TX) is not None
+
+
+async def test_nats_pys_inside_is_what_hand_over_believes(server: NatsServer) -> None:
+    """Guard of the pin: a ready-made command goes out whole, and is counted while it waits."""
+    async with desk(server) as at:
+        client = at.bus.client
+        got: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def received(message: Any) -> None:
+            got.set_result(message.data)
+
+        await client.subscribe("plain", cb=received)
+        await client.flush()
+        before = client.pending_data_size
+        await uplink.hand_over(client, b"PUB plain 2\r\nhi\r\n")
+        assert client.pending_data_size == before + 17
+        assert await asyncio.wait_for(got, 5) == b"hi"
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_a_nats_behind_websockets_keeps_nats_pys_own_transport(scheme: str) -> None:
+    bus = Bus(load(nats={"url": f"{scheme}://127.0.0.1:9"}).nats, Wheel(time.monotonic, time.time), Metrics())
+    uplink.attach(bus.client, [f"{scheme}://127.0.0.1:9"])
+    assert uplink.waiting(bus.client) == 0
+    uplink.cut(bus.client)
+    assert not isinstance(bus.client._transport, Uplink)
