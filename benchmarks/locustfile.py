@@ -1,7 +1,7 @@
 """Locust users that are simulated chargers: boot, status, heartbeats, transactions with meter values.
 
-Run: ``locust -f benchmarks/locustfile.py --host ws://127.0.0.1:9000/ocpp``. Chargers live on an asyncio loop
-in a native thread, because Locust's own world is gevent; what they hear comes over in a deque.
+Run: ``locust -f benchmarks/locustfile.py --host ws://127.0.0.1:9000/ocpp``. The chargers run
+on an asyncio loop in a native thread, because Locust runs on gevent; answers are passed in a deque.
 """
 
 import asyncio
@@ -16,35 +16,33 @@ import uvloop
 from locust import User, constant, events, task
 from locust.env import Environment
 
-from voltgate.charger import Answer, Charger, Queued, Stats
+from voltgate.charger import Answer, Charger, Endpoint, Line, Observer, Queued, Settings, Tally
 from voltgate.charger.fleet import LIVELY, VERSIONS
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
 
-STATS = Stats()
+TALLY = Tally()
 NUMBERS, TURNS = count(1), cycle(VERSIONS)
 
 answers: deque[tuple[str, Answer]] = deque()
-counted = {"connects": 0, "refused": 0, "timeouts": 0, "lost": 0}
+counted = {"connects": 0, "refused": 0, "timeout": 0, "lost": 0}
 stopping: set[asyncio.Task[None]] = set()
 
 
 @events.init.add_listener
 def begin(environment: Environment, **rest: object) -> None:
-    """Behind the fork of ``--processes``: neither a thread nor a loop survives one."""
+    """After the fork of ``--processes``, which neither a thread nor a loop survives."""
     ChargerUser.loop = uvloop.new_event_loop()
     ChargerUser.swarm = secrets.token_hex(3)  # identities of two Locust processes must differ
     gevent.get_hub().threadpool.spawn(ChargerUser.loop.run_forever)
 
 
-class Heard(Charger):
-    """A charger whose every answer is heard: of transaction messages by ``on_answer``, of others here."""
+class Answers(Observer):
+    """Passes every answer to Locust's thread."""
 
-    async def call(self, action: str, payload: dict[str, object]) -> Answer:
-        """See Charger."""
-        answer = await super().call(action, payload)
-        answers.append((f"{self.version} {action}", answer))
-        return answer
+    def answered(self, line: Line, call: Queued, answer: Answer) -> None:
+        """See Observer."""
+        answers.append((f"{line.settings.version} {call.action}", answer))
 
 
 class ChargerUser(User):
@@ -55,18 +53,18 @@ class ChargerUser(User):
     swarm: str
 
     def on_start(self) -> None:
-        """Plug it in."""
-        version = next(TURNS)
-
-        def heard(message: Queued, answer: Answer, attempt: int) -> None:
-            answers.append((f"{version} {message.action}", answer))
-
-        identity = f"LOCUST-{self.swarm}-{next(NUMBERS):05}"
-        self.charger = Heard(self.host, identity, version, behaviour=LIVELY, stats=STATS, on_answer=heard)
+        """Start it."""
+        settings = Settings(
+            identity=f"LOCUST-{self.swarm}-{next(NUMBERS):05}",
+            version=next(TURNS),
+            endpoints=[Endpoint(url=self.host)],
+            behaviour=LIVELY,
+        )
+        self.charger = Charger(settings, Answers(), TALLY)
         self.loop.call_soon_threadsafe(self.charger.start)
 
     def on_stop(self) -> None:
-        """Pull the plug: the socket is closed cleanly."""
+        """Close its connection."""
 
         def stop() -> None:
             ending = self.loop.create_task(self.charger.stop())
@@ -77,12 +75,13 @@ class ChargerUser(User):
 
     @task
     def report(self) -> None:
-        """Tell Locust what any charger has heard since."""
+        """Report to Locust what all chargers have received since."""
         while answers:
             name, answer = answers.popleft()
             self._fire("CALL", name, answer.seconds, answer.code)
         for what, before in counted.items():
-            counted[what] = now = getattr(STATS, what)
+            value = getattr(TALLY, what)
+            counted[what] = now = value if isinstance(value, int) else value.total()
             kind = "socket" if what in ("connects", "refused") else "CALL"
             for _ in range(now - before):
                 self._fire(kind, what, 0.0, "" if what == "connects" else what)

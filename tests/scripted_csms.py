@@ -1,9 +1,9 @@
-"""A CSMS by script, over real sockets: it does what the test decides, also what a good one never does."""
+"""A scripted CSMS over real sockets: it does what the test decides, also what a correct CSMS never does."""
 
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any
@@ -15,7 +15,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from voltgate import Codec
-from voltgate.charger import Behaviour, Charger
+from voltgate.charger import Behaviour, Charger, Endpoint, Observer, Settings
 from voltgate.schemas import SUBPROTOCOLS
 
 VERSIONS = tuple(SUBPROTOCOLS)
@@ -41,7 +41,7 @@ OK: dict[str, dict[str, Any]] = {
 
 
 class Call:
-    """What the CSMS heard, from whom, and when."""
+    """A CALL that the CSMS received: its charger and time."""
 
     def __init__(self, frame: list[Any], socket: ServerConnection) -> None:
         assert socket.request is not None
@@ -53,7 +53,7 @@ class Call:
 
 
 def accept(call: Call) -> dict[str, Any]:
-    """What a friendly CSMS answers."""
+    """The answer of a correct CSMS."""
     answer = OK.get(call.action, {})
     if call.action == "Authorize":
         name = "idTagInfo" if call.subprotocol == "ocpp1.6" else "idTokenInfo"
@@ -66,7 +66,7 @@ SILENCE, CLOSE, ERROR = "silence", "close", "error"
 
 
 class Csms:
-    """A CSMS by script: ``decide(call)`` gives a payload, ``SILENCE``, ``CLOSE`` or ``ERROR``."""
+    """``decide(call)`` gives a payload, ``SILENCE``, ``CLOSE`` or ``ERROR``."""
 
     def __init__(self, decide: Callable[[Call], Decision] = accept) -> None:
         self.decide = decide
@@ -101,7 +101,7 @@ class Csms:
         await self._server.wait_closed()
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        """No sleeping: looks again whenever the charger was heard."""
+        """Checks the condition again after every frame and handshake."""
         async with asyncio.timeout(10), self._changed:
             await self._changed.wait_for(lambda: bool(condition()))
 
@@ -150,12 +150,32 @@ class Csms:
         assert violation is None, (call.action, violation.pointer, violation.reason)
         self.heard.append(call)
         decision = self.decide(call)
-        if decision == CLOSE:
-            await socket.close(1013)
-        elif decision == ERROR:
-            await socket.send(orjson.dumps([4, call.id, "InternalError", "", {}]).decode())
-        elif decision != SILENCE:
-            await socket.send(orjson.dumps([3, call.id, decision]).decode())
+        with suppress(ConnectionClosed):  # what came before the Close is still to be read
+            if decision == CLOSE:
+                await socket.close(1013)
+            elif decision == ERROR:
+                await socket.send(orjson.dumps([4, call.id, "InternalError", "", {}]).decode())
+            elif decision != SILENCE:
+                await socket.send(orjson.dumps([3, call.id, decision]).decode())
+
+
+def new(
+    url: str | list[str],
+    version: str,
+    behaviour: Behaviour = QUICK,
+    *,
+    identity: str = "CP 1",
+    password: bytes | None = None,
+    observer: Observer | None = None,
+    **endpoint: Any,
+) -> Charger:
+    """A charger that is not started, with a random generator of its own."""
+    urls = [url] if isinstance(url, str) else url
+    endpoints = [Endpoint(url=one, **endpoint) for one in urls]
+    settings = Settings(
+        identity=identity, version=version, endpoints=endpoints, password=password, behaviour=behaviour
+    )
+    return Charger(settings, observer, rng=random.Random(7))
 
 
 @asynccontextmanager
@@ -167,8 +187,7 @@ async def talk(
 ) -> AsyncIterator[tuple[Charger, Csms]]:
     """A charger and its CSMS; both end with the block, and cleanly."""
     csms = Csms(decide)
-    options = {"rng": random.Random(7)} | options
-    charger = Charger(await csms.start(), "CP 1", version, behaviour=behaviour, **options)
+    charger = new(await csms.start(), version, behaviour, **options)
     charger.start()
     try:
         yield charger, csms
@@ -177,7 +196,18 @@ async def talk(
         await csms.stop()
 
 
+async def ready(charger: Charger) -> None:
+    """Connected, accepted, and the CSMS knows the statuses."""
+    await wait_until(lambda: charger.ready)
+
+
+async def emptied(charger: Charger) -> None:
+    """The CSMS has every transaction message."""
+    await wait_until(lambda: not charger.outbox)
+
+
 async def wait_until(condition: Callable[[], Any]) -> None:
-    """For what the charger knows and no frame tells: looked at in every turn of the loop."""
-    while not condition():
-        await asyncio.sleep(0)
+    """For what the charger knows and no frame says."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)

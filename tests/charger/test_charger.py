@@ -1,8 +1,6 @@
 """The life of a simulated charger, with mobilityhouse's central system and with a CSMS by script."""
 
 import asyncio
-import gc
-import random
 import ssl
 from base64 import b64decode
 from collections.abc import Iterable
@@ -11,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import ocpp.v16
 import ocpp.v21
@@ -34,13 +32,13 @@ from scripted_csms import (
     Csms,
     Decision,
     accept,
+    emptied,
+    new,
+    ready,
     talk,
     wait_until,
 )
-from voltgate import Codec
-from voltgate.charger import Charger, Latencies, run_chargers
-from voltgate.charger.behaviour import Stats
-from voltgate.charger.link import Link, LinkLostError
+from voltgate.charger import Latencies, run_chargers
 from voltgate.schemas import SUBPROTOCOLS
 
 # With strangers: mobilityhouse's central system validates every request and answer by itself
@@ -140,25 +138,25 @@ async def test_a_whole_conversation_with_mobilityhouse_s_central_system(v: Modul
 
     async with serve(hear, "127.0.0.1", 0, subprotocols=[Subprotocol(SUBPROTOCOLS[version])]) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        charger = Charger(f"ws://127.0.0.1:{port}", "CP1", version, behaviour=QUICK)
+        charger = new(f"ws://127.0.0.1:{port}", version)
         charger.start()
         point = await connected.get()
-        await asyncio.wait_for(charger.ready.wait(), 5)
+        await ready(charger)
         charger.connectors.read(1)
         tx = await charger.connectors.charge(1, "CARD", readings=2)
         assert tx is not None
-        await asyncio.wait_for(charger.outbox.empty.wait(), 5)
+        await emptied(charger)
         for command, status in COMMANDS[v]:
             assert (await point.call(command, suppress=False)).status == status, command
-        await asyncio.wait_for(wait_until(lambda: charger.connectors.transactions), 5)
+        await wait_until(lambda: charger.connectors.transactions)
         await charger.stop()
 
     first, last = ("StartTransaction", "StopTransaction") if version == "v16" else ("Started", "Ended")
     assert heard[0] == "BootNotification"
     assert heard.index("Authorize") < heard.index(first) < heard.index(last)
     assert {"StatusNotification", "MeterValues", "Heartbeat"} <= set(heard)
-    assert (charger.stats.errors, charger.stats.invalid, charger.stats.timeouts) == (0, 0, 0)
-    assert charger.stats.commands == len(COMMANDS[v])
+    assert (charger.tally.callerror, charger.tally.invalid, charger.tally.timeout) == (0, 0, 0)
+    assert charger.tally.commands == len(COMMANDS[v])
     assert version != "v16" or tx.id == 42, "1.6: the id is what the CSMS gave"
 
 
@@ -168,9 +166,9 @@ async def test_a_whole_conversation_with_mobilityhouse_s_central_system(v: Modul
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_transaction_has_its_messages_in_order(version: str) -> None:
     async with talk(version) as (charger, csms):
-        await charger.ready.wait()
+        await ready(charger)
         tx = await charger.connectors.charge(1, "CARD", readings=2)
-        await charger.outbox.empty.wait()
+        await emptied(charger)
         assert tx is not None
     if version == "v16":
         told = csms.all("StartTransaction", "MeterValues", "StopTransaction")
@@ -206,7 +204,7 @@ async def test_a_card_that_is_refused_starts_nothing(version: str) -> None:
         return REFUSED[version] if call.action == "Authorize" else accept(call)
 
     async with talk(version, decide) as (charger, csms):
-        await charger.ready.wait()
+        await ready(charger)
         assert await charger.connectors.charge(1) is None
         assert not csms.all("StartTransaction", "TransactionEvent")
 
@@ -221,9 +219,9 @@ async def test_a_token_that_is_refused_after_the_start_ends_the_transaction(vers
         return accept(call)
 
     async with talk(version, decide) as (charger, csms):
-        await charger.ready.wait()
+        await ready(charger)
         tx = await charger.connectors.charge(1, readings=1_000_000)
-        await charger.outbox.empty.wait()
+        await emptied(charger)
         assert tx is not None
         assert tx.stopped == "DeAuthorized"
         last = csms.all("StopTransaction", "TransactionEvent")[-1].payload
@@ -246,7 +244,7 @@ async def test_before_it_is_accepted_a_charger_only_asks_again(status: str) -> N
     behaviour = replace(QUICK, answer_timeout=0.5 if status == SILENCE else 5)
     async with talk("v21", decide, behaviour) as (charger, csms):
         charger.connectors.read(1)
-        await charger.outbox.empty.wait()
+        await emptied(charger)
         assert [call.action for call in csms.heard[:3]] == ["BootNotification"] * 3
         if status in {"Pending", "Rejected"}:
             assert csms.heard[1].at - csms.heard[0].at >= 0.045, "at the interval the CSMS gave"
@@ -266,7 +264,7 @@ async def test_a_trigger_while_pending_boots_at_once() -> None:
         assert (await csms.command("RemoteStartTransaction", {"idTag": "A"}))[2] == {"status": "Rejected"}
         answer = await csms.command("TriggerMessage", {"requestedMessage": "BootNotification"})
         assert answer[2] == {"status": "Accepted"}
-        await asyncio.wait_for(charger.ready.wait(), 5)
+        await ready(charger)
 
 
 async def test_heartbeats_come_at_the_interval_of_the_boot_answer() -> None:
@@ -280,10 +278,10 @@ async def test_back_off_doubles_and_starts_again_after_a_connection() -> None:
     csms = Csms()
     csms.refuse = 4
     behaviour = replace(QUICK, back_off_minimum=0.02, back_off_random=0.001)
-    charger = Charger(await csms.start(), "CP1", "v16", behaviour=behaviour)
+    charger = new(await csms.start(), "v16", behaviour)
     charger.start()
-    await charger.ready.wait()
-    await charger.reconnect()
+    await ready(charger)
+    charger.hang_up()
     await csms.until(lambda: len(csms.handshakes) == 6)
     await charger.stop()
     await csms.stop()
@@ -291,27 +289,27 @@ async def test_back_off_doubles_and_starts_again_after_a_connection() -> None:
     waits = [later - earlier for earlier, later in pairwise(times)]
     for waited, least in zip(waits[:4], [0.02, 0.04, 0.08, 0.08], strict=True):
         assert waited >= least * 0.95, "doubled twice, then the same"
-    assert charger.stats.refused == 4
+    assert charger.tally.refused.total() == 4
 
 
 async def test_without_its_subprotocol_a_charger_does_not_speak() -> None:
     csms = Csms()
     csms.subprotocols = None
-    charger = Charger(await csms.start(), "CP1", "v16", behaviour=QUICK)
+    charger = new(await csms.start(), "v16")
     charger.start()
     await csms.until(lambda: len(csms.handshakes) == 2)
     await charger.stop()
     await csms.stop()
-    assert charger.stats.refused >= 1
-    assert charger.stats.sent == 0
+    assert charger.tally.refused.total() >= 1
+    assert charger.tally.sent == 0
 
 
 async def test_the_handshake_carries_identity_subprotocol_and_raw_password() -> None:
-    async with talk("v201", password=b"\x00\xff:secret-secret!", local_addr=("127.0.0.2", 0)) as (
+    async with talk("v201", password=b"\x00\xff:secret-secret!", source="127.0.0.2") as (
         charger,
         csms,
     ):
-        await charger.ready.wait()
+        await ready(charger)
         _, request = csms.handshakes[0]
         assert request.path == "/ocpp/CP%201"
         assert request.headers["Sec-WebSocket-Protocol"] == "ocpp2.0.1"
@@ -330,12 +328,12 @@ async def test_tls_is_checked_against_the_context_given() -> None:
     authority.configure_trust(trusting)
     url = await csms.start()
     stranger, friend = (
-        Charger(url, name, "v21", behaviour=QUICK, ssl=tls) for name, tls in [("A", None), ("B", trusting)]
+        new(url, "v21", identity=name, ssl=tls) for name, tls in [("A", None), ("B", trusting)]
     )
     stranger.start()
     friend.start()
-    await asyncio.wait_for(friend.ready.wait(), 5)
-    await wait_until(lambda: stranger.stats.refused)
+    await ready(friend)
+    await wait_until(lambda: stranger.tally.refused)
     await stranger.stop()
     await friend.stop()
     await csms.stop()
@@ -344,7 +342,7 @@ async def test_tls_is_checked_against_the_context_given() -> None:
 
 async def test_stop_closes_cleanly() -> None:
     async with talk("v16") as (charger, csms):
-        await charger.ready.wait()
+        await ready(charger)
         await charger.stop()
         await csms.until(lambda: csms.closed)
         assert csms.closed == [1000]
@@ -357,7 +355,7 @@ async def test_a_fleet_of_mixed_versions_lives() -> None:
     lively = replace(QUICK, idle=(0.0, 0.05), charging=(0.02, 0.05), heartbeat=0.05)
     csms = Csms()
     identities = ["CP001", "CP002", "CP003", "CP004"]
-    fleet = asyncio.create_task(run_chargers(await csms.start(), 4, behaviour=lively, rng=random.Random(3)))
+    fleet = asyncio.create_task(run_chargers(await csms.start(), 4, lively))
 
     def ended(identity: str) -> Iterable[Call]:
         return [
@@ -384,34 +382,3 @@ def test_latencies_are_counted_within_two_percent() -> None:
     for share in (0.5, 0.95, 0.99):
         assert latencies.percentile(share) == pytest.approx(share, rel=0.021)
     assert len(latencies) == 1000
-
-
-async def test_a_link_that_ends_while_a_call_is_written_leaves_nothing_unseen() -> None:
-    """The reader finds the end first, the writer fails after it: one error, and no noise in the log."""
-
-    class Ending:
-        close_code = 1000
-        ended = asyncio.Event()
-
-        def __aiter__(self) -> Any:
-            return self
-
-        async def __anext__(self) -> Any:
-            self.ended.set()
-            raise StopAsyncIteration
-
-        async def send(self, message: bytes, text: bool) -> None:
-            await self.ended.wait()
-            raise ConnectionClosed(None, None)
-
-    noise: list[Any] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: noise.append(context))
-    link = Link(cast("Any", Ending()), Codec("ocpp1.6"), Stats(), 1, lambda action, payload: {})
-    calling = asyncio.create_task(link.call("Heartbeat", b"{}", "1"))
-    await asyncio.sleep(0)
-    for ended in (link.read(), calling):
-        with pytest.raises(LinkLostError):
-            await ended
-    del calling, ended, link
-    gc.collect()
-    assert noise == []

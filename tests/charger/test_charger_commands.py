@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
-from scripted_csms import NOW, VERSIONS, Csms, talk
+from scripted_csms import NOW, VERSIONS, Csms, ready, talk
 from voltgate import Codec, _core
+from voltgate.charger import Line, Observer
 from voltgate.schemas import SUBPROTOCOLS, schema_files
 
 
@@ -48,11 +49,16 @@ def boot_reasons(csms: Csms) -> set[str]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_every_command_of_a_version_gets_an_answer_its_schema_takes(version: str) -> None:
-    """And who asked to hear of commands hears of each."""
+    """And the observer is called for each."""
     codec = Codec(SUBPROTOCOLS[version])
     told: dict[str, Any] = {}
-    async with talk(version, on_command=told.__setitem__) as (charger, csms):
-        await charger.ready.wait()
+
+    class Listening(Observer):
+        def commanded(self, line: Line, action: str, payload: dict[str, Any]) -> None:
+            told[action] = payload
+
+    async with talk(version, observer=Listening()) as (charger, csms):
+        await ready(charger)
         asked = requests(version)
         reset = asked.pop("Reset")
         for action, payload in [*asked.items(), ("Reset", reset)]:
@@ -63,7 +69,7 @@ async def test_every_command_of_a_version_gets_an_answer_its_schema_takes(versio
         assert told == asked | {"Reset": reset}
         await csms.until(lambda: len(csms.sockets) == 2)
         await csms.until(lambda: version == "v16" or "RemoteReset" in boot_reasons(csms))
-    assert charger.stats.errors == 0
+    assert charger.tally.callerror == 0
 
 
 REFUSALS = [
@@ -80,7 +86,7 @@ async def test_a_bad_command_gets_a_callerror(
     version: str, action: str, payload: dict[str, Any], code: str, why: str
 ) -> None:
     async with talk(version) as (charger, csms):
-        await charger.ready.wait()
+        await ready(charger)
         answer = await csms.command(action, payload)
         assert (answer[0], answer[2]) == (4, code), why
 
@@ -111,14 +117,14 @@ async def test_a_trigger_that_is_accepted_is_obeyed(
         assert answer[2] == {"status": status}
         if sent:
             await csms.hears(sent, before[sent] + 1)
-        assert charger.stats.errors == 0
+        assert charger.tally.callerror == 0
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_transaction_from_afar_starts_and_ends(version: str) -> None:
     new = version != "v16"
     async with talk(version) as (charger, csms):
-        await charger.ready.wait()
+        await ready(charger)
         token = (
             {"idToken": {"idToken": "AB", "type": "Local"}, "remoteStartId": 5} if new else {"idTag": "AB"}
         )
@@ -130,7 +136,7 @@ async def test_a_transaction_from_afar_starts_and_ends(version: str) -> None:
         assert (await csms.command(start, token))[2] == {"status": "Accepted"}
         assert (await csms.command(start, token))[2] == {"status": "Rejected"}, "the connector is taken"
         await csms.until(lambda: len(csms.all("TransactionEvent", "StartTransaction", "MeterValues")) >= 3)
-        (tx,) = charger.connectors.transactions.values()
+        (tx,) = charger.connectors.transactions
         if new:
             status = await csms.command("GetTransactionStatus", {"transactionId": tx.id})
             assert status[2]["ongoingIndicator"] is True
@@ -156,7 +162,7 @@ async def test_a_transaction_from_afar_starts_and_ends(version: str) -> None:
 
 async def test_configuration_of_1_6_is_told_and_obeyed() -> None:
     async with talk("v16") as (charger, csms):
-        await charger.ready.wait()
+        await ready(charger)
         for key, value, status in [
             ("HeartbeatInterval", "20", "Accepted"),
             ("HeartbeatInterval", "often", "Rejected"),
@@ -180,7 +186,7 @@ async def test_variables_of_2_x_are_told_and_set_one_by_one() -> None:
         return about if value is None else {"attributeValue": value, **about}
 
     async with talk("v201") as (charger, csms):
-        await charger.ready.wait()
+        await ready(charger)
         wanted = [
             data("OCPPCommCtrlr", "HeartbeatInterval", "20"),
             data("ChargingStation", "Model", "x"),
@@ -233,8 +239,8 @@ async def test_a_new_password_is_used_at_the_next_handshake(
     version: str, action: str, payload: dict[str, Any], password: bytes
 ) -> None:
     """OCPP.md A23: hex of raw bytes in 1.6, text in 2.x."""
-    async with talk(version, password="old") as (charger, csms):
-        await charger.ready.wait()
+    async with talk(version, password=b"old") as (charger, csms):
+        await ready(charger)
         await csms.command(action, payload)
         await csms.until(lambda: len(csms.handshakes) == 2)
         basic = csms.handshakes[-1][1].headers["Authorization"].removeprefix("Basic ")

@@ -1,16 +1,18 @@
-"""The simulated charger: OCPP 1.6, 2.0.1 and 2.1 as a station speaks them (OCPP.md A, C).
+"""The simulated charger: OCPP 1.6, 2.0.1 and 2.1 as a station speaks them (docs/ocpp.md A, C).
 
-Used by ``voltgate swarm``, ``voltgate dev --chargers``, the tests and locust. It imports nothing of the
-gateway: what it knows of it is what the wire says.
-
-``charger`` lives, ``link`` is one connection, ``outbox`` keeps transaction messages, ``connectors`` charge
-vehicles, ``messages`` and ``commands`` say what each version says, ``behaviour`` is how and how often.
+Used by ``voltgate dev --chargers``, ``voltgate swarm``, the tests and locust; imports nothing of the gateway.
+Bottom up: ``wire`` is one websocket, ``line`` the connection and its CALLs, ``connectors`` the transactions,
+``station`` boots and reports, ``commands`` answers the CSMS, ``charger`` is all of it. ``fleet`` runs a few
+of them, ``swarm`` thousands in one process, ``processes`` several swarms.
 """
 
-from voltgate.charger.behaviour import Behaviour, Latencies, Stats
 from voltgate.charger.charger import Charger
 from voltgate.charger.fleet import run_chargers
-from voltgate.charger.link import Answer, LinkLostError
-from voltgate.charger.outbox import Queued
+from voltgate.charger.line import Answer, Line, Observer, Queued, Unanswered
+from voltgate.charger.settings import Behaviour, Endpoint, Settings
+from voltgate.charger.tally import Latencies, Tally
 
-__all__ = ["Answer", "Behaviour", "Charger", "Latencies", "LinkLostError", "Queued", "Stats", "run_chargers"]
+__all__ = [
+    "Answer", "Behaviour", "Charger", "Endpoint", "Latencies", "Line", "Observer", "Queued", "Settings",
+    "Tally", "Unanswered", "run_chargers",
+]  # fmt: skip

@@ -1,65 +1,39 @@
-"""What a charger answers to the CSMS, and what it then does. Requests come validated.
+"""What a charger answers to the CSMS, and what it then does. Requests are validated before.
 
-What is not in ``ANSWERS`` or ``FIXED`` gets ``{"status": "Accepted"}``: every other command has that.
+An action in neither ``ANSWERS`` nor ``FIXED`` is answered ``{"status": "Accepted"}``.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from voltgate.charger.behaviour import Behaviour
-from voltgate.charger.messages import MODEL, VENDOR, Message, Payload, State, Transaction, utc
-
-if TYPE_CHECKING:
-    from voltgate.charger.charger import Charger
+from voltgate.charger.messages import VENDOR, Message, Payload, Status, Transaction, utc
+from voltgate.charger.station import Station
 
 ACCEPTED: Payload = {"status": "Accepted"}
 REJECTED: Payload = {"status": "Rejected"}
 
-# 1.6 key or 2.x component.variable of the login. It is written, never read back.
+# 1.6 key or 2.x component.variable of the password; it can be written, not read.
 PASSWORDS = frozenset({"AuthorizationKey", "SecurityCtrlr.BasicAuthPassword"})
 HEARTBEAT = frozenset({"HeartbeatInterval", "OCPPCommCtrlr.HeartbeatInterval"})
 READ_ONLY = frozenset({"NumberOfConnectors", "ChargingStation.Model", "ChargingStation.VendorName"})
 
 
-def configuration(version: str, behaviour: Behaviour) -> dict[str, str]:
-    """The keys (1.6) or component.variable (2.x) a new charger has."""
-    attempts, interval = str(behaviour.attempts), f"{behaviour.retry_interval:.0f}"
-    sampled = f"{behaviour.meter_interval:.0f}"
-    if version == "v16":
-        return {
-            "HeartbeatInterval": "0",
-            "MeterValueSampleInterval": sampled,
-            "NumberOfConnectors": str(behaviour.connectors),
-            "TransactionMessageAttempts": attempts,
-            "TransactionMessageRetryInterval": interval,
-        }
-    return {
-        "ChargingStation.Model": MODEL,
-        "ChargingStation.VendorName": VENDOR,
-        "OCPPCommCtrlr.HeartbeatInterval": "0",
-        "OCPPCommCtrlr.MessageAttempts": attempts,
-        "OCPPCommCtrlr.MessageAttemptInterval": interval,
-        "SampledDataCtrlr.TxUpdatedInterval": sampled,
-    }
-
-
-def answer(charger: "Charger", action: str, request: Payload) -> Payload:
-    """The response payload. What follows from it is under way when this returns, but not yet sent."""
+def answer(charger: Station, action: str, request: Payload) -> Payload:
+    """The response payload. What the charger sends because of it follows the response."""
     if action in ANSWERS:
         return ANSWERS[action](charger, request)
-    fixed = FIXED.get((charger.version, action), FIXED.get(action, ACCEPTED))
-    if action in FOLLOWED:
-        charger.later(charger.say(*FOLLOWED[action](request.get("requestId"))))
-    return fixed
+    for message in FOLLOWED.get(action, silence)(request.get("requestId")):
+        charger.send(message)
+    return FIXED.get((charger.settings.version, action), FIXED.get(action, ACCEPTED))
 
 
 # Charging
 
 
-def remote_start(charger: "Charger", request: Payload) -> Payload:
-    """At the connector that is wanted, or at the first that is free."""
-    states = charger.connectors.states
-    free = [number for number, state in states.items() if state is State.AVAILABLE]
+def remote_start(charger: Station, request: Payload) -> Payload:
+    """At the connector of the request, or at the first that is available."""
+    connectors = charger.connectors
+    free = [number for number in connectors.numbers if connectors[number].status is Status.AVAILABLE]
     connector: int = request.get("connectorId") or request.get("evseId") or next(iter(free), 0)
     if connector not in free or charger.registration != "Accepted":
         return REJECTED
@@ -67,64 +41,65 @@ def remote_start(charger: "Charger", request: Payload) -> Payload:
     if "idToken" in request:
         tx.tag, tx.tag_type = request["idToken"]["idToken"], request["idToken"]["type"]
         tx.remote_start_id = request["remoteStartId"]
-    charger.later(charger.connectors.start(tx))
+    connectors.start(tx)
     return ACCEPTED
 
 
-def remote_stop(charger: "Charger", request: Payload) -> Payload:
+def remote_stop(charger: Station, request: Payload) -> Payload:
     """The transaction of that id."""
-    connector = running(charger, request["transactionId"])
-    return ACCEPTED if connector and charger.connectors.end(connector, "Remote") else REJECTED
+    tx = running(charger, request["transactionId"])
+    return ACCEPTED if tx and charger.connectors.end(tx, "Remote") else REJECTED
 
 
-def unlock(charger: "Charger", request: Payload) -> Payload:
-    """1.6 ends a transaction first; 2.x leaves one alone that is authorized."""
-    connector = request["connectorId"] if charger.version == "v16" else request["evseId"]
-    if connector not in charger.connectors.states:
-        return {"status": "NotSupported" if charger.version == "v16" else "UnknownConnector"}
-    if charger.version != "v16" and connector in charger.connectors.transactions:
+def unlock(charger: Station, request: Payload) -> Payload:
+    """1.6 ends a transaction first; 2.x refuses while one is authorized."""
+    old = charger.settings.version == "v16"
+    connector = request["connectorId"] if old else request["evseId"]
+    if connector not in charger.connectors:
+        return {"status": "NotSupported" if old else "UnknownConnector"}
+    tx = charger.connectors[connector].transaction
+    if tx and not old:
         return {"status": "OngoingAuthorizedTransaction"}
-    charger.connectors.end(connector, "UnlockCommand")
+    if tx:
+        charger.connectors.end(tx, "UnlockCommand")
     return {"status": "Unlocked"}
 
 
-def availability(charger: "Charger", request: Payload) -> Payload:
+def availability(charger: Station, request: Payload) -> Payload:
     """One connector, or all (1.6: 0, 2.x: no evse)."""
     wanted = request.get("connectorId") or request.get("evse", {}).get("id")
     connectors = charger.connectors
-    if wanted and wanted not in connectors.states:
+    if wanted and wanted not in connectors:
         return REJECTED
     operative = "Operative" in {request.get("type"), request.get("operationalStatus")}
-    at_once = [
-        connectors.in_service(number, operative) for number in ([wanted] if wanted else connectors.states)
-    ]
+    numbers = [wanted] if wanted else connectors.numbers
+    at_once = [connectors.change_service(number, operative) for number in numbers]
     return ACCEPTED if all(at_once) else {"status": "Scheduled"}
 
 
-def transaction_status(charger: "Charger", request: Payload) -> Payload:
-    """2.x: whether it lasts, and whether the outbox still holds any of it."""
+def transaction_status(charger: Station, request: Payload) -> Payload:
+    """2.x: whether it runs, and whether the outbox holds messages of it."""
     if "transactionId" not in request:
-        return {"messagesInQueue": len(charger.outbox) > 0}
+        return {"messagesInQueue": bool(charger.outbox)}
     wanted = request["transactionId"]
     return {
-        "ongoingIndicator": bool(running(charger, wanted)),
-        "messagesInQueue": charger.outbox.holds(wanted),
+        "ongoingIndicator": running(charger, wanted) is not None,
+        "messagesInQueue": any(m.transaction and m.transaction.id == wanted for m in charger.outbox),
     }
 
 
-def running(charger: "Charger", transaction: int | str) -> int | None:
-    """The connector where that transaction runs."""
-    found = (c for c, tx in charger.connectors.transactions.items() if tx.id == transaction)
-    return next(found, None)
+def running(charger: Station, transaction: int | str) -> Transaction | None:
+    """The transaction of that id, if it runs."""
+    return next((tx for tx in charger.connectors.transactions if tx.id == transaction), None)
 
 
-def schedule(charger: "Charger", request: Payload) -> Payload:
-    """16 A from now on."""
+def schedule(charger: Station, request: Payload) -> Payload:
+    """A limit of 16 A from now on."""
     connector = request.get("connectorId", request.get("evseId"))
-    if connector and connector not in charger.connectors.states:
+    if connector and connector not in charger.connectors:
         return REJECTED
     limit: Payload = {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16.0}]}
-    if charger.version == "v16":
+    if charger.settings.version == "v16":
         return ACCEPTED | {"connectorId": connector, "scheduleStart": utc(), "chargingSchedule": limit}
     span = {"evseId": connector, "duration": request["duration"], "scheduleStart": utc()}
     return ACCEPTED | {"schedule": span | limit}
@@ -133,7 +108,7 @@ def schedule(charger: "Charger", request: Payload) -> Payload:
 # Configuration
 
 
-def get_configuration(charger: "Charger", request: Payload) -> Payload:
+def get_configuration(charger: Station, request: Payload) -> Payload:
     """1.6: the keys asked for, or all."""
     known = charger.configuration
     wanted = request.get("key") or list(known)
@@ -145,13 +120,13 @@ def get_configuration(charger: "Charger", request: Payload) -> Payload:
     }
 
 
-def change_configuration(charger: "Charger", request: Payload) -> Payload:
+def change_configuration(charger: Station, request: Payload) -> Payload:
     """1.6."""
     return {"status": change(charger, request["key"], request["value"], "NotSupported")}
 
 
-def get_variables(charger: "Charger", request: Payload) -> Payload:
-    """2.x: each for itself; a password is never told."""
+def get_variables(charger: Station, request: Payload) -> Payload:
+    """2.x: each for itself; a password cannot be read."""
     results = []
     for data in request["getVariableData"]:
         name = variable(data)
@@ -164,7 +139,7 @@ def get_variables(charger: "Charger", request: Payload) -> Payload:
     return {"getVariableResult": results}
 
 
-def set_variables(charger: "Charger", request: Payload) -> Payload:
+def set_variables(charger: Station, request: Payload) -> Payload:
     """2.x: each for itself."""
     results = []
     for data in request["setVariableData"]:
@@ -175,88 +150,87 @@ def set_variables(charger: "Charger", request: Payload) -> Payload:
     return {"setVariableResult": results}
 
 
-def change(charger: "Charger", name: str, value: str, unknown: str) -> str:
-    """The status of one change. A new password is used at once: the charger dials again with it."""
+def change(charger: Station, name: str, value: str, unknown: str) -> str:
+    """The status of one change. The charger reconnects with a new password at once."""
     if name in PASSWORDS:
         try:
-            # OCPP.md A23: 1.6 sends hex digits of raw bytes, 2.x the text itself
-            charger.password = bytes.fromhex(value) if charger.version == "v16" else value.encode()
+            # docs/ocpp.md A23: 1.6 sends hex digits of raw bytes, 2.x the text itself
+            charger.password = bytes.fromhex(value) if charger.settings.version == "v16" else value.encode()
         except ValueError:
             return "Rejected"
-        charger.later(charger.reconnect())
+        charger.reconnect_soon()
         return "Accepted"
     if name not in charger.configuration:
         return unknown
     if name in READ_ONLY or (name in HEARTBEAT and not value.isdecimal()):
         return "Rejected"
-    charger.configuration[name] = value
+    charger.configuration = {**charger.configuration, name: value}
     if name in HEARTBEAT:
-        charger.beat_every(int(value) * charger.behaviour.second)
+        charger.beat_every(int(value) * charger.settings.behaviour.second)
     return "Accepted"
 
 
 def variable(data: Payload) -> str:
-    """Its name in ``Charger.configuration``."""
+    """Its name in ``Station.configuration``."""
     return f"{data['component']['name']}.{data['variable']['name']}"
 
 
-def local_list(charger: "Charger", request: Payload) -> Payload:
-    """Only its version is remembered."""
+def local_list(charger: Station, request: Payload) -> Payload:
+    """Only its version is kept."""
     charger.local_list = request.get("listVersion") or request.get("versionNumber") or 0
     return ACCEPTED
 
 
-def local_list_version(charger: "Charger", request: Payload) -> Payload:
-    """0 is no list."""
-    return {"listVersion" if charger.version == "v16" else "versionNumber": charger.local_list}
+def local_list_version(charger: Station, request: Payload) -> Payload:
+    """0 means no list."""
+    return {"listVersion" if charger.settings.version == "v16" else "versionNumber": charger.local_list}
 
 
 # Everything else
 
 
-def data_transfer(charger: "Charger", request: Payload) -> Payload:
-    """We know one vendor, ourselves."""
+def data_transfer(charger: Station, request: Payload) -> Payload:
+    """One vendor is known, this one."""
     return ACCEPTED if request["vendorId"] == VENDOR else {"status": "UnknownVendorId"}
 
 
-def reset(charger: "Charger", request: Payload) -> Payload:
-    """At once, whatever kind is wanted."""
-    charger.later(charger.reset())
+def reset(charger: Station, request: Payload) -> Payload:
+    """At once, for every type of reset."""
+    charger.reset()
     return ACCEPTED
 
 
-def trigger(charger: "Charger", request: Payload) -> Payload:
-    """Sends what is asked for, and only then."""
+def trigger(charger: Station, request: Payload) -> Payload:
+    """Send the requested message."""
     wanted = request["requestedMessage"]
     connector = request.get("connectorId") or request.get("evse", {}).get("id")
-    states = charger.connectors.states
-    if connector and connector not in states:
+    connectors, dialect = charger.connectors, charger.dialect
+    if connector and connector not in connectors:
         return REJECTED
-    dialect = charger.dialect
-    numbers = [connector] if connector else list(states)
+    numbers = [connector] if connector else connectors.numbers
     messages: list[Message]
     match wanted:
         case "BootNotification":
             charger.boot_now("Triggered")
             return ACCEPTED
         case "TransactionEvent":
-            return ACCEPTED if charger.connectors.tell(numbers) else REJECTED
+            return ACCEPTED if connectors.triggered(numbers) else REJECTED
         case "Heartbeat":
             messages = [("Heartbeat", {})]
         case "StatusNotification":
-            messages = [dialect.status(number, states[number]) for number in numbers]
+            messages = [dialect.status(number, connectors[number].status) for number in numbers]
         case "MeterValues":
-            meters = charger.connectors.meters
-            messages = [dialect.metered(number, meters[number], "Trigger") for number in numbers]
+            messages = [dialect.metered(number, connectors[number].meter, "Trigger") for number in numbers]
         case "LogStatusNotification" | "FirmwareStatusNotification" | "DiagnosticsStatusNotification":
             messages = [(wanted, {"status": "Idle"})]
         case _:
             return {"status": "NotImplemented"}
-    charger.later(charger.say(*messages))
+    for message in messages:
+        charger.send(message)
     return ACCEPTED
 
 
-def report(charger: "Charger", request: Payload) -> Payload:
+def report(charger: Station, request: Payload) -> Payload:
     """2.x: the whole configuration in one NotifyReport."""
     data: list[dict[str, Any]] = []
     for name, value in charger.configuration.items():
@@ -266,12 +240,12 @@ def report(charger: "Charger", request: Payload) -> Payload:
             {"component": {"name": component}, "variable": {"name": about}, "variableAttribute": [attribute]}
         )
     head = {"requestId": request["requestId"], "generatedAt": utc(), "seqNo": 0}
-    charger.later(charger.say(("NotifyReport", head | {"reportData": data})))
+    charger.send(("NotifyReport", head | {"reportData": data}))
     return ACCEPTED
 
 
-def set_monitoring(charger: "Charger", request: Payload) -> Payload:
-    """2.x: it monitors nothing."""
+def set_monitoring(charger: Station, request: Payload) -> Payload:
+    """2.x: no monitor is supported."""
     kept = ("type", "severity", "component", "variable")
     results = [
         {key: data[key] for key in kept} | {"status": "UnsupportedMonitorType"}
@@ -280,18 +254,18 @@ def set_monitoring(charger: "Charger", request: Payload) -> Payload:
     return {"setMonitoringResult": results}
 
 
-def clear_monitoring(charger: "Charger", request: Payload) -> Payload:
-    """2.x: so there is nothing to clear."""
+def clear_monitoring(charger: Station, request: Payload) -> Payload:
+    """2.x: there are no monitors."""
     return {"clearMonitoringResult": [{"status": "NotFound", "id": number} for number in request["id"]]}
 
 
-def clear_tariffs(charger: "Charger", request: Payload) -> Payload:
-    """2.1: nor tariffs."""
+def clear_tariffs(charger: Station, request: Payload) -> Payload:
+    """2.1: there are no tariffs."""
     named = [{"tariffId": name, "status": "NoTariff"} for name in request.get("tariffIds", [])]
     return {"clearTariffsResult": named or [{"status": "NoTariff"}]}
 
 
-ANSWERS: Mapping[str, Callable[["Charger", Payload], Payload]] = {
+ANSWERS: Mapping[str, Callable[[Station, Payload], Payload]] = {
     "ChangeAvailability": availability,
     "ChangeConfiguration": change_configuration,
     "ClearTariffs": clear_tariffs,
@@ -345,13 +319,19 @@ FIXED: Mapping[str | tuple[str, str], Payload] = {
 
 
 def progress(action: str, *statuses: str) -> Callable[[int | None], list[Message]]:
-    """Notifications of a job; they carry its ``requestId`` where it has one."""
+    """Notifications of a job, with its ``requestId`` if it has one."""
 
     def messages(request: int | None) -> list[Message]:
         about = {} if request is None else {"requestId": request}
         return [(action, {"status": status, **about}) for status in statuses]
 
     return messages
+
+
+def silence(request: int | None) -> list[Message]:
+    """No notifications."""
+    del request
+    return []
 
 
 INSTALL = ("Downloading", "Downloaded", "Installing", "Installed")

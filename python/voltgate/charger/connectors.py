@@ -1,160 +1,242 @@
-"""The connectors (1.6) or EVSEs (2.x) of a charger: their states, meters, and who charges there.
+"""The connectors (1.6) or EVSEs (2.x) of a charger: their statuses, meters and transactions.
 
-Available -> Preparing -> Charging -> Finishing -> Available
-                 |  token refused                      |  taken out of service
-                 +-----------------> Available         +---> Unavailable
+    Available -> Preparing -> Charging -> Finishing -> Available
+                     |  token refused                      |  out of service
+                     +-----------------> Available         +---> Unavailable
+
+They work with and without a connection: transaction messages go to the outbox, statuses are reported after
+the next connect. Meter values and vehicles (``Behaviour.idle``) follow timers, one per connector.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
 
-from voltgate.charger.link import Answer, LinkLostError
-from voltgate.charger.messages import Message, State, Transaction, accepted
+from voltgate.charger.line import Answer, End, Line, Queued, Unanswered
+from voltgate.charger.messages import DIALECTS, Message, Status, Transaction, accepted
 
-if TYPE_CHECKING:
-    from voltgate.charger.charger import Charger
+
+class Connector:
+    """State of one."""
+
+    __slots__ = ("arrival", "in_service", "meter", "number", "reading", "status", "transaction", "unreported")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.status = Status.AVAILABLE
+        self.meter = 0
+        """Wh, the register."""
+        self.transaction: Transaction | None = None
+        self.in_service = True
+        self.unreported = False
+        self.arrival: asyncio.TimerHandle | None = None
+        self.reading: asyncio.TimerHandle | None = None
 
 
 class Connectors:
-    """Works with and without a connection: what nobody hears now is in the outbox, or reported later."""
+    """All of one charger. ``[number]`` is one of them, ``in`` and iteration are by number."""
 
-    def __init__(self, charger: "Charger") -> None:
-        self._charger = charger
-        self._behaviour = charger.behaviour
-        numbers = range(1, charger.behaviour.connectors + 1)
-        self.states = dict.fromkeys(numbers, State.AVAILABLE)
-        self.meters = dict.fromkeys(numbers, 0)
-        """Wh, the register of each."""
-        self.transactions: dict[int, Transaction] = {}
-        self._ended: dict[int, asyncio.Event] = {}
-        self._out_of_service: set[int] = set()
-        self._unreported: set[int] = set()
+    __slots__ = ("_all", "_behaviour", "_dialect", "_line")
 
-    async def report(self) -> None:
-        """All states, as after a (re)connect; when it returns, the CSMS knows what they are now."""
-        self._unreported |= set(self.states)
-        while self._unreported:
-            connector = self._unreported.pop()
-            with suppress(TimeoutError):
-                await self._charger.say(self._charger.dialect.status(connector, self.states[connector]))
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._behaviour = line.settings.behaviour
+        self._dialect = DIALECTS[line.settings.version]
+        self._all = [Connector(number) for number in range(1, self._behaviour.connectors + 1)]
 
-    async def vehicles(self, connector: int) -> None:
-        """Come, stay and go for ever, as ``Behaviour.idle`` and ``charging`` say."""
-        await self._charger.ready.wait()
-        rng, interval = self._charger.rng, self._behaviour.meter_interval
-        while True:
-            await asyncio.sleep(rng.uniform(*self._behaviour.idle or (0, 0)))
-            self.read(connector)
-            await self.charge(connector, readings=round(rng.uniform(*self._behaviour.charging) / interval))
+    def __getitem__(self, number: int) -> Connector:
+        return self._all[number - 1]
 
-    def read(self, connector: int) -> None:
-        """A reading by the clock, outside of any transaction."""
-        self._charger.keep(self._charger.dialect.metered(connector, self.meters[connector], "Sample.Clock"))
+    def __contains__(self, number: int) -> bool:
+        return 0 < number <= len(self._all)
 
-    async def charge(self, connector: int = 1, tag: str = "", *, readings: int = 2) -> Transaction | None:
-        """A whole transaction by a person with a card; None where the card or the connector is refused.
+    @property
+    def numbers(self) -> list[int]:
+        """From 1."""
+        return [connector.number for connector in self._all]
 
-        It lasts for ``readings`` meter values, or until something else ends it. Without a connection it
-        starts unasked, and its messages wait in the outbox.
+    @property
+    def transactions(self) -> list[Transaction]:
+        """Those that run."""
+        return [connector.transaction for connector in self._all if connector.transaction]
+
+    # Statuses
+
+    def report(self, then: Callable[[], None]) -> None:
+        """Send all statuses after a connect; ``then`` is called when the CSMS knows what they are by then."""
+        for connector in self._all:
+            connector.unreported = True
+        self._report_next(then, Unanswered.TIMEOUT)
+
+    def _report_next(self, then: Callable[[], None], end: End) -> None:
+        if end is Unanswered.LOST:
+            return
+        for connector in self._all:
+            if connector.unreported:
+                connector.unreported = False
+                message = self._dialect.status(connector.number, connector.status)
+                self._line.send(message, partial(self._report_next, then), greeting=True)
+                return
+        then()
+
+    def change_service(self, number: int, in_service: bool) -> bool:
+        """Whether that is possible at once; if not, the transaction has to end first."""
+        connector = self[number]
+        connector.in_service = in_service
+        if connector.transaction:
+            return in_service
+        self._become(connector, Status.AVAILABLE)
+        return True
+
+    def _become(self, connector: Connector, status: Status) -> None:
+        if status is Status.AVAILABLE and not connector.in_service:
+            status = Status.UNAVAILABLE
+        if connector.status is status:
+            return
+        connector.status = status
+        if connector.transaction and connector.transaction.planned:
+            return
+        if self._line.ready:
+            self._line.send(self._dialect.status(connector.number, status))
+        else:
+            connector.unreported = True
+
+    # Transactions
+
+    async def charge(self, number: int = 1, tag: str = "", *, readings: int = 2) -> Transaction | None:
+        """A whole transaction with a card, of so many meter values unless something else ends it.
+
+        None if the card or the connector is refused. Without a connection it starts without authorization.
         """
-        tx = Transaction(connector, tag or self._charger.rng.choice(self._behaviour.tags))
-        return tx if await self.transact(tx, readings) else None
+        over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        tag = tag or self._line.rng.choice(self._behaviour.tags)
+        tx = Transaction(
+            number, tag, readings=readings, over=lambda did: None if over.done() else over.set_result(did)
+        )
+        return tx if self.start(tx) and await over else None
 
-    async def transact(self, tx: Transaction, readings: int | None = None) -> bool:
-        """The road of every transaction; with ``readings`` None it lasts until something ends it."""
-        if self.states[tx.connector] is not State.AVAILABLE:
+    def start(self, tx: Transaction) -> bool:
+        """Authorize (unless remote or planned) and charge; False if the connector is not available."""
+        connector = self[tx.connector]
+        if connector.status is not Status.AVAILABLE:
             return False
-        self.transactions[tx.connector] = tx
-        self._ended[tx.connector] = asyncio.Event()
-        await self.become(tx.connector, State.PREPARING)
-        allowed = tx.remote or await self._authorized(tx)
-        if allowed:
-            await self._charge(tx, readings)
-        del self.transactions[tx.connector]
-        await self.become(tx.connector, State.AVAILABLE)
-        return allowed
+        connector.transaction = tx
+        self._become(connector, Status.PREPARING)
+        if tx.remote or tx.planned or not self._line.ready:
+            self._charge(tx)
+        else:
+            self._line.send(self._dialect.authorize(tx.tag, tx.tag_type), partial(self._authorized, tx))
+        return True
 
-    async def _charge(self, tx: Transaction, readings: int | None) -> None:
-        dialect, connector = self._charger.dialect, tx.connector
-        if self._charger.version != "v16":
-            tx.id = self._charger.new_id()
-        tx.meter = self.meters[connector]
-        self._keep(tx, dialect.started)
-        await self.become(connector, State.CHARGING)
-        while not tx.stopped and readings != 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._behaviour.meter_interval):
-                    await self._ended[connector].wait()
-                break
-            self._consume(tx)
-            self._keep(tx, dialect.updated)
-            readings = None if readings is None else readings - 1
-        tx.stopped = tx.stopped or "Local"
+    def read(self, number: int) -> None:
+        """A meter value outside of any transaction."""
+        self._line.keep(self._dialect.metered(number, self[number].meter, "Sample.Clock"))
+
+    def update(self, tx: Transaction) -> Queued:
+        """A meter value of a transaction."""
         self._consume(tx)
-        self._keep(tx, dialect.ended)
-        await self.become(connector, State.FINISHING)
+        return self._keep(tx, self._dialect.updated)
 
-    async def start(self, tx: Transaction) -> None:
-        """From afar: it lasts until something ends it."""
-        await self.transact(tx)
-
-    def tell(self, connectors: list[int]) -> bool:
-        """2.x: a TransactionEvent because the CSMS asked for one; False where nothing charges."""
-        charging = [tx for tx in self.transactions.values() if tx.connector in connectors and tx.id]
-        for tx in charging:
-            self._keep(tx, lambda tx: self._charger.dialect.updated(tx, "Trigger"))
-        return bool(charging)
-
-    def end(self, connector: int, reason: str, only: Transaction | None = None) -> bool:
-        """Stop what charges there, for a reason in 1.6's words. ``only``: not if it is another one by now."""
-        tx = self.transactions.get(connector)
-        if tx is None or tx.stopped or (only or tx) is not tx:
+    def end(self, tx: Transaction, reason: str) -> bool:
+        """Stop it, for a reason in 1.6's words; False if it has ended."""
+        if tx.stopped or self[tx.connector].transaction is not tx:
             return False
         tx.stopped = reason
-        self._ended[connector].set()
+        if tx.begun:
+            self._finish(tx)
         return True
 
-    def in_service(self, connector: int, operative: bool) -> bool:
-        """Take a connector out of service or back; False where a transaction has to end first."""
-        (self._out_of_service.discard if operative else self._out_of_service.add)(connector)
-        if connector in self.transactions:
-            return operative
-        self._charger.later(self.become(connector, State.AVAILABLE))
-        return True
+    def triggered(self, numbers: list[int]) -> bool:
+        """2.x: a TransactionEvent because the CSMS asked for it; False if nothing charges."""
+        charging = [tx for tx in self.transactions if tx.connector in numbers and tx.begun]
+        for tx in charging:
+            self._keep(tx, lambda tx: self._dialect.updated(tx, "Trigger"))
+        return bool(charging)
 
-    async def become(self, connector: int, state: State) -> None:
-        """A connector changes; the CSMS hears it now, or with the others after the next connect."""
-        if state is State.AVAILABLE and connector in self._out_of_service:
-            state = State.UNAVAILABLE
-        if self.states[connector] is state:
-            return
-        self.states[connector] = state
-        if self._charger.ready.is_set():
-            await _unless_lost(self._charger.call(*self._charger.dialect.status(connector, state)))
+    def _authorized(self, tx: Transaction, end: End) -> None:
+        if isinstance(end, Answer) and (end.code or not accepted(end.payload)):
+            self._free(tx)
         else:
-            self._unreported.add(connector)
+            self._charge(tx)
 
-    async def _authorized(self, tx: Transaction) -> bool:
-        if not self._charger.ready.is_set():
-            return True
-        message = self._charger.dialect.authorize(tx.tag, tx.tag_type)
-        answer = await _unless_lost(self._charger.call(*message))
-        return answer is None or (not answer.code and accepted(answer.payload))
+    def _charge(self, tx: Transaction) -> None:
+        connector = self[tx.connector]
+        if self._line.settings.version != "v16":
+            tx.id = self._line.new_id()
+        tx.meter, tx.begun = connector.meter, True
+        self._keep(tx, self._dialect.started)
+        self._become(connector, Status.CHARGING)
+        if tx.stopped:
+            self._finish(tx)
+        elif tx.readings == 0:
+            self.end(tx, "Local")
+        elif not tx.planned:
+            self._read_later(tx)
 
-    def _keep(self, tx: Transaction, moment: Callable[[Transaction], Message]) -> None:
-        tx.offline = not self._charger.ready.is_set()
-        self._charger.keep(moment(tx), tx)
+    def _read_later(self, tx: Transaction) -> None:
+        loop = asyncio.get_running_loop()
+        self[tx.connector].reading = loop.call_later(self._behaviour.meter_interval, self._reading, tx)
+
+    def _reading(self, tx: Transaction) -> None:
+        self._read_later(tx)
+        self.update(tx)
+        if tx.readings is not None:
+            tx.readings -= 1
+            if tx.readings == 0:
+                self.end(tx, "Local")
+
+    def _finish(self, tx: Transaction) -> None:
+        self._consume(tx)
+        self._keep(tx, self._dialect.ended)
+        self._become(self[tx.connector], Status.FINISHING)
+        self._free(tx)
+
+    def _free(self, tx: Transaction) -> None:
+        connector = self[tx.connector]
+        if connector.reading is not None:
+            connector.reading.cancel()
+        self._become(connector, Status.AVAILABLE)
+        connector.transaction = None
+        if tx.over is not None:
+            tx.over(tx.begun)
+
+    def _keep(self, tx: Transaction, message: Callable[[Transaction], Message]) -> Queued:
+        tx.offline = not self._line.ready
+        return self._line.keep(message(tx), tx)
 
     def _consume(self, tx: Transaction) -> None:
-        tx.power = self._charger.rng.randint(3_000, 22_000)
+        tx.power = self._line.rng.randint(3_000, 22_000)
         tx.meter += max(1, round(tx.power * self._behaviour.meter_interval / 3600))
-        self.meters[tx.connector] = tx.meter
+        self[tx.connector].meter = tx.meter
 
+    # Vehicles
 
-async def _unless_lost(answer: Awaitable[Answer]) -> Answer | None:
-    try:
-        return await answer
-    except (LinkLostError, TimeoutError):
-        return None
+    def open(self) -> None:
+        """Vehicles come from now on, if ``Behaviour.idle`` says so."""
+        for connector in self._all:
+            if self._behaviour.idle is not None and connector.arrival is None:
+                self._arrive_later(connector, False)
+
+    def close(self) -> None:
+        """No vehicles and no meter values any more."""
+        for connector in self._all:
+            for handle in (connector.arrival, connector.reading):
+                if handle is not None:
+                    handle.cancel()
+
+    def _arrive_later(self, connector: Connector, charged: bool) -> None:
+        del charged
+        seconds = self._line.rng.uniform(*self._behaviour.idle or (0, 0))
+        connector.arrival = asyncio.get_running_loop().call_later(seconds, self._arrive, connector)
+
+    def _arrive(self, connector: Connector) -> None:
+        self.read(connector.number)
+        readings = round(self._line.rng.uniform(*self._behaviour.charging) / self._behaviour.meter_interval)
+        tx = Transaction(
+            connector.number,
+            self._line.rng.choice(self._behaviour.tags),
+            readings=readings,
+            over=partial(self._arrive_later, connector),
+        )
+        if not self.start(tx):
+            self._arrive_later(connector, False)

@@ -1,18 +1,16 @@
-"""Chargers of mixed versions that live a busy life, for ``voltgate dev --chargers N``."""
+"""Chargers of mixed versions with frequent transactions, for ``voltgate dev --chargers N``."""
 
 import asyncio
 import random
-from collections.abc import Mapping
-from itertools import cycle
 
-from voltgate.charger.behaviour import Behaviour, Stats
 from voltgate.charger.charger import Charger
+from voltgate.charger.settings import Behaviour, Endpoint, Settings
+from voltgate.schemas import SUBPROTOCOLS
 
-VERSIONS = ("v16", "v201", "v21")
+VERSIONS = tuple(SUBPROTOCOLS)
 
-# Something to see every few seconds with five of them.
+# Five of them send something every few seconds.
 LIVELY = Behaviour(
-    connectors=1,
     heartbeat=10.0,
     idle=(1.0, 8.0),
     charging=(20.0, 60.0),
@@ -20,33 +18,29 @@ LIVELY = Behaviour(
     retry_interval=10.0,
     back_off_minimum=1.0,
     back_off_random=4.0,
-    back_off_repeats=4,
+    back_off_repeats=2,
 )
 
 
-async def run_chargers(  # noqa: PLR0913 - keywords with defaults
-    url: str,
-    count: int,
-    *,
-    behaviour: Behaviour = LIVELY,
-    versions: tuple[str, ...] = VERSIONS,
-    passwords: Mapping[str, bytes | str] | None = None,
-    stats: Stats | None = None,
-    rng: random.Random | None = None,
-) -> None:
-    """``CP001`` to ``CP<count>`` at ``url``, versions in turn, until cancelled; then sockets are closed."""
-    chance = rng or random.Random()  # noqa: S311 - a simulation
-    stats = stats or Stats()
-    async with asyncio.TaskGroup() as lives:
-        for number, version in zip(range(1, count + 1), cycle(versions), strict=False):
-            identity = f"CP{number:03}"
-            charger = Charger(
-                url,
-                identity,
-                version,
+async def run_chargers(url: str, count: int, behaviour: Behaviour = LIVELY) -> None:
+    """``CP001`` to ``CP<count>``, versions in turn, until cancelled; then the connections are closed."""
+    endpoints = [Endpoint(url=url)]
+    rng = random.Random()  # noqa: S311 - a simulation
+    chargers = [
+        Charger(
+            Settings(
+                identity=f"CP{number + 1:03}",
+                version=VERSIONS[number % len(VERSIONS)],
+                endpoints=endpoints,
                 behaviour=behaviour,
-                password=(passwords or {}).get(identity),
-                rng=random.Random(chance.getrandbits(64)),  # noqa: S311
-                stats=stats,
-            )
-            lives.create_task(charger.run())
+            ),
+            rng=rng,
+        )
+        for number in range(count)
+    ]
+    for charger in chargers:
+        charger.start()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await asyncio.gather(*(charger.stop() for charger in chargers))

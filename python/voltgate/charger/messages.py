@@ -1,11 +1,11 @@
-# ruff: noqa: D102 - the protocol Dialect says what each moment is
-"""What each OCPP version says in the moments of a charger's life. Values in, ``(action, payload)`` out."""
+# ruff: noqa: D102 - the names say it
+"""What a charger of each OCPP version sends. Values in, ``(action, payload)`` out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 Payload = dict[str, Any]
 Message = tuple[str, Payload]
@@ -13,7 +13,7 @@ Message = tuple[str, Payload]
 VENDOR, MODEL, FIRMWARE = "Voltgate", "Simulated charger", "1.0"
 
 
-class State(StrEnum):
+class Status(StrEnum):
     """Of a connector, in 1.6's words; 2.x has fewer."""
 
     AVAILABLE = "Available"
@@ -31,42 +31,24 @@ class Transaction:
     tag: str
     tag_type: str = "ISO14443"
     id: int | str | None = None
-    """1.6: the CSMS gives it in its answer; 2.x: the charger chose it."""
+    """1.6: from the answer of the CSMS; 2.x: chosen by the charger."""
     remote_start_id: int | None = None
     remote: bool = False
+    planned: bool = False
+    """Driven by the plan of a swarm: no Authorize, no statuses, no meter values by the clock."""
+    readings: int | None = None
+    """Meter values until it ends; None: until something else ends it."""
+    over: Callable[[bool], None] | None = None
+    """Called at its end: whether it charged."""
+    begun: bool = False
     meter: int = 0
     """Wh, the register of the connector."""
     power: int = 11_000
     seq: int = 0
     stopped: str = ""
-    """Why it ends, in 1.6's words; empty as long as it lasts."""
+    """Why it ends, in 1.6's words; empty while it lasts."""
     offline: bool = False
-    """Whether the moment that is told had no connection; 2.x events say so (2.0.1 E04)."""
-
-
-class Dialect(Protocol):
-    """The moments that both families know."""
-
-    def boot(self, reason: str) -> Message:
-        """First words; ``reason`` in 2.x's words, 1.6 has no place for it."""
-
-    def status(self, connector: int, state: State) -> Message:
-        """The state of a connector."""
-
-    def authorize(self, tag: str, tag_type: str) -> Message:
-        """May this token charge?"""
-
-    def started(self, tx: Transaction) -> Message:
-        """The transaction began."""
-
-    def updated(self, tx: Transaction, context: str = "Sample.Periodic") -> Message:
-        """A reading inside the transaction; ``context`` may be ``Trigger``."""
-
-    def ended(self, tx: Transaction) -> Message:
-        """The transaction is over."""
-
-    def metered(self, connector: int, meter: int, context: str) -> Message:
-        """A reading outside of any transaction."""
+    """Whether there was no connection at the latest event; 2.x events say so (2.0.1 E04)."""
 
 
 class V16:
@@ -79,11 +61,11 @@ class V16:
             "firmwareVersion": FIRMWARE,
         }
 
-    def status(self, connector: int, state: State) -> Message:
+    def status(self, connector: int, status: Status) -> Message:
         return "StatusNotification", {
             "connectorId": connector,
             "errorCode": "NoError",
-            "status": state.value,
+            "status": status.value,
             "timestamp": utc(),
         }
 
@@ -125,7 +107,7 @@ class V16:
 
 
 class V2x:
-    """OCPP 2.0.1 and 2.1: what a simulated charger says is the same in both."""
+    """OCPP 2.0.1 and 2.1: a simulated charger sends the same in both."""
 
     # 1.6's reasons -> triggerReason, stoppedReason
     STOPPED: Mapping[str, tuple[str, str]] = {
@@ -140,11 +122,11 @@ class V2x:
         station = {"vendorName": VENDOR, "model": MODEL, "firmwareVersion": FIRMWARE}
         return "BootNotification", {"reason": reason, "chargingStation": station}
 
-    def status(self, connector: int, state: State) -> Message:
-        free = state in {State.AVAILABLE, State.UNAVAILABLE}
+    def status(self, connector: int, status: Status) -> Message:
+        free = status in {Status.AVAILABLE, Status.UNAVAILABLE}
         return "StatusNotification", {
             "timestamp": utc(),
-            "connectorStatus": state.value if free else "Occupied",
+            "connectorStatus": status.value if free else "Occupied",
             "evseId": connector,
             "connectorId": 1,
         }
@@ -197,19 +179,18 @@ class V2x:
         return {"timestamp": utc(), "sampledValue": sampled}
 
 
-def dialect(version: str) -> Dialect:
-    """Of a version token."""
-    return V16() if version == "v16" else V2x()
+Dialect = V16 | V2x
+DIALECTS: Mapping[str, Dialect] = {"v16": V16(), "v201": V2x(), "v21": V2x()}
 
 
 def readings(meter: int, power: int) -> list[tuple[int, str, str]]:
-    """What the meter shows: value, measurand, unit."""
+    """Of a meter: value, measurand, unit."""
     energy = [(meter, "Energy.Active.Import.Register", "Wh")]
     return [*energy, (power, "Power.Active.Import", "W")] if power else energy
 
 
 def accepted(answer: Payload) -> bool:
-    """Whether an answer lets its token charge; one that says nothing about a token does."""
+    """Whether an answer lets its token charge; an answer without a token status does."""
     info = answer.get("idTagInfo") or answer.get("idTokenInfo") or {}
     return bool(info.get("status", "Accepted") == "Accepted")
 

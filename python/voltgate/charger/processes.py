@@ -1,4 +1,4 @@
-"""The processes of a swarm, seen from the one that started them: their plans, their reports added up."""
+"""The processes of a swarm: starts them with their plans, sends orders, adds up their reports."""
 
 import asyncio
 import sys
@@ -15,7 +15,7 @@ END_SECONDS = 5.0
 
 
 class SwarmError(Exception):
-    """A process of the swarm ended before it was told to."""
+    """A process of the swarm ended too early."""
 
 
 class Processes:
@@ -28,7 +28,7 @@ class Processes:
         self._listeners = [asyncio.create_task(self._listen(number)) for number in range(len(running))]
 
     async def news(self) -> None:
-        """Wait for the next report of any. Raises SwarmError."""
+        """Wait for the next report of any process. Raises SwarmError."""
         waiting = asyncio.create_task(self._news.wait())
         ended = {listener for listener in self._listeners if not listener.done()}
         await asyncio.wait({waiting, *ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -40,33 +40,33 @@ class Processes:
 
     @property
     def final(self) -> bool:
-        """Whether each has reported for the last time."""
+        """Whether every process has sent its last report."""
         return all(report is not None and report.final for report in self._reports)
 
     def report(self) -> tuple[Report, Tally]:
-        """All together."""
-        heard = [report for report in self._reports if report is not None]
+        """The sum of all."""
+        known = [report for report in self._reports if report is not None]
         tally = Tally()
-        for report in heard:
+        for report in known:
             tally.merge(report.tally)
         together = Report(
-            connected=sum(report.connected for report in heard),
-            joined=sum(report.joined for report in heard),
-            gave_up=sum(report.gave_up for report in heard),
-            storms=min((report.storms for report in heard), default=0),
-            behind=max((report.behind for report in heard), default=0.0),
-            joined_at=max((report.joined_at for report in heard), default=0.0),
-            memory=sum(report.memory for report in heard),
+            connected=sum(report.connected for report in known),
+            joined=sum(report.joined for report in known),
+            gave_up=sum(report.gave_up for report in known),
+            storms=min((report.storms for report in known), default=0),
+            behind=max((report.behind for report in known), default=0.0),
+            joined_at=max((report.joined_at for report in known), default=0.0),
+            memory=sum(report.memory for report in known),
             tally={},
             final=self.final,
         )
         return together, tally
 
-    def tell(self, order: str, **details: Any) -> None:
-        """Every process the same."""
+    def order(self, do: str, **details: Any) -> None:
+        """Send an order to every process."""
         for process in self._running:
             assert process.stdin is not None
-            process.stdin.write(orjson.dumps({"do": order, **details}) + b"\n")
+            process.stdin.write(orjson.dumps({"do": do, **details}) + b"\n")
 
     async def _listen(self, number: int) -> None:
         process = self._running[number]
@@ -77,12 +77,12 @@ class Processes:
             if report.final:
                 return
         code = await process.wait()
-        raise SwarmError(f"a process of the swarm ended with {code} before its time")
+        raise SwarmError(f"a process of the swarm ended early with exit code {code}")
 
 
 @asynccontextmanager
 async def processes(plans: list[Plan]) -> AsyncIterator[Processes]:
-    """One for each plan, for the length of the block; they also end with us, however we end."""
+    """One for each plan, for the length of the block; they also end with this process, however it ends."""
     running: list[asyncio.subprocess.Process] = []
     fleet: Processes | None = None
     try:
@@ -94,7 +94,7 @@ async def processes(plans: list[Plan]) -> AsyncIterator[Processes]:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=MAX_LINE,
-                start_new_session=True,  # Ctrl-C is for us: they leave in order
+                start_new_session=True,  # Ctrl-C is for this process, which ends them in order
             )
             running.append(process)
             assert process.stdin is not None

@@ -1,20 +1,63 @@
-"""What the chargers of a swarm have seen, counted so that processes can add theirs up."""
+"""What chargers measured, counted so that processes can add up their tallies."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from voltgate.charger.behaviour import Latencies
+
+class Latencies:
+    """Answer times in buckets 2 % apart: a few hundred integers, however long a swarm runs."""
+
+    _STEP = math.log(1.02)
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+        self.longest = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one answer time."""
+        self._counts[math.ceil(math.log(max(seconds, 1e-6)) / self._STEP)] += 1
+        self.longest = max(self.longest, seconds)
+
+    def dump(self) -> tuple[list[tuple[int, int]], float]:
+        """All counts as JSON, for :meth:`merge` in another process."""
+        return list(self._counts.items()), self.longest
+
+    def merge(self, dump: tuple[list[tuple[int, int]], float]) -> None:
+        """Add the counts of another process."""
+        counts, longest = dump
+        for bucket, count in counts:
+            self._counts[bucket] += count
+        self.longest = max(self.longest, longest)
+
+    def percentile(self, share: float) -> float:
+        """The time within which ``share`` (0 to 1) of the answers came; NaN if there are none."""
+        wanted = share * self._counts.total()
+        for bucket in sorted(self._counts):
+            wanted -= self._counts[bucket]
+            if wanted <= 1e-9:
+                return min(math.exp(bucket * self._STEP), self.longest)
+        return math.nan
+
+    def __len__(self) -> int:
+        return self._counts.total()
 
 
 @dataclass(slots=True)
 class Tally:
-    """``sent`` = ``answered`` + ``callerror`` + ``invalid`` + ``timeout`` + ``lost`` + ``dropped`` + open."""
+    """Of one charger or of all that share it.
 
-    due: int = 0
-    """CALLs of the plan whose time has come."""
+    ``sent`` = ``answered + callerror + invalid + timeout + lost + interrupted`` + those open.
+    """
+
+    connects: int = 0
+    disconnects: int = 0
+    """Connections that did not end by :meth:`Line.drop <voltgate.charger.line.Line.drop>` or a stop."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Upgrades that did not succeed, by reason."""
     sent: int = 0
-    """CALLs on the wire, resends included."""
+    """CALLs, resends included."""
     answered: int = 0
     """Valid CALLRESULTs."""
     callerror: int = 0
@@ -22,39 +65,39 @@ class Tally:
     """CALLRESULTs that violate their schema."""
     timeout: int = 0
     lost: int = 0
-    """Open when the other side ended the connection."""
-    dropped: int = 0
-    """Open when the storm ended the connection: nobody's fault."""
-    disconnects: int = 0
-    """Connections that the other side ended."""
-    unanswered: int = 0
-    """Of the plan, still open or queued when the swarm ended."""
+    """CALLs without an answer when their connection ended."""
+    interrupted: int = 0
+    """CALLs without an answer when the storm dropped their connection."""
     late: int = 0
     """Answers to no open CALL."""
+    given_up: int = 0
+    """Transaction messages dropped after the last attempt."""
     commands: int = 0
     """CALLs from the CSMS."""
-    refused: Counter[str] = field(default_factory=Counter)
-    """Upgrades that did not succeed, by reason."""
+    due: int = 0
+    """Planned CALLs whose time has come."""
+    unanswered: int = 0
+    """Planned CALLs still open or queued at the end."""
     start: Latencies = field(default_factory=Latencies)
-    """Of what is said after a connect: boot, statuses; from sending to answer."""
+    """Boot and statuses after a connect: from sending to answer."""
     load: Latencies = field(default_factory=Latencies)
-    """Of the plan: from when the CALL was due to its answer."""
+    """Planned CALLs: from the planned time to the answer."""
     storm: Latencies = field(default_factory=Latencies)
     """As ``start``, after the storm."""
 
     @property
     def errors(self) -> int:
-        """CALLs that did not get what they should."""
+        """CALLs without a valid CALLRESULT."""
         return self.callerror + self.invalid + self.timeout + self.lost + self.unanswered
 
-    def told(self) -> dict[str, Any]:
-        """Everything, as JSON can carry it to :meth:`merge` in another process."""
+    def dump(self) -> dict[str, Any]:
+        """Everything as JSON, for :meth:`merge` in another process."""
         values = ((f.name, getattr(self, f.name)) for f in fields(self))
-        return {name: v.told() if isinstance(v, Latencies) else v for name, v in values}
+        return {name: v.dump() if isinstance(v, Latencies) else v for name, v in values}
 
-    def merge(self, told: dict[str, Any]) -> None:
-        """Count what another one counted too."""
-        for name, theirs in told.items():
+    def merge(self, dump: dict[str, Any]) -> None:
+        """Add the counts of another process."""
+        for name, theirs in dump.items():
             ours = getattr(self, name)
             if isinstance(ours, int):
                 setattr(self, name, ours + theirs)

@@ -1,7 +1,8 @@
-"""One websocket of a charger in a swarm: no task, queue or future, so that a process carries thousands.
+"""One websocket of a charger, without a task, queue or future, so that a process carries thousands.
 
-websockets' Sans-I/O ``ClientProtocol`` judges and speaks RFC 6455; this moves its bytes. Knows no OCPP.
-Neither compression nor pings of its own: the gateway pings, and is answered.
+websockets' Sans-I/O ``ClientProtocol`` implements RFC 6455; this class moves its bytes. It knows no OCPP.
+The owner of a wire gets exactly one of ``refused`` and ``lost`` at its end, unless it called
+:meth:`Wire.drop`: a wire that is not open any more is aborted after ``CLOSE_TIMEOUT``.
 """
 
 import asyncio
@@ -12,13 +13,20 @@ from base64 import b64encode
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol, cast
+from urllib.parse import quote
 
 from websockets.client import ClientProtocol
-from websockets.frames import CONT, TEXT, Frame
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.frames import CONT, PONG, TEXT, Frame
 from websockets.http11 import Response
-from websockets.protocol import OPEN
+from websockets.protocol import CLOSED, CLOSING, OPEN
 from websockets.typing import Subprotocol
-from websockets.uri import WebSocketURI
+from websockets.uri import parse_uri
+
+from voltgate.charger.settings import Endpoint, Settings
+from voltgate.schemas import SUBPROTOCOLS
+
+CLOSE_TIMEOUT = 2.0
 
 _SILENT = logging.getLogger("voltgate.charger.websockets")
 _SILENT.setLevel(logging.CRITICAL + 1)
@@ -27,86 +35,119 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an upgrade did not succeed. ``status`` is 0 where no HTTP answer came."""
+    """Why an upgrade did not succeed. ``status`` is 0 if no HTTP answer came."""
 
     reason: str
     status: int = 0
     retry_after: float | None = None
-    """Seconds, where the answer names them."""
+    """Seconds, if the answer names them."""
 
     @property
     def final(self) -> bool:
-        """Whether asking again would get the same answer."""
+        """Whether another attempt would get the same answer."""
         return 400 <= self.status < 500
 
 
-class Talk(Protocol):
-    """Who converses over a wire."""
+class Owner(Protocol):
+    """Receives the events of a wire."""
 
     def opened(self) -> None:
         """The upgrade succeeded."""
 
     def refused(self, refusal: Refusal) -> None:
-        """It did not; the wire is gone."""
+        """The upgrade failed; the wire is gone."""
 
     def received(self, message: bytes) -> None:
         """One whole text message."""
+
+    def ponged(self) -> None:
+        """A ping was answered."""
 
     def lost(self, reason: str) -> None:
         """An opened wire is gone."""
 
 
 class Wire(asyncio.Protocol):
-    """See the module. Made for :meth:`asyncio.loop.create_connection`."""
+    """See the module."""
 
-    __slots__ = ("_connected", "_fragments", "_open", "_protocol", "_talk", "_transport")
+    __slots__ = ("_abort", "_fragments", "_opened", "_owner", "_protocol", "_transport")
 
-    def __init__(self, uri: WebSocketURI, subprotocol: str, login: bytes | None, talk: Talk) -> None:
-        self._talk: Talk | None = talk
-        self._protocol = ClientProtocol(uri, subprotocols=[Subprotocol(subprotocol)], logger=_SILENT)
+    def __init__(self, endpoint: Endpoint, settings: Settings, password: bytes | None, owner: Owner) -> None:
+        self._owner: Owner | None = owner
+        uri = parse_uri(f"{endpoint.url.rstrip('/')}/{quote(settings.identity, safe='')}")
+        self._protocol = ClientProtocol(
+            uri,
+            subprotocols=[Subprotocol(SUBPROTOCOLS[settings.version])],
+            extensions=[ClientPerMessageDeflateFactory()] if settings.behaviour.deflate else None,
+            logger=_SILENT,
+        )
         request = self._protocol.connect()
-        if login is not None:
+        if password is not None:
+            login = settings.identity.encode() + b":" + password
             request.headers["Authorization"] = f"Basic {b64encode(login).decode()}"
         self._protocol.send_request(request)
-        self._transport: asyncio.Transport  # from connection_made on
-        self._connected = False
-        self._open = False
+        self._transport: asyncio.Transport | None = None
+        self._abort: asyncio.TimerHandle | None = None
+        self._opened = False
         self._fragments: list[bytes] = []
 
-    def send(self, text: bytes) -> None:
-        """One text message."""
-        self._protocol.send_text(text)
-        self._flush()
+    async def connect(self, endpoint: Endpoint) -> None:
+        """TCP, and TLS for ``wss``; the events follow. Raises OSError, or ValueError for a bad host."""
+        uri = self._protocol.uri
+        await asyncio.get_running_loop().create_connection(
+            lambda: self,
+            endpoint.address or uri.host,
+            uri.port,
+            ssl=(endpoint.ssl or True) if uri.secure else None,
+            server_hostname=uri.host if uri.secure else None,
+            local_addr=(endpoint.source, 0) if endpoint.source else None,
+        )
 
-    def close(self) -> None:
-        """End it cleanly."""
-        if self._protocol.state is OPEN:
-            self._protocol.send_close(1000)
+    @property
+    def open(self) -> bool:
+        """Whether messages can be sent."""
+        return self._protocol.state is OPEN
+
+    def send(self, text: bytes) -> None:
+        """One text message; ignored unless the wire is open."""
+        if self.open:
+            self._protocol.send_text(text)
             self._flush()
 
-    def drop(self) -> None:
-        """Reset it, as when the power goes; nobody is told any more."""
-        self._talk = None
-        if not self._connected:
-            return
-        sock = self._transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._transport.abort()
+    def ping(self) -> None:
+        """The owner's ``ponged`` follows, if the peer is alive."""
+        if self.open:
+            self._protocol.send_ping(b"")
+            self._flush()
 
-    # -- asyncio.Protocol ---------------------------------------------------------------------------
+    def close(self) -> None:
+        """Close handshake; the owner's ``lost`` follows within ``CLOSE_TIMEOUT``."""
+        if self.open:
+            self._protocol.send_close(1000)
+            self._flush()
+            self._end()
+
+    def drop(self) -> None:
+        """Reset the connection, as a power failure does. No event follows."""
+        self._owner = None
+        if self._transport is not None:
+            sock = self._transport.get_extra_info("socket")
+            if sock is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._transport.abort()
+
+    # -- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """TCP (or TLS) stands: ask for the upgrade."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
-        self._connected = True
-        if self._talk is None:  # dropped meanwhile
+        """TCP (or TLS) is connected: send the upgrade request."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transport has the same methods
+        if self._owner is None:  # dropped meanwhile
             self._transport.abort()
             return
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the gateway."""
+        """Bytes from the CSMS."""
         self._protocol.receive_data(data)
         self._flush()
         for event in self._protocol.events_received():
@@ -114,62 +155,70 @@ class Wire(asyncio.Protocol):
                 self._answered(event)
             elif isinstance(event, Frame):
                 self._framed(event)
-        if self._protocol.close_rcvd is not None or self._protocol.handshake_exc is not None:
-            self._transport.close()  # a gateway that leaves this to us must not hold us
+        failed = self._protocol.handshake_exc is not None
+        if (self._protocol.close_rcvd is not None or failed) and self._transport is not None:
+            self._transport.close()  # do not wait for the CSMS to close first
+        if self._protocol.state in (CLOSING, CLOSED) or failed:
+            self._end()
 
     def eof_received(self) -> bool | None:
         """The transport closes."""
         self._protocol.receive_eof()
+        self._end()
         return None
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The socket is gone, whoever ended it."""
-        # The one cycle of a connection: frozen objects (gc.freeze) would never be found again.
+        """The socket is gone, whichever side ended it."""
+        # The one reference cycle of a connection: gc.freeze would keep it for ever.
         self._protocol.parser.close()
-        talk, self._talk = self._talk, None
-        if talk is None:
+        if self._abort is not None:
+            self._abort.cancel()
+        owner, self._owner = self._owner, None
+        if owner is None:
             return
-        if self._open:
+        if self._opened:
             code = self._protocol.close_rcvd.code if self._protocol.close_rcvd else 1006
-            talk.lost(f"closed with {code}")
+            owner.lost(f"closed with {code}")
         else:
-            talk.refused(Refusal(f"closed during the upgrade{f': {error}' if error else ''}"))
+            owner.refused(Refusal(f"closed during the upgrade{f': {error}' if error else ''}"))
 
-    # -----------------------------------------------------------------------------------------------
+    # --
 
     def _answered(self, response: Response) -> None:
-        talk = self._talk
-        if talk is None:
+        if self._owner is None:
             return
         if self._protocol.handshake_exc is None and self._protocol.subprotocol is not None:
-            self._open = True
-            talk.opened()
+            self._opened = True
+            self._owner.opened()
             return
-        self._talk = None
-        self._transport.abort()
-        status = response.status_code
+        owner, status = self._owner, response.status_code
+        self.drop()
         if status == HTTPStatus.SWITCHING_PROTOCOLS:
-            talk.refused(Refusal("no subprotocol agreed", HTTPStatus.BAD_REQUEST))
+            owner.refused(Refusal("no subprotocol agreed", HTTPStatus.BAD_REQUEST))
             return
         after = response.headers.get("Retry-After", "")
-        seconds = float(after) if after.isdecimal() else None
-        talk.refused(Refusal(f"HTTP {status}", status, seconds))
+        owner.refused(Refusal(f"HTTP {status}", status, float(after) if after.isdecimal() else None))
 
     def _framed(self, frame: Frame) -> None:
-        if frame.opcode is TEXT and frame.fin:
-            message = bytes(frame.data)
+        if self._owner is None:
+            return
+        if frame.opcode is PONG:
+            self._owner.ponged()
         elif frame.opcode in (TEXT, CONT):
             self._fragments.append(bytes(frame.data))
-            if not frame.fin:
-                return
-            message = b"".join(self._fragments)
-            self._fragments.clear()
-        else:
-            return
-        if self._talk is not None:
-            self._talk.received(message)
+            if frame.fin:
+                message = b"".join(self._fragments)
+                self._fragments.clear()
+                self._owner.received(message)
+
+    def _end(self) -> None:
+        """Not open any more: wait for the peer, but not for long."""
+        if self._transport is not None and self._abort is None:
+            self._abort = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self._transport.abort)
 
     def _flush(self) -> None:
+        if self._transport is None:
+            return
         for chunk in self._protocol.data_to_send():
             if chunk:
                 self._transport.write(chunk)

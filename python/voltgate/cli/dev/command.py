@@ -1,4 +1,4 @@
-"""``voltgate dev``: everything on one machine, for the charger on your desk; leaves nothing but its data."""
+"""``voltgate dev``: NATS, gateway, backend and simulated chargers on one machine; keeps only the data directory."""
 
 import asyncio
 import ipaddress
@@ -42,7 +42,7 @@ class Plan:
 
     @property
     def host(self) -> str:
-        """Where chargers dial."""
+        """Address that chargers connect to."""
         return self.config.listeners[0].host
 
     def url(self, host: str) -> str:
@@ -52,20 +52,26 @@ class Plan:
 
 @app.command(epilog=f"Ctrl-C stops everything and leaves the data directory. {EXIT_CODES}")
 def dev(  # noqa: PLR0913, PLR0917 - options of a command line
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Where chargers dial.")] = 9000,
-    admin_port: Annotated[int, typer.Option(min=1, max=65_535, help="/metrics, /livez, /readyz.")] = 9464,
-    nats_port: Annotated[int, typer.Option(min=1, max=65_535, help="The NATS server's.")] = NATS_PORT,
-    data_dir: Annotated[Path, typer.Option(metavar="DIR", help="What NATS stores.", file_okay=False)] = Path(
-        "voltgate-data"
-    ),
-    host: Annotated[str, typer.Option(help="Listen there for the charger on your desk.")] = LOOPBACK,
-    chargers: Annotated[int, typer.Option(min=0, metavar="N", help="Start N simulated chargers too.")] = 0,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port that chargers connect to.")] = 9000,
+    admin_port: Annotated[
+        int, typer.Option(min=1, max=65_535, help="Port of /metrics, /livez, /readyz.")
+    ] = 9464,
+    nats_port: Annotated[
+        int, typer.Option(min=1, max=65_535, help="Port of the embedded NATS server.")
+    ] = NATS_PORT,
+    data_dir: Annotated[
+        Path, typer.Option(metavar="DIR", help="Directory for JetStream data.", file_okay=False)
+    ] = Path("voltgate-data"),
+    host: Annotated[
+        str, typer.Option(help="Address to listen on (0.0.0.0 lets other machines connect).")
+    ] = LOOPBACK,
+    chargers: Annotated[int, typer.Option(min=0, metavar="N", help="Number of simulated chargers.")] = 0,
     tail: Annotated[bool, typer.Option("--tail", help="Print live messages.")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Everything on one machine, to try it out.
+    """Run everything on one machine, to try it out.
 
-    NATS with JetStream, the gateway on 127.0.0.1, the reference backend, and simulated chargers.
+    NATS with JetStream, the gateway, the reference backend, and simulated chargers.
     """
     settings = loaded(
         config,
@@ -84,8 +90,8 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
         (("--port", host, port), ("--admin-port", LOOPBACK, admin_port), ("--nats-port", LOOPBACK, nats_port))
     )
     plan = Plan(settings, data_dir, nats_port, chargers, tail)
-    reach = "this machine" if _is_loopback(host) else "the network: use it among people you trust"
-    say(f"voltgate: anyone who reaches {host}:{port} can connect as any charger, from {reach}")
+    reach = "this machine" if _is_loopback(host) else "the network; use it only in a trusted network"
+    say(f"voltgate: {host}:{port} accepts any charger without a password, from {reach}")
     with suppress(ReaderLeft):
         run(_dev(plan))
 
@@ -94,24 +100,24 @@ async def _dev(plan: Plan) -> None:
     stop = asyncio.Event()
     on_signals(stop.set)
     # Left in the opposite order: chargers, gateway, backend, tail, NATS.
-    async with AsyncExitStack() as rooms:
+    async with AsyncExitStack() as stack:
         max_payload = max(MAX_PAYLOAD, plan.config.limits.max_message_bytes + 65_536)
-        nats = rooms.enter_context(embedded.server(plan.data_dir, plan.nats_port, max_payload))
+        nats = stack.enter_context(embedded.server(plan.data_dir, plan.nats_port, max_payload))
         await _prepare_nats(plan, nats)
         alive = [
-            await rooms.enter_async_context(_cancelled(_ended(plan, nats))),
-            await rooms.enter_async_context(_cancelled(_until(stop))),
+            await stack.enter_async_context(_cancelled(_ended(plan, nats))),
+            await stack.enter_async_context(_cancelled(_until(stop))),
         ]
         if plan.tail:
             live = follow(plan.config, subjects(plan.config.nats, [], ""))
-            alive.append(await rooms.enter_async_context(_cancelled(live)))
-        alive.append(await rooms.enter_async_context(_backend(plan.config)))
-        alive.append(await rooms.enter_async_context(_gateway(plan.config, stop)))
+            alive.append(await stack.enter_async_context(_cancelled(live)))
+        alive.append(await stack.enter_async_context(_backend(plan.config)))
+        alive.append(await stack.enter_async_context(_gateway(plan.config, stop)))
         if stop.is_set():
             return
         out(_banner(plan))
         if plan.chargers:
-            alive.append(await rooms.enter_async_context(_cancelled(_chargers(plan))))
+            alive.append(await stack.enter_async_context(_cancelled(_chargers(plan))))
         done, _ = await asyncio.wait(alive, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
@@ -122,8 +128,8 @@ async def _until(stop: asyncio.Event) -> None:
 
 
 async def _ended(plan: Plan, nats: "subprocess.Popen[bytes]") -> None:
-    """Return never; raise when NATS is gone."""
-    while nats.poll() is None:  # noqa: ASYNC110 - a process tells nobody that it ended
+    """Never returns; raises Failure when NATS has ended."""
+    while nats.poll() is None:  # noqa: ASYNC110 - nothing signals the end of a process
         await asyncio.sleep(_POLL)
     raise Failure(f"nats-server has ended: {_see_log(plan)}")
 
@@ -153,12 +159,12 @@ async def _prepare_nats(plan: Plan, nats: "subprocess.Popen[bytes]") -> None:
                 await streams.apply(client, plan.config)
             except Error as error:
                 raise Failure(
-                    f"{jetstream_fault(error)}; is {plan.data_dir} another installation's?"
+                    f"{jetstream_fault(error)}; does {plan.data_dir} belong to another installation?"
                 ) from None
             finally:
                 await client.close()
     except TimeoutError:
-        raise Failure(f"nats-server does not get ready: {_see_log(plan)}") from None
+        raise Failure(f"nats-server is not ready in time: {_see_log(plan)}") from None
     finally:
         watching.cancel()
 
@@ -174,7 +180,7 @@ async def _cancelled(work: Coroutine[Any, Any, None]) -> AsyncIterator["asyncio.
 
 
 async def _leave(task: "asyncio.Task[None]", grace: float = LEAVE_SECONDS) -> None:
-    """Wait for a task that was told to end; it is cancelled when it does not."""
+    """Wait for a task that is ending; cancel it if it takes longer."""
     if grace:
         await asyncio.wait({task}, timeout=grace)
     task.cancel()
@@ -198,7 +204,7 @@ async def _backend(config: Config) -> AsyncIterator["asyncio.Task[None]"]:
 
 @asynccontextmanager
 async def _gateway(config: Config, stop: asyncio.Event) -> AsyncIterator["asyncio.Task[None]"]:
-    """The gateway, its doors open (unless told to stop before); drained at the end."""
+    """The gateway, its listeners bound (unless it is stopped before); drained at the end."""
     from voltgate.gateway import admin  # noqa: PLC0415
     from voltgate.gateway.worker import Worker  # noqa: PLC0415
 
@@ -227,7 +233,7 @@ async def _chargers(plan: Plan) -> None:
 
 
 def _ports_are_free(wanted: tuple[tuple[str, str, int], ...]) -> None:
-    """Raise Failure with a line per port that cannot be had, before anything is started."""
+    """Raise Failure with a line per port that is not free, before anything is started."""
     faults, code, seen = [], 1, dict[int, str]()
     for option, host, port in wanted:
         if port in seen:
@@ -245,7 +251,7 @@ def _ports_are_free(wanted: tuple[tuple[str, str, int], ...]) -> None:
                 probe.bind(address)
             except OSError as error:
                 faults.append(
-                    f"port {port} of {host} cannot be had ({error.strerror}): choose another with {option}"
+                    f"port {port} of {host} is not free ({error.strerror}): choose another with {option}"
                 )
     if faults:
         raise Failure("\n".join(faults), code)
@@ -259,7 +265,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _own_address() -> str:
-    """The address by which others reach this machine, as routing sees it; nothing is sent."""
+    """This machine's address as the routing table has it; nothing is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))

@@ -1,4 +1,4 @@
-"""``voltgate swarm``: simulated chargers by the thousand, in processes of their own, and what they saw."""
+"""``voltgate swarm``: thousands of simulated chargers in their own processes, and what they measured."""
 
 import csv
 import ipaddress
@@ -26,61 +26,71 @@ SPARE_DESCRIPTORS = 100
 
 
 @app.command(
-    epilog="Exits with 0 when every charger got in and every call was answered without error, else with 1. "
-    f"Ctrl-C ends early, with the table. {EXIT_CODES}"
+    epilog="Exits with 0 if every charger was admitted and every call was answered without error, else with 1. "
+    f"Ctrl-C ends early and prints the table. {EXIT_CODES}"
 )
 def swarm(  # noqa: PLR0913, PLR0917 - options of a command line
     url: Annotated[
-        str, typer.Option(metavar="URL", help="What the identities are appended to.")
+        str, typer.Option(metavar="URL", help="URL to which the identities are appended.")
     ] = "ws://127.0.0.1:9000/ocpp",
-    chargers: Annotated[int, typer.Option(min=1, metavar="N", help="How many.")] = 1000,
-    rate: Annotated[float, typer.Option(min=0, help="Calls a second, all chargers together.")] = 200.0,
+    chargers: Annotated[int, typer.Option(min=1, metavar="N", help="Number of simulated chargers.")] = 1000,
+    rate: Annotated[float, typer.Option(min=0, help="Calls per second of all chargers together.")] = 200.0,
     version: Annotated[
         str, typer.Option("--version", metavar="VERSION", help="OCPP version: 1.6, 2.0.1, 2.1 or mixed.")
     ] = "mixed",
     duration: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Of the load, once all are connected.")
+        float,
+        typer.Option(min=0, metavar="SECONDS", help="Seconds of load after all chargers are connected."),
     ] = 60.0,
     storm: Annotated[
-        bool, typer.Option("--storm", help="After half the duration all connections drop and dial again.")
+        bool, typer.Option("--storm", help="Reset all connections after half the duration.")
     ] = False,
     storm_spread: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="They dial again within so long, not at once.")
+        float, typer.Option(min=0, metavar="SECONDS", help="Spread reconnects over this many seconds.")
     ] = 0.0,
-    connect_rate: Annotated[float, typer.Option(min=1, help="First connects a second.")] = 500.0,
+    connect_rate: Annotated[float, typer.Option(min=1, help="First connects per second.")] = 500.0,
     processes: Annotated[
-        int | None, typer.Option(min=1, metavar="P", help="Default: one for every 5,000 chargers.")
+        int | None,
+        typer.Option(min=1, metavar="P", help="Number of processes. Default: one per 5,000 chargers."),
     ] = None,
     source_addresses: Annotated[
         int | None,
         typer.Option(
-            min=1, max=10_000, metavar="K", help="Dial from 127.0.0.1 and on. Default: as ports ask."
+            min=1,
+            max=10_000,
+            metavar="K",
+            help="Number of loopback source addresses. Default: enough for the ports needed.",
         ),
     ] = None,
-    identity_prefix: Annotated[str, typer.Option(metavar="TEXT", help="Identities: TEXT00001 ...")] = "SW",
+    identity_prefix: Annotated[
+        str, typer.Option(metavar="TEXT", help="Prefix of the identities: TEXT00001 ...")
+    ] = "SW",
     password_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Lines 'identity,password' or the JSON of `chargers add`: logins."),
+        typer.Option(
+            metavar="FILE",
+            help="File with credentials: 'identity,password' per line, or `chargers add --json` output.",
+        ),
     ] = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Simulated chargers at scale: boot, statuses, then load; and what they saw, in a table.
+    """Run simulated chargers at scale (boot, statuses, then load) and print what they measured.
 
-    The load is an open loop: --rate calls a second are due at random moments, whatever became of those
-    before. A slow answer does not slow the plan: where a charger still has a call open, the next one waits
-    there, and its latency counts from when it was due (no coordinated omission). Most calls are readings in
+    The load is an open loop: --rate calls per second are due at random times, whatever became of those
+    before. A slow answer does not slow the plan: if a charger still has a call open, the next one waits, and
+    its latency counts from when it was due (no coordinated omission). Most calls are meter values of
     transactions; the rest are starts, ends, heartbeats and statuses.
 
-    --storm: half way, all sockets are reset, everybody dials again, boots and tells two statuses; refused
-    upgrades are repeated when Retry-After says so. Load that is due meanwhile waits, and counts from when
-    its charger is back.
+    --storm: half way, all connections are reset; every charger dials again, boots and sends two statuses.
+    Refused upgrades are repeated after Retry-After. Calls that are due meanwhile wait, and count from when
+    their charger is back.
     """
     from voltgate.charger.swarm import Plan  # noqa: PLC0415 - other commands need no websockets
     from voltgate.cli.swarm.course import follow  # noqa: PLC0415
     from voltgate.cli.swarm.figures import Wish, result, table  # noqa: PLC0415
 
-    del config  # every command takes it; the swarm knows of the gateway only what the wire says
+    del config  # every command takes it; the swarm uses only the websocket
     tokens = list(SUBPROTOCOLS) if version == "mixed" else [version_token(version)]
     count = processes or math.ceil(chargers / min(PER_PROCESS, _descriptors()))
     if math.ceil(chargers / count) > _descriptors():
@@ -121,7 +131,7 @@ def swarm(  # noqa: PLR0913, PLR0917 - options of a command line
 
 
 def _descriptors() -> int:
-    """How many connections a process may have."""
+    """How many connections a process can open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard != resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the processes inherit it
@@ -137,7 +147,7 @@ def _host(url: str) -> str:
 
 
 def _sources(host: str, chargers: int, wanted: int | None) -> list[str]:
-    """Addresses of this machine to dial from; an empty one: as routed."""
+    """Addresses of this machine to connect from; an empty one: chosen by the system."""
     try:
         here = host == "localhost" or ipaddress.IPv4Address(host).is_loopback
     except ValueError:
@@ -146,7 +156,10 @@ def _sources(host: str, chargers: int, wanted: int | None) -> list[str]:
     if count == 1:
         return [""]
     if not here:
-        raise Failure("--source-addresses is for a gateway on this machine: 127.0.0.1 and on", USAGE)
+        raise Failure(
+            "--source-addresses needs a gateway on this machine: the addresses are 127.0.0.1 and following",
+            USAGE,
+        )
     return [str(ipaddress.IPv4Address("127.0.0.1") + number) for number in range(count)]
 
 
@@ -156,7 +169,7 @@ def _identities(count: int, prefix: str, file: Path | None) -> list[tuple[str, s
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
         logins = [_login(line) for line in lines if line.strip()]
-    except (OSError, ValueError, KeyError) as error:  # never the line: it holds a password
+    except (OSError, ValueError, KeyError) as error:  # never the line itself: it contains a password
         reason = getattr(error, "strerror", None) or "lines are 'identity,password', or JSON with these keys"
         raise Failure(f"--password-file {file}: {reason}", USAGE) from None
     if len(logins) < count:

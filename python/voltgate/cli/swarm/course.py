@@ -1,4 +1,4 @@
-"""The course of a swarm's run: connect, load, storm, end; and the progress people see meanwhile."""
+"""The phases of a run: connect, load, storm, end; and the progress display."""
 
 import asyncio
 import math
@@ -17,7 +17,7 @@ from voltgate.cli.swarm.figures import Course, Wish
 from voltgate.cli.terminal import say
 
 CONNECT_SECONDS = 5.0
-PATIENCE = 60.0  # seconds in which at least one more charger must get in
+PATIENCE = 60.0  # seconds in which at least one more charger must be admitted
 GRACE = 35.0  # seconds after the plan's end; an answer has 30
 HURRY = 2.0  # after Ctrl-C
 LINE_SECONDS = 5.0
@@ -26,7 +26,7 @@ Told = Callable[[str, float, Report, Tally], None]
 
 
 async def follow(wish: Wish, plans: list[Plan]) -> tuple[Course, Report, Tally]:
-    """Run it. Raises Failure."""
+    """Run all phases. Raises Failure."""
     stop = asyncio.Event()
     on_signals(stop.set)
     await _reachable(wish.url)
@@ -49,28 +49,28 @@ async def _reachable(url: str) -> None:
     except (OSError, TimeoutError) as error:
         reason = getattr(error, "strerror", None) or "no answer"
         raise Failure(
-            f"nobody listens at {url} ({reason}): start a gateway, `voltgate dev` for one, or name its --url"
+            f"cannot connect to {url} ({reason}): start a gateway, for example `voltgate dev`, or set --url"
         ) from None
     writer.close()
 
 
 async def _course(wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event) -> Course:
-    """Connect, load, storm; shorter where ``stop`` is set."""
+    """Connect, load, storm; shorter if ``stop`` is set."""
     began = monotonic()
     await _all_in(wish, fleet, told, stop)
     report, tally = fleet.report()
     if report.joined == 0 and not stop.is_set():
         reasons = [reason for reason, _ in tally.refused.most_common(3)]
-        raise Failure(f"no charger was let in: {', '.join(reasons) or 'no answer'}")
+        raise Failure(f"no charger was admitted: {', '.join(reasons) or 'no answer'}")
     connecting = monotonic() - began
     if stop.is_set():
         return Course(connecting=connecting)
-    fleet.tell("load")
+    fleet.order("load")
     loaded, storm, returned = monotonic(), None, True
     await _until(loaded + wish.duration / (2 if wish.storm else 1), loaded, wish, fleet, told, stop)
     if wish.storm and not stop.is_set():
         struck = monotonic()
-        fleet.tell("storm")
+        fleet.order("storm")
         returned = await _all_in(wish, fleet, told, stop, storms=1)
         storm = fleet.report()[0].joined_at - struck if returned else monotonic() - struck
         await _until(loaded + wish.duration, loaded, wish, fleet, told, stop)
@@ -78,19 +78,19 @@ async def _course(wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event)
 
 
 async def _ended(fleet: Processes, told: Told, stop: asyncio.Event) -> None:
-    """Let what is open be answered; soon, once ``stop`` is set."""
+    """Wait for the answers to open calls; not for long once ``stop`` is set."""
     hurried = False
-    fleet.tell("finish", grace=GRACE)
+    fleet.order("finish", grace=GRACE)
     while not fleet.final:
         if stop.is_set() and not hurried:
             hurried = True
-            fleet.tell("finish", grace=HURRY)
+            fleet.order("finish", grace=HURRY)
         await _news(fleet, asyncio.Event() if hurried else stop)
         told("ending", 1.0, *fleet.report())
 
 
 async def _all_in(wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event, storms: int = 0) -> bool:
-    """Wait until every charger that will be let in is in; False where some are not."""
+    """Wait until every charger that is not rejected has joined; False if some did not."""
     best, patience = -1, monotonic() + PATIENCE
     while not stop.is_set() and monotonic() < patience:
         await _news(fleet, stop)
@@ -105,7 +105,7 @@ async def _all_in(wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event,
     return False
 
 
-async def _until(  # noqa: PLR0913, PLR0917 - the rest is one subject
+async def _until(  # noqa: PLR0913, PLR0917 - all of it is one run
     moment: float, began: float, wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event
 ) -> None:
     while not stop.is_set() and (left := moment - monotonic()) > 0:
@@ -114,7 +114,7 @@ async def _until(  # noqa: PLR0913, PLR0917 - the rest is one subject
 
 
 async def _news(fleet: Processes, stop: asyncio.Event, longest: float = LINE_SECONDS) -> None:
-    """Wait for a report, or ``stop``, or so long."""
+    """Wait for a report, ``stop``, or the timeout."""
     tasks = {asyncio.create_task(fleet.news()), asyncio.create_task(_set(stop))}
     done, waiting = await asyncio.wait(tasks, timeout=longest, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:
@@ -132,7 +132,7 @@ async def _set(event: asyncio.Event) -> None:
 
 @contextmanager
 def _progress(wish: Wish) -> Iterator[Told]:
-    """On a terminal one line that moves, else a plain line every few seconds; on stderr."""
+    """A progress bar on a terminal, else a line every few seconds; on stderr."""
     pace = _Pace()
     if sys.stderr is None or not sys.stderr.isatty():
         last, before = 0.0, ""
@@ -147,7 +147,7 @@ def _progress(wish: Wish) -> Iterator[Told]:
         yield plain
         return
 
-    from rich.console import Console  # noqa: PLC0415 - only people need it
+    from rich.console import Console  # noqa: PLC0415 - only for terminals
     from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
 
     columns = (TextColumn("{task.description:10}"), BarColumn(20), TextColumn("{task.fields[words]}"))
@@ -161,7 +161,7 @@ def _progress(wish: Wish) -> Iterator[Told]:
 
 
 class _Pace:
-    """Calls a second between two looks."""
+    """Calls per second since the previous call."""
 
     def __init__(self) -> None:
         self._at, self._answered, self._rate = monotonic(), 0, 0.0

@@ -1,16 +1,15 @@
-"""What a swarm saw, for people and for machines."""
+"""What a swarm measured, as a table and as JSON."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from voltgate.charger.behaviour import Latencies
 from voltgate.charger.swarm import Report
-from voltgate.charger.tally import Tally
+from voltgate.charger.tally import Latencies, Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What was asked for on the command line."""
+    """The options of the command line."""
 
     url: str
     chargers: int
@@ -21,17 +20,17 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """What happened when; seconds."""
+    """How long each phase took, in seconds."""
 
     connecting: float = 0.0
     loaded: float = 0.0
     storm: float | None = None
-    """From the drop until all were back and answered; None: there was none."""
+    """From the reset until every charger was back; None: no storm."""
     returned: bool = True
 
 
 def result(wish: Wish, course: Course, report: Report, tally: Tally) -> dict[str, Any]:
-    """What --json prints."""
+    """The output of --json."""
     storm = None
     if course.storm is not None:
         storm = {
@@ -53,7 +52,7 @@ def result(wish: Wish, course: Course, report: Report, tally: Tally) -> dict[str
         },
         "refused_upgrades": dict(tally.refused),
         "disconnects": tally.disconnects,
-        "interrupted": tally.dropped,
+        "interrupted": tally.interrupted,
         "commands": tally.commands,
         "rate_planned": wish.rate,
         "rate_achieved": round(len(tally.load) / course.loaded, 1) if course.loaded else 0.0,
@@ -80,9 +79,9 @@ def _percentiles(latencies: Latencies) -> dict[str, float | None]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The same for people."""
+    """The same as a table."""
     told = ", ".join(f"{count} {kind}" for kind, count in figures["errors_by_kind"].items() if count)
-    given_up = f" ({figures['gave_up']} will not be let in)" if figures["gave_up"] else ""
+    given_up = f" ({figures['gave_up']} rejected)" if figures["gave_up"] else ""
     refused = ", ".join(f"{count} {reason}" for reason, count in figures["refused_upgrades"].items())
     lines = [
         ("connected", f"{figures['connected']} of {figures['chargers']}{given_up}"),
@@ -97,7 +96,7 @@ def table(figures: dict[str, Any]) -> str:
     if storm := figures["storm"]:
         back = "all back" if storm["all_returned"] else "not all back"
         lines.append(("storm", f"{_row(storm)}  {back} after {storm['seconds']:.1f} s"))
-        lines.append(("interrupted", f"{figures['interrupted']} calls that the storm cut off"))
+        lines.append(("interrupted", f"{figures['interrupted']} calls interrupted by the storm"))
     lines += [
         (
             "plan",

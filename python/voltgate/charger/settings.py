@@ -1,0 +1,80 @@
+"""What one simulated charger is, where it connects, and how it behaves. Plain data; all times in seconds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ssl import SSLContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """The defaults are a patient charger that starts no transaction by itself."""
+
+    connectors: int = 1
+    tags: tuple[str, ...] = ("04A2B3C4", "04D5E6F7", "0412ABCD")
+
+    second: float = 1.0
+    """Length of one second of an interval that the CSMS sets."""
+    boot_retry: float = 60.0
+    """Wait before the next BootNotification if the CSMS gave no interval."""
+    boot_on_reconnect: bool = False
+    """J16 5.4 says no; many chargers do."""
+    heartbeat: float | None = None
+    """Replaces the interval of the boot answer; 0 disables heartbeats."""
+
+    answer_timeout: float = 30.0
+    attempts: int = 3
+    """TransactionMessageAttempts (1.6), MessageAttempts[TransactionEvent] (2.x)."""
+    retry_interval: float = 60.0
+    """TransactionMessageRetryInterval (1.6), MessageAttemptInterval[TransactionEvent] (2.x)."""
+    reuse_ids: bool = False
+    """Whether a resend keeps its message id (MicroOcpp) or gets a new one (EVerest); docs/ocpp.md C."""
+
+    # docs/ocpp.md A19
+    back_off_minimum: float = 10.0
+    back_off_random: float = 10.0
+    back_off_repeats: int = 5
+    obey_retry_after: bool = False
+    """Wait for the time that a refused upgrade names in Retry-After."""
+    stop_if_rejected: bool = False
+    """Do not dial again after an HTTP 4xx."""
+
+    # Autopilot: a vehicle arrives after `idle` and stays for `charging`. None: no vehicles.
+    idle: tuple[float, float] | None = None
+    charging: tuple[float, float] = (600.0, 3600.0)
+    meter_interval: float = 60.0
+
+    open_timeout: float = 10.0
+    """For TCP, TLS and upgrade together."""
+    ping_interval: float | None = None
+    """None: a ping is sent only after a CALL without an answer."""
+    ping_timeout: float = 20.0
+    """The connection is dropped if a pong takes longer."""
+    deflate: bool = False
+    """Offer RFC 7692."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A CSMS; shared by the chargers that connect to it."""
+
+    url: str
+    """The identity is appended to it."""
+    address: str = ""
+    """IP address to connect to; empty: the host of ``url`` is resolved at each dial."""
+    source: str = ""
+    """IP address to connect from; empty: chosen by the system."""
+    ssl: SSLContext | None = None
+    """None: the default context for ``wss``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One charger. Of several endpoints one is picked at random at each dial, as a load balancer would."""
+
+    identity: str
+    version: str
+    """``v16``, ``v201`` or ``v21``."""
+    endpoints: Sequence[Endpoint]
+    password: bytes | None = None
+    """May be any bytes (docs/ocpp.md A23)."""
+    behaviour: Behaviour = field(default_factory=Behaviour)
