@@ -1,7 +1,10 @@
 """What must not get lost: the outbox and the one open CALL, over real sockets (OCPP.md A8, C)."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 import pytest
@@ -168,3 +171,92 @@ async def test_with_several_addresses_chance_decides_and_the_outbox_goes_along()
     await two.stop()
     unheard = [call.payload for call in one.all("MeterValues")]
     assert all(payload in [call.payload for call in two.all("MeterValues")] for payload in unheard)
+
+
+# A charger cannot fall silent: whatever its peer stops doing, it dials again
+
+
+class Peer:
+    """A TCP proxy that stays connected and drops all bytes while it is frozen."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.frozen = False
+        self.links = 0
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.links += 1
+        self._writers.append(writer)
+        with suppress(OSError):
+            there, back = await asyncio.open_connection("127.0.0.1", self._port)
+            self._writers.append(back)
+            await asyncio.gather(self._copy(reader, back), self._copy(there, writer))
+
+    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65_536):
+                if not self.frozen:
+                    target.write(data)
+        if not self.frozen:
+            target.close()
+
+    def close(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+
+
+STOPPAGES = ["before the upgrade", "in the boot", "with a CALL open", "in the Close handshake"]
+
+
+@pytest.mark.parametrize("when", STOPPAGES)
+async def test_a_peer_that_falls_silent_is_left_and_dialled_again(when: str) -> None:
+    """Half-open: TCP stays connected, nothing comes back. The charger has neither pings nor heartbeats."""
+    behaviour = replace(QUICK, answer_timeout=0.1, ping_timeout=0.1, open_timeout=0.1, attempts=1_000)
+
+    def decide(call: Call) -> Decision:
+        if when == "in the boot" and call.action == "BootNotification" and peer.links == 1:
+            peer.frozen = True
+        if when == "with a CALL open" and call.action == "MeterValues" and peer.links == 1:
+            peer.frozen = True
+        return accept(call)
+
+    csms = Csms(decide)
+    peer = Peer(urlsplit(await csms.start()).port or 0)
+    peer.frozen = when == "before the upgrade"
+    server = await asyncio.start_server(peer, "127.0.0.1", 0)
+    charger = new(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ocpp", "v16", behaviour)
+    charger.start()
+    if when == "in the Close handshake":
+        await ready(charger)
+        peer.frozen = True
+        charger.hang_up()
+    charger.connectors.read(1)
+    await wait_until(lambda: peer.links > 1)
+    peer.frozen = False
+    await emptied(charger)
+    assert csms.all("MeterValues")[-1].payload == csms.all("MeterValues")[0].payload
+    await charger.stop()
+    peer.close()
+    server.close()
+    await server.wait_closed()
+    await csms.stop()
+
+
+async def test_an_observer_that_fails_costs_a_connection_and_not_the_charger() -> None:
+    class Failing(Observer):
+        failures = 0
+
+        def answered(self, line: Line, call: Queued, answer: Answer) -> None:
+            if call.kept and not self.failures:
+                self.failures += 1
+                raise RuntimeError("once")
+
+    errors: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
+    async with talk("v16", observer=Failing()) as (charger, csms):
+        await ready(charger)
+        charger.connectors.read(1)
+        await emptied(charger)
+        assert len(csms.sockets) == 2
+        assert [str(error) for error in errors] == ["once"]

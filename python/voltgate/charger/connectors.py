@@ -12,7 +12,8 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from voltgate.charger.line import Answer, End, Line, Queued, Unanswered
+from voltgate.charger.calls import Answer, End, Queued, Unanswered
+from voltgate.charger.line import Line
 from voltgate.charger.messages import DIALECTS, Message, Status, Transaction, accepted
 
 

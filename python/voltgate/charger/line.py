@@ -1,27 +1,16 @@
-"""The connection of one charger to its CSMS, and the CALLs that go through it; ``station`` makes them.
+"""The CALLs of one charger: one is open at a time (docs/ocpp.md A8), every open one has a deadline.
 
-    IDLE --start--> DIALLING --opened--> CONNECTED --be_ready--> READY
-                     ^    | refused          | lost                | lost
-                     |    v                  v                     |
-                     +- WAITING <------------+---------------------+        any --stop--> STOPPED
-
-A line cannot fall silent, because every state that waits for something has a timer. DIALLING has a deadline,
-WAITING the time of the next dial, an open CALL a deadline; a CALL without an answer is followed by a ping, and
-a ping without a pong resets the connection; a closing wire is aborted (``wire``). Every end of a wire leads to
-WAITING, unless the line is stopped or was rejected for good (``stop_if_rejected``).
-
-One CALL is open at a time (docs/ocpp.md A8). Transaction messages stay in the outbox, in order and across
-connections, until the CSMS has them (docs/ocpp.md C): a CALLERROR or no answer is a failed attempt, the next one
-waits ``retry_interval`` x (number of failed ones), and after ``attempts`` the message is given up. A connection
-that ends under an open message is not an attempt. Other CALLs end with their connection.
+Transaction messages stay in the outbox, in order and across connections, until the CSMS has them
+(docs/ocpp.md C): a CALLERROR or no answer is a failed attempt, the next one waits ``retry_interval`` x (number
+of failed ones), and after ``attempts`` the message is given up. A connection that ends under an open message is
+not an attempt. Other CALLs end with their connection. After a CALL without an answer the connection is tested
+by a ping, because it may be dead.
 """
 
 import asyncio
 import random
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum, StrEnum, auto
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -29,78 +18,15 @@ from uuid import UUID
 import orjson
 
 from voltgate import Codec, Frame
+from voltgate.charger.calls import Answer, End, Queued, Unanswered
+from voltgate.charger.link import Link, Phase, Timer
 from voltgate.charger.messages import Message, Payload, Transaction
-from voltgate.charger.settings import Endpoint, Settings
-from voltgate.charger.tally import Latencies, Tally
-from voltgate.charger.wire import Refusal, Wire
+from voltgate.charger.settings import Settings
+from voltgate.charger.tally import Tally
+from voltgate.charger.wire import Wire
 from voltgate.schemas import SUBPROTOCOLS
 
 UNKNOWN_TRANSACTION = -1  # what chargers send if the CSMS never gave an id (docs/ocpp.md B)
-
-
-class Phase(StrEnum):
-    """See the drawing above."""
-
-    IDLE = "idle"
-    DIALLING = "dialling"
-    CONNECTED = "connected"
-    READY = "ready"
-    WAITING = "waiting to dial"
-    STOPPED = "stopped"
-
-
-class Timer(Enum):
-    """What a line waits for; one of each at most."""
-
-    DIAL = auto()
-    ANSWER = auto()
-    RETRY = auto()
-    PING = auto()
-    PONG = auto()
-    BOOT = auto()
-    HEARTBEAT = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A CALLRESULT; or if ``code`` is not empty a CALLERROR, or a CALLRESULT that violates its schema."""
-
-    payload: Payload
-    code: str = ""
-    description: str = ""
-    seconds: float = 0.0
-
-
-class Unanswered(Enum):
-    """A CALL ended without an answer: none came in time, or the connection ended."""
-
-    TIMEOUT = auto()
-    LOST = auto()
-
-
-End = Answer | Unanswered
-
-
-@dataclass(slots=True, eq=False)
-class Queued:
-    """One CALL. Its body is fixed when it is first sent, so every resend is identical."""
-
-    action: str
-    payload: Payload
-    transaction: Transaction | None = None
-    kept: bool = False
-    """Whether it stays in the outbox until it is answered."""
-    done: Callable[[End], None] | None = None
-    latencies: Latencies | None = None
-    since: float = 0.0
-    """Its latency counts from here."""
-    due: float = 0.0
-    """It is not sent before."""
-    id: str = ""
-    body: bytes = b""
-    sends: int = 0
-    failures: int = 0
-    sent_at: float = 0.0
 
 
 class Observer:
@@ -125,13 +51,10 @@ class Observer:
         """A valid CALL of the CSMS, before it is carried out."""
 
 
-class Line(ABC):
-    """See the module. ``rng`` also makes ids: seed it only in tests, ids must not repeat."""
+class Line(Link):
+    """See the module."""
 
-    __slots__ = (
-        "_calls", "_commanded", "_dialling", "_failures", "_gone", "_open", "_timers", "_wire", "codec",
-        "greeting", "observer", "outbox", "password", "phase", "rng", "settings", "tally",
-    )  # fmt: skip
+    __slots__ = ("_calls", "_commanded", "_open", "codec", "greeting", "observer", "outbox")
 
     def __init__(
         self,
@@ -140,29 +63,17 @@ class Line(ABC):
         tally: Tally | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        self.settings = settings
+        super().__init__(settings, tally, rng)
         self.observer = observer
-        self.tally = tally or Tally()
-        self.rng = rng or random.Random()  # noqa: S311 - a simulation
         self.codec = Codec(SUBPROTOCOLS[settings.version])
-        self.password = settings.password
-        self.phase = Phase.IDLE
         self.outbox: list[Queued] = []
         self.greeting = self.tally.start
-        self._wire: Wire | None = None
+        """Counts the latencies of what follows a connect."""
         self._open: Queued | None = None
         self._calls: list[Queued] = []
-        self._timers: dict[Timer, asyncio.TimerHandle] = {}
-        self._failures = 0
         self._commanded = False
-        self._dialling: asyncio.Task[None] | None = None
-        self._gone: asyncio.Future[None] | None = None
 
-    # What a charger does
-
-    @abstractmethod
-    def greet(self) -> None:
-        """Send what follows a connect, then :meth:`be_ready`."""
+    # Hooks
 
     @abstractmethod
     def command(self, action: str, payload: Payload) -> Payload:
@@ -174,35 +85,6 @@ class Line(ABC):
 
     # Connection
 
-    def start(self) -> None:
-        """Dial, and dial again after every end, until :meth:`stop`."""
-        self.phase = Phase.DIALLING
-        self.arm(Timer.DIAL, self.settings.behaviour.open_timeout, self._overdue_dial)
-        endpoint = self.rng.choice(self.settings.endpoints)
-        self._wire = Wire(endpoint, self.settings, self.password, self)
-        self._dialling = asyncio.get_running_loop().create_task(self._dial(self._wire, endpoint))
-
-    async def stop(self) -> None:
-        """Close the connection cleanly and do not dial again."""
-        ready, self.phase = self.ready, Phase.STOPPED
-        self._disarm_all()
-        if self._wire is not None:
-            self._gone = asyncio.get_running_loop().create_future()
-            self.hang_up()
-            await self._gone
-        if ready:
-            self.observer.left(self)
-
-    @property
-    def ready(self) -> bool:
-        """Whether the charger is accepted and all that follows a connect is answered."""
-        return self.phase is Phase.READY
-
-    @property
-    def connected(self) -> bool:
-        """Whether CALLs can be sent."""
-        return self.phase in {Phase.CONNECTED, Phase.READY}
-
     @property
     def busy(self) -> bool:
         """Whether a CALL would have to wait."""
@@ -211,159 +93,31 @@ class Line(ABC):
     def __str__(self) -> str:
         return f"{self.phase}, {f'{self._open.action} open' if self._open else 'no CALL open'}"
 
-    def hang_up(self) -> None:
-        """End the connection; unless the line is stopped it dials again."""
-        if self._wire is None:
-            return
-        if self._dialling is None:
-            self._wire.close()
-        else:
-            self._wire.drop()
-            self.refused(Refusal("hung up"))
-
-    def drop(self, seconds: float) -> None:
-        """The power fails, and comes back after ``seconds``."""
-        if self._wire is not None:
-            self._wire.drop()
-            self.tally.interrupted += self._open is not None
-            self._disconnected()
-        self._redial(seconds)
-
     def be_ready(self) -> None:
-        """All that follows a connect is answered: send the outbox too."""
-        self.phase = Phase.READY
-        self._failures = 0
+        """See Link; sends the outbox too."""
+        super().be_ready()
         self.observer.ready(self)
         self._next()
 
-    async def _dial(self, wire: Wire, endpoint: Endpoint) -> None:
-        try:
-            await wire.connect(endpoint)
-        except (OSError, ValueError) as error:
-            wire.drop()
-            if self._wire is wire:
-                self.refused(Refusal(getattr(error, "strerror", None) or str(error)))
+    def rejected(self) -> None:
+        """See Link."""
+        self.observer.rejected(self)
 
-    def _overdue_dial(self) -> None:
-        assert self._wire is not None
-        self._wire.drop()
-        self.refused(Refusal("no answer to the upgrade"))
-
-    def opened(self) -> None:
-        """See Owner."""
-        self._dialling = None
-        self._disarm_all()
-        self.phase = Phase.CONNECTED
-        self.tally.connects += 1
-        self._ping_later()
-        self.greet()
-
-    def refused(self, refusal: Refusal) -> None:
-        """See Owner."""
-        if self._dialling is not None:
-            self._dialling.cancel()
-            self._dialling = None
-        self._wire = None
-        self._disarm_all()
-        if self.phase is Phase.STOPPED:
-            self._end()
-            return
-        self.tally.refused[refusal.reason] += 1
-        self._failures += 1
-        behaviour = self.settings.behaviour
-        if refusal.final and behaviour.stop_if_rejected:
-            self.phase = Phase.STOPPED
-            self.observer.rejected(self)
-        elif refusal.retry_after is not None and behaviour.obey_retry_after:
-            self._redial(refusal.retry_after)
-        else:
-            self._redial(self._back_off())
-
-    def lost(self, reason: str) -> None:
-        """See Owner."""
-        del reason
-        if self.phase is not Phase.STOPPED:
-            self.tally.disconnects += 1
-            self.tally.lost += self._open is not None
-            self._failures += not self.ready
-        self._disconnected()
-        if self.phase is Phase.STOPPED:
-            self._end()
-        else:
-            self._redial(self._back_off())
-
-    def _disconnected(self) -> None:
-        self._wire = None
-        self._disarm_all()
-        was_ready = self.ready
-        if self.phase is not Phase.STOPPED:
-            self.phase = Phase.WAITING
+    def ended(self, was: Phase, interrupted: bool) -> None:
+        """See Link: CALLs outside of the outbox end too."""
         ended, self._calls = self._calls, []
         call, self._open = self._open, None
         if call is not None:
+            self.tally.interrupted += interrupted
+            self.tally.lost += not interrupted and was is not Phase.STOPPED
             call.sends += 1
             if not call.kept:
                 ended.insert(0, call)
-        if was_ready:
+        if was is Phase.READY:
             self.observer.left(self)
         for call in ended:
             if call.done is not None:
                 call.done(Unanswered.LOST)
-
-    def _end(self) -> None:
-        if self._gone is not None and not self._gone.done():
-            self._gone.set_result(None)
-
-    def _redial(self, seconds: float) -> None:
-        self.phase = Phase.WAITING
-        self.arm(Timer.DIAL, seconds, self.start)
-
-    def _back_off(self) -> float:
-        """docs/ocpp.md A19: the first wait also follows a connection that was lost."""
-        behaviour = self.settings.behaviour
-        doubled = 2.0 ** min(max(self._failures - 1, 0), behaviour.back_off_repeats)
-        return (behaviour.back_off_minimum + self.rng.uniform(0, behaviour.back_off_random)) * doubled
-
-    def _ping_later(self) -> None:
-        if self.settings.behaviour.ping_interval is not None:
-            self.arm(Timer.PING, self.settings.behaviour.ping_interval, self._ping)
-
-    def _ping(self) -> None:
-        if self._wire is not None and Timer.PONG not in self._timers:  # a later ping extends no deadline
-            self.arm(Timer.PONG, self.settings.behaviour.ping_timeout, self._overdue_pong)
-            self._wire.ping()
-
-    def ponged(self) -> None:
-        """See Owner."""
-        self.disarm(Timer.PONG)
-        self._ping_later()
-
-    def _overdue_pong(self) -> None:
-        assert self._wire is not None
-        self._wire.drop()
-        self.lost("no pong")
-
-    # Timers
-
-    def arm(self, timer: Timer, seconds: float, work: Callable[[], None]) -> None:
-        """Do ``work`` then, instead of what this timer was armed for."""
-        self.disarm(timer)
-        self._timers[timer] = asyncio.get_running_loop().call_later(seconds, self._fire, timer, work)
-
-    def disarm(self, timer: Timer) -> bool:
-        """Whether it was armed."""
-        handle = self._timers.pop(timer, None)
-        if handle is not None:
-            handle.cancel()
-        return handle is not None
-
-    def _disarm_all(self) -> None:
-        for timer in list(self._timers):
-            self.disarm(timer)
-
-    def _fire(self, timer: Timer, work: Callable[[], None]) -> None:
-        del self._timers[timer]
-        work()
 
     # CALLs
 
@@ -429,7 +183,7 @@ class Line(ABC):
     def _overdue_answer(self) -> None:
         self.tally.timeout += 1
         self._settle(Unanswered.TIMEOUT)
-        self._ping()
+        self.ping()
 
     def _settle(self, end: End) -> None:
         """The open CALL has ended on this connection."""

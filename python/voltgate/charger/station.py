@@ -5,8 +5,10 @@ import random
 from collections.abc import Mapping
 from functools import cache
 
+from voltgate.charger.calls import Answer, End, Queued, Unanswered
 from voltgate.charger.connectors import Connectors
-from voltgate.charger.line import Answer, End, Line, Observer, Queued, Timer, Unanswered
+from voltgate.charger.line import Line, Observer
+from voltgate.charger.link import Timer
 from voltgate.charger.messages import DIALECTS, MODEL, VENDOR, accepted
 from voltgate.charger.settings import Behaviour, Settings
 from voltgate.charger.tally import Tally

@@ -27,8 +27,9 @@ import uvloop
 from websockets.uri import parse_uri
 
 from voltgate import Codec
+from voltgate.charger.calls import End, Queued
 from voltgate.charger.charger import Charger
-from voltgate.charger.line import End, Line, Observer, Queued
+from voltgate.charger.line import Line, Observer
 from voltgate.charger.messages import Status, Transaction
 from voltgate.charger.settings import Behaviour, Endpoint, Settings
 from voltgate.charger.tally import Tally

@@ -1,4 +1,4 @@
-"""``voltgate dev``: NATS, gateway, backend and simulated chargers on one machine; keeps only the data directory."""
+"""``voltgate dev``: NATS, gateway, backend and simulated chargers; leaves only the data directory."""
 
 import asyncio
 import ipaddress

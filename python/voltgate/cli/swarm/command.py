@@ -26,7 +26,7 @@ SPARE_DESCRIPTORS = 100
 
 
 @app.command(
-    epilog="Exits with 0 if every charger was admitted and every call was answered without error, else with 1. "
+    epilog="Exits with 0 if every charger was admitted and every call was answered without error, else 1. "
     f"Ctrl-C ends early and prints the table. {EXIT_CODES}"
 )
 def swarm(  # noqa: PLR0913, PLR0917 - options of a command line

@@ -1,0 +1,262 @@
+"""The connection of one charger to its CSMS: dial, back off, ping, close, and dial again. Knows no CALLs.
+
+    IDLE --start--> DIALLING --opened--> CONNECTED --be_ready--> READY
+                     ^    | refused          | lost                | lost
+                     |    v                  v                     |
+                     +- WAITING <------------+---------------------+        any --stop--> STOPPED
+
+A link cannot fall silent, because every state that waits for something has a timer. DIALLING has a deadline,
+WAITING the time of the next dial; a ping has a deadline, after which the connection is reset; a closing wire
+is aborted (``wire``). Every end of a wire leads to WAITING, unless the link is stopped or was rejected for
+good (``stop_if_rejected``).
+"""
+
+import asyncio
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from enum import Enum, StrEnum, auto
+
+from voltgate.charger.settings import Endpoint, Settings
+from voltgate.charger.tally import Tally
+from voltgate.charger.wire import Refusal, Wire
+
+
+class Phase(StrEnum):
+    """See the drawing above."""
+
+    IDLE = "idle"
+    DIALLING = "dialling"
+    CONNECTED = "connected"
+    READY = "ready"
+    WAITING = "waiting to dial"
+    STOPPED = "stopped"
+
+
+class Timer(Enum):
+    """What a line waits for; one of each at most."""
+
+    DIAL = auto()
+    ANSWER = auto()
+    RETRY = auto()
+    PING = auto()
+    PONG = auto()
+    BOOT = auto()
+    HEARTBEAT = auto()
+
+
+class Link(ABC):
+    """See the module. ``rng`` also makes ids: seed it only in tests, ids must not repeat."""
+
+    __slots__ = (
+        "_dialling",
+        "_failures",
+        "_gone",
+        "_timers",
+        "_wire",
+        "password",
+        "phase",
+        "rng",
+        "settings",
+        "tally",
+    )
+
+    def __init__(self, settings: Settings, tally: Tally | None, rng: random.Random | None) -> None:
+        self.settings = settings
+        self.tally = tally or Tally()
+        self.rng = rng or random.Random()  # noqa: S311 - a simulation
+        self.password = settings.password
+        self.phase = Phase.IDLE
+        self._wire: Wire | None = None
+        self._timers: dict[Timer, asyncio.TimerHandle] = {}
+        self._failures = 0
+        self._dialling: asyncio.Task[None] | None = None
+        self._gone: asyncio.Future[None] | None = None
+
+    # Hooks
+
+    @abstractmethod
+    def greet(self) -> None:
+        """Connected: send what follows a connect, then :meth:`be_ready`."""
+
+    @abstractmethod
+    def ended(self, was: Phase, interrupted: bool) -> None:
+        """The connection is gone; ``interrupted``: by :meth:`drop`."""
+
+    @abstractmethod
+    def rejected(self) -> None:
+        """Refused for good."""
+
+    @abstractmethod
+    def received(self, message: bytes) -> None:
+        """See Owner."""
+
+    # Connection
+
+    def start(self) -> None:
+        """Dial, and dial again after every end, until :meth:`stop`."""
+        self.phase = Phase.DIALLING
+        self.arm(Timer.DIAL, self.settings.behaviour.open_timeout, self._overdue_dial)
+        endpoint = self.rng.choice(self.settings.endpoints)
+        self._wire = Wire(endpoint, self.settings, self.password, self)
+        self._dialling = asyncio.get_running_loop().create_task(self._dial(self._wire, endpoint))
+
+    async def stop(self) -> None:
+        """Close the connection cleanly and do not dial again."""
+        self.phase = Phase.STOPPED
+        self._disarm_all()
+        if self._wire is not None:
+            self._gone = asyncio.get_running_loop().create_future()
+            self.hang_up()
+            await self._gone
+
+    @property
+    def ready(self) -> bool:
+        """Whether the charger is accepted and all that follows a connect is answered."""
+        return self.phase is Phase.READY
+
+    @property
+    def connected(self) -> bool:
+        """Whether CALLs can be sent."""
+        return self.phase in {Phase.CONNECTED, Phase.READY}
+
+    def hang_up(self) -> None:
+        """End the connection; unless the line is stopped it dials again."""
+        if self._wire is None:
+            return
+        if self._dialling is None:
+            self._wire.close()
+        else:
+            self._wire.drop()
+            self.refused(Refusal("hung up"))
+
+    def drop(self, seconds: float) -> None:
+        """The power fails, and comes back after ``seconds``."""
+        if self._wire is not None:
+            self._wire.drop()
+            self._disconnected(interrupted=True)
+        self._redial(seconds)
+
+    def be_ready(self) -> None:
+        """What follows a connect is answered."""
+        self.phase = Phase.READY
+        self._failures = 0
+
+    async def _dial(self, wire: Wire, endpoint: Endpoint) -> None:
+        try:
+            await wire.connect(endpoint)
+        except (OSError, ValueError) as error:
+            wire.drop()
+            if self._wire is wire:
+                self.refused(Refusal(getattr(error, "strerror", None) or str(error)))
+
+    def _overdue_dial(self) -> None:
+        assert self._wire is not None
+        self._wire.drop()
+        self.refused(Refusal("no answer to the upgrade"))
+
+    def opened(self) -> None:
+        """See Owner."""
+        self._dialling = None
+        self._disarm_all()
+        self.phase = Phase.CONNECTED
+        self.tally.connects += 1
+        self._ping_later()
+        self.greet()
+
+    def refused(self, refusal: Refusal) -> None:
+        """See Owner."""
+        if self._dialling is not None:
+            self._dialling.cancel()
+            self._dialling = None
+        self._wire = None
+        self._disarm_all()
+        if self.phase is Phase.STOPPED:
+            self._end()
+            return
+        self.tally.refused[refusal.reason] += 1
+        self._failures += 1
+        behaviour = self.settings.behaviour
+        if refusal.final and behaviour.stop_if_rejected:
+            self.phase = Phase.STOPPED
+            self.rejected()
+        elif refusal.retry_after is not None and behaviour.obey_retry_after:
+            self._redial(refusal.retry_after)
+        else:
+            self._redial(self._back_off())
+
+    def lost(self, reason: str) -> None:
+        """See Owner."""
+        del reason
+        if self.phase is not Phase.STOPPED:
+            self.tally.disconnects += 1
+            self._failures += not self.ready
+        self._disconnected(interrupted=False)
+        if self.phase is Phase.STOPPED:
+            self._end()
+        else:
+            self._redial(self._back_off())
+
+    def _disconnected(self, interrupted: bool) -> None:
+        self._wire = None
+        self._disarm_all()
+        was = self.phase
+        if was is not Phase.STOPPED:
+            self.phase = Phase.WAITING
+        self.ended(was, interrupted)
+
+    def _end(self) -> None:
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+
+    def _redial(self, seconds: float) -> None:
+        self.phase = Phase.WAITING
+        self.arm(Timer.DIAL, seconds, self.start)
+
+    def _back_off(self) -> float:
+        """docs/ocpp.md A19: the first wait also follows a connection that was lost."""
+        behaviour = self.settings.behaviour
+        doubled = 2.0 ** min(max(self._failures - 1, 0), behaviour.back_off_repeats)
+        return (behaviour.back_off_minimum + self.rng.uniform(0, behaviour.back_off_random)) * doubled
+
+    def _ping_later(self) -> None:
+        if self.settings.behaviour.ping_interval is not None:
+            self.arm(Timer.PING, self.settings.behaviour.ping_interval, self.ping)
+
+    def ping(self) -> None:
+        """Is the peer alive? The connection is reset if the pong is late."""
+        if self._wire is not None and Timer.PONG not in self._timers:  # a later ping extends no deadline
+            self.arm(Timer.PONG, self.settings.behaviour.ping_timeout, self._overdue_pong)
+            self._wire.ping()
+
+    def ponged(self) -> None:
+        """See Owner."""
+        self.disarm(Timer.PONG)
+        self._ping_later()
+
+    def _overdue_pong(self) -> None:
+        assert self._wire is not None
+        self._wire.drop()
+        self.lost("no pong")
+
+    # Timers
+
+    def arm(self, timer: Timer, seconds: float, work: Callable[[], None]) -> None:
+        """Do ``work`` then, instead of what this timer was armed for."""
+        self.disarm(timer)
+        self._timers[timer] = asyncio.get_running_loop().call_later(seconds, self._fire, timer, work)
+
+    def disarm(self, timer: Timer) -> bool:
+        """Whether it was armed."""
+        handle = self._timers.pop(timer, None)
+        if handle is not None:
+            handle.cancel()
+        return handle is not None
+
+    def _disarm_all(self) -> None:
+        for timer in list(self._timers):
+            self.disarm(timer)
+
+    def _fire(self, timer: Timer, work: Callable[[], None]) -> None:
+        del self._timers[timer]
+        work()
