@@ -120,23 +120,15 @@ def get_configuration(charger: Station, request: Payload) -> Payload:
     }
 
 
-def change_configuration(charger: Station, request: Payload) -> Payload:
-    """1.6."""
-    return {"status": change(charger, request["key"], request["value"], "NotSupported")}
-
-
 def get_variables(charger: Station, request: Payload) -> Payload:
     """2.x: each for itself; a password cannot be read."""
-    results = []
-    for data in request["getVariableData"]:
-        name = variable(data)
-        result = {"component": data["component"], "variable": data["variable"]}
+
+    def read(name: str) -> Payload:
         if name in charger.configuration:
-            result |= {"attributeStatus": "Accepted", "attributeValue": charger.configuration[name]}
-        else:
-            result["attributeStatus"] = "Rejected" if name in PASSWORDS else "UnknownVariable"
-        results.append(result)
-    return {"getVariableResult": results}
+            return {"attributeStatus": "Accepted", "attributeValue": charger.configuration[name]}
+        return {"attributeStatus": "Rejected" if name in PASSWORDS else "UnknownVariable"}
+
+    return {"getVariableResult": [about(data) | read(variable(data)) for data in request["getVariableData"]]}
 
 
 def set_variables(charger: Station, request: Payload) -> Payload:
@@ -144,10 +136,13 @@ def set_variables(charger: Station, request: Payload) -> Payload:
     results = []
     for data in request["setVariableData"]:
         status = change(charger, variable(data), data["attributeValue"], "UnknownVariable")
-        results.append(
-            {"attributeStatus": status, "component": data["component"], "variable": data["variable"]}
-        )
+        results.append(about(data) | {"attributeStatus": status})
     return {"setVariableResult": results}
+
+
+def about(data: Payload) -> Payload:
+    """The variable that a result is about."""
+    return {"component": data["component"], "variable": data["variable"]}
 
 
 def change(charger: Station, name: str, value: str, unknown: str) -> str:
@@ -181,21 +176,12 @@ def local_list(charger: Station, request: Payload) -> Payload:
     return ACCEPTED
 
 
-def local_list_version(charger: Station, request: Payload) -> Payload:
-    """0 means no list."""
-    return {"listVersion" if charger.settings.version == "v16" else "versionNumber": charger.local_list}
-
-
 # Everything else
-
-
-def data_transfer(charger: Station, request: Payload) -> Payload:
-    """One vendor is known, this one."""
-    return ACCEPTED if request["vendorId"] == VENDOR else {"status": "UnknownVendorId"}
 
 
 def reset(charger: Station, request: Payload) -> Payload:
     """At once, for every type of reset."""
+    del request
     charger.reset()
     return ACCEPTED
 
@@ -254,11 +240,6 @@ def set_monitoring(charger: Station, request: Payload) -> Payload:
     return {"setMonitoringResult": results}
 
 
-def clear_monitoring(charger: Station, request: Payload) -> Payload:
-    """2.x: there are no monitors."""
-    return {"clearMonitoringResult": [{"status": "NotFound", "id": number} for number in request["id"]]}
-
-
 def clear_tariffs(charger: Station, request: Payload) -> Payload:
     """2.1: there are no tariffs."""
     named = [{"tariffId": name, "status": "NoTariff"} for name in request.get("tariffIds", [])]
@@ -267,15 +248,23 @@ def clear_tariffs(charger: Station, request: Payload) -> Payload:
 
 ANSWERS: Mapping[str, Callable[[Station, Payload], Payload]] = {
     "ChangeAvailability": availability,
-    "ChangeConfiguration": change_configuration,
+    "ChangeConfiguration": lambda charger, request: {
+        "status": change(charger, request["key"], request["value"], "NotSupported")
+    },
     "ClearTariffs": clear_tariffs,
-    "ClearVariableMonitoring": clear_monitoring,
-    "DataTransfer": data_transfer,
+    "ClearVariableMonitoring": lambda _, request: {
+        "clearMonitoringResult": [{"status": "NotFound", "id": number} for number in request["id"]]
+    },
+    "DataTransfer": lambda _, request: (
+        ACCEPTED if request["vendorId"] == VENDOR else {"status": "UnknownVendorId"}
+    ),
     "ExtendedTriggerMessage": trigger,
     "GetBaseReport": report,
     "GetCompositeSchedule": schedule,
     "GetConfiguration": get_configuration,
-    "GetLocalListVersion": local_list_version,
+    "GetLocalListVersion": lambda charger, _: {
+        "listVersion" if charger.settings.version == "v16" else "versionNumber": charger.local_list
+    },
     "GetReport": report,
     "GetTransactionStatus": transaction_status,
     "GetVariables": get_variables,

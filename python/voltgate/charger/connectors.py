@@ -10,6 +10,7 @@ the next connect. Meter values and vehicles (``Behaviour.idle``) follow timers, 
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from voltgate.charger.calls import Answer, End, Queued, Unanswered
@@ -17,21 +18,19 @@ from voltgate.charger.line import Line
 from voltgate.charger.messages import DIALECTS, Message, Status, Transaction, accepted
 
 
+@dataclass(slots=True)
 class Connector:
     """State of one."""
 
-    __slots__ = ("arrival", "in_service", "meter", "number", "reading", "status", "transaction", "unreported")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.status = Status.AVAILABLE
-        self.meter = 0
-        """Wh, the register."""
-        self.transaction: Transaction | None = None
-        self.in_service = True
-        self.unreported = False
-        self.arrival: asyncio.TimerHandle | None = None
-        self.reading: asyncio.TimerHandle | None = None
+    number: int
+    status: Status = Status.AVAILABLE
+    meter: int = 0
+    """Wh, the register."""
+    transaction: Transaction | None = None
+    in_service: bool = True
+    unreported: bool = False
+    arrival: asyncio.TimerHandle | None = None
+    reading: asyncio.TimerHandle | None = None
 
 
 class Connectors:

@@ -1,10 +1,10 @@
 """The CALLs of one charger: one is open at a time (docs/ocpp.md A8), every open one has a deadline.
 
 Transaction messages stay in the outbox, in order and across connections, until the CSMS has them
-(docs/ocpp.md C): a CALLERROR or no answer is a failed attempt, the next one waits ``retry_interval`` x (number
-of failed ones), and after ``attempts`` the message is given up. A connection that ends under an open message is
-not an attempt. Other CALLs end with their connection. After a CALL without an answer the connection is tested
-by a ping, because it may be dead.
+(docs/ocpp.md C): a CALLERROR or no answer is a failed attempt, the next one waits ``retry_interval`` x
+(number of failed ones), and after ``attempts`` the message is given up. A connection that ends under an open
+message is not an attempt. Other CALLs end with their connection. After a CALL without an answer the
+connection is tested by a ping, because it may be dead.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class Line(Link):
         tally: Tally | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        super().__init__(settings, tally, rng)
+        super().__init__(settings, tally or Tally(), rng or random.Random())  # noqa: S311 - a simulation
         self.observer = observer
         self.codec = Codec(SUBPROTOCOLS[settings.version])
         self.outbox: list[Queued] = []

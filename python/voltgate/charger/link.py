@@ -15,7 +15,8 @@ import asyncio
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from enum import Enum, StrEnum, auto
+from enum import Enum, StrEnum
+from functools import partial
 
 from voltgate.charger.settings import Endpoint, Settings
 from voltgate.charger.tally import Tally
@@ -33,38 +34,20 @@ class Phase(StrEnum):
     STOPPED = "stopped"
 
 
-class Timer(Enum):
-    """What a line waits for; one of each at most."""
-
-    DIAL = auto()
-    ANSWER = auto()
-    RETRY = auto()
-    PING = auto()
-    PONG = auto()
-    BOOT = auto()
-    HEARTBEAT = auto()
+# What a charger waits for; one of each at most.
+Timer = Enum("Timer", "DIAL ANSWER RETRY PING PONG BOOT HEARTBEAT")
 
 
 class Link(ABC):
     """See the module. ``rng`` also makes ids: seed it only in tests, ids must not repeat."""
 
     __slots__ = (
-        "_dialling",
-        "_failures",
-        "_gone",
-        "_timers",
-        "_wire",
-        "password",
-        "phase",
-        "rng",
-        "settings",
-        "tally",
-    )
+        "_dialling", "_failures", "_gone", "_timers", "_wire",
+        "password", "phase", "rng", "settings", "tally",
+    )  # fmt: skip
 
-    def __init__(self, settings: Settings, tally: Tally | None, rng: random.Random | None) -> None:
-        self.settings = settings
-        self.tally = tally or Tally()
-        self.rng = rng or random.Random()  # noqa: S311 - a simulation
+    def __init__(self, settings: Settings, tally: Tally, rng: random.Random) -> None:
+        self.settings, self.tally, self.rng = settings, tally, rng
         self.password = settings.password
         self.phase = Phase.IDLE
         self._wire: Wire | None = None
@@ -96,7 +79,8 @@ class Link(ABC):
     def start(self) -> None:
         """Dial, and dial again after every end, until :meth:`stop`."""
         self.phase = Phase.DIALLING
-        self.arm(Timer.DIAL, self.settings.behaviour.open_timeout, self._overdue_dial)
+        late = partial(self._not_admitted, "no answer to the upgrade")
+        self.arm(Timer.DIAL, self.settings.behaviour.open_timeout, late)
         endpoint = self.rng.choice(self.settings.endpoints)
         self._wire = Wire(endpoint, self.settings, self.password, self)
         self._dialling = asyncio.get_running_loop().create_task(self._dial(self._wire, endpoint))
@@ -106,9 +90,9 @@ class Link(ABC):
         self.phase = Phase.STOPPED
         self._disarm_all()
         if self._wire is not None:
-            self._gone = asyncio.get_running_loop().create_future()
+            self._gone = gone = asyncio.get_running_loop().create_future()
             self.hang_up()
-            await self._gone
+            await gone
 
     @property
     def ready(self) -> bool:
@@ -122,13 +106,10 @@ class Link(ABC):
 
     def hang_up(self) -> None:
         """End the connection; unless the line is stopped it dials again."""
-        if self._wire is None:
-            return
-        if self._dialling is None:
+        if self._dialling is not None:
+            self._not_admitted("hung up")
+        elif self._wire is not None:
             self._wire.close()
-        else:
-            self._wire.drop()
-            self.refused(Refusal("hung up"))
 
     def drop(self, seconds: float) -> None:
         """The power fails, and comes back after ``seconds``."""
@@ -146,14 +127,13 @@ class Link(ABC):
         try:
             await wire.connect(endpoint)
         except (OSError, ValueError) as error:
-            wire.drop()
             if self._wire is wire:
-                self.refused(Refusal(getattr(error, "strerror", None) or str(error)))
+                self._not_admitted(getattr(error, "strerror", None) or str(error))
 
-    def _overdue_dial(self) -> None:
+    def _not_admitted(self, reason: str) -> None:
         assert self._wire is not None
         self._wire.drop()
-        self.refused(Refusal("no answer to the upgrade"))
+        self.refused(Refusal(reason))
 
     def opened(self) -> None:
         """See Owner."""
@@ -171,8 +151,7 @@ class Link(ABC):
             self._dialling = None
         self._wire = None
         self._disarm_all()
-        if self.phase is Phase.STOPPED:
-            self._end()
+        if self._stopped():
             return
         self.tally.refused[refusal.reason] += 1
         self._failures += 1
@@ -188,13 +167,10 @@ class Link(ABC):
     def lost(self, reason: str) -> None:
         """See Owner."""
         del reason
-        if self.phase is not Phase.STOPPED:
-            self.tally.disconnects += 1
-            self._failures += not self.ready
+        self._failures += not self.ready
         self._disconnected(interrupted=False)
-        if self.phase is Phase.STOPPED:
-            self._end()
-        else:
+        if not self._stopped():
+            self.tally.disconnects += 1
             self._redial(self._back_off())
 
     def _disconnected(self, interrupted: bool) -> None:
@@ -205,9 +181,11 @@ class Link(ABC):
             self.phase = Phase.WAITING
         self.ended(was, interrupted)
 
-    def _end(self) -> None:
-        if self._gone is not None and not self._gone.done():
+    def _stopped(self) -> bool:
+        if self.phase is Phase.STOPPED and self._gone is not None:
             self._gone.set_result(None)
+            self._gone = None
+        return self.phase is Phase.STOPPED
 
     def _redial(self, seconds: float) -> None:
         self.phase = Phase.WAITING

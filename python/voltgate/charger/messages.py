@@ -81,7 +81,7 @@ class V16:
         }
 
     def updated(self, tx: Transaction, context: str = "Sample.Periodic") -> Message:
-        action, payload = self._metered(tx.connector, tx.meter, context, tx.power)
+        action, payload = self.metered(tx.connector, tx.meter, context, tx.power)
         return action, {"transactionId": tx.id, **payload}
 
     def ended(self, tx: Transaction) -> Message:
@@ -93,11 +93,7 @@ class V16:
             "reason": tx.stopped,
         }
 
-    def metered(self, connector: int, meter: int, context: str) -> Message:
-        return self._metered(connector, meter, context)
-
-    @staticmethod
-    def _metered(connector: int, meter: int, context: str, power: int = 0) -> Message:
+    def metered(self, connector: int, meter: int, context: str, power: int = 0) -> Message:
         sampled = [
             {"value": str(value), "context": context, "measurand": measurand, "unit": unit}
             for value, measurand, unit in readings(meter, power)

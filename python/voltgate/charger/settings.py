@@ -16,8 +16,6 @@ class Behaviour:
     """Length of one second of an interval that the CSMS sets."""
     boot_retry: float = 60.0
     """Wait before the next BootNotification if the CSMS gave no interval."""
-    boot_on_reconnect: bool = False
-    """J16 5.4 says no; many chargers do."""
     heartbeat: float | None = None
     """Replaces the interval of the boot answer; 0 disables heartbeats."""
 
@@ -49,8 +47,6 @@ class Behaviour:
     """None: a ping is sent only after a CALL without an answer."""
     ping_timeout: float = 20.0
     """The connection is dropped if a pong takes longer."""
-    deflate: bool = False
-    """Offer RFC 7692."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

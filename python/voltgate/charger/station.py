@@ -49,7 +49,7 @@ class Station(Line):
 
     def greet(self) -> None:
         """A boot unless accepted before (J16 5.4), then the statuses."""
-        if self.registration != "Accepted" or self.settings.behaviour.boot_on_reconnect:
+        if self.registration != "Accepted":
             self._boot()
         else:
             self.connectors.report(self.be_ready)

@@ -30,7 +30,7 @@ from voltgate import Codec
 from voltgate.charger.calls import End, Queued
 from voltgate.charger.charger import Charger
 from voltgate.charger.line import Line, Observer
-from voltgate.charger.messages import Status, Transaction
+from voltgate.charger.messages import Transaction
 from voltgate.charger.settings import Behaviour, Endpoint, Settings
 from voltgate.charger.tally import Tally
 from voltgate.schemas import SUBPROTOCOLS
@@ -129,15 +129,20 @@ class Swarm(Observer):
             )
             for identity, version, password, source in plan.chargers
         ]
-        self._free = list(self._chargers)
-        self._charging: list[Charger] = []
+        self._charging = self._chargers[::CHARGING_SHARE]
+        self._beginning: set[Line] = set(self._charging)
+        self._free = [charger for charger in self._chargers if charger not in self._beginning]
 
     # Observer
 
     def ready(self, line: Line) -> None:
-        """One more has joined."""
+        """One more has joined; every third one starts a transaction the first time."""
+        assert isinstance(line, Charger)
         self._joined += 1
         self._joined_at = monotonic()
+        if line in self._beginning:
+            self._beginning.discard(line)
+            self._start(line)
         if line in self._storming:
             self._storming.discard(line)
             line.greeting = self.tally.start
@@ -155,15 +160,13 @@ class Swarm(Observer):
     # Orders of the parent
 
     async def connect(self) -> None:
-        """Dial at the rate of the plan; every third charger starts a transaction."""
+        """Dial at the rate of the plan."""
         began = monotonic()
         for number, charger in enumerate(self._chargers):
             wait = began + number / self._plan.connect_rate - monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
             charger.start()
-            if number % CHARGING_SHARE == 0:
-                self._begin(number - len(self._charging))
 
     def load(self) -> None:
         """Follow the plan from now on."""
@@ -228,36 +231,31 @@ class Swarm(Observer):
     def _call(self) -> Queued:
         chance, charging, free = self._rng.randrange(100), self._charging, self._free
         if chance < READINGS and charging:
-            return self._read(self._pick(charging))
+            return self._read(charging[self._pick(charging)])
         if chance < READINGS + TURNS:
             few = len(charging) * CHARGING_SHARE < len(self._chargers)
             if free and (few or not charging):
-                return self._begin(self._pick(free))
-            return self._finish(self._pick(charging))
+                return self._start(_move(free, self._pick(free), charging))
+            return self._end(_move(charging, self._pick(charging), free))
         charger = self._chargers[self._pick(self._chargers)]
         if chance < READINGS + TURNS + HEARTBEATS:
             return charger.keep(("Heartbeat", {}))
         return charger.keep(charger.dialect.status(2, charger.connectors[2].status))
 
-    def _begin(self, place: int) -> Queued:
-        charger = _move(self._free, place, self._charging)
-        connectors = charger.connectors
-        if connectors[1].status is not Status.AVAILABLE:  # the CSMS took it
-            return charger.keep(("Heartbeat", {}))
-        connectors.start(Transaction(1, BEHAVIOUR.tags[0], planned=True))
-        return charger.outbox[-1]
+    # The CSMS may have started or ended a transaction by a command: a heartbeat replaces the CALL then.
 
-    def _read(self, place: int) -> Queued:
-        charger = self._charging[place]
-        tx = charger.connectors[1].transaction
-        return charger.keep(("Heartbeat", {})) if tx is None else charger.connectors.update(tx)
+    def _start(self, charger: Charger) -> Queued:
+        started = charger.connectors.start(Transaction(1, BEHAVIOUR.tags[0], planned=True))
+        return charger.outbox[-1] if started else charger.keep(("Heartbeat", {}))
 
-    def _finish(self, place: int) -> Queued:
-        charger = _move(self._charging, place, self._free)
+    def _read(self, charger: Charger) -> Queued:
         tx = charger.connectors[1].transaction
-        if tx is None or not charger.connectors.end(tx, "Local"):  # the CSMS ended it
-            return charger.keep(("Heartbeat", {}))
-        return charger.outbox[-1]
+        return charger.connectors.update(tx) if tx else charger.keep(("Heartbeat", {}))
+
+    def _end(self, charger: Charger) -> Queued:
+        tx = charger.connectors[1].transaction
+        ended = tx is not None and charger.connectors.end(tx, "Local")
+        return charger.outbox[-1] if ended else charger.keep(("Heartbeat", {}))
 
     def _pick(self, among: list[Charger]) -> int:
         """The place of one that is not busy, if three draws find one: the plan should not queue in vain."""

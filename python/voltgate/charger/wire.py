@@ -16,7 +16,6 @@ from typing import Protocol, cast
 from urllib.parse import quote
 
 from websockets.client import ClientProtocol
-from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import CONT, PONG, TEXT, Frame
 from websockets.http11 import Response
 from websockets.protocol import CLOSED, CLOSING, OPEN
@@ -78,7 +77,6 @@ class Wire(asyncio.Protocol):
         self._protocol = ClientProtocol(
             uri,
             subprotocols=[Subprotocol(SUBPROTOCOLS[settings.version])],
-            extensions=[ClientPerMessageDeflateFactory()] if settings.behaviour.deflate else None,
             logger=_SILENT,
         )
         request = self._protocol.connect()
