@@ -1,4 +1,4 @@
-"""``voltgate swarm``: on a whole ``voltgate dev`` as a process, and its stations with a CSMS by script."""
+"""``voltgate swarm`` against ``voltgate dev`` as processes, and one process of it with a scripted CSMS."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from processes import PATIENCE, Start, Voltgate, status
-from scripted_csms import CLOSE, ERROR, SILENCE, VERSIONS, Call, Csms, accept, wait_until
+from scripted_csms import SILENCE, VERSIONS, Call, Csms, accept, wait_until
 from voltgate.charger.swarm import Plan, Swarm
 from voltgate.charger.tally import Tally
 
@@ -190,15 +190,13 @@ def test_a_usage_error_is_a_line_and_exit_code_2(
     assert "secret" not in err
 
 
-# Stations, with a CSMS by script
+# The swarm of one process, with a scripted CSMS
 
 
 @asynccontextmanager
-async def stations(
-    csms: Csms, *versions: str, rate: float = 0.0, password: str | None = None
-) -> AsyncIterator[Swarm]:
+async def stations(csms: Csms, *versions: str, rate: float = 0.0) -> AsyncIterator[Swarm]:
     """Connected, or trying to; all ends with the block."""
-    chargers = [(f"S {number}", version, password, "") for number, version in enumerate(versions)]
+    chargers = [(f"S {number}", version, None, "") for number, version in enumerate(versions)]
     url = await csms.start()
     made = Swarm(Plan(url=url, chargers=chargers, rate=rate, connect_rate=1000, storm_spread=0))
     await made.connect()
@@ -284,53 +282,6 @@ async def test_a_refused_upgrade_is_repeated_when_retry_after_says_so() -> None:
         assert made.tally.errors == 0
 
 
-async def test_a_login_carries_the_identity_and_the_password() -> None:
-    csms = Csms()
-    async with stations(csms, "v21", password="pässword") as made:
-        await joined(made)
-        (_, request), *_ = csms.handshakes
-        assert request.headers["Authorization"] == "Basic UyAwOnDDpHNzd29yZA==", "S 0:pässword"
-        assert request.path == "/ocpp/S%200"
-
-
-ENDS: list[tuple[Any, str, str]] = [
-    (ERROR, "callerror", "a CALLERROR"),
-    ({"status": "Nonsense"}, "invalid", "a CALLRESULT that violates its schema"),
-]
-
-
-@pytest.mark.parametrize(("decision", "kind", "why"), ENDS, ids=[row[1] for row in ENDS])
-async def test_an_answer_that_is_none_is_counted_by_kind(decision: Any, kind: str, why: str) -> None:
-    def once(call: Call) -> Any:
-        return (
-            decision
-            if call.action == "BootNotification" and len(csms.all(call.action)) == 1
-            else accept(call)
-        )
-
-    csms = Csms(once)
-    async with stations(csms, "v21") as made:
-        await joined(made)
-        assert getattr(made.tally, kind) == made.tally.errors == 1, why
-        assert len(csms.all("BootNotification")) == 2, "not accepted yet: it asks again"
-
-
-async def test_a_transaction_message_is_sent_again_when_the_connection_was_lost_under_it() -> None:
-    def decide(call: Call) -> Any:
-        first = call.action == "StartTransaction" and len(csms.all("StartTransaction")) == 1
-        return CLOSE if first else accept(call)
-
-    csms = Csms(decide)
-    async with stations(csms, "v16") as made:
-        again = await csms.hears("StartTransaction", 2)
-        first = csms.all("StartTransaction")[0]
-        assert (again.payload, again.id != first.id) == (first.payload, True), "same body, new id"
-        async with asyncio.timeout(PATIENCE):
-            await wait_until(lambda: balanced(made.tally))
-        assert (made.tally.lost, made.tally.disconnects) == (1, 1)
-        assert len(csms.all("BootNotification")) == 1, "no boot after a reconnect (J16 5.4)"
-
-
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_what_a_storm_cuts_off_is_sent_again_after_boot_and_statuses(version: str) -> None:
     start = "StartTransaction" if version == "v16" else "TransactionEvent"
@@ -349,25 +300,6 @@ async def test_what_a_storm_cuts_off_is_sent_again_after_boot_and_statuses(versi
         async with asyncio.timeout(PATIENCE):
             await wait_until(lambda: balanced(made.tally))
         assert (made.tally.interrupted, made.tally.errors, len(made.tally.storm)) == (1, 0, 3)
-
-
-COMMANDS: list[tuple[str, dict[str, Any], list[Any], str]] = [
-    ("ClearCache", {}, [3, {"status": "Accepted"}], "what every charger can do"),
-    ("GetLocalListVersion", {}, [3, {"listVersion": 0}], "as every other charger"),
-    ("ClearCache", {"x": 1}, [4, "FormationViolation"], "a command that violates its schema"),
-]
-
-
-@pytest.mark.parametrize(("action", "payload", "answer", "why"), COMMANDS, ids=[row[3] for row in COMMANDS])
-async def test_commands_are_answered(
-    action: str, payload: dict[str, Any], answer: list[Any], why: str
-) -> None:
-    csms = Csms()
-    async with stations(csms, "v16") as made:
-        await joined(made)
-        kind, _, *rest = await csms.command(action, payload)
-        assert [kind, rest[0]] == answer, why
-        assert made.tally.commands == 1
 
 
 def test_tallies_of_processes_add_up_as_json() -> None:

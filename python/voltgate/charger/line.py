@@ -91,7 +91,8 @@ class Line(Link):
         return not self.ready or self._open is not None
 
     def __str__(self) -> str:
-        return f"{self.phase}, {f'{self._open.action} open' if self._open else 'no CALL open'}"
+        call = f"{self._open.action} open after {self._open.sends} sends" if self._open else "no CALL open"
+        return f"{self.phase}, {call}, {self.tally.timeout} timeouts, {self.tally.connects} connects"
 
     def be_ready(self) -> None:
         """See Link; sends the outbox too."""

@@ -48,22 +48,13 @@ class Refusal:
 
 
 class Owner(Protocol):
-    """Receives the events of a wire."""
+    """Learns that the upgrade succeeded or not, of whole text messages, of pongs, and of the end."""
 
-    def opened(self) -> None:
-        """The upgrade succeeded."""
-
-    def refused(self, refusal: Refusal) -> None:
-        """The upgrade failed; the wire is gone."""
-
-    def received(self, message: bytes) -> None:
-        """One whole text message."""
-
-    def ponged(self) -> None:
-        """A ping was answered."""
-
-    def lost(self, reason: str) -> None:
-        """An opened wire is gone."""
+    def opened(self) -> None: ...  # noqa: D102
+    def refused(self, refusal: Refusal) -> None: ...  # noqa: D102
+    def received(self, message: bytes) -> None: ...  # noqa: D102
+    def ponged(self) -> None: ...  # noqa: D102
+    def lost(self, reason: str) -> None: ...  # noqa: D102
 
 
 class Wire(asyncio.Protocol):
