@@ -302,6 +302,22 @@ async def test_what_a_storm_cuts_off_is_sent_again_after_boot_and_statuses(versi
         assert (made.tally.interrupted, made.tally.errors, len(made.tally.storm)) == (1, 0, 3)
 
 
+async def test_the_plan_goes_on_when_the_csms_ends_a_transaction() -> None:
+    csms = Csms()
+    async with stations(csms, "v16", rate=200) as made:
+        await csms.hears("StartTransaction")
+        await wait_until(lambda: len(made.tally.start) >= 3 and made.tally.answered >= 4)
+        answer = await csms.command("RemoteStopTransaction", {"transactionId": 7})
+        assert answer[2] == {"status": "Accepted"}
+        assert (await csms.hears("StopTransaction")).payload["reason"] == "Remote"
+        made.load()
+        await csms.hears("StartTransaction", 2)
+        made.hurry(PATIENCE)
+        await made.finish()
+        assert made.tally.errors == 0
+        assert balanced(made.tally)
+
+
 def test_tallies_of_processes_add_up_as_json() -> None:
     one, other = Tally(sent=2, answered=1), Tally(sent=3)
     one.load.add(0.1)

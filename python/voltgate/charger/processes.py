@@ -50,7 +50,6 @@ class Processes:
         for report in known:
             tally.merge(report.tally)
         together = Report(
-            connected=sum(report.connected for report in known),
             joined=sum(report.joined for report in known),
             gave_up=sum(report.gave_up for report in known),
             storms=min((report.storms for report in known), default=0),

@@ -16,7 +16,6 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -76,9 +75,8 @@ class Plan:
 class Report:
     """Progress. Times are those of the machine's monotonic clock."""
 
-    connected: int
     joined: int
-    """Connected, and what follows a connect is answered."""
+    """Chargers that are connected, and what follows a connect is answered."""
     gave_up: int
     storms: int
     """Storms that have begun."""
@@ -201,7 +199,6 @@ class Swarm(Observer):
     def report(self) -> Report:
         """Progress."""
         return Report(
-            connected=sum(charger.connected for charger in self._chargers),
             joined=self._joined,
             gave_up=self._gave_up,
             storms=self._storms,
@@ -285,10 +282,10 @@ def _write(report: Report) -> None:
     sys.stdout.buffer.flush()
 
 
-async def _every(seconds: float, work: Callable[[], None]) -> None:
+async def _report(swarm: Swarm) -> None:
     while True:
-        await asyncio.sleep(seconds)
-        work()
+        await asyncio.sleep(REPORT_SECONDS)
+        _write(swarm.report())
 
 
 async def _obey(orders: asyncio.StreamReader) -> None:
@@ -296,7 +293,7 @@ async def _obey(orders: asyncio.StreamReader) -> None:
     swarm = Swarm(Plan(**orjson.loads(await orders.readline())))
     ending: asyncio.Task[None] | None = None
     connecting = asyncio.create_task(swarm.connect())
-    reporting = asyncio.create_task(_every(REPORT_SECONDS, lambda: _write(swarm.report())))
+    reporting = asyncio.create_task(_report(swarm))
     try:
         while line := await orders.readline():
             order = orjson.loads(line)
