@@ -15,7 +15,7 @@ from voltgate.gateway.bus import streams
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.connect import BusError, connect
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.interfaces import Ack, Reply, Stored
+from voltgate.gateway.interfaces import Ack, NotRead, NotStored, Reply, Stored
 from voltgate.gateway.metrics import Metrics
 
 TX, EVENT = "ocpp.tx.v16.X.CP", "ocpp.event.v16.X.CP"
@@ -32,13 +32,13 @@ class Desk:
         self.causes: list[str] = []
         self.bus.on_tx = self.causes.append
 
-    async def store(self, subject: str, data: bytes = b"x", **headers: str) -> Ack | None:
+    async def store(self, subject: str, data: bytes = b"x", **headers: str) -> Ack | NotStored:
         """Publish to ``subject`` and wait for what becomes of it."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         ticket = self.bus.ticket(lambda arg, result: future.set_result(result), None)
         command = _core.publish(subject, ticket.reply, list(headers.items()), data)
         self.bus.store(ticket, command, subject.startswith("ocpp.tx."))
-        result: Ack | None = await future
+        result: Ack | NotStored = await future
         return result
 
     async def ask(self, subject: str, timeout: float = 5) -> Reply:
@@ -49,11 +49,11 @@ class Desk:
         result: Reply = await future
         return result
 
-    async def read(self, stream: str, seq: int, subject: str | None = None) -> Stored | bool | None:
+    async def read(self, stream: str, seq: int, subject: str | None = None) -> Stored | NotRead:
         """Read back from ``stream``."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.bus.read(stream, seq, subject, lambda arg, result: future.set_result(result), None)
-        result: Stored | bool | None = await future
+        result: Stored | NotRead = await future
         return result
 
     async def turn(self) -> None:

@@ -15,7 +15,17 @@ from voltgate import _core
 from voltgate._core import Publisher
 from voltgate.config import load
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.interfaces import Ack, Change, Outside, Reply, Request, Stored, Ticket
+from voltgate.gateway.interfaces import (
+    Ack,
+    Change,
+    NotRead,
+    NotStored,
+    Outside,
+    Reply,
+    Request,
+    Stored,
+    Ticket,
+)
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Outcome, Reason
 from voltgate.gateway.registry.rotation import Rotation
@@ -87,13 +97,15 @@ class Bus:
         assert tx == (class_ == "tx")
         self.published.append(message)
         self._later(
-            lambda: ticket.done(ticket.arg, None if class_ in self.fails else self._ack(class_, message))
+            lambda: ticket.done(
+                ticket.arg, NotStored.UNKNOWN if class_ in self.fails else self._ack(class_, message)
+            )
         )
 
-    def _ack(self, class_: str, message: Published) -> Ack | bool:
+    def _ack(self, class_: str, message: Published) -> Ack | NotStored:
         expected = message.headers.get("Nats-Expected-Last-Subject-Sequence")
         if expected is not None and int(expected) != self._last(class_, message.subject):
-            return False
+            return NotStored.REFUSED
         stream = self.streams.setdefault(class_, [])
         unique = message.headers.get("Nats-Msg-Id")
         for seq, before in enumerate(stream, 1):
@@ -136,7 +148,7 @@ class Bus:
                 for n, message in enumerate(messages, 1)
                 if n >= seq and (message.subject == subject if subject else n == seq)
             ),
-            None,
+            NotRead.MISSING,
         )
         self._later(lambda: done(arg, found))
 

@@ -4,6 +4,7 @@ The worker joins them to the real things; tests join them to a virtual world.
 """
 
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any, Literal, NamedTuple, Protocol
 
 from voltgate.gateway.reasons import Reason
@@ -18,6 +19,20 @@ class Ack(NamedTuple):
 
 
 LIVE = Ack("", 0, False)  # of what is not stored
+
+
+class NotStored(Enum):
+    """Why a publish has no PubAck."""
+
+    REFUSED = "refused"  # by the stream, which would refuse it again
+    UNKNOWN = "unknown"  # not stored, or stored without our knowing
+
+
+class NotRead(Enum):
+    """Why reading back gave nothing."""
+
+    MISSING = "missing"  # there is no such message
+    UNREADABLE = "unreadable"  # the stream did not answer, or what it holds cannot be parsed
 
 
 class Reply(NamedTuple):
@@ -89,9 +104,7 @@ class Bus(Protocol):
         """Reserve a reply subject."""
 
     def store(self, ticket: Ticket, command: bytes, tx: bool = False) -> None:
-        """Publish and wait for the PubAck: ``done(arg, Ack | False | None)``.
-
-        None: not stored, or not known. False: refused by the stream, and would be again.
+        """Publish and wait for the PubAck: ``done(arg, Ack | NotStored)``.
 
         ``tx``: the stream behind it is the one an outage is judged by (CONTRACT 2.3).
         """
@@ -107,7 +120,7 @@ class Bus(Protocol):
     ) -> None:
         """Read the message at ``seq``, or the next of ``subject`` from there (0: its last).
 
-        ``done(arg, Stored | None | False)``; None: there is none, False: it could not be read.
+        ``done(arg, Stored | NotRead)``.
         """
 
 

@@ -35,7 +35,7 @@ from voltgate.gateway.cluster.peers import Elsewhere
 from voltgate.gateway.edge.connection import Connection, Shared, Unfinished
 from voltgate.gateway.edge.listener import Admission, HandshakeRate, Listener
 from voltgate.gateway.gc_policy import Garbage
-from voltgate.gateway.interfaces import Held, Outside
+from voltgate.gateway.interfaces import Held, NotRead, Outside
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.preflight import StartError
 from voltgate.gateway.reasons import Reason, Refusal
@@ -388,9 +388,9 @@ class Worker:
             terms = self._terms[key] = self._terms[version, None, False].at(*key[1:])
         return terms
 
-    def _record_read(self, identity: str, known: Known | bool | None) -> None:
-        if not isinstance(known, bool):
-            self._record_changed(identity, known)
+    def _record_read(self, identity: str, known: Known | NotRead) -> None:
+        if known is not NotRead.UNREADABLE:
+            self._record_changed(identity, known if isinstance(known, Known) else None)
 
     def _record_changed(self, identity: str, known: Known | None) -> None:
         """A change takes effect at once, on connected chargers too (CONTRACT 3.8)."""

@@ -14,7 +14,7 @@ from voltgate.gateway.bus import streams
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.connect import BusError
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.interfaces import Ack, Reply, Request, Stored
+from voltgate.gateway.interfaces import Ack, NotRead, NotStored, Reply, Request, Stored
 from voltgate.gateway.metrics import Metrics
 
 
@@ -38,13 +38,13 @@ async def test_a_full_stream_refuses_at_once(server: NatsServer) -> None:
     async with desk(server, streams={"tx_max_bytes": 1 << 20}) as at:
         acks = [await at.store(TX, bytes(400_000)) for _ in range(4)]
     assert acks[0] is not None
-    assert acks[-1] is None
+    assert acks[-1] is NotStored.UNKNOWN
     assert at.causes[-1] == "full"
 
 
 async def test_without_a_stream_a_store_is_tried_until_publish_timeout(server: NatsServer) -> None:
     async with desk(server, make_streams=False, nats={"publish_timeout": 0.8}) as at:
-        assert await at.store(TX) is None
+        assert await at.store(TX) is NotStored.UNKNOWN
         assert at.causes == ["no_responders"]
         assert at.metrics.publish_retries.cell()[0] >= 2
 
@@ -62,7 +62,7 @@ async def test_a_command_over_max_payload_is_refused_here_and_the_connection_liv
     server: NatsServer,
 ) -> None:
     async with desk(server) as at:
-        assert await at.store(EVENT, bytes(at.bus.max_payload)) is None
+        assert await at.store(EVENT, bytes(at.bus.max_payload)) is NotStored.UNKNOWN
         assert await at.store(EVENT) is not None
 
 
@@ -93,8 +93,8 @@ async def test_a_stored_message_is_read_back_by_sequence_or_as_the_next_of_a_sub
         third = await at.read("OCPP_TX", 3)
         assert isinstance(third, Stored)
         assert third.data == b"3"
-        assert await at.read("OCPP_TX", 4) is None
-        assert await at.read("NO_SUCH", 1) is False
+        assert await at.read("OCPP_TX", 4) is NotRead.MISSING
+        assert await at.read("NO_SUCH", 1) is NotRead.UNREADABLE
 
 
 async def test_when_nats_dies_what_waits_fails_at_once_and_so_does_what_comes(server: NatsServer) -> None:
@@ -107,10 +107,10 @@ async def test_when_nats_dies_what_waits_fails_at_once_and_so_does_what_comes(se
         while not at.metrics.publish_retries.cell()[0]:
             await asyncio.sleep(0.01)
         server.kill()
-        assert await asyncio.wait_for(storing, 10) is None
+        assert await asyncio.wait_for(storing, 10) is NotStored.UNKNOWN
         assert not at.bus.connected
         assert (await at.ask("ocpprpc.x")).outcome == "away"
-        assert await at.read("OCPP_TX", 1) is False
+        assert await at.read("OCPP_TX", 1) is NotRead.UNREADABLE
         server.start()
         while not at.bus.connected:
             await asyncio.sleep(0.01)
@@ -124,7 +124,7 @@ async def test_a_frozen_nats_means_no_pubAck_in_time_and_the_deadline_is_kept(se
         assert await at.store(TX) is not None
         server.freeze()
         began = time.monotonic()
-        assert await at.store(TX) is None
+        assert await at.store(TX) is NotStored.UNKNOWN
         assert 1.4 < time.monotonic() - began < 5
         assert at.causes[-1] == "timeout"
         server.thaw()

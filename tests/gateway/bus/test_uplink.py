@@ -16,7 +16,7 @@ from voltgate.gateway.bus import uplink
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.uplink import Uplink
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.interfaces import Ack
+from voltgate.gateway.interfaces import Ack, NotStored
 from voltgate.gateway.metrics import Metrics
 
 LIMIT = 1 << 20  # the smallest nats.max_pending_bytes
@@ -50,7 +50,7 @@ async def test_towards_a_server_that_does_not_read_waits_what_may_and_all_is_wel
     async with desk(server, nats={"max_pending_bytes": LIMIT, "publish_timeout": 30}) as at:
         server.freeze()
         taken, results = await fill(at)
-        assert results == [None]
+        assert results == [NotStored.UNKNOWN]
         assert LIMIT < uplink.waiting(at.bus.client) < LIMIT + 2 * len(LARGE)
         server.thaw()
         await until(lambda: len(results) == taken + 1)
@@ -71,7 +71,7 @@ async def test_a_server_that_does_not_read_is_given_up_and_what_was_refused_is_n
         began = time.monotonic()
         taken, results = await fill(at)
         await until(lambda: len(results) == taken + 1)
-        assert results == [None] * (taken + 1)
+        assert results == [NotStored.UNKNOWN] * (taken + 1)
         assert time.monotonic() - began < 5
         server.thaw()
         await until(lambda: changes[-1][0])

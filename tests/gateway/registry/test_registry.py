@@ -19,7 +19,7 @@ from voltgate.config import Nats
 from voltgate.gateway.bus import follow, uplink
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.clock import TICK, Wheel
-from voltgate.gateway.interfaces import Change
+from voltgate.gateway.interfaces import Change, NotRead
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.registry.credentials import Passwords, basic, hash_key, hash_password, is_hash, new_key
 from voltgate.gateway.registry.record import QUIRKS, Known, Record, is_identity, parse
@@ -270,15 +270,15 @@ class House:
             await asyncio.wait(left, timeout=1)
         await self.bus.stop()
 
-    async def find(self, identity: str) -> Known | bool | None:
-        found: asyncio.Future[Known | bool | None] = asyncio.get_running_loop().create_future()
+    async def find(self, identity: str) -> Known | NotRead:
+        found: asyncio.Future[Known | NotRead] = asyncio.get_running_loop().create_future()
         self.registry.find(identity, found.set_result)
         async with asyncio.timeout(PATIENCE):
             return await found
 
-    def find_now(self, identity: str) -> list[Known | bool | None]:
+    def find_now(self, identity: str) -> list[Known | NotRead]:
         """What is found without asking NATS."""
-        found: list[Known | bool | None] = []
+        found: list[Known | NotRead] = []
         self.registry.find(identity, found.append)
         return found
 
@@ -313,7 +313,7 @@ async def house(nats_server: NatsServer, bucket: KeyValue) -> AsyncIterator[Hous
 
 
 async def test_a_record_is_read_once_and_kept_until_it_changes(house: House, bucket: KeyValue) -> None:
-    assert await house.find("CP 1") is None
+    assert await house.find("CP 1") is NotRead.MISSING
     await bucket.put("CP=201", b'{"enabled":true}')
     await house.until(lambda: house.changes)
     (first,) = house.find_now("CP 1")
@@ -329,7 +329,7 @@ async def test_a_record_is_read_once_and_kept_until_it_changes(house: House, buc
     await bucket.delete("CP=201")
     await house.until(lambda: len(house.changes) == 3)
     assert house.changes[2] == ("CP 1", None)
-    assert await house.find("CP 1") is None
+    assert await house.find("CP 1") is NotRead.MISSING
 
 
 async def test_what_was_written_before_the_start_is_read_on_demand(
@@ -350,7 +350,7 @@ async def test_what_was_written_before_the_start_is_read_on_demand(
 
 async def test_a_record_that_says_nothing_clear_lets_nobody_in(house: House, bucket: KeyValue) -> None:
     await bucket.put("CP3", b'{"enabled":"perhaps"}')
-    assert await house.find("CP3") is None
+    assert await house.find("CP3") is NotRead.MISSING
 
 
 async def test_a_consumer_that_is_gone_is_replaced_and_nothing_is_missed(
@@ -374,7 +374,7 @@ async def test_a_bucket_that_was_made_anew_is_not_the_one_that_was_read(
     for _ in range(2):
         await bucket.put("CP7", b'{"enabled":true}')
     await house.until(lambda: len(house.changes) == 2)
-    assert await house.find("CP6") is None
+    assert await house.find("CP6") is NotRead.MISSING
 
 
 async def test_who_follows_the_whole_stream_is_told_the_past_also_by_a_second_try(
@@ -409,4 +409,4 @@ async def test_who_follows_the_whole_stream_is_told_the_past_also_by_a_second_tr
 async def test_a_registry_that_cannot_be_read_says_so(house: House, nats_server: NatsServer) -> None:
     nats_server.kill()
     await house.until(lambda: not house.bus.connected)
-    assert await house.find("CP5") is False
+    assert await house.find("CP5") is NotRead.UNREADABLE

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from voltgate.gateway.interfaces import Ack
+from voltgate.gateway.interfaces import Ack, NotStored
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Known, Record
 from voltgate.gateway.registry.rotation import TRIES, Rotation, passwords
@@ -222,7 +222,7 @@ def test_a_record_that_others_write_meanwhile_is_written_again(others: int, ends
     left = others
     store = world.bus._ack
 
-    def somebody_is_first(class_: str, message: Any) -> Ack | bool:
+    def somebody_is_first(class_: str, message: Any) -> Ack | NotStored:
         nonlocal left
         if class_ == "KV_ocpp_chargers" and left:
             left -= 1

@@ -23,7 +23,7 @@ from voltgate.gateway.bus.client import Client, Subscription, parse_headers
 from voltgate.gateway.bus.connect import BusError, connect_options, keep_reconnecting
 from voltgate.gateway.bus.interests import Interest, Interests
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.interfaces import Ack, Reply, Request, Stored, Ticket
+from voltgate.gateway.interfaces import Ack, NotRead, NotStored, Reply, Request, Stored, Ticket
 from voltgate.gateway.metrics import Metrics
 
 log = structlog.get_logger()
@@ -168,7 +168,7 @@ class Bus:
         self._out, self._waiting_bytes, self._written_bytes = [], 0, 0
         for ticket in stores.values():
             self._metrics.publish_failures.add("away")
-            ticket.done(ticket.arg, None)
+            ticket.done(ticket.arg, NotStored.UNKNOWN)
         for ticket in asks.values():
             self._end_ask(ticket, "away")
 
@@ -334,7 +334,7 @@ class Bus:
         if ticket.tx:
             self.tx_late += cause == "timeout"
             self.on_tx(cause)
-        ticket.done(ticket.arg, False if cause == "refused" else None)
+        ticket.done(ticket.arg, NotStored.REFUSED if cause == "refused" else NotStored.UNKNOWN)
 
     def _sweep(self) -> None:
         """Fail the stores whose PubAck did not come in time; at half-time send again what is silent.
@@ -367,12 +367,12 @@ class Bus:
     def _end_ask(self, ticket: Ticket, outcome: Literal["no_responders", "timeout", "away"]) -> None:
         if ticket.timer is not None:
             ticket.timer.cancel()
-        ticket.done(ticket.arg, False if ticket.kind == "read" else Reply(outcome, {}, b""))
+        ticket.done(ticket.arg, NotRead.UNREADABLE if ticket.kind == "read" else Reply(outcome, {}, b""))
 
     def _was_read(self, ticket: Ticket, headers: dict[str, str], data: bytes) -> None:
         if headers.get("Status") == "404":
-            ticket.done(ticket.arg, None)
+            ticket.done(ticket.arg, NotRead.MISSING)
         elif "Nats-Sequence" in headers:
             ticket.done(ticket.arg, Stored(int(headers["Nats-Sequence"]), headers, data))
         else:
-            ticket.done(ticket.arg, False)
+            ticket.done(ticket.arg, NotRead.UNREADABLE)

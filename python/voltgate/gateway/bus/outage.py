@@ -15,7 +15,7 @@ from voltgate import __version__, _core
 from voltgate.config import Config
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.clock import TICK, Wheel
-from voltgate.gateway.interfaces import Ack
+from voltgate.gateway.interfaces import Ack, NotStored
 from voltgate.gateway.metrics import Metrics
 
 log = structlog.get_logger()
@@ -146,6 +146,6 @@ class Outage:
         alive, self._alive = self._alive, False
         return alive
 
-    def _liveness_tried(self, tried: asyncio.Event, ack: Ack | bool | None) -> None:
+    def _liveness_tried(self, tried: asyncio.Event, ack: Ack | NotStored) -> None:
         self._alive = self._alive or isinstance(ack, Ack)
         tried.set()

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from voltgate import _core
-from voltgate.gateway.interfaces import Ack, Bus, Clock, Stored
+from voltgate.gateway.interfaces import Ack, Bus, Clock, NotRead, NotStored, Stored
 from voltgate.gateway.registry.record import is_identity
 
 AGAIN = 5.0  # seconds until a fact the bus did not take is written again
@@ -86,9 +86,9 @@ class Links:
         if link.epoch is not None:
             self._write(link, "down", reason, _behind(link.epoch), self._down_stored)
 
-    def _up_stored(self, link: LinkFact, ack: Ack | bool | None) -> None:
+    def _up_stored(self, link: LinkFact, ack: Ack | NotStored) -> None:
         if not isinstance(ack, Ack):
-            if ack is None or link.behind is None:
+            if ack is NotStored.UNKNOWN or link.behind is None:
                 self._owe(link)
             else:
                 self._superseded(link)
@@ -100,9 +100,9 @@ class Links:
         elif on_up is not None:
             on_up()
 
-    def _down_stored(self, link: LinkFact, ack: Ack | bool | None) -> None:
+    def _down_stored(self, link: LinkFact, ack: Ack | NotStored) -> None:
         # Refused is as good as stored: a newer connection stands behind our epoch.
-        if ack is None:
+        if ack is NotStored.UNKNOWN:
             self._owe(link)
 
     def _owe(self, link: LinkFact) -> None:
@@ -125,15 +125,16 @@ class Links:
                 # Its `up` may be stored or not: a blind second one could hide a newer connection's.
                 self._bus.read(self._stream, 0, f"{self._prefix}.link.{link.token}", self._last_read, link)
 
-    def _last_read(self, link: LinkFact, stored: Stored | bool | None) -> None:
-        if isinstance(stored, bool):
+    def _last_read(self, link: LinkFact, stored: Stored | NotRead) -> None:
+        if stored is NotRead.UNREADABLE:
             self._owe(link)
             return
-        session = stored.headers.get("ocpp-session") if stored is not None else None
-        if stored is not None and session == link.session and stored.headers.get("ce-type") == _UP:
-            self._up_stored(link, Ack(self._stream, stored.seq, True))
-        elif not link.ended and (session in (None, link.session, link.replaces) or not _is_up(stored)):
-            link.behind = stored.seq if stored is not None else 0
+        last = stored if isinstance(stored, Stored) else None
+        session = last.headers.get("ocpp-session") if last is not None else None
+        if last is not None and session == link.session and last.headers.get("ce-type") == _UP:
+            self._up_stored(link, Ack(self._stream, last.seq, True))
+        elif not link.ended and (session in (None, link.session, link.replaces) or not _is_up(last)):
+            link.behind = last.seq if last is not None else 0
             self.up(link)
         else:
             self._superseded(link)

@@ -16,7 +16,7 @@ from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.cluster.links import LinkFact, Links
 from voltgate.gateway.cluster.peers import Elsewhere
-from voltgate.gateway.interfaces import Clock, Held, Stored
+from voltgate.gateway.interfaces import Clock, Held, NotRead, Stored
 
 log = structlog.get_logger()
 
@@ -108,11 +108,11 @@ class Neighbours:
             token, held = self._to_set_down.popleft()
             self._bus.read(self._stream, held.epoch, None, self._read, (token, held))
 
-    def _read(self, dead: tuple[str, Held], stored: Stored | bool | None) -> None:
+    def _read(self, dead: tuple[str, Held], stored: Stored | NotRead) -> None:
         token, held = dead
         self._busy -= 1
         if isinstance(stored, Stored) and (link := LinkFact.parse(token, stored)) is not None:
             self._links.down(link, "gateway_lost")
-        if stored is not False:  # else it is tried again with the next sweep
+        if stored is not NotRead.UNREADABLE:  # else it is tried again with the next sweep
             self._elsewhere.forget(token, held)
         self._set_down()

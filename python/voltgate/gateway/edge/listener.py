@@ -16,6 +16,7 @@ from voltgate import config
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.cluster.ownership import Decided
 from voltgate.gateway.edge.connection import Connection
+from voltgate.gateway.interfaces import NotRead
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import Judged, basic
 from voltgate.gateway.registry.record import ALIAS, Found, Known, Record, is_identity
@@ -136,10 +137,11 @@ class Listener:
         else:
             self._unmatched(upgrade, Refusal.UNSERVED_SUBPROTOCOL if offered else Refusal.NO_SUBPROTOCOL)
 
-    def _found(self, upgrade: Upgrade, known: Known | bool | None) -> None:
+    def _found(self, upgrade: Upgrade, found: Known | NotRead) -> None:
         if upgrade.connection.gone:
             return
-        if isinstance(known, bool):
+        known = found if isinstance(found, Known) else None
+        if found is NotRead.UNREADABLE:
             upgrade.connection.refuse(Refusal.BUS_AWAY)
         elif self._authenticates:
             self._authenticate(upgrade, known)

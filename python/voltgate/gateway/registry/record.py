@@ -10,6 +10,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from voltgate.config import Level, Version
+from voltgate.gateway.interfaces import NotRead
 
 MAX_CHARACTERS = 48  # OCPP.md A3
 MAX_BYTES = 96
@@ -69,7 +70,7 @@ class Known:
 
 
 # The charger; None: there is no usable record. False: it could not be read.
-Found = Callable[[Known | bool | None], None]
+Found = Callable[[Known | NotRead], None]
 
 
 def parse(body: bytes) -> Record:

@@ -11,7 +11,7 @@ import structlog
 from voltgate import _core
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.follow import Follow
-from voltgate.gateway.interfaces import Clock, Stored
+from voltgate.gateway.interfaces import Clock, NotRead, Stored
 from voltgate.gateway.registry.record import Found, Known, parse
 
 log = structlog.get_logger()
@@ -44,24 +44,24 @@ class Registry:
             self._kept.clear()
         elif (kept := self._kept.pop(token, None)) is not None:
             self._kept[token] = kept  # the last one asked for
-            found(kept[1])
+            found(kept[1] or NotRead.MISSING)
             return
         asked = token, found, self._follow.opened
         self._bus.read(self._stream, 0, self._prefix + token, self._read, asked)
 
-    def _read(self, asked: tuple[str, Found, int], stored: Stored | bool | None) -> None:
+    def _read(self, asked: tuple[str, Found, int], stored: Stored | NotRead) -> None:
         token, found, opened = asked
         if not isinstance(stored, Stored):
             found(stored)
             return
         newer = self._kept.get(token)
         if newer is not None and newer[0] >= stored.seq:
-            found(newer[1])  # it changed while it was read, or by a replica that is behind
+            found(newer[1] or NotRead.MISSING)  # it changed while it was read, or by a replica that is behind
             return
         known = _known(token, stored)
         if self._follow.keeps_up and self._follow.opened == opened:
             self._keep(token, stored.seq, known)
-        found(known)
+        found(known or NotRead.MISSING)
 
     def _changed(self, subject: str, stored: Stored) -> None:
         token = subject.removeprefix(self._prefix)

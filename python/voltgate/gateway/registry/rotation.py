@@ -23,7 +23,7 @@ import orjson
 import structlog
 
 from voltgate import _core
-from voltgate.gateway.interfaces import Ack, Bus, Change, Clock, Stored
+from voltgate.gateway.interfaces import Ack, Bus, Change, Clock, NotRead, NotStored, Stored
 from voltgate.gateway.registry.record import Known, Record, parse
 
 log = structlog.get_logger()
@@ -99,13 +99,13 @@ class Rotation:
         A charger without record logs in without a password: there is nothing to keep.
         """
 
-        def found(_: None, stored: Stored | bool | None) -> None:
+        def found(_: None, stored: Stored | NotRead) -> None:
             record = _record(stored)
             if isinstance(record, Record):
                 change.before = record.password_hashes
                 self._hash(change, change.before, hashed)
             else:
-                done(arg, UNREADABLE if record is False else "")
+                done(arg, UNREADABLE if record is NotRead.UNREADABLE else "")
 
         def hashed(hash_: str | None) -> None:
             change.password = b""
@@ -151,7 +151,7 @@ class Rotation:
     def _edit(self, token: str, edit: Edit, done: Callable[[bool], None], tries: int = TRIES) -> None:
         """Write what ``edit`` says of the record as it is now; once more where somebody else was first."""
 
-        def found(_: None, stored: Stored | bool | None) -> None:
+        def found(_: None, stored: Stored | NotRead) -> None:
             record = _record(stored)
             fields = edit(record) if isinstance(record, Record) else None
             if not isinstance(stored, Stored) or fields is None:
@@ -163,10 +163,10 @@ class Rotation:
             ticket = self._bus.ticket(written, None)
             self._bus.store(ticket, _core.publish(self._prefix + token, ticket.reply, expected, kept))
 
-        def written(_: None, ack: Ack | bool | None) -> None:
+        def written(_: None, ack: Ack | NotStored) -> None:
             if isinstance(ack, Ack):
                 done(True)
-            elif ack is False and tries > 1:
+            elif ack is NotStored.REFUSED and tries > 1:
                 self._clock.after(AGAIN, self._edit, token, edit, done, tries - 1)
             else:
                 log.warning("rotation.not_written", token=token)
@@ -180,13 +180,13 @@ def _from(hashes: tuple[str, ...], fields: dict[str, Any], record: Record) -> di
     return fields if fields and record.password_hashes == hashes else None
 
 
-def _record(stored: Stored | bool | None) -> Record | bool | None:
-    """None: there is none. False: it could not be read, or says nothing clear."""
+def _record(stored: Stored | NotRead) -> Record | NotRead:
+    """The record; UNREADABLE also where it cannot be parsed."""
     if not isinstance(stored, Stored):
         return stored
     if "KV-Operation" in stored.headers:  # deleted, or purged
-        return None
+        return NotRead.MISSING
     try:
         return parse(stored.data)
     except ValueError:
-        return False
+        return NotRead.UNREADABLE

@@ -21,7 +21,7 @@ from collections import deque
 from typing import Protocol
 
 from voltgate._core import Frame, Publisher
-from voltgate.gateway.interfaces import Ack, Change, Link, Outside, Request
+from voltgate.gateway.interfaces import Ack, Change, Link, NotStored, Outside, Request
 from voltgate.gateway.reasons import Outcome
 from voltgate.gateway.registry.rotation import Verdict, passwords, verdict
 from voltgate.gateway.session.command import Command, Fault, Said, Writer, answer
@@ -186,7 +186,7 @@ class Commands:
         self._bus.store(ticket, self._writer.fact(command, self._clock.time_ms, ticket.reply))
 
     @guarded
-    def _stored(self, command: Command, ack: Ack | bool | None) -> None:
+    def _stored(self, command: Command, ack: Ack | NotStored) -> None:
         if not isinstance(ack, Ack):
             self._end(command, Said(Outcome.UNAVAILABLE))
         elif ack.duplicate:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from voltgate.gateway.interfaces import Ack, Bus, Stored
+from voltgate.gateway.interfaces import Ack, Bus, NotRead, Stored
 from voltgate.gateway.reasons import Outcome
 from voltgate.gateway.session import redact
 from voltgate.gateway.session.command import Command, Said
@@ -47,7 +47,7 @@ class Recorded:
         self._done(self._command, self._said)
 
     @guarded
-    def _first(self, _: None, stored: Stored | bool | None) -> None:
+    def _first(self, _: None, stored: Stored | NotRead) -> None:
         command = self._command
         if not isinstance(stored, Stored):
             self._done(command, self._said)
@@ -72,7 +72,7 @@ class Recorded:
         self._bus.read(self._stream, seq, self._subject, self._found, None)
 
     @guarded
-    def _found(self, _: None, stored: Stored | bool | None) -> None:
+    def _found(self, _: None, stored: Stored | NotRead) -> None:
         self._left -= 1
         if isinstance(stored, Stored):
             headers = stored.headers

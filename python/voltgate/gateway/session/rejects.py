@@ -6,7 +6,7 @@ Made with the first refused frame of a connection: most have none.
 from collections.abc import Callable
 
 from voltgate._core import Frame, Publisher, Violation
-from voltgate.gateway.interfaces import LIVE, Ack, Outside
+from voltgate.gateway.interfaces import LIVE, Ack, NotStored, Outside
 from voltgate.gateway.rates import RejectRate
 from voltgate.gateway.session import redact
 from voltgate.gateway.session.call import Call, Refused
@@ -24,7 +24,7 @@ class Rejects:
         self._rate = RejectRate(terms.limits)
 
     def store(
-        self, call: Call, why: Violation | Refused, done: Callable[[Call, Ack | bool | None], None]
+        self, call: Call, why: Violation | Refused, done: Callable[[Call, Ack | NotStored], None]
     ) -> None:
         """Store a refused CALL, then call ``done(call, ack)``."""
         tx = call.rule is not None and call.rule.class_ == "tx"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import orjson
 
-from voltgate.gateway.interfaces import Bus, Stored
+from voltgate.gateway.interfaces import Bus, NotRead, Stored
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.session.call import Answer, Call
 
@@ -35,10 +35,10 @@ class Replay:
         """The message at ``seq``: a Response whose PubAck said duplicate, so that one counts."""
         self._bus.read(self._stream, seq, None, self._was_read, None)
 
-    def _found(self, _: None, stored: Stored | bool | None) -> None:
+    def _found(self, _: None, stored: Stored | NotRead) -> None:
         assert self._call.fact is not None
         if not isinstance(stored, Stored):
-            self._done(self._call, Reason.NOT_STORED if stored is False else None)
+            self._done(self._call, Reason.NOT_STORED if stored is NotRead.UNREADABLE else None)
             return
         headers = stored.headers
         self._left -= 1
@@ -50,7 +50,7 @@ class Replay:
         else:
             self._done(self._call, None)
 
-    def _was_read(self, _: None, stored: Stored | bool | None) -> None:
+    def _was_read(self, _: None, stored: Stored | NotRead) -> None:
         if not isinstance(stored, Stored):
             self._done(self._call, Reason.NOT_STORED)
         elif _is_payload(stored.data):

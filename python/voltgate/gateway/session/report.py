@@ -3,7 +3,7 @@
 What a charger answered is known to this process alone: a NATS that is away for a moment must not lose it.
 """
 
-from voltgate.gateway.interfaces import Ack, Outside
+from voltgate.gateway.interfaces import Ack, NotStored, Outside
 from voltgate.gateway.session.command import Command, Said, Writer
 
 AGAIN = 2.0  # seconds
@@ -30,7 +30,7 @@ class Report:
         for reply in self._replies:
             self._bus.emit(self._writer.reply(self._command, self._said, reply))
 
-    def _stored(self, _: None, ack: Ack | bool | None) -> None:
+    def _stored(self, _: None, ack: Ack | NotStored) -> None:
         self._left -= 1
-        if ack is None and self._left:
+        if ack is NotStored.UNKNOWN and self._left:
             self._clock.after(AGAIN, self.tell)

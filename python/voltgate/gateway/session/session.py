@@ -27,7 +27,7 @@ import orjson
 import structlog
 
 from voltgate._core import Frame, Publisher, Violation
-from voltgate.gateway.interfaces import LIVE, Ack, Link, Outside, Request
+from voltgate.gateway.interfaces import LIVE, Ack, Link, NotStored, Outside, Request
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.session import decisions
 from voltgate.gateway.session.call import EMPTY, Answer, Answered, Call, Plain, Refused
@@ -128,7 +128,7 @@ class Session:
         if self._open_calls == 1:
             self._limit_reading()
 
-    def _plain_stored(self, call: Call, ack: Ack | bool | None) -> None:
+    def _plain_stored(self, call: Call, ack: Ack | NotStored) -> None:
         plain = call.plain
         if self.closed or plain is None or not isinstance(ack, Ack) or ack.duplicate:
             self._stored(call, ack)
@@ -316,7 +316,7 @@ class Session:
             self._ask(call)
 
     @guarded
-    def _stored(self, call: Call, ack: Ack | bool | None) -> None:
+    def _stored(self, call: Call, ack: Ack | NotStored) -> None:
         if not isinstance(ack, Ack):
             self._close(Reason.NOT_STORED)
             return
@@ -353,7 +353,7 @@ class Session:
         self._bus.store(ticket, command, class_ == "tx")
 
     @guarded
-    def _recorded(self, call: Call, ack: Ack | bool | None) -> None:
+    def _recorded(self, call: Call, ack: Ack | NotStored) -> None:
         if not isinstance(ack, Ack):
             self._close(Reason.NOT_STORED)
         elif ack.duplicate:
@@ -385,7 +385,7 @@ class Session:
         self._refusals().store(call, refusal, self._refused)
 
     @guarded
-    def _refused(self, call: Call, ack: Ack | bool | None) -> None:
+    def _refused(self, call: Call, ack: Ack | NotStored) -> None:
         if not isinstance(ack, Ack):
             self._close(Reason.NOT_STORED)
             return
