@@ -274,7 +274,7 @@ async def test_heartbeats_come_at_the_interval_of_the_boot_answer() -> None:
 
 
 async def test_back_off_doubles_and_starts_again_after_a_connection() -> None:
-    """OCPP.md A19."""
+    """docs/ocpp.md A19."""
     csms = Csms()
     csms.refuse = 4
     behaviour = replace(QUICK, back_off_minimum=0.02, back_off_random=0.001)

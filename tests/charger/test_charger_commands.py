@@ -238,7 +238,7 @@ PASSWORDS = [
 async def test_a_new_password_is_used_at_the_next_handshake(
     version: str, action: str, payload: dict[str, Any], password: bytes
 ) -> None:
-    """OCPP.md A23: hex of raw bytes in 1.6, text in 2.x."""
+    """docs/ocpp.md A23: hex of raw bytes in 1.6, text in 2.x."""
     async with talk(version, password=b"old") as (charger, csms):
         await ready(charger)
         await csms.command(action, payload)

@@ -1,4 +1,4 @@
-"""What must not get lost: the outbox and the one open CALL, over real sockets (OCPP.md A8, C)."""
+"""What must not get lost: the outbox and the one open CALL, over real sockets (docs/ocpp.md A8, C)."""
 
 import asyncio
 from contextlib import suppress
@@ -81,7 +81,7 @@ async def test_a_transaction_message_is_sent_until_it_is_taken_or_given_up(
 
 @pytest.mark.parametrize("version", ["v201", "v21"])
 async def test_an_answer_that_cannot_be_processed_is_no_answer(version: str) -> None:
-    """2.1 says so in a CALLRESULTERROR (OCPP.md A13)."""
+    """2.1 says so in a CALLRESULTERROR (docs/ocpp.md A13)."""
     left = [{"totalCost": "much"}]
 
     def decide(call: Call) -> Decision:
@@ -137,7 +137,7 @@ async def test_what_happens_offline_comes_later_in_order_and_says_so() -> None:
 
 
 async def test_one_call_is_open_at_a_time() -> None:
-    """OCPP.md A8, also with many who want to speak: the next CALL comes after the answer."""
+    """docs/ocpp.md A8, also with many who want to speak: the next CALL comes after the answer."""
     async with talk("v16") as (charger, csms):
         await ready(charger)
         await csms.hears("StatusNotification")
