@@ -130,7 +130,7 @@ def test_a_password_of_ones_own_is_hashed_slowly_unless_it_is_a_random_key(
     assert kept("CP3")["password_hashes"][0].startswith("$voltgate-sha256$")
     code, out, err = chargers("add", "CP4", "--password", "short", "--json")
     assert (code, json.loads(out)) == (0, {"identity": "CP4", "password": "short"})
-    assert "OCPP wants passwords of 16" in err
+    assert "OCPP requires passwords of 16" in err
 
 
 WRONG = [
@@ -169,7 +169,7 @@ def test_a_charger_is_added_once_and_again_when_it_was_removed(chargers: Run) ->
 
 def test_names_that_differ_in_case_only_are_pointed_out(chargers: Run) -> None:
     assert chargers("add", "cp1")[2] == ""
-    assert "CP1 and cp1 differ in case only" in chargers("add", "CP1")[2]
+    assert "CP1 and cp1 differ only in letter case" in chargers("add", "CP1")[2]
 
 
 def test_disable_and_enable_leave_the_rest_as_it_is(
@@ -204,8 +204,8 @@ def test_import_prints_the_keys_it_made_and_passes_over_what_is_there(
     assert (code, len(lines)) == (0, 2), "keys of those that had none"
     assert lines[0].startswith('"CP 2, west",')
     assert len(lines[1].removeprefix("cp1,")) == 40
-    assert "3 added, 1 had a record already" in err
-    assert "cp1 and CP1 differ in case only" in err
+    assert "3 added, 1 already had a record" in err
+    assert "cp1 and CP1 differ only in letter case" in err
     west = kept("CP=202=2C=20west")
     assert (west["versions"], sorted(west["quirks"])) == (["v16", "v201"], ["half_duplex", "no_ping"])
     third = kept("CP3")
@@ -215,12 +215,12 @@ def test_import_prints_the_keys_it_made_and_passes_over_what_is_there(
 
 
 WRONG_FILES = [
-    ("CP1\nCP2\n", ":1: the first line names the columns", "no header"),
-    ("identity,colour\nCP1,red\n", ":1: the first line names the columns", "a column nobody knows"),
+    ("CP1\nCP2\n", ":1: the first line must name the columns", "no header"),
+    ("identity,colour\nCP1,red\n", ":1: the first line must name the columns", "a column nobody knows"),
     ("identity\nCP1\na:b\n", ":3: ", "no legal identity"),
-    ("identity\nCP1\nCP1\n", ":3: CP1 stands there twice", "twice"),
-    ("identity,enabled\nCP1,perhaps\n", ":2: enabled: true or false", "no truth value"),
-    ("identity,security_profile\nCP1,4\n", ":2: security_profile: 1, 2 or 3", "no profile"),
+    ("identity\nCP1\nCP1\n", ":3: CP1 appears twice", "twice"),
+    ("identity,enabled\nCP1,perhaps\n", ":2: enabled: must be true or false", "no truth value"),
+    ("identity,security_profile\nCP1,4\n", ":2: security_profile: must be 1, 2 or 3", "no profile"),
     ("identity,versions\nCP1,1.5\n", ":2: ", "a version nobody serves"),
     ("identity,quirks\nCP1,\nCP2,odd\n", ":3: quirks", "a quirk nobody knows"),
     ("identity\nCP1,x\n", ":2: more cells than columns", "more cells than columns"),
@@ -337,9 +337,9 @@ def test_kick_of_nobody_says_so(chargers: Run) -> None:
     ("body", "told"),
     [
         (None, "did not answer in 0.3 s"),
-        (b"\x1b[31m", "no gateway"),
-        (b"[]", "no gateway"),
-        (b"{}", "no gateway"),
+        (b"\x1b[31m", "not from a Voltgate gateway"),
+        (b"[]", "not from a Voltgate gateway"),
+        (b"{}", "not from a Voltgate gateway"),
     ],
 )
 def test_kick_that_is_not_answered_as_expected_is_one_line(

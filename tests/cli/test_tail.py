@@ -114,9 +114,9 @@ async def test_tail_survives_a_restart_of_nats(
         await client.publish("ocpp.link.CP2", b"{}")
         await client.flush()
     await client.close()
-    assert "NATS is away" in running.err
+    assert "the connection to NATS is lost" in running.err
     # Its subscriptions are there before it is told that the connection is.
-    running.until(lambda: "NATS is back" in running.err, "it says so")
+    running.until(lambda: "reconnected to NATS" in running.err, "it says so")
 
 
 async def test_a_link_shows_its_state_where_others_show_their_action(
@@ -292,7 +292,7 @@ async def test_what_came_while_nats_was_away_is_told_afterwards(
         await put(client, "ocpp.tx.v16.MeterValues.CP1", 1)
         running.until(lambda: len(running.out.splitlines()) == 2, "the consumer died with the server")
         assert payloads(running) == [0, 1]
-    assert "NATS is back; what came meanwhile follows" in running.err
+    assert "reconnected to NATS; missed messages follow" in running.err
 
 
 async def test_a_stream_that_is_missing_is_named(

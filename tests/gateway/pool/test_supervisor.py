@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from voltgate.config import Listener
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.control import Hello
-from voltgate.gateway.pool.member import SILENCE, START, Command, Member
+from voltgate.gateway.pool.member import SILENCE, START, Argv, Member
 from voltgate.gateway.pool.merged import Merged, Supervision, portable
 from voltgate.gateway.pool.sockets import AddressError, kept
 from voltgate.gateway.pool.supervisor import Backoff
@@ -44,11 +44,11 @@ def test_a_place_stays_empty_longer_each_time(
 async def test_a_process_that_says_nothing_is_killed(says: str, patience: int, expectation: str) -> None:
     """After so many of our own ticks, however much time is between them: who was frozen may have been us."""
     script = "import os, sys, time; os.write(int(sys.argv[1][10:]), sys.stdin.encode()); time.sleep(60)"
-    command = Command([sys.executable, "-c", script.replace("sys.stdin", repr(says))])
+    argv = Argv([sys.executable, "-c", script.replace("sys.stdin", repr(says))])
     member = Member(0, lambda: None)
-    life = asyncio.create_task(member.live(command, lambda _: HELLO))
+    life = asyncio.create_task(member.live(argv, lambda _: HELLO))
     async with asyncio.timeout(10):
-        while member.checks() != {"process": "" if says else "starting"}:
+        while member.checks()["process"] != ("" if says else "starting"):
             await asyncio.sleep(0)
     for _ in range(patience):
         member.tick()
@@ -62,16 +62,16 @@ async def test_a_process_that_says_nothing_is_killed(says: str, patience: int, e
 async def test_a_process_that_dies_in_the_middle_of_a_word_is_just_gone() -> None:
     script = 'import os, sys; os.write(int(sys.argv[1][10:]), b\'["beat",{"che\'); os._exit(3)'
     member = Member(0, lambda: None)
-    assert await member.live(Command([sys.executable, "-c", script]), lambda _: HELLO) == 3
-    assert await member.numbers() is None
+    assert await member.live(Argv([sys.executable, "-c", script]), lambda _: HELLO) == 3
+    assert await member.metrics() is None
 
 
 async def test_a_process_that_cannot_be_started_is_an_error_and_leaves_an_empty_place() -> None:
     member = Member(0, lambda: None)
     with pytest.raises(OSError, match="no such program"):
-        await member.live(Command(["/no such program"]), lambda _: HELLO)
+        await member.live(Argv(["/no such program"]), lambda _: HELLO)
     assert not member.running
-    assert await member.numbers() is None
+    assert await member.metrics() is None
 
 
 def test_kept_addresses_are_shared_with_workers_and_take_no_charger() -> None:
