@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,23 +13,42 @@ from argon2 import PasswordHasher
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from cli.configuration import SMALL
 from jetstream import NatsServer
 from processes import Start
 from voltgate.cli import main
 
 pytestmark = pytest.mark.usefixtures("clean_environment", "own_logs")
 
-SMALL = "[streams]\ntx_max_bytes=67108864\nevents_max_bytes=67108864\ncommands_max_bytes=67108864\n"
 T = TypeVar("T")
 
 
-@pytest.fixture
-def config(nats_server: NatsServer, tmp_path: Path) -> Path:
-    """A configuration whose streams stand."""
-    file = tmp_path / "voltgate.toml"
-    file.write_text(f"[nats]\nurl='{nats_server.url}'\n{SMALL}")
-    assert main(["streams", "apply", "--config", str(file)]) == 0
+@pytest.fixture(scope="module")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """A NATS with the streams, for all tests of this file."""
+    folder = tmp_path_factory.mktemp("chargers")
+    server = NatsServer(folder / "jetstream")
+    assert main(["streams", "apply", "--config", str(written(folder, server))]) == 0
+    yield server
+    server.kill()
+
+
+def written(folder: Path, server: NatsServer) -> Path:
+    file = folder / "voltgate.toml"
+    file.write_text(f"[nats]\nurl='{server.url}'\n{SMALL}")
     return file
+
+
+@pytest.fixture
+def config(nats_server: NatsServer, tmp_path: Path, on_nats: "OnNats") -> Path:
+    """A configuration whose streams are there, and empty."""
+
+    async def purge(client: Client) -> None:
+        for stream in ("KV_ocpp_chargers", "OCPP_LINKS"):
+            await client.jsm().purge_stream(stream)
+
+    on_nats(purge)
+    return written(tmp_path, nats_server)
 
 
 Run = Callable[..., tuple[int, str, str]]
@@ -243,7 +262,7 @@ def test_a_registry_that_is_missing_is_named(
     nats_server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "voltgate.toml"
-    file.write_text(f"[nats]\nurl='{nats_server.url}'\n")
+    file.write_text(f"[nats]\nurl='{nats_server.url}'\nstream_prefix='NONE'\n")
     for command in ("list", "online"):
         assert main(["chargers", command, "--config", str(file)]) == 1
         assert "run `voltgate streams apply`" in capsys.readouterr().err
