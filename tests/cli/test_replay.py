@@ -1,8 +1,9 @@
 """``voltgate tail --since``: what it replays, and that live messages follow without gap or repeat."""
 
+import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -12,7 +13,7 @@ import pytest
 from nats.aio.client import Client
 
 from jetstream import NatsServer
-from processes import PATIENCE, Start, Voltgate
+from processes import PATIENCE, Start
 from voltgate.cli.faults import Failure
 from voltgate.cli.tail.replay import PAGE, Reader, Source, moment, narrowed, sources
 from voltgate.config import Config, Nats, load
@@ -35,8 +36,8 @@ def small() -> Config:
     return load(streams={"tx_max_bytes": size, "events_max_bytes": size, "commands_max_bytes": size})
 
 
-def payloads(running: Voltgate) -> list[int]:
-    return [json.loads(line)["payload"]["n"] for line in running.out.splitlines()]
+def payloads(out: str) -> list[int]:
+    return [json.loads(line)["payload"]["n"] for line in out.splitlines()]
 
 
 async def put(client: Client, subject: str, n: int) -> None:
@@ -59,25 +60,39 @@ PASTS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """A NATS that has stored a message at each place."""
+
+    async def fill() -> None:
+        async with stored(server.url) as client:
+            for n, subject in enumerate(PLACES):
+                await put(client, subject, n)
+
+    server = NatsServer(tmp_path_factory.mktemp("past"))
+    asyncio.run(fill())
+    yield server
+    server.kill()
+
+
 @pytest.mark.parametrize(("filters", "expected", "why"), PASTS, ids=[why for *_, why in PASTS])
-async def test_the_past_is_told_in_order_and_ends(
-    start: Start,
-    nats_server: NatsServer,
+async def test_stored_messages_are_replayed_in_order(
+    voltgate: Callable[..., tuple[int, str, str]],
+    past: NatsServer,
     monkeypatch: pytest.MonkeyPatch,
     filters: list[str],
     expected: list[int],
     why: str,
 ) -> None:
-    monkeypatch.setenv("VOLTGATE_NATS__URL", nats_server.url)
-    async with stored(nats_server.url) as client:
-        for n, subject in enumerate(PLACES):
-            await put(client, subject, n)
-        running = start("tail", *filters, "--since", "1h", "--no-follow", "--json")
-        assert running.process.wait(PATIENCE) == 0
-        assert payloads(running) == expected, why
-        assert ("not stored" in running.err) == (filters == ["live"]), "and only then a word"
-        for stream in ("TX", "EVENTS", "REJECTS", "COMMANDS", "LINKS"):
-            assert await client.jsm().consumers_info(f"OCPP_{stream}") == [], "nothing is left behind"
+    monkeypatch.setenv("VOLTGATE_NATS__URL", past.url)
+    command = ("tail", *filters, "--since", "1h", "--no-follow", "--json")
+    code, out, err = await asyncio.to_thread(voltgate, *command)
+    assert (code, payloads(out)) == (0, expected), why
+    assert ("not stored" in err) == (filters == ["live"]), "and only then a word"
+    client = await nats.connect(past.url)
+    for stream in ("TX", "EVENTS", "REJECTS", "COMMANDS", "LINKS"):
+        assert await client.jsm().consumers_info(f"OCPP_{stream}") == [], "nothing is left behind"
+    await client.close()
 
 
 async def test_the_past_begins_where_it_was_asked_to_and_lines_have_a_date(
@@ -113,7 +128,7 @@ async def test_the_present_follows_the_past_without_gap_or_repeat(
         for last in range(n, n + 500):
             await put(client, subjects[last % 2], last)
         running.until(lambda: len(running.out.splitlines()) >= n + 500, "everything")
-        seen = payloads(running)
+        seen = payloads(running.out)
         assert sorted(seen) == list(range(n + 500)), "each once"
         assert seen[:2000] == list(range(2000)), "the past in the order of time over both streams"
         deadline = monotonic() + PATIENCE
@@ -157,7 +172,7 @@ async def test_what_came_while_nats_was_away_is_told_afterwards(
     async with stored(nats_server.url) as client:
         await put(client, "ocpp.tx.v16.MeterValues.CP1", 1)
         running.until(lambda: len(running.out.splitlines()) == 2, "the consumer died with the server")
-        assert payloads(running) == [0, 1]
+        assert payloads(running.out) == [0, 1]
     assert "reconnected to NATS; missed messages follow" in running.err
 
 
