@@ -75,8 +75,9 @@ async def test_a_stream_of_a_later_release_is_a_hint_and_does_not_stop_the_start
     monkeypatch.setattr(streams, "_SIGNED", {"voltgate_release": "0.999.0"})
     client = await connect.connect(config.nats)
     await streams.apply(client, later)
-    findings = {one.name: one for one in await preflight.jetstream(client, config)}
+    found = preflight.jetstream(await streams.plan(client, config), None, config)
     await client.close()
+    findings = {one.name: one for one in found}
     assert {one.severity for one in findings.values()} == {"ok", "hint"}
     assert findings["OCPP_TX"].severity == "hint"
     assert "the later release 0.999.0" in findings["OCPP_TX"].text

@@ -3,13 +3,12 @@
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
-import orjson
 import typer
 
 from voltgate import _core
 from voltgate.cli.faults import EXIT_CODES, FAILED, USAGE, Failure
 from voltgate.cli.service import connected, loaded, run
-from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json, say, visible
+from voltgate.cli.terminal import AsJson, ConfigFile, json_value, out, out_json, say, visible
 from voltgate.config import Config
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def send(  # noqa: PLR0913, PLR0917 - the options of a command
         str, typer.Argument(metavar="IDENTITY", help="Charger identity, verbatim (case-sensitive).")
     ],
     action: Annotated[str, typer.Argument(metavar="ACTION", help="OCPP action, for example Reset.")],
-    payload: Annotated[str, typer.Argument(metavar="[JSON]", help="Request payload.")] = "{}",
+    payload: Annotated[str, typer.Argument(metavar="JSON", help="Request payload.")] = "{}",
     timeout: Annotated[
         float,
         typer.Option(metavar="SECONDS", min=0.1, max=86_400, help="Seconds the charger may take to answer."),
@@ -59,7 +58,9 @@ def send(  # noqa: PLR0913, PLR0917 - the options of a command
     subject = f"{settings.nats.rpc_prefix}.send.{action}.{_core.token(identity)}"
     record, body = run(_ask(settings, subject, payload.encode(errors="surrogateescape"), headers))
     if as_json:
-        out_json(record | {"identity": identity, "action": action, "body": _value(body)})
+        out_json(
+            record | {"identity": identity, "action": action, "body": json_value(body) if body else None}
+        )
     else:
         say(f"voltgate: {record['outcome']}: {record['meaning']}")
         if body:
@@ -100,14 +101,3 @@ def _record(reply: "Msg") -> tuple[dict[str, Any], bytes]:
         "session": headers.get("ocpp-session"),
     }
     return record, reply.data
-
-
-def _value(body: bytes) -> Any:
-    """The body as part of a line of JSON; numbers keep the digits that the charger sent."""
-    if not body:
-        return None
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return body.decode(errors="backslashreplace")
-    return value if b"\n" in body or b"\r" in body else orjson.Fragment(body)

@@ -1,6 +1,7 @@
 """What commands share: a configuration, an event loop, signals, a connection to NATS."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from voltgate import config as configuration
 from voltgate import logs
-from voltgate.cli.faults import Failure
+from voltgate.cli.faults import INTERRUPTED, Failure
 from voltgate.config import Config
 
 if TYPE_CHECKING:
@@ -48,6 +49,21 @@ async def connected(config: Config, name: str) -> AsyncIterator["Client"]:
         raise Failure(jetstream_fault(error)) from None
     finally:
         await client.close()
+
+
+def insistent(leave: Callable[[], None], kill: Callable[[], None] = lambda: None) -> Callable[[], None]:
+    """``leave`` for the first two signals, ``kill`` and the end of this process for the third."""
+    signals = 0
+
+    def signalled() -> None:
+        nonlocal signals
+        signals += 1
+        if signals > 2:
+            kill()
+            os._exit(INTERRUPTED)
+        leave()
+
+    return signalled
 
 
 def on_signals(leave: Callable[[], None], reload: Callable[[], None] | None = None) -> None:

@@ -29,6 +29,15 @@ def out_json(value: Any) -> None:
     raw(orjson.dumps(value) + b"\n")
 
 
+def json_value(data: bytes) -> Any:
+    """A body as part of a line of JSON; numbers keep the digits that the sender wrote."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return data.decode(errors="backslashreplace")
+    return value if b"\n" in data or b"\r" in data else orjson.Fragment(data)
+
+
 def raw(lines: bytes, flush: bool = True) -> None:
     """Write ready-made lines of data. Raises ReaderLeft."""
     if sys.stdout is None:  # started with stdout closed

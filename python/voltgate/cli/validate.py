@@ -21,7 +21,7 @@ CALL_RESULT = 3
 @app.command(epilog=f"Exits with 1 if any frame fails. {EXIT_CODES}")
 def validate(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Frames, one per line. Default, and '-': stdin.")
+        Path | None, typer.Argument(metavar="FILE", help="Frames, one per line. Default, and '-': stdin.")
     ] = None,
     version: Annotated[str, VersionOption] = "1.6",
     sender: Annotated[Literal["charger", "csms"], typer.Option(help="Sender of the frames.")] = "charger",

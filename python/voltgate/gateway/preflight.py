@@ -11,8 +11,6 @@ import structlog
 from voltgate.config import Config
 
 if TYPE_CHECKING:
-    from nats.aio.client import Client
-
     from voltgate.gateway.bus.bus import Bus
     from voltgate.gateway.bus.streams import Change
 
@@ -67,22 +65,18 @@ def message_size(config: Config, max_payload: int) -> Finding:
     )
 
 
-async def jetstream(client: "Client", config: Config) -> list[Finding]:
-    """Whether JetStream answers and its streams are as configured."""
-    from nats.errors import Error  # noqa: PLC0415 - the command line imports findings without a client
-
-    from voltgate.gateway.bus import streams  # noqa: PLC0415
-
-    try:
-        plan = await streams.plan(client, config)
-        covering = await streams.covering(client, config)
-    except (Error, OSError, TimeoutError) as error:
-        return [Finding("jetstream", "fail", *jetstream_fault(error).split(": ", 1))]
+def jetstream(plan: "list[Change]", covering: str | None, config: Config) -> list[Finding]:
+    """Whether the streams are as configured. ``plan``, ``covering``: what ``bus.streams`` found."""
     return [
         Finding("jetstream", "ok", "answers"),
         *map(_stream, plan),
         _questions(config.nats.rpc_prefix, covering),
     ]
+
+
+def no_jetstream(error: Exception) -> Finding:
+    """JetStream answered with ``error``, or not at all."""
+    return Finding("jetstream", "fail", *jetstream_fault(error).split(": ", 1))
 
 
 def _stream(change: "Change") -> Finding:
@@ -118,7 +112,14 @@ def jetstream_fault(error: Exception) -> str:
 
 async def verify(bus: "Bus", config: Config) -> None:
     """Raise StartError with everything that is wrong; log what could be better."""
-    findings = [message_size(config, bus.max_payload), *await jetstream(bus.client, config)]
+    from voltgate.gateway.bus import streams  # noqa: PLC0415 - the command line needs findings without it
+
+    findings = [message_size(config, bus.max_payload)]
+    try:
+        plan = await streams.plan(bus.client, config)
+        findings += jetstream(plan, await streams.covering(bus.client, config), config)
+    except Exception as error:
+        findings.append(no_jetstream(error))
     for finding in findings:
         if finding.severity == "hint":
             log.warning("stream.newer", stream=finding.name, reason=finding.text)

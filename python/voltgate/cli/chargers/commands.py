@@ -8,20 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from voltgate.cli.chargers import importing
+from voltgate.cli.chargers import importing, options
 from voltgate.cli.chargers.kick import app as kick
 from voltgate.cli.chargers.online import app as online
-from voltgate.cli.chargers.options import (
-    ONE_OF_QUIRKS,
-    CommonName,
-    Identity,
-    Profile,
-    RandomKey,
-    Validation,
-    Versions,
-    fields_of,
-)
-from voltgate.cli.chargers.records import change, given, hash_of, legal, record_of, records
+from voltgate.cli.chargers.records import given, hash_of, legal, on_records, record_of, records
 from voltgate.cli.chargers.setting import app as setting
 from voltgate.cli.faults import EXIT_CODES, Failure
 from voltgate.cli.service import loaded, run
@@ -45,24 +35,24 @@ class Newcomer:
 
 @app.command(epilog=f"Prints the generated key once; only its hash is stored. {EXIT_CODES}")
 def add(  # noqa: PLR0913, PLR0917 - the fields of a record
-    identity: Identity,
+    identity: options.Identity,
     password: Annotated[
         str | None,
         typer.Option(
             metavar="P", help="Your own password; '-' reads it from stdin. Default: generate a random key."
         ),
     ] = None,
-    random_key: RandomKey = False,
-    profile: Profile = None,
-    version: Versions = None,
-    validation: Validation = None,
-    quirk: Annotated[list[str] | None, typer.Option(help=ONE_OF_QUIRKS)] = None,
-    cn: CommonName = None,
+    random_key: options.RandomKey = False,
+    profile: options.Profile = None,
+    version: options.Versions = None,
+    validation: options.Validation = None,
+    quirk: options.Quirks = None,
+    cn: options.CommonName = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
     """Register one charger."""
-    fields = fields_of(profile, version, validation, quirk or [], cn)
+    fields = options.fields_of(profile, version, validation, quirk or [], cn)
     password = given(password)
     newcomer = _newcomer(legal(identity), record_of(fields), password, random_key)
     run(_add(loaded(config), newcomer))
@@ -150,19 +140,15 @@ def warn_of_case(added: Collection[str], known: Collection[str]) -> None:
 
 
 @app.command(epilog=EXIT_CODES)
-def show(identity: Identity, as_json: AsJson = False, config: ConfigFile = None) -> None:
+def show(identity: options.Identity, as_json: AsJson = False, config: ConfigFile = None) -> None:
     """Show one record, without its hashes."""
-    shown = _shown(identity, run(_get(loaded(config), identity)))
+    record = run(on_records(loaded(config), lambda book: book.get(identity)))
+    shown = _shown(identity, record)
     if as_json:
         out_json(shown)
         return
     for name, value in shown.items():
         out(f"{name:<16} {_text(value)}")
-
-
-async def _get(config: Config, identity: str) -> Record:
-    async with records(config) as book:
-        return await book.get(identity)
 
 
 @app.command(name="list", epilog=f"Columns are separated by tabs. {EXIT_CODES}")
@@ -201,26 +187,21 @@ def _text(value: Any) -> str:
 
 
 @app.command(epilog=EXIT_CODES)
-def disable(identity: Identity, config: ConfigFile = None) -> None:
+def disable(identity: options.Identity, config: ConfigFile = None) -> None:
     """Disconnect a charger and refuse it from now on; its record stays."""
-    run(change(loaded(config), identity, lambda _: {"enabled": False}))
+    run(on_records(loaded(config), lambda book: book.change(identity, lambda _: {"enabled": False})))
 
 
 @app.command(epilog=EXIT_CODES)
-def enable(identity: Identity, config: ConfigFile = None) -> None:
+def enable(identity: options.Identity, config: ConfigFile = None) -> None:
     """Accept a disabled charger again."""
-    run(change(loaded(config), identity, lambda _: {"enabled": True}))
+    run(on_records(loaded(config), lambda book: book.change(identity, lambda _: {"enabled": True})))
 
 
 @app.command(epilog=EXIT_CODES)
-def remove(identity: Identity, config: ConfigFile = None) -> None:
+def remove(identity: options.Identity, config: ConfigFile = None) -> None:
     """Remove a charger from the registry; disconnect it if a record is required."""
-    run(_remove(loaded(config), identity))
-
-
-async def _remove(config: Config, identity: str) -> None:
-    async with records(config) as book:
-        await book.remove(identity)
+    run(on_records(loaded(config), lambda book: book.remove(identity)))
 
 
 app.registered_commands += setting.registered_commands + kick.registered_commands

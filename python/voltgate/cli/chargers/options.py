@@ -10,20 +10,25 @@ from voltgate.gateway.registry.record import QUIRKS
 Identity = Annotated[str, typer.Argument(metavar="ID", help="Charger identity, verbatim (case-sensitive).")]
 Profile = Annotated[
     int | None,
-    typer.Option(min=1, max=3, help="The only security profile it may use; 2 and 3 are not served yet."),
+    typer.Option(
+        metavar="N", min=1, max=3, help="The only security profile it may use; 2 and 3 are not served yet."
+    ),
 ]
 Versions = Annotated[
     list[str] | None, typer.Option("--version", metavar="VERSION", help="An OCPP version it may use.")
 ]
 Validation = Annotated[
-    str | None, typer.Option(help="strict, lenient or off; overrides the policy of every action.")
+    str | None,
+    typer.Option(metavar="LEVEL", help="strict, lenient or off; overrides the policy of every action."),
 ]
-CommonName = Annotated[str | None, typer.Option("--cn", help="CN of its client certificate; not served yet.")]
+CommonName = Annotated[
+    str | None, typer.Option("--cn", metavar="NAME", help="CN of its client certificate; not served yet.")
+]
 RandomKey = Annotated[
     bool,
     typer.Option("--random-key", help="The given password has 128 random bits or more: use a fast hash."),
 ]
-ONE_OF_QUIRKS = f"One of {', '.join(QUIRKS)}."
+Quirks = Annotated[list[str] | None, typer.Option(metavar="QUIRK", help=f"One of {', '.join(QUIRKS)}.")]
 
 
 def fields_of(

@@ -1,7 +1,7 @@
 """The registry as commands use it: the KV bucket ``ocpp_chargers`` behind a few methods (CONTRACT 3.8)."""
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ import orjson
 
 from voltgate import _core
 from voltgate.cli.faults import USAGE, Failure
-from voltgate.cli.service import connected
+from voltgate.cli.service import Result, connected
 from voltgate.cli.terminal import say
 from voltgate.config import Config
 from voltgate.gateway.registry.record import Record, is_identity, parse
@@ -134,10 +134,10 @@ async def records(config: Config) -> AsyncIterator[Records]:
             raise Failure("no such charger: `voltgate chargers list` lists those with a record") from None
 
 
-async def change(config: Config, identity: str, fields: Callable[[Record], dict[str, Any]]) -> None:
-    """See Records.change."""
+async def on_records(config: Config, work: Callable[[Records], Awaitable[Result]]) -> Result:
+    """Do one thing with the registry. Raises Failure."""
     async with records(config) as book:
-        await book.change(identity, fields)
+        return await work(book)
 
 
 def given(password: str | None) -> str | None:

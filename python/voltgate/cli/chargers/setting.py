@@ -5,17 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from voltgate.cli.chargers.options import (
-    ONE_OF_QUIRKS,
-    CommonName,
-    Identity,
-    Profile,
-    RandomKey,
-    Validation,
-    Versions,
-    fields_of,
-)
-from voltgate.cli.chargers.records import change, given, hash_of, record_of
+from voltgate.cli.chargers import options
+from voltgate.cli.chargers.records import given, hash_of, on_records, record_of
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure
 from voltgate.cli.service import loaded, run
 from voltgate.cli.terminal import ConfigFile
@@ -25,22 +16,13 @@ app = typer.Typer()
 
 
 class Field(Enum):
-    """What can be removed from a record."""
+    """What can be removed from a record: the name of its field, and the word for the option."""
 
-    PROFILE = "profile"
-    VERSION = "version"
+    SECURITY_PROFILE = "profile"
+    VERSIONS = "version"
     VALIDATION = "validation"
-    QUIRK = "quirk"
-    CN = "cn"
-
-
-_NAMES = {
-    Field.PROFILE: "security_profile",
-    Field.VERSION: "versions",
-    Field.VALIDATION: "validation",
-    Field.QUIRK: "quirks",
-    Field.CN: "certificate_cn",
-}
+    QUIRKS = "quirk"
+    CERTIFICATE_CN = "cn"
 
 
 @app.command(
@@ -50,29 +32,31 @@ _NAMES = {
     f"charger is disconnected so that it reconnects, except for --password and --cn. {EXIT_CODES}",
 )
 def set_(  # noqa: PLR0913, PLR0917 - the fields of a record
-    identity: Identity,
-    add_quirk: Annotated[list[str] | None, typer.Option(help=ONE_OF_QUIRKS)] = None,
-    remove_quirk: Annotated[list[str] | None, typer.Option(help="A quirk to remove.")] = None,
-    profile: Profile = None,
-    version: Versions = None,
-    validation: Validation = None,
-    cn: CommonName = None,
+    identity: options.Identity,
+    add_quirk: options.Quirks = None,
+    remove_quirk: Annotated[
+        list[str] | None, typer.Option(metavar="QUIRK", help="A quirk to remove.")
+    ] = None,
+    profile: options.Profile = None,
+    version: options.Versions = None,
+    validation: options.Validation = None,
+    cn: options.CommonName = None,
     password: Annotated[
         str | None,
         typer.Option(metavar="P", help="Its only password from now on; '-' reads it from stdin."),
     ] = None,
-    random_key: RandomKey = False,
+    random_key: options.RandomKey = False,
     unset: Annotated[list[Field] | None, typer.Option(help="Field to reset to its default.")] = None,
     config: ConfigFile = None,
 ) -> None:
     """Change the record of a charger."""
-    fields = fields_of(profile, version, validation, add_quirk, cn)
+    fields = options.fields_of(profile, version, validation, add_quirk, cn)
     record_of(fields)  # raises for a value that no record may have
     fields = {name: value for name, value in fields.items() if value is not None and name != "quirks"}
     odd = sorted(set(remove_quirk or []) - set(QUIRKS))
     if odd:
         raise Failure(f"--remove-quirk {odd[0]}: must be one of {', '.join(QUIRKS)}", USAGE)
-    fields |= {_NAMES[field]: None for field in unset or []}
+    fields |= {field.name.lower(): None for field in unset or []}
     if (secret := given(password)) is not None:
         fields |= {"password_hashes": [hash_of(identity, secret, random_key)], "password_change": None}
     if not (fields or add_quirk or remove_quirk):
@@ -85,4 +69,4 @@ def set_(  # noqa: PLR0913, PLR0917 - the fields of a record
         quirks = sorted((before | set(add_quirk or [])) - set(remove_quirk or []))
         return fields | {"quirks": quirks or None}
 
-    run(change(loaded(config), identity, wanted))
+    run(on_records(loaded(config), lambda book: book.change(identity, wanted)))

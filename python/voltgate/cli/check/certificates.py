@@ -59,12 +59,12 @@ def _authorities(name: str, file: str) -> Finding:
 def _valid(name: str, file: str, chain: list[x509.Certificate]) -> Finding:
     now = datetime.now(UTC)
     for one in chain:
-        who = f"{file}: {one.subject.rfc4514_string()}"
+        subject = f"{file}: {one.subject.rfc4514_string()}"
         if one.not_valid_after_utc <= now:
-            raise _Fault(f"{who} expired on {one.not_valid_after_utc:%Y-%m-%d}: renew it")
+            raise _Fault(f"{subject} expired on {one.not_valid_after_utc:%Y-%m-%d}: renew it")
         if one.not_valid_before_utc > now:
             raise _Fault(
-                f"{who} is not valid before {one.not_valid_before_utc:%Y-%m-%d %H:%M}: check the clock"
+                f"{subject} is not valid before {one.not_valid_before_utc:%Y-%m-%d %H:%M}: check the clock"
             )
     first = min(chain, key=lambda one: one.not_valid_after_utc)
     until = f"{first.not_valid_after_utc:%Y-%m-%d}"

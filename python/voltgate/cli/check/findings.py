@@ -4,6 +4,8 @@ import resource
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nats.errors import Error
+
 from voltgate.cli.check.certificates import certificates
 from voltgate.cli.check.durability import durability
 from voltgate.cli.check.permissions import permissions
@@ -11,7 +13,7 @@ from voltgate.cli.dev.embedded import MINIMUM
 from voltgate.cli.serve.command import DESCRIPTOR_ROOM
 from voltgate.config import Config
 from voltgate.gateway import preflight
-from voltgate.gateway.bus import connect
+from voltgate.gateway.bus import connect, streams
 from voltgate.gateway.preflight import Finding
 from voltgate.policy import rules
 
@@ -64,10 +66,18 @@ async def _nats(config: Config) -> list[Finding]:
             _version(client),
             preflight.message_size(config, client.max_payload),
             may.finding,
-            *(await preflight.jetstream(client, config) if may.ask_jetstream else []),
+            *(await _jetstream(config, client) if may.ask_jetstream else []),
         ]
     finally:
         await client.close()
+
+
+async def _jetstream(config: Config, client: "Client") -> list[Finding]:
+    try:
+        plan = await streams.plan(client, config)
+        return preflight.jetstream(plan, await streams.covering(client, config), config)
+    except (Error, TimeoutError) as error:
+        return [preflight.no_jetstream(error)]
 
 
 def _version(client: "Client") -> Finding:

@@ -78,7 +78,7 @@ async def permissions(config: Config, client: "Client", complaints: list[str]) -
             lacking = [one for one in lacking if one not in api] + [f"{API}>"]
         if lacking:
             lines.append(f"{verb} to {', '.join(lacking)}")
-            ask_jetstream = ask_jetstream and not any(one.startswith(API) for one in lacking)
+            ask_jetstream &= not any(one.startswith(f"{API}STREAM.") or one == f"{API}>" for one in lacking)
     # A backend that commands a charger chooses the subject of the reply.
     if not granted.get("responses") and not _allowed(granted.get("publish") or {}, "_INBOX.>"):
         lines.append("answer commands (allow_responses: true)")

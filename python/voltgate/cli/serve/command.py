@@ -1,7 +1,6 @@
 """``voltgate serve`` and ``voltgate backend``, which run until a signal. Several workers: see ``workers``."""
 
 import asyncio
-import os
 import resource
 from pathlib import Path
 from typing import Annotated
@@ -9,9 +8,9 @@ from typing import Annotated
 import structlog
 import typer
 
-from voltgate.cli.faults import EXIT_CODES, INTERRUPTED, USAGE, Failure
+from voltgate.cli.faults import EXIT_CODES, USAGE, Failure
 from voltgate.cli.serve.workers import reloaded, supervise
-from voltgate.cli.service import connected, loaded, on_signals, run
+from voltgate.cli.service import connected, insistent, loaded, on_signals, run
 from voltgate.cli.terminal import ConfigFile
 from voltgate.config import Config
 
@@ -59,13 +58,8 @@ async def _serve(config: Config, file: Path | None) -> None:
     )
     try:
         running = asyncio.create_task(worker.run())
-        signals = 0
 
         def leave() -> None:
-            nonlocal signals
-            signals += 1
-            if signals > 2:
-                os._exit(INTERRUPTED)
             if worker.addresses:
                 worker.stop()
             else:  # before the listeners are open there is nothing to drain
@@ -75,7 +69,7 @@ async def _serve(config: Config, file: Path | None) -> None:
             if (fresh := reloaded(file)) is not None:
                 worker.reload(fresh)
 
-        on_signals(leave, reload)
+        on_signals(insistent(leave), reload)
         await asyncio.wait({running})
         if not running.cancelled():
             running.result()

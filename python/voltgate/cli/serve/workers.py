@@ -13,8 +13,8 @@ import typer
 
 from voltgate import __version__
 from voltgate import config as configuration
-from voltgate.cli.faults import INTERRUPTED, USAGE, Failure
-from voltgate.cli.service import loaded, on_signals, run
+from voltgate.cli.faults import USAGE, Failure
+from voltgate.cli.service import insistent, loaded, on_signals, run
 from voltgate.cli.terminal import ConfigFile
 from voltgate.config import Config
 
@@ -39,21 +39,12 @@ async def supervise(config: Config, file: Path | None, count: int) -> int:
     with sockets.kept(config.listeners) as ports:
         supervisor = Supervisor(argv, count, ports, config.limits.model_dump())
         runner = await admin.serve(config.admin, supervisor.scrape, supervisor.readiness)
-        signals = 0
-
-        def leave() -> None:
-            nonlocal signals
-            signals += 1
-            if signals > 2:
-                supervisor.kill()
-                os._exit(INTERRUPTED)
-            supervisor.leave()
 
         def reload() -> None:
             if (fresh := reloaded(file)) is not None:
                 supervisor.reload(fresh.limits.model_dump())
 
-        on_signals(leave, reload)
+        on_signals(insistent(supervisor.leave, supervisor.kill), reload)
         try:
             return await supervisor.run()
         finally:

@@ -55,7 +55,7 @@ def tail(  # noqa: PLR0913, PLR0917 - the options of a command
     filters: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILTER]...",
+            metavar="FILTER",
             help=f"A class ({', '.join(CLASSES)}) or a subject pattern, with or without the prefix "
             "('tx.v16.>', 'ocpp.*.*.*.CP001'). Default: everything.",
         ),

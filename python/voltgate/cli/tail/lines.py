@@ -3,13 +3,13 @@
 import shutil
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 import typer
 
 from voltgate import _core
-from voltgate.cli.terminal import coloured, on_terminal, visible
+from voltgate.cli.terminal import coloured, json_value, on_terminal, visible
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -73,17 +73,12 @@ def _at(message: "Msg") -> datetime:
 
 def as_json(message: "Msg") -> str:
     """A message as a line of JSON."""
-    record = {"subject": message.subject, "headers": message.headers or {}, "payload": _value(message.data)}
+    record = {
+        "subject": message.subject,
+        "headers": message.headers or {},
+        "payload": json_value(message.data),
+    }
     return orjson.dumps(record).decode() + "\n"
-
-
-def _value(data: bytes) -> Any:
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return _text(data)
-    # The sender's own bytes where they fit on a line: numbers keep their digits.
-    return value if b"\n" in data or b"\r" in data else orjson.Fragment(data)
 
 
 def _text(data: bytes) -> str:
