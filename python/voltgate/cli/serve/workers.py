@@ -37,12 +37,12 @@ async def supervise(config: Config, file: Path | None, count: int) -> int:
         copy = _copy(file)
         argv = Argv([*argv.words, f"--config=/proc/self/fd/{copy}"], (copy,))
     with sockets.kept(config.listeners) as ports:
-        supervisor = Supervisor(argv, count, ports, config.limits.model_dump())
+        supervisor = Supervisor(argv, count, ports, config.limits)
         runner = await admin.serve(config.admin, supervisor.scrape, supervisor.readiness)
 
         def reload() -> None:
             if (fresh := reloaded(file)) is not None:
-                supervisor.reload(fresh.limits.model_dump())
+                supervisor.reload(fresh.limits)
 
         on_signals(insistent(supervisor.leave, supervisor.kill), reload)
         try:

@@ -8,10 +8,11 @@ import asyncio
 import random
 import signal
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
 
+from voltgate.config import Limits
 from voltgate.gateway.admin import Readiness
 from voltgate.gateway.pool.control import BEAT, Hello, Word
 from voltgate.gateway.pool.member import Argv, Member
@@ -40,7 +41,7 @@ class Backoff:
 class Supervisor:
     """Keeps ``count`` workers running until :meth:`leave`. See :meth:`run`."""
 
-    def __init__(self, argv: Argv, count: int, ports: list[int], limits: dict[str, Any]) -> None:
+    def __init__(self, argv: Argv, count: int, ports: list[int], limits: Limits) -> None:
         """``limits`` are those of the configuration, ``ports`` those of its listeners, in order."""
         self.metrics = Supervision()
         self.metrics.running.read = lambda: [((), float(sum(m.running for m in self._members)))]
@@ -76,11 +77,11 @@ class Supervisor:
         for member in self._members:
             member.kill()
 
-    def reload(self, limits: dict[str, Any]) -> None:
+    def reload(self, limits: Limits) -> None:
         """Give every worker these limits, also those that are started later (CONTRACT 4.2)."""
         self._limits = limits
         for member in self._members:
-            member.send(Word.LIMITS, limits)
+            member.send(Word.LIMITS, limits.model_dump())
 
     def readiness(self) -> Readiness:
         """Ready while at least one worker is ready and the supervisor is not leaving."""
@@ -101,7 +102,7 @@ class Supervisor:
         return Merged(self.metrics, [answer for answer in answers if answer is not None])
 
     def _hello(self, number: int) -> Hello:
-        return Hello(number, self._ports, self._limits)
+        return Hello(number, self._ports, self._limits.model_dump())
 
     async def _watch(self) -> None:
         while True:
