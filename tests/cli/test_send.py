@@ -15,12 +15,7 @@ from jetstream import NatsServer
 Run = Callable[..., tuple[int, str, str]]
 Answer = tuple[bytes, dict[str, str]] | None
 
-RESULT = {
-    "ocpp-outcome": "result",
-    "ocpp-message-id": "m1",
-    "ocpp-version": "v16",
-    "ocpp-session": "s1",
-}
+RESULT = {"ocpp-outcome": "result", "ocpp-message-id": "m1", "ocpp-version": "v16", "ocpp-session": "s1"}
 BUSY = {
     "ocpp-outcome": "busy",
     "Nats-Service-Error-Code": "429",

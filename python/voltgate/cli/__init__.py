@@ -12,14 +12,7 @@ import typer
 from voltgate.cli.chargers.commands import app as chargers_app
 from voltgate.cli.check.command import app as check_app
 from voltgate.cli.dev.command import app as dev_app
-from voltgate.cli.faults import (
-    DONE,
-    EXIT_CODES,
-    INTERRUPTED,
-    READER_LEFT,
-    ReaderLeft,
-    explained,
-)
+from voltgate.cli.faults import DONE, EXIT_CODES, INTERRUPTED, READER_LEFT, ReaderLeft, explained
 from voltgate.cli.policy import app as policy_app
 from voltgate.cli.send import app as send_app
 from voltgate.cli.serve.command import app as serve_app
@@ -39,17 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (
-    dev_app,
-    serve_app,
-    tail_app,
-    send_app,
-    validate_app,
-    policy_app,
-    check_app,
-    swarm_app,
-    workers_app,
-):
+groups = (dev_app, serve_app, tail_app, send_app, validate_app, policy_app, check_app, swarm_app, workers_app)
+for group in groups:
     app.registered_commands += group.registered_commands
 app.add_typer(streams_app, name="streams")
 app.add_typer(chargers_app, name="chargers")

@@ -17,9 +17,7 @@ COLUMNS = ("version", "action", "class", "answer", "validation", "fallback")
 
 @app.command(epilog=f"Columns are separated by tabs if stdout is not a terminal. {EXIT_CODES}")
 def policy(
-    config: ConfigFile = None,
-    version: Annotated[str, VersionOption] = "",
-    as_json: AsJson = False,
+    config: ConfigFile = None, version: Annotated[str, VersionOption] = "", as_json: AsJson = False
 ) -> None:
     """Print the policy of each action.
 

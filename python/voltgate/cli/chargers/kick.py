@@ -17,11 +17,7 @@ PATIENCE = 5.0  # seconds for the gateway that holds the charger
 
 
 @app.command(epilog=f"The charger reconnects by itself: to keep it out, disable it. {EXIT_CODES}")
-def kick(
-    identity: Identity,
-    as_json: AsJson = False,
-    config: ConfigFile = None,
-) -> None:
+def kick(identity: Identity, as_json: AsJson = False, config: ConfigFile = None) -> None:
     """End a charger's connection; it will reconnect."""
     legal(identity)
     ended = run(_kick(loaded(config), identity))

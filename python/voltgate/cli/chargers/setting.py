@@ -42,8 +42,7 @@ def set_(  # noqa: PLR0913, PLR0917 - the fields of a record
     validation: options.Validation = None,
     cn: options.CommonName = None,
     password: Annotated[
-        str | None,
-        typer.Option(metavar="P", help="Its only password from now on; '-' reads it from stdin."),
+        str | None, typer.Option(metavar="P", help="Its only password from now on; '-' reads it from stdin.")
     ] = None,
     random_key: options.RandomKey = False,
     unset: Annotated[list[Field] | None, typer.Option(help="Field to reset to its default.")] = None,

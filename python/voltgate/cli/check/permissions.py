@@ -39,11 +39,7 @@ def needed(config: Config) -> dict[str, list[str]]:
             f"{API}DIRECT.GET.KV_{lower}_chargers",
             *(f"{API}CONSUMER.CREATE.{name}" for name in followed),
         ],
-        "subscribe": [
-            f"{nats.inbox_prefix}.>",
-            f"{nats.rpc_prefix}.send.*.*",
-            f"{nats.rpc_prefix}.link.*.*",
-        ],
+        "subscribe": [f"{nats.inbox_prefix}.>", f"{nats.rpc_prefix}.send.*.*", f"{nats.rpc_prefix}.link.*.*"],
     }
 
 

@@ -108,22 +108,22 @@ async def follow(
         for reader in readers:
             reader.reopen()
 
-    async def odd(error: Exception) -> None:
+    async def failed(error: Exception) -> None:
         if isinstance(error, SlowConsumerError):
             say("voltgate: too many messages, some are not printed: use a narrower filter")
 
     client = await connect.connect(
-        config.nats, name="voltgate-tail", disconnected_cb=away, reconnected_cb=back, error_cb=odd
+        config.nats, name="voltgate-tail", disconnected_cb=away, reconnected_cb=back, error_cb=failed
     )
     arrived: asyncio.Queue[Msg] = asyncio.Queue(maxsize=65_536)
     printed = _Printed(charger, lines.as_json if as_json else lines.Columns(dated=past is not None))
     try:
-        async with AsyncExitStack() as rooms:
+        async with AsyncExitStack() as cleanup:
             if past:
                 for source in replay.sources(config.nats, subjects):
                     reader = replay.Reader(client, source, past.since)
                     await reader.open()
-                    rooms.push_async_callback(reader.close)
+                    cleanup.push_async_callback(reader.close)
                     readers.append(reader)
                 subjects = replay.narrowed(subjects, "live")
                 if not readers:
