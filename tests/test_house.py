@@ -12,7 +12,7 @@ import pytest
 from voltgate.config import Config
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.merged import Supervision
-from voltgate.gateway.pool.supervisor import Fall
+from voltgate.gateway.pool.supervisor import RestartReason
 from voltgate.gateway.reasons import Outcome, Reason, Refusal
 
 ROOT = Path(__file__).parent.parent
@@ -197,7 +197,7 @@ def test_the_closed_lists_in_code_are_those_in_the_docs() -> None:
     reasons = set(re.findall(r"`(\w+)`", text.split("`down` facts:")[1].split("- `type`")[0]))
     assert reasons == {reason.label for reason in Reason}
     restarts = set(re.findall(r"`(\w+)`", text.split("`reason` of restarts:")[1].split("- ")[0]))
-    assert restarts == set(get_args(Fall))
+    assert restarts == set(get_args(RestartReason))
     outcomes = re.findall(
         r"^\| `(\w+)` \| (\d*) ?\|", text.split("## Commands")[1].split("## ")[0], re.MULTILINE
     )

@@ -60,15 +60,7 @@ ROWS = [
     ("v16", "DataTransfer", "event", "backend", "strict", '{"status":"UnknownVendorId"}', "nobody knows it"),
     ("v16", "Authorize", "event", "backend", "strict", "InternalError", "everything else"),
     ("v201", "TransactionEvent", "tx", "backend-if-idtoken", "lenient", "{}", "an idToken wants an answer"),
-    (
-        "v21",
-        "NotifySettlement",
-        None,
-        "gateway",
-        None,
-        "{}",
-        "where a backend is to answer",
-    ),
+    ("v21", "NotifySettlement", None, "gateway", None, "{}", "where a backend is to answer"),
     ("v201", "Heartbeat-Signed", "live", "backend", "strict", "InternalError", "nobody here can read it"),
 ]
 

@@ -1,7 +1,7 @@
-"""What happens to each action a charger may send: its class, who answers it, the fallback (CONTRACT 3.4).
+"""The policy of each action a charger may send: its class, what answers it, its fallback (CONTRACT 3.4).
 
-The defaults come from the core's action table; the configuration changes single entries. Nothing here
-looks at a message.
+The defaults come from the core's action table; the configuration changes single entries. No message is
+handled here.
 """
 
 from dataclasses import dataclass, replace
@@ -30,14 +30,14 @@ FALLBACKS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """What a charger gets when no backend answers: a payload, a CALLERROR code, or its socket closed."""
+    """The answer when no backend answers: a payload, a CALLERROR code, or the end of the connection."""
 
     payload: dict[str, Any] | None = None
     code: str = ""
 
     @property
     def closes(self) -> bool:
-        """Whether the socket is closed, so that the charger queues (1.6 StartTransaction)."""
+        """Whether the connection is closed, so that the charger queues (1.6 StartTransaction)."""
         return self.payload is None and not self.code
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ Rules = dict[str, Rule]
 def rules(config: Config) -> dict[str, Rules]:
     """Version token -> action -> rule, for every action a charger may send, ``-Signed`` ones included.
 
-    Raises ConfigError, one line per fault, where the configuration asks for what OCPP does not allow.
+    Raises ConfigError, one line per fault, if OCPP does not allow what the configuration asks for.
     """
     faults: list[str] = []
     table = {version: _version_rules(version, config, faults) for version in SUBPROTOCOLS}
@@ -92,10 +92,12 @@ def _version_rules(version: str, config: Config, faults: list[str]) -> Rules:
         table[action] = replace(rule, validation=_level(rule.class_, change, config))
         faults += (f"policy.{version}.{action}.{fault}" for fault in _faults(codec, table[action], answer))
         if version != "v16" and answer != "none":
-            # A signed message is answered by a backend: nobody here can read it (OCPP.md A16).
+            # A signed message is answered by a backend: the gateway cannot verify it (OCPP.md A16).
             signed = f"{action}-Signed"
             table[signed] = replace(table[action], action=signed, answer="backend")
-    faults += (f"policy.{version}.{action}: no action a charger may send in {version}" for action in changes)
+    faults += (
+        f"policy.{version}.{action}: not an action that a charger may send in {version}" for action in changes
+    )
     return table
 
 
@@ -117,16 +119,16 @@ def _fallback(version: str, action: str, configured: str | dict[str, Any] | None
 
 
 def _faults(codec: Codec, rule: Rule, default_answer: str) -> list[str]:
-    """What is wrong with a rule: each fault starts with the key it stands under."""
+    """The faults of a rule; each begins with its key."""
     faults = []
     if default_answer == "none" and rule.answer != "none":
         faults.append("answer: a SEND is never answered")
     elif rule.answer == "gateway" and codec.check(rule.action, "response", gateway_answer(rule.action, "")):
-        faults.append("answer: the gateway cannot answer it, the response has required members")
+        faults.append('answer: must be "backend": the response has required members')
     if rule.fallback.code and rule.fallback.code not in _core.error_codes(rule.version):
         known = ", ".join(_core.error_codes(rule.version))
         faults.append(
-            f'fallback: "{rule.fallback.code}" is no error code of {rule.version} ({known}), nor "close"'
+            f'fallback: "{rule.fallback.code}" is neither a {rule.version} error code ({known}) nor "close"'
         )
     elif rule.fallback.payload is not None and rule.answer != "none":
         payload = fallback_payload(rule, "")
