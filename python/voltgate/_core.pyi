@@ -10,6 +10,7 @@ __all__ = [
     "Frame",
     "Publisher",
     "Slicer",
+    "Version",
     "Violation",
     "__version__",
     "actions",
@@ -20,9 +21,13 @@ __all__ = [
     "key",
     "publish",
     "token",
+    "versions",
 ]
 
 __version__: str
+
+def versions() -> list[Version]:
+    """The served versions, oldest first."""
 
 def actions(version: str) -> list[tuple[str, str, str, str]]:
     """Every action of a version token (``v16``, ``v201``, ``v21``), sorted by name.
@@ -33,7 +38,7 @@ def actions(version: str) -> list[tuple[str, str, str, str]]:
     """
 
 def error_codes(version: str) -> list[str]:
-    """The CALLERROR codes of a version, its own spelling (OCPP.md A15)."""
+    """The CALLERROR codes of a version in its own spelling (docs/ocpp.md A15)."""
 
 def error_code(version: str, code: str) -> str | None:
     """``code`` in the version's own spelling, foreign spellings accepted; None where it is no code."""
@@ -53,6 +58,38 @@ def publish(subject: str, reply: str, headers: list[tuple[str, str]], payload: b
     Header values are escaped as :func:`header_value` does, ``ce-`` ones as the CloudEvents NATS binding asks
     (space and ``"`` too). ValueError for an empty or spaced subject or reply, or a header name that is none.
     """
+
+@final
+class Version:
+    """One OCPP version, and in what it differs from the others beside its schemas and its actions."""
+
+    @property
+    def token(self) -> str:
+        """``v16``, ``v201`` or ``v21``: in subjects, metric labels and config."""
+    @property
+    def subprotocol(self) -> str:
+        """``ocpp1.6``, ``ocpp2.0.1`` or ``ocpp2.1`` (docs/ocpp.md A1)."""
+    @property
+    def signed(self) -> bool:
+        """Whether ``-Signed`` may follow any action (docs/ocpp.md A16)."""
+    @property
+    def result_errors(self) -> bool:
+        """Whether there are CALLRESULTERROR and SEND (docs/ocpp.md A13, A14)."""
+    @property
+    def answers_unknown_type(self) -> bool:
+        """Whether a message type the version does not know is answered (docs/ocpp.md A10)."""
+    @property
+    def unknown_type_code(self) -> str:
+        """The error code of such a message type."""
+    @property
+    def unreadable_id(self) -> str | None:
+        """The id of a CALLERROR where none can be read; None: there is no answer (docs/ocpp.md A11)."""
+    @property
+    def passes_while_pending(self) -> tuple[str, ...]:
+        """CALLs of a charger that pass while its BootNotification is Pending (docs/ocpp.md A18)."""
+    @property
+    def transaction_event(self) -> bool:
+        """Whether transactions are TransactionEvents of an EVSE, not StartTransaction and StopTransaction."""
 
 @final
 class Violation:
@@ -120,11 +157,15 @@ class Frame:
 class Codec:
     """One OCPP version: its schemas compiled to flat tables, its envelope rules, its spellings. Immutable."""
 
-    def __new__(cls, subprotocol: str, schemas: list[tuple[str, bytes]]) -> Self:
+    def __new__(cls, version: str, schemas: list[tuple[str, bytes]]) -> Self:
         """``schemas``: (file name without ``.json``, bytes) of every file of the version.
 
-        ValueError if one does not compile, belongs to no action, or is missing.
+        ValueError for an unknown version token, and if a file does not compile, belongs to no action, or is
+        missing.
         """
+    @property
+    def ocpp(self) -> Version:
+        """The rules of the version."""
     @property
     def subprotocol(self) -> str: ...
     @property
@@ -139,18 +180,14 @@ class Codec:
         """``kind`` is ``request`` or ``response``, else ValueError. An unknown action is a violation."""
     def encode_call(self, message_id: str, action: str, payload: bytes) -> bytes:
         """``[2,id,action,payload]`` as one unmasked websocket text frame."""
-    def encode_send(self, message_id: str, action: str, payload: bytes) -> bytes:
-        """``[6,id,action,payload]``, likewise."""
     def answer(self, frame: Frame, payload: bytes) -> bytes:
         """:meth:`encode_result` for the id of ``frame``."""
     def encode_result(self, message_id: str, payload: bytes) -> bytes:
         """``[3,id,payload]``, likewise."""
-    def encode_error(self, message_id: str, code: str, description: str, details: bytes = b"{}") -> bytes:
-        """``[4,id,code,description,details]``, likewise; description is cut at 255 characters."""
-    def encode_result_error(
-        self, message_id: str, code: str, description: str, details: bytes = b"{}"
-    ) -> bytes:
-        """``[5,id,code,description,details]`` (2.1), likewise."""
+    def encode_error(self, message_id: str, code: str, description: str) -> bytes:
+        """``[4,id,code,description,{}]``, likewise; description is cut at 255 characters."""
+    def encode_result_error(self, message_id: str, code: str, description: str) -> bytes:
+        """``[5,id,code,description,{}]`` (2.1), likewise."""
 
 @final
 class Slicer:

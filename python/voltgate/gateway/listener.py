@@ -17,7 +17,7 @@ from voltgate.gateway.connection import Connection
 from voltgate.gateway.credentials import Judged, basic
 from voltgate.gateway.owners import Decided
 from voltgate.gateway.reasons import Reason, Refusal
-from voltgate.gateway.record import ALIAS, Found, Known, Record, is_identity
+from voltgate.gateway.record import ALIAS, ALIAS_OF, Found, Known, Record, is_identity
 from voltgate.gateway.wheel import Wheel
 from voltgate.schemas import VERSIONS
 
@@ -191,7 +191,7 @@ class Listener:
             return
         admission = Admission(
             upgrade.identity,
-            "ocpp1.6" if chosen == ALIAS else chosen,
+            ALIAS_OF if chosen == ALIAS else chosen,
             self._settings.security_profile,
             self._authenticates,
             known,
@@ -227,7 +227,7 @@ class Listener:
 
 def _serves(record: Record, name: str) -> bool:
     if name == ALIAS:
-        return "subprotocol_alias" in record.quirks and record.serves("v16")
+        return "subprotocol_alias" in record.quirks and record.serves(VERSIONS[ALIAS_OF])
     return name in VERSIONS and record.serves(VERSIONS[name])
 
 

@@ -253,7 +253,7 @@ class Session:
         rule, frame, message_id = call.rule, call.frame, call.message_id
         refusal = verdict.refusal(frame, rule)
         if refusal is None and rule is not None and self.boot:
-            refusal = verdict.gated(self._version, self.boot, self.triggered, rule.action)
+            refusal = verdict.gated(self._terms.codec.ocpp, self.boot, self.triggered, rule.action)
         if refusal is not None or rule is None or message_id is None:
             self._reject(call, refusal or Refused("InternalError", "", "no policy for this action"))
             return
@@ -391,7 +391,7 @@ class Session:
             return
         violation = call.refusal
         assert violation is not None
-        message_id = verdict.error_id(self._version, call.frame, violation.code)
+        message_id = verdict.error_id(self._terms.codec.ocpp, call.frame, violation.code)
         if message_id is None:
             self._done()
         else:

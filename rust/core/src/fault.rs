@@ -32,58 +32,18 @@ impl Code {
     /// The CALLERROR code in the version's own spelling.
     #[must_use]
     pub const fn spelling(self, version: Version) -> &'static str {
-        let v16 = matches!(version, Version::V16);
+        let own = &version.rules().codes;
         match self {
             Self::Type => "TypeConstraintViolation",
-            Self::Occurrence if v16 => "OccurenceConstraintViolation",
-            Self::Occurrence => "OccurrenceConstraintViolation",
-            Self::Formation | Self::Unreadable if v16 => "FormationViolation",
-            Self::Formation => "FormatViolation",
-            Self::Unreadable => "RpcFrameworkError",
+            Self::Occurrence => own.occurrence,
+            Self::Formation => own.formation,
+            Self::Unreadable => own.unreadable,
             Self::Property => "PropertyConstraintViolation",
             Self::NotImplemented => "NotImplemented",
             Self::NotSupported => "NotSupported",
-            Self::MessageType if v16 => "ProtocolError",
-            Self::MessageType => "MessageTypeNotSupported",
+            Self::MessageType => own.message_type,
             Self::Internal => "InternalError",
         }
-    }
-}
-
-const CODES_V16: [&str; 10] = [
-    "FormationViolation",
-    "GenericError",
-    "InternalError",
-    "NotImplemented",
-    "NotSupported",
-    "OccurenceConstraintViolation",
-    "PropertyConstraintViolation",
-    "ProtocolError",
-    "SecurityError",
-    "TypeConstraintViolation",
-];
-
-const CODES_V2: [&str; 12] = [
-    "FormatViolation",
-    "GenericError",
-    "InternalError",
-    "MessageTypeNotSupported",
-    "NotImplemented",
-    "NotSupported",
-    "OccurrenceConstraintViolation",
-    "PropertyConstraintViolation",
-    "ProtocolError",
-    "RpcFrameworkError",
-    "SecurityError",
-    "TypeConstraintViolation",
-];
-
-/// Every CALLERROR code of a version, sorted (OCPP.md A15).
-#[must_use]
-pub const fn error_codes(version: Version) -> &'static [&'static str] {
-    match version {
-        Version::V16 => &CODES_V16,
-        Version::V201 | Version::V21 => &CODES_V2,
     }
 }
 
@@ -96,7 +56,7 @@ pub fn error_code(version: Version, code: &str) -> Option<&'static str> {
         "OccurenceConstraintViolation" | "OccurrenceConstraintViolation" => Code::Occurrence,
         "RpcFrameworkError" => Code::Unreadable,
         "MessageTypeNotSupported" => Code::MessageType,
-        _ => return error_codes(version).iter().find(|known| **known == code).copied(),
+        _ => return version.rules().error_codes.iter().find(|known| **known == code).copied(),
     };
     Some(own.spelling(version))
 }

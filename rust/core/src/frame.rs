@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::fault::{Fault, Violation};
+use crate::noted::{Members, Noted};
 use crate::text::unescape;
 use crate::version::Version;
 
@@ -34,8 +35,8 @@ pub struct Decoded {
     pub fatal: Option<Box<Violation>>,
     /// Whether the bytes are no UTF-8.
     pub binary: bool,
-    /// Whether a member `idToken` stands at the top of the payload.
-    pub id_token: bool,
+    /// The members of the payload that matter later.
+    pub noted: Noted,
 }
 
 impl Decoded {
@@ -63,6 +64,12 @@ impl Decoded {
     #[must_use]
     pub fn payload<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
         if self.null { b"{}" } else { frame.get(self.payload.clone()).unwrap_or_default() }
+    }
+
+    /// The payload's members that its key is made of.
+    #[must_use]
+    pub fn members<'a>(&self, frame: &'a [u8]) -> Members<'a> {
+        self.noted.members(frame)
     }
 
     /// The unescaped error code of types 4 and 5.

@@ -19,7 +19,7 @@ pub mod frame;
 pub mod hpub;
 mod json;
 pub mod key;
-mod members;
+pub mod noted;
 pub mod publish;
 pub mod schema;
 pub mod slice;

@@ -8,7 +8,7 @@
 //! A [`Publisher`] holds what never changes on a connection; the counter and the time come in from outside.
 
 use crate::hpub::{Command, push_number, push_time};
-use crate::key::{self, Parts};
+use crate::key::{self, Message, Origin};
 use crate::token::{ascii, push_attribute, push_header_value, token};
 use crate::version::Version;
 
@@ -56,17 +56,6 @@ pub struct Stamp<'a> {
     pub time_ms: i64,
     /// The reply subject; `""`: nobody waits.
     pub reply: &'a str,
-}
-
-/// A CALL or SEND with a known action.
-#[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
-    /// The action, with `-Signed` where it came so.
-    pub action: &'a str,
-    /// The message id.
-    pub id: &'a str,
-    /// The payload's bytes as they travel.
-    pub payload: &'a [u8],
 }
 
 /// What was answered to a CALL.
@@ -184,7 +173,7 @@ impl Publisher {
         out.bytes(&self.session_line);
         out.bytes(b"ocpp-key: ");
         let start = out.buffer().len();
-        key::push_key(out.buffer(), &self.parts(message));
+        key::push_key(out.buffer(), &self.origin(), message);
         let key = out.buffer()[start..].to_vec();
         out.bytes(b"\r\n");
         if !violation.is_empty() {
@@ -264,15 +253,8 @@ impl Publisher {
         out.end(&refusal.raw[..kept]);
     }
 
-    fn parts<'a>(&'a self, message: &Message<'a>) -> Parts<'a> {
-        Parts {
-            version: self.version,
-            action: message.action,
-            token: &self.token,
-            session: &self.session,
-            message_id: message.id,
-            payload: message.payload,
-        }
+    fn origin(&self) -> Origin<'_> {
+        Origin { version: self.version, token: &self.token, session: &self.session }
     }
 
     /// The `CloudEvents` attributes.

@@ -9,8 +9,9 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyBytes;
 use voltgate_core::hpub::Command;
-use voltgate_core::key::{self, Parts};
-use voltgate_core::publish::{self, Answer, Class, Message, Refusal, Stamp};
+use voltgate_core::key::{self, Message, Origin};
+use voltgate_core::noted::Members;
+use voltgate_core::publish::{self, Answer, Class, Refusal, Stamp};
 use voltgate_core::token;
 
 use crate::codec::{Frame, version_of};
@@ -75,7 +76,8 @@ fn key_of(
     payload: &[u8],
 ) -> PyResult<String> {
     let (version, token, session) = (version_of(version)?, token::token(identity), token::token(session));
-    Ok(key::key(&Parts { version, action, token: &token, session: &session, message_id, payload }))
+    let origin = Origin { version, token: &token, session: &session };
+    Ok(key::key(&origin, &Message::new(action, message_id, payload)))
 }
 
 /// A fact ready to be published.
@@ -115,6 +117,7 @@ struct Call<'a> {
     action: Cow<'a, str>,
     id: Cow<'a, str>,
     payload: &'a [u8],
+    members: Members<'a>,
 }
 
 impl<'a> Call<'a> {
@@ -123,11 +126,11 @@ impl<'a> Call<'a> {
         let known = decoded.known.and_then(|_| decoded.action(raw)).zip(decoded.message_id(raw));
         // Nothing a charger makes up may become part of a subject (CONTRACT 3.2).
         let (action, id) = known.ok_or_else(|| refused("the frame is no message with a known action"))?;
-        Ok(Self { action, id, payload: decoded.payload(raw) })
+        Ok(Self { action, id, payload: decoded.payload(raw), members: decoded.members(raw) })
     }
 
     fn message(&self) -> Message<'_> {
-        Message { action: &self.action, id: &self.id, payload: self.payload }
+        Message { action: &self.action, id: &self.id, payload: self.payload, members: self.members }
     }
 }
 
