@@ -1,6 +1,6 @@
 """The native frame path (Rust, ``rust/core``). Every shape here is what ``rust/py`` really exports."""
 
-from typing import Self, final
+from typing import Protocol, Self, final
 
 from typing_extensions import disjoint_base
 
@@ -44,7 +44,7 @@ def error_code(version: str, code: str) -> str | None:
     """``code`` in the version's own spelling, foreign spellings accepted; None where it is no code."""
 
 def token(identity: str) -> str:
-    """The identity as one NATS token and KV key (CONTRACT 3.1): ``RDAM 1.2*`` is ``RDAM=201=2E2=2A``."""
+    """The identity as NATS token and KV key (docs/contract.md 3.1): ``RDAM 1.2*`` is ``RDAM=201=2E2=2A``."""
 
 def identity(token: str) -> str:
     """The inverse of :func:`token`. ValueError for what no identity maps to."""
@@ -97,7 +97,7 @@ class Violation:
 
     @property
     def code(self) -> str:
-        """The CALLERROR code in the version's spelling (CONTRACT 2.2)."""
+        """The CALLERROR code in the version's spelling (docs/contract.md 2.2)."""
     @property
     def pointer(self) -> str:
         """JSON pointer into the payload; ``""`` is the payload, or the envelope."""
@@ -136,7 +136,7 @@ class Frame:
         """The first violation in text order."""
     @property
     def fatal(self) -> Violation | None:
-        """The first violation that no validation level passes on (CONTRACT 2.2, last lines)."""
+        """The first violation that no validation level passes on (docs/contract.md 2.2, last lines)."""
     @property
     def plain(self) -> str | None:
         """The action of a CALL that needs no second look: known, and without a violation; else None."""
@@ -221,16 +221,37 @@ class Fact:
         """The whole ``HPUB`` command."""
     @property
     def key(self) -> str:
-        """``ocpp-key`` (CONTRACT 3.3)."""
+        """``ocpp-key`` (docs/contract.md 3.3)."""
     @property
     def nats_id(self) -> str:
         """The ``Nats-Msg-Id`` a class ``tx`` fact of this message has, 32 hex digits, whatever the class."""
 
+class _Answered(Protocol):
+    """What was answered: a payload, or a CALLERROR where ``code`` is not empty."""
+
+    @property
+    def by(self) -> str:
+        """``gateway``, ``backend`` or ``fallback``."""
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def code(self) -> str: ...
+
+class _Why(Protocol):
+    """A :class:`Violation`, or one that the gateway found."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def pointer(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
 @final
 class Publisher:
-    """Writes one connection's NATS commands: subjects, headers and body in one block (CONTRACT 3.2, 3.3).
+    """Writes one connection's NATS messages, each as one ``HPUB`` line with headers and body.
 
-    Holds the connection's constants and the counter behind ``ce-id``.
+    Subjects and headers: docs/contract.md 3.2, 3.3. Holds the connection's constants and the counter of ``ce-id``.
     Times are milliseconds since the Unix epoch; ``reply`` may be ``""`` (not awaited).
     """
 
@@ -250,35 +271,15 @@ class Publisher:
         """
     def live(self, frame: Frame, time_ms: int) -> bytes:
         """The command of a ``live`` fact, not awaited."""
-    def question(
-        self, frame: Frame, key: str, time_ms: int, deadline_ms: int, reply: str, violation: str = ""
-    ) -> bytes:
-        """The same message on ``ocpprpc.ask.<v>.<Action>.<token>``, with ``ocpp-deadline``."""
-    def response(
-        self,
-        class_: str,
-        frame: Frame,
-        fact: Fact,
-        payload: bytes,
-        time_ms: int,
-        reply: str,
-        answered_by: str,
-        error_code: str = "",
-    ) -> bytes:
-        """What was answered, under ``<Action>Response``: same key; for ``tx`` the ``Nats-Msg-Id`` of its
-        request with ``/response`` behind it, left out where ``error_code`` is set."""
-    def reject(
-        self,
-        frame: Frame,
-        raw: bytes,
-        code: str,
-        pointer: str,
-        reason: str,
-        time_ms: int,
-        reply: str,
-        limit: int,
-    ) -> bytes:
-        """A refused frame: raw bytes, cut at ``limit`` (0: whole), the size in ``ocpp-reject-bytes``."""
+    def question(self, fact: Fact, time_ms: int, deadline_ms: int, reply: str) -> bytes:
+        """The message of ``fact`` on ``ocpprpc.ask.<v>.<Action>.<token>``, with ``ocpp-deadline``."""
+    def response(self, fact: Fact, answer: _Answered, time_ms: int, reply: str) -> bytes:
+        """The answer to ``fact`` under ``<Action>Response``, with its class and key.
+
+        ``Nats-Msg-Id`` on ``tx`` only: that of ``fact`` and ``/response``, and none where the answer is an error.
+        """
+    def reject(self, frame: Frame, raw: bytes, why: _Why, time_ms: int, reply: str, limit: int) -> bytes:
+        """A refused frame: ``raw`` cut at ``limit`` (0: whole), and its size in ``ocpp-reject-bytes`` if cut."""
 
 def key(version: str, action: str, identity: str, session: str, message_id: str, payload: bytes) -> str:
-    """The business key ``ocpp-key`` of a message (CONTRACT 3.3)."""
+    """The business key ``ocpp-key`` of a message (docs/contract.md 3.3)."""

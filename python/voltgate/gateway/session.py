@@ -346,11 +346,9 @@ class Session:
     def _record(self, call: Call, answer: Answer) -> None:
         assert call.rule is not None
         assert call.fact is not None
-        class_, now, said = call.rule.class_, self._clock.time_ms, answer.payload
-        reply = (ticket := self._bus.ticket(self._recorded, call)).reply
-        about = class_, call.frame, call.fact
-        command = self._publisher.response(*about, said, now, reply, answer.by, answer.code)
-        self._bus.store(ticket, command, class_ == "tx")
+        ticket = self._bus.ticket(self._recorded, call)
+        response = self._publisher.response(call.fact, answer, self._clock.time_ms, ticket.reply)
+        self._bus.store(ticket, response, call.rule.class_ == "tx")
 
     @guarded
     def _recorded(self, call: Call, ack: Ack | bool | None) -> None:

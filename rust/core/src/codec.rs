@@ -16,7 +16,7 @@ pub enum Kind {
     Request,
     /// Of a CALLRESULT.
     Response,
-    /// Of a SEND (OCPP.md A14).
+    /// Of a SEND (docs/ocpp.md A14).
     Send,
 }
 
@@ -119,7 +119,7 @@ impl Codec {
     }
 
     /// The place of an action in [`Self::entries`], and whether it is its signed form: 2.x puts `-Signed`
-    /// behind any action and a JWS in its payload (OCPP.md A16).
+    /// behind any action and a JWS in its payload (docs/ocpp.md A16).
     #[inline]
     #[must_use]
     pub fn find(&self, action: &str) -> Option<(usize, bool)> {
@@ -179,7 +179,7 @@ impl Codec {
         Ok(())
     }
 
-    /// What a node has against `{}`, which a 1.6 `null` counts as (OCPP.md A9).
+    /// What a node has against `{}`, which a 1.6 `null` counts as (docs/ocpp.md A9).
     pub(crate) fn judge_empty(&self, node: u32) -> Option<Fault> {
         let mut cursor = Cursor::new("{}");
         let judged = self.tables.value(&mut cursor, node);

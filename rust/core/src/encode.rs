@@ -1,6 +1,6 @@
 //! What the gateway writes: one OCPP-J message as one unmasked websocket text frame (RFC 6455 §5.2).
 
-/// Characters of an error's description (OCPP.md A5).
+/// Characters of an error's description (docs/ocpp.md A5).
 const DESCRIPTION_LIMIT: usize = 255;
 
 /// `[2,id,action,payload]`. Payloads go out as they are, here and below.

@@ -1,4 +1,4 @@
-//! Reading the envelope of OCPP-J in text order (OCPP.md A5-A16), the payload on the way.
+//! Reading the envelope of OCPP-J in text order (docs/ocpp.md A5-A16), the payload on the way.
 
 use std::mem;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use crate::json::{Cursor, Halt, Step};
 use crate::noted::Noted;
 use crate::text::Text;
 
-/// Characters of a message id (OCPP.md A6), and up to where it can still be answered (CONTRACT 2.2).
+/// Characters of a message id (docs/ocpp.md A6), and how many can still be answered (docs/contract.md 2.2).
 const ID_LIMIT: usize = 36;
 const ID_READABLE: usize = 255;
 

@@ -1,11 +1,11 @@
-//! What can be wrong with a frame, and how each version spells it (CONTRACT 2.2, OCPP.md A15).
+//! What can be wrong with a frame, and how each version spells it (docs/contract.md 2.2, docs/ocpp.md A15).
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::version::Version;
 
-/// The kinds of violation of CONTRACT 2.2; a version gives each its own spelling.
+/// The kinds of violation of docs/contract.md 2.2; a version gives each its own spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     /// A value of another JSON type than the schema says.
@@ -20,9 +20,9 @@ pub enum Code {
     NotImplemented,
     /// An action only the other side may send, or not in this kind of frame.
     NotSupported,
-    /// No message id can be read, so nobody knows what to answer (OCPP.md A11).
+    /// No message id can be read, so nobody knows what to answer (docs/ocpp.md A11).
     Unreadable,
-    /// A message type the version does not know (OCPP.md A10).
+    /// A message type the version does not know (docs/ocpp.md A10).
     MessageType,
     /// A fault of ours.
     Internal,
@@ -79,7 +79,7 @@ const KEY_LIMIT: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
     pub code: Code,
-    /// Whether no validation level passes it on (CONTRACT 2.2, last lines).
+    /// Whether no validation level passes it on (docs/contract.md 2.2, last lines).
     pub fatal: bool,
     pub reason: Cow<'static, str>,
     path: Vec<String>,

@@ -1,6 +1,6 @@
 //! A cursor over JSON text (RFC 8259) that builds nothing: tokens, and a scan of values without a schema.
 //!
-//! What parsers disagree on is refused (OCPP.md D): duplicate keys, lone surrogates, raw control
+//! What parsers disagree on is refused (docs/ocpp.md D): duplicate keys, lone surrogates, raw control
 //! characters, numbers beyond binary64 or 64 bytes, nesting beyond 32.
 
 use std::borrow::Cow;

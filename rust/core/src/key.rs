@@ -1,6 +1,6 @@
-//! The business key of a message (CONTRACT 3.3): what a consumer uses to see that two facts are one message.
+//! The business key of a message (docs/contract.md 3.3): equal keys of two facts mean one message.
 //!
-//! A resend has the key of its first sending, whatever its message id, connection or process (OCPP.md C).
+//! A resend has the key of its first sending, whatever its message id, connection or process (docs/ocpp.md C).
 
 use sha2::{Digest, Sha256};
 

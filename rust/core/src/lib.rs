@@ -10,6 +10,7 @@
 //! No Python, no I/O, no clock and no unsafe code lives here.
 
 pub mod actions;
+pub mod cloudevents;
 pub mod codec;
 pub mod encode;
 mod envelope;

@@ -112,7 +112,7 @@ pub struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// The members of a payload that was not decoded as part of a frame. Of broken JSON, those before the break.
+    /// The members of a payload that was not decoded from a frame. Of broken JSON: those before the break.
     #[must_use]
     pub fn of(payload: &'a [u8]) -> Self {
         let Ok(text) = std::str::from_utf8(payload) else { return Self::default() };

@@ -16,7 +16,7 @@ use crate::version::Version;
 const ANNOTATIONS: [&str; 9] =
     ["$schema", "$id", "id", "title", "description", "comment", "javaType", "default", "definitions"];
 
-/// Corrections of the official errata (OCPP.md A17), as values an enum must also accept. The rest of
+/// Corrections of the official errata (docs/ocpp.md A17), as values an enum must also accept. The rest of
 /// A17 (the 2019-12 set) stands in the package's files already; `tests/test_codec.py` holds them to it.
 const ERRATA: [(Version, &str, &str, [&str; 2]); 2] = [
     (

@@ -30,11 +30,11 @@ impl Tables {
             Node::Array { item, min, max } => self.array(cursor, *item, *min, *max),
             Node::DateTime => {
                 let text = string(cursor)?;
-                judge(cursor, format::date_time(&text.plain()), "no date-time of RFC 3339 with a zone")
+                judge(cursor, format::date_time(&text.plain()), "not an RFC 3339 date-time with a time zone")
             }
             Node::Uri => {
                 let text = string(cursor)?;
-                judge(cursor, format::uri(&text.plain()), "no absolute URI of RFC 3986")
+                judge(cursor, format::uri(&text.plain()), "not an absolute URI (RFC 3986)")
             }
             Node::Integer { min, max, exact } => integer(cursor, *min, *max, *exact),
             Node::Number { min, max, decimals } => {
@@ -162,7 +162,7 @@ impl Tables {
         }
         let text = string(cursor)?;
         let escaped = text.escaped && values.iter().any(|value| *value.text == *text.plain());
-        judge(cursor, escaped, "not one of the values the schema lists")
+        judge(cursor, escaped, "not an allowed enum value")
     }
 }
 

@@ -1,7 +1,7 @@
 //! The served OCPP versions, and as data everything in which they differ beside their schemas and actions.
 //!
-//! A new version is a name in [`versions!`], a value in [`Version::rules`] (the compiler asks for it), its rows
-//! in `actions.tsv` and its schemas (`Codec::new` refuses to start when one of the two lacks what the other has).
+//! A new version is a name in `versions!`, a value in [`Version::rules`] (the compiler asks for it), its rows in
+//! `actions.tsv` and its schemas (`Codec::new` fails where one of the two lacks what the other has).
 
 macro_rules! versions {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
@@ -35,9 +35,9 @@ pub struct Rules {
     pub token: &'static str,
     /// The registered websocket subprotocol (docs/ocpp.md A1).
     pub subprotocol: &'static str,
-    /// What follows the action in the names of its schema files: of a CALL, and of a SEND where there are any.
+    /// The suffix of an action in the name of a CALL's schema file.
     pub call_file: &'static str,
-    /// See `call_file`.
+    /// The same for a SEND; `None` where there are none.
     pub send_file: Option<&'static str>,
     /// Whether a payload may be `null`, which counts as `{}` (docs/ocpp.md A9).
     pub null_payload: bool,
@@ -47,7 +47,7 @@ pub struct Rules {
     pub result_errors: bool,
     /// Whether a message type the version does not know is answered (docs/ocpp.md A10).
     pub answers_unknown_type: bool,
-    /// The id of a CALLERROR whose CALL has no readable id; `None` where there is no answer (docs/ocpp.md A11).
+    /// The id of a CALLERROR where none can be read; `None`: there is no answer (docs/ocpp.md A11).
     pub unreadable_id: Option<&'static str>,
     /// CALLs of a charger that pass while its `BootNotification` is Pending (docs/ocpp.md A18).
     pub passes_while_pending: &'static [&'static str],

@@ -1,9 +1,10 @@
 //! Publish commands: their exact bytes, and what holds for any of them.
 
 use proptest::prelude::*;
+use voltgate_core::cloudevents::Stamp;
 use voltgate_core::hpub::{Command, TEXT_LIMIT};
 use voltgate_core::key::{Message, Origin, key};
-use voltgate_core::publish::{Answer, Class, Publisher, Refusal, Stamp};
+use voltgate_core::publish::{Answer, Class, Publisher, Question, Refusal};
 use voltgate_core::token::header_value;
 use voltgate_core::version::Version;
 
@@ -85,7 +86,10 @@ fn only_class_tx_has_an_id_and_only_a_violation_its_header() {
 #[test]
 fn a_question_has_a_deadline_and_no_id() {
     let mut command = Command::default();
-    publisher().question(&mut command, &start(), "CP=201/k", &stamp(2), TIME_MS + 20_000, "");
+    let message = start();
+    let question =
+        Question { message: &message, key: "CP=201/k", deadline_ms: TIME_MS + 20_000, violation: "" };
+    publisher().question(&mut command, &question, &stamp(2));
     let (subject, headers, _) = parsed(command.as_bytes());
     assert_eq!(subject[0], "ocpprpc.ask.v16.StartTransaction.CP=201");
     assert_eq!(headers[1], "ce-id: s1/2");

@@ -1,4 +1,4 @@
-//! `Codec`, `Frame` and `Violation` as Python sees them (CONTRACT 5).
+//! `Codec`, `Frame` and `Violation` as Python sees them (docs/contract.md 5).
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
