@@ -251,7 +251,7 @@ class _Why(Protocol):
 class Publisher:
     """Writes one connection's NATS messages, each as one ``HPUB`` line with headers and body.
 
-    Subjects and headers: docs/contract.md 3.2, 3.3. Holds the connection's constants and the counter of ``ce-id``.
+    Subjects and headers: docs/contract.md 3.2, 3.3. Holds what is constant, and the counter of ``ce-id``.
     Times are milliseconds since the Unix epoch; ``reply`` may be ``""`` (not awaited).
     """
 
@@ -276,10 +276,10 @@ class Publisher:
     def response(self, fact: Fact, answer: _Answered, time_ms: int, reply: str) -> bytes:
         """The answer to ``fact`` under ``<Action>Response``, with its class and key.
 
-        ``Nats-Msg-Id`` on ``tx`` only: that of ``fact`` and ``/response``, and none where the answer is an error.
+        ``Nats-Msg-Id`` on ``tx`` only: that of ``fact`` and ``/response``; none where the answer is an error.
         """
     def reject(self, frame: Frame, raw: bytes, why: _Why, time_ms: int, reply: str, limit: int) -> bytes:
-        """A refused frame: ``raw`` cut at ``limit`` (0: whole), and its size in ``ocpp-reject-bytes`` if cut."""
+        """A refused frame: ``raw`` cut at ``limit`` (0: whole), its size in ``ocpp-reject-bytes`` if cut."""
 
 def key(version: str, action: str, identity: str, session: str, message_id: str, payload: bytes) -> str:
     """The business key ``ocpp-key`` of a message (docs/contract.md 3.3)."""
