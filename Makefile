@@ -7,6 +7,9 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 RUST := $(shell find rust/core rust/py -name '*.rs' -o -name '*.tsv' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
+# Two crates that are not in the workspace; their artefacts go to target/ too, where `make clean` finds them.
+APART := rust/fuzz benchmarks/load
+
 .PHONY: help demo test test-full faults check lint fix stubtest bench clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -38,6 +41,11 @@ faults: $(VENV)/.built ## fifty faults in each set-up, and what became of every 
 lint: $(VENV)/.built ## formatters, linters, types, the stub against the extension
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	@for crate in $(APART); do set -e -x; \
+		cargo fmt --manifest-path $$crate/Cargo.toml --check; \
+		cargo clippy --manifest-path $$crate/Cargo.toml --target-dir target/$${crate##*/} \
+			--locked --all-targets --quiet -- -D warnings; \
+	done
 	ruff format --check .
 	ruff check .
 	mypy
@@ -48,6 +56,7 @@ check: lint ## everything; CI runs this
 
 fix: $(VENV)/.built ## format, and mend what linters can mend
 	cargo fmt --all
+	@for crate in $(APART); do cargo fmt --manifest-path $$crate/Cargo.toml; done
 	ruff check --fix .
 	ruff format .
 

@@ -87,11 +87,11 @@ def _version_rules(version: str, config: Config, faults: list[str]) -> Rules:
             cast(Class, change.class_ or class_),
             cast(Answer, change.answer or answer),
             "strict",
-            _fallback(version, action, change.fallback),
+            _fallback(action, change.fallback),
         )
         table[action] = replace(rule, validation=_level(rule.class_, change, config))
         faults += (f"policy.{version}.{action}.{fault}" for fault in _faults(codec, table[action], answer))
-        if version != "v16" and answer != "none":
+        if codec.ocpp.signed and answer != "none":
             # A signed message is answered by a backend: the gateway cannot verify it (OCPP.md A16).
             signed = f"{action}-Signed"
             table[signed] = replace(table[action], action=signed, answer="backend")
@@ -106,12 +106,12 @@ def _level(class_: str, change: ActionPolicy, config: Config) -> Level:
     return change.validation or config.validation or default
 
 
-def _fallback(version: str, action: str, configured: str | dict[str, Any] | None) -> Fallback:
+def _fallback(action: str, configured: str | dict[str, Any] | None) -> Fallback:
     if isinstance(configured, dict):
         return Fallback(payload=configured)
     if configured is not None:
         return Fallback() if configured == "close" else Fallback(code=configured)
-    if (version, action) == ("v16", "StartTransaction"):
+    if action == "StartTransaction":
         return Fallback()
     if action in FALLBACKS:
         return Fallback(payload=FALLBACKS[action])

@@ -19,7 +19,7 @@ from voltgate.gateway.edge.connection import Connection
 from voltgate.gateway.interfaces import NotRead
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import Judged, basic
-from voltgate.gateway.registry.record import ALIAS, Found, Known, Record, is_identity
+from voltgate.gateway.registry.record import ALIAS, ALIAS_OF, Found, Known, Record, is_identity
 from voltgate.schemas import VERSIONS
 
 # Seconds after which credentials are refused, whatever was found out how soon: who measures learns nothing,
@@ -193,7 +193,7 @@ class Listener:
             return
         admission = Admission(
             upgrade.identity,
-            "ocpp1.6" if chosen == ALIAS else chosen,
+            ALIAS_OF if chosen == ALIAS else chosen,
             self._settings.security_profile,
             self._authenticates,
             known,
@@ -229,7 +229,7 @@ class Listener:
 
 def _serves(record: Record, name: str) -> bool:
     if name == ALIAS:
-        return "subprotocol_alias" in record.quirks and record.serves("v16")
+        return "subprotocol_alias" in record.quirks and record.serves(VERSIONS[ALIAS_OF])
     return name in VERSIONS and record.serves(VERSIONS[name])
 
 

@@ -286,7 +286,7 @@ class Commands:
     def _refuse(self, command: Command, frame: Frame) -> None:
         """OCPP 2.1 has a word for a result nobody can use (OCPP.md A13)."""
         codec = self._terms.codec
-        if codec.version != "v21":
+        if not codec.ocpp.result_errors:
             return
         why = frame.violation or codec.check(command.action, "response", frame.payload)
         if why is not None:

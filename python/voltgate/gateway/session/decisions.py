@@ -7,18 +7,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from voltgate import _core
-from voltgate._core import Frame, Violation
+from voltgate._core import Frame, Version, Violation
 from voltgate.gateway.interfaces import Reply
 from voltgate.gateway.session.call import Answer, Refused
 from voltgate.policy import Rule
 from voltgate.schemas import Codec
-
-# What passes while a boot is Pending (CONTRACT 3.4, OCPP.md A18), beside what the CSMS asked for.
-_PASS_PENDING = {
-    "v16": ("BootNotification", "Heartbeat"),
-    "v201": ("BootNotification",),
-    "v21": ("BootNotification",),
-}
 
 
 def refusal(frame: Frame, rule: Rule | None) -> Violation | Refused | None:
@@ -36,24 +29,24 @@ def passed_on(frame: Frame) -> str:
     return "" if violation is None else f"{violation.code} {violation.pointer}".rstrip()
 
 
-def gated(version: str, boot: str, triggered: set[str], action: str) -> Refused | None:
+def gated(ocpp: Version, boot: str, triggered: set[str], action: str) -> Refused | None:
     """Whether a CALL must wait for BootNotification; ``boot``: a backend's last word on it, "" for none."""
     action = action.removesuffix("-Signed")
     passes = boot not in ("Pending", "Rejected") or action == "BootNotification"
-    if passes or (boot == "Pending" and (action in _PASS_PENDING[version] or action in triggered)):
+    if passes or (boot == "Pending" and (action in ocpp.passes_while_pending or action in triggered)):
         return None
     return Refused("SecurityError", "", f"BootNotification was answered {boot}")
 
 
-def error_id(version: str, frame: Frame, code: str) -> str | None:
+def error_id(ocpp: Version, frame: Frame, code: str) -> str | None:
     """The id a CALLERROR goes to; None where the version says there is none (OCPP.md A10, A11, A14)."""
     if frame.type == 6:
         return None
-    if frame.type is None and code in ("MessageTypeNotSupported", "ProtocolError"):
-        return (frame.message_id or "-1") if version == "v201" else None
+    if frame.type is None and code == ocpp.unknown_type_code:
+        return (frame.message_id or ocpp.unreadable_id) if ocpp.answers_unknown_type else None
     if frame.message_id is not None:
         return frame.message_id
-    return None if version == "v16" else "-1"
+    return ocpp.unreadable_id
 
 
 def backend_answer(codec: Codec, action: str, reply: Reply, max_bytes: int) -> Answer | None:

@@ -42,8 +42,7 @@ class Question:
         left = self._asked_at + self._terms.nats.ask_timeout - clock.now
         deadline = clock.time_ms + int(left * 1000)
         ticket = bus.ticket(self._replied, None)
-        key, reply = call.fact.key, ticket.reply
-        question = self._publisher.question(call.frame, key, call.time_ms, deadline, reply, call.violation)
+        question = self._publisher.question(call.fact, call.time_ms, deadline, ticket.reply)
         bus.ask(ticket, question, left)
 
     def _replied(self, _: None, reply: Reply) -> None:

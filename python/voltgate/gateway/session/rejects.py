@@ -49,4 +49,4 @@ class Rejects:
 
     def _fact(self, frame: Frame, why: Violation | Refused, reply: str, limit: int) -> bytes:
         raw, now = redact.stray(frame), self._clock.time_ms
-        return self._publisher.reject(frame, raw, why.code, why.pointer, why.reason, now, reply, limit)
+        return self._publisher.reject(frame, raw, why, now, reply, limit)

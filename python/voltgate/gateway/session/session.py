@@ -253,7 +253,7 @@ class Session:
         rule, frame, message_id = call.rule, call.frame, call.message_id
         refusal = decisions.refusal(frame, rule)
         if refusal is None and rule is not None and self.boot:
-            refusal = decisions.gated(self._version, self.boot, self.triggered, rule.action)
+            refusal = decisions.gated(self._terms.codec.ocpp, self.boot, self.triggered, rule.action)
         if refusal is not None or rule is None or message_id is None:
             self._reject(call, refusal or Refused("InternalError", "", "no policy for this action"))
             return
@@ -346,11 +346,9 @@ class Session:
     def _record(self, call: Call, answer: Answer) -> None:
         assert call.rule is not None
         assert call.fact is not None
-        class_, now, said = call.rule.class_, self._clock.time_ms, answer.payload
-        reply = (ticket := self._bus.ticket(self._recorded, call)).reply
-        about = class_, call.frame, call.fact
-        command = self._publisher.response(*about, said, now, reply, answer.by, answer.code)
-        self._bus.store(ticket, command, class_ == "tx")
+        ticket = self._bus.ticket(self._recorded, call)
+        response = self._publisher.response(call.fact, answer, self._clock.time_ms, ticket.reply)
+        self._bus.store(ticket, response, call.rule.class_ == "tx")
 
     @guarded
     def _recorded(self, call: Call, ack: Ack | NotStored) -> None:
@@ -391,7 +389,7 @@ class Session:
             return
         violation = call.refusal
         assert violation is not None
-        message_id = decisions.error_id(self._version, call.frame, violation.code)
+        message_id = decisions.error_id(self._terms.codec.ocpp, call.frame, violation.code)
         if message_id is None:
             self._done()
         else:
