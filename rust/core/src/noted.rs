@@ -45,30 +45,9 @@ pub struct Noted {
     clocked: bool,
     /// Whether `transactionInfo` was read: what other objects hold does not count any more.
     info: bool,
-    transaction_id: Place,
-    seq_no: Place,
-    event_type: Place,
-}
-
-/// A range of bytes in a frame, half the size of a `Range<usize>`: every decoded frame holds three. What lies
-/// beyond 4 GiB counts as missing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Place {
-    start: u32,
-    end: u32,
-}
-
-impl Place {
-    #[inline]
-    fn of(range: &Range<usize>) -> Self {
-        let [start, end] = [range.start, range.end].map(u32::try_from);
-        Self { start: start.unwrap_or(0), end: end.unwrap_or(0) }
-    }
-
-    fn text(self, text: &[u8]) -> &str {
-        let raw = text.get(self.start as usize..self.end as usize);
-        raw.and_then(|raw| std::str::from_utf8(raw).ok()).unwrap_or_default()
-    }
+    transaction_id: Range<usize>,
+    seq_no: Range<usize>,
+    event_type: Range<usize>,
 }
 
 impl Noted {
@@ -78,13 +57,13 @@ impl Noted {
         match (member, depth) {
             (Member::Timestamp, _) => self.clocked = self.clocked || is_clocked(&text[value]),
             (Member::IdToken, 1) => self.id_token = true,
-            (Member::SeqNo, 1) => self.seq_no = Place::of(&value),
-            (Member::EventType, 1) => self.event_type = Place::of(&value),
-            (Member::TransactionId, 2) if !self.info => self.transaction_id = Place::of(&value),
+            (Member::SeqNo, 1) => self.seq_no = value,
+            (Member::EventType, 1) => self.event_type = value,
+            (Member::TransactionId, 2) if !self.info => self.transaction_id = value,
             (Member::TransactionInfo, 1) => {
                 self.info = true;
-                if self.transaction_id.start < Place::of(&value).start {
-                    self.transaction_id = Place::default();
+                if self.transaction_id.start < value.start {
+                    self.transaction_id = 0..0;
                 }
             }
             _ => {}
@@ -93,10 +72,13 @@ impl Noted {
 
     /// The noted members of `text`, which was read.
     pub(crate) fn members<'a>(&self, text: &'a [u8]) -> Members<'a> {
+        let raw = |range: &Range<usize>| {
+            text.get(range.clone()).and_then(|raw| std::str::from_utf8(raw).ok()).unwrap_or_default()
+        };
         Members {
-            transaction_id: if self.info { self.transaction_id.text(text) } else { "" },
-            seq_no: self.seq_no.text(text),
-            event_type: self.event_type.text(text),
+            transaction_id: if self.info { raw(&self.transaction_id) } else { "" },
+            seq_no: raw(&self.seq_no),
+            event_type: raw(&self.event_type),
             clocked: self.clocked,
         }
     }
@@ -141,15 +123,8 @@ fn integer(value: &str) -> Option<Cow<'_, str>> {
     plain.then_some(Cow::Borrowed(value))
 }
 
-#[inline]
 fn is_clocked(value: &str) -> bool {
-    match value.as_bytes() {
-        [b'"', text @ ..] if !text.iter().take(5).any(|byte| *byte == b'\\') => is_late(text),
-        _ => string(value).is_some_and(|text| is_late(text.as_bytes())),
-    }
-}
-
-fn is_late(time: &[u8]) -> bool {
-    let Some((year, [b'-', ..])) = time.split_first_chunk::<4>() else { return false };
-    year.iter().all(u8::is_ascii_digit) && year > b"2020"
+    let Some(text) = string(value) else { return false };
+    let [year @ .., b'-'] = &text.as_bytes()[..text.len().min(5)] else { return false };
+    year.len() == 4 && year.iter().all(u8::is_ascii_digit) && year > b"2020".as_slice()
 }
