@@ -29,8 +29,8 @@ from voltgate.gateway.interfaces import (
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Outcome, Reason
 from voltgate.gateway.registry.rotation import Rotation
-from voltgate.gateway.session.call import TransactionKeys
-from voltgate.gateway.session.context import Terms
+from voltgate.gateway.session.context import Context
+from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
 from voltgate.policy import rules
 
@@ -71,7 +71,7 @@ def parse(command: bytes) -> Published:
 
 
 class Bus:
-    """ports.Bus in memory. ``hold`` keeps PubAcks and questions back until a test releases them."""
+    """interfaces.Bus in memory. ``hold`` keeps PubAcks and questions back until a test releases them."""
 
     def __init__(self, world: "World") -> None:
         self.world = world
@@ -175,8 +175,14 @@ class World:
     """One charger's session and everything around it."""
 
     def __init__(
-        self, version: str = "v16", identity: str = "CP 1", half_duplex: bool = False, **config: Any
+        self,
+        version: str = "v16",
+        identity: str = "CP 1",
+        half_duplex: bool = False,
+        fast: bool = True,
+        **config: Any,
     ) -> None:
+        """``fast``: CALLs may take the short path (session/fast.py)."""
         self.time = 1000.0
         self.clock = Wheel(lambda: self.time, lambda: EPOCH + self.time - 1000.0)
         self.bus = Bus(self)
@@ -187,7 +193,7 @@ class World:
         self.config = load(None, **config)
         self.metrics = Metrics()
         self.keys = TransactionKeys()
-        self.version, self.identity, self.half_duplex = version, identity, half_duplex
+        self.version, self.identity, self.half_duplex, self.fast = version, identity, half_duplex, fast
         self._sessions = 0
         self.connect()
 
@@ -198,13 +204,15 @@ class World:
         self.closed, self.reading = None, True
         nats = self.config.nats
         table = rules(self.config)[self.version]
-        terms = Terms.of(self.version, self.config, table, self.metrics, self.keys)
+        self.context = Context.of(self.version, self.config, table, self.metrics, self.keys)
         if self.half_duplex:
-            terms = terms.at(None, True)
-        self._decode = terms.codec.decode
+            self.context = self.context.at(None, True)
+        if not self.fast:
+            self.context.fast.clear()
+        self._decode = self.context.codec.decode
         publisher = Publisher(self.version, self.identity, self.name, nats.prefix, nats.rpc_prefix)
         rotation = Rotation(self.bus, self.clock, "OCPP", self.hash)
-        self.session = Session(publisher, terms, self, Outside(self.bus, self.clock, rotation))
+        self.session = Session(publisher, self.context, self, Outside(self.bus, self.clock, rotation))
 
     def hash(self, change: Change, hashes: tuple[str, ...], hashed: Callable[[str | None], None]) -> None:
         """rotation.Hash without threads: a password is its own hash."""
@@ -221,7 +229,7 @@ class World:
         """What lets the charger in."""
         return list(json.loads(self.bus.streams["KV_ocpp_chargers"][-1].data).get("password_hashes", []))
 
-    # ports.Link
+    # interfaces.Link
     def write(self, frame: bytes) -> None:
         assert self.closed is None, "nothing is written after a close"
         self.written.append(frame)

@@ -9,7 +9,8 @@ import pytest
 from voltgate.gateway.interfaces import Ack, NotStored
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Known, Record
-from voltgate.gateway.registry.rotation import TRIES, Rotation, passwords
+from voltgate.gateway.registry.rotation import TRIES, Rotation
+from voltgate.gateway.session.payloads import passwords
 from world import World, answered, call, outcome, outcomes
 
 OLD, NEW = "the old password", "the new password"

@@ -288,7 +288,7 @@ def test_what_an_accepted_command_asked_for_passes_while_pending(
     booted(world, "Pending")
     world.command(action, payload)
     answered(world, call(world), {"status": status})
-    assert world.session.triggered == ({passes} if status == "Accepted" else set())
+    assert world.session.turn.triggered == ({passes} if status == "Accepted" else set())
 
 
 # -- command ids ---------------------------------------------------------------------------------------

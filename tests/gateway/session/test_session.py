@@ -402,7 +402,7 @@ def test_the_fallback_of_a_boot_gates_nothing() -> None:
 def test_what_a_command_asked_for_passes_while_pending() -> None:
     world = World()
     booted(world, "Pending")
-    world.session.triggered.add("StatusNotification")
+    world.session.turn.triggered.add("StatusNotification")
     world.send("1", "StatusNotification", STATUS)
     assert world.answers() == [[3, "1", {}]]
 

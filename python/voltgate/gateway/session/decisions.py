@@ -9,7 +9,7 @@ from functools import lru_cache
 from voltgate import _core
 from voltgate._core import Frame, Violation
 from voltgate.gateway.interfaces import Reply
-from voltgate.gateway.session.call import Answer, Refused
+from voltgate.gateway.session.call import Answer, GatewayViolation
 from voltgate.policy import Rule
 from voltgate.schemas import Codec
 
@@ -21,7 +21,7 @@ _PASS_PENDING = {
 }
 
 
-def refusal(frame: Frame, rule: Rule | None) -> Violation | Refused | None:
+def refusal(frame: Frame, rule: Rule | None) -> Violation | GatewayViolation | None:
     """Why the frame itself is not passed on (CONTRACT 2.2): the first violation its level minds."""
     if frame.violation is not None:
         if rule is None or rule.validation == "strict":
@@ -36,13 +36,13 @@ def passed_on(frame: Frame) -> str:
     return "" if violation is None else f"{violation.code} {violation.pointer}".rstrip()
 
 
-def gated(version: str, boot: str, triggered: set[str], action: str) -> Refused | None:
+def gated(version: str, boot: str, triggered: set[str], action: str) -> GatewayViolation | None:
     """Whether a CALL must wait for BootNotification; ``boot``: a backend's last word on it, "" for none."""
     action = action.removesuffix("-Signed")
     passes = boot not in ("Pending", "Rejected") or action == "BootNotification"
     if passes or (boot == "Pending" and (action in _PASS_PENDING[version] or action in triggered)):
         return None
-    return Refused("SecurityError", "", f"BootNotification was answered {boot}")
+    return GatewayViolation("SecurityError", "", f"BootNotification was answered {boot}")
 
 
 def error_id(version: str, frame: Frame, code: str) -> str | None:
