@@ -13,13 +13,13 @@ LARGE = 16_384  # bytes; 99 % of messages fit 2 kB (OCPP.md A21)
 class Bounds:
     """See the module. The limits are read from the shared context: a reload changes them at once."""
 
-    __slots__ = ("_clock", "_context", "_due", "_large", "_link", "_slow", "_turn", "paused")
+    __slots__ = ("_clock", "_context", "_due", "_link", "_slow", "_turn", "large", "paused")
 
     def __init__(self, surroundings: Surroundings, turn: Turn) -> None:
         self._context, self._link, self._turn = surroundings.context, surroundings.link, turn
         self._clock = surroundings.outside.clock
         self._due = 0.0  # until when the messages so far would have lasted at limits.calls_per_second
-        self._large = 0  # bytes of large open CALLs
+        self.large = 0  # bytes of large open CALLs
         self._slow = self.paused = False
 
     def count(self) -> None:
@@ -51,17 +51,8 @@ class Bounds:
             self._context.metrics.paused.add("open_calls")
         self._link.pause()
 
-    def added(self, size: int) -> None:
-        """A CALL of ``size`` bytes was added to the open ones."""
-        if size > LARGE:
-            self._weigh()
-
-    def removed(self) -> None:
-        """A CALL is no longer open."""
-        if self._large:
-            self._weigh()
-
-    def _weigh(self) -> None:
+    def weigh(self) -> None:
+        """Sum up the large open CALLs, after one of them came or went."""
         sizes = (len(call.frame.raw) for call in self._turn.calls)
-        self._large = sum(size for size in sizes if size > LARGE)
-        self._link.hold(self._large)
+        self.large = sum(size for size in sizes if size > LARGE)
+        self._link.hold(self.large)

@@ -78,13 +78,9 @@ class Context:
             }
         return replace(self, actions=actions, half_duplex=half_duplex)
 
-    def count_answered(self, handling: Handling | None, by: str, seconds: float) -> None:
-        """Count an answered CALL, and how long it took."""
-        if handling is None:
-            self.metrics.answered.add(self.codec.version, "unknown", by)
-        else:
-            handling.counts.answered(by)
-            handling.counts.seconds.observe(seconds)
+    def count_unknown(self, by: str) -> None:
+        """Count an answer to a CALL of an unknown action."""
+        self.metrics.answered.add(self.codec.version, "unknown", by)
 
     def count_unsound(self, frame: Frame) -> None:
         """Count a frame that is not a CALL without violations."""

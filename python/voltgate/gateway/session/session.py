@@ -30,8 +30,8 @@ from voltgate._core import Frame, Publisher, Violation
 from voltgate.gateway.interfaces import Ack, Link, NotRead, NotStored, Outside, Request
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.session import decisions
-from voltgate.gateway.session.bounds import Bounds
-from voltgate.gateway.session.call import EMPTY, Answer, Answered, Call, GatewayViolation, Handling, Step
+from voltgate.gateway.session.bounds import LARGE, Bounds
+from voltgate.gateway.session.call import EMPTY, Answer, Answered, At, Call, GatewayViolation, Handling
 from voltgate.gateway.session.commands import Commands
 from voltgate.gateway.session.context import Context, Surroundings
 from voltgate.gateway.session.question import Question
@@ -76,9 +76,10 @@ class Session:
     def received(self, frame: Frame) -> None:
         """Take one decoded message; whatever it holds, it gets the answer the contract names."""
         context = self._context
-        live = context.fast.get(frame.plain)
+        plain = frame.plain  # the action of a CALL without violations
+        live = context.fast.get(plain)
         if live is None or self._queue or self._gated:
-            self._take(frame)
+            self._take(frame, context.actions.get(plain))
         else:
             time_ms = self._clock.time_ms
             self._bus.emit(self._publisher.live(frame, time_ms))
@@ -118,19 +119,14 @@ class Session:
         """Whether the connection is about to end, or has ended."""
         return self.turn.leaving
 
-    def _take(self, frame: Frame) -> None:
+    def _take(self, frame: Frame, handling: Handling | None) -> None:
+        """``handling``: of a CALL without violations."""
         if self.closed:
             return
-        context, queue, handling, sound = (
-            self._context,
-            self._queue,
-            self._context.actions.get(frame.plain),
-            True,
-        )
+        context, queue, sound = self._context, self._queue, handling is not None
         if handling is not None:
             handling.received[0] += 1
         elif frame.is_text:
-            sound = False
             context.count_unsound(frame)
             handling = context.actions.get(frame.action)
         else:
@@ -151,7 +147,8 @@ class Session:
         if not sound or message_id is None:
             call.sound = False
         queue.append(call)
-        self._bounds.added(size)
+        if size > LARGE:
+            self._bounds.weigh()
         self._serve()
 
     # -- the transitions ----------------------------------------------------------------------------
@@ -162,7 +159,7 @@ class Session:
             return
         self._serving, queue = True, self._queue
         try:
-            while queue and queue[0].step is Step.QUEUED:
+            while queue and queue[0].step is At.QUEUED:
                 self._begin(queue[0])
         finally:
             self._serving = False
@@ -173,25 +170,25 @@ class Session:
 
     def _advance(self, call: Call) -> None:
         """The step of ``call`` has ended: enter the next one. No other code sets ``call.step``."""
-        call.step = step = Step.DONE if self.closed else call.following()
+        call.step = step = At.DONE if self.closed else call.following()
         match step:
-            case Step.DONE:
+            case At.DONE:
                 if not self.closed:
                     self._finish(call)
-            case Step.STORING:
+            case At.STORING:
                 self._store(call)
-            case Step.READING:
+            case At.READING:
                 self._read_back(call)
-            case Step.ASKING:
+            case At.ASKING:
                 if not call.asked:
                     self._ask(call)
-            case Step.RECORDING:
+            case At.RECORDING:
                 self._record(call)
-            case Step.REFUSING:
+            case At.REFUSING:
                 assert call.refusal is not None
                 self._refusals().store(call, call.refusal, self._refused)
             case _:
-                assert step is not Step.QUEUED, "no step comes before it"
+                assert step is not At.QUEUED, "no step comes before it"
 
     def _begin(self, call: Call) -> None:
         """The CALL is at the head of the queue: find out what needs no storing of its fact."""
@@ -220,7 +217,8 @@ class Session:
         assert handling is not None
         if not call.sound and handling.rule.validation == "lenient":
             call.violation = decisions.passed_on(frame)
-        call.asks = handling.may_ask and (not handling.id_token or frame.has_id_token)
+        if handling.may_ask and (not handling.id_token or frame.has_id_token):
+            call.asks = True
         if handling.live:
             call.fact = publisher.fact("live", frame, call.time_ms, "", call.violation)
             bus.emit(call.fact.command)
@@ -271,7 +269,7 @@ class Session:
             self._clock.time_ms,
             self._bus.ticket(self._recorded, call),
         )
-        call.answer = answer = call.answer or self._own_answer(call.handling)
+        call.answer = answer = call.answer or self._time()
         hpub = self._publisher.response(
             class_, call.frame, call.fact, answer.payload, now, ticket.reply, answer.by, answer.code
         )
@@ -297,7 +295,7 @@ class Session:
             self._close(outcome)
             return
         call.answer = outcome
-        if call.step is Step.ASKING:  # else its fact is not stored yet
+        if call.step is At.ASKING:  # else its fact is not stored yet
             self._advance(call)
 
     # -- refusing -----------------------------------------------------------------------------------
@@ -318,36 +316,38 @@ class Session:
     # -- answering ----------------------------------------------------------------------------------
 
     def _finish(self, call: Call) -> None:
-        """Write the answer, if there is any."""
-        handling, message_id, codec = call.handling, call.message_id, self._context.codec
-        if call.refusal is not None:
-            why = call.refusal
-            refused_id = decisions.error_id(codec.version, call.frame, why.code)
-            if refused_id is None:
-                self._done()
-            else:
-                self._write(call, codec.encode_error(refused_id, why.code, why.reason), "refused", True)
-            return
-        assert handling is not None
-        assert message_id is not None
-        if handling.silent:
+        """Write the answer, if there is one, and serve the next CALL."""
+        handling, context, refusal = call.handling, self._context, call.refusal
+        answer, message_id = call.answer or EMPTY, call.message_id
+        if refusal is not None:
+            answer = Answer("refused", code=refusal.code, description=refusal.reason)
+            message_id = decisions.error_id(context.codec.version, call.frame, refusal.code)
+        elif handling is not None:
+            if handling.clock and call.answer is None:
+                answer = self._time()
+            if handling.remembers and answer.by != "fallback" and message_id is not None:
+                self._answered.add(message_id, call.frame, answer)
+            elif handling.boots and answer.by == "backend" and not answer.code:
+                self._booted(orjson.loads(answer.payload).get("status", ""))
+        if message_id is None or (handling is not None and handling.silent):
             self._done()
             return
-        answer = call.answer or self._own_answer(handling)
-        if answer.code:
-            frame = codec.encode_error(message_id, answer.code, answer.description)
+        if handling is None:
+            context.count_unknown(answer.by)
         else:
-            frame = codec.encode_result(message_id, answer.payload)
-        if handling.boots:
-            if answer.by == "backend" and not answer.code:
-                self._booted(orjson.loads(answer.payload).get("status", ""))
-        elif handling.remembers and answer.by != "fallback":
-            self._answered.add(message_id, call.frame, answer)
-        self._write(call, frame, answer.by, bool(answer.code))
+            handling.answered(answer.by)
+            handling.seconds.observe(self._clock.now - call.read_at)
+        if answer.code:
+            context.cells.errors[0] += 1
+            frame = context.codec.encode_error(message_id, answer.code, answer.description)
+        else:
+            context.cells.results[0] += 1
+            frame = context.codec.encode_result(message_id, answer.payload)
+        context.cells.bytes_out[0] += len(frame)
+        self._link.write(frame)
+        self._done()
 
-    def _own_answer(self, handling: Handling) -> Answer:
-        if not handling.clock:
-            return EMPTY
+    def _time(self) -> Answer:
         return Answer("gateway", gateway_answer("Heartbeat", decisions.time_text(self._clock.time_ms)))
 
     def _booted(self, status: str) -> None:
@@ -356,20 +356,15 @@ class Session:
         turn.triggered.clear()
         self._gated = status in ("Pending", "Rejected") or turn.leaving
 
-    def _write(self, call: Call, frame: bytes, by: str, error: bool) -> None:
-        self._context.count_answered(call.handling, by, self._clock.now - call.read_at)
-        cells = self._context.cells
-        (cells.errors if error else cells.results)[0] += 1
-        cells.bytes_out[0] += len(frame)
-        self._link.write(frame)
-        self._done()
-
     def _done(self) -> None:
         """The CALL at the head is answered, or needs no answer: serve the next one."""
         if not self.closed:
             self._queue.popleft()
-            self._bounds.removed()
-            self._serve()
+            bounds = self._bounds
+            if bounds.large:
+                bounds.weigh()
+            if self._queue or self._watched or bounds.paused:
+                self._serve()
 
     # -- what waits for the last open CALL ----------------------------------------------------------
 
