@@ -7,13 +7,14 @@ The bus keeps JetStream's promises as CONTRACT 2.3 and 3.4 use them (PubAck with
 import json
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from nats.aio.client import Client
 
 from voltgate import _core
 from voltgate._core import Publisher
-from voltgate.config import load
+from voltgate.config import Config, load
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import (
     Ack,
@@ -32,7 +33,7 @@ from voltgate.gateway.registry.rotation import Rotation
 from voltgate.gateway.session.context import Context
 from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
-from voltgate.policy import rules
+from voltgate.policy import Rules, rules
 
 EPOCH = 1_763_805_600.0  # 2025-11-22T10:00:00Z
 
@@ -49,6 +50,9 @@ METER = {
 NOW = "2025-11-22T10:00:00.000Z"
 STATUS_2 = {"timestamp": NOW, "connectorStatus": "Available", "evseId": 1, "connectorId": 1}
 STREAM = {"id": 1, "pending": 0, "basetime": NOW, "data": [{"t": 1, "v": "x"}]}
+
+SOFT = {"type": "Soft"}
+ACCEPTED = {"status": "Accepted"}
 
 
 class Published(NamedTuple):
@@ -171,6 +175,12 @@ class Bus:
             self.waiting.popleft()()
 
 
+@lru_cache
+def _configured(settings: str) -> tuple[Config, dict[str, Rules]]:
+    config = load(None, **json.loads(settings))
+    return config, rules(config)
+
+
 class World:
     """One charger's session and everything around it."""
 
@@ -190,7 +200,7 @@ class World:
         self.closed: Reason | None = None
         self.held = 0
         self.reading = True
-        self.config = load(None, **config)
+        self.config, self._rules = _configured(json.dumps(config))
         self.metrics = Metrics()
         self.keys = TransactionKeys()
         self.version, self.identity, self.half_duplex, self.fast = version, identity, half_duplex, fast
@@ -203,8 +213,9 @@ class World:
         self.name = f"s{self._sessions}"
         self.closed, self.reading = None, True
         nats = self.config.nats
-        table = rules(self.config)[self.version]
-        self.context = Context.of(self.version, self.config, table, self.metrics, self.keys)
+        self.context = Context.of(
+            self.version, self.config, self._rules[self.version], self.metrics, self.keys
+        )
         if self.half_duplex:
             self.context = self.context.at(None, True)
         if not self.fast:
@@ -213,6 +224,10 @@ class World:
         publisher = Publisher(self.version, self.identity, self.name, nats.prefix, nats.rpc_prefix)
         rotation = Rotation(self.bus, self.clock, "OCPP", self.hash)
         self.session = Session(publisher, self.context, self, Outside(self.bus, self.clock, rotation))
+
+    def reload(self, **limits: Any) -> None:
+        """Change limits while the session lives, as SIGHUP does."""
+        self.context.take(self.config.limits.model_copy(update=limits))
 
     def hash(self, change: Change, hashes: tuple[str, ...], hashed: Callable[[str | None], None]) -> None:
         """rotation.Hash without threads: a password is its own hash."""
@@ -307,6 +322,18 @@ def _json(text: str) -> bytes:
 def result(payload: str) -> Reply:
     """A backend's reply."""
     return Reply("reply", {}, payload.encode())
+
+
+def event(seq: int = 0, **more: Any) -> dict[str, Any]:
+    """A TransactionEvent of OCPP 2.x."""
+    return {
+        "eventType": "Updated",
+        "timestamp": "2026-11-22T10:00:00Z",
+        "triggerReason": "MeterValuePeriodic",
+        "seqNo": seq,
+        "transactionInfo": {"transactionId": "t1"},
+        **more,
+    }
 
 
 def booted(world: World, status: str) -> None:
