@@ -17,11 +17,13 @@ from voltgate._core import Publisher
 from voltgate.config import Config, load
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import (
+    A,
     Ack,
     Change,
     NotRead,
     NotStored,
     Outside,
+    R,
     Reply,
     Request,
     Stored,
@@ -64,9 +66,9 @@ class Published(NamedTuple):
     reply: str
 
 
-def parse(command: bytes) -> Published:
+def parse(hpub: bytes) -> Published:
     """An HPUB command, read by nats-py's own header parser."""
-    line, rest = command.split(b"\r\n", 1)
+    line, rest = hpub.split(b"\r\n", 1)
     verb, subject, *reply, head, total = line.decode().split(" ")
     assert verb == "HPUB"
     assert len(rest) == int(total) + 2, "the sizes in the command are its sizes"
@@ -84,18 +86,18 @@ class Bus:
         self.asked: list[Published] = []
         self.live: list[Published] = []
         self.waiting: deque[Callable[[], None]] = deque()
-        self.questions: deque[Ticket] = deque()
+        self.questions: deque[Ticket[Any, Reply]] = deque()
         self.hold = False
         self.fails: set[str] = set()  # classes whose stores fail
         self.answers: Callable[[Published], Reply | None] = lambda question: Reply("no_responders", {}, b"")
         self._tokens = 0
 
-    def ticket(self, done: Callable[[Any, Any], None], arg: Any) -> Ticket:
+    def ticket(self, done: Callable[[A, R], None], arg: A) -> Ticket[A, R]:
         self._tokens += 1
         return Ticket(self._tokens, f"_INBOX.t.{self._tokens}", done, arg)
 
-    def store(self, ticket: Ticket, command: bytes, tx: bool = False) -> None:
-        message = parse(command)
+    def store(self, ticket: Ticket[Any, Ack | NotStored], hpub: bytes, tx: bool = False) -> None:
+        message = parse(hpub)
         bucket, class_, *_ = message.subject.split(".")
         class_ = f"KV_{class_}" if bucket == "$KV" else class_
         assert tx == (class_ == "tx")
@@ -118,8 +120,8 @@ class Bus:
         stream.append(message)
         return Ack(class_, len(stream), False)
 
-    def ask(self, ticket: Ticket, command: bytes, timeout: float) -> None:
-        question = parse(command)
+    def ask(self, ticket: Ticket[Any, Reply], hpub: bytes, timeout: float) -> None:
+        question = parse(hpub)
         self.asked.append(question)
         reply = self.answers(question)
         if reply is None:
@@ -133,12 +135,13 @@ class Bus:
     def reply(self, data: bytes, headers: dict[str, str] | None = None) -> None:
         """Answer the oldest open question."""
         ticket = self.questions.popleft()
+        assert ticket.timer is not None
         ticket.timer.cancel()
         ticket.done(ticket.arg, Reply("reply", headers or {}, data))
         self.settle()
 
-    def emit(self, command: bytes) -> None:
-        self.live.append(parse(command))
+    def emit(self, hpub: bytes) -> None:
+        self.live.append(parse(hpub))
 
     def read(
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any

@@ -8,12 +8,12 @@ from world import STATUS, World, result
 def test_at_the_bound_of_open_calls_the_socket_is_not_read_and_then_it_is_again() -> None:
     world = World(limits={"open_calls": 3})
     world.bus.hold = True
+    reading = []
     for n in range(3):
-        assert world.reading
         world.send(str(n), "StatusNotification", STATUS)
-    assert not world.reading
+        reading.append(world.reading)
     world.bus.release(1)
-    assert world.reading
+    assert [*reading, world.reading] == [True, True, False, True]
     world.bus.release()
     assert len(world.answers()) == 3
 
@@ -44,18 +44,16 @@ def test_large_messages_count_until_they_are_answered() -> None:
 def test_a_reload_changes_open_calls_on_a_live_connection() -> None:
     world = World(limits={"open_calls": 8})
     world.bus.hold = True
-    world.send("1", "StatusNotification", STATUS)
-    world.reload(open_calls=2)
-    assert world.reading
-    world.send("2", "StatusNotification", STATUS)
-    assert not world.reading
+    reading = []
+    for n, limit in enumerate((8, 2, 3, 5, 3)):
+        world.reload(open_calls=limit)
+        world.send(str(n), "StatusNotification", STATUS)
+        reading.append(world.reading)
+    assert reading == [True, False, False, True, False]
+    world.bus.release(2)
+    assert not world.reading, "three are open"
     world.bus.release(1)
     assert world.reading
-    world.reload(open_calls=3)
-    world.send("3", "StatusNotification", STATUS)
-    assert world.reading
-    world.send("4", "StatusNotification", STATUS)
-    assert not world.reading
 
 
 def test_a_reload_lowers_rejects_per_minute_on_a_live_connection() -> None:

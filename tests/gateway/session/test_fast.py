@@ -110,7 +110,7 @@ def held(seed: int, fast: bool, monkeypatch: pytest.MonkeyPatch) -> dict[str, An
 
 
 def test_both_paths_give_the_same_bytes_facts_and_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers: set[str] = set()
+    answers: set[int] = set()
     for seed in range(CONVERSATIONS):
         short, long = held(seed, True, monkeypatch), held(seed, False, monkeypatch)
         assert short == long, f"conversation {seed}"

@@ -138,8 +138,8 @@ def test_what_an_accepted_command_asked_for_passes_while_pending(
     assert world.session.turn.triggered == ({passes} if status == "Accepted" else set())
 
 
-def variables(*values: str, **more: str) -> dict[str, Any]:
-    entry = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}} | more
+def variables(*values: str, **more: Any) -> dict[str, Any]:
+    entry = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}, **more}
     return {"setVariableData": [entry | {"attributeValue": value} for value in values]}
 
 

@@ -1,20 +1,22 @@
 """The commands of one charger: their queue, the one in flight, their deadlines (CONTRACT 3.5).
 
-    arrived --cannot be sent--> invalid      --charger or gateway leaves--> gone
-       |    --queue full------> busy         --deadline-------------------> expired
-       v
-    queued --its turn--> fact --PubAck--> duplicate? --yes--> the recorded outcome
-                          |                 | no, or what was stored was never sent
-                          +--> unavailable  | a password goes into the charger's record first (rotation)
-                                            v
-                                           CALL --CALLRESULT--> result, bad_result
-                                                --CALLERROR---> error
-                                                --deadline----> timeout (a late answer is a fact)
-                                                --socket ends-> lost
+The stages of a command (``command.Stage``), and its outcomes:
 
-Order of arrival, one in flight, independent of the charger's own CALLs (OCPP.md A8) but for the quirk
-``half_duplex``: then its turn comes, and the CALL leaves, only while none of those is open (OCPP.md B). The
-reply leaves with the Response fact and does not wait for it. No socket, no NATS and no clock live here.
+    QUEUED ----cannot be sent--> invalid     --queue full--> busy
+       v
+    PREPARING: fact --PubAck--> duplicate? --yes--> the recorded outcome
+       |         +--> unavailable    | no, or the command that was stored was never sent
+       |                             | a password is written to the charger's record first (rotation)
+       |--a CALL of the charger is open, quirk half_duplex--> WAITING
+       v                                                         | it is answered
+      SENT <-----------------------------------------------------+
+       +--CALLRESULT--> result, bad_result      --deadline----> timeout (a late answer is a fact)
+       +--CALLERROR---> error                   --socket ends-> lost
+
+Before SENT, the end of the connection makes it gone, and the deadline expired. Commands are sent in order of
+arrival, one in flight, independent of the charger's own CALLs (OCPP.md A8) but for the quirk ``half_duplex``:
+then none is begun or sent while one of those is open (OCPP.md B). The reply leaves with the Response fact and
+does not wait for it. No socket, no NATS and no clock are in here.
 """
 
 from collections import deque
