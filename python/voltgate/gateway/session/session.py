@@ -132,14 +132,14 @@ class Session:
         else:
             self._close(Reason.NOT_UTF8)
             return
-        size, kind = frame.size, 2 if sound else frame.type
+        size = frame.size
         context.cells.bytes_in[0] += size
-        if kind in _ANSWERS:
+        if not sound and frame.type in _ANSWERS:
             if self._commands is None or not self._commands.answered(frame):
                 self._refusals().stray(frame)
             return
         message_id = frame.message_id
-        if queue and kind == 2 and any(call.same(message_id, frame.action) for call in queue):
+        if queue and frame.type == 2 and any(call.same(message_id, frame.action) for call in queue):
             # The same call, not another one (CONTRACT 2.2).
             context.metrics.duplicates.add(handling.class_ if handling else "event")
             return
@@ -191,11 +191,11 @@ class Session:
                 assert step is not At.QUEUED, "no step comes before it"
 
     def _begin(self, call: Call) -> None:
-        """The CALL is at the head of the queue: find out what needs no storing of its fact."""
-        handling, message_id = call.handling, call.message_id
+        """The CALL is at the head of the queue: it may be refused, or a repeat; else its fact is stored."""
         if not call.sound or self._gated:
             call.refusal = self._refusal(call)
-        if handling is not None and message_id is not None and call.refusal is None and not handling.tx:
+        handling, message_id = call.handling, call.message_id
+        if handling is not None and handling.remembers and call.refusal is None and message_id is not None:
             repeat = self._answered.find(message_id, call.frame)
             if repeat is not None:
                 self._context.metrics.duplicates.add(handling.class_)
@@ -264,11 +264,8 @@ class Session:
     def _record(self, call: Call) -> None:
         assert call.handling is not None
         assert call.fact is not None
-        class_, now, ticket = (
-            call.handling.class_,
-            self._clock.time_ms,
-            self._bus.ticket(self._recorded, call),
-        )
+        class_, now = call.handling.class_, self._clock.time_ms
+        ticket = self._bus.ticket(self._recorded, call)
         call.answer = answer = call.answer or self._time()
         hpub = self._publisher.response(
             class_, call.frame, call.fact, answer.payload, now, ticket.reply, answer.by, answer.code
