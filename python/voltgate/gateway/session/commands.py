@@ -60,7 +60,7 @@ class Commands:
     # -- from the bus and the session ---------------------------------------------------------------
 
     def take(self, request: Request) -> None:
-        """Take a backend's command; without a reply subject it is dropped: nobody would know its outcome."""
+        """Take a backend's command; without a reply subject it is dropped, as its outcome would be unknown."""
         if not request.reply:
             return
         context, action = self._context, request.subject.split(".")[2]

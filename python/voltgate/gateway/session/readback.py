@@ -154,7 +154,7 @@ class PastOutcome:
         headers = stored.headers
         if self._key is None or headers.get("ocpp-key") != self._key:
             return False
-        # An outcome of a later release: nobody here knows whether the command was sent.
+        # An outcome of a later release: it is not known whether the command was sent.
         outcome = _OUTCOMES.get(headers.get("ocpp-outcome", ""), Outcome.LOST)
         if not outcome.value.sent:
             self._done(self._command, Recall.UNSENT)
