@@ -60,7 +60,7 @@ class Commands:
     # -- from the bus and the session ---------------------------------------------------------------
 
     def take(self, request: Request) -> None:
-        """Take a backend's command; without a reply subject it is dropped, as its outcome would be unknown."""
+        """Take a backend's command; one without a reply subject is dropped: its outcome would be lost."""
         if not request.reply:
             return
         context, action = self._context, request.subject.split(".")[2]
