@@ -7,10 +7,10 @@ from typing import NamedTuple
 import nats
 import pytest
 from nats.aio.client import Client
-from voltgate.gateway.call import Answer, Refused
 
 from jetstream import NatsServer
 from voltgate import Codec, Frame, _core
+from voltgate.gateway.session.call import Answer, GatewayViolation
 
 TIME_MS = 1_772_359_200_042
 START = b'{"connectorId":1,"idTag":"A1","meterStart":0,"timestamp":"2026-03-01T10:00:00Z"}'
@@ -238,7 +238,9 @@ def commands() -> list[bytes]:
         fact.command,
         own.question(fact, TIME_MS, TIME_MS, "_INBOX.nobody"),
         own.response(fact, Answer("backend", b'{"transactionId":7}'), TIME_MS, ""),
-        own.reject(refused, b"\xff\r\n\x00", Refused("NotImplemented", "", "unknown"), TIME_MS, "", 0),
+        own.reject(
+            refused, b"\xff\r\n\x00", GatewayViolation("NotImplemented", "", "unknown"), TIME_MS, "", 0
+        ),
         _core.publish("ocpp.link.RDAM=201", "", [("a", "b c")], b""),
         fact.command,
     ]

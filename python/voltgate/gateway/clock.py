@@ -5,11 +5,13 @@ a cancelled one is skipped when its slot comes round.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVarTuple
 
 import structlog
 
 log = structlog.get_logger()
+
+Ts = TypeVarTuple("Ts")
 
 TICK = 0.05  # seconds; how late a timer may fire
 
@@ -55,7 +57,7 @@ class Wheel:
         self._offset = self._wall() - self._monotonic()
         self.refresh()
 
-    def after(self, seconds: float, fire: Callable[..., None], *args: Any) -> Timer:
+    def after(self, seconds: float, fire: Callable[[*Ts], None], *args: *Ts) -> Timer:
         """Call ``fire(*args)`` in ``seconds``."""
         timer = Timer(fire, args)
         slot = max(int((self.now + seconds) / TICK) + 1, self._turned + 1)

@@ -2,23 +2,20 @@
 
 from collections import deque
 
-from voltgate.config import Limits
-
 
 class RejectRate:
-    """At most ``limits.rejects_per_minute`` in any minute; all others are only counted (CONTRACT 3.2)."""
+    """At most so many in any minute; all others are only counted (CONTRACT 3.2)."""
 
-    __slots__ = ("_limit", "_times")
+    __slots__ = ("_times",)
 
-    def __init__(self, limits: Limits) -> None:
-        self._limit = limits.rejects_per_minute
+    def __init__(self) -> None:
         self._times: deque[float] = deque()
 
-    def take(self, now: float) -> bool:
-        """Whether one more may be stored at ``now``."""
+    def take(self, now: float, limit: int) -> bool:
+        """Whether one more may be stored at ``now``; ``limit``: ``limits.rejects_per_minute`` now."""
         while self._times and now - self._times[0] >= 60:
             self._times.popleft()
-        if len(self._times) >= self._limit:
+        if len(self._times) >= limit:
             return False
         self._times.append(now)
         return True

@@ -95,8 +95,8 @@ class Reason(Enum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Told:
-    """What a backend is told of its command: the service error's code and text (none: a result)."""
+class CommandReply:
+    """The reply to a backend's command: the service error's code and text (none: a result)."""
 
     code: int | None
     text: str
@@ -106,16 +106,16 @@ class Told:
 class Outcome(Enum):
     """How a command ended (CONTRACT 3.5); ``label`` is ``ocpp-outcome`` and the metric's label."""
 
-    RESULT = Told(None, "the charger answered")
-    ERROR = Told(502, "the charger answered CALLERROR")
-    BAD_RESULT = Told(502, "the charger's result violates its schema")
-    INVALID = Told(400, "not sent: the command cannot be sent as it is", sent=False)
-    BUSY = Told(429, "not sent: the charger's queue of commands is full", sent=False)
-    EXPIRED = Told(408, "not sent: the deadline passed while it was queued", sent=False)
-    TIMEOUT = Told(504, "sent, no answer in time: effect unknown")
-    LOST = Told(410, "sent, then the connection or the gateway went away: effect unknown")
-    GONE = Told(503, "not sent: the connection or the gateway ended while it was queued", sent=False)
-    UNAVAILABLE = Told(503, "not sent: the command's fact could not be stored", sent=False)
+    RESULT = CommandReply(None, "the charger answered")
+    ERROR = CommandReply(502, "the charger answered CALLERROR")
+    BAD_RESULT = CommandReply(502, "the charger's result violates its schema")
+    INVALID = CommandReply(400, "not sent: the command cannot be sent as it is", sent=False)
+    BUSY = CommandReply(429, "not sent: the charger's queue of commands is full", sent=False)
+    EXPIRED = CommandReply(408, "not sent: the deadline passed while it was queued", sent=False)
+    TIMEOUT = CommandReply(504, "sent, no answer in time: effect unknown")
+    LOST = CommandReply(410, "sent, then the connection or the gateway went away: effect unknown")
+    GONE = CommandReply(503, "not sent: the connection or the gateway ended while it was queued", sent=False)
+    UNAVAILABLE = CommandReply(503, "not sent: the command's fact could not be stored", sent=False)
 
     @property
     def label(self) -> str:

@@ -44,8 +44,8 @@ from voltgate.gateway.registry.record import Found, Known, Record
 from voltgate.gateway.registry.registry import Registry
 from voltgate.gateway.registry.rotation import Rotation
 from voltgate.gateway.registry.security import Security
-from voltgate.gateway.session.call import TransactionKeys
-from voltgate.gateway.session.context import Terms
+from voltgate.gateway.session.context import Context
+from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
 from voltgate.policy import rules
 from voltgate.schemas import SUBPROTOCOLS, VERSIONS
@@ -114,8 +114,8 @@ class Worker:
         )
         keys, table = TransactionKeys(), rules(config)
         # By version and what a record asks for: its level, and whether it is half duplex.
-        self._terms: dict[tuple[str, str | None, bool], Terms] = {
-            (version, None, False): Terms.of(version, config, table[version], metrics, keys)
+        self._terms: dict[tuple[str, str | None, bool], Context] = {
+            (version, None, False): Context.of(version, config, table[version], metrics, keys)
             for version in SUBPROTOCOLS
         }
         self._chargers: dict[Connection, Charger] = {}
@@ -381,7 +381,7 @@ class Worker:
             if admission.authenticated:
                 self._rotation.logged_in(admission.known)
 
-    def _terms_of(self, version: str, record: Record) -> Terms:
+    def _terms_of(self, version: str, record: Record) -> Context:
         key = version, record.validation, "half_duplex" in record.quirks
         terms = self._terms.get(key)
         if terms is None:

@@ -9,7 +9,7 @@ import pytest
 from voltgate.gateway.interfaces import Ack, NotStored
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Known, Record
-from voltgate.gateway.registry.rotation import TRIES, Rotation, passwords
+from voltgate.gateway.registry.rotation import TRIES, Rotation
 from world import World, answered, call, outcome, outcomes
 
 OLD, NEW = "the old password", "the new password"
@@ -262,25 +262,6 @@ def test_what_ends_before_the_call_leaves_takes_the_password_out_again() -> None
     world.session.leave(Reason.DRAIN)
     world.bus.release()
     assert (outcomes(world), world.passwords) == (["gone"], [OLD])
-
-
-FOUND: list[tuple[str, Any, list[bytes]]] = [
-    ("ChangeConfiguration", {"key": "authorizationkey", "value": "ab" * 20}, [b"ab" * 20]),
-    ("ChangeConfiguration", {"key": "HeartbeatInterval", "value": "5"}, []),
-    ("SetVariables", variables("x"), [b"x"]),
-    ("SetVariables", variables("x", attributeType="Actual"), [b"x"]),
-    ("SetVariables", variables("x", attributeType="Target"), []),
-    ("SetVariables", variables("x", component={"name": "securityctrlr"}), [b"x"]),
-    ("SetVariables", variables("x", component={"name": "NetworkConfiguration"}), []),
-    ("SetVariables", variables("x", variable={"name": "Identity"}), []),
-    ("SetNetworkProfile", {"connectionData": {"basicAuthPassword": "x"}}, []),
-    ("Reset", {"type": "Soft"}, []),
-]
-
-
-@pytest.mark.parametrize(("action", "body", "found"), FOUND)
-def test_which_commands_change_the_password(action: str, body: Any, found: list[bytes]) -> None:
-    assert passwords(action, json.dumps(body).encode()) == found
 
 
 def test_two_passwords_in_one_command_are_refused() -> None:

@@ -51,8 +51,8 @@ class Bus:
         self._tokens = 0
         self._inbox = ""
         # Insertion order is deadline order: every store waits equally long.
-        self._stores: dict[int, Ticket] = {}
-        self._asks: dict[int, Ticket] = {}
+        self._stores: dict[int, Ticket[Any, Any]] = {}
+        self._asks: dict[int, Ticket[Any, Any]] = {}
         self._out: list[bytes] = []
         self._waiting_bytes = self._written_bytes = 0
         self._max_waiting = config.max_pending_bytes
@@ -174,30 +174,30 @@ class Bus:
 
     # -- the session's side (ports.Bus) ---------------------------------------------------------------
 
-    def ticket(self, done: Callable[[Any, Any], None], arg: Any) -> Ticket:
+    def ticket(self, done: Callable[[Any, Any], None], arg: Any) -> Ticket[Any, Any]:
         """See ports.Bus."""
         self._tokens = token = self._tokens + 1
         return Ticket(token, f"{self._inbox}{token}", done, arg)
 
-    def store(self, ticket: Ticket, command: bytes, tx: bool = False) -> None:
+    def store(self, ticket: Ticket[Any, Any], hpub: bytes, tx: bool = False) -> None:
         """See ports.Bus."""
         now = self._clock.now
-        ticket.command, ticket.tx, ticket.sent = command, tx, now
+        ticket.hpub, ticket.tx, ticket.sent = hpub, tx, now
         ticket.deadline = now + self._config.publish_timeout
         self._stores[ticket.token] = ticket
-        if not self._send(command):
+        if not self._send(hpub):
             self._failed(ticket, "away")
 
-    def ask(self, ticket: Ticket, command: bytes, timeout: float) -> None:
+    def ask(self, ticket: Ticket[Any, Any], hpub: bytes, timeout: float) -> None:
         """See ports.Bus."""
         self._expect(ticket, "ask", timeout)
-        if not self._send(command):
+        if not self._send(hpub):
             self._asks.pop(ticket.token, None)
             self._end_ask(ticket, "away")
 
-    def emit(self, command: bytes) -> None:
+    def emit(self, hpub: bytes) -> None:
         """See ports.Bus."""
-        if not self._send(command):
+        if not self._send(hpub):
             self._metrics.publish_failures.add("away")
 
     def read(
@@ -217,7 +217,7 @@ class Bus:
             self._asks.pop(ticket.token, None)
             self._end_ask(ticket, "away")
 
-    def _expect(self, ticket: Ticket, kind: Literal["ask", "read"], timeout: float) -> None:
+    def _expect(self, ticket: Ticket[Any, Any], kind: Literal["ask", "read"], timeout: float) -> None:
         ticket.kind = kind
         self._asks[ticket.token] = ticket
         ticket.timer = self._clock.after(timeout, self._ask_timed_out, ticket)
@@ -300,7 +300,8 @@ class Bus:
         ticket = self._asks.pop(token, None)
         if ticket is None:
             return  # late: its deadline has passed, or somebody answered twice
-        ticket.timer.cancel()
+        if ticket.timer is not None:
+            ticket.timer.cancel()
         if ticket.kind == "read":
             self._was_read(ticket, headers, data)
         elif headers.get("Status") == "503" and not data:
@@ -308,7 +309,7 @@ class Bus:
         else:
             ticket.done(ticket.arg, Reply("reply", headers, data))
 
-    def _not_acked(self, ticket: Ticket, body: dict[str, Any]) -> None:
+    def _not_acked(self, ticket: Ticket[Any, Any], body: dict[str, Any]) -> None:
         error = body.get("error") or {}
         if error.get("err_code") in FULL:
             self._failed(ticket, "full")
@@ -321,13 +322,13 @@ class Bus:
         else:
             self._failed(ticket, "refused")
 
-    def _store_again(self, ticket: Ticket) -> None:
+    def _store_again(self, ticket: Ticket[Any, Any]) -> None:
         if ticket.token in self._stores:
             self._metrics.publish_retries.add()
-            if not self._send(ticket.command):
+            if not self._send(ticket.hpub):
                 self._failed(ticket, "away")
 
-    def _failed(self, ticket: Ticket, cause: str) -> None:
+    def _failed(self, ticket: Ticket[Any, Any], cause: str) -> None:
         if self._stores.pop(ticket.token, None) is None:
             return
         self._metrics.publish_failures.add(cause)
@@ -355,21 +356,23 @@ class Bus:
             self._failed(ticket, "timeout")
         for ticket in silent:
             ticket.again = True
-            if self._send(ticket.command):
+            if self._send(ticket.hpub):
                 self._metrics.publish_retries.add()
         if not self._closing:
             self._clock.after(RETRY_AFTER, self._sweep)
 
-    def _ask_timed_out(self, ticket: Ticket) -> None:
+    def _ask_timed_out(self, ticket: Ticket[Any, Any]) -> None:
         if self._asks.pop(ticket.token, None) is not None:
             self._end_ask(ticket, "timeout")
 
-    def _end_ask(self, ticket: Ticket, outcome: Literal["no_responders", "timeout", "away"]) -> None:
+    def _end_ask(
+        self, ticket: Ticket[Any, Any], outcome: Literal["no_responders", "timeout", "away"]
+    ) -> None:
         if ticket.timer is not None:
             ticket.timer.cancel()
         ticket.done(ticket.arg, NotRead.UNREADABLE if ticket.kind == "read" else Reply(outcome, {}, b""))
 
-    def _was_read(self, ticket: Ticket, headers: dict[str, str], data: bytes) -> None:
+    def _was_read(self, ticket: Ticket[Any, Any], headers: dict[str, str], data: bytes) -> None:
         if headers.get("Status") == "404":
             ticket.done(ticket.arg, NotRead.MISSING)
         elif "Nats-Sequence" in headers:

@@ -15,7 +15,6 @@ perhaps for another CSMS.
 """
 
 from collections.abc import Callable
-from enum import Enum, auto
 from functools import partial
 from typing import Any
 
@@ -23,7 +22,7 @@ import orjson
 import structlog
 
 from voltgate import _core
-from voltgate.gateway.interfaces import Ack, Bus, Change, Clock, NotRead, NotStored, Stored
+from voltgate.gateway.interfaces import Ack, Bus, Change, Clock, NotRead, NotStored, Stored, Verdict
 from voltgate.gateway.registry.record import Known, Record, parse
 
 log = structlog.get_logger()
@@ -42,47 +41,6 @@ UNDECIDED = (
 Hash = Callable[[Change, tuple[str, ...], Callable[[str | None], None]], None]
 # What to set in a record, or None to leave it.
 Edit = Callable[[Record], dict[str, Any] | None]
-
-
-class Verdict(Enum):
-    """What the charger said of a new password."""
-
-    TAKEN = auto()
-    REFUSED = auto()
-    AT_REBOOT = auto()
-
-
-_VERDICTS = {"Accepted": Verdict.TAKEN, "RebootRequired": Verdict.AT_REBOOT}
-
-
-def passwords(action: str, body: bytes) -> list[bytes]:
-    """The new passwords in a command whose body is valid; nearly always none."""
-    if action == "ChangeConfiguration":
-        entry = orjson.loads(body)
-        return [entry["value"].encode()] if entry["key"].lower() == "authorizationkey" else []
-    if action == "SetVariables":
-        entries = orjson.loads(body)["setVariableData"]
-        return [entry["attributeValue"].encode() for entry in entries if _is_password(entry)]
-    return []
-
-
-def verdict(action: str, body: bytes) -> Verdict | None:
-    """What a valid result says of it; None: nothing."""
-    result = orjson.loads(body)
-    if action == "ChangeConfiguration":
-        status = result["status"]
-    else:
-        entries = (entry for entry in result["setVariableResult"] if _is_password(entry))
-        status = next((entry["attributeStatus"] for entry in entries), None)
-    return None if status is None else _VERDICTS.get(status, Verdict.REFUSED)
-
-
-def _is_password(entry: dict[str, Any]) -> bool:
-    # Names are case-insensitive in OCPP. The variable of this name in other components is a slot's.
-    names = entry["component"]["name"].lower(), entry["variable"]["name"].lower()
-    return (
-        names == ("securityctrlr", "basicauthpassword") and entry.get("attributeType", "Actual") == "Actual"
-    )
 
 
 class Rotation:

@@ -9,12 +9,12 @@ from functools import lru_cache
 from voltgate import _core
 from voltgate._core import Frame, Version, Violation
 from voltgate.gateway.interfaces import Reply
-from voltgate.gateway.session.call import Answer, Refused
+from voltgate.gateway.session.call import Answer, GatewayViolation
 from voltgate.policy import Rule
 from voltgate.schemas import Codec
 
 
-def refusal(frame: Frame, rule: Rule | None) -> Violation | Refused | None:
+def refusal(frame: Frame, rule: Rule | None) -> Violation | GatewayViolation | None:
     """Why the frame itself is not passed on (CONTRACT 2.2): the first violation its level minds."""
     if frame.violation is not None:
         if rule is None or rule.validation == "strict":
@@ -29,13 +29,13 @@ def passed_on(frame: Frame) -> str:
     return "" if violation is None else f"{violation.code} {violation.pointer}".rstrip()
 
 
-def gated(ocpp: Version, boot: str, triggered: set[str], action: str) -> Refused | None:
+def gated(ocpp: Version, boot: str, triggered: set[str], action: str) -> GatewayViolation | None:
     """Whether a CALL must wait for BootNotification; ``boot``: a backend's last word on it, "" for none."""
     action = action.removesuffix("-Signed")
     passes = boot not in ("Pending", "Rejected") or action == "BootNotification"
     if passes or (boot == "Pending" and (action in ocpp.passes_while_pending or action in triggered)):
         return None
-    return Refused("SecurityError", "", f"BootNotification was answered {boot}")
+    return GatewayViolation("SecurityError", "", f"BootNotification was answered {boot}")
 
 
 def error_id(ocpp: Version, frame: Frame, code: str) -> str | None:
