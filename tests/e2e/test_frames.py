@@ -210,11 +210,11 @@ async def test_compressed_messages_inflate_one_by_one_as_they_are_served(
 ) -> None:
     """A kilobyte may hold a megabyte: what is behind ``open_calls`` stays as small as it came."""
     big = b'[2,"%d","DataTransfer",{"vendorId":"x","data":"' + b"y" * 500_000 + b'"}]'
+    before = house.metric("voltgate_reads_paused_total", bound="open_calls")
     async with raw(house, identity, **OFFER) as charger:
         charger.writer.write(b"".join(frame(TEXT, deflated(big % n), rsv=4) for n in range(60)))
-        mine = [c for c in house.worker._chargers.values() if c.link.identity == identity]
-        await until(lambda: len(mine[0].session._queue) == 8)
-        held = house.worker._shared.unfinished
+        held = house.worker._shared.buffered
+        await until(lambda: house.metric("voltgate_reads_paused_total", bound="open_calls") == before + 1)
         await until(lambda: held.total > 8 * 500_000)
         assert held.total < 9 * 500_000 + 60 * 2000
     await until(lambda: held.total == 0)
@@ -345,7 +345,7 @@ async def test_beyond_max_buffered_bytes_the_largest_is_closed(slow_lane: Gatewa
         for charger, size, sent in ((first, 400_000, 300_000), (last, 500_000, 350_000)):
             charger.writer.write(frame(TEXT, padded(size))[sent:])
             assert (await read_frame(charger.reader))[1][:7] == b'[3,"1",'
-    await until(lambda: slow_lane.worker._shared.unfinished.total == 0)
+    await until(lambda: slow_lane.worker._shared.buffered.total == 0)
 
 
 async def test_calls_per_second_slows_and_drops_nothing(slow_lane: Gateway, identity: str) -> None:

@@ -187,7 +187,7 @@ async def serving(settings: Config, folder: Path) -> AsyncIterator[tuple[subproc
     )
     serve = Voltgate(folder, "serve", "--config", str(file))
     try:
-        await asyncio.to_thread(serve.until, lambda: "gateway.ready" in serve.err, "doors open")
+        await asyncio.to_thread(serve.until, lambda: "gateway.started" in serve.err, "doors open")
         yield serve.process, port
     finally:
         serve.process.kill()

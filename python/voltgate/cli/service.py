@@ -56,18 +56,7 @@ def jetstream_fault(error: Exception) -> str:
 
 
 def refusals(config: Config) -> list[str]:
-    """Why ``serve`` does not start with this configuration, one line each; it is secure or does not run."""
-    lines: list[str] = []
-    for number, listener in enumerate(config.listeners):
-        where = f"listeners.{number}"
-        unserved = [
-            key
-            for key in ("tls_certificates", "client_ca", "proxy_protocol", "trusted_proxies", "organization")
-            if getattr(listener, key)
-        ]
-        if listener.security_profile != 1:
-            unserved.append("security_profile")
-        lines += (
-            f"{where}.{key}: not served yet: take it out, and let a proxy in front do it" for key in unserved
-        )
-    return lines
+    """Why ``serve`` does not start with this configuration, one line each."""
+    from voltgate.gateway.preflight import unserved  # noqa: PLC0415 - start-up of other commands
+
+    return unserved(config)

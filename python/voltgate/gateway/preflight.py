@@ -15,6 +15,24 @@ class StartError(Exception):
     """The process cannot do its work; one line per fault, each says what to do."""
 
 
+def unserved(config: Config) -> list[str]:
+    """What ``config`` asks for and is not served yet, one line each: run as asked, or not at all."""
+    lines: list[str] = []
+    for number, listener in enumerate(config.listeners):
+        keys = [
+            key
+            for key in ("tls_certificates", "client_ca", "proxy_protocol", "trusted_proxies", "organization")
+            if getattr(listener, key)
+        ]
+        if listener.security_profile != 1:
+            keys.append("security_profile")
+        where = f"listeners.{number}"
+        lines += (
+            f"{where}.{key}: not served yet: take it out, and let a proxy in front do it" for key in keys
+        )
+    return lines
+
+
 async def verify(bus: Bus, config: Config) -> None:
     """Raises StartError with everything that is wrong. Nothing is changed (CONTRACT 3.7)."""
     room = bus.max_payload - HEADER_ROOM
