@@ -44,8 +44,8 @@ class Wire(asyncio.Transport):
         self.protocol = protocol
         self.sent: list[bytes] = []  # by the charger, not read yet
         self.written = b""
-        self.reading = True
-        self.half_closed = self.aborted = self.lost = False
+        self._reading, self._reset = True, False
+        self.half_closed = self.lost = False
         self.high = 0
         protocol.connection_made(self)
 
@@ -57,10 +57,10 @@ class Wire(asyncio.Transport):
         return self.protocol
 
     def pause_reading(self) -> None:
-        self.reading = False
+        self._reading = False
 
     def resume_reading(self) -> None:
-        self.reading = True
+        self._reading = True
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self.high = high or 0
@@ -76,16 +76,23 @@ class Wire(asyncio.Transport):
         self.half_closed = True
 
     def abort(self) -> None:
-        self.aborted = True
+        self._reset = True
 
     def is_closing(self) -> bool:
-        return self.aborted or self.lost
+        return self._reset or self.lost
+
+    def is_reading(self) -> bool:
+        return self._reading
 
     # what tests do
+    def is_reset(self) -> bool:
+        """Whether the gateway has dropped the socket without a word."""
+        return self._reset
+
     def send(self, *chunks: bytes) -> None:
         """The charger sends; the loop turns until nothing is read any more."""
         self.sent += chunks
-        while self.sent and self.reading and not self.aborted:
+        while self.sent and self._reading and not self._reset:
             self.protocol.data_received(self.sent.pop(0))
 
     def lose(self) -> None:

@@ -109,7 +109,7 @@ def test_a_lower_limit_counts_from_the_next_bytes_on(buffered: Buffered) -> None
     buffered.limits = Limits(max_buffered_bytes=MIB).model_copy(update={"max_buffered_bytes": 1000})
     assert large.closed is None
     small.backlog.in_session(10)
-    assert (large.closed, small.closed) == (Reason.BUFFER_FULL, None)
+    assert [holder.closed for holder in (large, small)] == [Reason.BUFFER_FULL, None]
 
 
 def test_a_connection_begins_paused(buffered: Buffered) -> None:
@@ -121,16 +121,16 @@ def test_while_paused_one_chunk_is_read_per_listen(buffered: Buffered) -> None:
     holder = Holder(buffered)
     backlog, wire = holder.backlog, holder.wire
     backlog.listen()
-    assert wire.reading
+    assert wire.is_reading()
     backlog.pause()
-    assert not wire.reading
+    assert not wire.is_reading()
     backlog.listen()
-    assert wire.reading
+    assert wire.is_reading()
     backlog.settle()
-    assert not wire.reading, "the chunk was read"
+    assert not wire.is_reading(), "the chunk was read"
     assert backlog.resume() == []
     backlog.read_on()
-    assert wire.reading
+    assert wire.is_reading()
 
 
 def test_what_waits_keeps_its_order_and_may_wait_again(buffered: Buffered) -> None:
@@ -144,5 +144,5 @@ def test_what_waits_keeps_its_order_and_may_wait_again(buffered: Buffered) -> No
     backlog.pause()  # the first one filled the session again
     backlog.keep(pieces[1:])
     backlog.read_on()
-    assert not holder.wire.reading
+    assert not holder.wire.is_reading()
     assert backlog.resume() == [b"2", b"3"]

@@ -101,12 +101,12 @@ def test_paused_nothing_goes_to_the_session_and_nothing_is_lost() -> None:
     charger.wire.send(frame(TEXT, A) + frame(PING, b"p") + frame(TEXT, B))
     charger.send(C)
     assert charger.talk.messages == [A]
-    assert not charger.wire.reading
+    assert not charger.wire.is_reading()
     assert charger.wire.frames() == [], "not even a ping"
     charger.connection.resume()
     assert charger.talk.messages == [A, B]
     assert charger.wire.frames() == [(PONG, b"p")]
-    assert not charger.wire.reading
+    assert not charger.wire.is_reading()
     charger.connection.resume()
     charger.wire.send()
     assert charger.talk.messages == [A, B, C]
@@ -150,14 +150,17 @@ def test_a_probe_is_answered_by_the_next_frame_and_no_earlier_one(waits: bool) -
 
 # -- bounds ---------------------------------------------------------------------------------------------
 
+
+def messages_that_wait(charger: Charger) -> None:
+    charger.connection.pause()
+    charger.connection.data_received(frame(TEXT, bytes(400_000)))
+
+
 HELD: dict[str, Callable[[Charger], None]] = {
     "half a frame": lambda charger: charger.wire.send(frame(TEXT, bytes(400_000))[:-9]),
     "a fragment": lambda charger: charger.wire.send(frame(1, bytes(400_000))),
     "half a fragment": lambda charger: charger.wire.send(frame(1) + frame(CONT, bytes(400_000))[:-9]),
-    "messages that wait": lambda charger: (
-        charger.connection.pause(),
-        charger.connection.data_received(frame(TEXT, bytes(400_000))),
-    )[0],
+    "messages that wait": messages_that_wait,
     "messages in the session": lambda charger: charger.connection.hold(400_000),
 }
 
@@ -181,7 +184,7 @@ def test_answers_that_are_not_read_end_the_connection() -> None:
     charger = Charger(edge)
     assert charger.wire.high == 70_000
     charger.connection.pause_writing()
-    assert charger.wire.aborted
+    assert charger.wire.is_reset()
     assert charger.ends == [Reason.SLOW_READER]
 
 
@@ -196,7 +199,7 @@ def test_a_silent_charger_is_pinged_and_then_given_up() -> None:
     edge.pass_time(28)
     assert charger.ends == []
     edge.pass_time(2)
-    assert charger.wire.aborted
+    assert charger.wire.is_reset()
     assert charger.ends == [Reason.SILENT]
 
 
@@ -257,7 +260,7 @@ def test_new_limits_leave_a_closing_connection_alone() -> None:
     charger.connection.close(Reason.KICKED)
     edge.shared.take(edge.shared.limits)
     edge.pass_time(LINGER + 0.1)
-    assert charger.wire.aborted
+    assert charger.wire.is_reset()
 
 
 # -- the end --------------------------------------------------------------------------------------------
@@ -282,15 +285,15 @@ def test_a_closing_socket_is_read_to_its_end_but_not_for_ever() -> None:
     assert charger.wire.sent == [], "unread bytes would make it a reset"
     assert charger.talk.messages == []
     edge.pass_time(LINGER - 0.1)
-    assert not charger.wire.aborted
+    assert not charger.wire.is_reset()
     edge.pass_time(0.2)
-    assert charger.wire.aborted
+    assert charger.wire.is_reset()
 
 
 def test_some_chargers_are_reset_instead() -> None:
     charger = Charger(Edge(), "abort_close")
     charger.connection.close(Reason.KICKED)
-    assert charger.wire.aborted
+    assert charger.wire.is_reset()
     assert charger.wire.frames() == []
     assert charger.ends == [Reason.KICKED]
 
@@ -298,5 +301,5 @@ def test_some_chargers_are_reset_instead() -> None:
 def test_a_reset_of_all_is_a_drain() -> None:
     charger = Charger(Edge())
     charger.connection.abort()
-    assert charger.wire.aborted
+    assert charger.wire.is_reset()
     assert charger.ends == [Reason.DRAIN]

@@ -23,10 +23,10 @@ def test_a_head_is_decided_once_it_is_complete() -> None:
     head = request("/a/CP1")
     wire, upgrades = asked(Edge(), *(bytes([byte]) for byte in head[:-1]))
     assert upgrades == []
-    assert wire.reading
+    assert wire.is_reading()
     wire.send(head[-1:])
     assert [upgrade.request.path for upgrade in upgrades] == ["/a/CP1"]
-    assert not wire.reading, "not before it is decided"
+    assert not wire.is_reading(), "not before it is decided"
     assert upgrades[0].peer == "192.0.2.1:5000"
 
 
@@ -83,9 +83,9 @@ def test_a_refusal_is_answered_counted_and_closed(refusal: Refusal, status: int,
     assert upgrade.gone
     wire.send(b"more")  # read and dropped, so that the answer is not reset
     edge.pass_time(LINGER - 0.1)
-    assert not wire.aborted
+    assert not wire.is_reset()
     edge.pass_time(0.2)
-    assert wire.aborted
+    assert wire.is_reset()
 
 
 UNREADABLE = {
@@ -121,9 +121,9 @@ def test_the_upgrade_must_be_complete_in_handshake_timeout(sent: bytes) -> None:
     edge = Edge(handshake_timeout=10)
     wire, upgrades = asked(edge, sent)
     edge.pass_time(9.9)
-    assert not wire.aborted
+    assert not wire.is_reset()
     edge.pass_time(0.3)
-    assert wire.aborted
+    assert wire.is_reset()
     assert all(upgrade.gone for upgrade in upgrades)
     assert edge.counted("voltgate_handshakes_total", result="timeout") == 1
 
@@ -131,11 +131,11 @@ def test_the_upgrade_must_be_complete_in_handshake_timeout(sent: bytes) -> None:
 def test_beyond_connections_and_handshakes_a_socket_is_reset() -> None:
     edge = Edge(max_connections=2, max_handshakes=1)
     wires = [asked(edge)[0] for _ in range(4)]
-    assert [wire.aborted for wire in wires] == [False, False, False, True]
+    assert [wire.is_reset() for wire in wires] == [False, False, False, True]
     assert edge.counted("voltgate_handshakes_total", result="sockets") == 1
     for wire in (wires[3], wires[0]):
         wire.lose()
-    assert not asked(edge)[0].aborted
+    assert not asked(edge)[0].is_reset()
 
 
 def test_unmatched_may_be_a_101_that_is_closed_at_once() -> None:
@@ -155,7 +155,7 @@ def test_the_end_of_the_process_resets_what_is_not_upgraded() -> None:
     wire, (upgrade,) = asked(edge, request())
     (one,) = edge.shared.open
     one.close(Reason.DRAIN)
-    assert wire.aborted
+    assert wire.is_reset()
     assert upgrade.gone
 
 
