@@ -12,7 +12,7 @@ import psutil
 import pytest
 from nats.aio.msg import Msg
 
-from e2e.house import Gateway, config, gateway
+from e2e.house import Gateway, config, gateway, own_gateway
 from e2e.strangers import (
     BINARY,
     CLOSE,
@@ -437,6 +437,47 @@ async def test_a_charger_that_does_not_read_is_dropped(
             charger.writer.write(frame(TEXT, b'[2,"%d","DataTransfer",{"vendorId":"v"}]' % number))
         assert (await facts.link("down"))["reason"] == "slow_reader"
     assert 0 < len(facts.about(".DataTransferResponse.")) < 400
+
+
+# -- SIGHUP on live connections -------------------------------------------------------------------------
+
+
+async def test_new_limits_reach_a_live_connection(
+    nats_server: NatsServer, identity: str, facts: Facts
+) -> None:
+    """Pings, buffered bytes and handshakes at once; ``max_message_bytes`` with the next connection."""
+    before = {"ping_interval": 3600.0, "max_message_bytes": 524_288}
+    after = {
+        "ping_interval": 0.4, "ping_timeout": 30.0, "max_message_bytes": BIG, "max_buffered_bytes": 1 << 20,
+        "handshakes_per_second": 1.0,
+    }  # fmt: skip
+    settings = config(nats_server, limits=before)
+    async with (
+        own_gateway(settings) as running,
+        raw(running, identity) as live,
+        raw(running, identity + "b") as second,
+        raw(running, identity + "c") as third,
+    ):
+
+        async def reload() -> None:
+            running.worker.reload(config(nats_server, limits=before | after))
+
+        await facts.link("up")
+        await asyncio.to_thread(running.call, reload)
+        assert await read_frame(live.reader) == (0x80 | PING, b"")
+        live.writer.write(frame(TEXT, padded(2 * BIG)))
+        while (answer := await read_frame(live.reader))[0] == 0x80 | PING:
+            live.writer.write(frame(PONG, b""))
+        assert answer[1][:7] == b'[3,"1",', "the connection keeps the max_message_bytes it began with"
+        statuses = set()
+        for number in range(3):
+            async with knock(running.port, request(f"/storm{number}")) as refused:
+                statuses.add(refused.status)
+        assert 503 in statuses
+        for charger, size in ((live, 520_000), (second, 500_000), (third, 100_000)):
+            charger.writer.write(frame(TEXT, padded(size))[:-9])
+        assert await close_code(live.reader) == 1009
+    assert (await facts.link("down"))["reason"] == "buffer_full"
 
 
 GARBAGE = [b"pong", b"[", b'{"a":', b'[2,"x","Nope",{}]', b"\x00", b'[2,"x"]', b"[" * 500, b'[3,"1",{}]']

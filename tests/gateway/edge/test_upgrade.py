@@ -90,9 +90,10 @@ def test_a_refusal_is_answered_counted_and_closed(refusal: Refusal, status: int,
 
 UNREADABLE = {
     "not HTTP": (b"\x16\x03\x01\x02\r\n\r\n", "HTTP/1.1 400 "),
+    "too many headers": (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * (MAX_HEAD_BYTES // 6), "HTTP/1.1 431 "),
     "no end within MAX_HEAD_BYTES": (
-        b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * (MAX_HEAD_BYTES // 6),
-        "HTTP/1.1 4",
+        b"GET / HTTP/1.1\r\n" + (b"a: " + b"b" * 8000 + b"\r\n") * 5,
+        "HTTP/1.1 400 ",
     ),
 }
 

@@ -29,7 +29,7 @@ from voltgate.gateway.registry.record import Quirk
 
 log = structlog.get_logger()
 
-MAX_HEAD_BYTES = 32_768  # of an upgrade request; a constant of the protocol here, like those of websockets
+MAX_HEAD_BYTES = 32_768  # of an upgrade request; a constant, like the bounds of websockets for its lines
 
 
 class Upgrade(Socket):
@@ -95,6 +95,8 @@ class Upgrade(Socket):
             case [Request() as request]:
                 self.request = request
                 self._decide(self)
+            case _ if protocol.handshake_exc is None:  # no end within MAX_HEAD_BYTES
+                self.refuse(Refusal.BAD_REQUEST)
             case _:
                 self._refused(Refusal.BAD_REQUEST)
 
