@@ -45,7 +45,8 @@ class Wire(asyncio.Transport):
         self.sent: list[bytes] = []  # by the charger, not read yet
         self.written = b""
         self._reading, self._reset = True, False
-        self.half_closed = self.lost = False
+        self.half_closed = self.closed = self.lost = False
+        self.can_half_close = True
         self.high = 0
         protocol.connection_made(self)
 
@@ -70,16 +71,19 @@ class Wire(asyncio.Transport):
         self.written += data
 
     def can_write_eof(self) -> bool:
-        return True
+        return self.can_half_close
 
     def write_eof(self) -> None:
         self.half_closed = True
+
+    def close(self) -> None:
+        self.closed = True
 
     def abort(self) -> None:
         self._reset = True
 
     def is_closing(self) -> bool:
-        return self._reset or self.lost
+        return self._reset or self.closed or self.lost
 
     def is_reading(self) -> bool:
         return self._reading
@@ -148,8 +152,8 @@ class Edge:
         return 0.0
 
 
-class Talk:
-    """connection.Talk that remembers; ``on_frame`` may do what a session does."""
+class Receiver:
+    """connection.Receiver that remembers; ``on_frame`` may do what a session does."""
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
@@ -176,7 +180,7 @@ class Charger:
         **headers: str,
     ) -> None:
         """``behind``: bytes in one chunk with the request. ``plug``: for what only the kernel can show."""
-        self.talk, self.ends = Talk(), list[Reason]()
+        self.receiver, self.ends = Receiver(), list[Reason]()
         self.connection: Connection
         self._quirks = frozenset(quirks)
         self.wire = Wire(Upgrade(edge.shared, self._accept), socket=plug)
@@ -185,7 +189,7 @@ class Charger:
     def _accept(self, upgrade: Upgrade) -> None:
         assert upgrade.prepare("ocpp1.6")
         self.connection = upgrade.accept(CODEC, self._quirks)
-        self.connection.start(self.talk, lambda _, reason: self.ends.append(reason))
+        self.connection.start(self.receiver, lambda _, reason: self.ends.append(reason))
 
     def send(self, *messages: bytes, first: int = TEXT) -> None:
         """Each message in a chunk of its own."""

@@ -1,4 +1,4 @@
-"""CONTRACT 2.2 below OCPP: what a websocket may carry, in what pieces, how fast and how much of it."""
+"""docs/contract.md 2.2 below OCPP: what a websocket may carry, in what pieces, how fast and how much."""
 
 import asyncio
 import random
@@ -96,7 +96,7 @@ BROKEN = {
     "an encoded surrogate": (frame(TEXT, b'[2,"\xed\xa0\x80","Heartbeat",{}]'), 1007),
     "invalid UTF-8 over two fragments": (fragments(b'[2,"\xc3', b'","Heartbeat",{}]'), 1007),
     "an unmasked frame": (bytes([0x81, len(BEAT)]) + BEAT, 1002),
-    "RSV1 without compression (OCPP.md B)": (frame(TEXT, BEAT, rsv=4), 1002),
+    "RSV1 without compression (docs/ocpp.md B)": (frame(TEXT, BEAT, rsv=4), 1002),
     "a reserved opcode": (frame(3, BEAT), 1002),
     "a continuation of nothing": (frame(CONT, BEAT), 1002),
     "a new message inside a fragmented one": (frame(TEXT, b"[", fin=False) + frame(TEXT, BEAT), 1002),
@@ -179,7 +179,7 @@ async def test_nothing_behind_a_close_frame_is_looked_at(house: Gateway, identit
     assert facts.about("Heartbeat") == []
 
 
-# -- compression (OCPP.md A4) ---------------------------------------------------------------------------
+# -- compression (docs/ocpp.md A4) ---------------------------------------------------------------------------
 
 OFFER = {"Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits"}
 
@@ -191,7 +191,7 @@ def deflated(payload: bytes, bits: int = -11) -> bytes:
 
 @pytest.mark.parametrize("protocol", SUBPROTOCOL.values())
 async def test_compression_is_agreed_in_every_version(narrow: Gateway, identity: str, protocol: str) -> None:
-    """Without context takeover, so nothing is held per charger; answers come uncompressed (OCPP.md D)."""
+    """Without context takeover: nothing is kept per charger; answers come uncompressed (docs/ocpp.md D)."""
     async with raw(narrow, identity, protocol, **OFFER) as charger:
         agreed = charger.headers["sec-websocket-extensions"]
         for word in ("permessage-deflate", "server_no_context_takeover", "client_no_context_takeover"):
@@ -236,7 +236,7 @@ OFFERS = {
 async def test_any_offer_of_compression_gets_a_conversation(
     house: Gateway, identity: str, offer: str, bits: int
 ) -> None:
-    """What cannot be agreed is left out; no charger is refused for it (OCPP.md A4)."""
+    """What cannot be agreed is left out; no charger is refused for it (docs/ocpp.md A4)."""
     async with raw(house, identity, Sec_WebSocket_Extensions=offer) as charger:
         agreed = "permessage-deflate" in charger.headers.get("sec-websocket-extensions", "")
         assert agreed == bool(bits)
@@ -415,7 +415,7 @@ async def test_a_pong_is_a_sign_of_life(narrow: Gateway, identity: str, facts: F
 
 
 async def test_any_frame_is_a_sign_of_life(narrow: Gateway, identity: str, facts: Facts) -> None:
-    """A charger that cannot pong (OCPP.md B) but speaks stays."""
+    """A charger that cannot pong (docs/ocpp.md B) but speaks stays."""
     async with raw(narrow, identity) as charger:
         began = time.monotonic()
         pings = 0

@@ -1,4 +1,4 @@
-"""CONTRACT 2.1 at the door: identities, subprotocols, admission, and who is refused how."""
+"""docs/contract.md 2.1 at the door: identities, subprotocols, admission, and who is refused how."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,8 +27,8 @@ from jetstream import NatsServer
 HEARTBEAT = b'[2,"1","Heartbeat",{}]'
 
 LEGAL = {
-    "RDAM 123": "a space (OCPP.md A3)",
-    "RDAM|123": "a pipe (OCPP.md A3)",
+    "RDAM 123": "a space (docs/ocpp.md A3)",
+    "RDAM|123": "a pipe (docs/ocpp.md A3)",
     "a.b": "a dot separates NATS tokens",
     "a*": "a star is a NATS wildcard",
     ">": "a greater-than sign is a NATS wildcard",
@@ -63,9 +63,9 @@ async def test_a_legal_identity_comes_in_and_is_itself_on_nats(
 PATHS = {
     "/path-1": ("path-1", "no prefix"),
     "/a/b/c/path-2": ("path-2", "any prefix"),
-    "//ocpp//path-3": ("path-3", "doubled slashes (OCPP.md B)"),
+    "//ocpp//path-3": ("path-3", "doubled slashes (docs/ocpp.md B)"),
     "/ocpp/path-4/": ("path-4", "a slash behind it"),
-    "/ocpp1.6/path-5": ("path-5", "a version in the URL decides nothing (OCPP.md A1)"),
+    "/ocpp1.6/path-5": ("path-5", "a version in the URL decides nothing (docs/ocpp.md A1)"),
     "/ocpp/path-6?x=/1": ("path-6", "a query is no part of it"),
     "/ocpp/%70ath-7": ("path-7", "percent-encoded letters"),
     "/path-%c3%b6": ("path-ö", "percent-encoding in lower case"),
@@ -92,7 +92,7 @@ BAD_PATHS = {
     "/ocpp/%00": "NUL",
     "/ocpp/a%7F": "delete",
     "/ocpp/a%C2%85": "a control character beyond ASCII",
-    "/ocpp/a:b": "a colon (OCPP.md A3)",
+    "/ocpp/a:b": "a colon (docs/ocpp.md A3)",
     "/ocpp/a%3Ab": "a colon, percent-encoded",
     "/ocpp/%FF": "invalid UTF-8",
     "/ocpp/%C0%AF": "an overlong encoding",
@@ -115,7 +115,7 @@ OFFERS = {
     "ocpp2.1": "ocpp2.1",
     "ocpp2.0.1, ocpp1.6": "ocpp2.0.1",  # the client's order
     "ocpp1.6,ocpp2.1": "ocpp1.6",
-    "ocpp0.1, ocpp2.0.1": "ocpp2.0.1",  # OCPP.md E
+    "ocpp0.1, ocpp2.0.1": "ocpp2.0.1",  # docs/ocpp.md E
     "ocpp2.0 , ocpp2.1 ,ocpp1.6": "ocpp2.1",
     " , ocpp1.6": "ocpp1.6",
 }
@@ -175,7 +175,7 @@ def odd_doors(nats_server: NatsServer) -> Iterator[Gateway]:
 async def test_unmatched_close_is_ocpp_to_the_letter(
     odd_doors: Gateway, identity: str, facts: Facts, offer: str | None, reason: str
 ) -> None:
-    """101 without a subprotocol, Close 1002 at once (OCPP.md A2), and no link: nobody was there."""
+    """101 without a subprotocol, Close 1002 at once (docs/ocpp.md A2), and no link: nobody was there."""
     before = odd_doors.metric("voltgate_handshakes_total", result=reason)
     async with knock(odd_doors.port, request(f"/{quote(identity)}", offer)) as answer:
         assert answer.status == 101
@@ -357,7 +357,7 @@ async def test_more_handshakes_than_the_rate_are_told_to_wait(nats_server: NatsS
                         break
 
 
-# -- identity in use (CONTRACT 3.6) ------------------------------------------------------------------------
+# -- identity in use (docs/contract.md 3.6) -------------------------------------------------------------
 
 
 async def test_a_live_charger_is_not_thrown_out_by_its_name(
@@ -387,7 +387,7 @@ async def test_a_dead_connection_makes_room(house: Gateway, identity: str, facts
             await facts.kept_link(state="up", session=up["session"])
     assert (await facts.link("down"))["session"] == up["session"]
     states = [fact.json["state"] for fact in facts.about(".link.")]
-    assert states == ["up", "up", "down"], "a superseded link writes none (CONTRACT 3.6)"
+    assert states == ["up", "up", "down"], "a superseded link writes none (docs/contract.md 3.6)"
 
 
 async def test_only_an_upgrade_can_supersede(house: Gateway, identity: str, facts: Facts) -> None:

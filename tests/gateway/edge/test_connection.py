@@ -8,7 +8,6 @@ import pytest
 
 from frames import CONT, FIN, frame
 from voltgate.gateway.edge.connection import KEEPALIVE, MAX_FRAGMENTS
-from voltgate.gateway.edge.socket import LINGER
 from voltgate.gateway.reasons import Reason
 from wire import CLOSE, PING, PONG, TEXT, Charger, Edge
 
@@ -34,7 +33,7 @@ def test_messages_in_any_chunks_come_out_whole_and_in_order(seed: int) -> None:
     cuts = sorted(dice.sample(range(len(stream)), 6))
     charger = Charger(Edge(), behind=stream[: cuts[0]])
     charger.wire.send(*(stream[i:j] for i, j in zip(cuts, [*cuts[1:], len(stream)], strict=True)))
-    assert charger.talk.messages == [A, B, C]
+    assert charger.receiver.messages == [A, B, C]
     assert charger.wire.frames() == [(PONG, b"1"), (PONG, b"2")]
 
 
@@ -51,10 +50,10 @@ def test_a_fault_of_ours_asks_the_charger_to_come_back() -> None:
     def fail() -> None:
         raise RuntimeError("a fault")
 
-    charger.talk.on_frame = fail
+    charger.receiver.on_frame = fail
     charger.send(A, B)
     assert closed(charger, 1011)
-    assert charger.talk.messages == [A]
+    assert charger.receiver.messages == [A]
     assert charger.ends == [Reason.INTERNAL]
 
 
@@ -80,16 +79,16 @@ def test_what_ends_a_connection_and_that_nothing_behind_it_is_looked_at(
     charger.send(B)
     assert closed(charger, code)
     assert charger.wire.half_closed
-    assert (charger.ends, charger.talk.over, charger.talk.messages) == ([reason], 1, [])
+    assert (charger.ends, charger.receiver.over, charger.receiver.messages) == ([reason], 1, [])
     charger.wire.lose()
-    assert (charger.ends, charger.talk.over) == ([reason], 1)
+    assert (charger.ends, charger.receiver.over) == ([reason], 1)
     assert edge.shared.buffered.total == 0
 
 
 def test_as_many_fragments_as_the_contract_allows_are_a_message() -> None:
     charger = Charger(Edge())
     charger.wire.send(frame(1, A) + frame(CONT) * (MAX_FRAGMENTS - 2) + frame(FIN | CONT))
-    assert charger.talk.messages == [A]
+    assert charger.receiver.messages == [A]
 
 
 # -- the session's side ---------------------------------------------------------------------------------
@@ -97,19 +96,19 @@ def test_as_many_fragments_as_the_contract_allows_are_a_message() -> None:
 
 def test_paused_nothing_goes_to_the_session_and_nothing_is_lost() -> None:
     charger = Charger(Edge())
-    charger.talk.on_frame = charger.connection.pause
+    charger.receiver.on_frame = charger.connection.pause
     charger.wire.send(frame(TEXT, A) + frame(PING, b"p") + frame(TEXT, B))
     charger.send(C)
-    assert charger.talk.messages == [A]
+    assert charger.receiver.messages == [A]
     assert not charger.wire.is_reading()
     assert charger.wire.frames() == [], "not even a ping"
     charger.connection.resume()
-    assert charger.talk.messages == [A, B]
+    assert charger.receiver.messages == [A, B]
     assert charger.wire.frames() == [(PONG, b"p")]
     assert not charger.wire.is_reading()
     charger.connection.resume()
     charger.wire.send()
-    assert charger.talk.messages == [A, B, C]
+    assert charger.receiver.messages == [A, B, C]
 
 
 def test_a_paused_charger_is_read_once_for_each_ping() -> None:
@@ -123,19 +122,19 @@ def test_a_paused_charger_is_read_once_for_each_ping() -> None:
         charger.send(b"", first=PONG)
     assert charger.ends == []
     charger.send(A)
-    assert charger.talk.messages == []
+    assert charger.receiver.messages == []
     charger.connection.resume()
     charger.wire.send()
-    assert charger.talk.messages == [A]
+    assert charger.receiver.messages == [A]
 
 
 @pytest.mark.parametrize("waits", [False, True])
 def test_a_probe_is_answered_by_the_next_frame_and_no_earlier_one(waits: bool) -> None:
     charger, heard = Charger(Edge()), list[int]()
     if waits:
-        charger.talk.on_frame = charger.connection.pause
+        charger.receiver.on_frame = charger.connection.pause
         charger.wire.send(frame(TEXT, A) + frame(TEXT, B))
-        charger.talk.on_frame = lambda: None
+        charger.receiver.on_frame = lambda: None
     charger.wire.frames()
     charger.connection.probe(lambda: heard.append(1))
     assert charger.wire.frames() == [(PING, b"")]
@@ -254,15 +253,6 @@ def test_other_limits_of_a_live_connection() -> None:
     assert charger.ends == [Reason.BUFFER_FULL]
 
 
-def test_new_limits_leave_a_closing_connection_alone() -> None:
-    edge = Edge()
-    charger = Charger(edge)
-    charger.connection.close(Reason.KICKED)
-    edge.shared.take(edge.shared.limits)
-    edge.pass_time(LINGER + 0.1)
-    assert charger.wire.is_reset()
-
-
 # -- the end --------------------------------------------------------------------------------------------
 
 
@@ -274,20 +264,6 @@ def test_a_close_is_written_once_and_the_first_reason_counts() -> None:
     assert charger.wire.frames() == [(CLOSE, (1012).to_bytes(2, "big") + Reason.KICKED.value.text.encode())]
     assert charger.ends == [Reason.KICKED]
     assert charger.connection.gone
-
-
-def test_a_closing_socket_is_read_to_its_end_but_not_for_ever() -> None:
-    edge = Edge()
-    charger = Charger(edge)
-    charger.connection.pause()
-    charger.connection.close(Reason.DRAIN)
-    charger.send(A, B)
-    assert charger.wire.sent == [], "unread bytes would make it a reset"
-    assert charger.talk.messages == []
-    edge.pass_time(LINGER - 0.1)
-    assert not charger.wire.is_reset()
-    edge.pass_time(0.2)
-    assert charger.wire.is_reset()
 
 
 def test_some_chargers_are_reset_instead() -> None:

@@ -40,7 +40,7 @@ MAX_FRAGMENTS = 1000
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 30), (socket.TCP_KEEPCNT, 4))
 
 
-class Talk(Protocol):
+class Receiver(Protocol):
     """Takes the messages of a connection: the session."""
 
     def received(self, frame: OcppFrame) -> None:
@@ -62,10 +62,10 @@ class _Over:
         return []
 
     def received(self, frame: OcppFrame) -> None:
-        """See Talk."""
+        """See Receiver."""
 
     def ended(self) -> None:
-        """See Talk."""
+        """See Receiver."""
 
 
 _OVER = _Over()
@@ -76,7 +76,7 @@ class Connection(Socket):
 
     __slots__ = (
         "_backlog", "_clock", "_codec", "_fragments", "_next_ping", "_on_end", "_probes", "_protocol",
-        "_quirks", "_slicer", "_talk", "last_seen", "reason",
+        "_quirks", "_receiver", "_slicer", "last_seen", "reason",
     )  # fmt: skip
 
     def __init__(
@@ -88,7 +88,7 @@ class Connection(Socket):
         slicer = Slicer(codec, self._shared.limits.max_message_bytes)
         self._slicer: Slicer | _Over = slicer
         self._backlog = Backlog(self._shared.buffered, self, slicer, self._transport)
-        self._talk: Talk = _OVER
+        self._receiver: Receiver = _OVER
         self._fragments: list[bytes] | None = None
         self._probes: list[Callable[[], None]] = []
         self._on_end: Callable[[Connection, Reason], None] | None = None
@@ -101,9 +101,9 @@ class Connection(Socket):
         if data:
             self._backlog.keep(self._slicer.feed(data))
 
-    def start(self, talk: Talk, on_end: "Callable[[Connection, Reason], None]") -> None:
-        """Hand messages to ``talk`` from now on; ``on_end(connection, reason)`` is called once."""
-        self._talk, self._on_end = talk, on_end
+    def start(self, receiver: Receiver, on_end: "Callable[[Connection, Reason], None]") -> None:
+        """Hand messages to ``receiver`` from now on; ``on_end(connection, reason)`` is called once."""
+        self._receiver, self._on_end = receiver, on_end
         if "no_ping" in self._quirks:
             _keep_alive_by_tcp(self._transport)
         else:
@@ -124,7 +124,7 @@ class Connection(Socket):
                 and not (backlog.paused or self._probes)
                 and not isinstance(piece := pieces[0], bytes)
             ):
-                self._talk.received(piece)
+                self._receiver.received(piece)
             else:
                 if self._probes and pieces:
                     self._alive()
@@ -157,7 +157,7 @@ class Connection(Socket):
             if isinstance(piece, bytes):
                 self._judge(piece)
             else:
-                self._talk.received(piece)
+                self._receiver.received(piece)
 
     def _failed(self) -> None:
         """A fault of ours, not the charger's: it is asked to come back, and the others go on."""
@@ -191,7 +191,7 @@ class Connection(Socket):
             self.close(Reason.FRAGMENTS)
         elif frame.fin:
             message, self._fragments = b"".join(self._fragments), None
-            self._talk.received(self._codec.decode(message))
+            self._receiver.received(self._codec.decode(message))
 
     # -- interfaces.Link, interfaces.Holder ---------------------------------------------------------
 
@@ -256,10 +256,10 @@ class Connection(Socket):
         if self.reason is not None:
             return
         self.reason = reason
-        talk, self._talk, self._slicer, self._fragments = self._talk, _OVER, _OVER, None
+        receiver, self._receiver, self._slicer, self._fragments = self._receiver, _OVER, _OVER, None
         on_end, self._on_end = self._on_end, None
         self._backlog.end()
-        talk.ended()
+        receiver.ended()
         if on_end is not None:
             on_end(self, reason)
 

@@ -64,7 +64,8 @@ class Socket(asyncio.Protocol):
 
     def limits_changed(self) -> None:
         """``limits`` of the process were replaced."""
-        self._transport.set_write_buffer_limits(high=self._shared.limits.max_unread_bytes)
+        if not self.gone:
+            self._transport.set_write_buffer_limits(high=self._shared.limits.max_unread_bytes)
 
     def eof_received(self) -> bool | None:
         """The charger sends no more: the transport closes."""
