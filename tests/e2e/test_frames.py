@@ -404,29 +404,6 @@ async def test_a_silent_charger_is_pinged_and_then_given_up(
     assert (await facts.link("down"))["reason"] == "silent"
 
 
-async def test_a_pong_is_a_sign_of_life(narrow: Gateway, identity: str, facts: Facts) -> None:
-    async with raw(narrow, identity) as charger:
-        for _ in range(5):
-            first, payload = await read_frame(charger.reader)
-            assert first == 0x80 | PING
-            charger.writer.write(frame(PONG, payload))
-        charger.writer.write(frame(TEXT, BEAT))
-        assert (await read_frame(charger.reader))[1][:7] == b'[3,"1",'
-
-
-async def test_any_frame_is_a_sign_of_life(narrow: Gateway, identity: str, facts: Facts) -> None:
-    """A charger that cannot pong (docs/ocpp.md B) but speaks stays."""
-    async with raw(narrow, identity) as charger:
-        began = time.monotonic()
-        pings = 0
-        while time.monotonic() - began < 1.5:
-            first, _ = await read_frame(charger.reader)
-            if first == 0x80 | PING:
-                pings += 1
-                charger.writer.write(frame(TEXT, BEAT))
-        assert pings >= 3
-
-
 async def test_a_charger_that_does_not_read_is_dropped(
     fast_lane: Gateway, identity: str, facts: Facts, backend: Callable[..., Awaitable[Backend]]
 ) -> None:

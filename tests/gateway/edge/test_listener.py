@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from typing import Any, cast
+from urllib.parse import quote
 
 import pytest
 
@@ -83,39 +84,71 @@ def status(wire: Wire) -> int:
 # -- identity and subprotocol ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("path", "identity"),
-    [
-        ("/CP1", "CP1"),
-        ("//a/b//CP%201/?x=/y#z", "CP 1"),
-        ("/%2520", "%20"),
-        ("/", None),
-        ("/a%3Ab", None),
-        ("/%FF", None),
-        ("/" + "x" * 48, "x" * 48),
-        ("/" + "x" * 49, None),
-    ],
-)
-def test_the_identity_is_the_last_segment_of_the_path(path: str, identity: str | None) -> None:
+PATHS = {
+    "/path-1": ("path-1", "no prefix"),
+    "/a/b/c/path-2": ("path-2", "any prefix"),
+    "//ocpp//path-3": ("path-3", "doubled slashes (docs/ocpp.md B)"),
+    "/ocpp/path-4/": ("path-4", "a slash behind it"),
+    "/ocpp1.6/path-5": ("path-5", "a version in the URL decides nothing (docs/ocpp.md A1)"),
+    "/ocpp/path-6?x=/1": ("path-6", "a query is no part of it"),
+    "/ocpp/path-6/#x/1": ("path-6", "a fragment is no part of it"),
+    "/ocpp/%70ath-7": ("path-7", "percent-encoded letters"),
+    "/path-%c3%b6": ("path-ö", "percent-encoding in lower case"),
+    "/%2520": ("%20", "decoded once, not twice"),
+    "/" + "x" * 48: ("x" * 48, "48 characters"),
+}
+
+
+@pytest.mark.parametrize(("path", "identity"), [(path, name) for path, (name, _) in PATHS.items()])
+def test_the_identity_is_the_last_segment_of_the_path(path: str, identity: str) -> None:
     assert identity_of(path) == identity
 
 
-def test_an_illegal_identity_costs_nothing() -> None:
+BAD_PATHS = {
+    "/": "empty",
+    "//": "empty segments only",
+    "/ocpp/" + "x" * 49: "49 characters",
+    "/ocpp/" + quote("ö" * 49): "49 characters in 98 bytes",
+    "/ocpp/" + quote("🔌" * 25): "25 characters in 100 bytes",
+    "/ocpp/a%0Ab": "a line feed",
+    "/ocpp/%00": "NUL",
+    "/ocpp/a%7F": "delete",
+    "/ocpp/a%C2%85": "a control character beyond ASCII",
+    "/ocpp/a:b": "a colon (docs/ocpp.md A3)",
+    "/ocpp/a%3Ab": "a colon, percent-encoded",
+    "/ocpp/%FF": "invalid UTF-8",
+    "/ocpp/%C0%AF": "an overlong encoding",
+    "/ocpp/%ED%A0%80": "a surrogate",
+}
+
+
+@pytest.mark.parametrize("path", BAD_PATHS, ids=BAD_PATHS.values())
+def test_an_illegal_identity_is_refused_with_400_and_costs_nothing(path: str) -> None:
     entry = Entry()
-    assert status(entry.dial("/a:b")) == 400
+    assert status(entry.dial(path)) == 400
     assert (entry.results(), entry.looked_up) == ({"bad_identity": 1}, [])
 
 
 SUBPROTOCOLS: list[tuple[str | None, dict[str, Any], dict[str, Any], str | None]] = [
     # offered, record, listener, chosen
-    ("ocpp2.0.1, ocpp1.6", {}, {}, "ocpp2.0.1"),
-    ("ocpp0.1,ocpp1.6", {}, {}, "ocpp1.6"),
+    ("ocpp1.6", {}, {}, "ocpp1.6"),
+    ("ocpp2.0.1", {}, {}, "ocpp2.0.1"),
+    ("ocpp2.1", {}, {}, "ocpp2.1"),
+    ("ocpp2.0.1, ocpp1.6", {}, {}, "ocpp2.0.1"),  # the client's order
+    ("ocpp1.6,ocpp2.1", {}, {}, "ocpp1.6"),
+    ("ocpp0.1, ocpp2.0.1", {}, {}, "ocpp2.0.1"),  # docs/ocpp.md E
+    ("ocpp2.0 , ocpp2.1 ,ocpp1.6", {}, {}, "ocpp2.1"),
+    (" , ocpp1.6", {}, {}, "ocpp1.6"),
     ("ocpp2.0.1, ocpp1.6", {"versions": ("v16",)}, {}, "ocpp1.6"),
     ("ocpp2.1", {"versions": ("v16",)}, {}, None),
     ("ocpp1.6j", {}, {}, None),
     ("ocpp1.6j", {"quirks": frozenset({"subprotocol_alias"})}, {}, "ocpp1.6"),
-    ("soap", {}, {}, None),
+    ("ocpp1.5", {}, {}, None),
+    ("OCPP1.6", {}, {}, None),
+    ("ocpp1.5, soap", {}, {}, None),
     (None, {}, {}, None),
+    (" ", {}, {}, None),
+    ("ocpp1.5", {}, {"assume_version": "ocpp1.6"}, None),
     (None, {}, {"assume_version": "ocpp1.6"}, "ocpp1.6"),
 ]
 
@@ -130,6 +163,15 @@ def test_the_first_offered_subprotocol_that_is_served(
     assert [admission.subprotocol for admission, _ in entry.sessions] == ([chosen] if chosen else [])
     assert status(wire) == (101 if chosen else 400)
     assert ("Sec-WebSocket-Protocol" in wire.head) == bool(chosen and offered), "none is made up"
+    if not chosen:
+        result = "unserved_subprotocol" if (offered or "").strip() else "no_subprotocol"
+        assert entry.results() == {result: 1}
+
+
+def test_subprotocols_in_several_headers_are_one_list() -> None:
+    entry = Entry(allow_unauthenticated=True, required=False)
+    head = request("/CP1", "ocpp0.1").replace(b"Host:", b"Sec-WebSocket-Protocol: ocpp2.1\r\nHost:", 1)
+    assert "Sec-WebSocket-Protocol: ocpp2.1" in entry.knock(entry.listener.decide, head).head
 
 
 def test_unmatched_close_needs_no_record() -> None:
@@ -147,6 +189,21 @@ def test_no_compression_for_chargers_that_cannot_do_it() -> None:
         for path in ("/CP1", "/CP2")
     ]
     assert agreed == [False, True]
+
+
+IGNORED = {
+    "credentials that are not asked for": {"Authorization": "Basic Q1A6c2VjcmV0"},
+    "an origin": {"Origin": "https://evil.example"},
+    "cookies and a long agent": {"Cookie": "a=b", "User_Agent": "x" * 2000},
+    "Connection in a list": {"Connection": "keep-alive, Upgrade"},
+    "words in capitals": {"Upgrade": "WebSocket", "Connection": "UPGRADE"},
+}
+
+
+@pytest.mark.parametrize("headers", IGNORED.values(), ids=IGNORED)
+def test_headers_that_change_nothing(headers: dict[str, str]) -> None:
+    entry = Entry(allow_unauthenticated=True, required=False)
+    assert status(entry.dial(**headers)) == 101
 
 
 # -- admission ------------------------------------------------------------------------------------------
