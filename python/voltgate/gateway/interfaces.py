@@ -157,8 +157,8 @@ class Holder(Newcomer, Protocol):
     def close(self, reason: Reason) -> None:
         """End the connection the way ``reason`` says."""
 
-    def probe(self, heard: Callable[[], None]) -> None:
-        """Send a ping and call ``heard`` at the next frame, whatever it is (docs/contract.md 3.6)."""
+    def probe(self, alive: Callable[[], None]) -> None:
+        """Send a ping and call ``alive`` at the next frame, whatever it is (docs/contract.md 3.6)."""
 
 
 # Why the identity stays taken; or None, and the session that was replaced, if there was one.

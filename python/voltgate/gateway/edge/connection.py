@@ -231,15 +231,15 @@ class Connection(Socket):
         """See interfaces.Link."""
         self._backlog.in_session(size)
 
-    def probe(self, heard: Callable[[], None]) -> None:
+    def probe(self, alive: Callable[[], None]) -> None:
         """See interfaces.Holder."""
-        self._probes.append(heard)
+        self._probes.append(alive)
         self._ping()
 
     def _alive(self) -> None:
         probes, self._probes = self._probes, []
-        for heard in probes:
-            heard()
+        for alive in probes:
+            alive()
 
     # -- the end ------------------------------------------------------------------------------------
 
