@@ -214,7 +214,7 @@ async def test_compressed_messages_inflate_one_by_one_as_they_are_served(
     async with raw(house, identity, **OFFER) as charger:
         charger.writer.write(b"".join(frame(TEXT, deflated(big % n), rsv=4) for n in range(60)))
         held = house.worker._shared.buffered
-        await until(lambda: house.metric("voltgate_reads_paused_total", bound="open_calls") == before + 1)
+        await until(lambda: house.metric("voltgate_reads_paused_total", bound="open_calls") > before)
         await until(lambda: held.total > 8 * 500_000)
         assert held.total < 9 * 500_000 + 60 * 2000
     await until(lambda: held.total == 0)
@@ -426,7 +426,7 @@ async def test_new_limits_reach_a_live_connection(
     before = {"ping_interval": 3600.0, "max_message_bytes": 524_288}
     after = {
         "ping_interval": 0.4, "ping_timeout": 30.0, "max_message_bytes": BIG, "max_buffered_bytes": 1 << 20,
-        "handshakes_per_second": 1.0,
+        "handshakes_per_second": 0.01,
     }  # fmt: skip
     settings = config(nats_server, limits=before)
     async with (
