@@ -146,7 +146,7 @@ async def test_an_operator_can_probe_and_kick(
     async with dial(house.port, identity) as charger:
         up = await facts.link("up")
         about = {"session": up["session"], "gateway": house.worker.name}
-        await until(lambda: house.worker._here(identity).interests)  # type: ignore[union-attr]
+        await until(lambda: house.worker.roster.here(identity).interests)  # type: ignore[union-attr]
         answering = asyncio.create_task(charger.closed())
         assert orjson.loads((await client.request(probe, b"", timeout=PATIENCE)).data) == {
             "alive": True,
@@ -187,7 +187,7 @@ async def serving(settings: Config, folder: Path) -> AsyncIterator[tuple[subproc
     )
     serve = Voltgate(folder, "serve", "--config", str(file))
     try:
-        await asyncio.to_thread(serve.until, lambda: "gateway.ready" in serve.err, "doors open")
+        await asyncio.to_thread(serve.until, lambda: "gateway.started" in serve.err, "doors open")
         yield serve.process, port
     finally:
         serve.process.kill()

@@ -97,7 +97,7 @@ async def test_after_the_answer_one_password_passes_and_the_charger_stays_connec
         assert ((await asking).headers or {})["ocpp-outcome"] == "result"
         assert await book.holds(1) == [both[1] if status == "Accepted" else both[0]]
         assert await beats(connected), "its own record's change ends no connection"
-    await until(lambda: not closed.worker._chargers)
+    await until(lambda: closed.metric("voltgate_connections") == 0)
     await until(lambda: _forgotten(closed, identity, 1))
     assert not await comes_in(closed, identity, fails)
     assert await comes_in(closed, identity, passes)

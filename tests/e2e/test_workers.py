@@ -309,7 +309,7 @@ async def test_a_second_sigterm_ends_all_at_once(crews: Crews, links: Links, dia
     assert "[-] draining: leaving\n" in status(crew.admin, "/readyz?verbose")[1]
     for pid in held:  # as a service manager may do: the wish that the supervisor has passed on already
         os.kill(pid, signal.SIGTERM)
-    await until(lambda: len(crew.events("drain.begins")) == 2)
+    await until(lambda: len(crew.events("drain.began")) == 2)
     for _, charger in held.values():
         assert await charger.ask(STATUS) == '[3,"s",{}]'
     # One that falls now is not replaced.

@@ -40,23 +40,6 @@ def serving(server: NatsServer, **settings: Any) -> Config:
     return load(nats={"url": server.url}, streams=small, listeners=listeners, **settings)
 
 
-async def test_a_worker_does_not_open_a_port_that_is_less_safe_than_configured(
-    nats_server: NatsServer,
-) -> None:
-    """Also without the command line in front of it (docs/contract.md)."""
-    listener = {"host": "127.0.0.1", "port": 0, "security_profile": 3, "tls_certificates": [("a", "b")]}
-    config = serving(nats_server, listeners=[listener])
-    client = await connect.connect(config.nats)
-    await streams.apply(client, config)
-    await client.close()
-    worker = Worker(config)
-    with pytest.raises(preflight.StartError) as caught:
-        await worker.run()
-    keys = [line.split()[0] for line in str(caught.value).splitlines()]
-    assert keys == ["listeners.0.tls_certificates", "listeners.0.security_profile"]
-    assert worker.addresses == []
-
-
 async def test_a_worker_names_everything_that_is_wrong_at_once(nats_server: NatsServer) -> None:
     config = serving(nats_server, limits={"max_message_bytes": 1 << 20})
     with pytest.raises(preflight.StartError) as caught:

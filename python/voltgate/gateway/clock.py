@@ -1,7 +1,7 @@
-"""Timers of one process, and its clock. Time comes in through the two callables it is given.
+"""The clock of one process and its timers. Time comes from the two callables it is given.
 
-One wheel serves every charger: keepalive, handshakes, deadlines of questions. A timer costs a list append,
-a cancelled one is skipped when its slot comes round.
+One wheel serves every charger: keepalive, handshakes, deadlines of questions. A timer costs a list append; a
+cancelled one is skipped when its slot is due.
 """
 
 from collections.abc import Callable
@@ -74,5 +74,5 @@ class Wheel:
                 try:
                     timer._run()
                 except Exception:
-                    # One timer that fails must not take the keepalive of everybody else with it.
+                    # One timer that fails must not end the keepalive of all other connections.
                     log.exception("timer.failed")

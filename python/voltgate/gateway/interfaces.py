@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar, TypeVarTuple
 
-from voltgate.gateway.reasons import Reason
+from voltgate.gateway.reasons import Reason, Refusal
 
 
 class Ack(NamedTuple):
@@ -159,6 +159,38 @@ class Link(Protocol):
 
     def resume(self) -> None:
         """Read from it again."""
+
+
+class Newcomer(Protocol):
+    """A socket whose upgrade is being decided."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the socket is closed or closing."""
+
+
+class Holder(Newcomer, Protocol):
+    """The connection that holds an identity."""
+
+    def close(self, reason: Reason) -> None:
+        """End the connection the way ``reason`` says."""
+
+    def probe(self, alive: Callable[[], None]) -> None:
+        """Send a ping and call ``alive`` at the next frame, whatever it is (docs/contract.md 3.6)."""
+
+
+# Why the identity stays taken; or None, and the session that was replaced, if there was one.
+Decided = Callable[[Refusal | None, str | None], None]
+
+
+class Claim(NamedTuple):
+    """A newcomer that wants an identity."""
+
+    identity: str
+    token: str
+    newcomer: Newcomer
+    authenticated: bool
+    decided: Decided
 
 
 class Clock(Protocol):

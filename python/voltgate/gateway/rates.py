@@ -1,5 +1,6 @@
-"""How many refused frames of one charger are stored. Numbers in, numbers out."""
+"""Rate limits of one charger and of the process. Numbers in, numbers out: time and limits are arguments."""
 
+import math
 from collections import deque
 
 
@@ -18,4 +19,22 @@ class RejectRate:
         if len(self._times) >= limit:
             return False
         self._times.append(now)
+        return True
+
+
+class HandshakeRate:
+    """``limits.handshakes_per_second`` over the whole process, with a burst of one second."""
+
+    __slots__ = ("_at", "_tokens")
+
+    def __init__(self) -> None:
+        self._tokens, self._at = math.inf, 0.0
+
+    def take(self, now: float, per_second: float) -> bool:
+        """Whether one more may be answered at ``now``."""
+        self._tokens = min(self._tokens + (now - self._at) * per_second, max(per_second, 1.0))
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
         return True

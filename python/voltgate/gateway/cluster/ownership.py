@@ -2,33 +2,19 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import orjson
 
 from voltgate import _core
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.edge.connection import Connection
-from voltgate.gateway.interfaces import Bus, Held, Reply, Request
+from voltgate.gateway.interfaces import Bus, Claim, Held, Holder, Reply, Request
 from voltgate.gateway.reasons import Reason, Refusal
 
 PROBE = 2.0  # seconds an old connection has to show a sign of life
 _ANSWER = 0.5  # seconds more that another gateway has to tell
 TAKEOVERS_A_MINUTE = 5
 FLAPPING = 60.0  # seconds an identity that changes hands too often is refused
-
-# Why the identity stays taken; or None, and the session that was thrown out for it, if there was one.
-Decided = Callable[[Refusal | None, str | None], None]
-
-
-class Claim(NamedTuple):
-    """A newcomer that wants an identity."""
-
-    identity: str
-    token: str
-    newcomer: Connection
-    authenticated: bool
-    decided: Decided
 
 
 class Others(Protocol):
@@ -52,7 +38,7 @@ class Owners:
     def __init__(self, clock: Wheel, bus: Bus, elsewhere: Others, rpc_prefix: str, gateway: str) -> None:
         self._clock, self._bus, self._elsewhere = clock, bus, elsewhere
         self._rpc_prefix, self._gateway = rpc_prefix, gateway
-        self._held: dict[str, tuple[Connection, str]] = {}
+        self._held: dict[str, tuple[Holder, str]] = {}
         self._takeovers: dict[str, deque[float]] = {}
         self._refused_until: dict[str, float] = {}
 
@@ -69,7 +55,7 @@ class Owners:
         else:
             self._probe(claim, held)
 
-    def _probe(self, claim: Claim, held: tuple[Connection, str]) -> None:
+    def _probe(self, claim: Claim, held: tuple[Holder, str]) -> None:
         def told(alive: bool) -> None:
             if claim.newcomer.gone:
                 return
@@ -82,7 +68,7 @@ class Owners:
 
         self._is_alive(held[0], told)
 
-    def _take_over(self, claim: Claim, held: tuple[Connection, str]) -> None:
+    def _take_over(self, claim: Claim, held: tuple[Holder, str]) -> None:
         old, session = held
         if self._flaps(claim.identity):
             claim.decided(Refusal.FLAPPING, None)
@@ -125,22 +111,22 @@ class Owners:
 
     # -- being here ---------------------------------------------------------------------------------
 
-    def holder(self, identity: str) -> Connection | None:
+    def holder(self, identity: str) -> Holder | None:
         """The connection of ``identity``, if it is here."""
         held = self._held.get(identity)
         return held[0] if held is not None else None
 
-    def hold(self, identity: str, connection: Connection, session: str) -> None:
+    def hold(self, identity: str, connection: Holder, session: str) -> None:
         """``connection`` is the one of ``identity`` from now on."""
         self._held[identity] = connection, session
 
-    def release(self, identity: str, connection: Connection) -> None:
+    def release(self, identity: str, connection: Holder) -> None:
         """``connection`` ended; its successor, if there is one, stays."""
         held = self._held.get(identity)
         if held is not None and held[0] is connection:
             del self._held[identity]
 
-    def asked(self, connection: Connection, session: str, request: Request) -> None:
+    def asked(self, connection: Holder, session: str, request: Request) -> None:
         """``<rpc_prefix>.link.kick`` and ``.probe``: end the connection, or see whether it lives."""
         verb = request.subject.split(".")[2]
         about: dict[str, str | bool] = {"session": session, "gateway": self._gateway}
@@ -150,7 +136,7 @@ class Owners:
         elif verb == "probe" and request.reply:
             self._is_alive(connection, lambda alive: self._reply(request, {"alive": alive, **about}))
 
-    def _is_alive(self, connection: Connection, told: Callable[[bool], None]) -> None:
+    def _is_alive(self, connection: Holder, told: Callable[[bool], None]) -> None:
         """Call ``told`` once: True with its next sign of life, False when there is none in time."""
         verdict: list[bool] = []
 
