@@ -142,13 +142,13 @@ async def test_a_pub_ack_that_comes_late_is_nobodys_any_more(
         began = time.monotonic()
         assert await charger.closed() == 1013
         assert time.monotonic() - began < 2
-        reconnects = far_off.worker.bus.client.stats["reconnects"]
+        reconnects = far_off.worker.bus._connection.client.stats["reconnects"]
         wire.heal()
     async with dial(far_off.port, identity) as charger:
         assert await charger.ask(kept) == '[3,"1",{}]'
     assert len(await Facts(client, identity).stored("TX")) == 1
     assert (await readiness(far_off))[0] == 200
-    assert far_off.worker.bus.client.stats["reconnects"] == reconnects
+    assert far_off.worker.bus._connection.client.stats["reconnects"] == reconnects
 
 
 async def test_a_pub_ack_that_is_lost_is_asked_for_again(
@@ -253,7 +253,7 @@ async def test_a_crowd_and_a_nats_that_does_not_read(
                     await charger.send(kept)
                     assert await charger.hear() == '[3,"k",{}]', "no CALLERROR is spent on it"
                     return
-            most = max(most, uplink.waiting(far_off.worker.bus.client))
+            most = max(most, uplink.waiting(far_off.worker.bus._connection.client))
             await asyncio.sleep(random.uniform(0, SPREAD))
 
     here, frozen = asyncio.Semaphore(0), asyncio.Event()
@@ -273,7 +273,7 @@ async def test_a_crowd_and_a_nats_that_does_not_read(
     assert LIMIT / 2 < most < 2 * LIMIT
     assert (await readiness(far_off))[0] == 200
     assert far_off.metric("voltgate_bus_pending") <= 1, "our own sign of life at most"
-    assert uplink.waiting(far_off.worker.bus.client) == 0
+    assert uplink.waiting(far_off.worker.bus._connection.client) == 0
     for name in crowd:
         assert len(await Facts(client, name).stored("TX")) == 1
 

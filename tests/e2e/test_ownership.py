@@ -104,7 +104,9 @@ async def test_takeovers_on_all_gateways_count_together(
             await charger.__aenter__()
             for gateway in pair:  # each has seen it
                 await until(
-                    lambda gateway=gateway, n=n: len(gateway.worker._owners._takeovers.get(identity, ())) >= n
+                    lambda gateway=gateway, n=n: (
+                        len(gateway.worker._ownership._takeovers.get(identity, ())) >= n
+                    )
                 )
         with pytest.raises(InvalidStatus) as refused:
             await dial(pair[0].port, identity, additional_headers=known).__aenter__()
@@ -231,7 +233,7 @@ async def test_the_links_of_a_killed_gateway_are_set_down(
         killed.wait()
     async with own_gateway(settings) as late:
         await here["A"].kept_link(state="down", reason="gateway_lost")
-        await until(lambda: not late.worker._neighbours._seen.keys() - {late.worker.name}, "and forgotten")
+        await until(lambda: not late.worker._liveness._seen.keys() - {late.worker.name}, "and forgotten")
 
 
 async def test_links_that_no_gateway_wrote_are_passed_over(house: Gateway, client: Client) -> None:
@@ -242,9 +244,9 @@ async def test_links_that_no_gateway_wrote_are_passed_over(house: Gateway, clien
     for number, body in enumerate(written):
         await client.jetstream().publish(f"ocpp.link.nonsense-{number}", orjson.dumps(body))
     await client.jetstream().publish("ocpp.link.ghost", orjson.dumps(link))
-    await until(lambda: house.worker._elsewhere.find("ghost"))
-    assert [token for token in house.worker._elsewhere._held if token.startswith("nonsense")] == []
-    assert not house.worker._neighbours._seen.keys() & {None, 5}
+    await until(lambda: house.worker._peers.find("ghost"))
+    assert [token for token in house.worker._peers._links if token.startswith("nonsense")] == []
+    assert not house.worker._liveness._seen.keys() & {None, 5}
 
 
 @pytest.mark.parametrize("identity", ["", "x" * 49, "x" * 5000, "a:b"], ids=len)

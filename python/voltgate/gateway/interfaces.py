@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Literal, NamedTuple, Protocol
 
-from voltgate.gateway.reasons import Reason
+from voltgate.gateway.reasons import Reason, Refusal
 
 
 class Ack(NamedTuple):
@@ -53,7 +53,7 @@ class Stored(NamedTuple):
     """When, in seconds since the Unix epoch by the server's clock; 0 where it was not asked for."""
 
 
-class Held(NamedTuple):
+class PeerLink(NamedTuple):
     """A charger's link that is up at another gateway."""
 
     epoch: int
@@ -141,6 +141,24 @@ class Link(Protocol):
 
     def resume(self) -> None:
         """Read from it again."""
+
+
+class Holder(Protocol):
+    """The connection of an identity, as far as ownership is concerned."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended."""
+
+    def close(self, reason: Reason) -> None:
+        """End it."""
+
+    def probe(self, alive: Callable[[], None]) -> None:
+        """Send a ping and call ``alive`` at the next sign of life, if there is one (docs/contract.md 3.6)."""
+
+
+# Why the identity stays taken; or None, and the session that was ended for the new one, if there was one.
+Decided = Callable[[Refusal | None, str | None], None]
 
 
 class Clock(Protocol):

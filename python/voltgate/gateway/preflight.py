@@ -3,7 +3,6 @@
 import structlog
 
 from voltgate.config import Config
-from voltgate.gateway.bus import streams
 from voltgate.gateway.bus.bus import Bus
 
 log = structlog.get_logger()
@@ -26,15 +25,17 @@ async def verify(bus: Bus, config: Config) -> None:
             "max_payload"
         )
     try:
-        changes = [change for change in await streams.plan(bus.client, config) if change.action != "ok"]
-        covering = await streams.covering(bus.client, config)
+        changes = [change for change in await bus.plan(config) if change.action != "ok"]
+        covering = await bus.covering(config)
     except Exception as error:
         raise StartError(
             f"JetStream does not answer ({error or type(error).__name__}): is it enabled?"
         ) from None
     for change in changes:
-        if change.later:  # it was applied for the gateways that come after us, who serve beside us
-            log.warning("stream.later", stream=change.stream, of=change.later, differs=change.differences)
+        if change.later:  # it was applied for gateways of a newer release, which serve beside this one
+            log.warning(
+                "stream.newer", stream=change.stream, release=change.later, differs=change.differences
+            )
             continue
         what = "is missing" if change.action == "create" else f"differs: {', '.join(change.differences)}"
         faults.append(

@@ -14,11 +14,10 @@ from websockets.http11 import Request
 
 from voltgate import config
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.cluster.ownership import Decided
 from voltgate.gateway.edge.connection import Connection
-from voltgate.gateway.interfaces import NotRead
+from voltgate.gateway.interfaces import Decided, NotRead
 from voltgate.gateway.reasons import Reason, Refusal
-from voltgate.gateway.registry.credentials import Judged, basic
+from voltgate.gateway.registry.credentials import Judged, Judgement, basic
 from voltgate.gateway.registry.record import ALIAS, Found, Known, Record, is_identity
 from voltgate.schemas import VERSIONS
 
@@ -166,12 +165,12 @@ class Listener:
         elif not known.record.allows_profile(self._settings.security_profile):
             refusal = Refusal.WRONG_PROFILE
 
-        def judged(passed: bool | None) -> None:
+        def judged(judgement: Judgement) -> None:
             if upgrade.connection.gone:
                 return
-            if passed is None:
+            if judgement is Judgement.CROWDED:
                 upgrade.connection.refuse(Refusal.RATE)
-            elif passed:
+            elif judgement is Judgement.PASSED:
                 self._admit(upgrade, known)
             else:
                 wait = max(upgrade.at + REFUSED_AFTER - self._clock.now, 0.0)

@@ -9,7 +9,7 @@ from nats.errors import NoRespondersError
 
 from e2e.strangers import connected, until
 from jetstream import NatsServer
-from voltgate.gateway.bus.client import Client, GroupSubscription, Subscription, parse_headers
+from voltgate.gateway.bus.subscriptions import Client, GroupSubscription, Subscription, parse_headers
 from voltgate.gateway.bus.uplink import hand_over
 
 Message = tuple[bytes, bytes, bytes, bytes]
@@ -65,7 +65,7 @@ async def test_a_ready_made_command_goes_out_whole(client: Client) -> None:
 async def test_messages_are_taken_on_the_spot_and_in_order(client: Client) -> None:
     """Also more than a queue of nats-py would hold; with their headers and reply subjects."""
     heard = Heard()
-    await hand_over(client, Subscription(client, "on.*", heard.take).command)
+    await hand_over(client, Subscription(client, "on.*", heard.take).sub)
     command = b"HPUB on.x to.me 22 24\r\nNATS/1.0\r\nname: v1\r\n\r\n%02d\r\n"
     await hand_over(client, b"".join(command % (n % 100) for n in range(70_000)))
     await until(lambda: len(heard) == 70_000)
@@ -81,11 +81,11 @@ async def test_nobody_responds_before_it_begins_and_after_it_ends(server: NatsSe
         subscription = GroupSubscription(client, "one", heard.take)
         with pytest.raises(NoRespondersError):
             await asker.request("one", b"", timeout=5)
-        await hand_over(client, subscription.command)
+        await hand_over(client, subscription.sub)
         await client.flush()
         await asker.publish("one", b"last")
         await asker.flush()
-        await hand_over(client, subscription.end)
+        await hand_over(client, subscription.unsub)
         await client.flush()
         assert [data for *_, data in heard] == [b"last"]
         with pytest.raises(NoRespondersError):
@@ -100,7 +100,7 @@ async def test_one_of_the_group_gets_a_request(server: NatsServer, client: Clien
     try:
         heard = Heard()
         for member in (client, other):
-            await hand_over(member, GroupSubscription(member, "one", heard.take).command)
+            await hand_over(member, GroupSubscription(member, "one", heard.take).sub)
             await member.flush()
         for _ in range(20):
             await client.publish("one")
@@ -116,13 +116,13 @@ async def test_it_stays_over_a_reconnect_unless_it_was_dropped(server: NatsServe
     """The client subscribes again by itself; twice begun is begun."""
     heard = Heard()
     kept, dropped = (Subscription(client, subject, heard.take) for subject in ("kept", "dropped"))
-    await hand_over(client, kept.command + dropped.command + kept.command)
+    await hand_over(client, kept.sub + dropped.sub + kept.sub)
     dropped.drop()
     server.kill()
     await until(lambda: not client.is_connected)
     server.start()
     await until(lambda: client.is_connected)
-    await hand_over(client, kept.command + b"PUB dropped 0\r\n\r\nPUB kept 0\r\n\r\n")
+    await hand_over(client, kept.sub + b"PUB dropped 0\r\n\r\nPUB kept 0\r\n\r\n")
     await until(lambda: heard)
     await client.flush()
     assert [subject for subject, *_ in heard] == [b"kept"]
@@ -130,7 +130,7 @@ async def test_it_stays_over_a_reconnect_unless_it_was_dropped(server: NatsServe
 
 async def test_a_client_that_closes_is_not_held_up(client: Client) -> None:
     """It asks every subscription for its task and iterator."""
-    await hand_over(client, Subscription(client, "x", lambda *message: None).command)
+    await hand_over(client, Subscription(client, "x", lambda *message: None).sub)
     await asyncio.wait_for(client.close(), 5)
     assert client.is_closed
 
