@@ -25,17 +25,18 @@ from voltgate._core import Publisher
 from voltgate.config import Config
 from voltgate.gateway import preflight
 from voltgate.gateway.bus.bus import Bus
-from voltgate.gateway.bus.interests import Interest
+from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.bus.outage import Outage
+from voltgate.gateway.bus.subscriptions import Interest
 from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.cluster.links import LinkFact, Links
-from voltgate.gateway.cluster.liveness import Neighbours
-from voltgate.gateway.cluster.ownership import Claim, Decided, Owners
-from voltgate.gateway.cluster.peers import Elsewhere
+from voltgate.gateway.cluster.liveness import Liveness
+from voltgate.gateway.cluster.ownership import Claim, Ownership
+from voltgate.gateway.cluster.peers import Peers
 from voltgate.gateway.edge.connection import Connection, Shared, Unfinished
 from voltgate.gateway.edge.listener import Admission, HandshakeRate, Listener
 from voltgate.gateway.gc_policy import Garbage
-from voltgate.gateway.interfaces import Held, NotRead, Outside
+from voltgate.gateway.interfaces import Decided, Holder, NotRead, Outside, PeerLink
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.preflight import StartError
 from voltgate.gateway.reasons import Reason, Refusal
@@ -89,14 +90,16 @@ class Worker:
         self.metrics = metrics = Metrics(str(number or 0))
         self._clock = clock = Wheel(time.monotonic, time.time)
         self.bus = Bus(config.nats, clock, metrics)
-        self.outage = Outage(config, self.bus, clock, metrics, self.name)
-        self.outage.on_change = self._outage_changed
-        stream = f"{config.nats.stream_prefix}_LINKS"
-        self._links = Links(self.bus, clock, config.nats.prefix, stream)
-        self._elsewhere = Elsewhere(self.bus, clock, stream, self.name, self)
-        self._owners = Owners(clock, self.bus, self._elsewhere, config.nats.rpc_prefix, self.name)
-        self._neighbours = Neighbours(
-            (self.bus, clock), config.nats.stream_prefix, self.name, self._elsewhere, self._links
+        self.outage = Outage(config.nats, self.bus, clock, self.name, self._outage_changed)
+        stream, signs = (
+            f"{config.nats.stream_prefix}_LINKS",
+            f"KV_{config.nats.stream_prefix.lower()}_gateways",
+        )
+        self._links = Links(self.bus, clock, config.nats.prefix, stream, self)
+        self._peers = Peers(Follow(self.bus, clock, stream, whole=True), self.name, self)
+        self._ownership = Ownership(clock, self.bus, self._peers, config.nats.rpc_prefix)
+        self._liveness = Liveness(
+            Follow(self.bus, clock, signs, whole=True), self.bus, clock, self._peers, self._links
         )
         self._registry = Registry(self.bus, clock, config.nats.stream_prefix, self._record_changed)
         slow = config.registry
@@ -118,7 +121,7 @@ class Worker:
             (version, None, False): Terms.of(version, config, table[version], metrics, keys)
             for version in SUBPROTOCOLS
         }
-        self._chargers: dict[Connection, Charger] = {}
+        self._chargers: dict[Holder, Charger] = {}
         self._online: Tally[str] = Tally()
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -140,10 +143,10 @@ class Worker:
         await preflight.verify(self.bus, self.config)
         self._spawn(self.outage.watch())
         self._spawn(self._registry.run())
-        self._spawn(self._elsewhere.run())
-        self._spawn(self._neighbours.run())
+        self._spawn(self._peers.run())
+        self._spawn(self._liveness.run())
         await self.outage.over.wait()
-        await self._elsewhere.loaded()
+        await self._peers.loaded()
         await self._open()
         self._garbage.tame()
 
@@ -258,7 +261,7 @@ class Worker:
             await asyncio.wait(tasks, timeout=_GOODBYE)
             await asyncio.sleep(0)  # each takes itself out of the list
         self._passwords.stop()
-        self.outage.farewell()
+        self.outage.remove_liveness()
         await self.bus.stop()
         self._garbage.stop()
         log.info("gateway.stopped", gateway=self.name)
@@ -344,7 +347,7 @@ class Worker:
     def claim(self, admission: Admission, connection: Connection, decided: Decided) -> None:
         """See listener.House."""
         identity = admission.identity
-        self._owners.claim(
+        self._ownership.claim(
             Claim(identity, _core.token(identity), connection, admission.authenticated, decided)
         )
 
@@ -366,10 +369,8 @@ class Worker:
             security_profile=admission.security_profile,
             gateway=self.name,
         )
-        charger = self._chargers[connection] = Charger(session, link, connection, admission)
-        link.on_up = partial(self._take_commands, charger)
-        link.on_superseded = partial(connection.close, Reason.SUPERSEDED)
-        self._owners.hold(admission.identity, connection, session_id)
+        self._chargers[connection] = Charger(session, link, connection, admission)
+        self._ownership.hold(admission.identity, connection, session_id)
         self._online[version] += 1
         self.metrics.handshakes.add("accepted")
         self._links.up(link)
@@ -403,44 +404,55 @@ class Worker:
         else:
             charger.connection.close(reason)
 
-    def _take_commands(self, charger: Charger) -> None:
-        """Its link is stored: from now on commands find it (CONTRACT 3.5), unless a newer one was faster."""
-        link, session, connection = charger.link, charger.session, charger.connection
-        newer = self._elsewhere.find(link.token)
+    # -- links.Connected ----------------------------------------------------------------------------
+
+    def link_superseded(self, link: LinkFact) -> None:
+        """See links.Connected."""
+        charger = self._here(link.identity)
+        if charger is not None and charger.link is link:
+            charger.connection.close(Reason.SUPERSEDED)
+
+    def link_stored(self, link: LinkFact) -> None:
+        """See links.Connected: commands reach it from now on (docs/contract.md 3.5)."""
+        charger = self._here(link.identity)
+        if charger is None or charger.link is not link:
+            return
+        session, connection = charger.session, charger.connection
+        newer = self._peers.find(link.token)
         if newer is not None and link.epoch is not None and newer.epoch > link.epoch:
             connection.close(Reason.SUPERSEDED)
         elif not session.leaving:
             rpc = self.config.nats.rpc_prefix
-            asked = partial(self._owners.asked, connection, link.session)
+            requested = partial(self._ownership.requested, connection, link.session)
             charger.interests = (
                 self.bus.subscribe(f"{rpc}.send.*.{link.token}", session.command),
-                self.bus.subscribe(f"{rpc}.link.*.{link.token}", asked),
+                self.bus.subscribe(f"{rpc}.link.*.{link.token}", requested),
             )
 
-    # -- elsewhere.Told -----------------------------------------------------------------------------
+    # -- peers.Local -----------------------------------------------------------------------------
 
     def _here(self, identity: str) -> Charger | None:
-        connection = self._owners.holder(identity)
+        connection = self._ownership.holder(identity)
         return self._chargers.get(connection) if connection is not None else None
 
-    def moved(self, identity: str, held: Held) -> None:
-        """See elsewhere.Told."""
+    def moved(self, identity: str, link: PeerLink) -> None:
+        """See peers.Local."""
         charger = self._here(identity)
-        if charger is not None and charger.link.epoch is not None and charger.link.epoch < held.epoch:
+        if charger is not None and charger.link.epoch is not None and charger.link.epoch < link.epoch:
             charger.connection.close(Reason.SUPERSEDED)
 
-    def set_down(self, identity: str, session: str, seq: int) -> None:
-        """See elsewhere.Told. We were cut off, and are back."""
+    def marked_down(self, identity: str, session: str, seq: int) -> None:
+        """See peers.Local. We were cut off, and are back."""
         charger = self._here(identity)
         if charger is not None and charger.link.session == session and not charger.link.ended:
             self._links.up_again(charger.link, seq)
 
     def changed_hands(self, identity: str) -> None:
-        """See elsewhere.Told."""
-        self._owners.changed_hands(identity)
+        """See peers.Local."""
+        self._ownership.changed_hands(identity)
 
     def links_lost(self) -> None:
-        """See elsewhere.Told."""
+        """See peers.Local."""
         for charger in self._chargers.values():
             if charger.link.epoch is not None:  # else its `up` is on its way
                 self._links.up_again(charger.link, 0)
@@ -448,8 +460,7 @@ class Worker:
     def _ended(self, connection: Connection, reason: Reason) -> None:
         charger = self._chargers.pop(connection)
         charger.deaf()
-        charger.link.on_up = charger.link.on_superseded = None  # they hold the charger
-        self._owners.release(charger.link.identity, connection)
+        self._ownership.release(charger.link.identity, connection)
         self._online[charger.link.version] -= 1
         self.metrics.disconnects.add(reason.label)
         if reason is not Reason.SUPERSEDED:
