@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import orjson
-import structlog
 
 from voltgate import _core
 from voltgate.gateway import cloudevents
 from voltgate.gateway.interfaces import Ack, Bus, Clock, NotRead, NotStored, Stored
 from voltgate.gateway.registry.record import is_identity
-
-log = structlog.get_logger()
 
 AGAIN = 5.0  # seconds until a fact that was not stored is written again
 _UP = "ocpp.link.up"
@@ -143,7 +140,6 @@ class Links:
         """Write what was not stored."""
         self._waiting = False
         owed, self._owed = self._owed, {}
-        log.debug("links.rewritten", links=len(owed))
         for link in owed.values():
             if link.epoch is not None:
                 self.down(link, link.ended)

@@ -43,10 +43,10 @@ class Liveness:
         self._to_mark: deque[tuple[str, PeerLink]] = deque()
         self._busy = 0
         signs.listen(self._received)
+        clock.after(SWEEP, self._sweep)
 
     async def run(self) -> None:
         """Follow the signs of life, for the life of the process."""
-        self._clock.after(SWEEP, self._sweep)
         await self._signs.run()
 
     def _received(self, subject: str, stored: Stored) -> None:
