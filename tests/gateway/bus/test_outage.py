@@ -1,4 +1,4 @@
-"""Outages in virtual time (docs/contract.md 2.3): what begins one, what ends it, what readiness says meanwhile.
+"""Outages in virtual time (docs/contract.md 2.3): what begins and ends one, what readiness says meanwhile.
 
 The loop itself is virtual: where it would wait, its time goes on.
 """
@@ -95,12 +95,19 @@ def play(act: Callable[[Scene], Coroutine[Any, Any, None]]) -> Scene:
 
     async def acting(scene: Scene) -> None:
         beside = [asyncio.create_task(scene.turn()), asyncio.create_task(scene.outage.watch())]
-        await scene.outage.over.wait()
-        assert scene.reasons == [""]
-        await act(scene)
+        playing = asyncio.create_task(played(scene))
+        await asyncio.wait([playing, *beside], return_when=asyncio.FIRST_COMPLETED)
         for task in beside:
             task.cancel()
-        await asyncio.wait(beside)
+        results = await asyncio.gather(*beside, return_exceptions=True)
+        assert {type(result) for result in results} == {asyncio.CancelledError}, results
+        await playing
+
+    async def played(scene: Scene) -> None:
+        async with asyncio.timeout(3600):
+            await scene.outage.over.wait()
+            assert scene.reasons == [""]
+            await act(scene)
 
     try:
         scene = Scene(loop)
@@ -255,7 +262,7 @@ def test_an_outage_is_logged_when_it_begins_while_it_lasts_and_when_it_ends() ->
             away(scene)
             scene.bus.full = 0.99
             scene.connect(UP)
-            await scene.pass_time(2 * PROBE_EVERY + 0.5)
+            await scene.pass_time(PROBE_EVERY + 0.5)
             scene.bus.full = 0.1
             await scene.outage.over.wait()
         assert [log["event"] for log in logs] == ["outage.began", "outage.continues", "outage.ended"]

@@ -122,38 +122,6 @@ def test_stopping_while_nats_is_away_leaves_what_waits(server: NatsServer) -> No
     uvloop.run(stop())
 
 
-async def test_nats_pys_inside_is_what_the_uplink_believes(server: NatsServer) -> None:
-    """Guard of the pin: our transport is used, also after a reconnect, and what waits can be dropped."""
-    async with desk(server) as at:
-        client = at.client
-        assert isinstance(client._transport, Uplink)
-        await client.force_reconnect()
-        await until(lambda: client.stats["reconnects"] == 1 and at.bus.connected)
-        assert isinstance(client._transport, Uplink)
-        await client._send_command(b"PUB plain 2\r\nhi\r\n")
-        assert uplink.waiting(client) == len(b"".join(client._pending)) == 17
-        uplink.forget(client)
-        assert uplink.waiting(client) == 0
-        assert await at.store(TX) is not None
-
-
-async def test_nats_pys_inside_is_what_hand_over_believes(server: NatsServer) -> None:
-    """Guard of the pin: a ready-made command goes out whole, and is counted while it waits."""
-    async with desk(server) as at:
-        client = at.client
-        got: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-        async def received(message: Any) -> None:
-            got.set_result(message.data)
-
-        await client.subscribe("plain", cb=received)
-        await client.flush()
-        before = client.pending_data_size
-        await uplink.hand_over(client, b"PUB plain 2\r\nhi\r\n")
-        assert client.pending_data_size == before + 17
-        assert await asyncio.wait_for(got, 5) == b"hi"
-
-
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 def test_a_nats_behind_websockets_keeps_nats_pys_own_transport(scheme: str) -> None:
     bus = Bus(load(nats={"url": f"{scheme}://127.0.0.1:9"}).nats, Wheel(time.monotonic, time.time), Metrics())

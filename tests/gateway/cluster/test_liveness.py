@@ -1,4 +1,4 @@
-"""Dead gateways in virtual time (docs/contract.md 3.6): which are judged, by which, and what happens to links."""
+"""Dead gateways in virtual time (docs/contract.md 3.6): which are judged, when, and by which."""
 
 import pytest
 

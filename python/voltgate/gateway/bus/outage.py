@@ -106,7 +106,8 @@ class Outage:
             due = began + (PROBE_EVERY if self.reason else LIVENESS_EVERY)
             with contextlib.suppress(TimeoutError):
                 # An outage that begins is checked after PROBE_EVERY, not when the next sign of life is due.
-                await asyncio.wait_for(self._begun.wait(), max(due - self._clock.now, TICK))
+                async with asyncio.timeout(max(due - self._clock.now, TICK)):
+                    await self._begun.wait()
                 await asyncio.sleep(PROBE_EVERY)
 
     def remove_liveness(self) -> None:
@@ -147,7 +148,8 @@ class Outage:
         body = orjson.dumps({"gateway": self._gateway, "release": __version__, "at": self._clock.time_ms})
         self._bus.store(ticket, _core.publish(self._liveness, ticket.reply, [], body))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(tried.wait(), PROBE_EVERY)
+            async with asyncio.timeout(PROBE_EVERY):
+                await tried.wait()
         alive, self._alive = self._alive, False
         return alive
 
