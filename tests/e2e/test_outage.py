@@ -244,7 +244,6 @@ async def test_a_crowd_and_a_nats_that_does_not_read(
 
     async def persist(name: str, kept: str) -> None:
         """Send it until it is answered, as OCPP.md C wants."""
-        nonlocal most
         while True:
             with suppress(ConnectionClosed, InvalidStatus):
                 async with dial(far_off.port, name) as charger:
@@ -253,8 +252,14 @@ async def test_a_crowd_and_a_nats_that_does_not_read(
                     await charger.send(kept)
                     assert await charger.hear() == '[3,"k",{}]', "no CALLERROR is spent on it"
                     return
-            most = max(most, uplink.waiting(far_off.worker.bus._connection.client))
             await asyncio.sleep(random.uniform(0, SPREAD))
+
+    async def measure() -> None:
+        """All the time that it does not read: what waits is dropped with the connection."""
+        nonlocal most
+        while True:
+            most = max(most, uplink.waiting(far_off.worker.bus._connection.client))
+            await asyncio.sleep(0.005)
 
     here, frozen = asyncio.Semaphore(0), asyncio.Event()
     crowd = {f"{identity}-{number}": meter("k", 200_000) for number in range(CROWD)}
@@ -262,12 +267,14 @@ async def test_a_crowd_and_a_nats_that_does_not_read(
     for _ in crowd:
         await here.acquire()
     server.freeze()
+    measuring = asyncio.ensure_future(measure())
     frozen.set()
     try:
         await until(lambda: not far_off.worker.bus.connected)
         await check_outage(far_off, "nats")
     finally:
         server.thaw()
+        measuring.cancel()
     async with asyncio.timeout(2 * SPREAD):
         await asyncio.gather(*sending)
     assert LIMIT / 2 < most < 2 * LIMIT

@@ -1,9 +1,12 @@
 """Link facts in virtual time (docs/contract.md 3.6): stored, owed and settled, superseded."""
 
+import orjson
 import pytest
 
 from gateways import LINKS, Gateway, Time, states
-from voltgate.gateway.cluster.links import AGAIN
+from voltgate import _core
+from voltgate.gateway.cluster.links import AGAIN, LinkFact
+from voltgate.gateway.interfaces import Stored
 
 
 @pytest.fixture
@@ -132,3 +135,14 @@ def test_a_link_that_was_marked_down_and_moved_stays_where_it_went(time: Time, h
     time.settle()
     assert states(time)[-1] == ("up", "b-1", None)
     assert here.events[-1] == ("superseded", "a-1")
+
+
+@pytest.mark.parametrize("identity", ["", "x" * 49, "x" * 5000, "a:b"], ids=len)
+def test_a_link_of_no_legal_identity_is_not_marked_down(identity: str) -> None:
+    """Its ``down`` would go to a subject for which NATS disconnects the gateway, again and again."""
+    link = {
+        "state": "up", "identity": identity, "version": "v16", "session": "s", "replaces": None,
+        "gateway": "ghost-1", "remote": "r", "security_profile": 1, "at": "",
+    }  # fmt: skip
+    assert LinkFact.parse(_core.token(identity), Stored(1, {}, orjson.dumps(link))) is None
+    assert LinkFact.parse("CP=201", Stored(1, {}, orjson.dumps(link))) is not None

@@ -160,3 +160,17 @@ def test_more_links_than_are_marked_down_at_once_and_a_stream_that_does_not_answ
     down = {session for state, session, _ in states(cluster.time) if state == "down"}
     assert down == {f"b-{number}" for number in range(1, 201)}
     assert len(cluster.time.bus.streams[LINKS]) == 400, "each once"
+
+
+def test_a_gateway_that_is_started_when_none_is_alive_marks_their_links_down_and_forgets_them() -> None:
+    """Both streams still hold what the dead one wrote last."""
+    cluster = Cluster("b")
+    cluster.all["b"].up()
+    died = cluster.time.wall
+    cluster.silent.add("b")
+    cluster.time.go_on(60)
+    late = cluster.all["a"] = Gateway(cluster.time, "a")
+    late.signs.give(f"{PREFIX}b", died)
+    cluster.go_on(10)
+    assert states(cluster.time)[-1] == ("down", "b-1", "gateway_lost")
+    assert cluster.purged == ["b"]
