@@ -225,12 +225,6 @@ def test_files_stay_small() -> None:
 def test_nats_py_is_pinned_for_what_touches_its_inside() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert "nats-py>=2.16,<2.17" in project["project"]["dependencies"]
-    touching = [
-        inside(path)
-        for path in MODULES
-        if re.search(r"_send_command|_subs\b|_flush_pending|client\._transport", path.read_text())
-    ]
-    assert touching == ["gateway/bus/client", "gateway/bus/uplink"]
 
 
 def test_the_make_targets_of_the_readme_exist() -> None:

@@ -79,8 +79,8 @@ def parse(hpub: bytes) -> Published:
 class Bus:
     """interfaces.Bus in memory. ``hold`` keeps PubAcks and questions back until a test releases them."""
 
-    def __init__(self, world: "World") -> None:
-        self.world = world
+    def __init__(self, clock: Wheel) -> None:
+        self.clock = clock
         self.published: list[Published] = []
         self.streams: dict[str, list[Published]] = {}
         self.asked: list[Published] = []
@@ -125,7 +125,7 @@ class Bus:
         self.asked.append(question)
         reply = self.answers(question)
         if reply is None:
-            ticket.timer = self.world.clock.after(
+            ticket.timer = self.clock.after(
                 timeout, lambda: ticket.done(ticket.arg, Reply("timeout", {}, b""))
             )
             self.questions.append(ticket)
@@ -198,7 +198,7 @@ class World:
         """``fast``: CALLs may take the short path (session/fast.py)."""
         self.time = 1000.0
         self.clock = Wheel(lambda: self.time, lambda: EPOCH + self.time - 1000.0)
-        self.bus = Bus(self)
+        self.bus = Bus(self.clock)
         self.written: list[bytes] = []
         self.closed: Reason | None = None
         self.held = 0

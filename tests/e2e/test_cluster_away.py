@@ -47,7 +47,7 @@ async def stored(node: NatsServer, identity: str) -> list[str]:
 
 def home(running: Gateway, cluster: Cluster) -> NatsServer:
     """The server the gateway is connected to."""
-    url = running.worker.bus.client.connected_url
+    url = running.worker.bus._connection.client.connected_url
     assert url is not None
     return next(node for node in cluster.nodes.values() if node.port == url.port)
 

@@ -78,16 +78,16 @@ async def test_links_that_say_nothing_clear(here: Gateway, wire: Client) -> None
     facts = Facts(wire, "CP 2")
     async with unharmed(here, "CP 2", wire) as held:
         session = (await facts.kept_link(state="up")).json["session"]
-        follow = here.worker._elsewhere._follow
+        follow = here.worker._peers._feed
         for subject in (f"ocpp.link.{facts.token}", "ocpp.link.=ZZ", "ocpp.link.*"):
             for number, body in enumerate(links(session)):
                 headers = HEADERS[number % len(HEADERS)]
                 seq = (await wire.jetstream().publish(subject, body, headers=headers or None)).seq
                 await until(lambda seq=seq: (follow._at or 0) >= seq, "it is followed")
         await Release().store(wire, "link_up", "CP clear")
-        await until(lambda: here.worker._elsewhere.find(token("CP clear")))
-        assert here.worker._elsewhere.keeps_up
-        assert here.worker._elsewhere.find(facts.token) is None
+        await until(lambda: here.worker._peers.find(token("CP clear")))
+        assert here.worker._peers.keeps_up
+        assert here.worker._peers.find(facts.token) is None
         assert (await held.ask(STATUS)).startswith("[3")
         moved = asyncio.create_task(held.closed())
         await Release().store(wire, "link_up_replacing")
@@ -108,7 +108,7 @@ async def test_gateways_with_names_that_are_none(
         monkeypatch.setattr("voltgate.gateway.cluster.liveness.DEAD_AFTER", 0.5)
         for identity in whose:
             await Facts(wire, identity).kept_link(state="down", reason="gateway_lost")
-        seen = here.worker._neighbours._seen
+        seen = here.worker._liveness._seen
         await until(lambda: not (set(names) & seen.keys()), "and forgotten")
         await settle(wire)
         mine = f"$KV.ocpp_gateways.{here.worker.name}"
@@ -193,7 +193,7 @@ async def test_a_reply_to_a_probe_that_says_nothing_clear(here: Gateway, wire: C
     other = Release()
     await other.store(wire, "sign_of_life")
     await other.store(wire, "link_up", identity)
-    await until(lambda: here.worker._elsewhere.find(token(identity)))
+    await until(lambda: here.worker._peers.find(token(identity)))
     reply = other("probe_reply")._replace(data=BODIES[number], headers=HEADERS[number % len(HEADERS)])
     async with answering(wire, f"ocpprpc.link.*.{token(identity)}", reply) as heard:
         async with asyncio.timeout(PATIENCE), dial(here.port, identity) as new:

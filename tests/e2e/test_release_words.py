@@ -154,7 +154,7 @@ async def elsewhere(ears: Ear, door: Gateway, said: dict[str, Fact]) -> None:
     other = Release()
     await other.store(ears.client, "sign_of_life")
     await other.store(ears.client, "link_up", identity="CP 5")
-    await until(lambda: door.worker._elsewhere.find("CP=205"))
+    await until(lambda: door.worker._peers.find("CP=205"))
     async with dial(door.port, "CP 5"):
         said["probe"] = questions[0]
 

@@ -131,7 +131,7 @@ async def test_its_word_that_a_charger_lives_keeps_strangers_out(scene: Scene, w
     other, facts = scene.other, Facts(wire, "CP 5")
     await other.store(wire, "sign_of_life")
     await other.store(wire, "link_up", "CP 5")
-    await until(lambda: scene.here.worker._elsewhere.find("CP=205"))
+    await until(lambda: scene.here.worker._peers.find("CP=205"))
     async with answering(wire, "ocpprpc.link.*.CP=205", other("probe_reply")) as heard:
         async with knock(scene.here.port, request(f"/{quote('CP 5')}")) as answer:
             assert answer.status == 503

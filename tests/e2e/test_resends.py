@@ -128,7 +128,7 @@ async def test_two_workers_agree_on_one_answer(
 ) -> None:
     """The first worker's backend is slow, the charger resends elsewhere; both get the one stored answer."""
     for running in (house, lonely):  # the news that the charger has moved comes later than its messages
-        monkeypatch.setattr(running.worker._elsewhere._follow, "_took", lambda *message: None)
+        monkeypatch.setattr(running.worker._peers._feed, "_took", lambda *message: None)
     asked: list[Msg] = []
 
     async def keep(message: Msg) -> None:

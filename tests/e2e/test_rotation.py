@@ -122,5 +122,5 @@ async def test_after_a_lost_command_either_password_passes_until_one_has(
 
 def _forgotten(closed: Gateway, identity: str, hashes: int) -> bool:
     """Whether the gateway has heard that the record holds so many hashes."""
-    kept = closed.worker._registry._kept.get(token(identity))
+    kept = closed.worker._registry._cache.get(token(identity))
     return kept is not None and kept[1] is not None and len(kept[1].record.password_hashes) == hashes

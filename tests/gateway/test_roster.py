@@ -12,7 +12,7 @@ from voltgate.config import load
 from voltgate.gateway.edge.listener import Admission
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
-from voltgate.gateway.interfaces import Held, Request
+from voltgate.gateway.interfaces import PeerLink, Request
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Known, Record
 from voltgate.gateway.roster import Charger, Process, Roster
@@ -23,10 +23,12 @@ LINK, SEND = "ocpprpc.link.*.CP1", "ocpprpc.send.*.CP1"
 
 
 class Bus(MemoryBus):
-    """The bus in memory, and the subscriptions there are."""
+    """The bus in memory, never connected, and the subscriptions there are."""
+
+    connected, connections = False, 0
 
     def __init__(self, edge: Edge) -> None:
-        super().__init__(cast(Any, edge))
+        super().__init__(edge.clock)
         self.subscribed: dict[str, Callable[[Request], None]] = {}
 
     def subscribe(self, subject: str, take: Callable[[Request], None]) -> "Interest":
@@ -183,9 +185,9 @@ def test_a_charger_that_came_up_elsewhere_is_superseded_here() -> None:
     charger, wire = here.connect()
     epoch = charger.link.epoch
     assert epoch is not None
-    here.roster.moved("CP1", Held(epoch - 1, "s2", "other"))
+    here.roster.moved("CP1", PeerLink(epoch - 1, "s2", "other"))
     assert len(here.roster) == 1, "an older link than ours"
-    here.roster.moved("CP1", Held(epoch + 1, "s2", "other"))
+    here.roster.moved("CP1", PeerLink(epoch + 1, "s2", "other"))
     assert here.left(wire) == 1008
     assert here.states() == [("up", None)]
     assert here.counted("voltgate_disconnects_total", reason="superseded") == 1
@@ -194,14 +196,14 @@ def test_a_charger_that_came_up_elsewhere_is_superseded_here() -> None:
 def test_a_link_that_was_set_down_comes_up_again() -> None:
     here = Here()
     charger, wire = here.connect()
-    here.roster.set_down("CP1", "another session", 2)
+    here.roster.marked_down("CP1", "another session", 2)
     assert len(here.links()) == 1
-    here.roster.set_down("CP1", charger.link.session, 1)
+    here.roster.marked_down("CP1", charger.link.session, 1)
     here.bus.settle()
     assert here.states() == [("up", None), ("up", None)]
     assert charger.link.epoch == 2
     wire.lose()
-    here.roster.set_down("CP1", charger.link.session, 3)
+    here.roster.marked_down("CP1", charger.link.session, 3)
     assert here.states()[2:] == [("down", "client")]
 
 

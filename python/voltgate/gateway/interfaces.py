@@ -53,7 +53,7 @@ class Stored(NamedTuple):
     """When, in seconds since the Unix epoch by the server's clock; 0 if it was not asked for."""
 
 
-class Held(NamedTuple):
+class PeerLink(NamedTuple):
     """A charger's link that is up at another gateway."""
 
     epoch: int

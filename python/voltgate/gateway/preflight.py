@@ -112,12 +112,10 @@ def jetstream_fault(error: Exception) -> str:
 
 async def verify(bus: "Bus", config: Config) -> None:
     """Raise StartError with everything that is wrong; log what could be better."""
-    from voltgate.gateway.bus import streams  # noqa: PLC0415 - the command line needs findings without it
-
     findings = [message_size(config, bus.max_payload)]
     try:
-        plan = await streams.plan(bus.client, config)
-        findings += jetstream(plan, await streams.covering(bus.client, config), config)
+        plan = await bus.plan(config)
+        findings += jetstream(plan, await bus.covering(config), config)
     except Exception as error:
         findings.append(no_jetstream(error))
     for finding in findings:

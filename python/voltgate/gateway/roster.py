@@ -16,16 +16,17 @@ import structlog
 from voltgate._core import Publisher
 from voltgate.config import Config, Limits
 from voltgate.gateway.bus.bus import Bus
-from voltgate.gateway.bus.interests import Interest
+from voltgate.gateway.bus.follow import Follow
+from voltgate.gateway.bus.subscriptions import Interest
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.cluster.links import LinkFact, Links
-from voltgate.gateway.cluster.ownership import Owners
-from voltgate.gateway.cluster.peers import Elsewhere
+from voltgate.gateway.cluster.ownership import Ownership
+from voltgate.gateway.cluster.peers import Peers
 from voltgate.gateway.edge.connection import Connection
 from voltgate.gateway.edge.listener import Admission
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
-from voltgate.gateway.interfaces import Held, Holder, NotRead, Outside
+from voltgate.gateway.interfaces import Holder, NotRead, Outside, PeerLink
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Known, Record
@@ -74,7 +75,7 @@ class Process:
 
 
 class Roster:
-    """See the module. ``registry``, ``elsewhere``, ``owners`` and ``links`` report to it and are its own."""
+    """See the module. ``registry``, ``peers``, ``ownership`` and ``links`` report to it and are its own."""
 
     def __init__(self, process: Process, gc_policy: GcPolicy, hash_password: Hash) -> None:
         """Compiles schemas and policy. Raises ConfigError."""
@@ -82,9 +83,9 @@ class Roster:
         self._nats, self._gc_policy = process.config.nats, gc_policy
         bus, clock, nats = process.bus, process.clock, self._nats
         stream = f"{nats.stream_prefix}_LINKS"
-        self.links = Links(bus, clock, nats.prefix, stream)
-        self.elsewhere = Elsewhere(bus, clock, stream, process.name, self)
-        self.owners = Owners(clock, bus, self.elsewhere, nats.rpc_prefix, process.name)
+        self.links = Links(bus, clock, nats.prefix, stream, self)
+        self.peers = Peers(Follow(bus, clock, stream, whole=True), process.name, self)
+        self.ownership = Ownership(clock, bus, self.peers, nats.rpc_prefix)
         self.registry = Registry(bus, clock, nats.stream_prefix, self.record_changed)
         self._rotation = Rotation(bus, clock, nats.stream_prefix, hash_password)
         self._outside = Outside(bus, clock, self._rotation)
@@ -107,7 +108,7 @@ class Roster:
 
     def here(self, identity: str) -> Charger | None:
         """The charger, if it is connected here."""
-        holder = self.owners.holder(identity)
+        holder = self.ownership.holder(identity)
         return self._chargers.get(holder) if holder is not None else None
 
     def take(self, limits: Limits) -> None:
@@ -134,10 +135,8 @@ class Roster:
             security_profile=admission.security_profile,
             gateway=self._name,
         )
-        charger = self._chargers[connection] = Charger(session, link, connection, admission)
-        link.on_up = partial(self._take_commands, charger)
-        link.on_superseded = partial(connection.close, Reason.SUPERSEDED)
-        self.owners.hold(identity, connection, session_id)
+        self._chargers[connection] = Charger(session, link, connection, admission)
+        self.ownership.hold(identity, connection, session_id)
         self._online[version] += 1
         self._metrics.handshakes.add("accepted")
         self.links.up(link)
@@ -158,18 +157,29 @@ class Roster:
             self._contexts[version, level, half_duplex] = context
         return context
 
-    def _take_commands(self, charger: Charger) -> None:
-        """Its link is stored: commands reach it from now on, unless a newer link was faster."""
-        link, session, connection = charger.link, charger.session, charger.connection
-        newer = self.elsewhere.find(link.token)
+    # -- links.Connected ----------------------------------------------------------------------------
+
+    def link_superseded(self, link: LinkFact) -> None:
+        """See links.Connected."""
+        charger = self.here(link.identity)
+        if charger is not None and charger.link is link:
+            charger.connection.close(Reason.SUPERSEDED)
+
+    def link_stored(self, link: LinkFact) -> None:
+        """See links.Connected: commands reach it from now on (docs/contract.md 3.5)."""
+        charger = self.here(link.identity)
+        if charger is None or charger.link is not link:
+            return
+        session, connection = charger.session, charger.connection
+        newer = self.peers.find(link.token)
         if newer is not None and link.epoch is not None and newer.epoch > link.epoch:
             connection.close(Reason.SUPERSEDED)
         elif not session.leaving:
             rpc = self._nats.rpc_prefix
-            asked = partial(self.owners.asked, connection, link.session)
+            requested = partial(self.ownership.requested, connection, link.session)
             charger.interests = (
                 self._bus.subscribe(f"{rpc}.send.*.{link.token}", session.command),
-                self._bus.subscribe(f"{rpc}.link.*.{link.token}", asked),
+                self._bus.subscribe(f"{rpc}.link.*.{link.token}", requested),
             )
 
     # -- the registry -------------------------------------------------------------------------------
@@ -189,26 +199,26 @@ class Roster:
         if known is not NotRead.UNREADABLE:
             self.record_changed(identity, known if isinstance(known, Known) else None)
 
-    # -- peers.Told ---------------------------------------------------------------------------------
+    # -- peers.Local ---------------------------------------------------------------------------------
 
-    def moved(self, identity: str, held: Held) -> None:
-        """See peers.Told."""
+    def moved(self, identity: str, link: PeerLink) -> None:
+        """See peers.Local."""
         charger = self.here(identity)
-        if charger is not None and charger.link.epoch is not None and charger.link.epoch < held.epoch:
+        if charger is not None and charger.link.epoch is not None and charger.link.epoch < link.epoch:
             charger.connection.close(Reason.SUPERSEDED)
 
-    def set_down(self, identity: str, session: str, seq: int) -> None:
-        """See peers.Told. This gateway was cut off, and is back."""
+    def marked_down(self, identity: str, session: str, seq: int) -> None:
+        """See peers.Local. This gateway was cut off, and is back."""
         charger = self.here(identity)
         if charger is not None and charger.link.session == session and not charger.link.ended:
             self.links.up_again(charger.link, seq)
 
     def changed_hands(self, identity: str) -> None:
-        """See peers.Told."""
-        self.owners.changed_hands(identity)
+        """See peers.Local."""
+        self.ownership.changed_hands(identity)
 
     def links_lost(self) -> None:
-        """See peers.Told."""
+        """See peers.Local."""
         for charger in self:
             if charger.link.epoch is not None:  # else its `up` is on its way
                 self.links.up_again(charger.link, 0)
@@ -219,8 +229,7 @@ class Roster:
         charger = self._chargers.pop(connection)
         link = charger.link
         charger.unsubscribe()
-        link.on_up = link.on_superseded = None  # they refer to the charger
-        self.owners.release(link.identity, connection)
+        self.ownership.release(link.identity, connection)
         self._online[link.version] -= 1
         self._metrics.disconnects.add(reason.label)
         if reason is not Reason.SUPERSEDED:

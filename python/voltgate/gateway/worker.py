@@ -19,9 +19,10 @@ import structlog
 from voltgate.config import Config
 from voltgate.gateway import preflight
 from voltgate.gateway.bus.bus import Bus
+from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.bus.outage import Outage
 from voltgate.gateway.clock import TICK, Wheel
-from voltgate.gateway.cluster.liveness import Neighbours
+from voltgate.gateway.cluster.liveness import Liveness
 from voltgate.gateway.edge.listener import Entrance, Listener
 from voltgate.gateway.edge.socket import Shared
 from voltgate.gateway.edge.upgrade import Upgrade
@@ -53,22 +54,19 @@ class Worker:
         self.metrics = metrics = Metrics(str(number or 0))
         self._clock = clock = Wheel(time.monotonic, time.time)
         self.bus = Bus(config.nats, clock, metrics)
-        self.outage = Outage(config, self.bus, clock, metrics, name)
-        self.outage.on_change = self._outage_changed
+        self.outage = Outage(config.nats, self.bus, clock, name, self._outage_changed)
         slow = config.registry
         self._passwords = Passwords(slow.hash_threads, slow.max_hashes, slow.max_hashes_per_address)
         self._gc_policy = GcPolicy(metrics)
         process = Process(name, config, self.bus, clock, metrics)
         self.roster = roster = Roster(process, self._gc_policy, self._passwords.hash)
-        self._registry, self._elsewhere, self._owners = roster.registry, roster.elsewhere, roster.owners
-        self._neighbours = Neighbours(
-            (self.bus, clock), config.nats.stream_prefix, name, roster.elsewhere, roster.links
-        )
+        signs = Follow(self.bus, clock, f"KV_{config.nats.stream_prefix.lower()}_gateways", whole=True)
+        self._liveness = Liveness(signs, self.bus, clock, roster.peers, roster.links)
         self._shared = Shared(clock, config.limits, metrics)
         self._entrance = Entrance(
             roster.registry,
             self._passwords,
-            roster.owners,
+            roster.ownership,
             Security(self.bus, clock, config.nats.prefix, name),
             HandshakeRate(),
             self.closed,
@@ -91,11 +89,11 @@ class Worker:
         self._spawn(self._turn())
         await preflight.verify(self.bus, self.config)
         self._spawn(self.outage.watch())
-        self._spawn(self._registry.run())
-        self._spawn(self._elsewhere.run())
-        self._spawn(self._neighbours.run())
+        self._spawn(self.roster.registry.run())
+        self._spawn(self.roster.peers.run())
+        self._spawn(self._liveness.run())
         await self.outage.over.wait()
-        await self._elsewhere.loaded()
+        await self.roster.peers.loaded()
         await self._open()
         self._gc_policy.start()
 
@@ -217,7 +215,7 @@ class Worker:
             await asyncio.wait(tasks, timeout=_GOODBYE)
             await asyncio.sleep(0)  # each takes itself out of the list
         self._passwords.stop()
-        self.outage.farewell()
+        self.outage.remove_liveness()
         await self.bus.stop()
         self._gc_policy.stop()
         log.info("gateway.stopped", gateway=self.name)

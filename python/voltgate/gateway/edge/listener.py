@@ -19,7 +19,7 @@ from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.interfaces import Claim, NotRead
 from voltgate.gateway.rates import HandshakeRate
 from voltgate.gateway.reasons import Reason, Refusal
-from voltgate.gateway.registry.credentials import Passwords, basic
+from voltgate.gateway.registry.credentials import Judgement, Passwords, basic
 from voltgate.gateway.registry.record import ALIAS, ALIAS_OF, Found, Known, Record, is_identity
 from voltgate.gateway.registry.security import Security
 from voltgate.schemas import VERSIONS
@@ -155,12 +155,12 @@ class Listener:
         elif not known.record.allows_profile(self._settings.security_profile):
             refusal = Refusal.WRONG_PROFILE
 
-        def judged(passed: bool | None) -> None:
+        def judged(judgement: Judgement) -> None:
             if upgrade.gone:
                 return
-            if passed is None:
+            if judgement is Judgement.CROWDED:
                 upgrade.refuse(Refusal.RATE)
-            elif passed:
+            elif judgement is Judgement.PASSED:
                 self._admit(attempt, known)
             else:
                 clock = self._shared.clock

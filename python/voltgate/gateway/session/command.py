@@ -12,9 +12,10 @@ import orjson
 
 from voltgate import _core
 from voltgate._core import Frame, Publisher
+from voltgate.gateway import cloudevents
 from voltgate.gateway.interfaces import Ack, Change, NotStored, Outside, Request, Timer
 from voltgate.gateway.reasons import Outcome
-from voltgate.gateway.session import decisions, payloads
+from voltgate.gateway.session import payloads
 from voltgate.schemas import Codec
 
 TIMEOUT = 30.0  # seconds, where ocpp-timeout says nothing
@@ -167,20 +168,21 @@ class Writer:
 
     def _publish(self, command: Command, shown: "_Shown", time_ms: int, reply: str) -> bytes:
         self._count += 1
-        headers = [
-            ("ce-specversion", "1.0"),
-            ("ce-id", f"{self._session}/command-{self._count}"),
-            ("ce-source", f"/chargers/{self._token}"),
-            ("ce-type", f"ocpp.{self._version}.{shown.kind}"),
-            ("ce-subject", self._identity),
-            ("ce-time", decisions.time_text(time_ms)),
-            ("ce-datacontenttype", "application/json"),
+        own = (
             ("ocpp-message-id", command.message_id),
             ("ocpp-session", self._session),
             ("ocpp-key", command.key),
             ("Nats-Msg-Id", shown.unique or self._unique(command)),
             *shown.more,
-        ]
+        )
+        headers = cloudevents.headers(
+            f"{self._session}/command-{self._count}",
+            f"chargers/{self._token}",
+            f"ocpp.{self._version}.{shown.kind}",
+            cloudevents.time_text(time_ms),
+            identity=self._identity,
+            extra=own,
+        )
         if command.command_id:
             headers.append(("ocpp-command-id", command.command_id))
         if shown.redacted:

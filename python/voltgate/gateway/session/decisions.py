@@ -3,11 +3,9 @@
 No state and no effects; the session asks and acts.
 """
 
-from datetime import UTC, datetime
-from functools import lru_cache
-
 from voltgate import _core
 from voltgate._core import Frame, Version, Violation
+from voltgate.gateway import cloudevents
 from voltgate.gateway.interfaces import Reply
 from voltgate.gateway.session.call import Answer, GatewayViolation
 from voltgate.policy import Rule
@@ -63,13 +61,4 @@ def backend_answer(codec: Codec, action: str, reply: Reply, max_bytes: int) -> A
     return Answer("backend", b"{}" if reply.data.strip() == b"null" else reply.data)
 
 
-def time_text(time_ms: int) -> str:
-    """The gateway's clock as OCPP wants it; some chargers insist on the ``Z`` (OCPP.md B)."""
-    second, ms = divmod(time_ms, 1000)
-    return f"{_second(second)}.{ms:03d}Z"
-
-
-@lru_cache(maxsize=2)
-def _second(second: int) -> str:
-    """A thousand Heartbeats a second are answered with the same one."""
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+time_text = cloudevents.time_text
