@@ -21,7 +21,7 @@ def another_port() -> Callable[[], int]:
 @pytest.fixture
 def start_nats(tmp_path: Path) -> Iterator[Callable[..., NatsServer]]:
     """Start a nats-server with these arguments; killed at the end. A missing binary fails the test."""
-    started = []
+    started: list[NatsServer] = []
 
     def start(*arguments: str, port: int = 0) -> NatsServer:
         started.append(NatsServer(tmp_path / f"nats{len(started)}", arguments, port))

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jsonschema
@@ -231,7 +231,7 @@ def test_every_node_and_every_keyword_is_met_by_valid_and_invalid_payloads(
             untyped += not judged(node)
             for word in judged(node):
                 keywords += 1
-                bad = changed(good, path, lambda value, node=node, word=word: broken(node, word, value, dice))
+                bad = changed(good, path, partial(broken, node, word, dice=dice))
                 errors = tally.judge(file, text_of(bad))
                 met = [(error.validator, list(error.absolute_path)) for error in errors or []]
                 if (word, instance_path(path)) not in met:
@@ -255,9 +255,9 @@ def random_payloads(count: int) -> Tally:
         change = dice.random()
         if change < 0.35 and words:
             word = dice.choice(words)
-            tree = changed(tree, path, lambda value, node=node, word=word: broken(node, word, value, dice))
+            tree = changed(tree, path, partial(broken, node, word, dice=dice))
         elif change < 0.7:
-            tree = changed(tree, path, lambda value, node=node: odd(node, value, dice))
+            tree = changed(tree, path, partial(odd, node, dice=dice))
         elif change < 0.75:
             tree = changed(tree, path, lambda _: "null")
         text = text_of(tree, dice.choice(["", "", " ", "\n\t"]))

@@ -198,7 +198,7 @@ def test_what_is_refused() -> None:
     with pytest.raises(OverflowError):
         Slicer(CODEC, -1)
     with pytest.raises(TypeError):
-        Slicer(CODEC, LIMIT).feed(bytearray(b"x"))
+        Slicer(CODEC, LIMIT).feed(bytearray(b"x"))  # type: ignore[arg-type]
 
 
 def test_answers_are_written_uncompressed_and_read_by_a_client_that_compresses() -> None:

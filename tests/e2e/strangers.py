@@ -5,6 +5,7 @@ Nothing here uses the product: what a fact must look like is computed anew from 
 
 import asyncio
 import hashlib
+import itertools
 import json
 import re
 import time
@@ -361,6 +362,22 @@ async def settle(client: Client) -> None:
     """
     with suppress(NoRespondersError):
         await client.request(client.new_inbox(), timeout=PATIENCE)
+
+
+_fences = itertools.count(1)
+
+
+async def followed(port: int, client: Client) -> None:
+    """Wait until the gateway at ``port``, which takes anybody, has read all links stored so far.
+
+    It reads them in order: it closes a charger of ours once it has read that the charger is elsewhere.
+    """
+    facts = Facts(client, f"fence {next(_fences)}")
+    async with dial(port, facts.identity) as charger:
+        ours = await facts.kept_link(state="up")
+        moved = ours.json | {"session": f"moved {facts.identity}", "gateway": "fence-1-0badcafe"}
+        await client.jetstream().publish(f"ocpp.link.{facts.token}", json.dumps(moved).encode())
+        assert await charger.closed() == 1008
 
 
 async def connected(url: str) -> Client:

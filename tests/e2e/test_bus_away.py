@@ -1,27 +1,17 @@
 """CONTRACT 2.3: NATS killed, frozen or full. Nothing unstored is answered, and no CALLERROR says so."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import aiohttp
 import pytest
 from nats.aio.client import Client
 from websockets import ConnectionClosed
 
 from e2e.house import Gateway, config, gateway
-from e2e.strangers import Backend, Facts, connected, dial, knock, request, until
+from e2e.outages import BEAT, STATUS, check_outage, meter, readiness, ready
+from e2e.strangers import Backend, Facts, connected, dial, until
 from jetstream import NatsServer
-
-METER = '[2,"%s","MeterValues",{"connectorId":1,"meterValue":[%s]}]'
-STATUS = '[2,"s","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Available"}]'
-BEAT = '[2,"h","Heartbeat",{}]'
-
-
-def meter(message_id: str, size: int = 0) -> str:
-    """Lenient lets anything pass for a sample, so it may be as large as we like."""
-    return METER % (message_id, f'"{message_id}-{time.monotonic_ns()}{"x" * size}"')
 
 
 @pytest.fixture(scope="module")
@@ -44,29 +34,6 @@ async def client(server: NatsServer) -> AsyncIterator[Client]:
     client = await connected(server.url)
     yield client
     await client.close()
-
-
-async def readiness(running: Gateway) -> tuple[int, str]:
-    async with aiohttp.ClientSession() as http, http.get(f"{running.admin_url}/readyz?verbose") as answer:
-        return answer.status, await answer.text()
-
-
-async def ready(running: Gateway) -> None:
-    async with asyncio.timeout(15):
-        while (await readiness(running))[0] != 200:
-            pass
-
-
-async def check_outage(running: Gateway, name: str) -> None:
-    """Readiness names it, the process lives, and whoever knocks is told to come back in 30 to 60 s."""
-    status, text = await readiness(running)
-    assert status == 503
-    assert f"[-] {name}" in text
-    async with aiohttp.ClientSession() as http, http.get(f"{running.admin_url}/livez") as answer:
-        assert answer.status == 200
-    async with knock(running.port, request("/newcomer")) as answer:
-        assert answer.status == 503
-        assert 30 <= int(answer.headers["retry-after"]) <= 60
 
 
 async def closed_quietly(charger: Any) -> int:

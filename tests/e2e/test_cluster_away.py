@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from e2e.house import Gateway, config, gateway
+from e2e.outages import meter, readiness, ready
 from e2e.strangers import Facts, connected, dial, token, until
-from e2e.test_bus_away import readiness, ready
-from e2e.test_outage import meter
 from jetstream import Cluster, NatsServer
 from voltgate import _core
 

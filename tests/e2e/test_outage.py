@@ -16,23 +16,14 @@ from nats.aio.client import Client
 from websockets import ConnectionClosed, InvalidStatus
 
 from e2e.house import PATIENCE, Gateway, config, gateway
+from e2e.outages import BEAT, check_outage, meter, readiness, ready
 from e2e.strangers import Facts, connected, dial, until
-from e2e.test_bus_away import BEAT, check_outage, readiness, ready
 from jetstream import NatsServer
 from proxy import Proxy
 from voltgate.gateway.bus import streams, uplink
 
-METER = (
-    '[2,"%s","MeterValues",{"connectorId":1,"meterValue":'
-    '[{"timestamp":"2026-03-01T10:00:00Z","sampledValue":[{"value":"%d%s"}]}]}]'
-)
 PUB_ACK = b'"stream":"OCPP_TX"'
 LIMIT = 1 << 20  # the smallest nats.max_pending_bytes
-
-
-def meter(message_id: str, size: int = 0) -> str:
-    """A sample like no other, from a charger with a clock: its resend is the same message."""
-    return METER % (message_id, time.monotonic_ns(), "0" * size)
 
 
 @pytest.fixture(scope="module")

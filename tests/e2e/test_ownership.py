@@ -16,6 +16,7 @@ from nats.errors import NoRespondersError
 from websockets import InvalidStatus
 
 from e2e.house import PATIENCE, Gateway, config, gateway, own_gateway
+from e2e.logins import KEY, fast, login
 from e2e.strangers import Facts, connected, dial, knock, request, token, until
 from jetstream import NatsServer, free_port
 from processes import Voltgate
@@ -38,8 +39,6 @@ def pair(nats_server: NatsServer) -> Iterator[tuple[Gateway, Gateway]]:
 @pytest.fixture
 async def known(client: Client, pair: Any, identity: str) -> dict[str, str]:
     """The charger has a record; these are its headers."""
-    from e2e.test_credentials import KEY, fast, login
-
     del pair  # it has made the bucket
     bucket = await client.jetstream().key_value("ocpp_chargers")
     await bucket.put(token(identity), orjson.dumps({"enabled": True, "password_hashes": [fast(KEY)]}))

@@ -10,9 +10,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
-from e2e.house import PATIENCE, Gateway, NatsServer, config, gateway
+from e2e.house import PATIENCE, Gateway, config, gateway
+from e2e.logins import asked, beats, charger, fast, login
 from e2e.strangers import Charger, token, until
-from e2e.test_credentials import asked, beats, charger, fast, login
+from jetstream import NatsServer
 
 OLD, NEW = b"0123456789abcdefghij", b"jihgfedcba9876543210"
 SETTINGS = {"prefix": "rot", "rpc_prefix": "rotrpc", "stream_prefix": "ROT"}

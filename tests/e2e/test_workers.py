@@ -19,8 +19,9 @@ from nats.aio.msg import Msg
 from prometheus_client.parser import text_string_to_metric_families
 from websockets import InvalidMessage, InvalidStatus
 
-from e2e.house import PATIENCE, Gateway, NatsServer
+from e2e.house import PATIENCE, Gateway
 from e2e.strangers import Charger, dial, settle, until
+from jetstream import NatsServer
 from processes import Voltgate, is_free, status
 from voltgate import __version__
 

@@ -47,7 +47,7 @@ class Commander:
             list(self._urls),
             error_cb=quiet,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.2,
+            reconnect_time_wait=0.2,  # type: ignore[arg-type]  # it waits any time
             ping_interval=1,
             max_outstanding_pings=2,
         )

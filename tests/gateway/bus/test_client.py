@@ -1,8 +1,8 @@
 """Guards of the pin: nats-py's inside is what ``client`` believes, against a real nats-server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from nats.errors import NoRespondersError
@@ -29,16 +29,9 @@ async def ours(server: NatsServer) -> Client:
     async def quiet(error: Exception) -> None:
         del error  # the server is killed in some tests
 
-    await client.connect(server.url, error_cb=quiet, reconnect_time_wait=0.1, max_reconnect_attempts=-1)
+    options: dict[str, Any] = {"reconnect_time_wait": 0.1, "max_reconnect_attempts": -1}
+    await client.connect(server.url, error_cb=quiet, **options)
     return client
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    """A nats-server of this test's own: some of them kill it."""
-    server = NatsServer(tmp_path / "store")
-    yield server
-    server.kill()
 
 
 @pytest.fixture

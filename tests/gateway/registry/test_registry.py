@@ -126,6 +126,7 @@ def test_a_generated_key_fits_every_version() -> None:
         ("$argon2i$v=19$m=64,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g", False),
         ("plain", False),
     ],
+    ids=["key", "password", "longer", "costly", "argon2i", "plain"],
 )
 def test_hashes_that_can_be_checked(text: str, known: bool) -> None:
     assert is_hash(text) is known

@@ -16,7 +16,7 @@ OLD, NEW = "the old password", "the new password"
 CHANGE = {"key": "AuthorizationKey", "value": NEW}
 
 
-def variables(*values: str, **more: str) -> dict[str, Any]:
+def variables(*values: str, **more: Any) -> dict[str, Any]:
     entry = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}} | more
     return {"setVariableData": [entry | {"attributeValue": value} for value in values]}
 
@@ -33,7 +33,7 @@ def changing(version: str = "v16", **config: Any) -> World:
     return world
 
 
-def send(world: World, **headers: str | float) -> str:
+def send(world: World, **headers: Any) -> str:
     """The command that changes the password; its message id."""
     if world.version == "v16":
         world.command("ChangeConfiguration", CHANGE, **headers)

@@ -162,7 +162,7 @@ def test_a_deadline_that_passes_while_the_fact_is_stored_sends_nothing() -> None
 
 @pytest.mark.parametrize(("headers", "seconds"), [({}, 30), ({"ocpp_timeout": 2.5}, 2.5)])
 def test_a_late_answer_is_a_fact_and_is_matched_to_no_other_command(
-    headers: dict[str, float], seconds: float
+    headers: dict[str, Any], seconds: float
 ) -> None:
     world = World()
     world.command("Reset", SOFT, **headers)
