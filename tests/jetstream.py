@@ -73,7 +73,7 @@ _ports = _own_ports()
 class NatsServer:
     """A nats-server on 127.0.0.1; :meth:`start` after :meth:`kill` or :meth:`stop` keeps port and store.
 
-    Without ``arguments`` it has JetStream in ``folder``.
+    Without ``arguments`` it has JetStream; whatever it stores is in ``folder``.
     """
 
     def __init__(self, folder: Path, arguments: Sequence[str] | None = None, port: int = 0) -> None:
@@ -81,7 +81,7 @@ class NatsServer:
         self.url = f"nats://127.0.0.1:{self.port}"
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "nats-server.log"
-        self._arguments = ("-js", "-sd", str(folder)) if arguments is None else arguments
+        self._arguments = ("-sd", str(folder), *(("-js",) if arguments is None else arguments))
         self._keeper: subprocess.Popen[str] | None = None
         self.start()
 
@@ -156,8 +156,6 @@ class Cluster:
                 folder / name,
                 [
                     "-js",
-                    "-sd",
-                    str(folder / name),
                     "-n",
                     name,
                     "--no_advertise",

@@ -20,7 +20,7 @@ from typing import Any
 import jsonschema
 import pytest
 from jsonschema.exceptions import ValidationError
-from rfc3987_syntax import is_valid_syntax
+from rfc3987_syntax import is_valid_syntax  # type: ignore[import-untyped]
 
 from payloads import ITEM, Maker, Node, Path, broken, changed, judged, node_of, odd, places, text_of
 from voltgate.schemas import SUBPROTOCOLS, Codec, schema_files
@@ -274,7 +274,7 @@ def test_random_payloads_are_judged_alike(report: Callable[[str], None]) -> None
 
 
 @pytest.mark.full
-@pytest.mark.skipif(os.environ.get("VOLTGATE_FULL") != "1", reason="the full size runs with VOLTGATE_FULL=1")
+@pytest.mark.skipif(os.environ.get("VOLTGATE_FULL") != "1", reason="at its full size: make test-full")
 def test_many_random_payloads_are_judged_alike(report: Callable[[str], None]) -> None:
     tally = random_payloads(FULL)
     report(tally.report())

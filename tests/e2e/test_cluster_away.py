@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -71,11 +72,14 @@ async def test_leaders_that_step_down_are_not_noticed(
                 assert await charger.ask(meter(f"{asked}")) == f'[3,"{asked}",{{}}]'
                 asked += 1
 
+    def noticed(before: int) -> bool:
+        return asked > before or talking.done()
+
     talking = asyncio.ensure_future(talk())
     for _ in range(2):
         before = asked
         await cluster.step_down(TX)
-        await until(lambda before=before: asked > before or talking.done())
+        await until(partial(noticed, before))
     over.set()
     await talking
     assert (await readiness(threefold))[0] == 200

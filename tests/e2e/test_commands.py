@@ -57,7 +57,7 @@ async def test_a_real_charge_point_is_commanded_and_answers(
     charge_point, results, payload = MASTERS[version]
     resets: list[Any] = []
 
-    class Point(charge_point):  # type: ignore[misc]
+    class Point(charge_point):
         @on("Reset")
         def reset(self, **request: Any) -> Any:
             resets.append(request)

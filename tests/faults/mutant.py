@@ -1,4 +1,4 @@
-"""A gateway that lies: it answers transaction messages before their PubAck. The ledger must find it out."""
+"""A gateway that lies: it answers transaction messages before their PubAck. The suite must find it out."""
 
 import sys
 from typing import Any
