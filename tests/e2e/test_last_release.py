@@ -78,7 +78,7 @@ def run(folder: Path, server: NatsServer, site: Path | None) -> Running:
 
 @pytest.fixture(params=["old to new", "new to old"])
 async def pair(
-    request: pytest.FixtureRequest, server: NatsServer, site: Path, tmp_path: Path
+    request: pytest.FixtureRequest, server: NatsServer, site: Path, tmp_path: Path, clean_environment: None
 ) -> AsyncIterator[tuple[Running, Running]]:
     """Where chargers are, and where they go. Streams first, with the newest release."""
     apply = Voltgate(tmp_path, "streams", "apply", VOLTGATE_NATS__URL=server.url)
