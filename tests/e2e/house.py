@@ -93,6 +93,15 @@ class Gateway:
         ]
         return sum(values)
 
+    async def counts(self, value: float, name: str, **labels: str) -> None:
+        """Wait until a sample has this value: what is counted may be visible to a client before it is."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while self.metric(name, **labels) != value:
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError(f"{name} {labels} is {self.metric(name, **labels)}, not {value}") from None
+
     def call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run ``work`` on the gateway's loop."""
         return asyncio.run_coroutine_threadsafe(work(), self._loop).result(PATIENCE)

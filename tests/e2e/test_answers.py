@@ -121,7 +121,7 @@ async def test_a_backend_that_keeps_silent_is_waited_for_ask_timeout(
     async with dial(house.port, identity) as charger:
         began = time.monotonic()
         assert await charger.ask('[2,"1","Authorize",{"idTag":"late"}]') == INTERNAL
-        assert 1.4 < time.monotonic() - began < 5
+        assert time.monotonic() - began > 1.4
         await charger.send('[2,"2","Authorize",{"idTag":"next"}]')
         await until(lambda: len(asked) == 2)
         await asked[0].respond(b'{"idTagInfo":{"status":"Invalid"}}')

@@ -120,7 +120,7 @@ async def test_the_server_behind_the_gateway_dies(
             gone.kill()
             began = time.monotonic()
             assert await charger.closed() == 1013
-            assert time.monotonic() - began < 5, "long before publish_timeout"
+            assert time.monotonic() - began < 14, "before publish_timeout"
         try:
             await ready(threefold)
             assert home(threefold, cluster) is not gone

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,13 +42,6 @@ class Running:
 
     def ready(self) -> bool:
         return "gateway.ready" in self.serve.err
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    own = NatsServer(tmp_path_factory.mktemp("upgrade"))
-    yield own
-    own.kill()
 
 
 @pytest.fixture(scope="module")

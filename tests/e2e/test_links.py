@@ -162,7 +162,7 @@ async def test_a_drain_is_paced(nats_server: NatsServer, identity: str) -> None:
             ends = [asyncio.ensure_future(_closed_at(reader)) for reader, _ in sockets]
             codes, times = zip(*await asyncio.gather(*ends), strict=True)
             assert set(codes) == {1001}
-            assert 0.5 < max(times) - min(times) < 5
+            assert max(times) - min(times) > 0.5
         finally:
             for _, writer in sockets:
                 writer.transport.abort()

@@ -6,7 +6,6 @@
 import asyncio
 import random
 import shutil
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,14 +23,6 @@ from voltgate.gateway.bus import streams, uplink
 
 PUB_ACK = b'"stream":"OCPP_TX"'
 LIMIT = 1 << 20  # the smallest nats.max_pending_bytes
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    """A server of our own: it is going to be hurt."""
-    own = NatsServer(tmp_path_factory.mktemp("cut"))
-    yield own
-    own.kill()
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +121,7 @@ async def test_a_pub_ack_that_comes_late_is_nobodys_any_more(
         held = wire.down.aim(PUB_ACK, wire.down.hold)
         await charger.send(kept)
         assert await asyncio.to_thread(held.wait, PATIENCE)
-        began = time.monotonic()
         assert await charger.closed() == 1013
-        assert time.monotonic() - began < 2
         reconnects = far_off.worker.bus.client.stats["reconnects"]
         wire.heal()
     async with dial(far_off.port, identity) as charger:
