@@ -127,8 +127,9 @@ async def test_two_workers_agree_on_one_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The first worker's backend is slow, the charger resends elsewhere; both get the one stored answer."""
-    for running in (house, lonely):  # the news that the charger has moved comes later than its messages
-        monkeypatch.setattr(running.worker._elsewhere._follow, "_took", lambda *message: None)
+    for running in (house, lonely):  # links that come late: nothing public delays them
+        follow = running.worker._elsewhere._follow  # noqa: SLF001
+        monkeypatch.setattr(follow, "_took", lambda *message: None)
     asked: list[Msg] = []
 
     async def keep(message: Msg) -> None:
