@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 
-from voltgate.config import Config
+from voltgate.config import Config, Limits
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.merged import Supervision
 from voltgate.gateway.pool.supervisor import Fall
@@ -84,6 +84,24 @@ def test_the_metrics_in_code_are_those_in_the_docs() -> None:
     written = {name: {label for label in labels.strip().split(", ") if label} for name, labels in rows}
     families = [*Metrics().families(), *Supervision().families()]
     assert written == {family.name: set(family.labels) for family in families}
+
+
+def test_every_bound_has_a_key_a_metric_and_what_happens_beyond_it() -> None:
+    """As far as a table says so: each key of [limits] is in it, and each metric and label is real."""
+    table = REFERENCE.split("\n## Bounds\n")[1].split("\n## ")[0]
+    rows = re.findall(r'^\| (`.*`) \| (.+) \| `(\w+)(?:\{(\w+)="(\w+)"\})?` \|$', table, re.MULTILINE)
+    keys = [key for row in rows for key in re.findall(r"`([\w.]+)`", row[0])]
+    assert {key for key in keys if key.startswith("limits.")} == {
+        f"limits.{name}" for name in Limits.model_fields
+    }
+    for key in keys:
+        section, name = key.split(".")
+        assert name in type(Config.model_fields[section].default).model_fields
+    words = set(re.findall(r"`(\w+)`", CLOSED)) | {outcome.label for outcome in Outcome}
+    families = {family.name: set(family.labels) for family in Metrics().families()}
+    for _, _, metric, label, value in rows:
+        assert ({label} - {""}) <= families[metric]
+        assert not value or value in words
 
 
 def shown() -> dict[str, Any]:
