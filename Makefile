@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
 
 .PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky check lint fix bench clean
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 $(VENV)/.tools:
 	@command -v cargo >/dev/null || { echo "Rust is missing: install a stable toolchain, https://rustup.rs" >&2; exit 1; }

@@ -73,7 +73,7 @@ _ports = _own_ports()
 class NatsServer:
     """A nats-server on 127.0.0.1; :meth:`start` after :meth:`kill` or :meth:`stop` keeps port and store.
 
-    Without ``arguments`` it has JetStream; whatever it stores is in ``folder``.
+    Without ``arguments`` it has JetStream; it stores in ``folder`` unless they name another.
     """
 
     def __init__(self, folder: Path, arguments: Sequence[str] | None = None, port: int = 0) -> None:
@@ -81,7 +81,8 @@ class NatsServer:
         self.url = f"nats://127.0.0.1:{self.port}"
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "nats-server.log"
-        self._arguments = ("-sd", str(folder), *(("-js",) if arguments is None else arguments))
+        given = ("-js",) if arguments is None else arguments
+        self._arguments = given if {"-c", "-sd"} & {*given} else ("-sd", str(folder), *given)
         self._keeper: subprocess.Popen[str] | None = None
         self.start()
 
