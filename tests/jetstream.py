@@ -21,7 +21,7 @@ from nats.js.api import StreamInfo
 from voltgate.cli.dev.embedded import find
 
 T = TypeVar("T")
-PATIENCE = 20.0  # seconds until a condition that should hold counts as failed
+PATIENCE = 60.0  # seconds until a condition that should hold counts as failed
 # For nats.connect: fail where nobody answers, and stay away where the connection ends.
 ONCE: dict[str, Any] = {
     "allow_reconnect": False,

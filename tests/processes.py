@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
-PATIENCE = 20.0  # seconds until a condition that should hold counts as failed
+PATIENCE = 60.0  # seconds until a condition that should hold counts as failed
 
 Start = Callable[..., "Voltgate"]
 

@@ -21,7 +21,7 @@ from voltgate.gateway.bus.connect import connect
 from voltgate.gateway.worker import Worker
 
 T = TypeVar("T")
-PATIENCE = 15.0  # seconds until a condition that should hold counts as failed
+PATIENCE = 30.0  # seconds until a condition that should hold counts as failed
 
 
 class Gateway:
