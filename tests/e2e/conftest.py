@@ -59,7 +59,7 @@ async def facts(client: Client, identity: str) -> Facts:
 def backend(client: Client, identity: str) -> Callable[..., Awaitable[Backend]]:
     """``await backend(Authorize='{"idTagInfo":...}')`` answers these questions about the test's charger."""
 
-    async def make(**answers: bytes | str | Responder) -> Backend:
+    async def make(**answers: bytes | str | Responder | None) -> Backend:
         made = Backend(client, identity, answers)
         await made.listen()
         return made

@@ -9,7 +9,7 @@ import itertools
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -333,10 +333,16 @@ Responder = Callable[[Msg], Awaitable[None]]
 
 
 class Backend:
-    """Answers questions about one charger: ``answers[action]`` is a reply's body, or does the replying."""
+    """Answers questions about one charger: ``answers[action]`` is a reply's body, or does the replying.
 
-    def __init__(self, client: Client, identity: str, answers: dict[str, bytes | str | Responder]) -> None:
-        self.answers = answers
+    Questions whose answer is None are withheld, for the test to respond to.
+    """
+
+    def __init__(
+        self, client: Client, identity: str, answers: Mapping[str, bytes | str | Responder | None]
+    ) -> None:
+        self.answers = dict(answers)
+        self.withheld: list[Msg] = []
         self.questions: list[Fact] = []
         self._client, self._token = client, token(identity)
 
@@ -349,7 +355,9 @@ class Backend:
     async def _asked(self, message: Msg) -> None:
         self.questions.append(Fact(message.subject, dict(message.headers or {}), message.data))
         answer = self.answers[message.subject.split(".")[3]]
-        if isinstance(answer, bytes | str):
+        if answer is None:
+            self.withheld.append(message)
+        elif isinstance(answer, bytes | str):
             await message.respond(answer.encode() if isinstance(answer, str) else answer)
         else:
             await answer(message)

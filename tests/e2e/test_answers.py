@@ -112,12 +112,7 @@ async def test_a_backend_that_keeps_silent_is_waited_for_ask_timeout(
     house: Gateway, identity: str, facts: Facts, backend: Backends
 ) -> None:
     """Then the fallback; its late reply is nobody's answer, not even the next CALL's."""
-    asked: list[Msg] = []
-
-    async def keep(message: Msg) -> None:
-        asked.append(message)
-
-    await backend(Authorize=keep)
+    asked = (await backend(Authorize=None)).withheld
     async with dial(house.port, identity) as charger:
         began = time.monotonic()
         assert await charger.ask('[2,"1","Authorize",{"idTag":"late"}]') == INTERNAL

@@ -64,7 +64,7 @@ async def test_what_was_open_when_nats_died_is_not_answered(
 ) -> None:
     """A question and a fact on their way: the socket is closed, the charger resends and gets one answer."""
     facts = Facts(client, identity)
-    backend = Backend(client, identity, {"StartTransaction": _never})
+    backend = Backend(client, identity, {"StartTransaction": None})
     await backend.listen()
     payload = '{"connectorId":1,"idTag":"A1","meterStart":0,"timestamp":"2026-03-01T10:00:00Z"}'
     answer = '{"transactionId":4,"idTagInfo":{"status":"Accepted"}}'
@@ -80,10 +80,6 @@ async def test_what_was_open_when_nats_died_is_not_answered(
     async with dial(brittle.port, identity) as charger:
         assert await charger.ask(f'[2,"2","StartTransaction",{payload}]') == f'[3,"2",{answer}]'
     assert [fact.data.decode() for fact in await facts.stored("TX")] == [payload, answer]
-
-
-async def _never(message: Any) -> None:
-    """A backend that is asked and dies."""
 
 
 async def test_a_frozen_nats_closes_within_publish_timeout(

@@ -14,7 +14,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from nats.aio.msg import Msg
 
 from e2e.house import Gateway, config, own_gateway
 from e2e.strangers import (
@@ -100,12 +99,7 @@ async def test_a_charger_we_do_not_read_is_not_dead(
     nats_server: NatsServer, identity: str, backend: Backends
 ) -> None:
     """Held back by open_calls it cannot pong; that does not let a stranger take its place (CONTRACT 3.6)."""
-    withheld: list[Msg] = []
-
-    async def withhold(message: Msg) -> None:
-        withheld.append(message)
-
-    await backend(SignCertificate=withhold)
+    withheld = (await backend(SignCertificate=None)).withheld
     settings = config(nats_server, nats={"ask_timeout": 20.0})
     async with own_gateway(settings) as patient, dial(patient.port, identity) as old:
         await old.send(*(f'[2,"{number}","SignCertificate",{{"csr":"{number}"}}]' for number in range(8)))
@@ -123,12 +117,7 @@ async def test_a_drain_answers_what_is_in_flight_and_closes_with_1001(
     nats_server: NatsServer, identity: str, facts: Facts, backend: Backends
 ) -> None:
     """Readiness false, upgrades refused, the open question still answered, then Close 1001 and a down."""
-    withheld: list[Msg] = []
-
-    async def withhold(message: Msg) -> None:
-        withheld.append(message)
-
-    await backend(Authorize=withhold)
+    withheld = (await backend(Authorize=None)).withheld
     settings = config(nats_server, drain={"grace": 1.0}, nats={"ask_timeout": 10.0})
     async with own_gateway(settings) as leaving:
         async with dial(leaving.port, identity) as busy, dial(leaving.port, identity + "-idle") as idle:
@@ -187,11 +176,7 @@ async def test_a_second_sigterm_ends_at_once(
     nats_server: NatsServer, identity: str, facts: Facts, backend: Backends
 ) -> None:
     """A grace of a minute and an open question: nobody waits for them any more."""
-
-    async def never(message: Msg) -> None:
-        """A backend that does not answer."""
-
-    asked = await backend(Authorize=never)
+    asked = await backend(Authorize=None)
     settings = config(nats_server, drain={"grace": 60.0}, nats={"ask_timeout": 60.0})
     async with own_gateway(settings) as leaving, dial(leaving.port, identity) as charger:
         await charger.send('[2,"1","Authorize",{"idTag":"a"}]')

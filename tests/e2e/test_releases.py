@@ -165,12 +165,9 @@ async def test_what_the_other_was_answered_is_answered_again(
 async def test_of_two_answers_the_one_the_other_stored_wins_if_it_is_one(
     here: Gateway, wire: Client, body: bytes, identity: str
 ) -> None:
-    withheld: list[Msg] = []
-
-    async def withhold(message: Msg) -> None:
-        withheld.append(message)
-
-    await Backend(wire, identity, {"StartTransaction": withhold}).listen()
+    backend = Backend(wire, identity, {"StartTransaction": None})
+    await backend.listen()
+    withheld = backend.withheld
     async with dial(here.port, identity) as one:
         await one.send(f'[2,"x","StartTransaction",{START}]')
         await until(lambda: withheld)

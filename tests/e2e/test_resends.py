@@ -5,7 +5,6 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
-from nats.aio.msg import Msg
 
 from e2e.house import PATIENCE, Gateway, config, gateway
 from e2e.strangers import START, Backend, Expected, Facts, dial, sha, started, until
@@ -130,12 +129,7 @@ async def test_two_workers_agree_on_one_answer(
     for running in (house, lonely):  # links that come late: nothing public delays them
         follow = running.worker._elsewhere._follow  # noqa: SLF001
         monkeypatch.setattr(follow, "_took", lambda *message: None)
-    asked: list[Msg] = []
-
-    async def keep(message: Msg) -> None:
-        asked.append(message)
-
-    await backend(StartTransaction=keep)
+    asked = (await backend(StartTransaction=None)).withheld
     async with dial(house.port, identity) as one, dial(lonely.port, identity) as two:
         await one.send(f'[2,"1","StartTransaction",{START}]')
         await until(lambda: len(asked) == 1)
