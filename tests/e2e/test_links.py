@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -32,7 +31,7 @@ from e2e.strangers import (
     token,
     until,
 )
-from jetstream import NatsServer
+from jetstream import NatsServer, free_port
 
 Backends = Callable[..., Awaitable[Backend]]
 BEAT = '[2,"1","Heartbeat",{}]'
@@ -196,9 +195,7 @@ async def test_serve_is_this_gateway(
     house: Gateway, nats_server: NatsServer, tmp_path: Path, identity: str, facts: Facts
 ) -> None:
     """``voltgate serve`` as a process: serves, drains on SIGTERM with 1001, exits 0 without a traceback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     file = tmp_path / "voltgate.toml"
     file.write_text(
         f'[nats]\nurl = "{nats_server.url}"\n[registry]\nrequired = false\n'
