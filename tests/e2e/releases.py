@@ -23,9 +23,9 @@ def golden(name: str, identity: str = "", later: bool = False, **fields: Any) ->
     """The message, about another charger and with other ``fields``; ``later`` adds a header and fields."""
     message = MESSAGES[name]
     if identity:
-        named = json.dumps(message).replace("CP 1", identity).replace("CP 2", identity)
-        named = named.replace("CP=201", token(identity)).replace("CP=202", token(identity))
-        message = json.loads(re.sub("CP%20[12]", attribute(identity), named))
+        spelled = {" ": identity, "=20": token(identity), "%20": attribute(identity)}
+        named = re.sub(r"CP( |=20|%20)[12]", lambda found: spelled[found[1]], json.dumps(message))
+        message = json.loads(named)
     headers, body = dict(message["headers"]), message["body"]
     if is_ours(message["subject"]) and body:
         more = {"later": {"nested": [1, None, {"x": "y"}]}, "also": "later"} if later else {}

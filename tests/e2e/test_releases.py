@@ -115,6 +115,7 @@ async def test_a_newcomer_is_refused_only_when_the_other_gateway_says_that_the_c
 ) -> None:
     alive = isinstance(reply, Fact)
     said = reply if isinstance(reply, Fact) else golden("probe_reply")._replace(data=reply)
+    identity = f"{identity} CP 2"  # any text
     await store(wire, golden("sign_of_life"))
     await store(wire, golden("link_up", identity))
     await followed(here.port, wire)
