@@ -34,11 +34,13 @@ class Desk:
         """Whether NATS is connected, and the bytes that waited for it then."""
         self.bus.listen(self._changed, self.causes.append)
 
-    async def store(self, subject: str, data: bytes = b"x", **headers: str) -> Ack | NotStored:
+    async def store(
+        self, subject: str, data: bytes = b"x", headers: dict[str, str] | None = None
+    ) -> Ack | NotStored:
         """Publish to ``subject`` and wait for what becomes of it."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         ticket = self.bus.ticket(lambda arg, result: future.set_result(result), None)
-        command = _core.publish(subject, ticket.reply, list(headers.items()), data)
+        command = _core.publish(subject, ticket.reply, list((headers or {}).items()), data)
         self.bus.store(ticket, command, subject.startswith("ocpp.tx."))
         result: Ack | NotStored = await future
         return result

@@ -10,9 +10,9 @@ from voltgate.gateway.bus.follow import Took
 from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.cluster.links import LinkFact, Links
 from voltgate.gateway.cluster.liveness import Liveness
-from voltgate.gateway.cluster.ownership import Claim, Ownership
+from voltgate.gateway.cluster.ownership import Ownership
 from voltgate.gateway.cluster.peers import Peers
-from voltgate.gateway.interfaces import PeerLink, Request, Stored
+from voltgate.gateway.interfaces import Claim, PeerLink, Request, Stored
 from voltgate.gateway.reasons import Reason, Refusal
 from world import EPOCH, Bus
 

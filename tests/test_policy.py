@@ -1,4 +1,4 @@
-"""The table of CONTRACT 3.4: its defaults, what may be changed, and what may not."""
+"""The table of docs/contract.md 3.4: its defaults, what may be changed, and what may not."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def test_every_action_a_charger_may_send_has_a_rule() -> None:
         sent = {action for action, sender, *_ in _core.actions(version) if sender != "csms"}
         assert {action for action in table if not action.endswith("-Signed")} == sent
         if version == "v16":
-            assert len(table) == len(sent), "1.6 knows no signed messages (OCPP.md A16)"
+            assert len(table) == len(sent), "1.6 knows no signed messages (docs/ocpp.md A16)"
 
 
 @pytest.mark.parametrize(

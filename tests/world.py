@@ -1,7 +1,7 @@
 """A virtual world around one session: a clock that only tests move, a socket that remembers, a bus in memory.
 
-The bus keeps JetStream's promises as CONTRACT 2.3 and 3.4 use them (PubAck with sequence, duplicates by
-``Nats-Msg-Id``, direct get of the next message of a subject); what NATS really does is tested end to end.
+The bus keeps JetStream's promises as docs/contract.md 2.3 and 3.4 use them (PubAck with sequence, duplicates
+by ``Nats-Msg-Id``, direct get of the next message of a subject); what NATS really does is tested end to end.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The configuration: TOML file, then environment, then flags (CONTRACT 4.2).
+"""The configuration: TOML file, then environment, then flags (docs/contract.md 4.2).
 
 The only reader of configuration files and of the environment. Every key, its default and its unit are here;
 ``deploy/voltgate.toml`` is the same list with comments, and a test compares the two.
@@ -216,7 +216,7 @@ class Config(BaseSettings):
     @model_validator(mode="after")
     def _roots_differ(self) -> "Config":
         if self.nats.prefix == self.nats.rpc_prefix:
-            # A stream of facts would answer every question with its PubAck (CONTRACT 3.2).
+            # A stream of facts would answer every question with its PubAck (docs/contract.md 3.2).
             raise ValueError("nats.prefix and nats.rpc_prefix must differ")
         return self
 

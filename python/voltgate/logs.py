@@ -1,4 +1,4 @@
-"""Log lines on stderr: text on a terminal, else JSON (CONTRACT 4.1).
+"""Log lines on stderr: text on a terminal, else JSON (docs/contract.md 4.1).
 
 Our own lines come from structlog, those of libraries from ``logging``; both are written in one form.
 """

@@ -1,4 +1,6 @@
-"""The policy of each action a charger may send: its class, what answers it, its fallback (CONTRACT 3.4).
+"""The policy of each action a charger may send: its class, what answers it, its fallback.
+
+See docs/contract.md 3.4.
 
 The defaults come from the core's action table; the configuration changes single entries. No message is
 handled here.
@@ -15,7 +17,7 @@ from voltgate.schemas import SUBPROTOCOLS, Codec
 
 Answer = Literal["gateway", "backend", "backend-if-idtoken", "none"]
 
-# CONTRACT 3.4, "the action's fallback"; every action not named here: CALLERROR InternalError.
+# Fallbacks (docs/contract.md 3.4); every action not named here: CALLERROR InternalError.
 FALLBACKS: dict[str, dict[str, Any]] = {
     "BootNotification": {"status": "Pending", "interval": 60},
     "TransactionEvent": {},
@@ -92,7 +94,7 @@ def _version_rules(version: str, config: Config, faults: list[str]) -> Rules:
         table[action] = replace(rule, validation=_level(rule.class_, change, config))
         faults += (f"policy.{version}.{action}.{fault}" for fault in _faults(codec, table[action], answer))
         if codec.ocpp.signed and answer != "none":
-            # A signed message is answered by a backend: the gateway cannot verify it (OCPP.md A16).
+            # A signed message is answered by a backend: the gateway cannot verify it (docs/ocpp.md A16).
             signed = f"{action}-Signed"
             table[signed] = replace(table[action], action=signed, answer="backend")
     faults += (
@@ -142,7 +144,10 @@ _ANY_TIME = "2026-01-01T00:00:00Z"
 
 
 def gateway_answer(action: str, now: str) -> bytes:
-    """The payload of the gateway's own answer; ``now`` is RFC 3339 UTC, ``""``: any (CONTRACT 3.4)."""
+    """The payload of the gateway's own answer; ``now`` is RFC 3339 UTC, ``""``: any.
+
+    See docs/contract.md 3.4.
+    """
     return b'{"currentTime":"%s"}' % (now or _ANY_TIME).encode() if action == "Heartbeat" else b"{}"
 
 

@@ -1,4 +1,4 @@
-"""The command line as a whole: help, wrong usage, faults that every command has (CONTRACT 4.1)."""
+"""The command line as a whole: help, wrong usage, faults that every command has (docs/contract.md 4.1)."""
 
 from collections.abc import Callable
 from pathlib import Path

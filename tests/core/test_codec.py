@@ -140,7 +140,10 @@ def test_any_bytes_have_an_answer() -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_codec_knows_itself(version: str) -> None:
-    """CONTRACT 5: the number of actions; at most the schema nodes there are without sharing equal ones."""
+    """The number of actions; at most the schema nodes there are without sharing equal ones.
+
+    See docs/contract.md 5.
+    """
     limit = {"v16": (39, 161), "v201": (64, 543), "v21": (91, 1082)}[version]
     assert len(_core.actions(version)) == limit[0]
     assert 0 < codec(version).nodes <= limit[1]
@@ -149,7 +152,7 @@ def test_a_codec_knows_itself(version: str) -> None:
 
 
 def test_codes_keep_each_versions_spelling() -> None:
-    """OCPP.md A15: foreign spellings are understood, only the version's own is used."""
+    """docs/ocpp.md A15: foreign spellings are understood, only the version's own is used."""
     assert [len(_core.error_codes(version)) for version in VERSIONS] == [10, 12, 12]
     for version in VERSIONS:
         own = _core.error_codes(version)

@@ -19,8 +19,9 @@ from nats.aio.msg import Msg
 from prometheus_client.parser import text_string_to_metric_families
 from websockets import InvalidMessage, InvalidStatus
 
-from e2e.house import PATIENCE, Gateway, NatsServer
+from e2e.house import PATIENCE, Gateway
 from e2e.strangers import Charger, dial, settle, until
+from jetstream import NatsServer, free_port
 from processes import Voltgate, is_free, status
 from voltgate import __version__
 
@@ -34,7 +35,7 @@ class Crew:
     """A supervisor with two workers."""
 
     def __init__(self, folder: Path, nats: NatsServer, **settings: Any) -> None:
-        self.port, self.admin = settings.get("port") or _free_port(), settings.get("admin") or _free_port()
+        self.port, self.admin = settings.get("port") or free_port(), settings.get("admin") or free_port()
         streams, grace = settings.get("streams", "OCPP"), settings.get("grace", 0.0)
         self.file = folder / "voltgate.toml"
         self.file.write_text(
@@ -84,13 +85,6 @@ class Crew:
                 child.kill()
         self.serve.process.kill()
         self.serve.process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class Links:

@@ -12,7 +12,7 @@ from voltgate.config import load
 from voltgate.gateway.edge.listener import Admission
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
-from voltgate.gateway.interfaces import PeerLink, Request
+from voltgate.gateway.interfaces import PeerLink, Request, Ticket
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Known, Record
 from voltgate.gateway.roster import Charger, Process, Roster
@@ -162,7 +162,7 @@ def test_a_record_that_changed_while_the_charger_waited_counts() -> None:
     here = Here()
     body = json.dumps({"enabled": False}).encode()
     here.bus.streams["KV_ocpp_chargers"] = []
-    command = here.bus.ticket(lambda *_: None, None)
+    command: Ticket[Any, Any] = here.bus.ticket(lambda *_: None, None)
     here.bus.store(command, _core.publish("$KV.ocpp_chargers.CP1", command.reply, [], body))
     known = Known("CP1", "CP1", Record(enabled=True))
     admission = Admission("CP1", "ocpp1.6", 1, True, known, needs_record=True)

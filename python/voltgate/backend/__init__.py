@@ -1,4 +1,4 @@
-"""The reference backend: answers chargers' questions on NATS (CONTRACT 3.4). Copy and change it.
+"""The reference backend: answers chargers' questions on NATS (docs/contract.md 3.4). Copy and change it.
 
 ``answers`` has the answers, ``tokens`` the tokens that may charge, ``service`` the NATS side. Nothing of the
 gateway is imported: a backend needs only subjects, headers and JSON.

@@ -130,7 +130,7 @@ class Backend:
 
 
 def utc(later: timedelta = timedelta()) -> str:
-    """Now in RFC 3339, ms; ``Z``, because some chargers parse nothing else (OCPP.md B)."""
+    """Now in RFC 3339, ms; ``Z``, because some chargers parse nothing else (docs/ocpp.md B)."""
     return (datetime.now(UTC) + later).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -79,7 +79,7 @@ async def reply(nc: Client, backend: Backend, msg: Msg) -> None:
         await nc.publish(msg.reply, body, headers={"ocpp-error": code} if code else None)
     except nats.errors.Error as error:
         # Without a reply the gateway uses its fallback: a charger that wants to start a transaction is
-        # disconnected and keeps its attempts (CONTRACT 3.4).
+        # disconnected and keeps its attempts (docs/contract.md 3.4).
         log.warning("question.unanswered", subject=msg.subject, error=repr(error))
 
 
@@ -89,7 +89,7 @@ async def answer(backend: Backend, msg: Msg) -> tuple[bytes, str]:
     key = (msg.headers or {}).get("ocpp-key") or f"{token}/{uuid4().hex}"
     try:
         if action.endswith("-Signed"):
-            # The body is a JWS (OCPP.md A16) and no key is here to verify it: its payload is ignored.
+            # The body is a JWS (docs/ocpp.md A16) and no key is here to verify it: its payload is ignored.
             question = Question(version, action.removesuffix("-Signed"), token, key, {})
         else:
             question = Question(version, action, token, key, orjson.loads(msg.data))

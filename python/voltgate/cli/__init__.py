@@ -1,4 +1,4 @@
-"""The command line (CONTRACT 4.1): a package or a file per group of commands, put together here.
+"""The command line (docs/contract.md 4.1): a package or a file per group of commands, put together here.
 
 Commands import the gateway where they need it: ``--help`` and ``validate`` must not wait for it.
 """

@@ -1,4 +1,4 @@
-"""How commands fail: a line that says what to do, and the exit code (CONTRACT 4.1)."""
+"""How commands fail: a line that says what to do, and the exit code (docs/contract.md 4.1)."""
 
 import traceback
 

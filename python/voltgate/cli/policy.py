@@ -1,4 +1,4 @@
-"""``voltgate policy``: prints the policy of each action a charger may send (CONTRACT 3.4)."""
+"""``voltgate policy``: prints the policy of each action a charger may send (docs/contract.md 3.4)."""
 
 from typing import Annotated, Any
 

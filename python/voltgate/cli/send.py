@@ -1,4 +1,4 @@
-"""``voltgate send``: sends one command to one charger and prints the outcome (CONTRACT 3.5)."""
+"""``voltgate send``: sends one command to one charger and prints the outcome (docs/contract.md 3.5)."""
 
 import re
 from typing import TYPE_CHECKING, Annotated, Any

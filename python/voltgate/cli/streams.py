@@ -1,4 +1,7 @@
-"""``voltgate streams plan|apply``: compares JetStream's streams with the configuration (CONTRACT 3.7)."""
+"""``voltgate streams plan|apply``: compares JetStream's streams with the configuration.
+
+See docs/contract.md 3.7.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated

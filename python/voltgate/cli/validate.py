@@ -1,4 +1,4 @@
-"""``voltgate validate``: validates frames, one per line, as the gateway does (CONTRACT 2.2)."""
+"""``voltgate validate``: validates frames, one per line, as the gateway does (docs/contract.md 2.2)."""
 
 import sys
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The admin HTTP server: /metrics, /livez, /readyz, and nothing else (CONTRACT 4.3)."""
+"""The admin HTTP server: /metrics, /livez, /readyz, and nothing else (docs/contract.md 4.3)."""
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple

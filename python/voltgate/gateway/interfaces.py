@@ -71,7 +71,7 @@ class Request(NamedTuple):
 
 
 class Change:
-    """A new password on its way to a charger, and what the registry had when it left (CONTRACT 3.8).
+    """A new password on its way to a charger, and what the registry had when it left (docs/contract.md 3.8).
 
     ``random``: the sender declares that it holds at least 128 random bits.
     """
@@ -128,7 +128,10 @@ class Bus(Protocol):
         """Reserve a reply subject."""
 
     def store(self, ticket: Ticket[A, Ack | NotStored], hpub: bytes, tx: bool = False) -> None:
-        """Publish and wait for the PubAck. ``tx``: an outage is judged by its stream (CONTRACT 2.3)."""
+        """Publish and wait for the PubAck. ``tx``: an outage is judged by its stream.
+
+        See docs/contract.md 2.3.
+        """
 
     def ask(self, ticket: Ticket[A, Reply], hpub: bytes, timeout: float) -> None:
         """Publish a question and wait for its reply, ``timeout`` seconds at most."""

@@ -1,4 +1,6 @@
-"""The gateway's metrics, kept in lists of integers and read by one collector at scrape (CONTRACT 4.4).
+"""The gateway's metrics, kept in lists of integers and read by one collector at scrape.
+
+See docs/contract.md 4.4.
 
 Hot paths hold a cell (a one-element list, or a histogram's counts) and add to it; labels come from closed
 sets only, never an identity.

@@ -1,6 +1,6 @@
 """What must hold before a process may take chargers: findings for ``Worker``, ``serve`` and ``check``.
 
-Nothing is changed here (CONTRACT 3.7). What only ``voltgate check`` looks at is in ``cli/check``.
+Nothing is changed here (docs/contract.md 3.7). What only ``voltgate check`` looks at is in ``cli/check``.
 """
 
 from dataclasses import dataclass
@@ -92,7 +92,7 @@ def _stream(change: "Change") -> Finding:
 
 
 def _questions(prefix: str, covering: str | None) -> Finding:
-    """Whether a stream would answer every question with its PubAck (CONTRACT 3.2)."""
+    """Whether a stream would answer every question with its PubAck (docs/contract.md 3.2)."""
     if covering is None:
         return Finding("questions", "ok", f"no stream covers {prefix}.>")
     found = f"stream {covering} covers {prefix}.> and would answer every question with its PubAck"

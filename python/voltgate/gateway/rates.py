@@ -5,7 +5,7 @@ from collections import deque
 
 
 class RejectRate:
-    """At most so many in any minute; all others are only counted (CONTRACT 3.2)."""
+    """At most so many in any minute; all others are only counted (docs/contract.md 3.2)."""
 
     __slots__ = ("_times",)
 

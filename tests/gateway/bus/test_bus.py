@@ -20,9 +20,9 @@ from voltgate.gateway.metrics import Metrics
 
 async def test_a_store_ends_with_the_sequence_and_a_repeat_with_the_first_ones(server: NatsServer) -> None:
     async with desk(server) as at:
-        first = await at.store(TX, **{"Nats-Msg-Id": "a"})
-        other = await at.store(TX, **{"Nats-Msg-Id": "b"})
-        again = await at.store(TX, **{"Nats-Msg-Id": "a"})
+        first = await at.store(TX, headers={"Nats-Msg-Id": "a"})
+        other = await at.store(TX, headers={"Nats-Msg-Id": "b"})
+        again = await at.store(TX, headers={"Nats-Msg-Id": "a"})
     assert (first, other) == (Ack("OCPP_TX", 1, False), Ack("OCPP_TX", 2, False))
     assert again == Ack("OCPP_TX", 1, True)
     assert at.causes == []
@@ -31,7 +31,7 @@ async def test_a_store_ends_with_the_sequence_and_a_repeat_with_the_first_ones(s
 async def test_thousands_of_stores_at_once_are_all_acknowledged_in_order(server: NatsServer) -> None:
     async with desk(server, nats={"publish_timeout": 30}) as at:
         acks = await asyncio.gather(*(at.store(EVENT, b"%d" % n) for n in range(5000)))
-    assert [ack.seq for ack in acks if ack] == list(range(1, 5001))
+    assert [ack.seq for ack in acks if isinstance(ack, Ack)] == list(range(1, 5001))
 
 
 async def test_a_full_stream_refuses_at_once(server: NatsServer) -> None:
@@ -84,9 +84,9 @@ async def test_a_stored_message_is_read_back_by_sequence_or_as_the_next_of_a_sub
     server: NatsServer,
 ) -> None:
     async with desk(server) as at:
-        await at.store(TX, b"1", key="a")
-        await at.store(TX + "2", b"2", key="b")
-        await at.store(TX + "2", b"3", key="c")
+        await at.store(TX, b"1", {"key": "a"})
+        await at.store(TX + "2", b"2", {"key": "b"})
+        await at.store(TX + "2", b"3", {"key": "c"})
         second = await at.read("OCPP_TX", 1, TX + "2")
         assert isinstance(second, Stored)
         assert (second.seq, second.data, second.headers["key"]) == (2, b"2", "b")

@@ -1,8 +1,8 @@
 """Subscriptions against a real nats-server; the private insides of nats-py are guarded by test_pin."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from nats.errors import NoRespondersError
@@ -35,16 +35,9 @@ async def ours(server: NatsServer) -> Client:
     async def quiet(error: Exception) -> None:
         del error  # the server is killed in some tests
 
-    await client.connect(server.url, error_cb=quiet, reconnect_time_wait=0.1, max_reconnect_attempts=-1)
+    options: dict[str, Any] = {"reconnect_time_wait": 0.1, "max_reconnect_attempts": -1}
+    await client.connect(server.url, error_cb=quiet, **options)
     return client
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
-    """A nats-server of this test's own: some of them kill it."""
-    server = NatsServer(tmp_path / "store")
-    yield server
-    server.kill()
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ async def test_more_slow_hashes_than_max_hashes_are_turned_away(passwords: Passw
 async def test_a_flood_of_wrong_passwords_from_one_address_keeps_nobody_else_out(
     passwords: Passwords,
 ) -> None:
-    """max_hashes_per_address; the charger they guess at comes in too (OCPP.md D)."""
+    """max_hashes_per_address; the charger they guess at comes in too (docs/ocpp.md D)."""
     target, other = known(hash_password(b"chosen by a person")), known(hash_password(b"by another"))
     flood = [asyncio.ensure_future(judged(passwords, target, b"guess", "6.6.6.6")) for _ in range(20)]
     await asyncio.sleep(0)
@@ -242,7 +242,7 @@ async def test_which_of_two_passwords_let_the_charger_in_is_known(passwords: Pas
 
 
 def test_what_a_cold_login_with_a_generated_key_costs() -> None:
-    """FIGURES.md 1: salted SHA-256 costs microseconds; 10,000 of them may not delay a storm."""
+    """docs/ocpp.md D5: salted SHA-256 costs microseconds; 10,000 of them may not delay a storm."""
     key = new_key().encode()
     passwords, chargers = Passwords(1, 1, 1), [known(hash_key(key)) for _ in range(1000)]
     told: list[Judgement] = []

@@ -1,4 +1,7 @@
-"""Passwords that commands change, in virtual time (CONTRACT 3.8): the record at every step, and who dies."""
+"""Passwords that commands change, in virtual time: the record at every step, and who dies.
+
+See docs/contract.md 3.8.
+"""
 
 import json
 from collections.abc import Callable
@@ -16,7 +19,7 @@ OLD, NEW = "the old password", "the new password"
 CHANGE = {"key": "AuthorizationKey", "value": NEW}
 
 
-def variables(*values: str, **more: str) -> dict[str, Any]:
+def variables(*values: str, **more: Any) -> dict[str, Any]:
     entry = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}} | more
     return {"setVariableData": [entry | {"attributeValue": value} for value in values]}
 
@@ -33,7 +36,7 @@ def changing(version: str = "v16", **config: Any) -> World:
     return world
 
 
-def send(world: World, **headers: str | float) -> str:
+def send(world: World, **headers: Any) -> str:
     """The command that changes the password; its message id."""
     if world.version == "v16":
         world.command("ChangeConfiguration", CHANGE, **headers)
@@ -69,7 +72,7 @@ def kill(world: World) -> None:
     [("Accepted", [NEW]), ("Rejected", [OLD]), ("RebootRequired", [OLD, NEW])],
 )
 def test_the_record_follows_what_the_charger_says(version: str, status: str, kept: list[str]) -> None:
-    """OCPP.md A24: Accepted retires the old password, a refusal keeps it."""
+    """docs/ocpp.md A24: Accepted retires the old password, a refusal keeps it."""
     world = changing(version)
     message_id = send(world)
     assert world.passwords == [OLD, NEW], "before the charger has it"

@@ -1,4 +1,4 @@
-"""One command: what makes it invalid, its facts, and the report of its outcome (CONTRACT 3.5)."""
+"""One command: what makes it invalid, its facts, and the report of its outcome (docs/contract.md 3.5)."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Commands of one charger in virtual time (CONTRACT 3.5): outcomes, facts, command ids, secrets."""
+"""Commands of one charger in virtual time (docs/contract.md 3.5): outcomes, facts, command ids, secrets."""
 
 import json
 from typing import Any
@@ -71,7 +71,7 @@ def test_a_result_that_violates_its_schema_is_told_as_it_came(
     assert reply.headers["ocpp-outcome"] == "bad_result"
     assert payload.startswith(reply.data)
     told = world.answers()
-    assert [frame[0] for frame in told] == answers, "only 2.1 has a word for it (OCPP.md A13)"
+    assert [frame[0] for frame in told] == answers, "only 2.1 has a word for it (docs/ocpp.md A13)"
     assert all(frame[1] == message_id for frame in told)
 
 

@@ -1,4 +1,4 @@
-"""TransactionEvents with a known key and other bytes are counted (CONTRACT 3.3)."""
+"""TransactionEvents with a known key and other bytes are counted (docs/contract.md 3.3)."""
 
 from world import World, event
 

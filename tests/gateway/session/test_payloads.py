@@ -108,7 +108,7 @@ def test_urls_without_a_login_are_left_as_they_are() -> None:
 
 
 def test_a_stray_answer_with_a_password_is_kept_without_it() -> None:
-    """Secrets never reach a fact (CONTRACT 3.5), not even where their command is forgotten."""
+    """Secrets never reach a fact (docs/contract.md 3.5), not even where their command is forgotten."""
     world = World()
     world.raw(
         b'[3,"forgotten",{"configurationKey":[{"key":"AuthorizationKey","readonly":true,"value":"top"}]}]'

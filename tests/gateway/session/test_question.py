@@ -1,4 +1,4 @@
-"""Questions to a backend in virtual time: retries, deadlines, fallbacks (CONTRACT 3.4)."""
+"""Questions to a backend in virtual time: retries, deadlines, fallbacks (docs/contract.md 3.4)."""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""What was recorded about a message before: answers to CALLs, outcomes of commands (CONTRACT 3.4, 3.5)."""
+"""What was recorded about a message before: answers to CALLs, outcomes of commands.
+
+See docs/contract.md 3.4, 3.5.
+"""
 
 import json
 

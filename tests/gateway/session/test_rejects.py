@@ -1,4 +1,4 @@
-"""Refused frames are stored, then answered (CONTRACT 2.2, 3.2)."""
+"""Refused frames are stored, then answered (docs/contract.md 2.2, 3.2)."""
 
 from typing import Any
 

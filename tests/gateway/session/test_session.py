@@ -1,4 +1,4 @@
-"""One charger's conversation in virtual time: CONTRACT 2.2, 2.3 and 3.4."""
+"""One charger's conversation in virtual time: docs/contract.md 2.2, 2.3 and 3.4."""
 
 import json
 from typing import Any
@@ -104,7 +104,7 @@ def test_a_call_repeated_while_it_is_open_is_the_same_call() -> None:
 
 
 def test_another_message_under_an_open_id_is_another_message() -> None:
-    """Weak firmware reuses ids (OCPP.md C): nothing it says is lost."""
+    """Weak firmware reuses ids (docs/ocpp.md C): nothing it says is lost."""
     world = World("v21")
     world.bus.hold = True
     world.send("1", "StatusNotification", STATUS_2)

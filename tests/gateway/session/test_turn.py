@@ -1,4 +1,4 @@
-"""Who may send: half duplex, drains, and what a command triggered (CONTRACT 3.8, 4.5)."""
+"""Who may send: half duplex, drains, and what a command triggered (docs/contract.md 3.8, 4.5)."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def test_what_a_command_asked_for_passes_while_pending() -> None:
 
 
 def test_with_half_duplex_a_command_waits_for_the_chargers_own_call() -> None:
-    """OCPP.md B: some cannot take a CALL while their own is open."""
+    """docs/ocpp.md B: some cannot take a CALL while their own is open."""
     world = World(half_duplex=True)
     world.bus.hold = True
     world.send("1", "StatusNotification", STATUS)
@@ -88,7 +88,7 @@ def test_with_half_duplex_one_that_waits_with_its_fact_stored_is_gone_when_the_c
 
 @pytest.mark.parametrize("own", [False, True], ids=["no CALL open", "a CALL open"])
 def test_a_drain_waits_for_the_answer_to_the_command_in_flight(own: bool) -> None:
-    """CONTRACT 4.5: CALLs in flight are finished, in both directions."""
+    """docs/contract.md 4.5: CALLs in flight are finished, in both directions."""
     world = World()
     world.command("Reset", SOFT)
     world.command("ClearCache")

@@ -1,4 +1,4 @@
-"""``voltgate chargers``: the registry of chargers (CONTRACT 3.8), one charger or many at a time."""
+"""``voltgate chargers``: the registry of chargers (docs/contract.md 3.8), one charger or many at a time."""
 
 import asyncio
 from collections.abc import Collection
@@ -128,7 +128,10 @@ def _newcomer(identity: str, record: Record, password: str | None, random_key: b
 
 
 def warn_of_case(added: Collection[str], known: Collection[str]) -> None:
-    """Warn of identities that differ in letter case only: they are different chargers (CONTRACT 2.1)."""
+    """Warn of identities that differ in letter case only: they are different chargers.
+
+    See docs/contract.md 2.1.
+    """
     spellings: dict[str, list[str]] = {}
     for identity in known:
         spellings.setdefault(identity.casefold(), []).append(identity)

@@ -1,4 +1,7 @@
-"""``voltgate chargers kick``: end a charger's connection, at whichever gateway it is (CONTRACT 3.2)."""
+"""``voltgate chargers kick``: end a charger's connection, at whichever gateway it is.
+
+See docs/contract.md 3.2.
+"""
 
 import orjson
 import typer

@@ -1,4 +1,4 @@
-"""``voltgate chargers online``: the connected chargers, from the link facts (CONTRACT 3.6)."""
+"""``voltgate chargers online``: the connected chargers, from the link facts (docs/contract.md 3.6)."""
 
 import asyncio
 from contextlib import suppress

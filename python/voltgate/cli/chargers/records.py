@@ -1,4 +1,7 @@
-"""The registry as commands use it: the KV bucket ``ocpp_chargers`` behind a few methods (CONTRACT 3.8)."""
+"""The registry as commands use it: the KV bucket ``ocpp_chargers`` behind a few methods.
+
+See docs/contract.md 3.8.
+"""
 
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -1,4 +1,7 @@
-"""``voltgate chargers set``: change some fields of a charger's record, and keep the rest (CONTRACT 3.8)."""
+"""``voltgate chargers set``: change some fields of a charger's record, and keep the rest.
+
+See docs/contract.md 3.8.
+"""
 
 from enum import Enum
 from typing import Annotated, Any

@@ -17,7 +17,7 @@ from voltgate.config import Config
 from voltgate.gateway.preflight import Finding
 
 SOON = timedelta(days=30)
-RSA_BITS, EC_BITS = 2048, 224  # as OCPP requires of chargers and CSMS (OCPP.md A25)
+RSA_BITS, EC_BITS = 2048, 224  # as OCPP requires of chargers and CSMS (docs/ocpp.md A25)
 
 
 class _Fault(Exception):

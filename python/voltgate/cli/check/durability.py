@@ -1,7 +1,7 @@
 """What a crash would cost: by the configuration, and by the monitoring port of a NATS server.
 
 NATS acknowledges what the operating system took, and syncs it to disk every ``sync_interval`` (2 minutes by
-default; CONTRACT 6). Only the monitoring port shows that setting.
+default; docs/contract.md 6). Only the monitoring port shows that setting.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """``voltgate tail``: prints messages, one line each, live or from the streams on (``replay``).
 
 It never subscribes under the prefix of questions and commands, where a subscriber counts as a responder
-(CONTRACT 3.2). The form of a line: ``lines``.
+(docs/contract.md 3.2). The form of a line: ``lines``.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-# Class -> the tokens between it and the charger's (CONTRACT 3.2).
+# Class -> the tokens between it and the charger's (docs/contract.md 3.2).
 CLASSES = {
     "tx": "*.*",
     "event": "*.*",

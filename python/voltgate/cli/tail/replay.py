@@ -2,7 +2,7 @@
 
 One consumer per stream delivers both, so no message is missed or repeated in between. It is pulled page by
 page: however long the history is, memory holds one page per stream. Not here: class live, which no stream
-keeps (CONTRACT 3.2).
+keeps (docs/contract.md 3.2).
 """
 
 import asyncio
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
 
-# Class -> the end of the name of the stream that keeps it (CONTRACT 3.7).
+# Class -> the end of the name of the stream that keeps it (docs/contract.md 3.7).
 STREAMS = {
     "tx": "TX",
     "event": "EVENTS",

@@ -67,7 +67,7 @@ class Supervisor:
         return next((code if code > 0 else 1 for code in codes if code), 0)
 
     def leave(self) -> None:
-        """Begin to leave; called again: leave at once (CONTRACT 4.5)."""
+        """Begin to leave; called again: leave at once (docs/contract.md 4.5)."""
         self._leaving.set()
         for member in self._members:
             member.leave()
@@ -78,7 +78,7 @@ class Supervisor:
             member.kill()
 
     def reload(self, limits: Limits) -> None:
-        """Give every worker these limits, also those that are started later (CONTRACT 4.2)."""
+        """Give every worker these limits, also those that are started later (docs/contract.md 4.2)."""
         self._limits = limits
         for member in self._members:
             member.send(Word.LIMITS, limits.model_dump())

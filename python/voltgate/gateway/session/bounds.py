@@ -7,7 +7,7 @@ is dropped; large messages count towards ``limits.max_buffered_bytes`` until the
 from voltgate.gateway.session.context import Surroundings
 from voltgate.gateway.session.turn import Turn
 
-LARGE = 16_384  # bytes; 99 % of messages fit 2 kB (OCPP.md A21)
+LARGE = 16_384  # bytes; 99 % of messages fit 2 kB (docs/ocpp.md A21)
 
 
 class Bounds:

@@ -8,7 +8,8 @@ from voltgate.gateway.interfaces import LIVE, Ack
 from voltgate.gateway.metrics import ActionCounts
 from voltgate.policy import Rule
 
-# CONTRACT 3.4: "a bounded memory of the session". Answers above the size are rare and not worth keeping.
+# A session's memory for repeats (docs/contract.md 3.4). Answers above the size are rare and not worth
+# keeping.
 _REMEMBERED_ANSWERS = 8
 _REMEMBERED_BYTES = 4096
 

@@ -1,6 +1,6 @@
 """One command of a backend to a charger, and what is written about it: its facts and its replies.
 
-Values in, bytes out (CONTRACT 3.3, 3.5); when a command moves on is decided in ``commands``.
+Values in, bytes out (docs/contract.md 3.3, 3.5); when a command moves on is decided in ``commands``.
 """
 
 import uuid
@@ -72,10 +72,10 @@ class Command:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.action, self.arrived = action, arrived
         self.replies = [request.reply]
-        # No body, which tools make easy to send, and the null of 1.6 are the empty payload (OCPP.md A9).
+        # No body, which tools make easy to send, and the null of 1.6 are the empty payload (docs/ocpp.md A9).
         self.body = b"{}" if request.data.strip() in (b"", b"null") else request.data
         self.command_id = headers.get("ocpp-command-id", "")
-        self.message_id = str(uuid.uuid4())  # collides with no other id (OCPP.md A20)
+        self.message_id = str(uuid.uuid4())  # collides with no other id (docs/ocpp.md A20)
         self.redacted = payloads.masked_request(action, self.body)
         self.timeout = _seconds(headers.get("ocpp-timeout"))
         self.random_key = headers.get("ocpp-random-key", "").strip().lower() == "true"
@@ -209,7 +209,9 @@ class Writer:
 
 
 class Report:
-    """The end of a command, written until NATS has stored it: Response fact and replies (CONTRACT 3.5).
+    """The end of a command, written until NATS has stored it: Response fact and replies.
+
+    See docs/contract.md 3.5.
 
     What a charger answered is known to this process alone: a NATS that is away for a moment must not lose it.
     Only a command that was sent is written again, so an outage does not accumulate reports.

@@ -1,4 +1,4 @@
-"""The commands of one charger: their queue, the one in flight, their deadlines (CONTRACT 3.5).
+"""The commands of one charger: their queue, the one in flight, their deadlines (docs/contract.md 3.5).
 
 The stages of a command (``command.Stage``), and its outcomes:
 
@@ -14,9 +14,10 @@ The stages of a command (``command.Stage``), and its outcomes:
        +--CALLERROR---> error                   --socket ends-> lost
 
 Before SENT, the end of the connection makes it gone, and the deadline expired. Commands are sent in order of
-arrival, one in flight, independent of the charger's own CALLs (OCPP.md A8) but for the quirk ``half_duplex``:
-then none is begun or sent while one of those is open (OCPP.md B). The reply leaves with the Response fact and
-does not wait for it. No socket, no NATS and no clock are in here.
+arrival, one in flight, independent of the charger's own CALLs (docs/ocpp.md A8) but for the quirk
+``half_duplex``:
+then none is begun or sent while one of those is open (docs/ocpp.md B). The reply leaves with the Response
+fact and does not wait for it. No socket, no NATS and no clock are in here.
 """
 
 from collections import deque
@@ -216,7 +217,7 @@ class Commands:
             self._send(command)
 
     def _settle(self, command: Command, said: Said) -> None:
-        """What becomes of the passwords in the charger's record (CONTRACT 3.8)."""
+        """What becomes of the passwords in the charger's record (docs/contract.md 3.8)."""
         if command.change is None or not command.recorded:
             return
         if command.stage is not Stage.SENT or said.outcome is Outcome.ERROR:
@@ -265,7 +266,10 @@ class Commands:
                 self._done()
 
     def _refuse(self, command: Command, frame: Frame) -> None:
-        """Answer a result that violates its schema: OCPP 2.1 has CALLRESULTERROR for it (OCPP.md A13)."""
+        """Answer a result that violates its schema: OCPP 2.1 has CALLRESULTERROR for it.
+
+        See docs/ocpp.md A13.
+        """
         codec = self._context.codec
         if not codec.ocpp.result_errors:
             return

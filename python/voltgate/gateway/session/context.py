@@ -33,7 +33,7 @@ class Context:
     commands: frozenset[str]
     """Actions a CSMS may send as a CALL."""
     half_duplex: bool = False
-    """Whether a command waits while a CALL of the charger is open (CONTRACT 3.8, quirk)."""
+    """Whether a command waits while a CALL of the charger is open (docs/contract.md 3.8, quirk)."""
     open_calls: int = 0
     """``limits.open_calls``."""
     interval: float = 0.0
@@ -69,7 +69,10 @@ class Context:
         return cls(codec, config.nats, config.limits, metrics, keys, cells, actions, fast, commands)
 
     def at(self, level: Level | None, half_duplex: bool) -> "Context":
-        """The same with what a charger's record says: one level for every action (CONTRACT 2.2), quirks."""
+        """The same with what a charger's record says: one level for every action, quirks.
+
+        See docs/contract.md 2.2.
+        """
         actions = self.actions
         if level is not None:
             actions = {

@@ -13,7 +13,7 @@ from voltgate.schemas import Codec
 
 
 def refusal(frame: Frame, rule: Rule | None) -> Violation | GatewayViolation | None:
-    """Why the frame itself is not passed on (CONTRACT 2.2): the first violation its level minds."""
+    """Why the frame itself is not passed on (docs/contract.md 2.2): the first violation its level minds."""
     if frame.violation is not None:
         if rule is None or rule.validation == "strict":
             return frame.violation
@@ -37,7 +37,7 @@ def gated(ocpp: Version, boot: str, triggered: set[str], action: str) -> Gateway
 
 
 def error_id(ocpp: Version, frame: Frame, code: str) -> str | None:
-    """The id a CALLERROR goes to; None where the version says there is none (OCPP.md A10, A11, A14)."""
+    """The id a CALLERROR goes to; None where the version says there is none (docs/ocpp.md A10, A11, A14)."""
     if frame.type == 6:
         return None
     if frame.type is None and code == ocpp.unknown_type_code:
@@ -48,7 +48,10 @@ def error_id(ocpp: Version, frame: Frame, code: str) -> str | None:
 
 
 def backend_answer(codec: Codec, action: str, reply: Reply, max_bytes: int) -> Answer | None:
-    """The backend's word as an answer; None where it is none a charger could be given (CONTRACT 3.4)."""
+    """The backend's word as an answer; None where it is none a charger could be given.
+
+    See docs/contract.md 3.4.
+    """
     headers = {name.lower(): value for name, value in reply.headers.items()}
     if "ocpp-error" in headers:
         code = _core.error_code(codec.version, headers["ocpp-error"])
@@ -57,7 +60,7 @@ def backend_answer(codec: Codec, action: str, reply: Reply, max_bytes: int) -> A
         return None
     if codec.check(action, "response", reply.data) is not None:
         return None
-    # A null payload, legal in 1.6, travels as {} (CONTRACT 2.2).
+    # A null payload, legal in 1.6, travels as {} (docs/contract.md 2.2).
     return Answer("backend", b"{}" if reply.data.strip() == b"null" else reply.data)
 
 

@@ -6,7 +6,7 @@ _REMEMBERED = 25_000  # a generation
 
 
 class TransactionKeys:
-    """The last TransactionEvent keys of this process (CONTRACT 3.3).
+    """The last TransactionEvent keys of this process (docs/contract.md 3.3).
 
     Two generations: when the younger is full the older is dropped, at no cost for any one message.
     """

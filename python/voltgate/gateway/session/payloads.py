@@ -1,6 +1,7 @@
 """What the payloads of a few actions mean to the gateway: secrets, passwords, what a command triggers.
 
-Bytes in, values out. Secrets are masked in facts only (CONTRACT 3.5): what goes to the charger and back to
+Bytes in, values out. Secrets are masked in facts only (docs/contract.md 3.5): what goes to the charger and
+back to
 the backend is never touched. A payload that cannot be searched, because it is not of the expected shape, is
 left out of the fact altogether.
 """
@@ -114,7 +115,7 @@ def _without_login(url: str) -> str:
     return f"{scheme}{MASK}@{host}" if at else url
 
 
-# -- the charger's own password (CONTRACT 3.8) ----------------------------------------------------------
+# -- the charger's own password (docs/contract.md 3.8) --------------------------------------------------
 
 _VERDICTS = {"Accepted": Verdict.TAKEN, "RebootRequired": Verdict.AT_REBOOT}
 
@@ -149,7 +150,7 @@ def _is_password(entry: dict[str, Any]) -> bool:
     )
 
 
-# -- what a command triggers (CONTRACT 3.4) -------------------------------------------------------------
+# -- what a command triggers (docs/contract.md 3.4) -----------------------------------------------------
 
 _REPORTS = ("GetBaseReport", "GetReport")
 _TRIGGERS = ("TriggerMessage", "ExtendedTriggerMessage")

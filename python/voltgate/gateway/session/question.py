@@ -1,4 +1,4 @@
-"""One question to a backend, from the first try to its answer or the fallback (CONTRACT 3.4).
+"""One question to a backend, from the first try to its answer or the fallback (docs/contract.md 3.4).
 
 A question is a NATS request. While it has no responder it is asked again every 250 ms for ``ask_grace``;
 then, or without a valid reply in ``ask_timeout``, the action's fallback is the answer. No CALL is left open.

@@ -1,8 +1,8 @@
 """What a stream already holds about a message: read back after a PubAck that said duplicate.
 
 The PubAck names the sequence of the first copy; what was recorded about it follows it in the same stream.
-``PastAnswer`` looks for the answer to a charger's CALL (CONTRACT 3.4), ``PastOutcome`` for what became of a
-backend's command (CONTRACT 3.5); both work across processes.
+``PastAnswer`` looks for the answer to a charger's CALL (docs/contract.md 3.4), ``PastOutcome`` for what
+became of a backend's command (docs/contract.md 3.5); both work across processes.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,6 @@
-"""The refused frames of one charger, kept as reject facts so that nothing is lost (CONTRACT 2.2, 3.2).
+"""The refused frames of one charger, kept as reject facts so that nothing is lost.
+
+See docs/contract.md 2.2, 3.2.
 
 Made with the first refused frame of a connection: most have none.
 """

@@ -1,4 +1,6 @@
-"""One charger's conversation: which CALL is open, what was stored, who answers (CONTRACT 2.2, 2.3, 3.4).
+"""One charger's conversation: which CALL is open, what was stored, who answers.
+
+See docs/contract.md 2.2, 2.3, 3.4.
 
 CALLs are served strictly in order, one at a time. The others wait in the queue; at ``limits.open_calls`` the
 socket is not read. The steps of a CALL (``call.Step``):
@@ -18,7 +20,7 @@ socket is not read. The steps of a CALL (``call.Step``):
 
 A question of class ``event`` leaves together with the fact, so its reply may arrive in STORING already.
 A message that cannot be stored is not answered: the socket is closed with 1013 and the charger queues
-(OCPP.md C). No socket, no NATS and no clock are in here; ``interfaces`` names what comes from outside.
+(docs/ocpp.md C). No socket, no NATS and no clock are in here; ``interfaces`` names what comes from outside.
 ``fast`` answers the CALLs that need none of these steps.
 """
 
@@ -87,7 +89,7 @@ class Session:
         self._bounds.count()
 
     def command(self, request: Request) -> None:
-        """Take a backend's command for this charger (CONTRACT 3.5)."""
+        """Take a backend's command for this charger (docs/contract.md 3.5)."""
         if self._commands is None:
             self._commands = Commands(self._surroundings, self.turn, self._commanded, self.failed)
             self._watched = self._watched or self.turn.half_duplex
@@ -140,7 +142,7 @@ class Session:
             return
         message_id = frame.message_id
         if queue and frame.type == 2 and any(call.same(message_id, frame.action) for call in queue):
-            # The same call, not another one (CONTRACT 2.2).
+            # The same call, not another one (docs/contract.md 2.2).
             context.metrics.duplicates.add(handling.class_ if handling else "event")
             return
         call = Call(frame, message_id, handling, self._clock.now, self._clock.time_ms)
@@ -296,7 +298,7 @@ class Session:
 
     @guarded
     def _refused(self, call: Call, ack: Ack | NotStored) -> None:
-        """Its reject fact is stored: nothing a charger sent is lost (CONTRACT 2.2)."""
+        """Its reject fact is stored: nothing a charger sent is lost (docs/contract.md 2.2)."""
         if isinstance(ack, Ack):
             self._advance(call)
         else:

@@ -29,5 +29,5 @@ class Turn:
 
     @property
     def finishing(self) -> bool:
-        """Whether a drain waits for the answer to the command in flight (CONTRACT 4.5)."""
+        """Whether a drain waits for the answer to the command in flight (docs/contract.md 4.5)."""
         return self.draining and self.commanding
