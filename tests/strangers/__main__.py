@@ -61,10 +61,15 @@ async def visit(
             await asyncio.gather(*(guest.phase(column, work) for guest in guests))
 
         wrong: list[str] = []
-        try:
-            for guest in guests:
+        starting = asyncio.Semaphore(2)  # a virtual machine or a set of schemas takes a core for a while
+
+        async def converse(guest: Guest) -> None:
+            async with starting:
                 await guest.start(commands[guest.client])
-            await all_of("conversation", Guest.converse)
+                await guest.converse()
+
+        try:
+            await all_of("conversation", converse)
             await all_of("commands", Guest.obey)
             gateway.terminate()
             await _until(lambda: _ended(gateway.runs), "the gateway has left")

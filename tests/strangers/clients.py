@@ -81,7 +81,7 @@ def npm(folder: Path) -> None:
 
 
 def go(folder: Path) -> None:
-    run(["go", "build", "-mod=readonly", "-o", str(folder / "driver"), "."], HERE / "go")
+    run(["go", "build", "-mod=readonly", "-buildvcs=false", "-o", str(folder / "driver"), "."], HERE / "go")
 
 
 def java(folder: Path) -> None:
