@@ -13,7 +13,7 @@ APART := rust/fuzz benchmarks/load
 # As many workers as cores, a file of tests in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky check lint fix bench clean
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky strangers check lint fix bench clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -53,6 +53,9 @@ faults-repeat: $(VENV)/.built ## the short form of faults N=100 times; stops at 
 
 flaky: $(VENV)/.built ## the tests N=5 times beside a load on all cores
 	PYTHONPATH=tests $(BIN)/python -m flaky $(or $(N),5)
+
+strangers: $(VENV)/.built ## chargers made of other people's clients (npm, Go, Maven), and what passed; tests/strangers/README.md
+	PYTHONPATH=tests $(BIN)/python -m strangers $(STRANGERS)
 
 lint: $(VENV)/.built ## formatters, linters, types, the stub against the extension
 	cargo fmt --all --check

@@ -118,8 +118,8 @@ class Crowd:
             if vehicle.done() and not len(charger.outbox):
                 continue
             yield (
-                f"{charger.settings.identity} {charger.settings.version}: {len(charger.outbox)} messages kept, vehicle "
-                f"{'gone' if vehicle.done() else vehicle.get_stack(limit=1)}, {charger.registration}, "
+                f"{charger.settings.identity} {charger.settings.version}: {len(charger.outbox)} messages kept, "
+                f"vehicle {'gone' if vehicle.done() else vehicle.get_stack(limit=1)}, {charger.registration}, "
                 f"{charger}"
             )
 
