@@ -4,6 +4,8 @@ The names are metric labels and ``reason`` of link facts (docs/contract.md 3.6, 
 them.
 """
 
+import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -16,16 +18,37 @@ class HttpAnswer:
     status: int
     text: str
     retry: tuple[int, int] | None = None
+    header: tuple[str, str] | None = None
+    """That the status, or RFC 6455, asks for."""
+
+    def fields(self) -> Iterator[tuple[str, str]]:
+        """Its own headers."""
+        if self.retry is not None:
+            yield "Retry-After", str(random.randint(*self.retry))  # noqa: S311 - jitter
+        if self.header is not None:
+            yield self.header
 
 
 # The same text for all of them: it does not say which check failed (docs/contract.md 2.1).
-_UNAUTHORIZED = "credentials are missing or wrong"
+_UNAUTHORIZED = 401, "credentials are missing or wrong", None, ("WWW-Authenticate", 'Basic realm="voltgate"')
 
 
 class Refusal(Enum):
     """Why an upgrade was refused (docs/contract.md 2.1); ``name.lower()`` is the ``result`` label."""
 
-    BAD_REQUEST = HttpAnswer(400, "not a websocket upgrade")
+    TLS_ON_PLAIN = HttpAnswer(400, "TLS on a plain port")  # never sent: its sender reads TLS
+    BAD_REQUEST = HttpAnswer(400, "the first line must be: GET /<path>/<identity> HTTP/1.1")
+    HTTP_VERSION = HttpAnswer(505, "the request must be HTTP/1.1")
+    BAD_HEADER = HttpAnswer(400, "a header cannot be read, or announces a body")
+    HEAD_TOO_LARGE = HttpAnswer(431, "the request line and headers are too large or too many")
+    BAD_METHOD = HttpAnswer(405, "the method must be GET", header=("Allow", "GET"))
+    NOT_WEBSOCKET = HttpAnswer(
+        426, "for chargers only: the header 'Upgrade: websocket' is missing", header=("Upgrade", "websocket")
+    )
+    WEBSOCKET_VERSION = HttpAnswer(
+        400, "Sec-WebSocket-Version must be 13", header=("Sec-WebSocket-Version", "13")
+    )
+    WEBSOCKET_KEY = HttpAnswer(400, "Sec-WebSocket-Key must be 16 bytes in base64")
     BAD_IDENTITY = HttpAnswer(
         400, "the last path segment must be the charger's identity: 1 to 48 characters, no ':'"
     )
@@ -33,12 +56,12 @@ class Refusal(Enum):
     UNSERVED_SUBPROTOCOL = HttpAnswer(
         400, "no offered subprotocol is served: ocpp1.6, ocpp2.0.1 and ocpp2.1 are"
     )
-    NO_CREDENTIALS = HttpAnswer(401, _UNAUTHORIZED)
-    WRONG_USER = HttpAnswer(401, _UNAUTHORIZED)  # the user name is not the identity
-    WRONG_PASSWORD = HttpAnswer(401, _UNAUTHORIZED)
-    UNKNOWN_IDENTITY = HttpAnswer(401, _UNAUTHORIZED)
-    DISABLED = HttpAnswer(401, _UNAUTHORIZED)
-    WRONG_PROFILE = HttpAnswer(401, _UNAUTHORIZED)
+    NO_CREDENTIALS = HttpAnswer(*_UNAUTHORIZED)
+    WRONG_USER = HttpAnswer(*_UNAUTHORIZED)  # the user name is not the identity
+    WRONG_PASSWORD = HttpAnswer(*_UNAUTHORIZED)
+    UNKNOWN_IDENTITY = HttpAnswer(*_UNAUTHORIZED)
+    DISABLED = HttpAnswer(*_UNAUTHORIZED)
+    WRONG_PROFILE = HttpAnswer(*_UNAUTHORIZED)
     NOT_REGISTERED = HttpAnswer(404, "no such charger")  # on a listener without credentials
     BUS_AWAY = HttpAnswer(503, "not ready", (30, 60))
     DRAINING = HttpAnswer(503, "going away", (1, 5))

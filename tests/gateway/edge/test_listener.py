@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from voltgate import config
-from voltgate.gateway.edge.listener import REFUSED_AFTER, Admission, Entrance, Listener, identity_of
+from voltgate.gateway.edge.listener import REFUSED_AFTER, Admission, Entrance, Listener
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.interfaces import Claim, NotRead
 from voltgate.gateway.rates import HandshakeRate
@@ -82,26 +82,6 @@ def status(wire: Wire) -> int:
 
 
 # -- identity and subprotocol ---------------------------------------------------------------------------
-
-
-PATHS = {
-    "/path-1": ("path-1", "no prefix"),
-    "/a/b/c/path-2": ("path-2", "any prefix"),
-    "//ocpp//path-3": ("path-3", "doubled slashes (docs/ocpp.md B)"),
-    "/ocpp/path-4/": ("path-4", "a slash behind it"),
-    "/ocpp1.6/path-5": ("path-5", "a version in the URL decides nothing (docs/ocpp.md A1)"),
-    "/ocpp/path-6?x=/1": ("path-6", "a query is no part of it"),
-    "/ocpp/path-6/#x/1": ("path-6", "a fragment is no part of it"),
-    "/ocpp/%70ath-7": ("path-7", "percent-encoded letters"),
-    "/path-%c3%b6": ("path-ö", "percent-encoding in lower case"),
-    "/%2520": ("%20", "decoded once, not twice"),
-    "/" + "x" * 48: ("x" * 48, "48 characters"),
-}
-
-
-@pytest.mark.parametrize(("path", "identity"), [(path, name) for path, (name, _) in PATHS.items()])
-def test_the_identity_is_the_last_segment_of_the_path(path: str, identity: str) -> None:
-    assert identity_of(path) == identity
 
 
 BAD_PATHS = {

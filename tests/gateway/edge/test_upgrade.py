@@ -1,10 +1,12 @@
 """One socket until its 101: the head, the bytes behind it, the answers, the deadlines."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from frames import frame
 from voltgate.gateway.edge.connection import Connection
-from voltgate.gateway.edge.upgrade import MAX_HEAD_BYTES, Upgrade
+from voltgate.gateway.edge.head import MAX_BYTES
+from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.reasons import Reason, Refusal
 from wire import CLOSE, CODEC, PING, PONG, TEXT, Charger, Edge, Receiver, Wire, request
 
@@ -82,34 +84,94 @@ def test_a_refusal_is_answered_counted_and_closed(refusal: Refusal, status: int,
     assert upgrade.gone
 
 
-NOT_UPGRADES = {
-    "no Connection header": request(Connection=""),
-    "no Upgrade header": request(Upgrade=""),
-    "no key": request(Sec_WebSocket_Key=""),
-    "a key of the wrong size": request(Sec_WebSocket_Key="c2hvcnQ="),
-    "another websocket version": request(Sec_WebSocket_Version="8"),
-    "a plain GET": b"GET /CP HTTP/1.1\r\nHost: x\r\n\r\n",
-    "another method": request().replace(b"GET", b"POST", 1),
-    "HTTP/1.0": request().replace(b"HTTP/1.1", b"HTTP/1.0", 1),
-    "not HTTP at all": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
-    "a header without a colon": b"GET /CP HTTP/1.1\r\nHost\r\n\r\n",
-    "a header line without end": b"GET /CP HTTP/1.1\r\n" + b"X: " + b"y" * 40_000,
-    "a request line without end": b"GET /" + b"x" * 40_000,
-    "128 KiB without a line end": b"\0" * 131_072,
-    "too many headers": b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * (MAX_HEAD_BYTES // 6),
-    "no end within MAX_HEAD_BYTES": b"GET / HTTP/1.1\r\n" + (b"a: " + b"b" * 8000 + b"\r\n") * 5,
+NOT_UPGRADES: dict[str, tuple[bytes, Refusal]] = {
+    "no Upgrade header": (request(Upgrade=""), Refusal.NOT_WEBSOCKET),
+    "an upgrade to something else": (request(Upgrade="h2c"), Refusal.NOT_WEBSOCKET),
+    "two upgrades": (request(Upgrade="h2c, websocket"), Refusal.NOT_WEBSOCKET),
+    "no key": (request(Sec_WebSocket_Key=""), Refusal.WEBSOCKET_KEY),
+    "a key of the wrong size": (request(Sec_WebSocket_Key="c2hvcnQ="), Refusal.WEBSOCKET_KEY),
+    "a key that is not base64": (request(Sec_WebSocket_Key="!"), Refusal.WEBSOCKET_KEY),
+    "no websocket version": (request(Sec_WebSocket_Version=""), Refusal.WEBSOCKET_VERSION),
+    "another websocket version": (request(Sec_WebSocket_Version="8"), Refusal.WEBSOCKET_VERSION),
+    "broken extensions": (request(Sec_WebSocket_Extensions="a;;"), Refusal.BAD_HEADER),
+    "a plain GET": (b"GET /CP HTTP/1.1\r\nHost: x\r\n\r\n", Refusal.NOT_WEBSOCKET),
+    "another method": (request().replace(b"GET", b"POST", 1), Refusal.BAD_METHOD),
+    "HTTP/1.0": (request().replace(b"HTTP/1.1", b"HTTP/1.0", 1), Refusal.HTTP_VERSION),
+    "not HTTP at all": (b"HELO charger\r\n", Refusal.BAD_REQUEST),
+    "a header without a colon": (b"GET /CP HTTP/1.1\r\nHost\r\n\r\n", Refusal.BAD_HEADER),
+    "a body": (request(Content_Length="5"), Refusal.BAD_HEADER),
+    "a header line without end": (b"GET /CP HTTP/1.1\r\n" + b"X: " + b"y" * 40_000, Refusal.HEAD_TOO_LARGE),
+    "a request line without end": (b"GET /" + b"x" * 40_000, Refusal.HEAD_TOO_LARGE),
+    "128 KiB without a line end": (b"\0" * 131_072, Refusal.HEAD_TOO_LARGE),
+    "a request line of 9,000 bytes": (request("/" + "x" * 9000), Refusal.HEAD_TOO_LARGE),
+    "a header of 9,000 bytes": (request(X="x" * 9000), Refusal.HEAD_TOO_LARGE),
+    "200 headers": (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 200 + b"\r\n", Refusal.HEAD_TOO_LARGE),
+    "no end within MAX_BYTES": (
+        b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * (MAX_BYTES // 6),
+        Refusal.HEAD_TOO_LARGE,
+    ),
 }
 
 
-@pytest.mark.parametrize("head", NOT_UPGRADES.values(), ids=NOT_UPGRADES)
-def test_what_is_not_an_upgrade_request_gets_a_client_error(head: bytes) -> None:
+@pytest.mark.parametrize(("sent", "refusal"), NOT_UPGRADES.values(), ids=NOT_UPGRADES)
+def test_what_is_not_an_upgrade_request_is_told_what_is_wrong(sent: bytes, refusal: Refusal) -> None:
     """What cannot be read is not waited for."""
     edge = Edge()
-    wire, upgrades = asked(edge, head)
+    wire, upgrades = asked(edge, sent)
     assert not any(upgrade.prepare("ocpp1.6") for upgrade in upgrades)
-    assert wire.head.startswith(("HTTP/1.1 4", "HTTP/1.1 505"))
+    answer = refusal.value
+    assert wire.head.startswith(f"HTTP/1.1 {answer.status} ")
+    assert wire.written.endswith(f"\r\n\r\n{answer.text}\n".encode())
+    assert answer.header is None or ": ".join(answer.header) in wire.head
     assert wire.half_closed
-    assert edge.counted("voltgate_handshakes_total", result="bad_request") == 1
+    assert edge.counted("voltgate_handshakes_total", result=refusal.label) == 1
+
+
+TOLERATED = {
+    "no Connection header": request(Connection=""),
+    "Connection names something else": request(Connection="keep-alive"),
+    "an empty line before it": b"\r\n\n" + request(),
+    "a space in the target": request("/ocpp/CP 1"),
+    "bytes beyond ASCII in the target": request("/ocpp/CPö"),
+    "no slash before the path": request("ocpp/CP1"),
+    "lines that end with LF alone": request().replace(b"\r\n", b"\n"),
+    "other letter case": request(Upgrade="WebSocket"),
+}
+
+
+@pytest.mark.parametrize("sent", TOLERATED.values(), ids=TOLERATED)
+def test_what_harms_nobody_is_served(sent: bytes) -> None:
+    wire, (upgrade,) = asked(Edge(), *(bytes((byte,)) for byte in sent))
+    assert upgrade.identity in ("CP1", "CP 1", "CPö")
+    assert upgrade.prepare("ocpp1.6")
+    upgrade.accept(CODEC)
+    assert wire.head.startswith("HTTP/1.1 101 ")
+
+
+def test_tls_on_a_plain_port_is_closed_at_once() -> None:
+    edge = Edge()
+    with capture_logs() as lines:
+        wire, upgrades = asked(edge, bytes.fromhex("160301002f010000"))
+    assert (wire.written, upgrades) == (b"", [])
+    assert wire.half_closed
+    assert edge.counted("voltgate_handshakes_total", result="tls_on_plain") == 1
+    assert [(line["event"], line["reason"]) for line in lines] == [("upgrade.refused", "tls_on_plain")]
+
+
+def test_a_refusal_is_logged_with_address_identity_and_reason() -> None:
+    wire, (upgrade,) = asked(Edge(), request("/ocpp/CP1"))
+    with capture_logs() as lines:
+        upgrade.refuse(Refusal.WRONG_PASSWORD)
+    assert lines == [
+        {
+            "event": "upgrade.refused",
+            "log_level": "info",
+            "reason": "wrong_password",
+            "identity": "CP1",
+            "peer": "192.0.2.1:5000",
+        }
+    ]
+    assert wire.half_closed
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
-from urllib.parse import unquote_to_bytes
-
-from websockets.http11 import Request
 
 from voltgate import _core, config
+from voltgate.gateway.edge.head import offered
 from voltgate.gateway.edge.socket import Shared
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.interfaces import Claim, NotRead
 from voltgate.gateway.rates import HandshakeRate
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import Judgement, Passwords, basic
-from voltgate.gateway.registry.record import ALIAS, ALIAS_OF, Found, Known, Record, is_identity
+from voltgate.gateway.registry.record import ALIAS, ALIAS_OF, Found, Known, Record
 from voltgate.gateway.registry.security import Security
 from voltgate.schemas import VERSIONS
 
@@ -114,16 +112,16 @@ class Listener:
         refusal = entrance.closed()
         if refusal is None and not entrance.rate.take(now, self._shared.limits.handshakes_per_second):
             refusal = Refusal.RATE
-        identity = identity_of(upgrade.request.path) if refusal is None else None
-        if identity is None:
+        identity = upgrade.identity
+        if refusal is not None or identity is None:
             upgrade.refuse(refusal or Refusal.BAD_IDENTITY)
             return
-        offered = _offered(upgrade.request)
-        attempt = Attempt(upgrade, identity, offered, offered or [self._settings.assume_version], now)
+        names = offered(upgrade.request)
+        attempt = Attempt(upgrade, identity, names, names or [self._settings.assume_version], now)
         if any(name in VERSIONS or name == ALIAS for name in attempt.wanted):
             entrance.records.find(identity, partial(self._found, attempt))
         else:
-            self._unmatched(upgrade, Refusal.UNSERVED_SUBPROTOCOL if offered else Refusal.NO_SUBPROTOCOL)
+            self._unmatched(upgrade, Refusal.UNSERVED_SUBPROTOCOL if names else Refusal.NO_SUBPROTOCOL)
 
     def _found(self, attempt: Attempt, found: Known | NotRead) -> None:
         if attempt.upgrade.gone:
@@ -222,26 +220,3 @@ def _serves(record: Record, name: str) -> bool:
     if name == ALIAS:
         return "subprotocol_alias" in record.quirks and record.serves(VERSIONS[ALIAS_OF])
     return name in VERSIONS and record.serves(VERSIONS[name])
-
-
-def identity_of(path: str) -> str | None:
-    """The charger's identity: the last non-empty segment of the path, percent-decoded once (docs/ocpp.md A3).
-
-    None where that is not a legal identity, or not UTF-8.
-    """
-    segments = [segment for segment in path.split("?", 1)[0].split("#", 1)[0].split("/") if segment]
-    if not segments:
-        return None
-    # websockets reads the request line as ASCII, with surrogates for all other bytes.
-    raw = unquote_to_bytes(segments[-1].encode("ascii", "surrogateescape"))
-    try:
-        identity = raw.decode()
-    except UnicodeDecodeError:
-        return None
-    return identity if is_identity(identity) else None
-
-
-def _offered(request: Request) -> list[str]:
-    """The offered subprotocols in the charger's order; an empty header counts as none (docs/ocpp.md B)."""
-    values = request.headers.get_all("Sec-WebSocket-Protocol")
-    return [name for value in values for part in value.split(",") if (name := part.strip())]

@@ -8,6 +8,7 @@ from websockets.server import ServerProtocol
 from voltgate.config import Limits
 from voltgate.gateway.clock import Timer, Wheel
 from voltgate.gateway.edge.backlog import Buffered
+from voltgate.gateway.edge.refusals import RefusalLog
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Reason
 
@@ -23,6 +24,7 @@ class Shared:
     metrics: Metrics
     buffered: Buffered = field(init=False)
     open: set["Socket"] = field(default_factory=set)
+    refusals: RefusalLog = field(default_factory=RefusalLog)
 
     def __post_init__(self) -> None:
         self.buffered = Buffered(self.limits)

@@ -3,6 +3,8 @@
     head  --complete--> deciding --accept--> 101, handed over to a Connection
       |                    |-----refuse----> 4xx or 503, closed
       |                    +--no match-----> 101 and Close 1002 (``unmatched = "close"``)
+      |--not HTTP---------> 4xx, closed
+      |--TLS--------------> closed
       +--handshake_timeout, from any state--> reset
 
 While the request is decided the socket is not read, and bytes behind the head wait here: ``ServerProtocol``
@@ -10,26 +12,21 @@ would parse frames and answer pings before the upgrade is granted.
 """
 
 import asyncio
-import random
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import cast
 
-import structlog
-from websockets.exceptions import InvalidMessage
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from voltgate._core import Codec
+from voltgate.gateway.edge import head
 from voltgate.gateway.edge.connection import Connection
 from voltgate.gateway.edge.sansio import release, server_protocol
 from voltgate.gateway.edge.socket import Shared, Socket
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.record import Quirk
-
-log = structlog.get_logger()
-
-MAX_HEAD_BYTES = 32_768  # of an upgrade request; a constant, like the bounds of websockets for its lines
 
 
 class Upgrade(Socket):
@@ -39,17 +36,18 @@ class Upgrade(Socket):
     later.
     """
 
-    __slots__ = ("_behind", "_decide", "_head", "_protocol", "_response", "request")
+    __slots__ = ("_behind", "_decide", "_head", "_protocol", "_response", "identity", "request")
 
     request: Request
-    _protocol: ServerProtocol
     _response: Response
 
     def __init__(self, shared: Shared, decide: Callable[["Upgrade"], None]) -> None:
         super().__init__(shared)
         self._decide = decide
-        self._head: bytearray | None = bytearray()  # None: complete
+        self._head: bytearray | None = bytearray()  # None: complete, or refused
         self._behind = b""  # bytes after the head
+        self._protocol: ServerProtocol = server_protocol(shared.limits.max_message_bytes)
+        self.identity: str | None = None  # where the request names a legal one
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------
 
@@ -62,7 +60,7 @@ class Upgrade(Socket):
         shared.open.add(self)
         if len(shared.open) > limits.max_connections + limits.max_handshakes:
             # File descriptors are the scarcest resource in a storm: no answer, the charger dials again.
-            shared.metrics.handshakes.add("sockets")
+            self._count("sockets")
             self.abort()
             return
         self._check = shared.clock.after(limits.handshake_timeout, self._timed_out)
@@ -75,33 +73,40 @@ class Upgrade(Socket):
             self._behind += data
             return
         self._head += data
-        end = self._head.find(b"\r\n\r\n")
-        if end >= 0 or len(self._head) > MAX_HEAD_BYTES:
-            self._transport.pause_reading()
-            self._read(bytes(self._head), end + 4 if end >= 0 else len(self._head))
+        if self._head.startswith((b"\r", b"\n")):
+            self._head = self._head.lstrip(b"\r\n")
+        if self._head.startswith(head.TLS_HANDSHAKE):
+            self._head = None
+            self._count(Refusal.TLS_ON_PLAIN.label)
+            self._linger()
+        elif fault := head.fault_of_line(self._head):
+            self._unreadable(fault)
+        elif end := head.end_of(self._head):
+            self._read(bytes(self._head), end)
+        elif len(self._head) > head.MAX_BYTES:
+            self._unreadable(Refusal.HEAD_TOO_LARGE)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The charger hung up, or was refused."""
         super().connection_lost(error)
-        if self._head is None:
-            release(self._protocol)
+        release(self._protocol)
 
     def _read(self, data: bytes, size: int) -> None:
+        self._transport.pause_reading()
         self._head, self._behind = None, data[size:]
         self._shared.clock.refresh()
-        self._protocol = protocol = server_protocol(self._shared.limits.max_message_bytes)
-        protocol.receive_data(data[:size])
+        protocol = self._protocol
+        protocol.receive_data(head.strict(data[:size]))
         match protocol.events_received():
             case [Request() as request]:
-                self.request = request
-                self._decide(self)
-            case _ if protocol.handshake_exc is None:  # no end within MAX_HEAD_BYTES
-                self.refuse(Refusal.BAD_REQUEST)
+                self.request, self.identity = request, head.identity_of(request.path)
+                fault = head.fault(request)
+                self._decide(self) if fault is None else self.refuse(fault)
             case _:
-                self._refused(Refusal.BAD_REQUEST)
+                self._unreadable(head.refusal_of(protocol.handshake_exc))
 
     def _timed_out(self) -> None:
-        self._shared.metrics.handshakes.add("timeout")
+        self._count("timeout")
         self.abort()
 
     # -- the decision -------------------------------------------------------------------------------
@@ -115,11 +120,11 @@ class Upgrade(Socket):
         if subprotocol is not None:
             request.headers["Sec-WebSocket-Protocol"] = subprotocol
             protocol.available_subprotocols = [Subprotocol(subprotocol)]
+        head.tolerate(request)
         self._response = protocol.accept(request)
         if self._response.status_code == 101:
             return True
-        protocol.send_response(self._response)
-        self._refused(Refusal.BAD_REQUEST)
+        self.refuse(head.refusal_of(protocol.handshake_exc))
         return False
 
     def accept(self, codec: Codec, quirks: frozenset[Quirk] = frozenset()) -> Connection:
@@ -137,9 +142,9 @@ class Upgrade(Socket):
 
     def close_unmatched(self, refusal: Refusal) -> None:
         """A 101 without subprotocol, then Close 1002 at once (docs/ocpp.md A2)."""
-        ended, metrics = Reason.UNMATCHED, self._shared.metrics
-        metrics.handshakes.add(refusal.label)
-        metrics.disconnects.add(ended.label)
+        ended = Reason.UNMATCHED
+        self._count(refusal.label)
+        self._shared.metrics.disconnects.add(ended.label)
         self._protocol.send_response(self._response)
         self._protocol.send_close(ended.value.code, ended.value.text)
         self._flush(self._protocol)
@@ -149,21 +154,29 @@ class Upgrade(Socket):
         """Send the answer that ``refusal`` names and close."""
         answer = refusal.value
         response = self._protocol.reject(answer.status, answer.text + "\n")
-        if answer.retry is not None:
-            response.headers["Retry-After"] = str(random.randint(*answer.retry))  # noqa: S311 - jitter
-        if answer.status == 401:
-            response.headers["WWW-Authenticate"] = 'Basic realm="voltgate"'
+        for name, value in answer.fields():
+            response.headers[name] = value
         self._protocol.send_response(response)
-        self._refused(refusal)
-
-    def _refused(self, refusal: Refusal) -> None:
-        self._shared.metrics.handshakes.add(refusal.label)
-        log.debug("upgrade.refused", reason=refusal.label, peer=self.peer)
+        self._count(refusal.label)
         self._behind = b""
-        if isinstance(self._protocol.handshake_exc, InvalidMessage):
-            # websockets closes without an answer where the bytes were not HTTP.
-            text = refusal.value.text.encode() + b"\n"
-            head = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-            self._transport.write(head % len(text) + text)
         self._flush(self._protocol)
         self._linger()
+
+    def _unreadable(self, refusal: Refusal) -> None:
+        """Answer bytes of which ``ServerProtocol`` can make no request; it closes some without an answer."""
+        self._head, self._behind = None, b""
+        self._count(refusal.label)
+        status, text = HTTPStatus(refusal.value.status), refusal.value.text + "\n"
+        lines = [
+            f"HTTP/1.1 {status.value} {status.phrase}",
+            "Connection: close",
+            f"Content-Length: {len(text)}",
+        ]
+        self._transport.write("\r\n".join([*lines, "", text]).encode())
+        self._linger()
+
+    def _count(self, label: str) -> None:
+        """One more that was not accepted."""
+        shared = self._shared
+        shared.metrics.handshakes.add(label)
+        shared.refusals.note(shared.clock.now, self.peer, self.identity, label)
