@@ -157,12 +157,16 @@ class Receiver:
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
+        self.kept: list[tuple[bytes, int, str]] = []
         self.over = 0
         self.on_frame: Callable[[], None] = lambda: None
 
     def received(self, frame: Frame) -> None:
         self.messages.append(frame.raw)
         self.on_frame()
+
+    def broken(self, frame: Frame, size: int, why: str) -> None:
+        self.kept.append((frame.raw, size, why))
 
     def ended(self) -> None:
         self.over += 1

@@ -150,6 +150,9 @@ class Frame:
     def is_text(self) -> bool:
         """False where the bytes are no valid UTF-8 (websocket close 1007)."""
     @property
+    def latin1(self) -> bool:
+        """Whether the frame came as Latin-1 and was made UTF-8 (docs/contract.md 3.8, quirk)."""
+    @property
     def has_id_token(self) -> bool:
         """Whether a member ``idToken`` stands at the top of the payload: who answers a TransactionEvent."""
 
@@ -174,8 +177,11 @@ class Codec:
     @property
     def nodes(self) -> int:
         """How many schema nodes the tables hold."""
-    def decode(self, frame: bytes, sender: str = "charger") -> Frame:
-        """Never raises for any bytes. ``sender`` is ``charger`` or ``csms``, else ValueError."""
+    def decode(self, frame: bytes, sender: str = "charger", latin1: bool = False) -> Frame:
+        """Never raises for any bytes. ``sender`` is ``charger`` or ``csms``, else ValueError.
+
+        ``latin1``: what is not UTF-8 is read as Latin-1; ``raw`` and all else is then UTF-8.
+        """
     def check(self, action: str, kind: str, payload: bytes) -> Violation | None:
         """``kind`` is ``request`` or ``response``, else ValueError. An unknown action is a violation."""
     def encode_call(self, message_id: str, action: str, payload: bytes) -> bytes:
@@ -197,17 +203,20 @@ class Slicer:
     item of bytes may make it fail, or close, and what follows in the list is then void.
     """
 
-    def __new__(cls, codec: Codec, max_message_bytes: int) -> Self:
+    def __new__(cls, codec: Codec, max_message_bytes: int, latin1: bool = False) -> Self:
         """OverflowError beyond 32 bits."""
     def feed(self, data: bytes) -> list[Frame | bytes]:
         """What ``data`` completes, in order; ``[]`` where nothing is whole yet.
 
         A Frame for each unfragmented, masked text frame without RSV bits outside of a fragmented message,
-        decoded (``is_text`` False: close with 1007). Bytes for the ``ServerProtocol``: all other frames, one
-        by one; as soon as it stands, the header of one that fails there by its header alone, and
+        decoded (``is_text`` False: close with 1007; ``latin1`` as in ``Codec.decode``). Bytes for the
+        ``ServerProtocol``: all other frames, one by one; as soon as it stands, the header of one that fails there by its header alone, and
         of any within a fragmented message (its rest follows). Behind such a failure or a Close nothing
         comes. RuntimeError: a fault of ours; nothing more comes.
         """
+    @property
+    def front(self) -> bytes:
+        """What has come of the frame that is not whole, or that failed by its header: at most 4,110 bytes."""
     @property
     def unfinished(self) -> int:
         """Bytes held of a frame that is not whole; at most ``max_message_bytes`` and 14."""
@@ -278,8 +287,13 @@ class Publisher:
 
         ``Nats-Msg-Id`` on ``tx`` only: that of ``fact`` and ``/response``; none where the answer is an error.
         """
-    def reject(self, frame: Frame, raw: bytes, why: _Why, time_ms: int, reply: str, limit: int) -> bytes:
-        """A refused frame: ``raw`` cut at ``limit`` (0: whole), its size in ``ocpp-reject-bytes`` if cut."""
+    def reject(
+        self, frame: Frame, raw: bytes, why: _Why, time_ms: int, reply: str, limit: int, size: int = 0
+    ) -> bytes:
+        """A refused frame: ``raw`` cut at ``limit`` (0: whole), its size in ``ocpp-reject-bytes`` if cut.
+
+        ``size``: of the frame, where ``raw`` is only its beginning.
+        """
 
 def key(version: str, action: str, identity: str, session: str, message_id: str, payload: bytes) -> str:
     """The business key ``ocpp-key`` of a message (docs/contract.md 3.3)."""

@@ -95,6 +95,7 @@ class Reason(Enum):
     CLIENT = Close(None)  # the charger closed it, or its TCP connection ended
     UNMATCHED = Close(1002, "no subprotocol agreed")  # docs/ocpp.md A2
     PROTOCOL = Close(None)  # websockets' ServerProtocol failed it with the code RFC 6455 names
+    TOO_BIG = Close(1009, "message too big")
     BINARY = Close(1003, "text messages only")
     NOT_UTF8 = Close(1007, "invalid UTF-8")
     FRAGMENTS = Close(1008, "too many fragments")

@@ -14,6 +14,8 @@ use crate::text::Text;
 /// Characters of a message id (docs/ocpp.md A6), and how many can still be answered (docs/contract.md 2.2).
 const ID_LIMIT: usize = 36;
 const ID_READABLE: usize = 255;
+/// Some put it before the JSON; RFC 8259 8.1 lets a reader ignore it.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 impl Codec {
     /// Judges one text frame. Any bytes have an answer.
@@ -26,6 +28,7 @@ impl Codec {
             return decoded;
         };
         let mut cursor = Cursor::new(text);
+        cursor.literal(BYTE_ORDER_MARK);
         if self.envelope(&mut cursor, &mut decoded, sender).is_err() {
             self.stopped(&mut cursor, &mut decoded);
         }

@@ -35,6 +35,8 @@ pub struct Decoded {
     pub fatal: Option<Box<Violation>>,
     /// Whether the bytes are no UTF-8.
     pub binary: bool,
+    /// Whether the frame came as Latin-1, and was made UTF-8 (docs/contract.md 3.8, quirk).
+    pub latin1: bool,
     /// The members of the payload that matter later.
     pub noted: Noted,
 }

@@ -19,13 +19,15 @@ pub struct Message<'a> {
     pub payload: &'a [u8],
     /// The payload's members, noted while it was decoded.
     pub members: Members<'a>,
+    /// Whether it came as Latin-1 (docs/contract.md 3.8, quirk).
+    pub latin1: bool,
 }
 
 impl<'a> Message<'a> {
     /// A message that was not decoded from a frame: its payload is read for its members.
     #[must_use]
     pub fn new(action: &'a str, id: &'a str, payload: &'a [u8]) -> Self {
-        Self { action, id, payload, members: Members::of(payload) }
+        Self { action, id, payload, members: Members::of(payload), latin1: false }
     }
 }
 

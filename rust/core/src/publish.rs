@@ -95,6 +95,17 @@ pub struct Refusal<'a> {
     pub reason: &'a str,
     /// How much of `raw` is published; 0 is all of it.
     pub limit: usize,
+    /// The size of a frame of which `raw` is the beginning; 0: `raw` is all of it.
+    pub size: usize,
+    /// Whether it came as Latin-1.
+    pub latin1: bool,
+}
+
+/// The tag of what was not UTF-8.
+fn latin1(out: &mut Command, came_so: bool) {
+    if came_so {
+        out.bytes(b"ocpp-latin1: true\r\n");
+    }
 }
 
 /// The `Nats-Msg-Id` that a `tx` fact of this key and payload has.
@@ -169,6 +180,7 @@ impl Publisher {
         if !violation.is_empty() {
             out.text("ocpp-violation", violation);
         }
+        latin1(out, message.latin1);
         let nats_id = (class == Class::Tx).then(|| key::nats_id(&key, message.payload));
         if let Some(id) = &nats_id {
             out.bytes(b"Nats-Msg-Id: ");
@@ -189,6 +201,7 @@ impl Publisher {
         if !violation.is_empty() {
             out.text("ocpp-violation", violation);
         }
+        latin1(out, message.latin1);
         out.bytes(b"ocpp-deadline: ");
         push_time(out.buffer(), deadline_ms);
         out.bytes(b"\r\n");
@@ -218,8 +231,8 @@ impl Publisher {
     /// Writes a refused frame. Its action, if any, is in the raw bytes and nowhere else: it may be free text.
     pub fn reject(&self, out: &mut Command, refusal: &Refusal, stamp: &Stamp) {
         let subject = [&self.fact_prefix, "reject", self.version.token(), &self.token];
-        let whole = refusal.raw.len();
-        let kept = if refusal.limit == 0 { whole } else { whole.min(refusal.limit) };
+        let kept = if refusal.limit == 0 { refusal.raw.len() } else { refusal.raw.len().min(refusal.limit) };
+        let whole = refusal.raw.len().max(refusal.size);
         out.begin(&subject, stamp.reply, kept);
         self.events.write(out, "reject", stamp, OCTETS);
         if let Some(id) = refusal.id {
@@ -233,6 +246,7 @@ impl Publisher {
         if kept < whole {
             out.line("ocpp-reject-bytes", &whole.to_string());
         }
+        latin1(out, refusal.latin1);
         out.end(&refusal.raw[..kept]);
     }
 

@@ -15,6 +15,8 @@ const CLOSE: u8 = 8;
 const MASKED: u8 = 0x80;
 /// Bytes of a masking key.
 const KEY: usize = 4;
+/// Bytes of the longest header, and of what is kept behind the one of a frame that fails.
+const FRONT: usize = 14 + 4096;
 
 /// What comes out of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +142,13 @@ impl Slicer {
     /// Bytes held of a frame that is not whole.
     #[must_use]
     pub const fn unfinished(&self) -> usize {
-        self.held.len()
+        if self.over { 0 } else { self.held.len() }
+    }
+
+    /// What has come of the frame that is not whole, or that failed by its header: its first bytes.
+    #[must_use]
+    pub fn front(&self) -> &[u8] {
+        &self.held[..self.held.len().min(FRONT)]
     }
 
     /// Hands to `sink`, in order, what `data` completes.
@@ -157,7 +165,7 @@ impl Slicer {
             return Ok(());
         }
         let fed = self.complete(data, &mut sink).and_then(|rest| self.begin(rest, &mut sink));
-        if self.over || fed.is_err() {
+        if fed.is_err() {
             self.end();
         }
         fed
@@ -169,7 +177,7 @@ impl Slicer {
             return Ok(());
         }
         let used = self.scan(data, sink)?;
-        if used < data.len() {
+        if used < data.len() && !self.over {
             self.held = data[used..].to_vec();
         }
         Ok(())
@@ -250,6 +258,7 @@ impl Slicer {
                 }
                 Head::Fails(judged) => {
                     self.over = true;
+                    self.held = rest[..rest.len().min(FRONT)].to_vec();
                     break at + judged;
                 }
                 Head::Sound { .. } | Head::Short(_) => break at,

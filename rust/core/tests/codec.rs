@@ -159,7 +159,8 @@ fn a_version_refuses_with_its_own_codes() {
 fn same_key(codec: &Codec, decoded: &Decoded, bytes: &[u8]) -> Option<String> {
     let (action, id, payload) = (decoded.action(bytes)?, decoded.message_id(bytes)?, decoded.payload(bytes));
     let origin = Origin { version: codec.version(), token: "CP=201", session: "s-1" };
-    let message = Message { action: &action, id: &id, payload, members: decoded.members(bytes) };
+    let message =
+        Message { action: &action, id: &id, payload, members: decoded.members(bytes), latin1: false };
     let key = key(&origin, &message);
     assert_eq!(key, self::key(&origin, &Message::new(&action, &id, payload)));
     Some(key)

@@ -130,8 +130,16 @@ fn a_reject_is_raw_bytes_cut_at_the_limit() {
     for (id, limit, kept, bytes) in
         [(None, 0, 7, None), (Some("i"), 7, 7, None), (Some("i"), 4, 4, Some("ocpp-reject-bytes: 7"))]
     {
-        let refusal =
-            Refusal { id, raw, code: "FormationViolation", pointer: "", reason: "Not JSON.", limit };
+        let refusal = Refusal {
+            id,
+            raw,
+            code: "FormationViolation",
+            pointer: "",
+            reason: "Not JSON.",
+            limit,
+            size: 0,
+            latin1: false,
+        };
         publisher().reject(&mut command, &refusal, &stamp(4));
         let (subject, headers, payload) = parsed(command.as_bytes());
         assert_eq!(subject[0], "ocpp.reject.v16.CP=201");

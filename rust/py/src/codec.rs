@@ -142,6 +142,10 @@ impl Frame {
         !self.decoded.binary
     }
     #[getter]
+    const fn latin1(&self) -> bool {
+        self.decoded.latin1
+    }
+    #[getter]
     fn has_id_token(&self) -> bool {
         self.decoded.noted.id_token
     }
@@ -156,15 +160,24 @@ pub struct Codec {
 }
 
 impl Codec {
-    /// Decodes `frame`, whatever happens.
-    pub(crate) fn judge(&self, frame: Bound<'_, PyBytes>, sender: Sender) -> Frame {
+    /// Decodes `frame`, whatever happens; with `latin1`, as Latin-1 where it is not UTF-8.
+    pub(crate) fn judge(&self, frame: Bound<'_, PyBytes>, sender: Sender, latin1: bool) -> Frame {
+        let foreign = latin1 && std::str::from_utf8(frame.as_bytes()).is_err();
+        let frame = if foreign { from_latin1(&frame) } else { frame };
         let judge = || self.codec.decode(frame.as_bytes(), sender);
-        let decoded =
+        let mut decoded =
             catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|_| Decoded::failed(self.codec.version()));
+        decoded.latin1 = foreign;
         let name = |(index, signed): (usize, bool)| &self.names[index][usize::from(signed)];
         let action = decoded.known.map(|known| name(known).clone_ref(frame.py()));
         Frame { bytes: frame.unbind(), action, decoded }
     }
+}
+
+/// Every byte is the character of that number (ISO/IEC 8859-1).
+fn from_latin1<'py>(frame: &Bound<'py, PyBytes>) -> Bound<'py, PyBytes> {
+    let text: String = frame.as_bytes().iter().map(|&byte| char::from(byte)).collect();
+    PyBytes::new(frame.py(), text.as_bytes())
 }
 
 #[pymethods]
@@ -200,14 +213,14 @@ impl Codec {
         self.codec.nodes()
     }
 
-    #[pyo3(signature = (frame, sender = "charger"))]
-    fn decode(&self, frame: Bound<'_, PyBytes>, sender: &str) -> PyResult<Frame> {
+    #[pyo3(signature = (frame, sender = "charger", latin1 = false))]
+    fn decode(&self, frame: Bound<'_, PyBytes>, sender: &str, latin1: bool) -> PyResult<Frame> {
         let sender = match sender {
             "charger" => Sender::Charger,
             "csms" => Sender::Csms,
             _ => return Err(PyValueError::new_err("the sender is neither charger nor csms")),
         };
-        Ok(self.judge(frame, sender))
+        Ok(self.judge(frame, sender, latin1))
     }
 
     fn check(&self, action: &str, kind: &str, payload: &[u8]) -> PyResult<Option<Violation>> {

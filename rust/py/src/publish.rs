@@ -136,6 +136,7 @@ struct Call<'a> {
     id: Cow<'a, str>,
     payload: &'a [u8],
     members: Members<'a>,
+    latin1: bool,
 }
 
 impl<'a> Call<'a> {
@@ -144,11 +145,18 @@ impl<'a> Call<'a> {
         let known = decoded.known.and_then(|_| decoded.action(raw)).zip(decoded.message_id(raw));
         // Nothing a charger makes up may become part of a subject (docs/contract.md 3.2).
         let (action, id) = known.ok_or_else(|| refused("the frame is no message with a known action"))?;
-        Ok(Self { action, id, payload: decoded.payload(raw), members: decoded.members(raw) })
+        Ok(Self {
+            action,
+            id,
+            payload: decoded.payload(raw),
+            members: decoded.members(raw),
+            latin1: decoded.latin1,
+        })
     }
 
     fn message(&self) -> Message<'_> {
-        Message { action: &self.action, id: &self.id, payload: self.payload, members: self.members }
+        let (action, id, latin1) = (&*self.action, &*self.id, self.latin1);
+        Message { action, id, payload: self.payload, members: self.members, latin1 }
     }
 }
 
@@ -247,6 +255,8 @@ impl Publisher {
         Ok(written(py, |out| self.publisher.response(out, fact.class, &answer, &stamp)).0)
     }
 
+    #[pyo3(signature = (frame, raw, why, time_ms, reply, limit, size = 0))]
+    #[allow(clippy::too_many_arguments, reason = "one reject fact")]
     fn reject(
         &self,
         frame: &Bound<'_, Frame>,
@@ -255,11 +265,13 @@ impl Publisher {
         time_ms: i64,
         reply: &str,
         limit: usize,
+        size: usize,
     ) -> Py<PyBytes> {
         let (py, frame) = (frame.py(), frame.get());
         let id = frame.decoded.message_id(frame.raw(py));
         let (code, pointer, reason) = (&*why.code, &*why.pointer, &*why.reason);
-        let refusal = Refusal { id: id.as_deref(), raw, code, pointer, reason, limit };
+        let latin1 = frame.decoded.latin1;
+        let refusal = Refusal { id: id.as_deref(), raw, code, pointer, reason, limit, size, latin1 };
         let stamp = self.stamp(time_ms, reply);
         written(py, |out| self.publisher.reject(out, &refusal, &stamp)).0
     }

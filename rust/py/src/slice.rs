@@ -15,21 +15,24 @@ use crate::codec::Codec;
 pub struct Slicer {
     codec: Py<Codec>,
     slicer: slice::Slicer,
+    latin1: bool,
 }
 
 #[pymethods]
 impl Slicer {
     #[new]
-    const fn new(codec: Py<Codec>, max_message_bytes: u32) -> Self {
-        Self { codec, slicer: slice::Slicer::new(max_message_bytes) }
+    #[pyo3(signature = (codec, max_message_bytes, latin1 = false))]
+    const fn new(codec: Py<Codec>, max_message_bytes: u32, latin1: bool) -> Self {
+        Self { codec, slicer: slice::Slicer::new(max_message_bytes), latin1 }
     }
 
     fn feed<'py>(&mut self, data: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyList>> {
         let py = data.py();
         let (codec, slicer) = (self.codec.get(), &mut self.slicer);
+        let latin1 = self.latin1;
         let pieces = PyList::empty(py);
         let sink = |piece: Piece<'_>| match piece {
-            Piece::Text(text) => pieces.append(codec.judge(unmasked(py, text)?, Sender::Charger)),
+            Piece::Text(text) => pieces.append(codec.judge(unmasked(py, text)?, Sender::Charger, latin1)),
             Piece::Raw(raw) => pieces.append(PyBytes::new(py, raw)),
         };
         catch_unwind(AssertUnwindSafe(|| slicer.feed(data.as_bytes(), sink))).unwrap_or_else(|_| {
@@ -37,6 +40,11 @@ impl Slicer {
             Err(PyRuntimeError::new_err("the slicer failed"))
         })?;
         Ok(pieces)
+    }
+
+    #[getter]
+    fn front<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.slicer.front())
     }
 
     #[getter]

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import structlog
+from websockets.exceptions import PayloadTooBig
 from websockets.frames import BINARY, CLOSE, CONT, TEXT, Frame
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
@@ -27,6 +28,7 @@ from websockets.server import ServerProtocol
 from voltgate._core import Codec, Slicer
 from voltgate._core import Frame as OcppFrame
 from voltgate.gateway.edge.backlog import Backlog, Piece
+from voltgate.gateway.edge.broken import KEPT, payload_of
 from voltgate.gateway.edge.sansio import release, unread
 from voltgate.gateway.edge.socket import Socket
 from voltgate.gateway.reasons import Reason
@@ -46,6 +48,9 @@ class Receiver(Protocol):
     def received(self, frame: OcppFrame) -> None:
         """One whole text message, decoded."""
 
+    def broken(self, frame: OcppFrame, size: int, why: str) -> None:
+        """What ends the connection: a frame of ``size`` bytes, decoded as far as it was kept."""
+
     def ended(self) -> None:
         """The socket is gone, or about to be."""
 
@@ -55,6 +60,7 @@ class _Over:
 
     __slots__ = ()
     unfinished = 0
+    front = b""
 
     def feed(self, data: bytes) -> list[Piece]:
         """Nothing, whatever comes."""
@@ -62,6 +68,9 @@ class _Over:
         return []
 
     def received(self, frame: OcppFrame) -> None:
+        """See Receiver."""
+
+    def broken(self, frame: OcppFrame, size: int, why: str) -> None:
         """See Receiver."""
 
     def ended(self) -> None:
@@ -85,7 +94,7 @@ class Connection(Socket):
         super().__init__(upgraded._shared)
         self.peer, self._transport, self._clock = upgraded.peer, upgraded._transport, self._shared.clock
         self._protocol, self._codec, self._quirks = protocol, codec, quirks
-        slicer = Slicer(codec, self._shared.limits.max_message_bytes)
+        slicer = Slicer(codec, self._shared.limits.max_message_bytes, "latin1" in quirks)
         self._slicer: Slicer | _Over = slicer
         self._backlog = Backlog(self._shared.buffered, self, slicer, self._transport)
         self._receiver: Receiver = _OVER
@@ -172,9 +181,26 @@ class Connection(Socket):
             if isinstance(event, Frame) and not self._closing:
                 self._frame(event)
         self._backlog.fragments(unread(protocol) + sum(map(len, self._fragments or ())))
-        if protocol.parser_exc is not None:
-            self._end(Reason.PROTOCOL)
+        if protocol.parser_exc is not None and self.reason is None:
+            self._judged(protocol.parser_exc, data)
         self._flush(protocol)
+
+    def _judged(self, fault: Exception, data: bytes) -> None:
+        """``data`` has a frame that ServerProtocol failed: it has made the Close frame."""
+        reason = Reason.TOO_BIG if isinstance(fault, PayloadTooBig) else Reason.PROTOCOL
+        if not self._fragments:
+            self._broken(reason, *payload_of(self._slicer.front or data), str(fault))
+        else:
+            self._broken(reason, b"".join(self._fragments), 0, str(fault))
+        if "abort_close" in self._quirks:
+            self._reset(reason)
+        else:
+            self._end(reason)
+
+    def _broken(self, reason: Reason, payload: bytes, size: int, why: str = "") -> None:
+        """Nothing that a charger sent is lost without a trace (docs/contract.md 2.2)."""
+        frame, size = self._codec.decode(payload[:KEPT]), max(size, len(payload))
+        self._receiver.broken(frame, size, f"{reason.label}: {why or reason.value.text}")
 
     def _frame(self, frame: Frame) -> None:
         if frame.opcode is TEXT:
@@ -182,16 +208,18 @@ class Connection(Socket):
         elif frame.opcode is CONT and self._fragments is not None:
             self._fragments.append(bytes(frame.data))
         elif frame.opcode is BINARY:
+            self._broken(Reason.BINARY, bytes(frame.data), 0)
             self.close(Reason.BINARY)
         elif frame.opcode is CLOSE:
             self._end(Reason.CLIENT)
         if self._fragments is None or frame.opcode not in (TEXT, CONT):
             return
         if len(self._fragments) > MAX_FRAGMENTS:
+            self._broken(Reason.FRAGMENTS, b"".join(self._fragments), 0)
             self.close(Reason.FRAGMENTS)
         elif frame.fin:
             message, self._fragments = b"".join(self._fragments), None
-            self._receiver.received(self._codec.decode(message))
+            self._receiver.received(self._codec.decode(message, latin1="latin1" in self._quirks))
 
     # -- interfaces.Link, interfaces.Holder ---------------------------------------------------------
 
@@ -204,6 +232,8 @@ class Connection(Socket):
         """See interfaces.Link."""
         if self._closing:
             return
+        if reason is Reason.BUFFER_FULL:
+            self._overflown()
         # Some never dial again after a Close frame (docs/ocpp.md B).
         code = None if "abort_close" in self._quirks else reason.value.code
         if code is None or self._protocol.state is not OPEN:
@@ -213,6 +243,13 @@ class Connection(Socket):
         self._protocol.send_close(code, reason.value.text)
         self._flush(self._protocol)
         self._linger()
+
+    def _overflown(self) -> None:
+        """What is whole waits to be answered, and is sent again; the rest has filled the buffer."""
+        payload, size = payload_of(self._slicer.front)
+        begun = b"".join(self._fragments or ())
+        if begun or size:
+            self._broken(Reason.BUFFER_FULL, begun or payload, 0 if begun else size)
 
     def pause(self) -> None:
         """See interfaces.Link."""

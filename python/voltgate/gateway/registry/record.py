@@ -16,7 +16,7 @@ MAX_CHARACTERS = 48  # docs/ocpp.md A3
 MAX_BYTES = 96
 ALIAS, ALIAS_OF = "ocpp1.6j", "ocpp1.6"  # sent by some (docs/ocpp.md B)
 
-Quirk = Literal["half_duplex", "abort_close", "no_ping", "no_compression", "subprotocol_alias"]
+Quirk = Literal["half_duplex", "abort_close", "no_ping", "no_compression", "subprotocol_alias", "latin1"]
 QUIRKS: tuple[Quirk, ...] = get_args(Quirk)
 
 

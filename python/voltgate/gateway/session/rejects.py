@@ -46,12 +46,21 @@ class Rejects:
             why = frame.violation or GatewayViolation("GenericError", "", text)
             self._bus.emit(self._fact(frame, why, "", BYTES))
 
+    def broken(self, frame: Frame, size: int, why: str) -> None:
+        """Store what ends the connection: the beginning of a frame of ``size`` bytes, never answered."""
+        if self._may_store():
+            fault = frame.violation if not frame.is_text else None
+            code = fault.code if fault else "GenericError"
+            self._bus.emit(self._fact(frame, GatewayViolation(code, "", why), "", BYTES, size))
+
     def _may_store(self) -> bool:
         if self._rate.take(self._clock.now, self._context.limits.rejects_per_minute):
             return True
         self._context.metrics.rejects_unstored.add(self._context.codec.version)
         return False
 
-    def _fact(self, frame: Frame, why: Violation | GatewayViolation, reply: str, limit: int) -> bytes:
+    def _fact(
+        self, frame: Frame, why: Violation | GatewayViolation, reply: str, limit: int, size: int = 0
+    ) -> bytes:
         raw, now = payloads.storable(frame), self._clock.time_ms
-        return self._publisher.reject(frame, raw, why, now, reply, limit)
+        return self._publisher.reject(frame, raw, why, now, reply, limit, size)

@@ -88,6 +88,11 @@ class Session:
             self._link.write(live.answer(frame, time_ms))
         self._bounds.count()
 
+    def broken(self, frame: Frame, size: int, why: str) -> None:
+        """A frame that ends the connection is not lost without a trace (docs/contract.md 2.2)."""
+        if not self.closed:
+            self._refusals().broken(frame, size, why)
+
     def command(self, request: Request) -> None:
         """Take a backend's command for this charger (docs/contract.md 3.5)."""
         if self._commands is None:
@@ -132,6 +137,7 @@ class Session:
             context.count_unsound(frame)
             handling = context.actions.get(frame.action)
         else:
+            self.broken(frame, 0, f"{Reason.NOT_UTF8.label}: {Reason.NOT_UTF8.value.text}")
             self._close(Reason.NOT_UTF8)
             return
         size = frame.size
