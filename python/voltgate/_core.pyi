@@ -210,9 +210,9 @@ class Slicer:
 
         A Frame for each unfragmented, masked text frame without RSV bits outside of a fragmented message,
         decoded (``is_text`` False: close with 1007; ``latin1`` as in ``Codec.decode``). Bytes for the
-        ``ServerProtocol``: all other frames, one by one; as soon as it stands, the header of one that fails there by its header alone, and
-        of any within a fragmented message (its rest follows). Behind such a failure or a Close nothing
-        comes. RuntimeError: a fault of ours; nothing more comes.
+        ``ServerProtocol``: all other frames, one by one; as soon as it stands, the header of one that fails
+        there by its header alone, and of any within a fragmented message (its rest follows). Behind such a
+        failure or a Close nothing comes. RuntimeError: a fault of ours; nothing more comes.
         """
     @property
     def front(self) -> bytes:

@@ -9,8 +9,21 @@ from pathlib import Path
 import nats
 import psutil
 import pytest
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from processes import PATIENCE, Start, Voltgate, is_free, status
+
+SAMPLES = [
+    {
+        "timestamp": f"2026-03-01T{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02}Z",
+        "sampledValue": [{"value": str(n)}],
+    }
+    for n in range(9_000)
+]
+STOP = {"transactionId": 7, "meterStop": 1, "timestamp": "2026-03-01T10:00:00Z", "transactionData": SAMPLES}
+LONG = json.dumps([2, "1", "StopTransaction", STOP])
+assert len(LONG) > 636_000
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -49,6 +62,10 @@ async def test_dev_is_everything_on_one_machine_and_leaves_nothing_but_its_data(
         "the third thing to try"
     )
     await client.close()
+    # A StopTransaction with the meter values of a long session (docs/contract.md 2.2).
+    async with connect(f"ws://127.0.0.1:{port}/ocpp/LONG", subprotocols=[Subprotocol("ocpp1.6")]) as charger:
+        await charger.send(LONG)
+        assert json.loads(await charger.recv())[:2] == [3, "1"]
     running.until(lambda: "BootNotification" in running.out, "live messages behind the banner")
     assert f"ws://127.0.0.1:{port}/ocpp/<identity>" in running.out
     assert f"VOLTGATE_NATS__URL=nats://127.0.0.1:{nats_port} voltgate tail" in running.out

@@ -1,8 +1,9 @@
 """``voltgate send``: sends one command to one charger and prints the outcome (docs/contract.md 3.5)."""
 
-import re
+import difflib
 from typing import TYPE_CHECKING, Annotated, Any
 
+import orjson
 import typer
 
 from voltgate import _core
@@ -10,6 +11,7 @@ from voltgate.cli.faults import EXIT_CODES, FAILED, USAGE, Failure
 from voltgate.cli.service import connected, loaded, run
 from voltgate.cli.terminal import AsJson, ConfigFile, json_value, out, out_json, say, visible
 from voltgate.config import Config
+from voltgate.schemas import SUBPROTOCOLS
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
@@ -47,10 +49,10 @@ def send(  # noqa: PLR0913, PLR0917 - the options of a command
 
     The charger's answer goes to stdout, the outcome of the command to stderr.
     """
-    if not re.fullmatch(r"[A-Za-z0-9-]+", action):
-        raise Failure(f"ACTION {visible(action)}: must be an OCPP action, for example Reset", USAGE)
     if not identity:
         raise Failure("IDENTITY: must not be empty", USAGE)
+    if fault := _fault_of_action(action, identity) or _fault_of_json(payload):
+        raise Failure(fault, USAGE)
     headers = {"ocpp-timeout": str(timeout)}
     if command_id:
         headers["ocpp-command-id"] = _core.header_value(command_id)
@@ -67,6 +69,31 @@ def send(  # noqa: PLR0913, PLR0917 - the options of a command
             out(visible(body.decode(errors="backslashreplace")))
     if record["outcome"] != RESULT:
         raise typer.Exit(FAILED)
+
+
+def _fault_of_action(action: str, identity: str) -> str:
+    """Why no charger can be sent ``action``, whatever its version; "" if one can."""
+    rows = [row for version in SUBPROTOCOLS for row in _core.actions(version)]
+    commands = {name for name, sender, *_ in rows if sender != "charger"}
+    if action.removesuffix("-Signed") in commands:
+        return ""
+    if identity in commands:
+        return f"ACTION {visible(action)}: the charger's identity comes first, then the action"
+    if action in {name for name, *_ in rows}:
+        return f"ACTION {action}: only chargers send it"
+    lower = {name.lower(): name for name in commands}
+    close = difflib.get_close_matches(action.lower(), lower, n=1)
+    hint = f"did you mean {lower[close[0]]}?" if close else "`voltgate policy` lists actions"
+    return f"ACTION {visible(action)}: not a command of any OCPP version; {hint}"
+
+
+def _fault_of_json(payload: str) -> str:
+    """Why ``payload`` cannot be a request payload; "" if it can. The gateway checks it against the schema."""
+    try:
+        value = orjson.loads(payload.encode(errors="surrogateescape"))
+    except orjson.JSONDecodeError as error:
+        return f'JSON: {error}; names and texts need double quotes: \'{{"type":"Soft"}}\''
+    return "" if value is None or isinstance(value, dict) else "JSON: must be an object, for example {}"
 
 
 async def _ask(

@@ -11,7 +11,7 @@ import typer
 from voltgate.cli.chargers import importing, options
 from voltgate.cli.chargers.kick import app as kick
 from voltgate.cli.chargers.online import app as online
-from voltgate.cli.chargers.records import given, hash_of, legal, on_records, record_of, records
+from voltgate.cli.chargers.records import alike, given, hash_of, legal, on_records, record_of, records
 from voltgate.cli.chargers.setting import app as setting
 from voltgate.cli.faults import EXIT_CODES, Failure
 from voltgate.cli.service import loaded, run
@@ -132,14 +132,10 @@ def warn_of_case(added: Collection[str], known: Collection[str]) -> None:
 
     See docs/contract.md 2.1.
     """
-    spellings: dict[str, list[str]] = {}
-    for identity in known:
-        spellings.setdefault(identity.casefold(), []).append(identity)
-    for identity in added:
-        others = sorted(set(spellings.get(identity.casefold(), ())) - {identity})
-        if others:
-            names = f"{identity} and {', '.join(others)}"
-            say(f"voltgate: {names} differ only in letter case: they are different chargers")
+    for names in alike(known):
+        for identity in sorted(set(added) & set(names)):
+            others = ", ".join(name for name in names if name != identity)
+            say(f"voltgate: {identity} and {others} differ only in letter case: they are different chargers")
 
 
 @app.command(epilog=EXIT_CODES)

@@ -4,7 +4,7 @@ See docs/contract.md 3.8.
 """
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,9 @@ import orjson
 from voltgate import _core
 from voltgate.cli.faults import USAGE, Failure
 from voltgate.cli.service import Result, connected
-from voltgate.cli.terminal import say
+from voltgate.cli.terminal import say, visible
 from voltgate.config import Config
-from voltgate.gateway.registry.record import Record, is_identity, parse
+from voltgate.gateway.registry.record import QUIRKS, Record, is_identity, parse
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -58,6 +58,15 @@ class Records:
     async def get(self, identity: str) -> Record:
         """Raises Failure if there is none."""
         return (await self._entry(identity))[0]
+
+    async def holds(self, identity: str) -> bool:
+        """Whether there is a record."""
+        from nats.js.errors import KeyNotFoundError  # noqa: PLC0415
+
+        with suppress(KeyNotFoundError):
+            await self._bucket.get(_core.token(identity))
+            return True
+        return False
 
     async def create(self, identity: str, record: Record) -> bool:
         """Returns False, and writes nothing, if the identity has a record."""
@@ -122,6 +131,12 @@ class Records:
             ) from None
 
 
+async def bucket(config: Config, client: "Client") -> Records:
+    """The registry, on a connection that is open."""
+    name = f"{config.nats.stream_prefix.lower()}_chargers"
+    return Records(client, await client.jetstream().key_value(name), name)
+
+
 @asynccontextmanager
 async def records(config: Config) -> AsyncIterator[Records]:
     """The registry of a configuration. Raises Failure."""
@@ -130,7 +145,7 @@ async def records(config: Config) -> AsyncIterator[Records]:
     name = f"{config.nats.stream_prefix.lower()}_chargers"
     async with connected(config, "voltgate-chargers") as client:
         try:
-            yield Records(client, await client.jetstream().key_value(name), name)
+            yield await bucket(config, client)
         except BucketNotFoundError:
             raise Failure(f"the registry {name} is missing: run `voltgate streams apply`") from None
         except KeyNotFoundError:
@@ -164,11 +179,22 @@ def hash_of(identity: str, password: str, random_key: bool) -> str:
 
 def record_of(fields: dict[str, Any]) -> Record:
     """The record with these fields; None where one is not given. Raises Failure (usage)."""
+    for quirk in fields.get("quirks") or ():
+        if quirk not in QUIRKS:
+            raise Failure(f"quirks: {visible(quirk)} is not one of {', '.join(QUIRKS)}", USAGE)
     given = {"enabled": True} | {name: value for name, value in fields.items() if value is not None}
     try:
         return parse(orjson.dumps(given))
     except ValueError as error:
         raise Failure(str(error), USAGE) from None
+
+
+def alike(identities: Iterable[str]) -> list[list[str]]:
+    """Those that differ in letter case only: they are different chargers (docs/contract.md 2.1)."""
+    spellings: dict[str, list[str]] = {}
+    for identity in sorted(identities):
+        spellings.setdefault(identity.casefold(), []).append(identity)
+    return [names for names in spellings.values() if len(names) > 1]
 
 
 def legal(identity: str) -> str:

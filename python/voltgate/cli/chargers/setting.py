@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from voltgate.cli.chargers import options
-from voltgate.cli.chargers.records import given, hash_of, on_records, record_of
+from voltgate.cli.chargers.records import Records, given, hash_of, legal, on_records, record_of
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure
 from voltgate.cli.service import loaded, run
 from voltgate.cli.terminal import ConfigFile
@@ -49,6 +49,9 @@ def set_(  # noqa: PLR0913, PLR0917 - the fields of a record
     ] = None,
     random_key: options.RandomKey = False,
     unset: Annotated[list[Field] | None, typer.Option(help="Field to reset to its default.")] = None,
+    create: Annotated[
+        bool, typer.Option("--create", help="Make the record if the charger has none.")
+    ] = False,
     config: ConfigFile = None,
 ) -> None:
     """Change the record of a charger."""
@@ -71,4 +74,14 @@ def set_(  # noqa: PLR0913, PLR0917 - the fields of a record
         quirks = sorted((before | set(add_quirk or [])) - set(remove_quirk or []))
         return fields | {"quirks": quirks or None}
 
-    run(on_records(loaded(config), lambda book: book.change(identity, wanted)))
+    async def apply(book: Records) -> None:
+        from nats.js.errors import KeyNotFoundError  # noqa: PLC0415
+
+        if create and await book.create(legal(identity), record_of(wanted(Record(enabled=True)))):
+            return
+        try:
+            await book.change(identity, wanted)
+        except KeyNotFoundError:
+            raise Failure(f"no such charger: --create makes a record of {identity}") from None
+
+    run(on_records(loaded(config), apply))

@@ -1,16 +1,20 @@
 """The findings of ``voltgate check``, in the order they are printed."""
 
 import resource
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nats.errors import Error
+from nats.js.errors import NotFoundError
 
+from voltgate.cli.chargers.records import alike, bucket
 from voltgate.cli.check.certificates import certificates
 from voltgate.cli.check.durability import durability
 from voltgate.cli.check.permissions import permissions
 from voltgate.cli.dev.embedded import MINIMUM
 from voltgate.cli.serve.command import DESCRIPTOR_ROOM
+from voltgate.cli.terminal import visible
 from voltgate.config import Config
 from voltgate.gateway import preflight
 from voltgate.gateway.bus import connect, streams
@@ -75,9 +79,22 @@ async def _nats(config: Config) -> list[Finding]:
 async def _jetstream(config: Config, client: "Client") -> list[Finding]:
     try:
         plan = await streams.plan(client, config)
-        return preflight.jetstream(plan, await streams.covering(client, config), config)
+        found = preflight.jetstream(plan, await streams.covering(client, config), config)
+        return [*found, *await _records(config, client)]
     except (Error, TimeoutError) as error:
         return [preflight.no_jetstream(error)]
+
+
+async def _records(config: Config, client: "Client") -> list[Finding]:
+    """Records that differ in letter case only; none where the registry is missing."""
+    with suppress(NotFoundError):
+        book = await bucket(config, client)
+        for names in alike(await book.identities()):
+            present = [name for name in names if await book.holds(name)]
+            if len(present) > 1:
+                found = f"{' and '.join(map(visible, present))} differ only in letter case"
+                return [Finding("records", "hint", found, "they are different chargers")]
+    return []
 
 
 def _version(client: "Client") -> Finding:

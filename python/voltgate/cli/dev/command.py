@@ -26,7 +26,8 @@ LOOPBACK = "127.0.0.1"
 START_SECONDS = 20.0
 LEAVE_SECONDS = 5.0
 NATS_PORT = 4222
-MAX_PAYLOAD = 1 << 20  # what nats-server takes by default
+MAX_PAYLOAD = 8 << 20  # the most that nats-server takes without a warning
+MAX_MESSAGE_BYTES = 8_000_000  # of a charger, where the configuration names none: room for headers is left
 _POLL = 0.05
 
 
@@ -86,6 +87,9 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
         streams={"replicas": 1},
         drain={"grace": 0.0, "deadline": 3.0},
     )
+    if "max_message_bytes" not in settings.limits.model_fields_set:
+        limits = settings.limits.model_copy(update={"max_message_bytes": MAX_MESSAGE_BYTES})
+        settings = settings.model_copy(update={"limits": limits})
     _ports_are_free(
         (("--port", host, port), ("--admin-port", LOOPBACK, admin_port), ("--nats-port", LOOPBACK, nats_port))
     )
