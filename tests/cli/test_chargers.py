@@ -411,9 +411,19 @@ def test_set_gives_a_charger_one_password_again(
     assert "password_change" not in record
 
 
+def test_set_makes_a_record_where_it_is_told_to(chargers: Run, kept: Callable[[str], Any]) -> None:
+    code, _, err = chargers("set", "NEW", "--add-quirk", "latin1")
+    assert (code, "--create makes a record of NEW" in err) == (1, True)
+    assert chargers("set", "NEW", "--create", "--add-quirk", "latin1", "--version", "1.6") == (0, "", "")
+    assert kept("NEW") == {"enabled": True, "quirks": ["latin1"], "versions": ["v16"]}
+    assert chargers("set", "NEW", "--create", "--remove-quirk", "latin1") == (0, "", "")
+    assert kept("NEW") == {"enabled": True, "versions": ["v16"]}
+
+
 WRONG_SETTINGS = [
     (["CP1"], 2, "nothing to set"),
-    (["CP1", "--add-quirk", "no_such"], 2, "quirks"),
+    (["CP1", "--add-quirk", "nope"], 2, "nope is not one of half_duplex, abort_close, no_ping"),
+    (["a:b", "--create", "--add-quirk", "no_ping"], 2, "identity"),
     (["CP1", "--remove-quirk", "no_such"], 2, "no_such"),
     (["CP1", "--validation", "loose"], 2, "validation"),
     (["CP1", "--unset", "enabled"], 2, "--unset"),

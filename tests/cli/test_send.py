@@ -113,5 +113,34 @@ def test_a_charger_that_is_not_connected_and_a_gateway_that_is_frozen(
     assert (sent.code, sent.err) == (1, "voltgate: unknown: no gateway answered: effect unknown\n")
 
 
+FAULTS = [
+    (
+        ["NOBODY", "Reste", "{type:Soft}"],
+        "ACTION Reste: not a command of any OCPP version; did you mean Reset?",
+    ),
+    (["CP 1", "reset"], "did you mean Reset?"),
+    (["CP 1", "Frobnicate"], "`voltgate policy` lists actions"),
+    (["CP 1", "BootNotification"], "ACTION BootNotification: only chargers send it"),
+    (["Reset", "CP001"], "the charger's identity comes first"),
+    (["CP 1", "Reset", "{type:Soft}"], "names and texts need double quotes"),
+    (["CP 1", "Reset", "[]"], "JSON: must be an object"),
+    (["CP 1", "a.b"], "ACTION a.b"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "told"), FAULTS, ids=[" ".join(f[0]) for f in FAULTS])
+def test_action_and_json_are_looked_at_before_anything_is_sent(
+    send: Callable[..., Sent], arguments: list[str], told: str
+) -> None:
+    sent = send((b"", RESULT), *arguments)
+    assert (sent.code, sent.out, sent.requests) == (2, "", [])
+    assert told in sent.err
+
+
+def test_what_a_version_has_may_be_sent(send: Callable[..., Sent]) -> None:
+    for arguments in (["Reset-Signed"], ["ExtendedTriggerMessage", "null"], ["GetBaseReport", " {} "]):
+        assert send((b"", RESULT), "CP 1", *arguments).code == 0
+
+
 def test_no_body_steers_the_terminal(send: Callable[..., Sent]) -> None:
     assert send((b"\x1b[31m", RESULT), "CP 1", "Reset").out == "\\x1b[31m\n"

@@ -101,6 +101,17 @@ def test_the_payload_is_the_original_bytes() -> None:
     assert frame.payload == payload
 
 
+def test_latin1_is_a_second_reading_of_what_is_not_utf_8() -> None:
+    codec, text = Codec("ocpp1.6"), '[2,"1","Authorize",{"idTag":"T\u00fcr \u00a9"}]'
+    frame = codec.decode(text.encode("latin-1"), latin1=True)
+    assert (frame.raw, frame.latin1, frame.is_text, frame.violation) == (text.encode(), True, True, None)
+    assert frame.payload == text.encode()[19:-1]
+    sound = codec.decode(text.encode(), latin1=True)
+    assert (sound.raw, sound.latin1) == (text.encode(), False)
+    refused = codec.decode(text.encode("latin-1"))
+    assert (refused.latin1, refused.is_text) == (False, False)
+
+
 def test_only_our_own_mistakes_raise() -> None:
     """TypeError and ValueError are for callers; chargers get violations."""
     for wrong in ("frame", bytearray(b"[]"), None, 5):

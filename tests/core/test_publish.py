@@ -162,6 +162,21 @@ def test_a_reject_is_exactly_these_bytes(
     assert command == exact("ocpp.reject.v16.RDAM=201", "", headers, raw[: limit or None])
 
 
+def test_what_came_as_latin1_is_tagged() -> None:
+    raw = '[2,"1","StatusNotification",{"info":"\u00f6"}]'.encode("latin-1")
+    for latin1 in (False, True):
+        frame = Codec("ocpp1.6").decode(raw if latin1 else raw.decode("latin-1").encode(), latin1=True)
+        fact = publisher().fact("event", frame, TIME_MS, "")
+        why = GatewayViolation("GenericError", "", "x")
+        commands = [
+            fact.command,
+            publisher().question(fact, TIME_MS, TIME_MS, "r"),
+            publisher().live(frame, TIME_MS),
+            publisher().reject(frame, frame.raw, why, TIME_MS, "", 0),
+        ]
+        assert [b"\r\nocpp-latin1: true\r\n" in command for command in commands] == [latin1] * 4
+
+
 def test_every_command_of_a_connection_has_its_own_ce_id() -> None:
     own, call = publisher(), frame()
     fact = own.fact("tx", call, TIME_MS, "")

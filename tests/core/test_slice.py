@@ -145,6 +145,27 @@ def test_what_comes_out(chunks: list[tuple[bytes, list[Piece]]]) -> None:
     assert [joined(fed(slicer, chunk)) for chunk, _ in chunks] == [pieces for _, pieces in chunks]
 
 
+FRONTS = {
+    "of a frame that is not whole, what has come": ([CALL_FRAME, CALL_FRAME[:9]], CALL_FRAME[:9]),
+    "nothing between frames": ([CALL_FRAME], b""),
+    "of a frame that fails by its header, what was in the chunk": (
+        [CALL_FRAME + PING_FRAME + TOO_LONG + CALL_FRAME],
+        TOO_LONG + CALL_FRAME,
+    ),
+    "likewise where it came in two chunks": ([TOO_LONG[:3], TOO_LONG[3:9], CALL_FRAME], TOO_LONG[:9]),
+    "nothing behind a Close": ([CLOSE_FRAME + CALL_FRAME], b""),
+    "and never more than a reject holds": ([frame(FIN | TEXT, bytes(9000))], frame(FIN | TEXT, bytes(9000))[:4110]),
+}
+
+
+@pytest.mark.parametrize(("chunks", "front"), FRONTS.values(), ids=FRONTS)
+def test_the_front_is(chunks: list[bytes], front: bytes) -> None:
+    slicer = Slicer(CODEC, LIMIT)
+    for chunk in chunks:
+        slicer.feed(chunk)
+    assert slicer.front == front
+
+
 @pytest.mark.parametrize("chunks", CASES_BY_NAME.values(), ids=CASES_BY_NAME.keys())
 def test_the_same_comes_out_byte_by_byte(chunks: list[tuple[bytes, list[Piece]]]) -> None:
     slicer = Slicer(CODEC, LIMIT)

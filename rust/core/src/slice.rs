@@ -189,7 +189,7 @@ impl Slicer {
         mut data: &'a [u8],
         sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
     ) -> Result<&'a [u8], E> {
-        while !self.held.is_empty() {
+        while !self.held.is_empty() && !self.over {
             let wanted = Head::of(&self.held, self.limit).wanted();
             let missing = wanted - self.held.len();
             let (now, later) = data.split_at(missing.min(data.len()));

@@ -58,6 +58,20 @@ def test_check_knows_the_streams_of_a_later_release(
     assert (verdict, "0.999.0" in text) == ("hint", True)
 
 
+def test_check_points_out_records_that_differ_in_case_only(
+    voltgate: Run, findings: Findings, file: Callable[[str], Path], nats_server: NatsServer
+) -> None:
+    config = file(f"{OPEN}{SMALL}[nats]\nurl='{nats_server.url}'\nstream_prefix='CASES'\nprefix='cases'\n")
+    voltgate("streams", "apply", "--config", config)
+    for identity in ("CP1", "cp1", "CP2", "cp2"):
+        voltgate("chargers", "add", identity, "--config", config)
+    voltgate("chargers", "remove", "CP2", "--config", config)
+    verdict, text = findings(config)["records"]
+    assert (verdict, text) == ("hint", "CP1 and cp1 differ only in letter case: they are different chargers")
+    voltgate("chargers", "remove", "cp1", "--config", config)
+    assert "records" not in findings(config)
+
+
 CONDITIONS = [
     ("[[listeners]]\nclient_ca='ca.pem'\n", ["-js"], "serve", "serve would refuse"),
     (OPEN + "[limits]\nmax_connections=1000000000\n", ["-js"], "descriptors", "more than a process may open"),

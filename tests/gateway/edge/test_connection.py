@@ -91,6 +91,74 @@ def test_as_many_fragments_as_the_contract_allows_are_a_message() -> None:
     assert charger.receiver.messages == [A]
 
 
+KEPT: dict[str, tuple[bytes, tuple[bytes, int, str]]] = {
+    "binary": (frame(FIN | 2, b"x" * 5000), (b"x" * 4096, 5000, "binary: text messages only")),
+    "unmasked": (frame(TEXT, A, mask=0), (A, len(A), "protocol: incorrect masking")),
+    "a reserved bit": (frame(TEXT | 0x40, A), (A, len(A), "protocol: reserved bits must be 0")),
+    "too big": (
+        frame(TEXT, b"[" * 70_000),
+        (b"[" * 4096, 70_000, "too_big: frame with 70000 bytes exceeds limit of 65536 bytes"),
+    ),
+    "too big together": (
+        frame(1, b"[" * 65_536) + frame(FIN | CONT, b"]"),
+        (
+            b"[" * 4096,
+            65_536,
+            "too_big: frame with 1 bytes after reading 65536 bytes exceeds limit of 65536 bytes",
+        ),
+    ),
+    "too many fragments": (
+        frame(1, A) + frame(CONT) * MAX_FRAGMENTS,
+        (A, len(A), "fragments: too many fragments"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("sent", "kept"), KEPT.values(), ids=KEPT)
+def test_what_closes_a_socket_is_kept_as_far_as_it_came(sent: bytes, kept: tuple[bytes, int, str]) -> None:
+    charger = Charger(Edge(max_message_bytes=65_536))
+    charger.wire.send(sent + frame(TEXT, B))
+    charger.send(C)
+    assert charger.receiver.kept == [kept]
+    assert [reason.label for reason in charger.ends] == [kept[2].partition(":")[0]]
+
+
+def test_what_fills_the_buffer_is_kept_as_far_as_it_came() -> None:
+    charger = Charger(Edge(max_buffered_bytes=1 << 20, max_message_bytes=1 << 21))
+    charger.wire.send(frame(TEXT, A), frame(TEXT, b"[" * 2_000_000)[:1_100_000])
+    assert closed(charger, 1009)
+    assert charger.receiver.kept == [(b"[" * 4096, 2_000_000, "buffer_full: too many bytes unfinished")]
+
+
+def test_with_abort_close_a_broken_frame_resets_the_socket_too() -> None:
+    for quirks, reset in (((), False), (("abort_close",), True)):
+        charger = Charger(Edge(), *quirks)
+        charger.wire.send(frame(TEXT | 0x40, A))
+        assert charger.ends == [Reason.PROTOCOL]
+        assert charger.wire.is_reset() is reset
+        assert bool(charger.wire.frames()) is not reset, "no Close frame"
+
+
+LATIN1 = '[2,"1","Authorize",{"idTag":"Tür"}]'
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        frame(TEXT, LATIN1.encode("latin-1")),
+        frame(1, LATIN1.encode("latin-1")[:5]) + frame(FIN | CONT, LATIN1.encode("latin-1")[5:]),
+    ],
+    ids=["a frame", "fragments"],
+)
+def test_with_latin1_what_is_not_utf_8_is_made_so(sent: bytes) -> None:
+    charger = Charger(Edge(), "latin1")
+    charger.wire.send(sent, frame(TEXT, LATIN1.encode()))
+    assert charger.receiver.messages == [LATIN1.encode()] * 2
+    charger = Charger(Edge())
+    charger.wire.send(sent)
+    assert charger.receiver.messages == [LATIN1.encode("latin-1")], "for the session to refuse"
+
+
 # -- the session's side ---------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from voltgate.gateway.reasons import Reason
 from world import METER, World
 
 
@@ -51,6 +52,33 @@ def test_above_rejects_per_minute_frames_are_answered_and_counted_but_not_stored
     world.pass_time(61)
     world.send("later", "Nonsense", {})
     assert len(world.bus.published) == 4
+
+
+def test_what_closes_the_socket_is_stored_with_its_reason_and_never_answered() -> None:
+    world = World(limits={"rejects_per_minute": 2})
+    raw = b'[2,"1","StopTransaction",{"transactionId":7,'
+    for _ in range(3):
+        world.session.broken(world.context.codec.decode(raw), 636_181, "too_big: message too big")
+    reject, _ = world.bus.live
+    assert (reject.subject, reject.data) == ("ocpp.reject.v16.CP=201", raw)
+    assert reject.headers["ocpp-message-id"] == "1"
+    assert reject.headers["ocpp-reject-bytes"] == "636181"
+    assert reject.headers["ocpp-error-code"] == "GenericError"
+    assert reject.headers["ocpp-error-reason"].strip() == "too_big: message too big"
+    assert world.answers() == []
+    assert world.counted("voltgate_rejects_unstored_total", version="v16") == 1
+
+
+@pytest.mark.parametrize("version", ["v16", "v201"])
+def test_text_that_is_not_utf_8_is_stored_before_the_socket_closes(version: str) -> None:
+    world = World(version)
+    raw = '[2,"1","Authorize",{"idTag":"ö"}]'.encode("latin-1")
+    world.raw(raw)
+    (reject,) = world.bus.live
+    assert (reject.subject, reject.data) == (f"ocpp.reject.{version}.CP=201", raw)
+    assert reject.headers["ocpp-error-reason"].strip() == "not_utf8: invalid UTF-8"
+    assert "ocpp-reject-bytes" not in reject.headers
+    assert world.closed is Reason.NOT_UTF8
 
 
 def test_a_refused_transaction_message_is_stored_whole_and_always() -> None:

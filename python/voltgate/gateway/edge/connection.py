@@ -183,7 +183,8 @@ class Connection(Socket):
         self._backlog.fragments(unread(protocol) + sum(map(len, self._fragments or ())))
         if protocol.parser_exc is not None and self.reason is None:
             self._judged(protocol.parser_exc, data)
-        self._flush(protocol)
+        if not self._closing:
+            self._flush(protocol)
 
     def _judged(self, fault: Exception, data: bytes) -> None:
         """``data`` has a frame that ServerProtocol failed: it has made the Close frame."""
