@@ -116,18 +116,35 @@ BROKEN = {
 }
 
 
+REASONS = {
+    1002: ("protocol",),
+    1003: ("binary",),
+    1007: ("not_utf8",),
+    1008: ("fragments",),
+    1009: ("too_big",),
+}
+
+
 @pytest.mark.parametrize(("sent", "code"), BROKEN.values(), ids=BROKEN)
 async def test_what_no_websocket_may_carry_is_closed_with_its_code(
     narrow: Gateway, identity: str, facts: Facts, sent: bytes, code: int
 ) -> None:
-    """Close with that code, the link goes down, nothing was published."""
+    """Close with that code; if the charger is at fault, a reject fact with the reason of the link's ``down``."""
     async with raw(narrow, identity) as charger:
         charger.writer.write(sent)
         got = await close_code(charger.reader)
         assert got == (0 if code == 1005 else code)
         assert await charger.reader.read() == b""
-    await facts.link("down")
-    assert len(facts.seen) == 2
+    down = await facts.link("down")
+    rejects = [fact for fact in facts.seen if not fact.subject.startswith("ocpp.link.")]
+    if code in (1000, 1005):
+        assert (down["reason"], rejects) == ("client", [])
+        return
+    (reject,) = rejects
+    assert reject.subject.startswith("ocpp.reject.v16.")
+    assert down["reason"] in REASONS[code]
+    assert reject.headers["ocpp-error-reason"].strip().startswith(f"{down['reason']}: ")
+    assert len(reject.data) <= 4096
 
 
 WHOLE = {
