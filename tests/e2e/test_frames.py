@@ -129,7 +129,7 @@ REASONS = {
 async def test_what_no_websocket_may_carry_is_closed_with_its_code(
     narrow: Gateway, identity: str, facts: Facts, sent: bytes, code: int
 ) -> None:
-    """Close with that code; if the charger is at fault, a reject fact with the reason of the link's ``down``."""
+    """Close with that code; if the charger is at fault, a reject fact with the reason of the disconnect."""
     async with raw(narrow, identity) as charger:
         charger.writer.write(sent)
         got = await close_code(charger.reader)

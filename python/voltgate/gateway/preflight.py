@@ -56,8 +56,9 @@ def message_size(config: Config, max_payload: int) -> Finding:
     """Whether a charger's largest message fits into one of NATS. ``max_payload``: the server's."""
     wanted, room = config.limits.max_message_bytes, max_payload - HEADER_ROOM
     if wanted <= room:
-        found = f"{max_payload} bytes, {wanted + HEADER_ROOM} needed; limits.max_message_bytes may be up to {room}"
-        return Finding("max_payload", "ok", f"{found}, for more raise max_payload of the NATS server first")
+        found = f"{max_payload} bytes, {wanted + HEADER_ROOM} needed"
+        more = f"limits.max_message_bytes may be {room}, and more if you raise max_payload of the NATS server"
+        return Finding("max_payload", "ok", f"{found}; {more}")
     return Finding(
         "max_payload",
         "fail",
