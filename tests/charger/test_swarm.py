@@ -168,12 +168,12 @@ def test_chargers_that_are_not_let_in_are_an_error_with_its_reason(dev: str) -> 
 
 WRONG = [
     (["--url", "http://127.0.0.1:9"], "ws://HOST:PORT/PATH", "no websocket URL"),
-    (["--version", "1.5"], "one of 1.6, 2.0.1, 2.1", "no such version"),
+    (["--version", "1.5"], "must be one of 1.6, 2.0.1, 2.1", "no such version"),
     (["--chargers", "0"], "--chargers", "no charger"),
     (["--url", "ws://192.0.2.1:9/", "--source-addresses", "2"], "on this machine", "no loopback there"),
     (["--password-file", "absent.csv"], "absent.csv: No such file", "no such file"),
     (["--password-file", "short.csv"], "1 logins for 1000 chargers", "too few"),
-    (["--password-file", "odd.csv"], "lines are 'identity,password'", "a line that is none"),
+    (["--password-file", "odd.csv"], "lines must be 'identity,password'", "a line that is none"),
 ]
 
 
