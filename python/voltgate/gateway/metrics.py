@@ -28,10 +28,7 @@ class Counter:
 
     def cell(self, *labels: str) -> Cell:
         """The count of these label values, created at first use."""
-        found = self._cells.get(labels)
-        if found is None:
-            found = self._cells[labels] = [0]
-        return found
+        return self._cells.setdefault(labels, [0])
 
     def add(self, *labels: str, count: int = 1) -> None:
         """For paths that are not hot."""

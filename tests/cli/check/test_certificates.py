@@ -86,7 +86,7 @@ CERTIFICATES = [
     (lambda f: pair(f, key_type=trustme.KeyType.RSA), "ok", "valid until", "RSA with 2048 bits"),
     (other_key, "fail", "not the key of the first certificate", "another's key"),
     (small_rsa, "fail", "RSA with 1024 bits is too weak: use at least 2048", "A25"),
-    (with_passphrase, "fail", "passphrase", "nobody types it"),
+    (with_passphrase, "fail", "passphrase", "it cannot be typed at start"),
     (no_pem, "fail", "not a certificate in PEM form", "no certificate"),
     (swapped, "fail", "not a private key in PEM form", "no key"),
     (lambda f: ("absent.pem", "absent.key"), "fail", "absent.pem: No such file", "no file"),

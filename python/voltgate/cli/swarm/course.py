@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
+from typing import Any
 from urllib.parse import urlsplit
 
 from voltgate.charger.processes import Processes, SwarmError, processes
@@ -115,16 +116,12 @@ async def _until(  # noqa: PLR0913, PLR0917 - all of it is one run
 
 async def _news(fleet: Processes, stop: asyncio.Event, longest: float = LINE_SECONDS) -> None:
     """Wait for a report, ``stop``, or the timeout."""
-    tasks = {asyncio.create_task(fleet.news()), asyncio.create_task(_set(stop))}
+    tasks: set[asyncio.Task[Any]] = {asyncio.create_task(fleet.news()), asyncio.create_task(stop.wait())}
     done, waiting = await asyncio.wait(tasks, timeout=longest, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:
         task.cancel()
     for task in done:
         task.result()
-
-
-async def _set(event: asyncio.Event) -> None:
-    await event.wait()
 
 
 # Progress
