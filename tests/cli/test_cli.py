@@ -44,10 +44,10 @@ def test_wrong_usage_exits_with_2_and_says_why(
 
 
 def test_a_worker_of_another_release_than_its_supervisor_prints_the_remedy(voltgate: Run) -> None:
-    """The package was upgraded under a running supervisor, and a worker fell; its file is not even read."""
+    """A worker restarts after an upgrade under a running supervisor; its configuration is not read."""
     code, out, err = voltgate("worker", "--control=99", "--release=0.0.9", "--config=/absent.toml")
     assert (code, out) == (1, "")
-    assert "its supervisor of 0.0.9" in err
+    assert "its supervisor 0.0.9" in err
     assert "restart `voltgate serve`" in err
 
 

@@ -22,8 +22,9 @@ def answer(charger: Station, action: str, request: Payload) -> Payload:
     """The response payload. CALLs that the command causes are sent after the response."""
     if action in ANSWERS:
         return ANSWERS[action](charger, request)
-    for message in FOLLOWED.get(action, silence)(request.get("requestId")):
-        charger.send(message)
+    if action in FOLLOWED:
+        for message in FOLLOWED[action](request.get("requestId")):
+            charger.send(message)
     return FIXED.get((charger.settings.version, action), FIXED.get(action, ACCEPTED))
 
 
@@ -315,12 +316,6 @@ def progress(action: str, *statuses: str) -> Callable[[int | None], list[Message
         return [(action, {"status": status, **about}) for status in statuses]
 
     return messages
-
-
-def silence(request: int | None) -> list[Message]:
-    """No notifications."""
-    del request
-    return []
 
 
 INSTALL = ("Downloading", "Downloaded", "Installing", "Installed")

@@ -28,26 +28,21 @@ def certificates(config: Config) -> Iterator[Finding]:
     """Findings for the client certificate with its key, and for the file of authorities."""
     if config.nats.tls_cert:
         # The key may be in the same file.
-        yield _own("nats.tls_cert", config.nats.tls_cert, config.nats.tls_key or config.nats.tls_cert)
+        key = config.nats.tls_key or config.nats.tls_cert
+        yield _finding("nats.tls_cert", config.nats.tls_cert, key)
     if config.nats.tls_ca:
-        yield _authorities("nats.tls_ca", config.nats.tls_ca)
+        yield _finding("nats.tls_ca", config.nats.tls_ca)
 
 
-def _own(name: str, certificate: str, key: str) -> Finding:
-    try:
-        leaf, *chain = _read(certificate)
-        _strong(certificate, leaf)
-        _private(certificate, key, leaf)
-        return _valid(name, certificate, [leaf, *chain])
-    except _Fault as fault:
-        return Finding(name, "fail", str(fault))
-
-
-def _authorities(name: str, file: str) -> Finding:
+def _finding(name: str, file: str, key: str = "") -> Finding:
+    """``key``: the file of the first certificate's key; "": a file of authorities."""
     try:
         found = _read(file)
+        if key:
+            _strong(file, found[0])
+            _private(file, key, found[0])
         for one in found:
-            if not _may_sign(one):
+            if not key and not _may_sign(one):
                 raise _Fault(
                     f"{file}: {one.subject.rfc4514_string()} is not an authority: use the CA certificate"
                 )
