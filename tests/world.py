@@ -229,7 +229,7 @@ class World:
         self.session = Session(publisher, self.context, self, Outside(self.bus, self.clock, rotation))
 
     def reload(self, **limits: Any) -> None:
-        """Change limits while the session lives, as SIGHUP does."""
+        """Change limits of a running session, as SIGHUP does."""
         self.context.take(self.config.limits.model_copy(update=limits))
 
     def hash(self, change: Change, hashes: tuple[str, ...], hashed: Callable[[str | None], None]) -> None:
@@ -287,7 +287,7 @@ class World:
         self.bus.settle()
 
     def replies(self) -> list[Published]:
-        """What backends were told so far; the list is emptied."""
+        """Replies to backends so far; empties the list."""
         told = [message for message in self.bus.live if message.subject.startswith("_INBOX")]
         self.bus.live = [message for message in self.bus.live if message not in told]
         return told
@@ -365,7 +365,7 @@ def outcome(world: World) -> Published:
 
 
 def outcomes(world: World) -> list[str]:
-    """How the commands ended, in the order their backends were told."""
+    """Outcomes of the commands, in the order of their replies."""
     return [reply.headers["ocpp-outcome"] for reply in world.replies()]
 
 
