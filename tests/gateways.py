@@ -8,16 +8,14 @@ import orjson
 from voltgate import _core
 from voltgate.gateway.bus.follow import Took
 from voltgate.gateway.clock import TICK, Wheel
-from voltgate.gateway.cluster.links import LinkFact, Links
+from voltgate.gateway.cluster.link import LinkFact
+from voltgate.gateway.cluster.links import Heard, Links
 from voltgate.gateway.cluster.liveness import Liveness
 from voltgate.gateway.cluster.ownership import Ownership
 from voltgate.gateway.cluster.peers import Peers
-from voltgate.gateway.interfaces import Claim, PeerLink, Request, Stored
+from voltgate.gateway.interfaces import Claim, Request, Stored
 from voltgate.gateway.reasons import Reason, Refusal
-from world import EPOCH, Bus
-
-LINKS = "link"  # the in-memory bus names its streams by the class of their subjects
-
+from world import EPOCH, LINKS, Bus
 
 class Time:
     """A clock that only tests move, and what happens as it moves."""
@@ -159,24 +157,22 @@ class Gateway:
         self.ownership.requested(socket, "a session", request)
 
     # links.Connected, peers.Local
-    def link_stored(self, link: LinkFact) -> None:
-        self.events.append(("stored", link.session))
+    def link_known(self, link: LinkFact, known: bool) -> None:
+        self.events.append(("known" if known else "unknown", link.session))
 
     def link_superseded(self, link: LinkFact) -> None:
         self.events.append(("superseded", link.session))
+        self.links.end(link, "superseded", superseded=True)
 
-    def moved(self, identity: str, link: PeerLink) -> None:
-        self.events.append(("moved", identity, link.session))
-
-    def marked_down(self, identity: str, session: str, seq: int) -> None:
-        self.events.append(("marked_down", identity, session))
+    def heard(self, token: str, heard: Heard) -> None:
+        self.links.heard(token, heard)
 
     def changed_hands(self, identity: str) -> None:
         self.events.append(("changed_hands", identity))
         self.ownership.changed_hands(identity)
 
     def links_lost(self) -> None:
-        self.events.append(("links_lost",))
+        self.links.lost()
 
 
 def states(time: Time) -> list[tuple[str, str, str | None]]:

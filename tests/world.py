@@ -37,6 +37,7 @@ from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
 from voltgate.policy import Rules, rules
 
+LINKS = "link"  # the in-memory bus names its streams by the class of their subjects
 EPOCH = 1_763_805_600.0  # 2025-11-22T10:00:00Z
 
 # Payloads that several tests send.
@@ -88,7 +89,8 @@ class Bus:
         self.waiting: deque[Callable[[], None]] = deque()
         self.questions: deque[Ticket[Any, Reply]] = deque()
         self.hold = False
-        self.fails: set[str] = set()  # classes whose stores fail
+        self.led: list[tuple[str, int, str | None]] = []  # what was read from a leader
+        self.fails: set[str] = set()  # classes whose stores fail, streams whose leader does not answer
         self.answers: Callable[[Published], Reply | None] = lambda question: Reply("no_responders", {}, b"")
         self._tokens = 0
 
@@ -159,6 +161,15 @@ class Bus:
         )
         self._later(lambda: done(arg, found))
 
+    def read_leader(
+        self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
+    ) -> None:
+        self.led.append((stream, seq, subject))
+        if stream in self.fails:
+            self._later(lambda: done(arg, NotRead.UNREADABLE))
+        else:
+            self.read(LINKS if stream == "OCPP_LINKS" else stream, seq, subject, done, arg)
+
     def _last(self, stream: str, subject: str) -> int:
         numbers = (n for n, one in enumerate(self.streams.get(stream, []), 1) if one.subject == subject)
         return max(numbers, default=0)
@@ -226,7 +237,16 @@ class World:
         self._decode = self.context.codec.decode
         publisher = Publisher(self.version, self.identity, self.name, nats.prefix, nats.rpc_prefix)
         rotation = Rotation(self.bus, self.clock, "OCPP", self.hash)
-        self.session = Session(publisher, self.context, self, Outside(self.bus, self.clock, rotation))
+        outside = Outside(self.bus, self.clock, rotation, "gw")
+        self.session = Session(publisher, self.context, self, outside)
+        self.link(self.name, "gw")
+        self.session.linked(True)
+
+    def link(self, session: str, gateway: str, state: str = "up") -> None:
+        """The charger's last link is of ``session`` at ``gateway``."""
+        body = json.dumps({"state": state, "session": session, "gateway": gateway}).encode()
+        message = Published(f"ocpp.link.{_core.token(self.identity)}", {}, body, "")
+        self.bus.streams.setdefault(LINKS, []).append(message)
 
     def reload(self, **limits: Any) -> None:
         """Change limits while the session lives, as SIGHUP does."""
