@@ -17,6 +17,7 @@ from voltgate.gateway.interfaces import Claim, Request, Stored
 from voltgate.gateway.reasons import Reason, Refusal
 from world import EPOCH, LINKS, Bus
 
+
 class Time:
     """A clock that only tests move, and what happens as it moves."""
 
@@ -76,6 +77,10 @@ class Feed:
             self._at += 1
             self._took(message.subject, Stored(self._at, message.headers, message.data, self._time.wall))
 
+    def miss(self) -> None:
+        """What was stored so far was overwritten, but for the last message."""
+        self._at = max(self._at, len(self._time.bus.streams[self.stream]) - 1)
+
     def begin_anew(self) -> None:
         """The stream was deleted and made again."""
         self._at = 0
@@ -119,6 +124,7 @@ class Gateway:
         self.peers = Peers(self.feed, name, self)
         self.ownership = Ownership(time.clock, time.bus, self.peers, "ocpprpc")
         self.liveness = Liveness(self.signs, time.bus, time.clock, self.peers, self.links)
+        self.alive: Callable[[], bool] = lambda: True
         self._sessions = 0
         time.gateways.append(self)
         self.feed.deliver()
@@ -165,7 +171,8 @@ class Gateway:
         self.links.end(link, "superseded", superseded=True)
 
     def heard(self, token: str, heard: Heard) -> None:
-        self.links.heard(token, heard)
+        if self.alive():
+            self.links.heard(token, heard)
 
     def changed_hands(self, identity: str) -> None:
         self.events.append(("changed_hands", identity))

@@ -78,7 +78,10 @@ def parse(hpub: bytes) -> Published:
 
 
 class Bus:
-    """interfaces.Bus in memory. ``hold`` keeps PubAcks and questions back until a test releases them."""
+    """interfaces.Bus in memory.
+
+    ``hold`` keeps everything back until a test releases it, ``hold_acks`` the PubAcks of what is stored.
+    """
 
     def __init__(self, clock: Wheel) -> None:
         self.clock = clock
@@ -88,9 +91,11 @@ class Bus:
         self.live: list[Published] = []
         self.waiting: deque[Callable[[], None]] = deque()
         self.questions: deque[Ticket[Any, Reply]] = deque()
-        self.hold = False
+        self.hold = self.hold_acks = False
+        self.acks: deque[tuple[Ticket[Any, Ack | NotStored], Ack | NotStored]] = deque()
         self.led: list[tuple[str, int, str | None]] = []  # what was read from a leader
-        self.fails: set[str] = set()  # classes whose stores fail, streams whose leader does not answer
+        self.leads = True  # leaders answer
+        self.fails: set[str] = set()  # classes whose stores fail
         self.answers: Callable[[Published], Reply | None] = lambda question: Reply("no_responders", {}, b"")
         self._tokens = 0
 
@@ -105,10 +110,21 @@ class Bus:
         assert tx == (class_ == "tx")
         self.published.append(message)
         self._later(
-            lambda: ticket.done(
-                ticket.arg, NotStored.UNKNOWN if class_ in self.fails else self._ack(class_, message)
+            lambda: self._acked(
+                ticket, NotStored.UNKNOWN if class_ in self.fails else self._ack(class_, message)
             )
         )
+
+    def _acked(self, ticket: Ticket[Any, Ack | NotStored], ack: Ack | NotStored) -> None:
+        if self.hold_acks:
+            self.acks.append((ticket, ack))
+        else:
+            ticket.done(ticket.arg, ack)
+
+    def acknowledge(self, lost: bool = False) -> None:
+        """The oldest PubAck that is held back arrives, or does not."""
+        ticket, ack = self.acks.popleft()
+        ticket.done(ticket.arg, NotStored.UNKNOWN if lost else ack)
 
     def _ack(self, class_: str, message: Published) -> Ack | NotStored:
         expected = message.headers.get("Nats-Expected-Last-Subject-Sequence")
@@ -165,7 +181,7 @@ class Bus:
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
     ) -> None:
         self.led.append((stream, seq, subject))
-        if stream in self.fails:
+        if not self.leads:
             self._later(lambda: done(arg, NotRead.UNREADABLE))
         else:
             self.read(LINKS if stream == "OCPP_LINKS" else stream, seq, subject, done, arg)

@@ -18,7 +18,7 @@ def parse(data: bytes) -> Stored | NotRead:
             missing = answer["error"]["err_code"] == _NO_MESSAGE
             return NotRead.MISSING if missing else NotRead.UNREADABLE
         message = answer["message"]
-        headers, body = (b64decode(message.get(part) or "") for part in ("hdrs", "data"))
+        headers, body = (b64decode(message.get(part) or "", validate=True) for part in ("hdrs", "data"))
         if not isinstance(message["seq"], int):
             return NotRead.UNREADABLE
         return Stored(message["seq"], parse_headers(headers), body)
