@@ -2,8 +2,9 @@
 
 import pytest
 
-from gateways import LINKS, Gateway, Socket, Time, states
+from gateways import Gateway, Socket, Time, states
 from voltgate.gateway.cluster.links import AGAIN
+from world import LINKS
 
 
 @pytest.fixture

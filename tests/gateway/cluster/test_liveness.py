@@ -2,9 +2,10 @@
 
 import pytest
 
-from gateways import LINKS, Gateway, Time, states
+from gateways import Gateway, Time, states
 from voltgate.gateway.cluster.liveness import DEAD_AFTER, FRESH, PATIENCE
 from voltgate.gateway.interfaces import NotRead
+from world import LINKS
 
 PREFIX = "$KV.ocpp_gateways."
 

@@ -3,8 +3,8 @@
 import orjson
 import pytest
 
-from gateways import LINKS, Gateway, Time
-from world import Published
+from gateways import Gateway, Time
+from world import LINKS, Published
 
 
 @pytest.fixture
