@@ -1,7 +1,7 @@
 """Chargers that move between two gateways while a backend sends a command on sight of each ``up``.
 
 docs/contract.md 3.5 and 3.6 with real processes: the outcome is ``result``, or ``gone`` and then ``result``
-under the same id. ``VOLTGATE_FULL=1`` (make test-full) runs 672 connects, 336 of them takeovers; else there are fewer.
+under the same id. With ``VOLTGATE_FULL=1`` (make test-full) there are 672 connects, 336 of them takeovers.
 """
 
 import asyncio
@@ -184,7 +184,6 @@ async def test_a_command_on_sight_of_each_up_is_answered_by_that_session(
             identities = [f"CP {phase}-{number}" for number in range(chargers)]
             await add(wire, *identities)
             await asyncio.gather(*(moves(identity, [one, other]) for identity in identities))
-    print(dict(commander.outcomes))
     assert set(commander.outcomes) <= {"result", "gone"}, commander.outcomes
     assert commander.outcomes["result"] == 2 * 3 * chargers * rounds
 

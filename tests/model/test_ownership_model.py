@@ -25,7 +25,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(model: Path, options: str, rules: tuple[str, ...] = RULES) -> str:
     """What it prints."""
-    command = [model, *options.split(), *(f"{rule}=1" for rule in rules)]
+    command = [str(model), *options.split(), *(f"{rule}=1" for rule in rules)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
