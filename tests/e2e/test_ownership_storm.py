@@ -22,9 +22,9 @@ from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
 from e2e.house import PATIENCE, config, own_gateway
-from e2e.logins import KEY, charger, fast
+from e2e.logins import KEY, charger, fast, login
 from e2e.serving import KNOWN, serving
-from e2e.strangers import Charger, Facts, connected, token, until
+from e2e.strangers import Charger, Facts, answer_of, connected, request, token, until
 from jetstream import NatsServer
 from proxy import Proxy
 
@@ -243,3 +243,47 @@ async def test_an_up_that_is_held_behind_that_of_a_newer_session_ends_with_the_t
             await links.kept_link(state="up")
             assert ((await command(wire, "CP", "c")).headers or {})["ocpp-outcome"] == "result"
             assert again.calls == {"c": 1}
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not FULL, reason="2,000 chargers and 15 s until their gateway is dead: make test-full")
+async def test_a_gateway_that_is_killed_costs_its_chargers_one_link_each(
+    server: NatsServer, wire: Client, tmp_path: Path
+) -> None:
+    """They dial the other one and are found there; when the first counts as dead, nothing is left to do."""
+    identities = [f"CP{number}" for number in range(2000)]
+    await add(wire, *identities)
+    links: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    few = asyncio.Semaphore(100)
+    sockets: list[asyncio.StreamWriter] = []
+
+    async def count(message: Msg) -> None:
+        links[json.loads(message.data)["state"]] += 1
+
+    async def count_other(message: Msg) -> None:
+        others[message.subject.partition(".CP")[0]] += 1
+
+    async def dials(port: int, identity: str) -> None:
+        async with few:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            sockets.append(writer)
+            writer.write(request(f"/{identity}", Authorization=login(identity, KEY)))
+            assert (await answer_of(reader, writer)).status == 101
+
+    async with pair(server, tmp_path) as ((killed, one, _), (_, other, _)):
+        await asyncio.gather(*(dials(one, identity) for identity in identities))
+        await wire.subscribe("ocpp.link.*", cb=count)
+        gone = (await Facts(wire, "CP0").kept_link(state="up")).json["gateway"]
+        for subject in ("ocpprpc.>", "$JS.API.STREAM.MSG.GET.>"):
+            await wire.subscribe(subject, cb=count_other)
+        await wire.flush()
+        killed.kill()
+        await asyncio.gather(*(dials(other, identity) for identity in identities))
+        signs = await wire.jetstream().key_value("ocpp_gateways")
+        async with asyncio.timeout(PATIENCE):
+            while gone in await signs.keys():
+                await asyncio.sleep(0.1)
+        assert (links, others) == ({"up": len(identities)}, {})
+    for writer in sockets:
+        writer.transport.abort()
