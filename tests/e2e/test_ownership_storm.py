@@ -31,6 +31,12 @@ from proxy import Proxy
 FULL = os.environ.get("VOLTGATE_FULL") == "1"
 
 
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gateways refuse a variable that is not a key of theirs."""
+    monkeypatch.delenv("VOLTGATE_FULL", raising=False)
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[NatsServer]:
     """A NATS of this test's own: its gateways know no others."""
