@@ -10,7 +10,8 @@ import os
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import Popen
 
@@ -21,12 +22,13 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
-from e2e.house import PATIENCE, config, own_gateway
+from e2e.house import PATIENCE, config
 from e2e.logins import KEY, charger, fast, login
 from e2e.serving import KNOWN, serving
 from e2e.strangers import Charger, Facts, answer_of, connected, request, token, until
 from jetstream import NatsServer
 from proxy import Proxy
+from voltgate.gateway.bus import streams
 
 FULL = os.environ.get("VOLTGATE_FULL") == "1"
 
@@ -47,10 +49,9 @@ def server(tmp_path: Path) -> Iterator[NatsServer]:
 
 @pytest.fixture
 async def wire(server: NatsServer) -> AsyncIterator[Client]:
-    """A client of it, once the streams are there."""
-    async with own_gateway(config(server)):
-        pass
+    """A client of it; the streams are there."""
     client = await connected(server.url)
+    await streams.apply(client, config(server))
     yield client
     await client.close()
 
@@ -192,6 +193,43 @@ async def test_a_command_on_sight_of_each_up_is_answered_by_that_session(
             await asyncio.gather(*(moves(identity, [one, other]) for identity in identities))
     assert set(commander.outcomes) <= {"result", "gone"}, commander.outcomes
     assert commander.outcomes["result"] == 2 * 3 * chargers * rounds
+
+
+async def test_a_command_that_reaches_a_gateway_before_the_newer_link_is_gone(
+    server: NatsServer, wire: Client, tmp_path: Path
+) -> None:
+    """Its consumer is held, so only the fence can keep the CALL from the older socket."""
+    commander = Commander(wire)
+    await commander.listen()
+    identities = [f"CP {number}" for number in range(100 if FULL else 20)]
+    await add(wire, *identities)
+
+    async def hold(seconds: float) -> None:
+        until = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+        subject = f"$JS.API.CONSUMER.PAUSE.OCPP_LINKS.{consumer.name}"
+        answer = await wire.request(subject, json.dumps({"pause_until": until}).encode())
+        assert json.loads(answer.data)["paused"] == (seconds > 0)
+
+    async with AsyncExitStack() as stack:
+        _, one = await stack.enter_async_context(serving(server.url, tmp_path / "one", KNOWN))
+        (consumer,) = await wire.jetstream().consumers_info("OCPP_LINKS")
+        _, other = await stack.enter_async_context(serving(server.url, tmp_path / "other", KNOWN))
+        before = {}
+        olds = [await stack.enter_async_context(charger_at(one, identity)) for identity in identities]
+        for identity in identities:
+            before[identity] = await commander.commanded(identity)
+        await hold(60)
+        for identity, old in zip(identities, olds, strict=True):
+            new = await stack.enter_async_context(charger_at(other, identity))
+            session = await commander.commanded(identity, before[identity])
+            assert (old.calls[session], new.calls[session]) == (0, 1)
+        assert {old.closed for old in olds} == {None, 1008}
+        await hold(-1)
+        await asyncio.wait([old.task for old in olds], timeout=PATIENCE)
+        assert {old.closed for old in olds} == {1008}
+    assert commander.outcomes["result"] == 2 * len(identities)
+    assert commander.outcomes["gone"] > 0
+    assert set(commander.outcomes) == {"result", "gone"}
 
 
 async def test_a_gateway_that_was_frozen_sends_no_command_a_second_time(
