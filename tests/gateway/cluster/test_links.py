@@ -272,11 +272,18 @@ def test_a_down_of_ours_that_is_heard_late_is_not_written_again(time: Time, here
     assert (len(time.bus.published), time.bus.led) == (published, [])
 
 
-def test_a_copy_of_our_own_up_that_is_stored_late_is_the_new_epoch(time: Time, here: Gateway) -> None:
+@pytest.mark.parametrize("before_ack", [False, True], ids=["after its PubAck", "before its PubAck"])
+def test_a_copy_of_our_own_up_that_is_stored_late_is_the_new_epoch(
+    time: Time, here: Gateway, before_ack: bool
+) -> None:
     """Else the ``down`` would be refused."""
+    time.bus.hold_acks = before_ack
     link = here.up()
     time.bus._ack(LINKS, time.bus.published[-1])
     here.feed.deliver()
+    time.bus.hold_acks = False
+    if before_ack:
+        time.bus.acknowledge()
     assert link.epoch == 2
     here.links.end(link, "client")
     time.settle()

@@ -35,6 +35,8 @@ class LinkFact:
     """The last message of another gateway's session that was heard while the epoch was not known."""
     ours: int = 0
     """The same of an earlier session of this process, or of a ``down`` of its own."""
+    stored: int = 0
+    """The last ``up`` of its own that was heard."""
 
     @classmethod
     def parse(cls, token: str, stored: Stored) -> "LinkFact | None":

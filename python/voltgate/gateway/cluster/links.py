@@ -76,7 +76,7 @@ class Links:
         """The stream is a new one: it holds no links."""
         self._unclaimed.clear()
         for link in list(self._held.values()):
-            link.foreign = link.ours = 0
+            link.foreign = link.ours = link.stored = 0
             if link.epoch is not None:  # else its `up` is on its way
                 self._up_again(link, 0)
 
@@ -89,6 +89,7 @@ class Links:
                 self._unclaimed[token] = heard.seq
                 self._wait()
         elif heard.up and heard.session == link.session:
+            link.stored = heard.seq
             if link.epoch is not None and link.epoch < heard.seq:
                 link.epoch = heard.seq  # an earlier publish of the same, stored late
         elif link.epoch is not None:
@@ -160,6 +161,7 @@ class Links:
 
     def _stands(self, link: LinkFact, epoch: int) -> None:
         """Its ``up`` is stored; what was heard before that is known counts now."""
+        epoch = max(epoch, link.stored)
         link.epoch, link.behind = epoch, None
         if link.ended:
             self._write_down(link)
