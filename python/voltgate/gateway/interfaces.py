@@ -107,7 +107,7 @@ Ts = TypeVarTuple("Ts")
 class Ticket(Generic[A, R]):
     """A reserved reply subject and its callback. The message is built with ``reply``, then published."""
 
-    kind: Literal["store", "ask", "read"] = "store"
+    kind: Literal["store", "ask", "read", "read_leader"] = "store"
     hpub = b""
     sent = deadline = 0.0
     tx = again = False
@@ -143,6 +143,11 @@ class Bus(Protocol):
         self, stream: str, seq: int, subject: str | None, done: Callable[[A, Stored | NotRead], None], arg: A
     ) -> None:
         """Read the message at ``seq``, or the next one of ``subject`` from there (0: the last one)."""
+
+    def read_leader(
+        self, stream: str, seq: int, subject: str | None, done: Callable[[A, Stored | NotRead], None], arg: A
+    ) -> None:
+        """The same, from the stream's leader alone: it has all that was stored before."""
 
 
 class Link(Protocol):
@@ -224,3 +229,5 @@ class Outside(NamedTuple):
     bus: Bus
     clock: Clock
     rotation: Rotation
+    gateway: str = ""
+    """The name of this process, as links hold it."""
