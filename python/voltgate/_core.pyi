@@ -210,9 +210,10 @@ class Slicer:
 
         A Frame for each unfragmented, masked text frame without RSV bits outside of a fragmented message,
         decoded (``is_text`` False: close with 1007; ``latin1`` as in ``Codec.decode``). Bytes for the
-        ``ServerProtocol``: all other frames, one by one; as soon as it is complete, the header of a frame that
-        fails by its header alone, and of any frame within a fragmented message (the rest follows). After such a
-        failure or a Close nothing is returned. RuntimeError: an internal fault; nothing is returned after it.
+        ``ServerProtocol``: all other frames, one by one; as soon as it is complete, the header of a frame
+        that fails by its header alone, and of any frame within a fragmented message (the rest follows). After
+        such a failure or a Close nothing is returned. RuntimeError: an internal fault; nothing is returned
+        after it.
         """
     @property
     def front(self) -> bytes:

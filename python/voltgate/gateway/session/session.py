@@ -1,9 +1,7 @@
 """One charger's conversation: which CALL is open, what was stored, who answers.
 
-See docs/contract.md 2.2, 2.3, 3.4.
-
-CALLs are served strictly in order, one at a time. The others wait in the queue; at ``limits.open_calls`` the
-socket is not read. The steps of a CALL (``call.Step``):
+CALLs are served strictly in order, one at a time (docs/contract.md 2.2, 2.3, 3.4). The others wait in the
+queue; at ``limits.open_calls`` the socket is not read. The steps of a CALL (``call.Step``):
 
     QUEUED --refused--> REFUSING --stored-------------------------------------------> DONE: CALLERROR
        |   --repeat of an answered CALL---------------------------------------------> DONE: the same answer
@@ -89,8 +87,7 @@ class Session:
 
     def broken(self, frame: Frame, size: int, why: str) -> None:
         """A frame that ends the connection is not lost without a trace (docs/contract.md 2.2)."""
-        if not self.closed:
-            self._refusals().broken(frame, size, why)
+        self._refusals().broken(frame, size, why)
 
     def command(self, request: Request) -> None:
         """Take a backend's command for this charger (docs/contract.md 3.5)."""
@@ -145,8 +142,7 @@ class Session:
             handling = context.actions.get(frame.action)
         else:
             self.broken(frame, 0, f"{Reason.NOT_UTF8.label}: {Reason.NOT_UTF8.value.text}")
-            self._close(Reason.NOT_UTF8)
-            return
+            return self._close(Reason.NOT_UTF8)
         size = frame.size
         context.cells.bytes_in[0] += size
         if not sound and frame.type in _ANSWERS:
@@ -292,7 +288,7 @@ class Session:
         else:
             self._close(Reason.NOT_STORED)
 
-    # -- asking -------------------------------------------------------------------------------------
+    # -- asking and refusing --------------------------------------------------------------------------
 
     def _ask(self, call: Call) -> None:
         call.asked = True
@@ -306,8 +302,6 @@ class Session:
         call.answer = outcome
         if call.step is At.ASKING:  # else its fact is not stored yet
             self._advance(call)
-
-    # -- refusing -----------------------------------------------------------------------------------
 
     @guarded
     def _refused(self, call: Call, ack: Ack | NotStored) -> None:
