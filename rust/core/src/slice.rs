@@ -203,6 +203,10 @@ impl Slicer {
                 self.held = held; // a header, that far
             }
         }
+        if self.over && !self.held.is_empty() {
+            let room = FRONT.saturating_sub(self.held.len()); // it failed: more of its front
+            self.held.extend_from_slice(&data[..data.len().min(room)]);
+        }
         Ok(if self.over { &[] } else { data })
     }
 
