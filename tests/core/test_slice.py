@@ -145,6 +145,7 @@ def test_what_comes_out(chunks: list[tuple[bytes, list[Piece]]]) -> None:
     assert [joined(fed(slicer, chunk)) for chunk, _ in chunks] == [pieces for _, pieces in chunks]
 
 
+VAST = frame(FIN | TEXT, bytes(9000))
 FRONTS = {
     "of a frame that is not whole, what has come": ([CALL_FRAME, CALL_FRAME[:9]], CALL_FRAME[:9]),
     "nothing between frames": ([CALL_FRAME], b""),
@@ -154,7 +155,7 @@ FRONTS = {
     ),
     "likewise where it came in two chunks": ([TOO_LONG[:3], TOO_LONG[3:9], CALL_FRAME], TOO_LONG[:9]),
     "nothing behind a Close": ([CLOSE_FRAME + CALL_FRAME], b""),
-    "and never more than a reject holds": ([frame(FIN | TEXT, bytes(9000))], frame(FIN | TEXT, bytes(9000))[:4110]),
+    "never more than a reject holds": ([VAST], VAST[:4110]),
 }
 
 
