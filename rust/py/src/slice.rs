@@ -14,7 +14,7 @@ use crate::codec::Codec;
 #[pyclass(module = "voltgate._core")]
 pub struct Slicer {
     codec: Py<Codec>,
-    slicer: slice::Slicer,
+    stream: slice::Slicer,
     latin1: bool,
 }
 
@@ -23,12 +23,12 @@ impl Slicer {
     #[new]
     #[pyo3(signature = (codec, max_message_bytes, latin1 = false))]
     const fn new(codec: Py<Codec>, max_message_bytes: u32, latin1: bool) -> Self {
-        Self { codec, slicer: slice::Slicer::new(max_message_bytes), latin1 }
+        Self { codec, stream: slice::Slicer::new(max_message_bytes), latin1 }
     }
 
     fn feed<'py>(&mut self, data: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyList>> {
         let py = data.py();
-        let (codec, slicer) = (self.codec.get(), &mut self.slicer);
+        let (codec, slicer) = (self.codec.get(), &mut self.stream);
         let latin1 = self.latin1;
         let pieces = PyList::empty(py);
         let sink = |piece: Piece<'_>| match piece {
@@ -44,12 +44,12 @@ impl Slicer {
 
     #[getter]
     fn front<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.slicer.front())
+        PyBytes::new(py, self.stream.front())
     }
 
     #[getter]
     const fn unfinished(&self) -> usize {
-        self.slicer.unfinished()
+        self.stream.unfinished()
     }
 }
 
