@@ -194,23 +194,26 @@ class Slicer:
     """One connection's bytes on their way to whole frames. Not for two threads.
 
     What is no plain text message goes on to websockets' ``ServerProtocol``, the only judge of RFC 6455: an
-    item of bytes may make it fail, or close, and what follows in the list is then void.
+    item of bytes may make it fail, or close, and what follows is then void.
     """
 
     def __new__(cls, codec: Codec, max_message_bytes: int) -> Self:
         """OverflowError beyond 32 bits."""
-    def feed(self, data: bytes) -> list[Frame | bytes]:
-        """What ``data`` completes, in order; ``[]`` where nothing is whole yet.
+    def feed(self, data: bytes) -> Frame | bytes | None:
+        """Hold ``data`` and return the next piece of all that is held; None where nothing is whole yet.
 
-        A Frame for each unfragmented, masked text frame without RSV bits outside of a fragmented message,
-        decoded (``is_text`` False: close with 1007). Bytes for the ``ServerProtocol``: all other frames, one
-        by one; as soon as it stands, the header of one that fails there by its header alone, and
-        of any within a fragmented message (its rest follows). Behind such a failure or a Close nothing
-        comes. RuntimeError: a fault of ours; nothing more comes.
+        One at a time, nothing is decoded in advance: ``feed(b"")`` returns the next. A Frame for an
+        unfragmented, masked text frame without RSV bits outside of a fragmented message, decoded
+        (``is_text`` False: close with 1007). Bytes for the ``ServerProtocol``: any other frame; as soon as
+        it stands, the header of one that fails there by its header alone, and of any within a fragmented
+        message (its rest follows). Behind such a failure or a Close nothing comes. RuntimeError: a fault of
+        ours; nothing more comes.
         """
+    def hold(self, data: bytes) -> None:
+        """Hold ``data``, return nothing, decode nothing."""
     @property
     def unfinished(self) -> int:
-        """Bytes held of a frame that is not whole; at most ``max_message_bytes`` and 14."""
+        """Bytes held: whole frames that are still to be returned, and one that is not whole."""
 
 @final
 class Fact:

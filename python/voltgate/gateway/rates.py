@@ -1,7 +1,14 @@
-"""Rate limits of one charger and of the process. Numbers in, numbers out: time and limits are arguments."""
+"""Rate limits of one charger and of the process. Numbers in, numbers out: time and limits are arguments.
+
+What is "per charger" outlives a reconnect (docs/contract.md 2.2): :class:`Budgets` remembers it by identity
+where credentials were checked, else by source and identity, so that nobody spends another's budget.
+"""
 
 import math
 from collections import deque
+from itertools import islice
+
+from voltgate.gateway.metrics import Cell
 
 
 class RejectRate:
@@ -21,6 +28,10 @@ class RejectRate:
         self._times.append(now)
         return True
 
+    def any(self, now: float) -> bool:
+        """Whether there was one in the last minute."""
+        return bool(self._times) and now - self._times[-1] < 60
+
 
 class HandshakeRate:
     """``limits.handshakes_per_second`` over the whole process, with a burst of one second."""
@@ -38,3 +49,81 @@ class HandshakeRate:
             return False
         self._tokens -= 1
         return True
+
+
+class Allowance:
+    """What one charger has used, on all its connections. Times are those of the clock.
+
+    ``calls`` and ``stored``: until when what came so far would have lasted at the rates per second. They may
+    be overdrawn by one message, so that a single large one never times out.
+    """
+
+    __slots__ = ("calls", "rejects", "stored", "users")
+
+    def __init__(self) -> None:
+        self.calls = self.stored = 0.0
+        self.rejects: RejectRate | None = None  # made with the first one
+        self.users = 0  # connections
+
+    def store(self, now: float, seconds: float) -> None:
+        """A fact is stored that lasts ``seconds`` at ``limits.stored_bytes_per_second``."""
+        stored = self.stored
+        self.stored = (stored if stored > now else now) + seconds
+
+    def reject(self, now: float, limit: int) -> bool:
+        """Whether one more reject fact may be stored."""
+        if self.rejects is None:
+            self.rejects = RejectRate()
+        return self.rejects.take(now, limit)
+
+    def idle(self, now: float) -> bool:
+        """Whether it is like a new one."""
+        spent = self.calls > now or self.stored > now or (self.rejects is not None and self.rejects.any(now))
+        return not spent and not self.users
+
+
+Key = str | tuple[str, str]
+LOOK = 16  # entries that a newcomer to a full table looks at, to drop one
+
+
+class Budgets:
+    """The allowances of the chargers of one process, at most ``limits.remembered_chargers``.
+
+    Beyond it, newcomers share one allowance per source, and beyond as many sources one for all. An allowance
+    in use, or with a part of it spent, is not dropped.
+    """
+
+    def __init__(self, shared: Cell) -> None:
+        """``shared``: the count of connections whose allowance is not their own."""
+        self._shared = shared
+        self._chargers: dict[Key, Allowance] = {}
+        self._sources: dict[Key, Allowance] = {}
+        self._rest = Allowance()
+
+    def __len__(self) -> int:
+        return len(self._chargers)
+
+    def of(self, identity: str, source: str | None, now: float, limit: int) -> Allowance:
+        """The allowance of a charger that connects; ``source``: None where its credentials were checked."""
+        key = identity if source is None else (source, identity)
+        found = _entry(self._chargers, key, now, limit)
+        if found is not None:
+            return found
+        self._shared[0] += 1
+        return _entry(self._sources, source or "", now, limit) or self._rest
+
+
+def _entry(table: dict[Key, Allowance], key: Key, now: float, limit: int) -> Allowance | None:
+    """The entry of ``key``, a new one if there is room, else None."""
+    found = table.get(key)
+    if found is not None:
+        return found
+    if len(table) >= limit:
+        for old in list(islice(table, LOOK)):
+            allowance = table.pop(old)
+            if not allowance.idle(now):
+                table[old] = allowance  # at the end: the next newcomer looks at others
+    if len(table) >= limit:
+        return None
+    made = table[key] = Allowance()
+    return made

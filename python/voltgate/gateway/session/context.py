@@ -7,6 +7,7 @@ from voltgate._core import Frame, Publisher
 from voltgate.config import Config, Level, Limits, Nats
 from voltgate.gateway.interfaces import Link, Outside
 from voltgate.gateway.metrics import ActionCounts, FrameCells, Metrics
+from voltgate.gateway.rates import Allowance
 from voltgate.gateway.session.call import Handling
 from voltgate.gateway.session.fast import Live
 from voltgate.gateway.session.keys import TransactionKeys
@@ -40,6 +41,10 @@ class Context:
     """Seconds one CALL is worth at ``limits.calls_per_second``."""
     burst: float = 0.0
     """Seconds the CALLs of a burst are worth."""
+    byte_interval: float = 0.0
+    """Seconds one stored byte is worth at ``limits.stored_bytes_per_second``."""
+    stored_burst: float = 0.0
+    """Seconds the stored bytes of a burst are worth."""
 
     def __post_init__(self) -> None:
         self.take(self.limits)
@@ -49,6 +54,8 @@ class Context:
         self.limits, self.open_calls = limits, limits.open_calls
         self.interval = 1 / limits.calls_per_second
         self.burst = limits.calls_burst / limits.calls_per_second
+        self.byte_interval = 1 / limits.stored_bytes_per_second
+        self.stored_burst = limits.stored_bytes_burst / limits.stored_bytes_per_second
 
     @classmethod
     def of(
@@ -102,3 +109,4 @@ class Surroundings:
     context: Context
     link: Link
     outside: Outside
+    allowance: Allowance

@@ -30,6 +30,7 @@ import structlog
 from voltgate import _core
 from voltgate._core import Frame, Publisher, Violation
 from voltgate.gateway.interfaces import Ack, Link, NotRead, NotStored, Outside, Request
+from voltgate.gateway.rates import Allowance
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.session import decisions
 from voltgate.gateway.session.bounds import LARGE, Bounds
@@ -57,10 +58,12 @@ class Session:
         "_queue", "_reason", "_rejects", "_serving", "_surroundings", "_watched", "closed", "turn",
     )  # fmt: skip
 
-    def __init__(self, publisher: Publisher, context: Context, link: Link, outside: Outside) -> None:
+    def __init__(
+        self, publisher: Publisher, context: Context, link: Link, outside: Outside, allowance: Allowance
+    ) -> None:
         self.closed = False
         self.turn = turn = Turn(context.half_duplex)
-        self._surroundings = Surroundings(publisher, context, link, outside)
+        self._surroundings = Surroundings(publisher, context, link, outside, allowance)
         self._publisher, self._context, self._link = publisher, context, link
         self._bus, self._clock = outside.bus, outside.clock
         self._queue = turn.calls
@@ -86,7 +89,16 @@ class Session:
             time_ms = self._clock.time_ms
             self._bus.emit(self._publisher.live(frame, time_ms))
             self._link.write(live.answer(frame, time_ms))
-        self._bounds.count()
+        self._bounds.count(1.0)
+
+    def spent(self, calls: float, rest: bool) -> None:
+        """See connection.Receiver: it counts in the charger's rate like so many CALLs."""
+        self._bounds.count(calls, rest)
+
+    @property
+    def resting(self) -> bool:
+        """See connection.Receiver."""
+        return self._bounds.resting
 
     def command(self, request: Request) -> None:
         """Take a backend's command for this charger (docs/contract.md 3.5)."""
@@ -231,6 +243,7 @@ class Session:
         if handling.keyed and self._context.keys.conflicts(fact):
             self._context.metrics.key_conflicts.add()
         bus.store(ticket, fact.command, handling.tx)
+        self._bounds.stored(len(fact.command))
         # A question about money is asked only once its fact is safe; others need not wait for it.
         if call.asks and not handling.tx and not self.closed:
             self._ask(call)
@@ -270,6 +283,7 @@ class Session:
         call.answer = answer = call.answer or self._time()
         hpub = self._publisher.response(call.fact, answer, self._clock.time_ms, ticket.reply)
         self._bus.store(ticket, hpub, call.handling.tx)
+        self._bounds.stored(len(hpub))
 
     @guarded
     def _recorded(self, call: Call, ack: Ack | NotStored) -> None:
@@ -306,7 +320,7 @@ class Session:
 
     def _refusals(self) -> Rejects:
         if self._rejects is None:
-            self._rejects = Rejects(self._surroundings)
+            self._rejects = Rejects(self._surroundings, self._bounds)
         return self._rejects
 
     # -- answering ----------------------------------------------------------------------------------
