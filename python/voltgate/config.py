@@ -139,6 +139,7 @@ class Limits(_Section):
     ping_timeout: Seconds = 30.0
     handshake_timeout: Seconds = 10.0
     handshakes_per_second: Annotated[float, Field(gt=0)] = 2000.0
+    logins_per_minute: Annotated[float, Field(ge=1)] = 120.0
     command_queue: Annotated[int, Field(ge=1)] = 16
 
 

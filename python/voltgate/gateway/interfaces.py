@@ -194,6 +194,8 @@ class Claim(NamedTuple):
     newcomer: Newcomer
     authenticated: bool
     decided: Decided
+    source: str = ""
+    """The address it dials from."""
 
 
 class Clock(Protocol):

@@ -6,6 +6,7 @@ where credentials were checked, else by source and identity, so that nobody spen
 
 import math
 from collections import deque
+from ipaddress import IPv6Address
 from itertools import islice
 
 from voltgate.gateway.metrics import Cell
@@ -58,10 +59,10 @@ class Allowance:
     be overdrawn by one message, so that a single large one never times out.
     """
 
-    __slots__ = ("calls", "rejects", "stored", "users")
+    __slots__ = ("calls", "logins", "rejects", "stored", "users")
 
     def __init__(self) -> None:
-        self.calls = self.stored = 0.0
+        self.calls = self.stored = self.logins = 0.0
         self.rejects: RejectRate | None = None  # made with the first one
         self.users = 0  # connections
 
@@ -76,10 +77,31 @@ class Allowance:
             self.rejects = RejectRate()
         return self.rejects.take(now, limit)
 
+    def login(self, now: float, per_minute: float) -> bool:
+        """Whether one more login may be tried; a minute's worth may be tried at once."""
+        logins = max(self.logins, now) + 60 / per_minute
+        if logins - now > 60:
+            return False
+        self.logins = logins
+        return True
+
+    def logged_in(self, per_minute: float) -> None:
+        """The login passed: only those that fail count."""
+        self.logins -= 60 / per_minute
+
     def idle(self, now: float) -> bool:
         """Whether it is like a new one."""
-        spent = self.calls > now or self.stored > now or (self.rejects is not None and self.rejects.any(now))
-        return not spent and not self.users
+        spent = max(self.calls, self.stored, self.logins) > now
+        return not (spent or self.users or (self.rejects is not None and self.rejects.any(now)))
+
+
+def source_of(peer: str) -> str:
+    """The address of ``peer`` (host:port), as far as one site has it: of an IPv6 address the first half."""
+    host = peer.rpartition(":")[0]
+    if ":" not in host:
+        return host
+    address = IPv6Address(host.partition("%")[0])
+    return str(address.ipv4_mapped or address.exploded[:19])
 
 
 Key = str | tuple[str, str]
@@ -87,26 +109,30 @@ LOOK = 16  # entries that a newcomer to a full table looks at, to drop one
 
 
 class Budgets:
-    """The allowances of the chargers of one process, at most ``limits.remembered_chargers``.
+    """The allowances of the chargers of one process.
 
-    Beyond it, newcomers share one allowance per source, and beyond as many sources one for all. An allowance
-    in use, or with a part of it spent, is not dropped.
+    At most ``limits.remembered_chargers`` with credentials, and as many without, so that strangers take no
+    place of the others. Beyond it, newcomers share one allowance per source, and beyond as many sources one
+    for all. An allowance in use, or with a part of it spent, is not dropped.
     """
 
     def __init__(self, shared: Cell) -> None:
         """``shared``: the count of connections whose allowance is not their own."""
         self._shared = shared
-        self._chargers: dict[Key, Allowance] = {}
+        self._identities: dict[Key, Allowance] = {}
+        self._strangers: dict[Key, Allowance] = {}
         self._sources: dict[Key, Allowance] = {}
         self._rest = Allowance()
 
     def __len__(self) -> int:
-        return len(self._chargers)
+        return len(self._identities) + len(self._strangers)
 
     def of(self, identity: str, source: str | None, now: float, limit: int) -> Allowance:
         """The allowance of a charger that connects; ``source``: None where its credentials were checked."""
-        key = identity if source is None else (source, identity)
-        found = _entry(self._chargers, key, now, limit)
+        if source is None:
+            found = _entry(self._identities, identity, now, limit)
+        else:
+            found = _entry(self._strangers, (source, identity), now, limit)
         if found is not None:
             return found
         self._shared[0] += 1

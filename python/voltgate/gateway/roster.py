@@ -28,7 +28,7 @@ from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
 from voltgate.gateway.interfaces import Holder, NotRead, Outside, PeerLink
 from voltgate.gateway.metrics import Metrics
-from voltgate.gateway.rates import Allowance, Budgets
+from voltgate.gateway.rates import Allowance, Budgets, source_of
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Known, Record
 from voltgate.gateway.registry.registry import Registry
@@ -164,7 +164,7 @@ class Roster:
         return context
 
     def _allowance_of(self, admission: Admission, peer: str) -> Allowance:
-        source = None if admission.authenticated else peer.rpartition(":")[0]
+        source = None if admission.authenticated else source_of(peer)
         limit = self._limits.remembered_chargers
         allowance = self._budgets.of(admission.identity, source, self._clock.now, limit)
         allowance.users += 1
