@@ -9,6 +9,7 @@ from collections import deque
 from ipaddress import IPv6Address
 from itertools import islice
 
+from voltgate.config import Limits
 from voltgate.gateway.metrics import Cell
 
 
@@ -53,23 +54,40 @@ class HandshakeRate:
 
 
 class Allowance:
-    """What one charger has used, on all its connections. Times are those of the clock.
+    """What one charger has used, on all its connections, and has not regained yet.
 
-    ``calls`` and ``stored``: until when what came so far would have lasted at the rates per second. They may
-    be overdrawn by one message, so that a single large one never times out.
+    ``calls`` as of ``calls_at`` and ``stored`` bytes as of ``stored_at``: each falls by its rate per second,
+    and the charger is not read while it is above its burst. It may be overdrawn by one message, so that a
+    single large one never times out.
     """
 
-    __slots__ = ("calls", "logins", "rejects", "stored", "users")
+    __slots__ = ("calls", "calls_at", "logins", "rejects", "stored", "stored_at", "users")
 
     def __init__(self) -> None:
-        self.calls = self.stored = self.logins = 0.0
+        self.calls = self.calls_at = self.stored = self.stored_at = 0.0
+        self.logins = 0.0  # until when the failed ones so far would have lasted at the rate
         self.rejects: RejectRate | None = None  # made with the first one
         self.users = 0  # connections
 
-    def store(self, now: float, seconds: float) -> None:
-        """A fact is stored that lasts ``seconds`` at ``limits.stored_bytes_per_second``."""
-        stored = self.stored
-        self.stored = (stored if stored > now else now) + seconds
+    def call(self, now: float, calls: float, per_second: float) -> float:
+        """Count a message, or what costs as much; returns ``calls`` as of ``now``."""
+        used = self.calls - (now - self.calls_at) * per_second
+        self.calls = used = (used if used > 0 else 0.0) + calls
+        self.calls_at = now
+        return used
+
+    def store(self, now: float, size: int, per_second: float) -> None:
+        """Count a fact of ``size`` bytes."""
+        used = self.stored - (now - self.stored_at) * per_second
+        self.stored, self.stored_at = (used if used > 0 else 0.0) + size, now
+
+    def wait(self, now: float, limits: Limits) -> tuple[float, float]:
+        """Seconds until the calls, and until the stored bytes, are no longer overdrawn; 0 or less: now."""
+        calls, stored = limits.calls_per_second, limits.stored_bytes_per_second
+        return (
+            (self.calls - limits.calls_burst) / calls + self.calls_at - now,
+            (self.stored - limits.stored_bytes_burst) / stored + self.stored_at - now,
+        )
 
     def reject(self, now: float, limit: int) -> bool:
         """Whether one more reject fact may be stored."""
@@ -89,9 +107,11 @@ class Allowance:
         """The login passed: only those that fail count."""
         self.logins -= 60 / per_minute
 
-    def idle(self, now: float) -> bool:
+    def idle(self, now: float, limits: Limits) -> bool:
         """Whether it is like a new one."""
-        spent = max(self.calls, self.stored, self.logins) > now
+        calls_until = self.calls_at + self.calls / limits.calls_per_second
+        stored_until = self.stored_at + self.stored / limits.stored_bytes_per_second
+        spent = max(calls_until, stored_until, self.logins) > now
         return not (spent or self.users or (self.rejects is not None and self.rejects.any(now)))
 
 
@@ -127,29 +147,29 @@ class Budgets:
     def __len__(self) -> int:
         return len(self._identities) + len(self._strangers)
 
-    def of(self, identity: str, source: str | None, now: float, limit: int) -> Allowance:
+    def of(self, identity: str, source: str | None, now: float, limits: Limits) -> Allowance:
         """The allowance of a charger that connects; ``source``: None where its credentials were checked."""
         if source is None:
-            found = _entry(self._identities, identity, now, limit)
+            found = _entry(self._identities, identity, now, limits)
         else:
-            found = _entry(self._strangers, (source, identity), now, limit)
+            found = _entry(self._strangers, (source, identity), now, limits)
         if found is not None:
             return found
         self._shared[0] += 1
-        return _entry(self._sources, source or "", now, limit) or self._rest
+        return _entry(self._sources, source or "", now, limits) or self._rest
 
 
-def _entry(table: dict[Key, Allowance], key: Key, now: float, limit: int) -> Allowance | None:
+def _entry(table: dict[Key, Allowance], key: Key, now: float, limits: Limits) -> Allowance | None:
     """The entry of ``key``, a new one if there is room, else None."""
     found = table.get(key)
     if found is not None:
         return found
-    if len(table) >= limit:
+    if len(table) >= limits.remembered_chargers:
         for old in list(islice(table, LOOK)):
             allowance = table.pop(old)
-            if not allowance.idle(now):
+            if not allowance.idle(now, limits):
                 table[old] = allowance  # at the end: the next newcomer looks at others
-    if len(table) >= limit:
+    if len(table) >= limits.remembered_chargers:
         return None
     made = table[key] = Allowance()
     return made

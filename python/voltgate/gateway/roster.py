@@ -165,8 +165,7 @@ class Roster:
 
     def _allowance_of(self, admission: Admission, peer: str) -> Allowance:
         source = None if admission.authenticated else source_of(peer)
-        limit = self._limits.remembered_chargers
-        allowance = self._budgets.of(admission.identity, source, self._clock.now, limit)
+        allowance = self._budgets.of(admission.identity, source, self._clock.now, self._limits)
         allowance.users += 1
         return allowance
 

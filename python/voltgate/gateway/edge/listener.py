@@ -144,7 +144,7 @@ class Listener:
     def _authenticate(self, attempt: Attempt, known: Known | None) -> None:
         upgrade, limits = attempt.upgrade, self._shared.limits
         source = source_of(upgrade.peer)
-        logins = self._entrance.logins.of(attempt.identity, source, attempt.at, limits.remembered_chargers)
+        logins = self._entrance.logins.of(attempt.identity, source, attempt.at, limits)
         if not logins.login(attempt.at, limits.logins_per_minute):
             upgrade.refuse(Refusal.RATE)
             return

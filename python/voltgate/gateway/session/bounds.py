@@ -24,49 +24,42 @@ class Bounds:
         self._clock, self._allowance = surroundings.outside.clock, surroundings.allowance
         self.large = 0  # bytes of large open CALLs
         # A charger that has spent its budget begins as its last connection ended: not read.
-        self.resting = self.paused = self._wait() > 0
-        if self.resting:
-            self._rest()
+        self.resting = self.paused = False
+        self._rest()
+        self.paused = self.resting
 
     def count(self, calls: float, rest: bool = True) -> None:
         """A message was received, or what costs as much; above a rate and its burst the socket rests."""
-        context, allowance, now = self._context, self._allowance, self._clock.now
-        due = allowance.calls
-        allowance.calls = due = (due if due > now else now) + context.interval * calls
-        over = due - now > context.burst or allowance.stored - now > context.stored_burst
+        context, allowance = self._context, self._allowance
+        used = allowance.call(self._clock.now, calls, context.calls_per_second)
+        over = used > context.calls_burst or allowance.stored > context.stored_burst
         if over and rest and not (self.resting or self._turn.ended):
-            self.resting = True
             self._rest()
             self.limit_reading()
 
     def stored(self, size: int) -> None:
         """A fact of ``size`` bytes is stored for this charger; counted with its next message."""
-        self._allowance.store(self._clock.now, size * self._context.byte_interval)
-
-    def _wait(self) -> float:
-        """Seconds until neither budget is overdrawn."""
-        context, allowance = self._context, self._allowance
-        spent = max(allowance.calls - context.burst, allowance.stored - context.stored_burst)
-        return spent - self._clock.now
+        self._allowance.store(self._clock.now, size, self._context.limits.stored_bytes_per_second)
 
     def _rest(self) -> None:
-        context, allowance = self._context, self._allowance
-        stored = allowance.stored - context.stored_burst > allowance.calls - context.burst
-        if stored:
-            context.metrics.paused.add("stored_bytes")
-        else:
-            context.metrics.paused.add("calls_per_second")
-        self._clock.after(min(self._wait(), LOOK_AGAIN), self._rested)
+        """Rest if a budget is overdrawn, until it is not."""
+        calls, stored = self._allowance.wait(self._clock.now, self._context.limits)
+        wait = max(calls, stored)
+        if wait <= 0:
+            self.resting = False
+            return
+        if not self.resting:
+            self.resting = True
+            if stored > calls:
+                self._context.metrics.paused.add("stored_bytes")
+            else:
+                self._context.metrics.paused.add("calls_per_second")
+        self._clock.after(min(wait, LOOK_AGAIN), self._rested)
 
     def _rested(self) -> None:
-        wait = self._wait()
-        if self._turn.ended:
-            return
-        if wait > 0:
-            self._clock.after(min(wait, LOOK_AGAIN), self._rested)
-            return
-        self.resting = False
-        self.limit_reading()
+        if not self._turn.ended:
+            self._rest()
+            self.limit_reading()
 
     def limit_reading(self) -> None:
         """Read from the socket, or stop reading, as the open CALLs and the turn ask for."""

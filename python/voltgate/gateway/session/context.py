@@ -37,14 +37,10 @@ class Context:
     """Whether a command waits while a CALL of the charger is open (docs/contract.md 3.8, quirk)."""
     open_calls: int = 0
     """``limits.open_calls``."""
-    interval: float = 0.0
-    """Seconds one CALL is worth at ``limits.calls_per_second``."""
-    burst: float = 0.0
-    """Seconds the CALLs of a burst are worth."""
-    byte_interval: float = 0.0
-    """Seconds one stored byte is worth at ``limits.stored_bytes_per_second``."""
-    stored_burst: float = 0.0
-    """Seconds the stored bytes of a burst are worth."""
+    calls_per_second: float = 0.0
+    calls_burst: int = 0
+    stored_burst: int = 0
+    """``limits.stored_bytes_burst``."""
 
     def __post_init__(self) -> None:
         self.take(self.limits)
@@ -52,10 +48,8 @@ class Context:
     def take(self, limits: Limits) -> None:
         """Use these limits from now on, in every session of this context."""
         self.limits, self.open_calls = limits, limits.open_calls
-        self.interval = 1 / limits.calls_per_second
-        self.burst = limits.calls_burst / limits.calls_per_second
-        self.byte_interval = 1 / limits.stored_bytes_per_second
-        self.stored_burst = limits.stored_bytes_burst / limits.stored_bytes_per_second
+        self.calls_per_second, self.calls_burst = limits.calls_per_second, limits.calls_burst
+        self.stored_burst = limits.stored_bytes_burst
 
     @classmethod
     def of(
