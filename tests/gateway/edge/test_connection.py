@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from frames import CONT, FIN, frame
-from voltgate.gateway.edge.connection import KEEPALIVE, MAX_FRAGMENTS
+from voltgate.gateway.edge.connection import MAX_FRAGMENTS
+from voltgate.gateway.edge.kernel import KEEPALIVE
 from voltgate.gateway.reasons import Reason
 from wire import CLOSE, PING, PONG, TEXT, Charger, Edge
 
@@ -201,6 +202,24 @@ def test_a_paused_connection_gets_no_turn() -> None:
     assert len(charger.receiver.costs) == 65
     edge.settle()
     assert len(charger.receiver.costs) == 200
+
+
+def test_a_charger_that_hung_up_while_it_is_not_read_is_noticed() -> None:
+    edge, probed = Edge(ping_interval=60), list[int]()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as far,
+        server.accept()[0] as near,
+    ):
+        charger = Charger(edge, plug=near)
+        charger.connection.pause()
+        charger.connection.probe(lambda: probed.append(1))
+        edge.pass_time(200)
+        assert (probed, charger.ends) == ([1], [])
+        far.close()
+        charger.connection.probe(lambda: probed.append(1))
+        edge.pass_time(61)
+    assert (probed, charger.ends) == ([1], [Reason.CLIENT])
 
 
 def test_several_pings_in_one_turn_get_one_pong_for_the_last() -> None:

@@ -15,10 +15,7 @@ in the slicer until its next turn (``backlog``).
 ``reason`` is set from ``ended`` on: nothing is sliced, handed on or written by a session any more.
 """
 
-import asyncio
-import os
 import random
-import socket
 from collections.abc import Callable
 from typing import Protocol
 
@@ -29,6 +26,7 @@ from websockets.server import ServerProtocol
 
 from voltgate._core import Codec, Slicer
 from voltgate._core import Frame as OcppFrame
+from voltgate.gateway.edge import kernel
 from voltgate.gateway.edge.backlog import BYTES, FRAMES, SECONDS, Backlog
 from voltgate.gateway.edge.sansio import release, unread
 from voltgate.gateway.edge.socket import Socket
@@ -41,8 +39,6 @@ log = structlog.get_logger()
 MAX_FRAGMENTS = 1000
 # Bytes of a fragment that cost as much as a CALL, and what the smallest one costs (docs/contract.md 2.2).
 FRAGMENT_BYTES, FRAGMENT_CALLS = 4096, 1 / 16
-# TCP keepalive of a charger that must not be pinged: seconds of silence, seconds between probes, probes.
-KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 30), (socket.TCP_KEEPCNT, 4))
 
 
 class Receiver(Protocol):
@@ -125,7 +121,7 @@ class Connection(Socket):
         """Hand messages to ``receiver`` from now on; ``on_end(connection, reason)`` is called once."""
         self._receiver, self._on_end = receiver, on_end
         if "no_ping" in self._quirks:
-            _keep_alive_by_tcp(self._transport)
+            kernel.keep_alive(self._transport)
         else:
             self._plan_ping()
         if receiver.resting:
@@ -301,7 +297,7 @@ class Connection(Socket):
 
     def probe(self, alive: Callable[[], None]) -> None:
         """See interfaces.Holder."""
-        if self._unread:
+        if self._unread and not kernel.has_hung_up(self._transport):
             alive()  # it is we who do not read its sign of life
         else:
             self._probes.append(alive)
@@ -361,6 +357,9 @@ class Connection(Socket):
         limits, now = self._shared.limits, self._clock.now
         if self._unread:
             self.last_seen = now
+            if kernel.has_hung_up(self._transport):
+                self._reset(Reason.CLIENT)
+                return
         silent_at = self.last_seen + limits.ping_interval + limits.ping_timeout
         if now >= silent_at:
             self._reset(Reason.SILENT)
@@ -375,12 +374,3 @@ class Connection(Socket):
         if self._protocol.state is OPEN and not self._closing:
             self._protocol.send_ping(b"")
             self._flush(self._protocol)
-
-
-def _keep_alive_by_tcp(transport: asyncio.Transport) -> None:
-    """Let the kernel watch a charger that must not be pinged: a peer that is gone ends in three minutes."""
-    inner = transport.get_extra_info("socket")
-    with socket.socket(fileno=os.dup(inner.fileno())) as sock:  # the loop's own has no options
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in KEEPALIVE:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)

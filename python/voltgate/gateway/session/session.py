@@ -161,6 +161,8 @@ class Session:
         if not sound or message_id is None:
             call.sound = False
         queue.append(call)
+        if handling is not None and not handling.live:
+            self._bounds.stored(size)  # now, not when its turn comes: those that wait count too
         if size > LARGE:
             self._bounds.weigh()
         self._serve()
@@ -243,7 +245,7 @@ class Session:
         if handling.keyed and self._context.keys.conflicts(fact):
             self._context.metrics.key_conflicts.add()
         bus.store(ticket, fact.command, handling.tx)
-        self._bounds.stored(len(fact.command))
+        self._bounds.stored(len(fact.command) - frame.size)
         # A question about money is asked only once its fact is safe; others need not wait for it.
         if call.asks and not handling.tx and not self.closed:
             self._ask(call)
