@@ -253,6 +253,8 @@ class Connection(Socket):
         if len(self._fragments) > MAX_FRAGMENTS:
             self.close(Reason.FRAGMENTS)
         elif frame.fin:
+            if len(data) >= BYTES:  # it may have been inflated, from next to nothing
+                self._receiver.spent(len(data) // BYTES, rest=False)
             message, self._fragments, self._fragment_bytes = b"".join(self._fragments), None, 0
             self._receiver.received(self._codec.decode(message))
         else:
