@@ -55,7 +55,7 @@ class Session:
 
     __slots__ = (
         "_answered", "_bounds", "_bus", "_clock", "_commands", "_context", "_gated", "_link", "_publisher",
-        "_queue", "_reason", "_rejects", "_serving", "_surroundings", "_watched", "closed", "turn",
+        "_queue", "_reason", "_rejects", "_serving", "_surroundings", "_watched", "closed", "resting", "spent", "turn",
     )  # fmt: skip
 
     def __init__(
@@ -65,13 +65,13 @@ class Session:
         self.turn = turn = Turn(context.half_duplex)
         self._surroundings = Surroundings(publisher, context, link, outside, allowance)
         self._publisher, self._context, self._link = publisher, context, link
-        self._bus, self._clock = outside.bus, outside.clock
-        self._queue = turn.calls
+        self._bus, self._clock, self._queue = outside.bus, outside.clock, turn.calls
         self._answered = Answered()
         self._commands: Commands | None = None  # made when the first one arrives
         self._rejects: Rejects | None = None  # made when the first frame is refused
         self._reason: Reason | None = None  # for leaving
-        self._bounds = Bounds(self._surroundings, turn)
+        self._bounds = bounds = Bounds(self._surroundings, turn)
+        self.spent, self.resting = bounds.count, bounds.resting  # see connection.Receiver
         self._serving = False
         self._watched = False  # something waits for the last open CALL
         self._gated = False  # boot status, leaving or closed: not every CALL is served
@@ -89,16 +89,7 @@ class Session:
             time_ms = self._clock.time_ms
             self._bus.emit(self._publisher.live(frame, time_ms))
             self._link.write(live.answer(frame, time_ms))
-        self._bounds.count(1.0)
-
-    def spent(self, calls: float, rest: bool) -> None:
-        """See connection.Receiver: it counts in the charger's rate like so many CALLs."""
-        self._bounds.count(calls, rest)
-
-    @property
-    def resting(self) -> bool:
-        """See connection.Receiver."""
-        return self._bounds.resting
+        self.spent(1.0)
 
     def command(self, request: Request) -> None:
         """Take a backend's command for this charger (docs/contract.md 3.5)."""
