@@ -143,7 +143,9 @@ class Gateway:
         self.time.settle()
         return link
 
-    def claim(self, socket: Socket, authenticated: bool, identity: str = "CP") -> list[object]:
+    def claim(
+        self, socket: Socket, authenticated: bool, identity: str = "CP", source: str = "192.0.2.1"
+    ) -> list[object]:
         """A new connection claims its identity: the decision, once there is one."""
         decisions: list[object] = []
 
@@ -153,7 +155,7 @@ class Gateway:
                 self._sessions += 1
                 self.ownership.hold(identity, socket, f"{self.name}-{self._sessions}")
 
-        self.ownership.claim(Claim(identity, _core.token(identity), socket, authenticated, decided))
+        self.ownership.claim(Claim(identity, _core.token(identity), socket, authenticated, decided, source))
         self.time.settle()
         return decisions
 

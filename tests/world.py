@@ -30,6 +30,7 @@ from voltgate.gateway.interfaces import (
     Ticket,
 )
 from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.rates import Allowance
 from voltgate.gateway.reasons import Outcome, Reason
 from voltgate.gateway.registry.rotation import Rotation
 from voltgate.gateway.session.context import Context
@@ -233,6 +234,7 @@ class World:
         self.config, self._rules = _configured(json.dumps(config))
         self.metrics = Metrics()
         self.keys = TransactionKeys()
+        self.allowance = Allowance()
         self.version, self.identity, self.half_duplex, self.fast = version, identity, half_duplex, fast
         self._sessions = 0
         self.connect()
@@ -241,7 +243,7 @@ class World:
         """A (new) connection of the same charger: same streams, new session."""
         self._sessions += 1
         self.name = f"s{self._sessions}"
-        self.closed, self.reading = None, True
+        self.closed = None
         nats = self.config.nats
         self.context = Context.of(
             self.version, self.config, self._rules[self.version], self.metrics, self.keys
@@ -254,7 +256,8 @@ class World:
         publisher = Publisher(self.version, self.identity, self.name, nats.prefix, nats.rpc_prefix)
         rotation = Rotation(self.bus, self.clock, "OCPP", self.hash)
         outside = Outside(self.bus, self.clock, rotation, "gw")
-        self.session = Session(publisher, self.context, self, outside)
+        self.session = Session(publisher, self.context, self, outside, self.allowance)
+        self.reading = not self.session.resting
         self.link(self.name, "gw")
         self.session.linked(True)
 

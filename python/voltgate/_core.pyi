@@ -199,18 +199,21 @@ class Slicer:
 
     def __new__(cls, codec: Codec, max_message_bytes: int) -> Self:
         """OverflowError beyond 32 bits."""
-    def feed(self, data: bytes) -> list[Frame | bytes]:
-        """The frames completed by ``data``, in order; ``[]`` if none is complete.
+    def feed(self, data: bytes) -> Frame | bytes | None:
+        """Hold ``data`` and return the next piece of all that is held; None if no frame is complete.
 
-        A Frame for each unfragmented, masked text frame without RSV bits outside of a fragmented message,
-        decoded (``is_text`` False: close with 1007). Bytes for the ``ServerProtocol``: all other frames, one
-        by one; as soon as it is complete, the header of a frame that fails by its header alone, and of any
-        frame within a fragmented message (the rest follows). After such a failure or a Close nothing is
-        returned. RuntimeError: an internal fault; nothing is returned after it.
+        One at a time, nothing is decoded in advance: ``feed(b"")`` returns the next. A Frame for an
+        unfragmented, masked text frame without RSV bits outside of a fragmented message, decoded
+        (``is_text`` False: close with 1007). Bytes for the ``ServerProtocol``: any other frame; as soon as
+        it is complete, the header of one that fails by its header alone, and of any within a fragmented
+        message (the rest follows). After such a failure or a Close nothing is returned. RuntimeError: an
+        internal fault; nothing is returned after it.
         """
+    def hold(self, data: bytes) -> None:
+        """Hold ``data``, return nothing, decode nothing."""
     @property
     def unfinished(self) -> int:
-        """Bytes held of an incomplete frame; at most ``max_message_bytes`` and 14."""
+        """Bytes held: whole frames that are still to be returned, and one that is incomplete."""
 
 @final
 class Fact:

@@ -131,11 +131,15 @@ class Limits(_Section):
     open_calls: Annotated[int, Field(ge=1, le=1000)] = 8
     calls_per_second: Annotated[float, Field(gt=0)] = 20.0
     calls_burst: Annotated[int, Field(ge=1)] = 200
+    stored_bytes_per_second: Annotated[float, Field(gt=0)] = 8192.0
+    stored_bytes_burst: Annotated[int, Field(ge=1)] = 33_554_432
     rejects_per_minute: Annotated[int, Field(ge=0)] = 10
+    remembered_chargers: Annotated[int, Field(ge=1)] = 100_000
     ping_interval: Seconds = 60.0
     ping_timeout: Seconds = 30.0
     handshake_timeout: Seconds = 10.0
     handshakes_per_second: Annotated[float, Field(gt=0)] = 2000.0
+    logins_per_minute: Annotated[float, Field(ge=1)] = 120.0
     command_queue: Annotated[int, Field(ge=1)] = 16
 
 

@@ -199,6 +199,8 @@ class Claim(NamedTuple):
     newcomer: Newcomer
     authenticated: bool
     decided: Decided
+    source: str = ""
+    """The address it dials from."""
 
 
 class Clock(Protocol):

@@ -180,6 +180,10 @@ class Metrics(Collector):
         self.paused = c(
             "voltgate_reads_paused_total", "Times a socket was not read for a while, by bound.", ("bound",)
         )
+        self.budgets_shared = c(
+            "voltgate_budgets_shared_total",
+            "Connections beyond limits.remembered_chargers: they share the budget of their source.",
+        )
         self.commands = c(
             "voltgate_commands_total", "Commands of backends by outcome.", ("action", "outcome")
         )

@@ -29,7 +29,7 @@ from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.preflight import StartError
-from voltgate.gateway.rates import HandshakeRate
+from voltgate.gateway.rates import Budgets, HandshakeRate
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import Passwords
 from voltgate.gateway.registry.security import Security
@@ -69,6 +69,7 @@ class Worker:
             roster.ownership,
             Security(self.bus, clock, config.nats.prefix, name),
             HandshakeRate(),
+            Budgets(metrics.budgets_shared.cell()),
             self.closed,
             roster.start_session,
         )

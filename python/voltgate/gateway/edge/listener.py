@@ -17,7 +17,7 @@ from voltgate import _core, config
 from voltgate.gateway.edge.socket import Shared
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.interfaces import Claim, NotRead
-from voltgate.gateway.rates import HandshakeRate
+from voltgate.gateway.rates import Budgets, HandshakeRate, source_of
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import Judgement, Passwords, basic
 from voltgate.gateway.registry.record import ALIAS, ALIAS_OF, Found, Known, Record, is_identity
@@ -81,6 +81,7 @@ class Entrance:
     ownership: Ownership
     security: Security
     rate: HandshakeRate
+    logins: Budgets
     closed: Callable[[], Refusal | None]
     """Why nobody may connect now, or None."""
     start_session: Callable[[Admission, Upgrade, str | None], None]
@@ -141,7 +142,12 @@ class Listener:
             self._admit(attempt, known)
 
     def _authenticate(self, attempt: Attempt, known: Known | None) -> None:
-        upgrade = attempt.upgrade
+        upgrade, limits = attempt.upgrade, self._shared.limits
+        source = source_of(upgrade.peer)
+        logins = self._entrance.logins.of(attempt.identity, source, attempt.at, limits)
+        if not logins.login(attempt.at, limits.logins_per_minute):
+            upgrade.refuse(Refusal.RATE)
+            return
         user, password = basic(upgrade.request.headers.get_all("Authorization")) or (None, b"")
         refusal = None
         if user is None:
@@ -156,6 +162,8 @@ class Listener:
             refusal = Refusal.WRONG_PROFILE
 
         def judged(judgement: Judgement) -> None:
+            if judgement is Judgement.PASSED:
+                logins.logged_in(limits.logins_per_minute)
             if upgrade.gone:
                 return
             if judgement is Judgement.CROWDED:
@@ -201,7 +209,8 @@ class Listener:
                 entrance.start_session(admission, upgrade, replaced)
 
         token = _core.token(identity)
-        entrance.ownership.claim(Claim(identity, token, upgrade, self._authenticates, decided))
+        claim = Claim(identity, token, upgrade, self._authenticates, decided, source_of(upgrade.peer))
+        entrance.ownership.claim(claim)
 
     def _refuse(self, attempt: Attempt, refusal: Refusal, known: Known | None) -> None:
         upgrade = attempt.upgrade

@@ -7,6 +7,7 @@ from voltgate._core import Frame, Publisher
 from voltgate.config import Config, Level, Limits, Nats
 from voltgate.gateway.interfaces import Link, Outside
 from voltgate.gateway.metrics import ActionCounts, FrameCells, Metrics
+from voltgate.gateway.rates import Allowance
 from voltgate.gateway.session.call import Handling
 from voltgate.gateway.session.fast import Live
 from voltgate.gateway.session.keys import TransactionKeys
@@ -36,10 +37,10 @@ class Context:
     """Whether a command waits while a CALL of the charger is open (docs/contract.md 3.8, quirk)."""
     open_calls: int = 0
     """``limits.open_calls``."""
-    interval: float = 0.0
-    """Seconds one CALL is worth at ``limits.calls_per_second``."""
-    burst: float = 0.0
-    """Seconds the CALLs of a burst are worth."""
+    calls_per_second: float = 0.0
+    calls_burst: int = 0
+    stored_burst: int = 0
+    """``limits.stored_bytes_burst``."""
 
     def __post_init__(self) -> None:
         self.take(self.limits)
@@ -47,8 +48,8 @@ class Context:
     def take(self, limits: Limits) -> None:
         """Use these limits from now on, in every session of this context."""
         self.limits, self.open_calls = limits, limits.open_calls
-        self.interval = 1 / limits.calls_per_second
-        self.burst = limits.calls_burst / limits.calls_per_second
+        self.calls_per_second, self.calls_burst = limits.calls_per_second, limits.calls_burst
+        self.stored_burst = limits.stored_bytes_burst
 
     @classmethod
     def of(
@@ -102,3 +103,4 @@ class Surroundings:
     context: Context
     link: Link
     outside: Outside
+    allowance: Allowance

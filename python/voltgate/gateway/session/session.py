@@ -30,6 +30,7 @@ import structlog
 from voltgate import _core
 from voltgate._core import Frame, Publisher, Violation
 from voltgate.gateway.interfaces import Ack, Link, NotRead, NotStored, Outside, Request
+from voltgate.gateway.rates import Allowance
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.session import decisions
 from voltgate.gateway.session.bounds import LARGE, Bounds
@@ -54,21 +55,24 @@ class Session:
 
     __slots__ = (
         "_answered", "_bounds", "_bus", "_clock", "_commands", "_context", "_gated", "_link", "_publisher",
-        "_queue", "_reason", "_rejects", "_serving", "_surroundings", "_watched", "closed", "turn",
+        "_queue", "_reason", "_rejects", "_serving", "_surroundings", "_watched", "closed", "resting",
+        "spent", "turn",
     )  # fmt: skip
 
-    def __init__(self, publisher: Publisher, context: Context, link: Link, outside: Outside) -> None:
+    def __init__(
+        self, publisher: Publisher, context: Context, link: Link, outside: Outside, allowance: Allowance
+    ) -> None:
         self.closed = False
         self.turn = turn = Turn(context.half_duplex)
-        self._surroundings = Surroundings(publisher, context, link, outside)
+        self._surroundings = Surroundings(publisher, context, link, outside, allowance)
         self._publisher, self._context, self._link = publisher, context, link
-        self._bus, self._clock = outside.bus, outside.clock
-        self._queue = turn.calls
+        self._bus, self._clock, self._queue = outside.bus, outside.clock, turn.calls
         self._answered = Answered()
         self._commands: Commands | None = None  # made when the first one arrives
         self._rejects: Rejects | None = None  # made when the first frame is refused
         self._reason: Reason | None = None  # for leaving
-        self._bounds = Bounds(self._surroundings, turn)
+        self._bounds = bounds = Bounds(self._surroundings, turn)
+        self.spent, self.resting = bounds.count, bounds.resting  # see connection.Receiver
         self._serving = self._watched = False  # watched: something waits for the last open CALL
         self._gated = False  # boot status, leaving or closed: not every CALL is served
 
@@ -85,7 +89,7 @@ class Session:
             time_ms = self._clock.time_ms
             self._bus.emit(self._publisher.live(frame, time_ms))
             self._link.write(live.answer(frame, time_ms))
-        self._bounds.count()
+        self.spent(1.0)
 
     def command(self, request: Request) -> None:
         """Take a backend's command for this charger (docs/contract.md 3.5)."""
@@ -156,6 +160,8 @@ class Session:
         if not sound or message_id is None:
             call.sound = False
         queue.append(call)
+        if handling is not None and not handling.live:
+            self._bounds.stored(size)  # now, not when its turn comes: those that wait count too
         if size > LARGE:
             self._bounds.weigh()
         self._serve()
@@ -238,6 +244,7 @@ class Session:
         if handling.keyed and self._context.keys.conflicts(fact):
             self._context.metrics.key_conflicts.add()
         bus.store(ticket, fact.command, handling.tx)
+        self._bounds.stored(len(fact.command) - frame.size)
         # A question about money is asked only once its fact is safe; others need not wait for it.
         if call.asks and not handling.tx and not self.closed:
             self._ask(call)
@@ -277,6 +284,7 @@ class Session:
         call.answer = answer = call.answer or self._time()
         hpub = self._publisher.response(call.fact, answer, self._clock.time_ms, ticket.reply)
         self._bus.store(ticket, hpub, call.handling.tx)
+        self._bounds.stored(len(hpub))
 
     @guarded
     def _recorded(self, call: Call, ack: Ack | NotStored) -> None:
@@ -313,7 +321,7 @@ class Session:
 
     def _refusals(self) -> Rejects:
         if self._rejects is None:
-            self._rejects = Rejects(self._surroundings)
+            self._rejects = Rejects(self._surroundings, self._bounds)
         return self._rejects
 
     # -- answering ----------------------------------------------------------------------------------
