@@ -57,7 +57,10 @@ class Nats(_Section):
     tls_ca: str = ""
     tls_cert: str = ""
     tls_key: str = ""
-    inbox_prefix: str = "_INBOX"
+    inbox_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}(\.[A-Za-z0-9_-]{1,32}){0,3}$")] = (
+        "_VOLTGATE"
+    )
+    reply_prefixes: Annotated[list[Token], Field(min_length=1, max_length=64)] = ["_INBOX", "_R_"]
     publish_timeout: Seconds = 12.0
     ask_timeout: Seconds = 20.0
     ask_grace: Seconds = 5.0
@@ -74,6 +77,33 @@ class Nats(_Section):
         if not url:
             raise ValueError("must name at least one server")
         return url
+
+    @model_validator(mode="after")
+    def _roots_differ(self) -> "Nats":
+        if self.prefix == self.rpc_prefix:
+            # A stream of facts would answer every question with its PubAck (docs/contract.md 3.2).
+            raise ValueError("prefix and rpc_prefix must differ")
+        roots = (self.prefix, self.rpc_prefix)
+        for key, names in (
+            ("inbox_prefix", [self.inbox_prefix.split(".")[0]]),
+            ("reply_prefixes", self.reply_prefixes),
+        ):
+            if both := [name for name in names if name in roots]:
+                raise ValueError(f"{key}: {both[0]} must differ from prefix and rpc_prefix")
+        if self.inbox_prefix.split(".")[0] in self.reply_prefixes:
+            # Whoever sends a command could have its reply counted as a PubAck (docs/contract.md 3.5).
+            raise ValueError(
+                "inbox_prefix: must not begin with one of reply_prefixes: it is the gateway's alone"
+            )
+        return self
+
+    def may_answer(self, reply: str) -> bool:
+        """Whether anything is published to ``reply``, which a caller chose (docs/contract.md 3.5)."""
+        return reply.partition(".")[0] in self.reply_prefixes and _is_subject(reply)
+
+    def is_inbox(self, reply: str) -> bool:
+        """Whether ``reply`` is in the inbox of a gateway."""
+        return reply.startswith(f"{self.inbox_prefix}.") and _is_subject(reply)
 
     @property
     def urls(self) -> list[str]:
@@ -213,13 +243,6 @@ class Config(BaseSettings):
     log: Log = Log()
     policy: dict[Version, dict[str, ActionPolicy]] = {}
 
-    @model_validator(mode="after")
-    def _roots_differ(self) -> "Config":
-        if self.nats.prefix == self.nats.rpc_prefix:
-            # A stream of facts would answer every question with its PubAck (docs/contract.md 3.2).
-            raise ValueError("nats.prefix and nats.rpc_prefix must differ")
-        return self
-
     @classmethod
     def settings_customise_sources(
         cls,
@@ -268,6 +291,15 @@ def _given(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _given(one) for key, one in value.items() if one is not None}
     return value
+
+
+# Tokens of a reply subject, at least two: a wildcard, a space or a control character is in none.
+_SUBJECT = re.compile(r"[^\s\x00-\x20\x7f.*>]+(\.[^\s\x00-\x20\x7f.*>]+)+")
+_LONGEST = 512  # characters
+
+
+def _is_subject(reply: str) -> bool:
+    return len(reply) <= _LONGEST and _SUBJECT.fullmatch(reply) is not None
 
 
 def _known_variable(name: str) -> bool:

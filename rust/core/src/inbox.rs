@@ -31,7 +31,9 @@ impl Inbox {
         push_number(&mut out, counter);
         out.push(b'.');
         let tag = siphash(self.key, counter);
-        out.extend((0..TAG).rev().map(|digit| b"0123456789abcdef"[(tag >> (4 * digit)) as usize & 15]));
+        for byte in tag.to_be_bytes() {
+            out.extend([byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]));
+        }
         crate::token::ascii(out)
     }
 

@@ -16,11 +16,14 @@ class BusError(Exception):
     """NATS cannot be used as configured; the text says what to do."""
 
 
-def connect_options(config: Nats) -> dict[str, Any]:
-    """``nats.connect`` arguments of a configuration. Raises BusError where a file cannot be used."""
+def connect_options(config: Nats, inbox_prefix: str = "") -> dict[str, Any]:
+    """``nats.connect`` arguments of a configuration. Raises BusError where a file cannot be used.
+
+    ``inbox_prefix``: else the first of ``nats.reply_prefixes``, where gateways answer commands.
+    """
     options: dict[str, Any] = {
         "servers": config.urls,
-        "inbox_prefix": config.inbox_prefix.encode(),
+        "inbox_prefix": (inbox_prefix or config.reply_prefixes[0]).encode(),
         "connect_timeout": 5,
         # Two unanswered when the third is due: the connection is considered lost.
         "ping_interval": config.ping_interval,
@@ -52,13 +55,13 @@ def keep_reconnecting(client: Client) -> None:
     client.options["reconnect_time_wait"] = 0.5 + random.random()  # noqa: S311 - jitter
 
 
-async def connect(config: Nats, **options: Any) -> Client:
+async def connect(config: Nats, inbox_prefix: str = "", **options: Any) -> Client:
     """A plain client for commands that are not the gateway. Raises BusError when no server can be reached."""
 
     async def quiet(error: Exception) -> None:
         log.debug("nats", error=str(error))
 
-    chosen: dict[str, Any] = {"error_cb": quiet} | connect_options(config) | options
+    chosen: dict[str, Any] = {"error_cb": quiet} | connect_options(config, inbox_prefix) | options
     try:
         client = await nats.connect(**chosen)
     except Exception as error:

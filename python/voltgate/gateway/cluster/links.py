@@ -8,15 +8,19 @@ the last sequence read.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import orjson
+import structlog
 
 from voltgate import _core
 from voltgate.gateway import cloudevents
 from voltgate.gateway.interfaces import Ack, Bus, Clock, NotRead, NotStored, Stored
 from voltgate.gateway.registry.record import is_identity
 
+log = structlog.get_logger()
+
+LONGEST = 255  # characters of a field
 AGAIN = 5.0  # seconds until a fact that was not stored is written again
 _UP = "ocpp.link.up"
 
@@ -52,13 +56,29 @@ class LinkFact:
             state, session, gateway = link["state"], link["session"], link["gateway"]
         except (ValueError, KeyError, TypeError):
             return None
-        if state != "up" or not (isinstance(session, str) and isinstance(gateway, str)):
+        if state != "up" or not (is_name(session) and is_name(gateway)):
             return None
         if not is_identity(identity):
             return None  # NATS disconnects a client that publishes to a subject beyond its bounds
-        version, remote = link.get("version", ""), link.get("remote", "")
-        replaces, profile = link.get("replaces"), link.get("security_profile", 0)
-        return cls(identity, token, version, session, remote, replaces, profile, gateway, stored.seq)
+        # What does not fit is left out: a `down` must be storable whatever its `up` held.
+        version, remote = (text if is_name(text) else "" for text in map(link.get, ("version", "remote")))
+        replaces, profile = link.get("replaces"), link.get("security_profile")
+        return cls(
+            identity,
+            token,
+            version,
+            session,
+            remote,
+            replaces if is_name(replaces) else None,
+            profile if type(profile) is int else 0,
+            gateway,
+            stored.seq,
+        )
+
+
+def is_name(value: object) -> TypeGuard[str]:
+    """Whether a field of a link can be one that a gateway wrote: nobody else's fills memory or a body."""
+    return isinstance(value, str) and len(value) <= LONGEST
 
 
 class Connected(Protocol):
@@ -102,16 +122,22 @@ class Links:
         """Write the ``down`` of a dead gateway's link; ``done(arg, its up)`` when that was read back."""
 
         def read(_: None, stored: Stored | NotRead) -> None:
-            if isinstance(stored, Stored) and (link := LinkFact.parse(token, stored)) is not None:
-                self.down(link, "gateway_lost")
+            if isinstance(stored, Stored):
+                if (link := LinkFact.parse(token, stored)) is not None:
+                    self.down(link, "gateway_lost")
+                else:
+                    self._bus.garbage("link", f"the link of {token}")
             done(arg, stored)
 
         self._bus.read(self._stream, epoch, None, read, None)
 
     def _up_stored(self, link: LinkFact, ack: Ack | NotStored) -> None:
         if not isinstance(ack, Ack):
-            if ack is NotStored.UNKNOWN or link.behind is None:
+            if ack is NotStored.UNKNOWN:
                 self._owe(link)
+            elif link.behind is None:
+                # Not a matter of time: the stream would refuse it for ever.
+                log.error("link.refused", identity=link.identity, session=link.session, stream=self._stream)
             else:
                 self._superseded(link)
             return
