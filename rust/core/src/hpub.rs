@@ -92,7 +92,9 @@ impl Command {
     fn start(&mut self, parts: &[&[u8]]) {
         self.bytes.clear();
         self.start = 0;
-        parts.iter().for_each(|part| self.bytes(part));
+        for part in parts {
+            self.bytes(part);
+        }
     }
 
     fn number_line(&mut self, id: u64) {

@@ -45,7 +45,7 @@ async def test_a_forged_pub_ack_completes_nothing(server: NatsServer) -> None:
         await stranger.flush()
         with capture_logs() as logs:
             assert await at.store(TX) is NotStored.UNKNOWN
-        assert counted(at, "ack") == 6
+        assert counted(at, "ack") in {6, 12}, "class tx is sent again once"
         assert at.causes == ["timeout"]
         assert [line["event"] for line in logs] == ["message.refused"], "one line, no traceback"
         assert at.bus.connected
@@ -79,6 +79,7 @@ async def test_a_command_that_wants_its_answer_elsewhere_is_not_taken(server: Na
     heard: list[Request] = []
     async with desk(server) as at:
         at.bus.subscribe("ocpprpc.send.*.CP", heard.append)
+        await at.store(EVENT)  # the subscription leaves before it
         with capture_logs() as logs:
             for _ in range(20):
                 await raw(at, b"ocpprpc.send.Reset.CP", reply.encode(), b"{}")
@@ -94,6 +95,7 @@ async def test_bytes_that_are_no_text_in_a_subject_end_nothing(server: NatsServe
     heard: list[Request] = []
     async with desk(server) as at:
         at.bus.subscribe("ocpprpc.send.*.CP", heard.append)
+        await at.store(EVENT)  # the subscription leaves before it
         plain = await at.client.subscribe("plain.*")
         with capture_logs() as logs:
             await raw(at, b"ocpprpc.send.\xff\xfe.CP", b"_INBOX.mine", b"{}")
@@ -116,14 +118,15 @@ async def test_a_probe_of_another_gateway_is_answered_in_its_inbox_and_a_command
     async with desk(server) as at:
         at.bus.subscribe("ocpprpc.link.*.CP", heard.append)
         at.bus.subscribe("ocpprpc.send.*.CP", heard.append)
+        await at.store(EVENT)  # the subscription leaves before it
         own = at.bus.ticket(lambda arg, result: None, None).reply.encode()
         for subject in (b"ocpprpc.link.probe.CP", b"ocpprpc.send.Reset.CP"):
             for reply in (own, b"_VOLTGATE.other.1.2"):
                 await raw(at, subject, reply, b"{}")
-        await raw(at, b"ocpprpc.send.Reset.CP", b"_R_.abc.def", b"{}")
+        await raw(at, b"ocpprpc.send.Reset.CP", b"_INBOX.mine", b"{}")
         await until(lambda: len(heard) == 2)
         assert [(one.subject, one.reply) for one in heard] == [
-            ("ocpprpc.link.probe.CP", "_VOLTGATE.other.1.2"), ("ocpprpc.send.Reset.CP", "_R_.abc.def"),
+            ("ocpprpc.link.probe.CP", "_VOLTGATE.other.1.2"), ("ocpprpc.send.Reset.CP", "_INBOX.mine"),
         ]  # fmt: skip
 
 
@@ -207,3 +210,45 @@ def test_the_writer_refuses_what_is_no_subject(bad: str) -> None:
             _core.publish("a", bad, [], b"")
         with pytest.raises(ValueError, match="a subject"):
             _core.subscribe("a", bad, 1)
+
+
+ACCOUNTS = """
+jetstream {{ store_dir: "{store}" }}
+accounts {{
+  GATEWAY {{
+    jetstream: enabled
+    users: [{{ user: gateway, password: x }}]
+    exports: [{{ service: "ocpprpc.send.>", accounts: [BACKEND] }}]
+  }}
+  BACKEND {{
+    users: [{{ user: backend, password: x }}]
+    imports: [{{ service: {{ account: GATEWAY, subject: "ocpprpc.send.>" }} }}]
+  }}
+}}
+"""
+
+
+async def test_a_command_through_an_import_of_another_account_is_answered(tmp_path: Path) -> None:
+    """The server gives such a caller a reply subject below ``_R_``, wherever its own inbox is."""
+    (tmp_path / "nats.conf").write_text(ACCOUNTS.format(store=tmp_path / "store"))
+    server = NatsServer(tmp_path / "server", ["-c", str(tmp_path / "nats.conf")])
+    address = server.url.removeprefix("nats://")
+    heard: list[Request] = []
+    try:
+        async with (
+            desk(server, nats={"url": f"nats://gateway:x@{address}"}) as at,
+            await nats.connect(f"nats://backend:x@{address}", inbox_prefix="_MINE") as backend,
+        ):
+
+            def answer(request: Request) -> None:
+                heard.append(request)
+                at.bus.emit(_core.publish(request.reply, "", [], b"done"))
+
+            at.bus.subscribe("ocpprpc.send.*.CP", answer)
+            await at.store(EVENT)
+            reply = await backend.request("ocpprpc.send.Reset.CP", b"{}", timeout=10)
+            assert reply.data == b"done"
+            assert heard[0].reply.startswith("_R_.")
+            assert counted(at, "reply_subject") == 0
+    finally:
+        server.kill()

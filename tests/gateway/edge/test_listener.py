@@ -36,7 +36,7 @@ class Entry(Edge):
         self.bus = Bus(cast(Any, self))  # it needs a clock
         entrance = Entrance(
             self,
-            Passwords(1, 10, 10),
+            Passwords(1, 10, 10, self.clock),
             self,
             Security(self.bus, self.clock, "ocpp", "gw"),
             HandshakeRate(),
