@@ -10,6 +10,7 @@ at once: a caller learns within milliseconds that a charger is not connected (do
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 from nats.aio import client as nats_py
@@ -38,8 +39,10 @@ class Client(nats_py.Client):
         known: object = self._subs.get(sid)
         if isinstance(known, Subscription):
             known.take(subject, reply, headers, data)
-        elif _is_text(subject) and _is_text(reply):  # else nats-py would end the connection
-            await super()._process_msg(sid, subject, reply, data, headers)
+        else:
+            # Of what is not text nats-py makes an exception, which would end the connection.
+            with suppress(ValueError, IndexError):
+                await super()._process_msg(sid, subject, reply, data, headers)
 
 
 class Subscription:
