@@ -39,10 +39,10 @@ def configure(settings: Log, lasting: bool = False) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        # Also for a terminal: structlog's own tracebacks print the values of variables, secrets among them.
+        structlog.processors.format_exc_info,
+        _visible,
     ]
-    # Also for a terminal: structlog's own tracebacks print the values of variables, secrets among them.
-    shape.append(structlog.processors.format_exc_info)
-    shape.append(_visible)
     structlog.configure(
         processors=[*shape, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -6,7 +6,7 @@ escapes. Chargers, backends and anybody with a NATS user choose identities, subj
 
 
 def visible(text: str, keep: str = "") -> str:
-    """``text`` on one line, with what is not printable as Python's escapes; ``keep``: characters that stay."""
+    """``text`` on one line, what is not printable as Python's escapes; ``keep``: characters that stay."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
