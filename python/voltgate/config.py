@@ -318,14 +318,18 @@ def _is_subject(reply: str) -> bool:
     return len(reply) <= _LONGEST and _SUBJECT.fullmatch(reply) is not None
 
 
+_SCHEMES = ("nats", "tls", "ws", "wss")
+
+
 def _is_server(url: str) -> bool:
-    if not re.fullmatch(r"((nats|tls|ws|wss)://)?[^\s:/]\S*", url):
+    scheme, known, rest = url.partition("://")
+    if not re.fullmatch(r"[^\s:/]\S*", rest or url) or (known and scheme not in _SCHEMES):
         return False
     try:
-        parts = urlsplit(url if "://" in url else f"nats://{url}")
-        return bool(parts.hostname) and parts.port != 0  # its port is a number up to 65535
+        port = urlsplit(f"nats://{(rest or url).rpartition('@')[2]}").port  # a password may hold anything
     except ValueError:
         return False
+    return port != 0
 
 
 def _is_seed(text: str) -> bool:

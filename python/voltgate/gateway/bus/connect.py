@@ -1,6 +1,8 @@
 """Connecting to NATS as configured: for the gateway, the backend and the command line."""
 
 import random
+import re
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -9,6 +11,9 @@ from voltgate.config import Nats
 from voltgate.gateway.bus.subscriptions import Client
 
 log = structlog.get_logger()
+
+# nats-py makes of any other file that no server is available.
+_CREDENTIALS = re.compile(r"^-+BEGIN NATS USER JWT-+$.+^-+BEGIN USER NKEY SEED-+$", re.MULTILINE | re.DOTALL)
 
 
 class BusError(Exception):
@@ -32,6 +37,15 @@ def connect_options(config: Nats, inbox_prefix: str = "") -> dict[str, Any]:
         "reconnect_time_wait": 0,
     }
     if config.credentials:
+        try:
+            text = Path(config.credentials).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "is not a .creds file"
+            raise BusError(f"nats.credentials: {config.credentials}: {why}") from None
+        if not _CREDENTIALS.search(text):
+            raise BusError(
+                f"nats.credentials: {config.credentials}: is not a .creds file (nsc generate creds)"
+            )
         options["user_credentials"] = config.credentials
     if seed := config.nkey_seed.get_secret_value():
         options["nkeys_seed_str"] = seed
