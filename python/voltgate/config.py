@@ -115,6 +115,10 @@ class Nats(_Section):
         """Whether anything is published to ``reply``, which a caller chose (docs/contract.md 3.5)."""
         return reply.partition(".")[0] in self.reply_prefixes and _is_subject(reply)
 
+    def may_answer_question(self, reply: str) -> bool:
+        """The same for a backend: gateways ask from their inbox."""
+        return self.may_answer(reply) or self.is_inbox(reply)
+
     def is_inbox(self, reply: str) -> bool:
         """Whether ``reply`` is in the inbox of a gateway."""
         return reply.startswith(f"{self.inbox_prefix}.") and _is_subject(reply)

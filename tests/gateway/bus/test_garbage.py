@@ -1,4 +1,7 @@
-"""The bus among strangers: forged PubAcks, foreign reply subjects, bytes that are no text (docs/contract.md 3.5)."""
+"""The bus among strangers: forged PubAcks, foreign reply subjects, bytes that are no text.
+
+See docs/contract.md 3.5.
+"""
 
 import asyncio
 import json
@@ -32,7 +35,7 @@ async def raw(at: Desk, subject: bytes, reply: bytes, data: bytes) -> None:
 
 
 async def test_a_forged_pub_ack_completes_nothing(server: NatsServer) -> None:
-    """Its subscriber sees the reply subject of a fact; the fact is stored nowhere, and nothing is injected."""
+    """Whoever subscribes to a fact sees its reply subject; this one is stored nowhere."""
     async with desk(server, make_streams=False) as at, await nats.connect(server.url) as stranger:
 
         async def forge(message: nats.aio.msg.Msg) -> None:
@@ -69,9 +72,18 @@ async def test_a_reply_subject_cannot_be_guessed(server: NatsServer) -> None:
 
 
 FOREIGN = [
-    "$KV.ocpp_chargers.X", "$JS.API.STREAM.PURGE.OCPP_TX", "ocpp.tx.v16.StartTransaction.CP", "ocpprpc.send.Reset.CP",
-    "_VOLTGATE.someone.1.2", "_INBOX", "_INBOXX.a", "_INBOX..a", "_INBOX.*", "_INBOX.a.>", "_INBOX." + "x" * 600,
-]  # fmt: skip
+    "$KV.ocpp_chargers.X",
+    "$JS.API.STREAM.PURGE.OCPP_TX",
+    "ocpp.tx.v16.StartTransaction.CP",
+    "ocpprpc.send.Reset.CP",
+    "_VOLTGATE.someone.1.2",
+    "_INBOX",
+    "_INBOXX.a",
+    "_INBOX..a",
+    "_INBOX.*",
+    "_INBOX.a.>",
+    "_INBOX." + "x" * 600,
+]
 
 
 @pytest.mark.parametrize("reply", FOREIGN)

@@ -20,7 +20,7 @@ from voltgate.gateway.registry.record import is_identity
 
 log = structlog.get_logger()
 
-LONGEST = 255  # characters of a field
+LONGEST = 1024  # characters of a field
 AGAIN = 5.0  # seconds until a fact that was not stored is written again
 _UP = "ocpp.link.up"
 
