@@ -34,8 +34,10 @@ from voltgate.gateway.registry.credentials import (
     is_hash,
     new_key,
 )
-from voltgate.gateway.registry.record import QUIRKS, Known, Record, is_identity, parse
+from voltgate.gateway.registry.record import MAX_RECORD, QUIRKS, Known, Record, is_identity, parse
 from voltgate.gateway.registry.registry import Registry
+from voltgate.gateway.registry.security import Security
+from world import Bus as Memory
 
 # records
 
@@ -296,6 +298,24 @@ def test_what_a_cold_login_with_a_generated_key_costs() -> None:
     sys.stdout.write(f"\na cold login with a generated key: {cost * 1e6:.1f} us\n")
     assert told == [Judgement.PASSED] * len(chargers)
     assert cost < 200e-6
+
+
+def test_the_identity_that_is_a_dash_does_not_share_the_token_of_strangers() -> None:
+    now = 100.0
+    bus = Memory(Wheel(lambda: now, lambda: now))
+    security = Security(bus, bus.clock, "ocpp", "gw")
+    security.note("wrong_password", None, "6.6.6.6:1")
+    security.note("wrong_password", Known("-", "-", Record(enabled=True)), "1.1.1.1:1")
+    assert [(one.subject, json.loads(one.data)["identity"]) for one in bus.live] == [
+        ("ocpp.security.wrong_password.-", None),
+        ("ocpp.security.wrong_password.=2D", "-"),
+    ]
+
+
+def test_a_record_that_is_large_is_none() -> None:
+    body = json.dumps({"enabled": True, "certificate_cn": "x" * MAX_RECORD}).encode()
+    with pytest.raises(ValueError, match="more than 16384 bytes"):
+        parse(body)
 
 
 # the registry
