@@ -113,23 +113,29 @@ def test_leaves_import_leaves_only(leaf: str) -> None:
 TESTED_IN = {
     "schemas": "core/test_codec.py",
     "backend/{answers,service,tokens}": "backend/test_backend.py",
-    "charger/{behaviour,commands,connectors,link,messages,outbox}": "charger/test_charger.py",
-    "charger/{fleet,processes,station,tally,wire}": "charger/test_swarm.py",
-    "cli/{faults,policy,send,service,streams,terminal,validate,versions}": "cli/test_cli.py",
-    "cli/chargers/{commands,importing,kick,online,records,setting}": "cli/test_chargers.py",
-    "cli/check/{certificates,command,durability,effective,finding,permissions,subjects}": "cli/test_check.py",
-    "cli/dev/{command,embedded}": "cli/test_dev.py",
+    "charger/{calls,commands,connectors,line,link,messages,settings,station}": "charger/test_charger.py",
+    "charger/{fleet,processes,tally,wire}": "charger/test_swarm.py",
+    "cli/{faults,service,terminal,versions}": "cli/test_cli.py",
+    "cli/chargers/{commands,importing,kick,online,options,records,setting}": "cli/test_chargers.py",
+    "cli/check/{command,findings,subjects}": "cli/check/test_check.py",
+    "cli/dev/command": "cli/test_dev.py",
+    "cli/dev/embedded": "cli/test_embedded.py",
     "cli/serve/{command,workers}": "cli/test_serve.py",
     "cli/swarm/{command,course,figures}": "charger/test_swarm.py",
-    "cli/tail/{command,replay}": "cli/test_tail.py",
-    "gateway/worker": "e2e/test_workers.py",
-    "gateway/preflight": "cli/test_serve.py",
+    "cli/tail/command": "cli/test_tail.py",
+    "cli/tail/lines": "cli/test_lines.py",
+    "cli/tail/replay": "cli/test_replay.py",
     "gateway/reasons": "test_lists.py",
     "gateway/gc_policy": "e2e/test_crowds.py",
     "gateway/interfaces": "gateway/bus/test_bus.py",
+    "gateway/bus/{connect,connection}": "gateway/bus/test_bus.py",
+    "gateway/bus/follow": "gateway/registry/test_registry.py",
+    "gateway/pool/control": "gateway/pool/test_member.py",
+    "gateway/registry/security": "e2e/test_credentials.py",
+    "gateway/session/context": "gateway/session/test_session.py",
 }
 # Started as a process by their tests, which therefore do not import them.
-AS_A_PROCESS = ("cli/", "charger/processes", "gateway/worker", "gateway/preflight", "gateway/gc_policy")
+AS_A_PROCESS = ("cli/", "charger/processes", "gateway/gc_policy", "gateway/registry/security")
 
 
 def excused() -> Iterator[tuple[str, Path]]:
@@ -201,15 +207,16 @@ def test_an_identity_is_never_a_metric_label() -> None:
 
 
 def test_files_stay_small() -> None:
-    ours = [*MODULES, *TESTS.rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
-    long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in ours}
-    assert {name: lines for name, lines in long.items() if lines > 400} == {}
+    """At most 400 lines a file; a file of tests is a table and may have 600."""
+    bounds = [(MODULES, 400), ((ROOT / "benchmarks").rglob("*.py"), 400), (TESTS.rglob("*.py"), 600)]
+    lines = {path: (len(path.read_text().splitlines()), most) for paths, most in bounds for path in paths}
+    assert {str(path): size for path, (size, most) in lines.items() if size > most} == {}
 
 
 # Private attributes of libraries, and the package that may touch them.
 INSIDES = [
     ("bus", r"\b_?client\.(?:(_\w+)|options\[\"(\w+)|stats\[\"(\w+))"),
-    ("edge", r"\bprotocol\.(reader\.buffer|parser)\b"),
+    ("edge", r"\bprotocol\.(reader|parser)\b"),
 ]
 
 
