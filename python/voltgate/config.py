@@ -42,7 +42,7 @@ Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the text is one line per fault and says what to change."""
+    """The configuration is invalid. The text has one line per fault, each with the key to change."""
 
 
 class _Section(BaseModel):
@@ -141,7 +141,7 @@ class Nats(_Section):
 class Listener(_Section):
     """One address that chargers connect to.
 
-    Not served yet, so that the gateway does not start with them (``gateway.preflight.unserved``):
+    Not served yet; the gateway refuses to start with them (``gateway.preflight.unserved``):
     ``tls_certificates``, ``client_ca``, ``organization``, ``proxy_protocol``, ``trusted_proxies``, and a
     ``security_profile`` other than 1.
     """
@@ -307,7 +307,7 @@ def printable(config: Config) -> dict[str, Any]:
 
 
 def _given(value: Any) -> Any:
-    """Without keys that have no value, which TOML cannot say."""
+    """Drop keys without a value: TOML has no null."""
     if isinstance(value, dict):
         return {key: _given(one) for key, one in value.items() if one is not None}
     return value

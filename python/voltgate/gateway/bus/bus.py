@@ -16,7 +16,7 @@ from nats.js import JetStreamManager
 
 from voltgate import _core
 from voltgate.config import Config, Nats
-from voltgate.gateway.bus import streams
+from voltgate.gateway.bus import leader, streams
 from voltgate.gateway.bus.acks import Acks, NoAck
 from voltgate.gateway.bus.connection import Connection
 from voltgate.gateway.bus.garbage import Garbage
@@ -139,19 +139,32 @@ class Bus:
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
     ) -> None:
         """See interfaces.Bus. A direct get: any replica answers."""
-        query: dict[str, Any] = {"seq": seq}
-        if subject is not None:
-            query = {"last_by_subj": subject} if not seq else query | {"next_by_subj": subject}
         ticket = self.ticket(done, arg)
         ticket.stream, ticket.subject = stream, subject
-        self._expect(ticket, "read", _READ_TIMEOUT)
-        if not self._connection.send(
-            _core.publish(f"$JS.API.DIRECT.GET.{stream}", ticket.reply, [], orjson.dumps(query))
-        ):
+        self._query(f"$JS.API.DIRECT.GET.{stream}", "read", seq, ticket)
+
+    def read_leader(
+        self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
+    ) -> None:
+        """See interfaces.Bus. Not a direct get."""
+        ticket = self.ticket(done, arg)
+        ticket.stream, ticket.subject = stream, subject
+        self._query(f"$JS.API.STREAM.MSG.GET.{stream}", "read_leader", seq, ticket)
+
+    def _query(
+        self, api: str, kind: Literal["read", "read_leader"], seq: int, ticket: Ticket[Any, Any]
+    ) -> None:
+        query: dict[str, Any] = {"seq": seq}
+        if (subject := ticket.subject) is not None:
+            query = {"last_by_subj": subject} if not seq else query | {"next_by_subj": subject}
+        self._expect(ticket, kind, _READ_TIMEOUT)
+        if not self._connection.send(_core.publish(api, ticket.reply, [], orjson.dumps(query))):
             self._asks.pop(ticket.token, None)
             self._end_ask(ticket, "away")
 
-    def _expect(self, ticket: Ticket[Any, Any], kind: Literal["ask", "read"], timeout: float) -> None:
+    def _expect(
+        self, ticket: Ticket[Any, Any], kind: Literal["ask", "read", "read_leader"], timeout: float
+    ) -> None:
         ticket.kind = kind
         self._asks[ticket.token] = ticket
         ticket.timer = self._clock.after(timeout, self._ask_timed_out, ticket)
@@ -232,6 +245,8 @@ class Bus:
                 self.garbage("read", f"a reply of {len(data)} bytes to a read of {ticket.stream}")
                 return
             result = read
+        elif ticket.kind == "read_leader":
+            result = leader.parse(bytes(data), ticket.subject)
         elif fields.get("Status") == "503" and not data:
             result = Reply("no_responders", {}, b"")
         else:
@@ -304,7 +319,7 @@ class Bus:
     ) -> None:
         if ticket.timer is not None:
             ticket.timer.cancel()
-        ticket.done(ticket.arg, NotRead.UNREADABLE if ticket.kind == "read" else Reply(outcome, {}, b""))
+        ticket.done(ticket.arg, Reply(outcome, {}, b"") if ticket.kind == "ask" else NotRead.UNREADABLE)
 
 
 def _was_read(ticket: Ticket[Any, Any], headers: dict[str, str], data: bytes) -> Stored | NotRead | None:
