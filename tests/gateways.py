@@ -121,7 +121,7 @@ class Gateway:
         self.feed, self.signs = Feed(time, LINKS), Feed(time, "KV_ocpp_gateways")
         self.events: list[tuple[object, ...]] = []
         self.links = Links(time.bus, time.clock, "ocpp", LINKS, self)
-        self.peers = Peers(self.feed, name, self)
+        self.peers = Peers(self.feed, name, self, time.bus.garbage)
         self.ownership = Ownership(time.clock, time.bus, self.peers, "ocpprpc")
         self.liveness = Liveness(self.signs, time.bus, time.clock, self.peers, self.links)
         self.alive: Callable[[], bool] = lambda: True

@@ -20,6 +20,7 @@ from voltgate.gateway.interfaces import (
     A,
     Ack,
     Change,
+    Garbage,
     NotRead,
     NotStored,
     Outside,
@@ -97,6 +98,7 @@ class Bus:
         self.led: list[tuple[str, int, str | None]] = []  # what was read from a leader
         self.leads = True  # leaders answer
         self.fails: set[str] = set()  # classes whose stores fail
+        self.refused: list[str] = []  # kinds of garbage
         self.answers: Callable[[Published], Reply | None] = lambda question: Reply("no_responders", {}, b"")
         self._tokens = 0
 
@@ -158,6 +160,10 @@ class Bus:
         ticket.timer.cancel()
         ticket.done(ticket.arg, Reply("reply", headers or {}, data))
         self.settle()
+
+    def garbage(self, kind: Garbage, what: str) -> None:
+        assert what
+        self.refused.append(kind)
 
     def emit(self, hpub: bytes) -> None:
         self.live.append(parse(hpub))

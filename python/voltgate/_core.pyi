@@ -8,6 +8,7 @@ __all__ = [
     "Codec",
     "Fact",
     "Frame",
+    "Inbox",
     "Publisher",
     "Slicer",
     "Version",
@@ -20,7 +21,9 @@ __all__ = [
     "identity",
     "key",
     "publish",
+    "subscribe",
     "token",
+    "unsubscribe",
     "versions",
 ]
 
@@ -56,8 +59,26 @@ def publish(subject: str, reply: str, headers: list[tuple[str, str]], payload: b
     """One whole ``HPUB`` command; ``reply`` may be ``""``.
 
     Header values are escaped as :func:`header_value` does, ``ce-`` ones as the CloudEvents NATS binding asks
-    (space and ``"`` too). ValueError for an empty or spaced subject or reply, or an invalid header name.
+    (space and ``"`` too). ValueError for an empty, spaced or long subject or reply, or a header name that is
+    none.
     """
+
+def subscribe(subject: str, queue: str, id: int) -> bytes:
+    """The ``SUB`` line of subscription ``id``; ``queue`` may be ``""``. ValueError as of :func:`publish`."""
+
+def unsubscribe(id: int) -> bytes:
+    """The ``UNSUB`` line of subscription ``id``."""
+
+@final
+class Inbox:
+    """Reply subjects of one process that cannot be guessed: ``<prefix>.<counter>.<64-bit keyed tag>``."""
+
+    def __new__(cls, prefix: str, key: bytes) -> Self:
+        """``key``: 16 random bytes. ValueError for another length, and a prefix that is no subject."""
+    def subject(self, counter: int) -> str:
+        """The reply subject of ``counter``. OverflowError beyond 64 bits."""
+    def counter(self, subject: bytes) -> int | None:
+        """The counter of a reply subject; None for any that was not made here."""
 
 @final
 class Version:

@@ -1,6 +1,8 @@
 """The NATS side of the backend: receives questions and replies. The content of a reply is in ``answers``."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,6 +27,14 @@ MAX_ID = 2**31 - 1  # chargers keep a transactionId in a signed 32-bit integer
 log = structlog.get_logger()
 
 
+class _Client(Client):
+    """nats-py's client, which would end its connection where a subject is not text."""
+
+    async def _process_msg(self, *message: Any) -> None:
+        with suppress(ValueError, IndexError):
+            await super()._process_msg(*message)
+
+
 async def serve(  # noqa: PLR0913, PLR0917 - the arguments of the command line
     nats_options: dict[str, Any],
     rpc_prefix: str,
@@ -32,17 +42,30 @@ async def serve(  # noqa: PLR0913, PLR0917 - the arguments of the command line
     tokens: Path | None,
     stop: asyncio.Event,
     replicas: int = 1,
+    may_answer: Callable[[str], bool] = bool,
 ) -> None:
-    """Connect (``nats_options`` are those of ``nats.connect``), answer until ``stop``, drain."""
+    """Connect (``nats_options`` are those of ``nats.connect``), answer until ``stop``, drain.
+
+    ``may_answer``: whether a question with this reply subject is answered; anybody may have chosen it.
+    """
     known = Tokens(tokens)
     patient: dict[str, Any] = {
         "name": "voltgate-backend",
         "max_reconnect_attempts": -1,
         "error_cb": client_failed,
     }
-    nc = await nats.connect(**patient | nats_options)
+    nc = _Client()
+    await nc.connect(**patient | nats_options)
     try:
-        await run(nc, stop, prefix=rpc_prefix, interval=interval, tokens=known, replicas=replicas)
+        await run(
+            nc,
+            stop,
+            prefix=rpc_prefix,
+            interval=interval,
+            tokens=known,
+            replicas=replicas,
+            may_answer=may_answer,
+        )
     finally:
         await nc.drain()
 
@@ -55,6 +78,7 @@ async def run(  # noqa: PLR0913 - keywords with defaults
     interval: int = 300,
     tokens: Tokens | None = None,
     replicas: int = 1,
+    may_answer: Callable[[str], bool] = bool,
 ) -> None:
     """Answer on an open connection until ``stop``; questions received before are still answered."""
     transactions = await bucket(nc.jetstream(), replicas)
@@ -62,7 +86,10 @@ async def run(  # noqa: PLR0913 - keywords with defaults
     async with asyncio.TaskGroup() as answers:
 
         async def receive(msg: Msg) -> None:
-            answers.create_task(reply(nc, backend, msg))
+            if may_answer(msg.reply):
+                answers.create_task(reply(nc, backend, msg))
+            else:
+                log.debug("question.refused", subject=msg.subject, reply=msg.reply)
 
         # The queue group shares the questions among instances; without it every instance would answer.
         questions = await nc.subscribe(f"{prefix}.ask.>", queue="backend", cb=receive)

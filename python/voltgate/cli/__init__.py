@@ -3,8 +3,8 @@
 Commands import the gateway lazily, so that ``--help`` and ``validate`` start fast.
 """
 
+import io
 import os
-import sys
 from typing import Annotated
 
 import typer
@@ -76,11 +76,14 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except Exception as error:
-        if hasattr(error, "show") and hasattr(error, "exit_code"):  # a usage error, printed by typer
-            error.show(file=sys.stderr)
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # a usage error, in typer's own words
+            told = io.StringIO()
+            error.show(file=told)
+            for line in told.getvalue().rstrip("\n").split("\n"):
+                say(line)
             return int(error.exit_code)
         text, code = explained(error)
-        for line in text.splitlines():
+        for line in text.split("\n"):
             say(f"voltgate: {line}")
         return code
     return code if isinstance(code, int) else DONE

@@ -193,6 +193,9 @@ class Metrics(Collector):
         self.bus_dropped = c(
             "voltgate_bus_dropped_total", "Messages from NATS dropped by the client (slow consumer)."
         )
+        self.bus_garbage = c(
+            "voltgate_bus_garbage_total", "Messages from NATS that are not what they should be.", ("kind",)
+        )
         self.stream_fill = g("voltgate_stream_fill_ratio", "Bytes of a stream over its limit.", ("stream",))
         self.loop_lag = h("voltgate_loop_lag_seconds", "How late the event loop runs a timer.")
         self.gc_pause = h("voltgate_gc_pause_seconds", "Pauses of the garbage collector.", ("generation",))

@@ -89,7 +89,7 @@ class Roster:
         bus, clock, nats = process.bus, process.clock, self._nats
         stream = f"{nats.stream_prefix}_LINKS"
         self.links = Links(bus, clock, nats.prefix, stream, self)
-        self.peers = Peers(Follow(bus, clock, stream, whole=True), process.name, self)
+        self.peers = Peers(Follow(bus, clock, stream, whole=True), process.name, self, bus.garbage)
         self.ownership = Ownership(clock, bus, self.peers, nats.rpc_prefix)
         self.registry = Registry(bus, clock, nats.stream_prefix, self.record_changed)
         self._rotation = Rotation(bus, clock, nats.stream_prefix, hash_password)

@@ -56,7 +56,7 @@ class Worker:
         self.bus = Bus(config.nats, clock, metrics)
         self.outage = Outage(config.nats, self.bus, clock, name, self._outage_changed)
         slow = config.registry
-        self._passwords = Passwords(slow.hash_threads, slow.max_hashes, slow.max_hashes_per_address)
+        self._passwords = Passwords(slow.hash_threads, slow.max_hashes, slow.max_hashes_per_address, clock)
         self._gc_policy = GcPolicy(metrics)
         process = Process(name, config, self.bus, clock, metrics)
         self.roster = roster = Roster(process, self._gc_policy, self._passwords.hash)

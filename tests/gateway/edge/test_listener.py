@@ -7,12 +7,12 @@ from urllib.parse import quote
 import pytest
 
 from voltgate import config
-from voltgate.gateway.edge.listener import REFUSED_AFTER, Admission, Entrance, Listener, identity_of
+from voltgate.gateway.edge.listener import Admission, Entrance, Listener, identity_of
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.interfaces import Claim, NotRead
 from voltgate.gateway.rates import Budgets, HandshakeRate
 from voltgate.gateway.reasons import Reason, Refusal
-from voltgate.gateway.registry.credentials import Passwords, hash_key
+from voltgate.gateway.registry.credentials import REFUSED_AFTER, Passwords, hash_key
 from voltgate.gateway.registry.record import Found, Known, Record
 from voltgate.gateway.registry.security import Security
 from voltgate.schemas import VERSIONS
@@ -36,7 +36,7 @@ class Entry(Edge):
         self.bus = Bus(cast(Any, self))  # it needs a clock
         entrance = Entrance(
             self,
-            Passwords(1, 10, 10),
+            Passwords(1, 10, 10, self.clock),
             self,
             Security(self.bus, self.clock, "ocpp", "gw"),
             HandshakeRate(),

@@ -76,8 +76,10 @@ async def permissions(config: Config, client: "Client", complaints: list[str]) -
         if lacking:
             lines.append(f"{verb} to {', '.join(lacking)}")
             ask_jetstream &= not any(one.startswith(f"{API}STREAM.") or one == f"{API}>" for one in lacking)
-    # The reply subject of a command is chosen by the backend.
-    if not granted.get("responses") and not _allowed(granted.get("publish") or {}, "_INBOX.>"):
+    # A backend that commands a charger chooses the subject of the reply.
+    if not granted.get("responses") and not _allowed(
+        granted.get("publish") or {}, f"{config.nats.reply_prefixes[0]}.>"
+    ):
         lines.append("answer commands (allow_responses: true)")
     if lines:
         return Permissions(

@@ -195,7 +195,10 @@ async def _backend(config: Config) -> AsyncIterator["asyncio.Task[None]"]:
 
     stop = asyncio.Event()
     options = connect.connect_options(config.nats) | PATIENCE
-    task = asyncio.create_task(backend.serve(options, config.nats.rpc_prefix, 300, None, stop))
+    may_answer = config.nats.may_answer_question
+    task = asyncio.create_task(
+        backend.serve(options, config.nats.rpc_prefix, 300, None, stop, may_answer=may_answer)
+    )
     try:
         yield task
     finally:

@@ -120,6 +120,7 @@ async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
             tokens,
             stop,
             config.streams.replicas,
+            config.nats.may_answer_question,
         )
     )
 

@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, assert_never
 from urllib.parse import unquote_to_bytes
 
 from websockets.http11 import Request
@@ -19,14 +19,11 @@ from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.interfaces import Claim, NotRead
 from voltgate.gateway.rates import Budgets, HandshakeRate, source_of
 from voltgate.gateway.reasons import Reason, Refusal
-from voltgate.gateway.registry.credentials import Judgement, Passwords, basic
+from voltgate.gateway.registry.credentials import REFUSED_AFTER, Judgement, Passwords, basic
 from voltgate.gateway.registry.record import ALIAS, ALIAS_OF, Found, Known, Record, is_identity
 from voltgate.gateway.registry.security import Security
 from voltgate.schemas import VERSIONS
 
-# Seconds after the request at which wrong credentials are refused, whatever is wrong with them: the time says
-# nothing about the reason, and guessing is slow.
-REFUSED_AFTER = 0.5
 _NO_RECORD = Record(enabled=True)
 
 
@@ -98,6 +95,11 @@ class Attempt:
     wanted: list[str]
     at: float
 
+    @property
+    def address(self) -> str:
+        """The source's address, without its port."""
+        return self.upgrade.peer.rpartition(":")[0]
+
 
 class Listener:
     """One configured address."""
@@ -149,12 +151,14 @@ class Listener:
             upgrade.refuse(Refusal.RATE)
             return
         user, password = basic(upgrade.request.headers.get_all("Authorization")) or (None, b"")
-        refusal = None
-        if user is None:
-            refusal = Refusal.NO_CREDENTIALS
-        elif not hmac.compare_digest(user, attempt.identity.encode()):  # docs/ocpp.md A23
-            refusal = Refusal.WRONG_USER
-        elif known is None:
+        # Neither of these two depends on the record.
+        if user is None or not hmac.compare_digest(user, attempt.identity.encode()):  # docs/ocpp.md A23
+            refusal = Refusal.NO_CREDENTIALS if user is None else Refusal.WRONG_USER
+            wait = max(attempt.at + REFUSED_AFTER - self._shared.clock.now, 0.0)
+            self._shared.clock.after(wait, self._refuse, attempt, refusal, known)
+            return
+        refusal = Refusal.WRONG_PASSWORD
+        if known is None:
             refusal = Refusal.UNKNOWN_IDENTITY
         elif not known.record.enabled:
             refusal = Refusal.DISABLED
@@ -166,17 +170,18 @@ class Listener:
                 logins.logged_in(limits.logins_per_minute)
             if upgrade.gone:
                 return
-            if judgement is Judgement.CROWDED:
-                upgrade.refuse(Refusal.RATE)
-            elif judgement is Judgement.PASSED:
-                self._admit(attempt, known)
-            else:
-                clock = self._shared.clock
-                wait = max(attempt.at + REFUSED_AFTER - clock.now, 0.0)
-                clock.after(wait, self._refuse, attempt, refusal or Refusal.WRONG_PASSWORD, known)
+            match judgement:
+                case Judgement.PASSED:
+                    self._admit(attempt, known)
+                case Judgement.CROWDED:
+                    upgrade.refuse(Refusal.RATE)
+                case Judgement.WRONG:
+                    self._refuse(attempt, refusal, known)
+                case _:
+                    assert_never(judgement)
 
-        address = upgrade.peer.rpartition(":")[0]
-        self._entrance.passwords.judge(known if refusal is None else None, password, address, judged)
+        judge = self._entrance.passwords.judge
+        judge(known if refusal is Refusal.WRONG_PASSWORD else None, password, attempt, judged)
 
     def _admit(self, attempt: Attempt, known: Known | None) -> None:
         upgrade, headers, entrance = attempt.upgrade, attempt.upgrade.request.headers, self._entrance
