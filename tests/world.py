@@ -132,6 +132,10 @@ class Bus:
         else:
             self._later(lambda: ticket.done(ticket.arg, reply))
 
+    def await_reply(self, ticket: Ticket[Any, Reply], timeout: float) -> None:
+        ticket.timer = self.clock.after(timeout, lambda: ticket.done(ticket.arg, Reply("timeout", {}, b"")))
+        self.questions.append(ticket)
+
     def reply(self, data: bytes, headers: dict[str, str] | None = None) -> None:
         """Answer the oldest open question."""
         ticket = self.questions.popleft()

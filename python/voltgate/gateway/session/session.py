@@ -31,7 +31,7 @@ from voltgate import _core
 from voltgate._core import Frame, Publisher, Violation
 from voltgate.gateway.interfaces import Ack, Link, NotRead, NotStored, Outside, Request
 from voltgate.gateway.reasons import Reason
-from voltgate.gateway.session import decisions
+from voltgate.gateway.session import decisions, payloads
 from voltgate.gateway.session.bounds import LARGE, Bounds
 from voltgate.gateway.session.call import EMPTY, Answer, Answered, At, Call, GatewayViolation, Handling
 from voltgate.gateway.session.commands import Commands
@@ -145,6 +145,8 @@ class Session:
             # The same call, not another one (docs/contract.md 2.2).
             context.metrics.duplicates.add(handling.class_ if handling else "event")
             return
+        if frame.violation is not None:
+            context.note_violation(self._surroundings, frame.action if frame.known else None, frame.violation)
         call = Call(frame, message_id, handling, self._clock.now, self._clock.time_ms)
         if not sound or message_id is None:
             call.sound = False
@@ -218,19 +220,24 @@ class Session:
         handling, frame, bus, publisher = call.handling, call.frame, self._bus, self._publisher
         assert handling is not None
         if not call.sound and handling.rule.validation == "lenient":
-            call.violation = decisions.passed_on(frame)
-        if handling.may_ask and (not handling.id_token or frame.has_id_token):
+            call.violation = decisions.tag(frame.violation)
+        if handling.may_ask and (not handling.id_token or frame.has_id_token or frame.ends_online):
             call.asks = True
+        shown = payloads.masked_report(frame.payload, call.violation) if handling.reports else None
         if handling.live:
-            call.fact = publisher.fact("live", frame, call.time_ms, "", call.violation)
+            call.fact = publisher.fact("live", frame, call.time_ms, "", call.violation, shown)
             bus.emit(call.fact.command)
             self._advance(call)
             return
         ticket = bus.ticket(self._stored, call)
-        call.fact = fact = publisher.fact(handling.class_, frame, call.time_ms, ticket.reply, call.violation)
+        call.fact = fact = publisher.fact(
+            handling.class_, frame, call.time_ms, ticket.reply, call.violation, shown
+        )
         if handling.keyed and self._context.keys.conflicts(fact):
             self._context.metrics.key_conflicts.add()
         bus.store(ticket, fact.command, handling.tx)
+        if handling.boots:
+            self._context.note_model(self._surroundings, frame.payload)
         # A question about money is asked only once its fact is safe; others need not wait for it.
         if call.asks and not handling.tx and not self.closed:
             self._ask(call)
@@ -306,7 +313,7 @@ class Session:
 
     def _refusals(self) -> Rejects:
         if self._rejects is None:
-            self._rejects = Rejects(self._surroundings)
+            self._rejects = Rejects(self._surroundings, self.turn)
         return self._rejects
 
     # -- answering ----------------------------------------------------------------------------------
@@ -316,7 +323,7 @@ class Session:
         handling, context, refusal = call.handling, self._context, call.refusal
         answer, message_id = call.answer or EMPTY, call.message_id
         if refusal is not None:
-            answer = Answer("refused", code=refusal.code, description=refusal.reason)
+            answer = Answer("refused", code=refusal.code, description=decisions.description(refusal))
             message_id = decisions.error_id(context.codec.ocpp, call.frame, refusal.code)
         elif handling is not None:
             if handling.clock and call.answer is None:
