@@ -97,12 +97,23 @@ def backend(
     interval: Annotated[
         int, typer.Option(min=1, metavar="SECONDS", help="Heartbeat interval given to chargers at boot.")
     ] = 300,
+    excepted: Annotated[
+        str,
+        typer.Option(
+            "--except", metavar="ACTION,...", help="Leave these questions to another backend of yours."
+        ),
+    ] = "",
 ) -> None:
     """Run the reference backend, which answers chargers' questions."""
-    run(_backend(loaded(config, lasting=True), tokens, interval))
+    run(_backend(loaded(config, lasting=True), tokens, interval, actions_of(excepted)))
 
 
-async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
+def actions_of(text: str) -> list[str]:
+    """The actions of an option, which separates them by commas."""
+    return [name for name in map(str.strip, text.split(",")) if name]
+
+
+async def _backend(config: Config, tokens: Path | None, interval: int, excepted: list[str]) -> None:
     from voltgate import backend as reference  # noqa: PLC0415
     from voltgate.gateway.bus import connect  # noqa: PLC0415
 
@@ -118,6 +129,7 @@ async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
             tokens,
             stop,
             config.streams.replicas,
+            excepted,
         )
     )
 
@@ -132,5 +144,5 @@ async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
         return
     try:
         answering.result()
-    except ValueError as error:  # the token file: names it and its line
+    except ValueError as error:  # the token file or an exception: names it
         raise Failure(str(error), USAGE) from None
