@@ -16,7 +16,7 @@ def noted(world: World) -> list[Published]:
     return [message for message in world.bus.live if message.subject.startswith("ocpp.violation.")]
 
 
-def kinds(message: Published) -> list[tuple[str, ...]]:
+def kinds(message: Published) -> list[tuple[Any, ...]]:
     return [tuple(one.values()) for one in json.loads(message.data)["violations"]]
 
 
