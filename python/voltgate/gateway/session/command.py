@@ -51,6 +51,7 @@ class Said(NamedTuple):
     session: str = ""
     late: bool = False  # it had ended with ``timeout`` before
     violation: str = ""  # the text of ocpp-violation, where a result was passed on
+    odd: bool = False  # the result violates its schema
 
 
 class Stage(Enum):
@@ -107,7 +108,7 @@ class Command:
             frame = codec.decode(b'[2,"","%s",%s]' % (self.action.encode(), self.body), "csms")
             if level == "lenient":
                 self.violation = tag(violation)
-            self.redacted = payloads.masked_report(self.body, tag(violation))
+            self.redacted = payloads.masked_report(self.body, odd=True)
             violation = frame.fatal
         return Fault(violation.code, violation.pointer, violation.reason) if violation else None
 
@@ -136,7 +137,7 @@ def answer(codec: Codec, action: str, frame: Frame, level: Level) -> tuple[Said,
     if broken or (violation and level == "strict"):
         return Said(Outcome.BAD_RESULT, frame.payload or _as_it_came(frame)), violation
     passed_on = tag(violation) if level == "lenient" else ""
-    return Said(Outcome.RESULT, frame.payload, violation=passed_on), violation
+    return Said(Outcome.RESULT, frame.payload, violation=passed_on, odd=violation is not None), violation
 
 
 _HEAD = re.compile(rb'\s*\[\s*3\s*,\s*"(?:[^"\\]|\\.)*"\s*,?\s*', re.DOTALL)
@@ -179,7 +180,7 @@ class Writer:
         """How it ended, under ``<Action>Response``."""
         body, quoted = said.body or b"{}", command.redacted is not None
         secret = quoted or payloads.may_answer_secrets(command.action) or payloads.may_hold_secrets(body)
-        if secret and said.body and (said.outcome is not Outcome.RESULT or said.late or said.violation):
+        if secret and said.body and (said.outcome is not Outcome.RESULT or said.late or said.odd):
             # Chargers quote what they refuse, and a result of another form may have a secret anywhere.
             masked: bytes | None = payloads.MASKED
         else:

@@ -51,9 +51,9 @@ def masked(body: bytes, quoted: bool = False) -> bytes | None:
     return None if shown == value else orjson.dumps(shown)
 
 
-def masked_report(body: bytes, violation: str) -> bytes | None:
-    """The same for a payload that may violate its schema: then a secret may be in any place."""
-    return MASKED if violation and may_hold_secrets(body) else masked(body)
+def masked_report(body: bytes, odd: bool) -> bytes | None:
+    """The same for a payload that may violate its schema (``odd``): then a secret may be in any place."""
+    return MASKED if odd and may_hold_secrets(body) else masked(body)
 
 
 def _without_secrets(value: Any, name: str, secret: bool) -> Any:
@@ -104,7 +104,7 @@ _BARE = re.compile(
     rb'\s*\[\s*[345]\s*,\s*(?:"[^"\\]*"|[0-9]+)\s*,\s*(?:"[A-Za-z]{0,40}"\s*,\s*""\s*,\s*)?'
     rb'\{\s*(?:"status"\s*:\s*"[A-Za-z]{0,30}"\s*)?\}\s*\]\s*'
 )
-_LIKE_AN_ANSWER = re.compile(rb"\W*[34]\W")
+_LIKE_AN_ANSWER = re.compile(rb"\W*[345]\W")
 
 
 def storable(frame: Frame, secretive: bool) -> bytes:
@@ -115,7 +115,7 @@ def storable(frame: Frame, secretive: bool) -> bytes:
     """
     raw = frame.raw
     if frame.known:  # a CALL
-        return raw if masked(frame.payload or raw) is None else MASKED
+        return raw if masked_report(frame.payload or raw, frame.violation is not None) is None else MASKED
     answer = secretive or _LIKE_AN_ANSWER.match(raw) is not None
     return MASKED if (answer and _BARE.fullmatch(raw) is None) or may_hold_secrets(raw) else raw
 

@@ -223,7 +223,7 @@ class Session:
             call.violation = decisions.tag(frame.violation)
         if handling.may_ask and (not handling.id_token or frame.has_id_token or frame.ends_online):
             call.asks = True
-        shown = payloads.masked_report(frame.payload, call.violation) if handling.reports else None
+        shown = payloads.masked_report(frame.payload, not call.sound) if handling.reports else None
         if handling.live:
             call.fact = publisher.fact("live", frame, call.time_ms, "", call.violation, shown)
             bus.emit(call.fact.command)
