@@ -285,4 +285,5 @@ def _masked(url: str) -> str:
     # By hand: urlsplit finds no password if the scheme is missing, or if the password contains a slash.
     secret, at, host = url.rpartition("@")
     scheme = secret.partition("://")[0] + "://" if "://" in secret else ""
-    return f"{scheme}***@{host}" if at else url
+    address, query, _ = (f"{scheme}***@{host}" if at else url).partition("?")
+    return f"{address}?***" if query else address
