@@ -123,6 +123,7 @@ def test_a_wrong_variable_stops_the_start(
         ("user:secret@a:4222", "***@a:4222"),
         ("nats://u:se/cret@a:4222", "nats://***@a:4222"),
         ("nats://a:4222", "nats://a:4222"),
+        ("wss://a:4222/nats?password=secret&token=secret", "wss://a:4222/nats?***"),
     ],
 )
 def test_what_is_printed_holds_no_secret(url: Any, shown: Any) -> None:

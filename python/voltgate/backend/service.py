@@ -72,6 +72,7 @@ async def run(  # noqa: PLR0913 - keywords with defaults
 
     ``excepted``: actions that another backend answers. Raises ValueError for one that no charger asks.
     """
+    wanted = subjects(prefix, excepted)
     transactions = await bucket(nc.jetstream(), replicas)
     backend = Backend(tokens or Tokens(), lambda key: transaction_id(transactions, key), interval)
     async with asyncio.TaskGroup() as answers:
@@ -80,9 +81,7 @@ async def run(  # noqa: PLR0913 - keywords with defaults
             answers.create_task(reply(nc, backend, msg))
 
         # The queue group shares the questions among instances; without it every instance would answer.
-        questions = [
-            await nc.subscribe(subject, queue="backend", cb=receive) for subject in subjects(prefix, excepted)
-        ]
+        questions = [await nc.subscribe(subject, queue="backend", cb=receive) for subject in wanted]
         await nc.flush()
         log.info("backend.started", subject=f"{prefix}.ask.>", interval=interval, excepted=sorted(excepted))
         await stop.wait()

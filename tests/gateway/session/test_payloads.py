@@ -172,7 +172,7 @@ ANSWERS: list[str] = [
 @pytest.mark.parametrize("level", ["strict", "lenient", "off"])
 @pytest.mark.parametrize(("version", "action", "payload"), PLANTED)
 def test_a_secret_is_in_no_fact_however_the_command_is_answered(
-    version: str, action: str, payload: Any, level: str
+    version: str, action: str, payload: Any, level: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Valid, error, broken, late and stray answers, and those after a reconnect that look like one."""
     for answer in ANSWERS:
@@ -189,6 +189,7 @@ def test_a_secret_is_in_no_fact_however_the_command_is_answered(
             world.context.violations.flush()
             facts = [*world.bus.published, *world.bus.live]
             facts = [fact for fact in facts if not fact.subject.startswith(("_INBOX.", "$KV."))]
+            assert P not in str(list(world.metrics.collect())) + caplog.text
             for fact in facts:
                 assert P.encode() not in fact.data, (answer, when, fact)
                 assert P not in str(fact.headers), (answer, when, fact)
