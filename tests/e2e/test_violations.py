@@ -18,6 +18,10 @@ STATUS = {
     "v201": '{"timestamp":"2026-03-01T10:00:00Z","connectorStatus":"Available","evseId":1,"connectorId":1}',
 }
 STATUS["v21"] = STATUS["v201"]
+METER_VALID = (
+    '[2,"1","MeterValues",{"connectorId":1,"meterValue":'
+    '[{"timestamp":"2026-03-01T10:00:00Z","sampledValue":[{"value":"7"}]}]}]'
+)
 TYPE, NOT_IMPLEMENTED, NOT_SUPPORTED = "TypeConstraintViolation", "NotImplemented", "NotSupported"
 PROPERTY = "PropertyConstraintViolation"
 DEEP = '{"connectorId":' + "[" * 40 + "1" + "]" * 40 + "}"
@@ -258,7 +262,7 @@ async def test_pipelined_calls_are_answered_in_their_order(
         '[2,"2","Heartbeat",{}]',
         '[2,"3","Bogus",{}]',
         status(STATUS["v16"]).replace('"1"', '"4"', 1),
-        '[2,"5","MeterValues",{"connectorId":1,"meterValue":[]}]',
+        METER_VALID.replace('"1"', '"5"', 1),
         '[2,"6","Heartbeat",{}]',
     ]
     async with dial(house.port, identity) as charger:
