@@ -58,7 +58,7 @@ class Question:
         """Ask, for the first time or again."""
         if self.closed:
             return
-        call, context, (bus, clock, _) = self._call, self._surroundings.context, self._surroundings.outside
+        call, context, (bus, clock, *_) = self._call, self._surroundings.context, self._surroundings.outside
         assert call.fact is not None
         left = self._asked_at + context.nats.ask_timeout - clock.now
         deadline = clock.time_ms + int(left * 1000)
@@ -106,7 +106,7 @@ class Question:
 
     def _refuse(self, violation: Violation | GatewayViolation) -> None:
         """The reply cannot be used: another responder may give a better one (docs/contract.md 3.4)."""
-        context, (bus, clock, _) = self._surroundings.context, self._surroundings.outside
+        context, (bus, clock, *_) = self._surroundings.context, self._surroundings.outside
         action = self._call.frame.action or ""
         context.metrics.reply_violations.add(context.codec.version, action, violation.code)
         context.reply_faults.note(action, violation.pointer, violation.reason, clock.now)

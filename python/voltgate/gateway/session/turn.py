@@ -9,7 +9,7 @@ class Turn:
     """Its commands write ``commanding``, ``secretive`` and ``triggered``, the session all else."""
 
     __slots__ = (
-        "boot", "calls", "commanding", "draining", "ended", "half_duplex", "leaving", "secretive",
+        "boot", "calls", "commanding", "draining", "ended", "half_duplex", "leaving", "linked", "secretive",
         "triggered",
     )  # fmt: skip
 
@@ -22,12 +22,18 @@ class Turn:
         self.ended = False  # the socket is gone
         self.commanding = False  # a command is in flight
         self.secretive = False  # a command was sent whose answer may quote a secret
+        self.linked = False  # the epoch of its link is known: commands wait until it is
         self.half_duplex = half_duplex  # the charger cannot take a CALL while its own is open (quirk)
 
     @property
     def crosses(self) -> bool:
         """Whether a command sent now would cross a CALL of a charger that cannot take that."""
         return self.half_duplex and bool(self.calls)
+
+    @property
+    def waits(self) -> bool:
+        """Whether no command may begin now."""
+        return not self.linked or self.crosses
 
     @property
     def finishing(self) -> bool:
