@@ -91,6 +91,10 @@ class Handling:
         self.keyed = rule.action == "TransactionEvent"  # its key may come back with other bytes
         self.remembers = rule.class_ == "event" and unsigned not in ("BootNotification", "Heartbeat")
 
+    def asks(self, frame: Frame) -> bool:
+        """Whether a backend answers this CALL."""
+        return self.may_ask and (not self.id_token or frame.has_id_token or frame.ends_online)
+
 
 class Call:
     """One CALL or SEND, and what its steps have brought so far.

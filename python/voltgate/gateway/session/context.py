@@ -105,13 +105,15 @@ class Context:
         """Count an answer to a CALL of an unknown action."""
         self.metrics.answered.add(self.codec.version, "unknown", by)
 
-    def count_unsound(self, frame: Frame) -> None:
+    def count_unsound(self, frame: Frame, about: "Surroundings") -> None:
         """Count a frame that is not a CALL without violations."""
         version, action = self.codec.version, (frame.action if frame.known else None)
         label = action or ("unknown" if frame.action else "-")
         self.metrics.frames.add(version, "in", _TYPES[frame.type], label)
         if frame.violation is not None:
             self.metrics.violations.add(version, label, frame.violation.code)
+            if frame.type not in (3, 4, 5):  # those are noted with their command
+                self.note_violation(about, action, frame.violation)
 
 
 @dataclass(frozen=True, slots=True)

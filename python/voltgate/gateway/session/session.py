@@ -136,7 +136,7 @@ class Session:
         if handling is not None:
             handling.received[0] += 1
         elif frame.is_text:
-            context.count_unsound(frame)
+            context.count_unsound(frame, self._surroundings)
             handling = context.actions.get(frame.action)
         else:
             self._close(Reason.NOT_UTF8)
@@ -152,8 +152,6 @@ class Session:
             # The same call, not another one (docs/contract.md 2.2).
             context.metrics.duplicates.add(handling.class_ if handling else "event")
             return
-        if frame.violation is not None:
-            context.note_violation(self._surroundings, frame.action if frame.known else None, frame.violation)
         call = Call(frame, message_id, handling, self._clock.now, self._clock.time_ms)
         if not sound or message_id is None:
             call.sound = False
@@ -197,7 +195,7 @@ class Session:
                 self._record(call)
             case At.REFUSING:
                 assert call.refusal is not None
-                self._refusals().store(call, call.refusal, self._refused)
+                self._refusals().store(call, call.refusal, self._recorded)
             case _:
                 assert step is not At.QUEUED, "no step comes before it"
 
@@ -228,8 +226,7 @@ class Session:
         assert handling is not None
         if not call.sound and handling.rule.validation == "lenient":
             call.violation = decisions.tag(frame.violation)
-        if handling.may_ask and (not handling.id_token or frame.has_id_token or frame.ends_online):
-            call.asks = True
+        call.asks = handling.asks(frame)
         shown = payloads.masked_report(frame.payload, not call.sound) if handling.reports else None
         if handling.live:
             call.fact = publisher.fact("live", frame, call.time_ms, "", call.violation, shown)
@@ -237,9 +234,8 @@ class Session:
             self._advance(call)
             return
         ticket = bus.ticket(self._stored, call)
-        call.fact = fact = publisher.fact(
-            handling.class_, frame, call.time_ms, ticket.reply, call.violation, shown
-        )
+        class_, tag = handling.class_, call.violation
+        call.fact = fact = publisher.fact(class_, frame, call.time_ms, ticket.reply, tag, shown)
         if handling.keyed and self._context.keys.conflicts(fact):
             self._context.metrics.key_conflicts.add()
         bus.store(ticket, fact.command, handling.tx)
@@ -287,6 +283,7 @@ class Session:
 
     @guarded
     def _recorded(self, call: Call, ack: Ack | NotStored) -> None:
+        """Its Response or reject fact is stored: nothing a charger sent is lost (docs/contract.md 2.2)."""
         if isinstance(ack, Ack):
             call.ack = ack
             self._advance(call)
@@ -309,14 +306,6 @@ class Session:
             self._advance(call)
 
     # -- refusing -----------------------------------------------------------------------------------
-
-    @guarded
-    def _refused(self, call: Call, ack: Ack | NotStored) -> None:
-        """Its reject fact is stored: nothing a charger sent is lost (docs/contract.md 2.2)."""
-        if isinstance(ack, Ack):
-            self._advance(call)
-        else:
-            self._close(Reason.NOT_STORED)
 
     def _refusals(self) -> Rejects:
         if self._rejects is None:
