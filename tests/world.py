@@ -14,7 +14,7 @@ from nats.aio.client import Client
 
 from voltgate import _core
 from voltgate._core import Publisher
-from voltgate.config import Config, load
+from voltgate.config import Config, Level, load
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import (
     A,
@@ -153,6 +153,10 @@ class Bus:
         else:
             self._later(lambda: ticket.done(ticket.arg, reply))
 
+    def await_reply(self, ticket: Ticket[Any, Reply], timeout: float) -> None:
+        ticket.timer = self.clock.after(timeout, lambda: ticket.done(ticket.arg, Reply("timeout", {}, b"")))
+        self.questions.append(ticket)
+
     def reply(self, data: bytes, headers: dict[str, str] | None = None) -> None:
         """Answer the oldest open question."""
         ticket = self.questions.popleft()
@@ -221,6 +225,9 @@ def _configured(settings: str) -> tuple[Config, dict[str, Rules]]:
 class World:
     """One charger's session and everything around it."""
 
+    level: Level | None = None
+    """What the charger's record says about validation, from the next connection on."""
+
     def __init__(
         self,
         version: str = "v16",
@@ -254,8 +261,8 @@ class World:
         self.context = Context.of(
             self.version, self.config, self._rules[self.version], self.metrics, self.keys
         )
-        if self.half_duplex:
-            self.context = self.context.at(None, True)
+        if self.half_duplex or self.level is not None:
+            self.context = self.context.at(self.level, self.half_duplex)
         if not self.fast:
             self.context.fast.clear()
         self._decode = self.context.codec.decode

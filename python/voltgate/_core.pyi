@@ -173,6 +173,9 @@ class Frame:
     @property
     def has_id_token(self) -> bool:
         """Whether the payload has a member ``idToken``: then a backend answers a TransactionEvent."""
+    @property
+    def ends_online(self) -> bool:
+        """Whether the payload ends a transaction and is not flagged ``offline``: likewise."""
 
 @disjoint_base
 class Codec:
@@ -260,6 +263,9 @@ class _Answered(Protocol):
     def payload(self) -> bytes: ...
     @property
     def code(self) -> str: ...
+    @property
+    def reply_violation(self) -> str:
+        """The text of ``ocpp-reply-violation``; "" leaves the header out."""
 
 class _Why(Protocol):
     """A :class:`Violation`, or one that the gateway found."""
@@ -287,11 +293,19 @@ class Publisher:
     @property
     def session(self) -> str:
         """The session id, escaped like a token."""
-    def fact(self, class_: str, frame: Frame, time_ms: int, reply: str, violation: str = "") -> Fact:
+    def fact(
+        self,
+        class_: str,
+        frame: Frame,
+        time_ms: int,
+        reply: str,
+        violation: str = "",
+        redacted: bytes | None = None,
+    ) -> Fact:
         """A CALL or SEND as a fact of ``class_`` (``tx|event|live``). ``Nats-Msg-Id`` on ``tx`` only.
 
-        ``violation`` is the text of ``ocpp-violation``; "" leaves the header out. ValueError for a frame
-        without a known action.
+        ``violation`` is the text of ``ocpp-violation``; "" leaves the header out. ``redacted`` is the body
+        where the payload has secrets. ValueError for a frame without a known action.
         """
     def live(self, frame: Frame, time_ms: int) -> bytes:
         """The command of a ``live`` fact, without a reply subject."""
@@ -300,10 +314,14 @@ class Publisher:
     def response(self, fact: Fact, answer: _Answered, time_ms: int, reply: str) -> bytes:
         """The answer to ``fact`` under ``<Action>Response``, with its class and key.
 
-        ``Nats-Msg-Id`` on ``tx`` only: that of ``fact`` and ``/response``; none if the answer is an error.
+        ``Nats-Msg-Id`` on ``tx`` only: that of ``fact`` and ``/response``; none where the answer is an
+        error or an empty fallback.
         """
     def reject(self, frame: Frame, raw: bytes, why: _Why, time_ms: int, reply: str, limit: int) -> bytes:
-        """A refused frame: ``raw`` cut at ``limit`` (0: whole), its size in ``ocpp-reject-bytes`` if cut."""
+        """A refused frame: ``raw`` cut at ``limit`` (0: whole), its size in ``ocpp-reject-bytes`` if cut.
+
+        ``raw`` that is not the frame's own is tagged ``ocpp-redacted``.
+        """
 
 def key(version: str, action: str, identity: str, session: str, message_id: str, payload: bytes) -> str:
     """The business key ``ocpp-key`` of a message (docs/contract.md 3.3)."""

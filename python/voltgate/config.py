@@ -178,26 +178,17 @@ class Limits(_Section):
     max_unread_bytes: Annotated[int, Field(ge=65_536, le=_MOST)] = 1_048_576
     open_calls: Annotated[int, Field(ge=1, le=1000)] = 8
     calls_per_second: Annotated[float, Field(gt=0)] = 20.0
-<<<<<<< HEAD
-    calls_burst: Annotated[int, Field(ge=1)] = 200
-    stored_bytes_per_second: Annotated[float, Field(gt=0)] = 8192.0
-    stored_bytes_burst: Annotated[int, Field(ge=1)] = 33_554_432
-    rejects_per_minute: Annotated[int, Field(ge=0)] = 10
-    remembered_chargers: Annotated[int, Field(ge=1)] = 100_000
-=======
     calls_burst: Annotated[int, Field(ge=1, le=_MOST)] = 200
+    stored_bytes_per_second: Annotated[float, Field(gt=0)] = 8192.0
+    stored_bytes_burst: Annotated[int, Field(ge=1, le=_MOST)] = 33_554_432
     rejects_per_minute: Annotated[int, Field(ge=0, le=_MOST)] = 10
->>>>>>> trust
+    remembered_chargers: Annotated[int, Field(ge=1, le=_MOST)] = 100_000
     ping_interval: Seconds = 60.0
     ping_timeout: Seconds = 30.0
     handshake_timeout: Seconds = 10.0
     handshakes_per_second: Annotated[float, Field(gt=0)] = 2000.0
-<<<<<<< HEAD
     logins_per_minute: Annotated[float, Field(ge=1)] = 120.0
-    command_queue: Annotated[int, Field(ge=1)] = 16
-=======
     command_queue: Annotated[int, Field(ge=1, le=_MOST)] = 16
->>>>>>> trust
 
 
 class Streams(_Section):

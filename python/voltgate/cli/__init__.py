@@ -22,6 +22,7 @@ from voltgate.cli.swarm.command import app as swarm_app
 from voltgate.cli.tail.command import app as tail_app
 from voltgate.cli.terminal import out, say
 from voltgate.cli.validate import app as validate_app
+from voltgate.cli.violations import app as violations_app
 
 app = typer.Typer(
     name="voltgate",
@@ -32,7 +33,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-groups = (dev_app, serve_app, tail_app, send_app, validate_app, policy_app, check_app, swarm_app, workers_app)
+groups = (
+    dev_app, serve_app, tail_app, send_app, validate_app, policy_app, violations_app, check_app, swarm_app,
+    workers_app,
+)  # fmt: skip
 for group in groups:
     app.registered_commands += group.registered_commands
 app.add_typer(streams_app, name="streams")

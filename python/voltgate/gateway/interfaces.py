@@ -142,6 +142,9 @@ class Bus(Protocol):
     def ask(self, ticket: Ticket[A, Reply], hpub: bytes, timeout: float) -> None:
         """Publish a question and wait for its reply, ``timeout`` seconds at most."""
 
+    def await_reply(self, ticket: Ticket[A, Reply], timeout: float) -> None:
+        """Wait for a further reply to a question, ``timeout`` seconds at most; it is not asked again."""
+
     def emit(self, hpub: bytes) -> None:
         """Publish without waiting for an acknowledgement."""
 

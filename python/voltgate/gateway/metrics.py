@@ -172,6 +172,11 @@ class Metrics(Collector):
             "voltgate_publish_retries_total", "Publishes sent again after a 503 or silence."
         )
         self.asks = c("voltgate_asks_total", "Questions by outcome.", ("outcome",))
+        self.reply_violations = c(
+            "voltgate_reply_violations_total",
+            "Replies of backends that could not be used.",
+            ("version", "action", "code"),
+        )
         self.ask_seconds = h("voltgate_ask_seconds", "Question to its answer or fallback.")
         self.duplicates = c("voltgate_duplicates_total", "Repeated CALLs, by class.", ("class",))
         self.key_conflicts = c(

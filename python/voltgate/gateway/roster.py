@@ -122,6 +122,11 @@ class Roster:
         for context in self._contexts.values():
             context.take(limits)
 
+    def flush(self) -> None:
+        """Publish what is noted about chargers: the process stops."""
+        for context in self._contexts.values():
+            context.violations.flush()
+
     # -- coming -------------------------------------------------------------------------------------
 
     def start_session(self, admission: Admission, upgrade: Upgrade, replaced: str | None) -> None:

@@ -216,6 +216,7 @@ class Worker:
             await asyncio.wait(tasks, timeout=_GOODBYE)
             await asyncio.sleep(0)  # each takes itself out of the list
         self._passwords.stop()
+        self.roster.flush()
         self.outage.remove_liveness()
         await self.bus.stop()
         self._gc_policy.stop()

@@ -13,7 +13,7 @@ use voltgate_core::hpub::{Command, check_subject};
 use voltgate_core::inbox;
 use voltgate_core::key::{self, Message, Origin};
 use voltgate_core::noted::Members;
-use voltgate_core::publish::{self, Answer, Class, Question, Refusal};
+use voltgate_core::publish::{self, Answer, Class, Question, Refusal, Tags};
 use voltgate_core::token;
 
 use crate::codec::{Frame, version_of};
@@ -154,6 +154,7 @@ struct Answered<'py> {
     by: PyBackedStr,
     payload: Bound<'py, PyBytes>,
     code: PyBackedStr,
+    reply_violation: PyBackedStr,
 }
 
 /// The attributes of a violation, whether the core or the gateway found it.
@@ -225,7 +226,8 @@ impl Publisher {
         self.publisher.session()
     }
 
-    #[pyo3(signature = (class_, frame, time_ms, reply, violation = ""))]
+    #[pyo3(signature = (class_, frame, time_ms, reply, violation = "", redacted = None))]
+    #[allow(clippy::too_many_arguments, reason = "keywords in Python")]
     fn fact(
         &self,
         py: Python<'_>,
@@ -234,11 +236,13 @@ impl Publisher {
         time_ms: i64,
         reply: &str,
         violation: &str,
+        redacted: Option<&[u8]>,
     ) -> PyResult<Fact> {
         let (class, call) = (class_of(class_)?, Call::of(py, frame.get())?);
         let stamp = self.stamp(time_ms, reply)?;
+        let tags = Tags { violation, redacted };
         let (command, (key, nats_id)) =
-            written(py, |out| self.publisher.fact(out, class, &call.message(), &stamp, violation));
+            written(py, |out| self.publisher.fact(out, class, &call.message(), &stamp, tags));
         let (frame, violation) = (frame.clone().unbind(), violation.to_owned());
         Ok(Fact { command, key, nats_id, class, frame, violation })
     }
@@ -246,7 +250,8 @@ impl Publisher {
     fn live(&self, py: Python<'_>, frame: &Bound<'_, Frame>, time_ms: i64) -> PyResult<Py<PyBytes>> {
         let call = Call::of(py, frame.get())?;
         let stamp = self.stamp(time_ms, "")?;
-        Ok(written(py, |out| self.publisher.fact(out, Class::Live, &call.message(), &stamp, "")).0)
+        Ok(written(py, |out| self.publisher.fact(out, Class::Live, &call.message(), &stamp, Tags::default()))
+            .0)
     }
 
     fn question(
@@ -282,6 +287,7 @@ impl Publisher {
             payload: answer.payload.as_bytes(),
             by: &answer.by,
             error_code: &answer.code,
+            reply_violation: &answer.reply_violation,
         };
         let stamp = self.stamp(time_ms, reply)?;
         Ok(written(py, |out| self.publisher.response(out, fact.class, &answer, &stamp)).0)
@@ -299,7 +305,8 @@ impl Publisher {
         let (py, frame) = (frame.py(), frame.get());
         let id = frame.decoded.message_id(frame.raw(py));
         let (code, pointer, reason) = (&*why.code, &*why.pointer, &*why.reason);
-        let refusal = Refusal { id: id.as_deref(), raw, code, pointer, reason, limit };
+        let redacted = raw != frame.raw(py);
+        let refusal = Refusal { id: id.as_deref(), raw, code, pointer, reason, limit, redacted };
         let stamp = self.stamp(time_ms, reply)?;
         Ok(written(py, |out| self.publisher.reject(out, &refusal, &stamp)).0)
     }

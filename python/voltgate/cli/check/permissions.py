@@ -25,7 +25,7 @@ def needed(config: Config) -> dict[str, list[str]]:
     nats = config.nats
     lower = nats.stream_prefix.lower()
     followed = (f"{nats.stream_prefix}_LINKS", f"KV_{lower}_chargers", f"KV_{lower}_gateways")
-    classes = ("tx", "event", "live", "command", "reject", "link", "security")
+    classes = ("tx", "event", "live", "command", "reject", "link", "security", "violation")
     return {
         "publish": [
             *(f"{nats.prefix}.{class_}.>" for class_ in classes),
@@ -33,6 +33,7 @@ def needed(config: Config) -> dict[str, list[str]]:
             f"{nats.rpc_prefix}.link.probe.*",
             f"$KV.{lower}_gateways.>",
             f"$KV.{lower}_chargers.>",
+            f"$KV.{lower}_models.>",
             *(f"{API}STREAM.INFO.{stream.name}" for stream in streams.wanted(config)),
             f"{API}STREAM.NAMES",
             f"{API}DIRECT.GET.{nats.stream_prefix}_TX",

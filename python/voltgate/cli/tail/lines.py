@@ -15,7 +15,7 @@ from voltgate.visible import visible, visible_json
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
-COLOURS = {"tx": typer.colors.GREEN, "reject": typer.colors.RED, "security": typer.colors.RED}
+COLOURS = {"tx": typer.colors.GREEN, **dict.fromkeys(("reject", "security", "violation"), typer.colors.RED)}
 CUT = "…"
 
 
@@ -62,7 +62,14 @@ def _link(data: bytes) -> list[str]:
 
 def _remarks(headers: dict[str, str]) -> list[tuple[str, str]]:
     """The headers that say that something is special about a message."""
-    names = ("ocpp-violation", "ocpp-error-code", "ocpp-error-pointer", "ocpp-error-reason", "ocpp-outcome")
+    names = (
+        "ocpp-violation",
+        "ocpp-reply-violation",
+        "ocpp-error-code",
+        "ocpp-error-pointer",
+        "ocpp-error-reason",
+        "ocpp-outcome",
+    )
     return [(name.removeprefix("ocpp-"), headers[name]) for name in names if name in headers]
 
 

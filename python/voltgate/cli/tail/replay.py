@@ -31,6 +31,7 @@ STREAMS = {
     "command": "COMMANDS",
     "reject": "REJECTS",
     "security": "REJECTS",
+    "violation": "REJECTS",
     "link": "LINKS",
 }
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

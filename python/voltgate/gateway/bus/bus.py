@@ -130,6 +130,10 @@ class Bus:
             self._asks.pop(ticket.token, None)
             self._end_ask(ticket, "away")
 
+    def await_reply(self, ticket: Ticket[Any, Any], timeout: float) -> None:
+        """See interfaces.Bus."""
+        self._expect(ticket, "ask", timeout)
+
     def emit(self, hpub: bytes) -> None:
         """See interfaces.Bus."""
         if not self._connection.send(hpub):

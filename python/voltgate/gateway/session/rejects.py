@@ -13,6 +13,7 @@ from voltgate.gateway.session import payloads
 from voltgate.gateway.session.bounds import Bounds
 from voltgate.gateway.session.call import Call, GatewayViolation
 from voltgate.gateway.session.context import Surroundings
+from voltgate.gateway.session.turn import Turn
 
 BYTES = 4096  # stored of a refused frame, unless its action is of class tx
 
@@ -20,7 +21,8 @@ BYTES = 4096  # stored of a refused frame, unless its action is of class tx
 class Rejects:
     """See the module; above ``limits.rejects_per_minute`` they are only counted, except for class tx."""
 
-    def __init__(self, surroundings: Surroundings, bounds: Bounds) -> None:
+    def __init__(self, surroundings: Surroundings, turn: Turn, bounds: Bounds) -> None:
+        self._turn = turn
         self._publisher, self._context = surroundings.publisher, surroundings.context
         self._bus, self._clock = surroundings.outside.bus, surroundings.outside.clock
         self._allowance, self._bounds = surroundings.allowance, bounds
@@ -53,7 +55,7 @@ class Rejects:
         return False
 
     def _fact(self, frame: Frame, why: Violation | GatewayViolation, reply: str, limit: int) -> bytes:
-        raw, now = payloads.storable(frame), self._clock.time_ms
+        raw, now = payloads.storable(frame, self._turn.secretive), self._clock.time_ms
         fact = self._publisher.reject(frame, raw, why, now, reply, limit)
         self._bounds.stored(len(fact))
         return fact
