@@ -192,7 +192,7 @@ REFUSED = [
         '{"type":"object","additionalProperties":{"type":"string"}}',
         "additionalProperties may only be true or false",
     ),
-    ('{"type":"object","required":["y"]}', "required names y, which is no property"),
+    ('{"type":"object","required":["y"]}', "required names y, which is not a property"),
     ('{"oneOf":[]}', "unknown keyword oneOf"),
     ('{"$ref":"other.json"}', "$ref does not lead to one of the file's definitions"),
     ('{"$ref":"#/definitions/Loop"}', "a definition that contains itself"),
@@ -219,7 +219,7 @@ def test_every_action_has_its_files_and_every_file_its_action() -> None:
         _core.Codec("v16", [file for file in files if file[0] != "ResetResponse"])
     with pytest.raises(ValueError, match=r"schema Strange\.json belongs to no action"):
         _core.Codec("v16", [*files, ("Strange", dict(files)["Reset"])])
-    with pytest.raises(ValueError, match=r"schema Reset\.json: no JSON"):
+    with pytest.raises(ValueError, match=r"schema Reset\.json: not JSON"):
         _core.Codec("v16", [("Reset", b"{")])
     with pytest.raises(ValueError, match="neither draft-04 nor draft-06"):
         _core.Codec("v16", [("Reset", b"{}")])

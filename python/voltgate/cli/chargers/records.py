@@ -13,9 +13,10 @@ import orjson
 from voltgate import _core
 from voltgate.cli.faults import USAGE, Failure
 from voltgate.cli.service import Result, connected
-from voltgate.cli.terminal import say, visible
+from voltgate.cli.terminal import say
 from voltgate.config import Config
 from voltgate.gateway.registry.record import QUIRKS, Record, is_identity, parse
+from voltgate.visible import visible
 
 if TYPE_CHECKING:
     from nats.aio.client import Client

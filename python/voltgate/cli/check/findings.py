@@ -14,12 +14,12 @@ from voltgate.cli.check.durability import durability
 from voltgate.cli.check.permissions import permissions
 from voltgate.cli.dev.embedded import MINIMUM
 from voltgate.cli.serve.command import DESCRIPTOR_ROOM
-from voltgate.cli.terminal import visible
 from voltgate.config import Config
 from voltgate.gateway import preflight
 from voltgate.gateway.bus import connect, streams
 from voltgate.gateway.preflight import Finding
 from voltgate.policy import rules
+from voltgate.visible import visible
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -61,7 +61,9 @@ async def _nats(config: Config) -> list[Finding]:
         complaints.append(str(error))
 
     try:
-        client = await connect.connect(config.nats, name="voltgate-check", error_cb=complaint)
+        client = await connect.connect(
+            config.nats, config.nats.inbox_prefix, name="voltgate-check", error_cb=complaint
+        )
     except connect.BusError as error:
         return [Finding("nats", "fail", str(error), "check nats.url and this user's credentials")]
     try:
