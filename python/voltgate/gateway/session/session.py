@@ -153,7 +153,7 @@ class Session:
             call.sound = False
         queue.append(call)
         if handling is not None and not handling.live:
-            self._bounds.stored(size)  # now, not when its turn comes: those that wait count too
+            self._surroundings.allowance.store(call.read_at, size, context.stored_per_second)
         if size > LARGE:
             self._bounds.weigh()
         self._serve()
@@ -235,8 +235,8 @@ class Session:
         call.fact = fact = publisher.fact(handling.class_, frame, call.time_ms, ticket.reply, call.violation)
         if handling.keyed and self._context.keys.conflicts(fact):
             self._context.metrics.key_conflicts.add()
-        bus.store(ticket, fact.command, handling.tx)
-        self._bounds.stored(len(fact.command) - frame.size)
+        bus.store(ticket, hpub := fact.command, handling.tx)
+        self._surroundings.allowance.stored += len(hpub) - frame.size  # the frame counts since it was read
         # A question about money is asked only once its fact is safe; others need not wait for it.
         if call.asks and not handling.tx and not self.closed:
             self._ask(call)
