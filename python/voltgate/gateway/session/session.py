@@ -35,7 +35,7 @@ from voltgate.gateway.reasons import Reason
 from voltgate.gateway.session import decisions
 from voltgate.gateway.session.bounds import LARGE, Bounds
 from voltgate.gateway.session.call import EMPTY, Answer, Answered, At, Call, GatewayViolation, Handling
-from voltgate.gateway.session.commands import Commands
+from voltgate.gateway.session.commands import Commands, Ends
 from voltgate.gateway.session.context import Context, Surroundings
 from voltgate.gateway.session.question import Question
 from voltgate.gateway.session.readback import PastAnswer
@@ -55,7 +55,8 @@ class Session:
 
     __slots__ = (
         "_answered", "_bounds", "_bus", "_clock", "_commands", "_context", "_gated", "_link", "_publisher",
-        "_queue", "_reason", "_rejects", "_serving", "_surroundings", "_watched", "closed", "resting", "spent", "turn",
+        "_queue", "_reason", "_rejects", "_serving", "_surroundings", "_watched", "closed", "resting",
+        "spent", "turn",
     )  # fmt: skip
 
     def __init__(
@@ -72,8 +73,7 @@ class Session:
         self._reason: Reason | None = None  # for leaving
         self._bounds = bounds = Bounds(self._surroundings, turn)
         self.spent, self.resting = bounds.count, bounds.resting  # see connection.Receiver
-        self._serving = False
-        self._watched = False  # something waits for the last open CALL
+        self._serving = self._watched = False  # watched: something waits for the last open CALL
         self._gated = False  # boot status, leaving or closed: not every CALL is served
 
     # -- from the connection ------------------------------------------------------------------------
@@ -94,9 +94,17 @@ class Session:
     def command(self, request: Request) -> None:
         """Take a backend's command for this charger (docs/contract.md 3.5)."""
         if self._commands is None:
-            self._commands = Commands(self._surroundings, self.turn, self._commanded, self.failed)
+            self._commands = Commands(
+                self._surroundings, self.turn, Ends(self._commanded, self.failed, self._close)
+            )
             self._watched = self._watched or self.turn.half_duplex
         self._commands.take(request)
+
+    def linked(self, known: bool) -> None:
+        """``known``: whether the epoch of its link is; commands wait until it is (docs/contract.md 3.5)."""
+        self.turn.linked = known
+        if known and self._commands is not None:
+            self._commands.resume()
 
     def leave(self, reason: Reason) -> None:
         """Finish the CALLs that were read, then close; a drain waits for the command in flight too.
@@ -193,7 +201,7 @@ class Session:
                 self._record(call)
             case At.REFUSING:
                 assert call.refusal is not None
-                self._refusals().store(call, call.refusal, self._refused)
+                self._refusals().store(call, call.refusal, self._recorded)
             case _:
                 assert step is not At.QUEUED, "no step comes before it"
 
@@ -280,6 +288,7 @@ class Session:
 
     @guarded
     def _recorded(self, call: Call, ack: Ack | NotStored) -> None:
+        """Its Response or reject fact is stored: no received data is lost (docs/contract.md 2.2)."""
         if isinstance(ack, Ack):
             call.ack = ack
             self._advance(call)
@@ -302,14 +311,6 @@ class Session:
             self._advance(call)
 
     # -- refusing -----------------------------------------------------------------------------------
-
-    @guarded
-    def _refused(self, call: Call, ack: Ack | NotStored) -> None:
-        """Its reject fact is stored: nothing a charger sent is lost (docs/contract.md 2.2)."""
-        if isinstance(ack, Ack):
-            self._advance(call)
-        else:
-            self._close(Reason.NOT_STORED)
 
     def _refusals(self) -> Rejects:
         if self._rejects is None:
@@ -382,7 +383,7 @@ class Session:
             self._bounds.limit_reading()  # a drain reads on for the answer to a command alone
         elif self._reason is None:
             if self._commands is not None:
-                self._commands.uncrossed()
+                self._commands.resume()
         elif not self.turn.finishing:
             self._close(self._reason)
 
