@@ -62,8 +62,7 @@ class Session:
     def __init__(
         self, publisher: Publisher, context: Context, link: Link, outside: Outside, allowance: Allowance
     ) -> None:
-        self.closed = False
-        self.turn = turn = Turn(context.half_duplex)
+        self.closed, self.turn = False, (turn := Turn(context.half_duplex))
         self._surroundings = Surroundings(publisher, context, link, outside, allowance)
         self._publisher, self._context, self._link = publisher, context, link
         self._bus, self._clock, self._queue = outside.bus, outside.clock, turn.calls
@@ -73,8 +72,8 @@ class Session:
         self._reason: Reason | None = None  # for leaving
         self._bounds = bounds = Bounds(self._surroundings, turn)
         self.spent, self.resting = bounds.count, bounds.resting  # see connection.Receiver
-        self._serving = self._watched = False  # watched: something waits for the last open CALL
-        self._gated = False  # boot status, leaving or closed: not every CALL is served
+        # watched: something waits for the last open CALL; gated: boot status, leaving or closed
+        self._serving = self._watched = self._gated = False
 
     # -- from the connection ------------------------------------------------------------------------
 
