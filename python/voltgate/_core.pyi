@@ -232,7 +232,7 @@ class Slicer:
     def feed(self, data: bytes) -> Frame | bytes | None:
         """Hold ``data`` and return the next piece of all that is held; None if no frame is complete.
 
-        One at a time, nothing is decoded in advance: ``feed(b"")`` returns the next. A Frame for an
+        One item per call, nothing is decoded in advance: ``feed(b"")`` returns the next. A Frame for an
         unfragmented, masked text frame without RSV bits outside of a fragmented message, decoded
         (``is_text`` False: close with 1007; ``latin1`` as in ``Codec.decode``). Bytes for the
         ``ServerProtocol``: any other frame; as soon as it is complete, the header of one that fails by its

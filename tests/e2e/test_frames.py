@@ -281,6 +281,8 @@ async def test_any_mixture_of_frames_in_any_chunks(fast_lane: Gateway, identity:
             if dice.random() < 0.2:
                 pings += 1
                 stream += masked(frame(PING, b"%d" % pings), dice.randbytes(4))
+    pings += 1
+    stream += masked(frame(PING, b"%d" % pings), dice.randbytes(4))
     async with raw(fast_lane, identity, **OFFER) as charger:
 
         async def write() -> None:
@@ -291,12 +293,14 @@ async def test_any_mixture_of_frames_in_any_chunks(fast_lane: Gateway, identity:
                 await charger.writer.drain()
 
         writing = asyncio.ensure_future(write())
-        heard = [await read_frame(charger.reader) for _ in range(60 + pings)]
+        heard = [await read_frame(charger.reader)]
+        while heard[-1] != (0x80 | PONG, b"%d" % pings):
+            heard.append(await read_frame(charger.reader))
         await writing
     answers = [payload.split(b'"')[1] for first, payload in heard if first == 0x81]
     assert answers == [b"%d" % number for number in range(60)]
     pongs = [payload for first, payload in heard if first == 0x80 | PONG]
-    assert pongs == [b"%d" % number for number in range(1, pings + 1)]
+    assert [int(pong) for pong in pongs] == sorted({int(pong) for pong in pongs}), "one for several of a turn"
 
 
 def masked(plain: bytes, mask: bytes) -> bytes:

@@ -42,10 +42,11 @@ class Context:
     """Whether a command waits while a CALL of the charger is open (docs/contract.md 3.8, quirk)."""
     open_calls: int = 0
     """``limits.open_calls``."""
+    # Of ``limits``, for the frame path: calls_per_second, calls_burst, stored_bytes_per_second, _burst.
     calls_per_second: float = 0.0
     calls_burst: int = 0
+    stored_per_second: float = 0.0
     stored_burst: int = 0
-    """``limits.stored_bytes_burst``."""
 
     def __post_init__(self) -> None:
         self.take(self.limits)
@@ -54,6 +55,7 @@ class Context:
         """Use these limits from now on, in every session of this context."""
         self.limits, self.open_calls = limits, limits.open_calls
         self.calls_per_second, self.calls_burst = limits.calls_per_second, limits.calls_burst
+        self.stored_per_second = limits.stored_bytes_per_second
         self.stored_burst = limits.stored_bytes_burst
 
     @classmethod

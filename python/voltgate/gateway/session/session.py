@@ -60,8 +60,7 @@ class Session:
     def __init__(
         self, publisher: Publisher, context: Context, link: Link, outside: Outside, allowance: Allowance
     ) -> None:
-        self.closed = False
-        self.turn = turn = Turn(context.half_duplex)
+        self.closed, self.turn = False, (turn := Turn(context.half_duplex))
         self._surroundings = Surroundings(publisher, context, link, outside, allowance)
         self._publisher, self._context, self._link = publisher, context, link
         self._bus, self._clock, self._queue = outside.bus, outside.clock, turn.calls
@@ -71,8 +70,8 @@ class Session:
         self._reason: Reason | None = None  # for leaving
         self._bounds = bounds = Bounds(self._surroundings, turn)
         self.spent, self.resting = bounds.count, bounds.resting  # see connection.Receiver
-        self._serving = self._watched = False  # watched: something waits for the last open CALL
-        self._gated = False  # boot status, leaving or closed: not every CALL is served
+        # watched: something waits for the last open CALL; gated: boot status, leaving or closed
+        self._serving = self._watched = self._gated = False
 
     # -- from the connection ------------------------------------------------------------------------
 
@@ -163,7 +162,7 @@ class Session:
             call.sound = False
         queue.append(call)
         if handling is not None and not handling.live:
-            self._bounds.stored(size)  # now, not when its turn comes: those that wait count too
+            self._surroundings.allowance.store(call.read_at, size, context.stored_per_second)
         if size > LARGE:
             self._bounds.weigh()
         self._serve()
@@ -246,8 +245,8 @@ class Session:
         call.fact = fact = publisher.fact(class_, frame, call.time_ms, ticket.reply, tag, shown)
         if handling.keyed and self._context.keys.conflicts(fact):
             self._context.metrics.key_conflicts.add()
-        bus.store(ticket, fact.command, handling.tx)
-        self._bounds.stored(len(fact.command) - frame.size)
+        bus.store(ticket, hpub := fact.command, handling.tx)
+        self._surroundings.allowance.stored += len(hpub) - frame.size  # the frame counts since it was read
         if handling.boots:
             self._context.note_model(self._surroundings, frame.payload)
         # A question about money is asked only once its fact is safe; others need not wait for it.
@@ -293,14 +292,12 @@ class Session:
 
     @guarded
     def _recorded(self, call: Call, ack: Ack | NotStored) -> None:
-        """Its Response or reject fact is stored: nothing a charger sent is lost (docs/contract.md 2.2)."""
+        """Its Response or reject fact is stored: no received data is lost (docs/contract.md 2.2)."""
         if isinstance(ack, Ack):
             call.ack = ack
             self._advance(call)
         else:
             self._close(Reason.NOT_STORED)
-
-    # -- asking and refusing --------------------------------------------------------------------------
 
     def _ask(self, call: Call) -> None:
         call.asked = True
@@ -314,6 +311,8 @@ class Session:
         call.answer = outcome
         if call.step is At.ASKING:  # else its fact is not stored yet
             self._advance(call)
+
+    # -- refusing -----------------------------------------------------------------------------------
 
     def _refusals(self) -> Rejects:
         if self._rejects is None:
