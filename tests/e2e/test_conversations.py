@@ -78,7 +78,7 @@ def conversation_2(call: Any) -> list[Step]:
         Step(event(call, "Started", 0, "Authorized", id_token=TOKEN, evse={"id": 1}), "tx", TOKEN_OK),
         Step(event(call, "Updated", 1, "MeterValuePeriodic", meter_value=sample), "tx"),
         Step(call.MeterValues(evse_id=1, meter_value=sample), "tx"),
-        Step(event(call, "Ended", 2, "StopAuthorized", meter_value=sample), "tx"),
+        Step(event(call, "Ended", 2, "StopAuthorized", meter_value=sample), "tx", TOKEN_OK),
         Step(call.Heartbeat(), "live", "clock"),
         Step(call.DataTransfer(vendor_id="us", data={"any": [1, None]}), "event", '{"status":"Accepted"}'),
         Step(call.SecurityEventNotification(type="StartupOfTheDevice", timestamp=NOW), "event"),

@@ -126,9 +126,7 @@ def test_check_finds_a_stream_that_would_answer_questions(
 
 
 def test_the_printed_configuration_could_be_its_file(voltgate: Run, file: Callable[[str], Path]) -> None:
-    config = file(
-        f"{OPEN}[nats]\nurl=['nats://u:secret@a:1']\nnkey_seed='SUsecret'\n[policy.v16.Heartbeat]\nclass='tx'"
-    )
+    config = file(f"{OPEN}[nats]\nurl=['nats://u:secret@a:1']\n[policy.v16.Heartbeat]\nclass='tx'")
     code, out, _ = voltgate("check", "--print-config", "--config", config)
     assert code == 0
     assert "secret" not in out
