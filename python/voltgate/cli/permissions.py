@@ -160,6 +160,7 @@ def _consumes(stream: str) -> Iterable[str]:
     """To make consumers of a stream, and to ask and acknowledge them."""
     yield f"{API}CONSUMER.CREATE.{stream}"  # without a name
     yield f"{API}CONSUMER.CREATE.{stream}.>"
+    yield f"{API}CONSUMER.DURABLE.CREATE.{stream}.*"  # nats-py's, for durable ones
     yield f"{API}CONSUMER.INFO.{stream}.*"
     yield f"{API}CONSUMER.MSG.NEXT.{stream}.*"
     yield f"$JS.ACK.{stream}.*.>"
