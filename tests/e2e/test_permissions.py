@@ -208,7 +208,7 @@ def file_for(shipped: Nats, user: str, folder: Path) -> str:
 
 COMMANDS = (
     "streams plan", "streams apply", "chargers add CP9", "chargers list", "chargers show CP9",
-    "chargers disable CP9", "chargers online", "chargers remove CP9 --yes",
+    "chargers disable CP9", "chargers online", "chargers remove CP9",
 )  # fmt: skip
 
 
@@ -228,5 +228,5 @@ def test_check_finds_nothing_missing(
     shipped: Nats, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["check", "--json", "--config", file_for(shipped, "gateway", tmp_path)])
-    found = {row["name"]: row["verdict"] for row in map(json.loads, capsys.readouterr().out.splitlines())}
+    found = {row["name"]: row["verdict"] for row in json.loads(capsys.readouterr().out)}
     assert (found["permissions"], found["OCPP_TX"]) == ("ok", "ok")
