@@ -38,9 +38,9 @@ test: $(VENV)/.built ## what everybody runs: cargo test and pytest
 test-unit: $(VENV)/.built ## the tests that need no running gateway, in less than a minute
 	$(PYTEST) --ignore tests/e2e --ignore tests/faults --ignore tests/cli --ignore tests/charger
 
-test-full: $(VENV)/.built ## property and differential tests at their full size
+test-full: $(VENV)/.built ## property tests, the model of ownership and takeovers at their full size
 	VOLTGATE_FULL=1 cargo test --workspace --exclude voltgate-py --release
-	VOLTGATE_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/core
+	VOLTGATE_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/core tests/model tests/e2e/test_ownership_storm.py
 
 test-upgrade: $(VENV)/.built ## the last release and this tree side by side; builds the last release once
 	VOLTGATE_UPGRADE=1 $(BIN)/python -m pytest -q --timeout 0 tests/e2e/test_last_release.py

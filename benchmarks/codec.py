@@ -1,4 +1,4 @@
-"""What one frame costs to judge: ``Codec.decode`` beside the validators Python has, in one process run.
+"""The cost of validating a frame: ``Codec.decode`` against Python's validators, in one process.
 
 Every contender gets the same thousand frames, each with its own id and values; the rounds of all
 contenders are interleaved, so that a busy machine slows all of them. Compare the ratios, not the times.
@@ -114,7 +114,7 @@ def frames(action: str, make: Callable[[random.Random], dict[str, object]]) -> l
 
 
 def contenders(subprotocol: str, schema: str) -> dict[str, tuple[int, Callable[[bytes], object]]]:
-    """Who judges a frame, and for how many rounds."""
+    """Each validator with its number of rounds."""
     codec = Codec(subprotocol)
     files = dict(schema_files(codec.version))
     validator = jsonschema_rs.validator_for(files[schema].decode(), validate_formats=True)
@@ -153,42 +153,42 @@ def measure(
 
 
 def figures(rounds: int) -> list[dict[str, object]]:
-    """Of every case: its frame, its size, and of each contender the times of its rounds."""
-    told: list[dict[str, object]] = []
+    """For each case: frame, size, and the times of each contender's rounds."""
+    result: list[dict[str, object]] = []
     for subprotocol, action, schema, make in CASES:
         texts = frames(action, make)
         refused = [frame for frame in map(Codec(subprotocol).decode, texts) if frame.violation]
         assert not refused, "only valid frames are compared"
         times = measure(texts, contenders(subprotocol, schema), rounds)
-        told.append(
+        result.append(
             {
                 "frame": f"{action} {subprotocol.removeprefix('ocpp')}",
                 "bytes": statistics.mean(map(len, texts)),
                 "us": times,
             }
         )
-    return told
+    return result
 
 
 def main() -> None:
-    """Print a table, or JSON for run.py, which knows the targets."""
+    """Print a table, or JSON for run.py, which has the targets."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=ROUNDS)
     arguments.add_argument("--json", action="store_true")
     given = arguments.parse_args()
     gc.disable()
-    told = figures(given.rounds)
+    result = figures(given.rounds)
     if given.json:
-        json.dump(told, sys.stdout)
+        json.dump(result, sys.stdout)
         return
     print(f"{FRAMES} different frames, {given.rounds} interleaved rounds, us a frame: median (min-max)")
-    for case in told:
+    for case in result:
         print(f"\n{case['frame']}, {case['bytes']:.0f} B")
         times = cast(dict[str, list[float]], case["us"])
-        ours = statistics.median(times["Codec.decode"])
+        own = statistics.median(times["Codec.decode"])
         for name, rounds in times.items():
             median = statistics.median(rounds)
-            print(f"  {name:24}{median:9.3f} ({min(rounds):.3f}-{max(rounds):.3f}){median / ours:9.1f} x")
+            print(f"  {name:24}{median:9.3f} ({min(rounds):.3f}-{max(rounds):.3f}){median / own:9.1f} x")
 
 
 if __name__ == "__main__":

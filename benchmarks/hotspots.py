@@ -1,7 +1,7 @@
-"""Where the gateway's time goes: the thirty functions with the most time of their own.
+"""Profiles the gateway: the thirty functions with the highest own time.
 
-Run: ``python benchmarks/hotspots.py durable|live|upgrade [--payload heartbeat]``. cProfile makes every Python
-call dearer and no native one: read shares and counts, not times.
+Run: ``python benchmarks/hotspots.py durable|live|upgrade [--payload heartbeat]``. cProfile slows Python
+calls down but not native ones: compare shares and counts, not times.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-GATEWAY = "--gateway"  # how this file starts itself again, as the server
+GATEWAY = "--gateway"  # this file starts itself with it, as the server
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def serve(result: Path, words: list[str]) -> None:
         profile.disable()
         half = result.with_suffix(".part")
         profile.dump_stats(str(half))
-        os.rename(half, result)  # whoever sees it sees all of it
+        os.rename(half, result)  # atomic: a reader never sees half of it
 
     from voltgate.cli import main as command  # noqa: PLC0415 - behind the signal handlers
 

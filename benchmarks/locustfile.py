@@ -31,7 +31,7 @@ stopping: set[asyncio.Task[None]] = set()
 
 @events.init.add_listener
 def begin(environment: Environment, **rest: object) -> None:
-    """After the fork of ``--processes``, which neither a thread nor a loop survives."""
+    """After the fork of ``--processes``, because threads and loops do not survive it."""
     ChargerUser.loop = uvloop.new_event_loop()
     ChargerUser.swarm = secrets.token_hex(3)  # identities of two Locust processes must differ
     gevent.get_hub().threadpool.spawn(ChargerUser.loop.run_forever)
@@ -75,7 +75,7 @@ class ChargerUser(User):
 
     @task
     def report(self) -> None:
-        """Report to Locust what all chargers have received since."""
+        """Report the answers received since the last report."""
         while answers:
             name, answer = answers.popleft()
             self._fire("CALL", name, answer.seconds, answer.code)

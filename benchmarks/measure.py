@@ -1,4 +1,4 @@
-"""What one contender costs: a message, a connection, more connections. Each from a fresh process."""
+"""Costs of one contender: per message, per connection, with more connections. Each in a fresh process."""
 
 import sys
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Start = Callable[[], AbstractContextManager[Server]]
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything: the full run, or a quick look."""
+    """The amounts of a run, full or quick."""
 
     connections: int = 1000
     seconds: float = 4.0
@@ -40,7 +40,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Idle:
-    """Bytes of resident memory and microseconds of CPU for one connected charger that says nothing."""
+    """Bytes of resident memory and microseconds of CPU for one idle charger."""
 
     rss: float
     upgrade: float
@@ -48,7 +48,7 @@ class Idle:
 
 @dataclass(frozen=True)
 class Case:
-    """One contender under one message; ``unchecked``: it cannot know the ids it answers."""
+    """One contender with one message; ``unchecked``: its answers have no valid ids."""
 
     name: str
     start: Start
@@ -65,7 +65,7 @@ def message(case: Case, size: Size) -> Message:
 
 
 def grown(case: Case, connections: int, size: Size) -> Message:
-    """The same total rate by plan, from so many chargers."""
+    """A fixed total rate from ``connections`` chargers."""
     options = {
         "payload": case.payload,
         "mode": "open",
@@ -74,17 +74,17 @@ def grown(case: Case, connections: int, size: Size) -> Message:
         "source_addresses": 1 + connections // 10_000,
         "unchecked": case.unchecked,
     }
-    once = connections / size.rate * 1.2  # what a charger's first message costs is not what we ask
+    once = connections / size.rate * 1.2  # the first message of each charger is not measured
     return _run(case, options, size, size.warm + once)
 
 
 def idle(case: Case, size: Size, deflate: bool) -> Idle:
-    """Chargers that connect, say one thing, and then nothing."""
+    """Chargers that connect, send one message, and stay idle."""
     options = {"payload": "heartbeat", "deflate": deflate, "unchecked": case.unchecked or deflate}
     first = {**options, "connections": max(size.idle // 20, 20), "identities_from": 900_000}
     counted = {**options, "connections": size.idle, "messages": size.idle}
     with case.start() as server, Load(server, first) as warm, Load(server, counted) as load:
-        # What is allocated once, and code that runs for the first time, is not a charger's share.
+        # One-time allocations and first runs of code are excluded.
         warm.connect()
         warm.go(0.1)
         server.rest()
@@ -92,7 +92,7 @@ def idle(case: Case, size: Size, deflate: bool) -> Idle:
         load.connect()
         server.rest()
         upgrade = server.cpu() - cpu
-        load.go(1)  # a charger that has never said a word would be too cheap
+        load.go(1)  # chargers that have never sent a message would use too little memory
         server.rest()
         return Idle((server.rss() - rss) / size.idle, upgrade / size.idle * 1e6)
 
@@ -104,9 +104,11 @@ def _run(case: Case, options: dict[str, Any], size: Size, warm: float) -> Messag
         server.rest()
         stored = server.stored() if case.stored else 0
         before = server.cpu()
-        told = load.go(size.seconds)
+        figures = load.go(size.seconds)
         cpu = server.cpu() - before
-        answered = told["answered"]
+        answered = figures["answered"]
         if case.stored and server.stored() - stored != answered:
             sys.exit(f"{case.name}: {answered} answered, {server.stored() - stored} stored")
-    return Message(cpu / answered * 1e6, told["per_second"], cpu / told["seconds"], answered, told["p99_us"])
+    return Message(
+        cpu / answered * 1e6, figures["per_second"], cpu / figures["seconds"], answered, figures["p99_us"]
+    )

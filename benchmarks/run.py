@@ -1,7 +1,7 @@
 """``make bench``: every figure of README.md in one run, and the README rewritten.
 
 Rounds are interleaved (a b c d a b c d ...), each measurement gets fresh processes, and a wrong or missing
-answer ends the run: figures with errors in them are none. Run: ``python benchmarks/run.py [--quick]``
+answer ends the run: figures with errors are not valid. Run: ``python benchmarks/run.py [--quick]``
 """
 
 import argparse
@@ -42,13 +42,13 @@ progress = Console(stderr=True)
 
 def main() -> None:
     """See the module."""
-    parser = argparse.ArgumentParser(description="Measure what the gateway costs (benchmarks/README.md).")
-    parser.add_argument("--rounds", type=int, help="of each measurement (3; with --quick 1)")
-    parser.add_argument("--quick", action="store_true", help="one short round: shows that it works")
+    parser = argparse.ArgumentParser(description="Measure the cost of the gateway (benchmarks/README.md).")
+    parser.add_argument("--rounds", type=int, help="rounds of each measurement (3; with --quick 1)")
+    parser.add_argument("--quick", action="store_true", help="one short round, as a smoke test")
     parser.add_argument("--full", action="store_true", help=f"grow to {MOST:,} chargers")
-    parser.add_argument("--no-write", action="store_true", help="leave README.md as it is")
+    parser.add_argument("--no-write", action="store_true", help="do not change README.md")
     only = ("message", "connection", "growth", "codec")
-    parser.add_argument("--only", choices=only, help="one of the tables; README.md stays")
+    parser.add_argument("--only", choices=only, help="make one table; README.md is not changed")
     given = parser.parse_args()
 
     size = QUICK if given.quick else Size()
@@ -66,11 +66,11 @@ def main() -> None:
         "codec": lambda: tables.codec(codec(given.quick)),
     }
     result = [make() for name, make in made.items() if given.only in (None, name)]
-    told = tables.conditions(rounds, others)
-    print(told)
+    shown = tables.conditions(rounds, others)
+    print(shown)
     tables.show(result)
     if not given.no_write and not given.only:
-        tables.write(result, told)
+        tables.write(result, shown)
 
 
 def messages(size: Size, rounds: int) -> dict[str, list[Message]]:
@@ -92,14 +92,14 @@ def connections(size: Size, rounds: int) -> dict[str, list[Idle]]:
             for deflate in (False, True):
                 name = f"{contender}, deflate" if deflate else contender
                 run = measure.idle(case, size, deflate)
-                told = f"{run.rss / 1024:.1f} KB, upgrade {run.upgrade:.0f} us"
-                progress.print(f"{round_ + 1}/{rounds} {name}: {told}")
+                shown = f"{run.rss / 1024:.1f} KB, upgrade {run.upgrade:.0f} us"
+                progress.print(f"{round_ + 1}/{rounds} {name}: {shown}")
                 taken[name].append(run)
     return dict(taken)
 
 
 def growth(size: Size, rounds: int) -> dict[str, dict[int, list[Message]]]:
-    """The same rate from more and more chargers."""
+    """The same rate from a growing number of chargers."""
     taken: dict[str, dict[int, list[Message]]] = {
         case.name: {count: [] for count in size.growth} for case in GROWTH
     }
@@ -113,18 +113,18 @@ def growth(size: Size, rounds: int) -> dict[str, dict[int, list[Message]]]:
 
 
 def codec(quick: bool) -> list[dict[str, object]]:
-    """codec.py, in a process of its own."""
+    """Run codec.py in a separate process."""
     command = [sys.executable, str(Path(__file__).with_name("codec.py")), "--json"]
     if quick:
         command += ["--rounds", str(QUICK_CODEC_ROUNDS)]
     with servers.keeping_to(servers.SERVER_CORES):
         done = subprocess.run(command, check=True, capture_output=True, text=True)
-    told: list[dict[str, object]] = json.loads(done.stdout)
-    return told
+    shown: list[dict[str, object]] = json.loads(done.stdout)
+    return shown
 
 
 def raise_descriptor_limit() -> None:
-    """A charger is a descriptor on both sides; what we start inherits the limit."""
+    """A charger needs a descriptor on both sides; child processes inherit the limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

@@ -1,7 +1,7 @@
-"""Many chargers on several workers: what a second worker costs, a crowd, a storm, a rolling restart.
+"""Many chargers on several workers: cost of a second worker, a storm, a rolling restart.
 
 Run: ``python benchmarks/scale.py [--quick]``. Load, nats-server and workers share all cores: read times as
-upper bounds where there are few. It writes its own part of README.md.
+upper bounds on machines with few cores. It writes its own section of README.md.
 """
 
 import argparse
@@ -29,25 +29,25 @@ from servers import CORES, Load, Server
 
 TWO = (*servers.SERVE, "--workers", "2")
 DRAIN, GRACE = 500.0, 5.0  # drain.rate and drain.grace
-PATIENCE = 120.0
+TIMEOUT = 120.0
 
 progress = Console(stderr=True)
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything."""
+    """The amounts of a run."""
 
     chargers: int = 30_000
     rate: float = 500.0
     duration: float = 40.0
     rolling: int = 16_000
-    """Chargers of the rolling restart: one worker takes them all for a while."""
+    """Chargers of the rolling restart: one worker has all of them for a while."""
     restarts: float = 110.0
     """Seconds of load; both workers must have been replaced by then."""
     rounds: int = 3
     pairs: int = 2_000
-    """Chargers while one worker is held against two."""
+    """Chargers in the comparison of one worker with two."""
     pair_rate: float = 8_000.0
     seconds: float = 5.0
 
@@ -68,21 +68,21 @@ QUICK = Size(
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description="Measure several workers (benchmarks/README.md).")
-    parser.add_argument("--quick", action="store_true", help="small and short: shows that it works")
-    parser.add_argument("--no-write", action="store_true", help="leave README.md as it is")
+    parser.add_argument("--quick", action="store_true", help="small and short, as a smoke test")
+    parser.add_argument("--no-write", action="store_true", help="do not change README.md")
     given = parser.parse_args()
     size = QUICK if given.quick else Size()
     others = os.getloadavg()[0]
     raise_descriptor_limit()
     servers.build_load()
-    told = tables.conditions(size.rounds, others)
-    print(told)
+    header = tables.conditions(size.rounds, others)
+    print(header)
     result: list[tables.Table] = []
     for measured in (second_worker, crowd, rolling):
         result.append(measured(size))
         tables.show(result[-1:])
         if not given.no_write:
-            tables.write(result, told)
+            tables.write(result, header)
 
 
 def second_worker(size: Size) -> tables.Table:
@@ -112,8 +112,8 @@ def _message(launch: tuple[str, ...], size: Size) -> float:
         load.go(1.0)
         server.rest()
         before = server.cpu()
-        told = load.go(size.seconds)
-        return (server.cpu() - before) / int(told["answered"]) * 1e6
+        data = load.go(size.seconds)
+        return (server.cpu() - before) / int(data["answered"]) * 1e6
 
 
 @contextmanager
@@ -151,30 +151,30 @@ def swarm(server: Server, size: Size, *more: str) -> Iterator[subprocess.Popen[s
         process.wait()
 
 
-def told_by(process: "subprocess.Popen[str]") -> dict[str, Any]:
-    """What the swarm printed in the end."""
+def swarm_result(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    """The figures that the swarm prints at its end."""
     out, _ = process.communicate()
-    figures: dict[str, Any] = json.loads(out)
-    return figures
+    data: dict[str, Any] = json.loads(out)
+    return data
 
 
 def crowd(size: Size) -> tables.Table:
-    """All connect, talk, are dropped at once and dial again."""
+    """All chargers connect and send; then all are dropped together and redial."""
     with gateway() as server, swarm(server, size, "--storm") as process:
         workers = server.process.children()
         before = sum(worker.memory_info().rss for worker in workers)
         _until(lambda: connected(server) == size.chargers, process)
         each = (sum(worker.memory_info().rss for worker in workers) - before) / size.chargers
-        told = told_by(process)
-    connect, storm = told["connect"], told["storm"]
+        data = swarm_result(process)
+    connect, storm = data["connect"], data["storm"]
     table = tables.Table(f"{size.chargers:,} chargers on two workers", ["figure", "value", "target"])
     table.rows += [
-        ["connected", f"{told['connected']:,}, {told['gave_up']} gave up", ""],
+        ["connected", f"{data['connected']:,}, {data['gave_up']} gave up", ""],
         ["accepted, with Boot and two StatusNotification answered",
          f"{size.chargers / connect['seconds']:,.0f}/s (planned 500/s), p99 {connect['p99_ms']:.0f} ms", ""],
-        ["resident memory per charger, each has talked", f"{each / 1024:.1f} KB", "at most 12 KB, idle"],
-        ["calls answered", _answered(told), ""],
-        [f"answers at {size.rate:g}/s", f"p50 {told['p50_ms']:.1f} ms, p99 {told['p99_ms']:.1f} ms", ""],
+        ["resident memory per charger, all have sent", f"{each / 1024:.1f} KB", "at most 12 KB, idle"],
+        ["calls answered", _answered(data), ""],
+        [f"answers at {size.rate:g}/s", f"p50 {data['p50_ms']:.1f} ms, p99 {data['p99_ms']:.1f} ms", ""],
         ["storm: all dropped and dialling at once, until all are back and answered",
          f"{storm['seconds']:.1f} s; answers p50 {storm['p50_ms']:.0f} ms, p99 {storm['p99_ms']:.0f} ms",
          "10,000 on one worker: 20 s, p99 2 s"],
@@ -183,7 +183,7 @@ def crowd(size: Size) -> tables.Table:
 
 
 def rolling(size: Size) -> tables.Table:
-    """Each worker is told to drain in turn; the supervisor puts another in its place."""
+    """Drain each worker in turn; the supervisor starts another one."""
     table = tables.Table(
         f"A rolling restart, {size.rolling:,} chargers at {size.rate:g}/s; "
         f"drain.rate {DRAIN:g}, grace {GRACE:g} s",
@@ -204,17 +204,21 @@ def rolling(size: Size) -> tables.Table:
             )
             should = f"{GRACE + held / DRAIN:.1f} s"
             table.rows.append([f"a worker with {held:,} chargers drained", f"{took:.1f} s", should])
-        told = told_by(process)
+        data = swarm_result(process)
     table.rows += [
-        ["calls answered", _answered(told), "all"],
-        ["answers, the drains included", f"p50 {told['p50_ms']:.1f} ms, p99 {told['p99_ms']:.0f} ms", ""],
+        ["calls answered", _answered(data), "all"],
+        [
+            "answers, the drains included",
+            f"p50 {data['p50_ms']:.1f} ms, p99 {data['p99_ms']:.0f} ms",
+            "",
+        ],
     ]
     return table
 
 
-def _answered(told: dict[str, Any]) -> str:
-    kinds = ", ".join(f"{count} {kind}" for kind, count in told["errors_by_kind"].items() if count)
-    return f"{told['answered']:,} of {told['sent']:,}, {kinds or 'no errors'}"
+def _answered(data: dict[str, Any]) -> str:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in data["errors_by_kind"].items() if count)
+    return f"{data['answered']:,} of {data['sent']:,}, {kinds or 'no errors'}"
 
 
 def connected(server: Server, worker: str = "") -> int:
@@ -226,10 +230,10 @@ def connected(server: Server, worker: str = "") -> int:
 
 
 def _until(holds: Any, process: "subprocess.Popen[str]") -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while not holds():
         if time.monotonic() > end or process.poll() is not None:
-            sys.exit("the swarm ended before its time, or chargers do not come back")
+            sys.exit("the swarm ended early, or chargers do not reconnect")
         time.sleep(0.1)
 
 

@@ -1,7 +1,7 @@
-"""The contenders as processes of their own, pinned to one core; load and nats-server keep to the others.
+"""The contenders as separate processes, pinned to one core; load and nats-server use the others.
 
-Starts them as their users do (``voltgate serve``, a release build, metrics on) and reads what they cost
-from outside: CPU from the process's clock, resident memory from /proc.
+Starts them as their users do (``voltgate serve``, a release build, metrics on) and measures
+them from outside: CPU from the process's clock, resident memory from /proc.
 """
 
 import json
@@ -29,10 +29,10 @@ TARGET = HERE.parent / "target/load"  # of the load client; `make clean` removes
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORES = set(CORES[:1])
 OTHER_CORES = set(CORES[1:]) or SERVER_CORES
-PATIENCE = 30.0  # seconds for a server to come up, or to come to rest
+TIMEOUT = 30.0  # seconds for a server to start, or to become idle
 STREAM = "OCPP_TX"
 
-# Beside what a server needs to be reached: one charger here stands for hundreds, so it may say as much.
+# Rate limits are raised, because one charger here sends as much as hundreds.
 CONFIG = """
 [nats]
 url = "nats://127.0.0.1:{nats}"
@@ -79,8 +79,8 @@ class Server:
         return sum(member.memory_info().rss for member in family)
 
     def rest(self) -> None:
-        """Return when what was begun is done: a fifth of a second with next to no CPU."""
-        end = time.monotonic() + PATIENCE
+        """Wait until the server is idle: a fifth of a second with almost no CPU."""
+        end = time.monotonic() + TIMEOUT
         while time.monotonic() < end:
             before = self.cpu()
             time.sleep(0.2)
@@ -112,7 +112,7 @@ def voltgate(
     cores: set[int] = SERVER_CORES,
     grace: float = 0.0,
 ) -> Iterator[Server]:
-    """The gateway with a nats-server of its own; ``extra`` goes into its configuration."""
+    """The gateway with its own nats-server; ``extra`` is appended to its configuration."""
     with ExitStack() as stack:
         room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voltgate-bench-")))
         nats, monitor, port, admin = free_ports(4)
@@ -166,7 +166,7 @@ def _running(
             with suppress(psutil.NoSuchProcess):
                 process.terminate()
             try:
-                process.wait(PATIENCE)
+                process.wait(TIMEOUT)
             except psutil.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -174,7 +174,7 @@ def _running(
 
 @contextmanager
 def keeping_to(cores: set[int]) -> Iterator[None]:
-    """What is started inside the block runs on ``cores``: from its first instruction, by inheritance."""
+    """Processes started in the block run on ``cores`` from their start, by inheritance."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -184,7 +184,7 @@ def keeping_to(cores: set[int]) -> Iterator[None]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
+    """Ports that are free now."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -193,11 +193,11 @@ def free_ports(count: int) -> list[int]:
 
 
 def _until(check: Callable[[], bool], name: str, log: Path | None = None) -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT
     while not check():
         if time.monotonic() > end:
-            said = f":\n{log.read_text(errors='replace')}" if log else ""
-            sys.exit(f"{name} does not come up{said}")
+            output = f":\n{log.read_text(errors='replace')}" if log else ""
+            sys.exit(f"{name} did not start{output}")
         time.sleep(0.05)
 
 
@@ -223,7 +223,7 @@ def _stored(monitor: int) -> int:
 
 @dataclass
 class Load:
-    """The load client (benchmarks/load), phase by phase; see its main.rs for the lines it speaks."""
+    """The load client (benchmarks/load), phase by phase; its main.rs has the protocol."""
 
     server: Server
     options: dict[str, Any] = field(default_factory=dict)
@@ -244,24 +244,26 @@ class Load:
         assert self._process.stdin
         self._process.stdin.close()
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
     def connect(self) -> dict[str, Any]:
         """Dial; stops the benchmark when a charger is refused."""
-        told = self._order("")
-        if told["refused"]:
-            sys.exit(f"{told['refused']} chargers were refused: {told['first_refused']}{self._last_words()}")
-        return told
+        figures = self._order("")
+        if figures["refused"]:
+            sys.exit(
+                f"{figures['refused']} chargers were refused: {figures['first_refused']}{self._last_lines()}"
+            )
+        return figures
 
     def go(self, seconds: float) -> dict[str, Any]:
         """One run; stops the benchmark when an answer is wrong or missing, or a socket was closed."""
-        told = self._order(f"go {seconds}")
-        if told["wrong"] or told["closed"] or told["answered"] != told["sent"]:
-            sys.exit(f"not every answer is right: {json.dumps(told, indent=2)}{self._last_words()}")
-        return told
+        figures = self._order(f"go {seconds}")
+        if figures["wrong"] or figures["closed"] or figures["answered"] != figures["sent"]:
+            sys.exit(f"not every answer is right: {json.dumps(figures, indent=2)}{self._last_lines()}")
+        return figures
 
     def _order(self, line: str) -> dict[str, Any]:
         assert self._process.stdin
@@ -273,13 +275,13 @@ class Load:
         assert self._process.stdout
         return self._process.stdout.readline().strip()
 
-    def _last_words(self) -> str:
+    def _last_lines(self) -> str:
         log = self.server.log
         lines = log.read_text(errors="replace").splitlines()[-3:] if log else []
         return "".join(f"\n  gateway: {line[:600]}" for line in lines)
 
 
 def build_load() -> None:
-    """Compile the load client; a second time it takes no time."""
+    """Compile the load client, if necessary."""
     where = ["--manifest-path", str(HERE / "load/Cargo.toml"), "--target-dir", str(TARGET)]
     subprocess.run(["cargo", "build", "--release", "--quiet", *where], check=True)

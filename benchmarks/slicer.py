@@ -1,4 +1,4 @@
-"""What the way from a socket's chunk to a decoded frame costs, beside decoding alone and websockets' way.
+"""The cost from a socket's chunk to a decoded frame, against decoding alone and against websockets.
 
 A thousand different MeterValues, each masked with its own key, one a chunk; the rounds of all contenders are
 interleaved, so that a busy machine slows all of them. Compare the ratios, not the times.
@@ -22,7 +22,7 @@ LIMIT = 524_288
 
 
 def contenders() -> dict[str, tuple[bool, Callable[[bytes], object]]]:
-    """Who reads a frame, and whether it is the masked chunk that it gets."""
+    """Each contender, and whether it gets the masked chunk."""
     codec = Codec("ocpp1.6")
     decode, feed, halves = codec.decode, Slicer(codec, LIMIT).feed, Slicer(codec, LIMIT).feed
     judge = ServerProtocol(state=OPEN, max_size=LIMIT)
@@ -51,13 +51,13 @@ def main() -> None:
     gc.disable()
     texts = frames("MeterValues", meter_values)
     chunks = [Frame(TEXT, text).serialize(mask=True) for text in texts]
-    heard = [
+    read_back = [
         piece.raw
         for chunk in chunks
         for piece in Slicer(Codec("ocpp1.6"), LIMIT).feed(chunk)
         if not isinstance(piece, bytes)
     ]
-    assert heard == texts, "every contender reads the same"
+    assert read_back == texts, "every contender reads the same"
     field = contenders()
     times: dict[str, list[float]] = {name: [] for name in field}
     for round_ in range(-1, ROUNDS):  # the round before the first warms up

@@ -1,4 +1,4 @@
-"""Figures as tables, and the numbers section of README.md. What the targets are stands here alone."""
+"""Figures as tables, and the numbers section of README.md. The targets are defined here."""
 
 import os
 import platform
@@ -46,14 +46,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Bound:
-    """A target: a ratio to what, and at most or at least how much."""
+    """A target: the base of the ratio, and its limit."""
 
     than: str
     limit: float
     at_least: bool = False
 
     def verdict(self, ratio: float) -> str:
-        """Beside the ratio that was measured."""
+        """Whether the measured ratio meets the target."""
         met = ratio >= self.limit if self.at_least else ratio <= self.limit
         return f"{'at least' if self.at_least else 'at most'} {self.limit:g}: {'met' if met else 'not met'}"
 
@@ -81,7 +81,7 @@ def spread(values: Sequence[float], digits: int = 1, scale: float = 1.0) -> str:
 
 
 def ratios(over: Sequence[Any], under: Sequence[Any], what: Callable[[Any], float]) -> list[float]:
-    """Round by round: what slowed a round slowed both."""
+    """Ratios per round: a disturbance of a round affects both values."""
     return [what(one) / what(other) for one, other in zip(over, under, strict=True)]
 
 
@@ -172,10 +172,10 @@ def codec(cases: list[dict[str, Any]]) -> Table:
         "The codec alone", ["frame", "bytes", "judged by", "us a frame", "to Codec.decode", "target"]
     )
     for case in cases:
-        ours = statistics.median(case["us"]["Codec.decode"])
+        own = statistics.median(case["us"]["Codec.decode"])
         heavy = case["frame"].startswith(("MeterValues", "TransactionEvent"))
         for name, times in case["us"].items():
-            ratio = statistics.median(times) / ours
+            ratio = statistics.median(times) / own
             bound = next((bound for bound in DECODE if bound.than == name and heavy), None)
             table.rows.append(
                 [
@@ -195,7 +195,7 @@ def _met(met: bool) -> str:
 
 
 def conditions(rounds: int, others: float) -> str:
-    """When, where and with what, as lines of a list; ``others``: the load average before the run."""
+    """Date, machine and versions as lines of a list; ``others``: the load average before the run."""
     packages = ("uvloop", "websockets", "nats-py", "ocpp", "orjson", "jsonschema_rs")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     nats = subprocess.run([find(), "--version"], capture_output=True, text=True, check=True).stdout.split()[
@@ -234,12 +234,12 @@ def show(tables: list[Table]) -> None:
         console.print(table.rich())
 
 
-def write(tables: list[Table], told: str) -> None:
-    """Replace what stands between the running file's marks in README.md; ``told``: see :func:`conditions`."""
+def write(tables: list[Table], header: str) -> None:
+    """Replace the running file's section of README.md; ``header``: see :func:`conditions`."""
     text = README.read_text(encoding="utf-8")
     begin = f"<!-- numbers: written by {Path(sys.argv[0]).name} -->\n"
     head, found, rest = text.partition(begin)
     assert found, begin
     _, _, tail = rest.partition(END)
-    numbers = "\n".join([told, *(table.markdown() for table in tables)])
+    numbers = "\n".join([header, *(table.markdown() for table in tables)])
     README.write_text(f"{head}{begin}\n{numbers}\n{END}{tail}", encoding="utf-8")

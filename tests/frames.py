@@ -106,7 +106,7 @@ class Stream:
                 yield self.control()
 
     def crime(self) -> bytes:
-        """What breaks a rule, or does where it stands."""
+        """Frames that break a rule, alone or by their position."""
         data, form, one_of = self.data(), self.form(), self.one_of
         kind = int(self.random() * 11)
         if kind == 0:

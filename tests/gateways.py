@@ -8,15 +8,14 @@ import orjson
 from voltgate import _core
 from voltgate.gateway.bus.follow import Took
 from voltgate.gateway.clock import TICK, Wheel
-from voltgate.gateway.cluster.links import LinkFact, Links
+from voltgate.gateway.cluster.link import LinkFact
+from voltgate.gateway.cluster.links import Heard, Links
 from voltgate.gateway.cluster.liveness import Liveness
 from voltgate.gateway.cluster.ownership import Ownership
 from voltgate.gateway.cluster.peers import Peers
-from voltgate.gateway.interfaces import Claim, PeerLink, Request, Stored
+from voltgate.gateway.interfaces import Claim, Request, Stored
 from voltgate.gateway.reasons import Reason, Refusal
-from world import EPOCH, Bus
-
-LINKS = "link"  # the in-memory bus names its streams by the class of their subjects
+from world import EPOCH, LINKS, Bus
 
 
 class Time:
@@ -78,6 +77,10 @@ class Feed:
             self._at += 1
             self._took(message.subject, Stored(self._at, message.headers, message.data, self._time.wall))
 
+    def miss(self) -> None:
+        """What was stored so far was overwritten, but for the last message."""
+        self._at = max(self._at, len(self._time.bus.streams[self.stream]) - 1)
+
     def begin_anew(self) -> None:
         """The stream was deleted and made again."""
         self._at = 0
@@ -121,6 +124,7 @@ class Gateway:
         self.peers = Peers(self.feed, name, self)
         self.ownership = Ownership(time.clock, time.bus, self.peers, "ocpprpc")
         self.liveness = Liveness(self.signs, time.bus, time.clock, self.peers, self.links)
+        self.alive: Callable[[], bool] = lambda: True
         self._sessions = 0
         time.gateways.append(self)
         self.feed.deliver()
@@ -159,24 +163,23 @@ class Gateway:
         self.ownership.requested(socket, "a session", request)
 
     # links.Connected, peers.Local
-    def link_stored(self, link: LinkFact) -> None:
-        self.events.append(("stored", link.session))
+    def link_known(self, link: LinkFact, known: bool) -> None:
+        self.events.append(("known" if known else "unknown", link.session))
 
     def link_superseded(self, link: LinkFact) -> None:
         self.events.append(("superseded", link.session))
+        self.links.end(link, "superseded", superseded=True)
 
-    def moved(self, identity: str, link: PeerLink) -> None:
-        self.events.append(("moved", identity, link.session))
-
-    def marked_down(self, identity: str, session: str, seq: int) -> None:
-        self.events.append(("marked_down", identity, session))
+    def heard(self, token: str, heard: Heard) -> None:
+        if self.alive():
+            self.links.heard(token, heard)
 
     def changed_hands(self, identity: str) -> None:
         self.events.append(("changed_hands", identity))
         self.ownership.changed_hands(identity)
 
     def links_lost(self) -> None:
-        self.events.append(("links_lost",))
+        self.links.lost()
 
 
 def states(time: Time) -> list[tuple[str, str, str | None]]:

@@ -22,7 +22,7 @@ from voltgate.cli.dev.embedded import find
 
 T = TypeVar("T")
 PATIENCE = 60.0  # seconds until a condition that should hold counts as failed
-# For nats.connect: fail where nobody answers, and stay away where the connection ends.
+# For nats.connect: fail without an answer, and do not reconnect.
 ONCE: dict[str, Any] = {
     "allow_reconnect": False,
     "connect_timeout": 2,
@@ -50,7 +50,7 @@ def free_port() -> int:
 
 
 def _own_ports() -> Iterator[int]:
-    """The ports of the first block whose lock file is free; the lock is kept as long as the process lives."""
+    """The ports of the first block whose lock file is free; the process keeps the lock until it ends."""
     folder = Path(tempfile.gettempdir(), "voltgate-test-ports")
     folder.mkdir(exist_ok=True)
     for first in range(10_000, 32_000, _BLOCK):
@@ -121,13 +121,13 @@ class NatsServer:
         return self.runs and self.process.status() != psutil.STATUS_STOPPED
 
     def stop(self) -> None:
-        """SIGTERM: it says good-bye, and has ended on return."""
+        """SIGTERM: a clean end, complete on return."""
         self.process.send_signal(signal.SIGTERM)
         _until(lambda: not self.runs, "nats-server stops")
         self.kill()
 
     def kill(self) -> None:
-        """SIGKILL: nothing is said to anybody."""
+        """SIGKILL: clients are not informed."""
         if self._keeper is not None:
             self._keeper.communicate()  # closes its input
             self._keeper = None
@@ -146,7 +146,7 @@ class NatsServer:
 class Cluster:
     """Three servers, one JetStream: what has three replicas stays while two of them do.
 
-    They tell clients nothing of each other, so that a proxy may stand before each.
+    They do not advertise each other to clients, so that each can be behind a proxy.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -235,7 +235,7 @@ def _leads(info: StreamInfo) -> str:
 
 
 def _current(info: StreamInfo) -> list[str]:
-    """Who has all of it: the leader, and who follows it closely."""
+    """Nodes with the complete stream: the leader and current followers."""
     replicas = (info.cluster.replicas if info.cluster else None) or []
     names = [_leads(info), *(str(peer.name) for peer in replicas if peer.current and not peer.offline)]
     return [name for name in names if name]

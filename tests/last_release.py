@@ -10,7 +10,7 @@ UNTAGGED = "53253e6"  # counts as the last release until the first tag
 
 
 class UnavailableError(Exception):
-    """It cannot be built here; says why."""
+    """It cannot be built here; the text has the reason."""
 
 
 def build() -> Path:

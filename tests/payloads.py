@@ -2,7 +2,7 @@
 
 A payload is a tree of texts: ``Members`` (key token, value) for objects, a list for arrays, and the JSON
 token itself for everything else, so that number forms, escapes and duplicate keys can be chosen.
-Shared by nobody's validator: it knows the keywords of OCPP's schemas and nothing of the codec.
+Independent of all validators: it implements the keywords of OCPP's schemas and uses nothing of the codec.
 """
 
 import json

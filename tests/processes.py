@@ -18,7 +18,7 @@ Start = Callable[..., "Voltgate"]
 
 
 class Voltgate:
-    """A running ``voltgate`` and what it says."""
+    """A running ``voltgate`` and its output."""
 
     def __init__(self, folder: Path, *arguments: str, shell: str = "", **environment: str) -> None:
         self._out, self._err = folder / "out", folder / "err"
@@ -41,7 +41,7 @@ class Voltgate:
         return self._err.read_text()
 
     def until(self, condition: Callable[[], object], what: str) -> None:
-        """Wait until it holds; fail with what was said when the process ends before."""
+        """Wait until it holds; fail with the output if the process ends before."""
         deadline = monotonic() + PATIENCE
         while not condition():
             assert monotonic() < deadline, f"not in time: {what}\n{self.out}\n{self.err}"
@@ -55,7 +55,7 @@ class Voltgate:
 
 
 def status(port: int, path: str) -> tuple[int, str]:
-    """0 where nobody answers."""
+    """0 without an answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
             return answer.status, answer.read().decode()

@@ -1,7 +1,7 @@
 """A TCP proxy that fails on purpose: slow, sliced, silent, reset, half-open or closed to newcomers.
 
-It has a thread and a loop of its own, so it goes on while a test blocks, and any thread may turn its knobs.
-It knows neither websockets nor NATS; `aim` lets a fault strike where certain bytes pass by.
+It has a thread and a loop of its own, so it keeps running while a test blocks, and any thread may control it.
+It parses neither websockets nor NATS; `aim` lets a fault strike where certain bytes pass by.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class Way:
         self._proxy.do(self._open.clear)
 
     def lose(self) -> None:
-        """Bytes vanish until :meth:`heal`; both ends believe that they arrived."""
+        """Bytes vanish until :meth:`heal`; unnoticed by both ends."""
         self._proxy.do(lambda: setattr(self, "loses", True))
 
     def heal(self) -> None:
@@ -50,7 +50,7 @@ class Way:
     def aim(self, needle: bytes, strike: Callable[[], None]) -> threading.Event:
         """Call ``strike``, once and in the proxy's thread, where ``needle`` is about to go on.
 
-        What it changes meets these very bytes. The event says that it has struck.
+        What it changes meets these very bytes. The event is set when it has struck.
         """
         struck = threading.Event()
 
@@ -95,12 +95,12 @@ class Way:
 
 
 class _Link:
-    """One connection through the proxy: the near end dialled us, the far end is whom we dialled."""
+    """One connection through the proxy: the near end dialled the proxy, the proxy dialled the far end."""
 
     def __init__(self, near: asyncio.StreamWriter) -> None:
         self.near = near
         self.far: asyncio.StreamWriter | None = None  # until we have dialled
-        self.deaf = False  # nothing passes any more, and nobody is told
+        self.deaf = False  # nothing passes any more, unnoticed by both ends
         self.cut = False
 
     def reset(self) -> None:
@@ -132,18 +132,18 @@ class Proxy:
 
     @property
     def nats(self) -> str:
-        """The address for who speaks NATS."""
+        """The address for NATS clients."""
         return f"nats://127.0.0.1:{self.port}"
 
     @property
     def links(self) -> int:
-        """How many connections stand, dead ones that were never told so included."""
+        """How many connections stand, including dead ones that were not closed."""
         return len(self._links)
 
     # -- knobs, for any thread ------------------------------------------------------------------------
 
     def heal(self) -> None:
-        """Both ways pass; who was reset or made half-open stays so."""
+        """Both ways pass; reset or half-open connections stay so."""
         self.up.heal()
         self.down.heal()
 
@@ -162,11 +162,11 @@ class Proxy:
         self.do(self._reset)
 
     def half_open(self) -> None:
-        """The far ends of what stands are gone, and the near ones are not told; newcomers get through."""
+        """The far ends of what stands are gone, and the near ends stay open; new connections pass."""
         self.do(self._half_open)
 
     def refuse(self) -> None:
-        """Who dials is refused from now on; what stands, stands."""
+        """Refuse new connections; existing ones stay."""
         self.do(self._refuse)
 
     def accept(self) -> None:
@@ -204,7 +204,7 @@ class Proxy:
 
     async def _stop(self) -> None:
         self._refuse()
-        await asyncio.sleep(0)  # who has just dialled has a task then
+        await asyncio.sleep(0)  # a connection just accepted has a task then
         self._reset()
         for task in list(self._tasks):
             task.cancel()
@@ -262,7 +262,7 @@ class Proxy:
     async def _carry(self, link: _Link, way: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
             await way()
-        except OSError:  # one end was cut: so is the other, unless nobody is to know
+        except OSError:  # one end was cut: cut the other too, unless silent
             if link.deaf:
                 return
             link.reset()

@@ -70,7 +70,7 @@ class Csms:
 
     def __init__(self, decide: Callable[[Call], Decision] = accept) -> None:
         self.decide = decide
-        self.heard: list[Call] = []
+        self.received: list[Call] = []
         self.answers: dict[str, list[Any]] = {}
         self.sockets: list[ServerConnection] = []
         self.closed: list[int | None] = []
@@ -105,12 +105,12 @@ class Csms:
         async with asyncio.timeout(10), self._changed:
             await self._changed.wait_for(lambda: bool(condition()))
 
-    async def hears(self, action: str, times: int = 1) -> Call:
+    async def wait_for(self, action: str, times: int = 1) -> Call:
         await self.until(lambda: len(self.all(action)) >= times)
         return self.all(action)[times - 1]
 
     def all(self, *actions: str) -> list[Call]:
-        return [call for call in self.heard if call.action in actions]
+        return [call for call in self.received if call.action in actions]
 
     async def command(self, action: str, payload: dict[str, Any]) -> list[Any]:
         """A CALL to the charger that connected last; its answer."""
@@ -148,7 +148,7 @@ class Csms:
     async def _answer(self, socket: ServerConnection, call: Call) -> None:
         violation = Codec(call.subprotocol).check(call.action, "request", orjson.dumps(call.payload))
         assert violation is None, (call.action, violation.pointer, violation.reason)
-        self.heard.append(call)
+        self.received.append(call)
         decision = self.decide(call)
         with suppress(ConnectionClosed):  # what came before the Close is still to be read
             if decision == CLOSE:
@@ -179,7 +179,7 @@ def new(
 
 
 @asynccontextmanager
-async def talk(
+async def conversation(
     version: str,
     decide: Callable[[Call], Decision] = accept,
     behaviour: Behaviour = QUICK,
@@ -197,7 +197,7 @@ async def talk(
 
 
 async def ready(charger: Charger) -> None:
-    """Connected, accepted, and the CSMS knows the statuses."""
+    """Connected, accepted, and all statuses are answered."""
     await wait_until(lambda: charger.ready)
 
 
@@ -207,7 +207,7 @@ async def emptied(charger: Charger) -> None:
 
 
 async def wait_until(condition: Callable[[], Any]) -> None:
-    """For what the charger knows and no frame says."""
+    """For internal state of the charger that no frame shows."""
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.001)

@@ -51,7 +51,7 @@ def test_a_fault_is_one_line_that_begins_with_its_key(tmp_path: Path, text: str,
     assert told.startswith(line or str(file)), why
 
 
-def test_every_fault_is_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_together(tmp_path: Path) -> None:
     file = tmp_path / "voltgate.toml"
     file.write_text("[nats]\na = 1\n[limits]\nb = 2\n")
     with pytest.raises(ConfigError) as caught:

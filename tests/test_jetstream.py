@@ -1,4 +1,4 @@
-"""The servers that tests hurt: they die, freeze and come back as told, and do not outlive the test.
+"""The NATS servers of fault tests: kill, freeze, restart, and no survivors of the test.
 
 Three of them as a cluster are at work in tests/e2e/test_cluster_away.py.
 """

@@ -87,7 +87,7 @@ def test_the_metrics_in_code_are_those_in_the_docs() -> None:
 
 
 def test_every_bound_has_a_key_a_metric_and_what_happens_beyond_it() -> None:
-    """As far as a table says so: each key of [limits] is in it, and each metric and label is real."""
+    """According to the table: each key of [limits] is in it, and each metric and label is real."""
     table = REFERENCE.split("\n## Bounds\n")[1].split("\n## ")[0]
     rows = re.findall(r'^\| (`.*`) \| (.+) \| `(\w+)(?:\{(\w+)="(\w+)"\})?` \|$', table, re.MULTILINE)
     keys = [key for row in rows for key in re.findall(r"`([\w.]+)`", row[0])]

@@ -1,4 +1,4 @@
-"""Log lines: their form, their level, and that libraries speak through the same door."""
+"""Log lines: format, level, and the lines of libraries."""
 
 import json
 import logging
@@ -61,7 +61,7 @@ def test_libraries_end_in_the_same_form(
     (line,) = lines(capsys)
     assert (line["logger"], line["level"]) == (name, "error")
     assert ("Traceback" not in json.dumps(line)) == short, why
-    assert "what came was no HTTP" in json.dumps(line), "the cause is told either way"
+    assert "what came was no HTTP" in json.dumps(line), "the cause is logged either way"
 
 
 def test_libraries_tell_warnings_and_worse_only(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +71,7 @@ def test_libraries_tell_warnings_and_worse_only(capsys: pytest.CaptureFixture[st
     assert [line["event"] for line in lines(capsys)] == ["slow"]
 
 
-def test_a_stderr_that_is_gone_stops_nobody() -> None:
+def test_a_closed_stderr_stops_no_logging_call() -> None:
     script = (
         "import os, structlog; from voltgate import logs; from voltgate.config import Log\n"
         "logs.configure(Log()); os.close(2); structlog.get_logger().error('x'); print('went on')"

@@ -25,7 +25,7 @@ def test_every_action_a_charger_may_send_has_a_rule() -> None:
         sent = {action for action, sender, *_ in _core.actions(version) if sender != "csms"}
         assert {action for action in table if not action.endswith("-Signed")} == sent
         if version == "v16":
-            assert len(table) == len(sent), "1.6 knows no signed messages (docs/ocpp.md A16)"
+            assert len(table) == len(sent), "1.6 has no signed messages (docs/ocpp.md A16)"
 
 
 @pytest.mark.parametrize(
@@ -57,11 +57,27 @@ ROWS = [
         '{"status":"Pending","interval":60}',
         "asked again",
     ),
-    ("v16", "DataTransfer", "event", "backend", "strict", '{"status":"UnknownVendorId"}', "nobody knows it"),
+    (
+        "v16",
+        "DataTransfer",
+        "event",
+        "backend",
+        "strict",
+        '{"status":"UnknownVendorId"}',
+        "an unknown vendor",
+    ),
     ("v16", "Authorize", "event", "backend", "strict", "InternalError", "everything else"),
-    ("v201", "TransactionEvent", "tx", "backend-if-idtoken", "lenient", "{}", "an idToken wants an answer"),
+    ("v201", "TransactionEvent", "tx", "backend-if-idtoken", "lenient", "{}", "an idToken needs a decision"),
     ("v21", "NotifySettlement", None, "gateway", None, "{}", "where a backend is to answer"),
-    ("v201", "Heartbeat-Signed", "live", "backend", "strict", "InternalError", "nobody here can read it"),
+    (
+        "v201",
+        "Heartbeat-Signed",
+        "live",
+        "backend",
+        "strict",
+        "InternalError",
+        "the gateway cannot verify it",
+    ),
 ]
 
 

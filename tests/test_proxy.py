@@ -1,4 +1,4 @@
-"""The fault proxy does to bytes what it says, and tells only whom it says."""
+"""The faults of the proxy, and which end notices them."""
 
 import asyncio
 import time
@@ -116,7 +116,7 @@ async def test_what_is_held_comes_later_and_what_is_lost_never(proxy: Proxy, far
     near[1].transport.abort()
 
 
-async def test_a_reset_reaches_both_ends_and_who_dials_again_gets_through(proxy: Proxy, far: Far) -> None:
+async def test_a_reset_reaches_both_ends_and_new_connections_pass(proxy: Proxy, far: Far) -> None:
     near, other = await joined(proxy, far)
     proxy.reset()
     for ends in (near, other):
@@ -130,7 +130,7 @@ async def test_a_reset_reaches_both_ends_and_who_dials_again_gets_through(proxy:
         await read(near, 1)
 
 
-async def test_half_open_nobody_near_is_told_and_newcomers_get_through(proxy: Proxy, far: Far) -> None:
+async def test_half_open_the_near_end_stays_open_and_new_connections_pass(proxy: Proxy, far: Far) -> None:
     near, other = await joined(proxy, far)
     proxy.half_open()
     with pytest.raises(ConnectionResetError):
@@ -146,7 +146,7 @@ async def test_half_open_nobody_near_is_told_and_newcomers_get_through(proxy: Pr
         ends[1].transport.abort()
 
 
-async def test_who_dials_is_refused_until_the_same_port_accepts_again(proxy: Proxy, far: Far) -> None:
+async def test_new_connections_are_refused_until_the_same_port_accepts_again(proxy: Proxy, far: Far) -> None:
     near, other = await joined(proxy, far)
     port = proxy.port
     proxy.refuse()

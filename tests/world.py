@@ -37,6 +37,7 @@ from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
 from voltgate.policy import Rules, rules
 
+LINKS = "link"  # the in-memory bus names its streams by the class of their subjects
 EPOCH = 1_763_805_600.0  # 2025-11-22T10:00:00Z
 
 # Payloads that several tests send.
@@ -77,7 +78,10 @@ def parse(hpub: bytes) -> Published:
 
 
 class Bus:
-    """interfaces.Bus in memory. ``hold`` keeps PubAcks and questions back until a test releases them."""
+    """interfaces.Bus in memory.
+
+    ``hold`` keeps everything back until a test releases it, ``hold_acks`` the PubAcks of what is stored.
+    """
 
     def __init__(self, clock: Wheel) -> None:
         self.clock = clock
@@ -87,7 +91,10 @@ class Bus:
         self.live: list[Published] = []
         self.waiting: deque[Callable[[], None]] = deque()
         self.questions: deque[Ticket[Any, Reply]] = deque()
-        self.hold = False
+        self.hold = self.hold_acks = False
+        self.acks: deque[tuple[Ticket[Any, Ack | NotStored], Ack | NotStored]] = deque()
+        self.led: list[tuple[str, int, str | None]] = []  # what was read from a leader
+        self.leads = True  # leaders answer
         self.fails: set[str] = set()  # classes whose stores fail
         self.answers: Callable[[Published], Reply | None] = lambda question: Reply("no_responders", {}, b"")
         self._tokens = 0
@@ -103,10 +110,21 @@ class Bus:
         assert tx == (class_ == "tx")
         self.published.append(message)
         self._later(
-            lambda: ticket.done(
-                ticket.arg, NotStored.UNKNOWN if class_ in self.fails else self._ack(class_, message)
+            lambda: self._acked(
+                ticket, NotStored.UNKNOWN if class_ in self.fails else self._ack(class_, message)
             )
         )
+
+    def _acked(self, ticket: Ticket[Any, Ack | NotStored], ack: Ack | NotStored) -> None:
+        if self.hold_acks:
+            self.acks.append((ticket, ack))
+        else:
+            ticket.done(ticket.arg, ack)
+
+    def acknowledge(self, lost: bool = False) -> None:
+        """The oldest PubAck that is held back arrives, or does not."""
+        ticket, ack = self.acks.popleft()
+        ticket.done(ticket.arg, NotStored.UNKNOWN if lost else ack)
 
     def _ack(self, class_: str, message: Published) -> Ack | NotStored:
         expected = message.headers.get("Nats-Expected-Last-Subject-Sequence")
@@ -158,6 +176,15 @@ class Bus:
             NotRead.MISSING,
         )
         self._later(lambda: done(arg, found))
+
+    def read_leader(
+        self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
+    ) -> None:
+        self.led.append((stream, seq, subject))
+        if not self.leads:
+            self._later(lambda: done(arg, NotRead.UNREADABLE))
+        else:
+            self.read(LINKS if stream == "OCPP_LINKS" else stream, seq, subject, done, arg)
 
     def _last(self, stream: str, subject: str) -> int:
         numbers = (n for n, one in enumerate(self.streams.get(stream, []), 1) if one.subject == subject)
@@ -226,10 +253,19 @@ class World:
         self._decode = self.context.codec.decode
         publisher = Publisher(self.version, self.identity, self.name, nats.prefix, nats.rpc_prefix)
         rotation = Rotation(self.bus, self.clock, "OCPP", self.hash)
-        self.session = Session(publisher, self.context, self, Outside(self.bus, self.clock, rotation))
+        outside = Outside(self.bus, self.clock, rotation, "gw")
+        self.session = Session(publisher, self.context, self, outside)
+        self.link(self.name, "gw")
+        self.session.linked(True)
+
+    def link(self, session: str, gateway: str, state: str = "up") -> None:
+        """The charger's last link is of ``session`` at ``gateway``."""
+        body = json.dumps({"state": state, "session": session, "gateway": gateway}).encode()
+        message = Published(f"ocpp.link.{_core.token(self.identity)}", {}, body, "")
+        self.bus.streams.setdefault(LINKS, []).append(message)
 
     def reload(self, **limits: Any) -> None:
-        """Change limits while the session lives, as SIGHUP does."""
+        """Change limits of a running session, as SIGHUP does."""
         self.context.take(self.config.limits.model_copy(update=limits))
 
     def hash(self, change: Change, hashes: tuple[str, ...], hashed: Callable[[str | None], None]) -> None:
@@ -287,7 +323,7 @@ class World:
         self.bus.settle()
 
     def replies(self) -> list[Published]:
-        """What backends were told so far; the list is emptied."""
+        """Replies to backends so far; empties the list."""
         told = [message for message in self.bus.live if message.subject.startswith("_INBOX")]
         self.bus.live = [message for message in self.bus.live if message not in told]
         return told
@@ -365,7 +401,7 @@ def outcome(world: World) -> Published:
 
 
 def outcomes(world: World) -> list[str]:
-    """How the commands ended, in the order their backends were told."""
+    """Outcomes of the commands, in the order of their replies."""
     return [reply.headers["ocpp-outcome"] for reply in world.replies()]
 
 

@@ -1,8 +1,8 @@
-"""The floor: what a uvloop server pays for an upgrade, and then for reading a chunk and writing an answer.
+"""The floor: the cost of an upgrade, of reading a chunk and of writing an answer in a uvloop server.
 
-It does the upgrade with websockets, as the gateway does, and then looks at nothing: every chunk is answered
-with one result frame of the size of a real one. No decoding, no masks, no NATS: nothing on this loop can be
-cheaper. Run: ``python floor.py PORT``
+It does the upgrade with websockets, like the gateway, and then answers every chunk, unread, with one result
+frame of realistic size. No decoding, no masks, no NATS: the lower bound on this event loop.
+Run: ``python floor.py PORT``
 """
 
 import asyncio

@@ -35,13 +35,13 @@ class V16(ChargePoint16):
         return result16.Heartbeat(current_time=now())
 
     @on("StatusNotification")
-    def status(self, **told: Any) -> Any:
-        """Taken note of."""
+    def status(self, **payload: Any) -> Any:
+        """Acknowledge."""
         return result16.StatusNotification()
 
     @on("MeterValues")
-    def meter_values(self, **told: Any) -> Any:
-        """Taken note of."""
+    def meter_values(self, **payload: Any) -> Any:
+        """Acknowledge."""
         return result16.MeterValues()
 
 
@@ -49,13 +49,13 @@ class V201(ChargePoint201):
     """A charger of 2.0.1."""
 
     @on("TransactionEvent")
-    def transaction_event(self, **told: Any) -> Any:
-        """Taken note of."""
+    def transaction_event(self, **payload: Any) -> Any:
+        """Acknowledge."""
         return result201.TransactionEvent()
 
 
 async def on_connect(socket: ServerConnection) -> None:
-    """One charger until it goes."""
+    """Serve one charger until it disconnects."""
     kind = V16 if socket.subprotocol == "ocpp1.6" else V201
     path = socket.request.path if socket.request else ""
     with suppress(ConnectionClosed):

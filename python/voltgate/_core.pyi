@@ -1,4 +1,4 @@
-"""The native frame path (Rust, ``rust/core``). Every shape here is what ``rust/py`` really exports."""
+"""The native frame path (Rust, ``rust/core``). The stub of ``rust/py``, checked by stubtest."""
 
 from typing import Protocol, Self, final
 
@@ -34,20 +34,20 @@ def actions(version: str) -> list[tuple[str, str, str, str]]:
 
     Rows are ``(action, sender, class, answer)``: sender ``charger|csms|both``, class
     ``tx|event|live|command``, answer ``gateway|backend|backend-if-idtoken|none`` (``none``: a command
-    the charger answers, or a SEND nobody answers). ValueError for another token.
+    answered by the charger, or a SEND, which has no answer). ValueError for another token.
     """
 
 def error_codes(version: str) -> list[str]:
     """The CALLERROR codes of a version in its own spelling (docs/ocpp.md A15)."""
 
 def error_code(version: str, code: str) -> str | None:
-    """``code`` in the version's own spelling, foreign spellings accepted; None where it is no code."""
+    """``code`` in the version's own spelling, also from another version's; None if it is not a code."""
 
 def token(identity: str) -> str:
     """The identity as NATS token and KV key (docs/contract.md 3.1): ``RDAM 1.2*`` is ``RDAM=201=2E2=2A``."""
 
 def identity(token: str) -> str:
-    """The inverse of :func:`token`. ValueError for what no identity maps to."""
+    """The inverse of :func:`token`. ValueError for a text that is not a token."""
 
 def header_value(text: str) -> str:
     """``text`` as a NATS header value: printable ASCII stays, the rest (and ``%``) is ``%XX`` of UTF-8."""
@@ -56,12 +56,12 @@ def publish(subject: str, reply: str, headers: list[tuple[str, str]], payload: b
     """One whole ``HPUB`` command; ``reply`` may be ``""``.
 
     Header values are escaped as :func:`header_value` does, ``ce-`` ones as the CloudEvents NATS binding asks
-    (space and ``"`` too). ValueError for an empty or spaced subject or reply, or a header name that is none.
+    (space and ``"`` too). ValueError for an empty or spaced subject or reply, or an invalid header name.
     """
 
 @final
 class Version:
-    """One OCPP version, and in what it differs from the others beside its schemas and its actions."""
+    """The rules of one OCPP version; its schemas and actions are elsewhere."""
 
     @property
     def token(self) -> str:
@@ -77,13 +77,13 @@ class Version:
         """Whether there are CALLRESULTERROR and SEND (docs/ocpp.md A13, A14)."""
     @property
     def answers_unknown_type(self) -> bool:
-        """Whether a message type the version does not know is answered (docs/ocpp.md A10)."""
+        """Whether an unknown message type is answered (docs/ocpp.md A10)."""
     @property
     def unknown_type_code(self) -> str:
         """The error code of such a message type."""
     @property
     def unreadable_id(self) -> str | None:
-        """The id of a CALLERROR where none can be read; None: there is no answer (docs/ocpp.md A11)."""
+        """The id of the CALLERROR for an unreadable id; None: no answer (docs/ocpp.md A11)."""
     @property
     def passes_while_pending(self) -> tuple[str, ...]:
         """CALLs of a charger that pass while its BootNotification is Pending (docs/ocpp.md A18)."""
@@ -103,7 +103,7 @@ class Violation:
         """JSON pointer into the payload; ``""`` is the payload, or the envelope."""
     @property
     def reason(self) -> str:
-        """One sentence for a person; never quotes the user's value."""
+        """A readable sentence; never quotes the user's value."""
 
 @final
 class Frame:
@@ -111,23 +111,23 @@ class Frame:
 
     @property
     def type(self) -> int | None:
-        """2, 3, 4, 5, 6, or None where it is unreadable or unknown in this version."""
+        """2, 3, 4, 5, 6, or None if unreadable or unknown in this version."""
     @property
     def message_id(self) -> str | None:
-        """Unescaped; None where unreadable (also when longer than 255 characters)."""
+        """Unescaped; None if unreadable (or longer than 255 characters)."""
     @property
     def action(self) -> str | None:
-        """Types 2 and 6, as the charger wrote it, also when unknown. Known actions come interned."""
+        """Types 2 and 6, as the charger wrote it, also if unknown. Known actions are interned."""
     @property
     def known(self) -> bool:
         """Whether ``action`` is one of the version's (with ``-Signed`` where OCPP allows it)."""
     @property
     def payload(self) -> bytes:
         """The payload's original bytes (details for types 4 and 5); ``{}`` for a 1.6 ``null``;
-        ``b""`` where none, and where its JSON breaks before its end."""
+        ``b""`` without a payload, and if its JSON is broken."""
     @property
     def code(self) -> str | None:
-        """Types 4 and 5: the error code as it came."""
+        """Types 4 and 5: the error code, unchanged."""
     @property
     def description(self) -> str | None:
         """Types 4 and 5."""
@@ -139,19 +139,19 @@ class Frame:
         """The first violation that no validation level passes on (docs/contract.md 2.2, last lines)."""
     @property
     def plain(self) -> str | None:
-        """The action of a CALL that needs no second look: known, and without a violation; else None."""
+        """The action of a CALL with a known action and without a violation; else None."""
     @property
     def size(self) -> int:
         """Bytes of the whole frame."""
     @property
     def raw(self) -> bytes:
-        """The whole frame as it came."""
+        """The whole frame, unchanged."""
     @property
     def is_text(self) -> bool:
-        """False where the bytes are no valid UTF-8 (websocket close 1007)."""
+        """False if the bytes are not valid UTF-8 (websocket close 1007)."""
     @property
     def has_id_token(self) -> bool:
-        """Whether a member ``idToken`` stands at the top of the payload: who answers a TransactionEvent."""
+        """Whether the payload has a member ``idToken``: then a backend answers a TransactionEvent."""
 
 @disjoint_base
 class Codec:
@@ -173,7 +173,7 @@ class Codec:
         """``v16``, ``v201`` or ``v21``."""
     @property
     def nodes(self) -> int:
-        """How many schema nodes the tables hold."""
+        """The number of schema nodes in the tables."""
     def decode(self, frame: bytes, sender: str = "charger") -> Frame:
         """Never raises for any bytes. ``sender`` is ``charger`` or ``csms``, else ValueError."""
     def check(self, action: str, kind: str, payload: bytes) -> Violation | None:
@@ -191,30 +191,30 @@ class Codec:
 
 @final
 class Slicer:
-    """One connection's bytes on their way to whole frames. Not for two threads.
+    """Splits one connection's bytes into whole frames. Not thread-safe.
 
-    What is no plain text message goes on to websockets' ``ServerProtocol``, the only judge of RFC 6455: an
-    item of bytes may make it fail, or close, and what follows in the list is then void.
+    All other frames are passed to websockets' ``ServerProtocol``, the only judge of RFC 6455: an item of
+    bytes may make it fail, or close; later items of the list are then void.
     """
 
     def __new__(cls, codec: Codec, max_message_bytes: int) -> Self:
         """OverflowError beyond 32 bits."""
     def feed(self, data: bytes) -> list[Frame | bytes]:
-        """What ``data`` completes, in order; ``[]`` where nothing is whole yet.
+        """The frames completed by ``data``, in order; ``[]`` if none is complete.
 
         A Frame for each unfragmented, masked text frame without RSV bits outside of a fragmented message,
         decoded (``is_text`` False: close with 1007). Bytes for the ``ServerProtocol``: all other frames, one
-        by one; as soon as it stands, the header of one that fails there by its header alone, and
-        of any within a fragmented message (its rest follows). Behind such a failure or a Close nothing
-        comes. RuntimeError: a fault of ours; nothing more comes.
+        by one; as soon as it is complete, the header of a frame that fails by its header alone, and of any
+        frame within a fragmented message (the rest follows). After such a failure or a Close nothing is
+        returned. RuntimeError: an internal fault; nothing is returned after it.
         """
     @property
     def unfinished(self) -> int:
-        """Bytes held of a frame that is not whole; at most ``max_message_bytes`` and 14."""
+        """Bytes held of an incomplete frame; at most ``max_message_bytes`` and 14."""
 
 @final
 class Fact:
-    """A fact ready to be published, and what its Response fact and its question need of it."""
+    """A fact ready to be published, with the values used by its Response fact and its question."""
 
     @property
     def command(self) -> bytes:
@@ -224,10 +224,10 @@ class Fact:
         """``ocpp-key`` (docs/contract.md 3.3)."""
     @property
     def nats_id(self) -> str:
-        """The ``Nats-Msg-Id`` a class ``tx`` fact of this message has, 32 hex digits, whatever the class."""
+        """The ``Nats-Msg-Id`` of this message as a ``tx`` fact, 32 hex digits; independent of its class."""
 
 class _Answered(Protocol):
-    """What was answered: a payload, or a CALLERROR where ``code`` is not empty."""
+    """An answer: a payload, or a CALLERROR if ``code`` is not empty."""
 
     @property
     def by(self) -> str:
@@ -251,8 +251,8 @@ class _Why(Protocol):
 class Publisher:
     """Writes one connection's NATS messages, each as one ``HPUB`` line with headers and body.
 
-    Subjects and headers: docs/contract.md 3.2, 3.3. Holds what is constant, and the counter of ``ce-id``.
-    Times are milliseconds since the Unix epoch; ``reply`` may be ``""`` (not awaited).
+    Subjects and headers: docs/contract.md 3.2, 3.3. Holds the constant parts and the counter of ``ce-id``.
+    Times are milliseconds since the Unix epoch; ``reply`` may be ``""`` (no reply expected).
     """
 
     def __new__(
@@ -270,13 +270,13 @@ class Publisher:
         without a known action.
         """
     def live(self, frame: Frame, time_ms: int) -> bytes:
-        """The command of a ``live`` fact, not awaited."""
+        """The command of a ``live`` fact, without a reply subject."""
     def question(self, fact: Fact, time_ms: int, deadline_ms: int, reply: str) -> bytes:
         """The message of ``fact`` on ``ocpprpc.ask.<v>.<Action>.<token>``, with ``ocpp-deadline``."""
     def response(self, fact: Fact, answer: _Answered, time_ms: int, reply: str) -> bytes:
         """The answer to ``fact`` under ``<Action>Response``, with its class and key.
 
-        ``Nats-Msg-Id`` on ``tx`` only: that of ``fact`` and ``/response``; none where the answer is an error.
+        ``Nats-Msg-Id`` on ``tx`` only: that of ``fact`` and ``/response``; none if the answer is an error.
         """
     def reject(self, frame: Frame, raw: bytes, why: _Why, time_ms: int, reply: str, limit: int) -> bytes:
         """A refused frame: ``raw`` cut at ``limit`` (0: whole), its size in ``ocpp-reject-bytes`` if cut."""

@@ -38,7 +38,7 @@ Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used; the text is one line per fault and says what to change."""
+    """The configuration is invalid. The text has one line per fault, each with the key to change."""
 
 
 class _Section(BaseModel):
@@ -70,7 +70,7 @@ class Nats(_Section):
     def _is_a_server(cls, url: str | list[str]) -> str | list[str]:
         for one in [url] if isinstance(url, str) else url:
             if not re.fullmatch(r"(\w+://)?[^\s:/]\S*", one):
-                raise ValueError('must be a server such as "nats://127.0.0.1:4222", or a list of them')
+                raise ValueError('must be a server such as "nats://127.0.0.1:4222", or a list of servers')
         if not url:
             raise ValueError("must name at least one server")
         return url
@@ -93,7 +93,7 @@ class Nats(_Section):
 class Listener(_Section):
     """One address that chargers connect to.
 
-    Not served yet, so that the gateway does not start with them (``gateway.preflight.unserved``):
+    Not served yet; the gateway refuses to start with them (``gateway.preflight.unserved``):
     ``tls_certificates``, ``client_ca``, ``organization``, ``proxy_protocol``, ``trusted_proxies``, and a
     ``security_profile`` other than 1.
     """
@@ -264,7 +264,7 @@ def printable(config: Config) -> dict[str, Any]:
 
 
 def _given(value: Any) -> Any:
-    """Without keys that have no value, which TOML cannot say."""
+    """Drop keys without a value: TOML has no null."""
     if isinstance(value, dict):
         return {key: _given(one) for key, one in value.items() if one is not None}
     return value
@@ -282,7 +282,7 @@ def _line(fault: Any) -> str:
 
 
 def _masked(url: str) -> str:
-    # By hand: urlsplit finds no password if the scheme is missing, or if the password contains a slash.
+    # Not by urlsplit, which finds no password if the scheme is missing, or if the password contains a slash.
     secret, at, host = url.rpartition("@")
     scheme = secret.partition("://")[0] + "://" if "://" in secret else ""
     return f"{scheme}***@{host}" if at else url

@@ -1,6 +1,6 @@
 """Log lines on stderr: text on a terminal, else JSON (docs/contract.md 4.1).
 
-Our own lines come from structlog, those of libraries from ``logging``; both are written in one form.
+The gateway logs through structlog, libraries through ``logging``; both are written in the same format.
 """
 
 import logging
@@ -15,13 +15,13 @@ from structlog.types import Processor
 
 from voltgate.config import Log
 
-# A charger's fault is shown by the metrics and is not ours: a line, never a traceback.
+# A charger's fault is counted by the metrics; it gets a line, never a traceback.
 _CHARGER_FACING = ("websockets", "aiohttp")
 
 
 def configure(settings: Log, lasting: bool = False) -> None:
-    """Set up every logger of the process. ``lasting``: for the life of the process; debug lines
-    then cost nothing.
+    """Set up every logger of the process. ``lasting``: loggers are cached for the life of the
+    process, so that debug lines cost nothing.
     """
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     terminal = sys.stderr is not None and sys.stderr.isatty()
@@ -53,7 +53,7 @@ def configure(settings: Log, lasting: bool = False) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    # Below this level the lines of libraries repeat our own.
+    # Below this level the lines of libraries repeat those of the gateway.
     root.setLevel(max(level, logging.WARNING))
     logging.captureWarnings(True)
 
@@ -66,7 +66,7 @@ class _Stderr:
             sys.stderr.write(message + "\n")
             sys.stderr.flush()
         except (OSError, ValueError, AttributeError):
-            # Its reader has closed it; what Python flushes at exit must not fail either.
+            # The reader has closed it; Python's flush at exit must not fail either.
             sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - stays open as long as the process
 
     debug = info = warning = error = critical = exception = log = msg

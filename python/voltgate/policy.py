@@ -1,8 +1,8 @@
-"""The policy of each action a charger may send: its class, what answers it, its fallback.
+"""The policy of each action that a charger may send: class, origin of the answer, fallback.
 
 See docs/contract.md 3.4.
 
-The defaults come from the core's action table; the configuration changes single entries. No message is
+The defaults come from the core's action table; the configuration overrides single entries. No message is
 handled here.
 """
 
@@ -66,7 +66,7 @@ Rules = dict[str, Rule]
 def rules(config: Config) -> dict[str, Rules]:
     """Version token -> action -> rule, for every action a charger may send, ``-Signed`` ones included.
 
-    Raises ConfigError, one line per fault, if OCPP does not allow what the configuration asks for.
+    Raises ConfigError, one line per fault, if OCPP does not allow the configured policy.
     """
     faults: list[str] = []
     table = {version: _version_rules(version, config, faults) for version in SUBPROTOCOLS}
@@ -144,7 +144,7 @@ _ANY_TIME = "2026-01-01T00:00:00Z"
 
 
 def gateway_answer(action: str, now: str) -> bytes:
-    """The payload of the gateway's own answer; ``now`` is RFC 3339 UTC, ``""``: any.
+    """The payload of the gateway's own answer; ``now`` is RFC 3339 UTC; ``""`` if any time will do.
 
     See docs/contract.md 3.4.
     """
@@ -152,7 +152,7 @@ def gateway_answer(action: str, now: str) -> bytes:
 
 
 def fallback_payload(rule: Rule, now: str) -> bytes:
-    """The payload of a fallback that has one; BootNotification's gets the gateway's clock."""
+    """The payload of a fallback that has one; for BootNotification, with the gateway's time added."""
     payload = rule.fallback.payload or {}
     if rule.action == "BootNotification":
         payload = {"currentTime": now or _ANY_TIME} | payload

@@ -1,6 +1,6 @@
 """The OCPP schemas, read from the installed package ``ocpp`` and compiled by the core at first use.
 
-Nothing of them lives in this repository (docs/contract.md 5).
+The repository has no copy of them (docs/contract.md 5).
 """
 
 from importlib import resources
@@ -24,7 +24,7 @@ class Codec(_core.Codec):
     """Decodes, validates and encodes the frames of one OCPP version (docs/contract.md 5).
 
     ``Codec("ocpp1.6")``, ``"ocpp2.0.1"`` or ``"ocpp2.1"``; ValueError for another subprotocol. The
-    tables of a version are compiled once per process, so every instance of a version is the same one.
+    tables of a version are compiled once per process; all calls for one version return the same instance.
     """
 
     def __new__(cls, subprotocol: str) -> Self:

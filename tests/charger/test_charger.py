@@ -32,10 +32,10 @@ from scripted_csms import (
     Csms,
     Decision,
     accept,
+    conversation,
     emptied,
     new,
     ready,
-    talk,
     wait_until,
 )
 from voltgate.charger import Latencies, run_chargers
@@ -119,7 +119,7 @@ COMMANDS: dict[ModuleType, list[tuple[Any, str]]] = {
 async def test_a_whole_conversation_with_mobilityhouse_s_central_system(v: ModuleType) -> None:
     """Boot, status, clock reading, a transaction, heartbeats, commands: valid by their validation too."""
     version = v.__name__.rpartition(".")[2]
-    heard: list[str] = []
+    received: list[str] = []
     connected: asyncio.Queue[Any] = asyncio.Queue()
     system = central_system(v)
 
@@ -127,7 +127,7 @@ async def test_a_whole_conversation_with_mobilityhouse_s_central_system(v: Modul
         async def route_message(self, raw_msg: str) -> None:
             frame = orjson.loads(raw_msg)
             if frame[0] == 2:
-                heard.append(frame[3].get("eventType") or frame[2])
+                received.append(frame[3].get("eventType") or frame[2])
             await super().route_message(raw_msg)
 
     async def hear(socket: ServerConnection) -> None:
@@ -152,9 +152,9 @@ async def test_a_whole_conversation_with_mobilityhouse_s_central_system(v: Modul
         await charger.stop()
 
     first, last = ("StartTransaction", "StopTransaction") if version == "v16" else ("Started", "Ended")
-    assert heard[0] == "BootNotification"
-    assert heard.index("Authorize") < heard.index(first) < heard.index(last)
-    assert {"StatusNotification", "MeterValues", "Heartbeat"} <= set(heard)
+    assert received[0] == "BootNotification"
+    assert received.index("Authorize") < received.index(first) < received.index(last)
+    assert {"StatusNotification", "MeterValues", "Heartbeat"} <= set(received)
     assert (charger.tally.callerror, charger.tally.invalid, charger.tally.timeout) == (0, 0, 0)
     assert charger.tally.commands == len(COMMANDS[v])
     assert version != "v16" or tx.id == 42, "1.6: the id is what the CSMS gave"
@@ -165,28 +165,33 @@ async def test_a_whole_conversation_with_mobilityhouse_s_central_system(v: Modul
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_transaction_has_its_messages_in_order(version: str) -> None:
-    async with talk(version) as (charger, csms):
+    async with conversation(version) as (charger, csms):
         await ready(charger)
         tx = await charger.connectors.charge(1, "CARD", readings=2)
         await emptied(charger)
         assert tx is not None
     if version == "v16":
-        told = csms.all("StartTransaction", "MeterValues", "StopTransaction")
-        assert [call.action for call in told] == [
+        found = csms.all("StartTransaction", "MeterValues", "StopTransaction")
+        assert [call.action for call in found] == [
             "StartTransaction",
             "MeterValues",
             "MeterValues",
             "StopTransaction",
         ]
-        assert told[0].payload["idTag"] == "CARD"
-        assert {call.payload["transactionId"] for call in told[1:]} == {7}, "the id the CSMS gave"
-        assert told[0].payload["meterStart"] < told[-1].payload["meterStop"]
+        assert found[0].payload["idTag"] == "CARD"
+        assert {call.payload["transactionId"] for call in found[1:]} == {7}, "the id the CSMS gave"
+        assert found[0].payload["meterStart"] < found[-1].payload["meterStop"]
     else:
-        told = csms.all("TransactionEvent")
-        assert [call.payload["eventType"] for call in told] == ["Started", "Updated", "Updated", "Ended"]
-        assert [call.payload["seqNo"] for call in told] == [0, 1, 2, 3]
-        assert {call.payload["transactionInfo"]["transactionId"] for call in told} == {tx.id}
-        assert [call.payload.get("idToken", {}).get("idToken") for call in told] == ["CARD", None, None, None]
+        found = csms.all("TransactionEvent")
+        assert [call.payload["eventType"] for call in found] == ["Started", "Updated", "Updated", "Ended"]
+        assert [call.payload["seqNo"] for call in found] == [0, 1, 2, 3]
+        assert {call.payload["transactionInfo"]["transactionId"] for call in found} == {tx.id}
+        assert [call.payload.get("idToken", {}).get("idToken") for call in found] == [
+            "CARD",
+            None,
+            None,
+            None,
+        ]
     states = [
         call.payload.get("status", call.payload.get("connectorStatus"))
         for call in csms.all("StatusNotification")
@@ -203,7 +208,7 @@ async def test_a_card_that_is_refused_starts_nothing(version: str) -> None:
     def decide(call: Call) -> Decision:
         return REFUSED[version] if call.action == "Authorize" else accept(call)
 
-    async with talk(version, decide) as (charger, csms):
+    async with conversation(version, decide) as (charger, csms):
         await ready(charger)
         assert await charger.connectors.charge(1) is None
         assert not csms.all("StartTransaction", "TransactionEvent")
@@ -218,7 +223,7 @@ async def test_a_token_that_is_refused_after_the_start_ends_the_transaction(vers
             return REFUSED["v201"]
         return accept(call)
 
-    async with talk(version, decide) as (charger, csms):
+    async with conversation(version, decide) as (charger, csms):
         await ready(charger)
         tx = await charger.connectors.charge(1, readings=1_000_000)
         await emptied(charger)
@@ -242,12 +247,12 @@ async def test_before_it_is_accepted_a_charger_only_asks_again(status: str) -> N
         return now if now in {ERROR, SILENCE} else {"status": now, "currentTime": NOW, "interval": 50}
 
     behaviour = replace(QUICK, answer_timeout=0.5 if status == SILENCE else 5)
-    async with talk("v21", decide, behaviour) as (charger, csms):
+    async with conversation("v21", decide, behaviour) as (charger, csms):
         charger.connectors.read(1)
         await emptied(charger)
-        assert [call.action for call in csms.heard[:3]] == ["BootNotification"] * 3
+        assert [call.action for call in csms.received[:3]] == ["BootNotification"] * 3
         if status in {"Pending", "Rejected"}:
-            assert csms.heard[1].at - csms.heard[0].at >= 0.045, "at the interval the CSMS gave"
+            assert csms.received[1].at - csms.received[0].at >= 0.045, "at the interval the CSMS gave"
         assert charger.registration == "Accepted"
 
 
@@ -259,7 +264,7 @@ async def test_a_trigger_while_pending_boots_at_once() -> None:
             return {"status": left.pop(), "currentTime": NOW, "interval": 3_000_000}
         return accept(call)
 
-    async with talk("v16", decide) as (charger, csms):
+    async with conversation("v16", decide) as (charger, csms):
         await wait_until(lambda: charger.registration == "Pending")
         assert (await csms.command("RemoteStartTransaction", {"idTag": "A"}))[2] == {"status": "Rejected"}
         answer = await csms.command("TriggerMessage", {"requestedMessage": "BootNotification"})
@@ -268,8 +273,8 @@ async def test_a_trigger_while_pending_boots_at_once() -> None:
 
 
 async def test_heartbeats_come_at_the_interval_of_the_boot_answer() -> None:
-    async with talk("v16", behaviour=replace(QUICK, heartbeat=None, second=0.0001)) as (_, csms):
-        first, second = await csms.hears("Heartbeat"), await csms.hears("Heartbeat", 2)
+    async with conversation("v16", behaviour=replace(QUICK, heartbeat=None, second=0.0001)) as (_, csms):
+        first, second = await csms.wait_for("Heartbeat"), await csms.wait_for("Heartbeat", 2)
         assert second.at - first.at >= 0.0285, "300 seconds of this charger"
 
 
@@ -292,7 +297,7 @@ async def test_back_off_doubles_and_starts_again_after_a_connection() -> None:
     assert charger.tally.refused.total() == 4
 
 
-async def test_without_its_subprotocol_a_charger_does_not_speak() -> None:
+async def test_without_its_subprotocol_a_charger_sends_nothing() -> None:
     csms = Csms()
     csms.subprotocols = None
     charger = new(await csms.start(), "v16")
@@ -305,7 +310,7 @@ async def test_without_its_subprotocol_a_charger_does_not_speak() -> None:
 
 
 async def test_the_handshake_carries_identity_subprotocol_and_raw_password() -> None:
-    async with talk("v201", password=b"\x00\xff:secret-secret!", source="127.0.0.2") as (
+    async with conversation("v201", password=b"\x00\xff:secret-secret!", source="127.0.0.2") as (
         charger,
         csms,
     ):
@@ -337,11 +342,11 @@ async def test_tls_is_checked_against_the_context_given() -> None:
     await stranger.stop()
     await friend.stop()
     await csms.stop()
-    assert {call.identity for call in csms.heard} == {"B"}
+    assert {call.identity for call in csms.received} == {"B"}
 
 
 async def test_stop_closes_cleanly() -> None:
-    async with talk("v16") as (charger, csms):
+    async with conversation("v16") as (charger, csms):
         await ready(charger)
         await charger.stop()
         await csms.until(lambda: csms.closed)
@@ -360,7 +365,7 @@ async def test_a_fleet_of_mixed_versions_lives() -> None:
     def ended(identity: str) -> Iterable[Call]:
         return [
             c
-            for c in csms.heard
+            for c in csms.received
             if c.identity == identity
             and (c.action == "StopTransaction" or c.payload.get("eventType") == "Ended")
         ]
@@ -372,7 +377,7 @@ async def test_a_fleet_of_mixed_versions_lives() -> None:
     await csms.until(lambda: len(csms.closed) == 4)
     await csms.stop()
     assert set(csms.closed) == {1000}
-    assert {call.subprotocol for call in csms.heard} == set(SUBPROTOCOLS.values())
+    assert {call.subprotocol for call in csms.received} == set(SUBPROTOCOLS.values())
 
 
 def test_latencies_are_counted_within_two_percent() -> None:

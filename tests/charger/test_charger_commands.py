@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from scripted_csms import NOW, VERSIONS, Csms, ready, talk
+from scripted_csms import NOW, VERSIONS, Csms, conversation, ready
 from voltgate import Codec, _core
 from voltgate.charger import Line, Observer
 from voltgate.schemas import SUBPROTOCOLS, schema_files
@@ -51,13 +51,13 @@ def boot_reasons(csms: Csms) -> set[str]:
 async def test_every_command_of_a_version_gets_an_answer_its_schema_takes(version: str) -> None:
     """And the observer is called for each."""
     codec = Codec(SUBPROTOCOLS[version])
-    told: dict[str, Any] = {}
+    found: dict[str, Any] = {}
 
     class Listening(Observer):
         def commanded(self, line: Line, action: str, payload: dict[str, Any]) -> None:
-            told[action] = payload
+            found[action] = payload
 
-    async with talk(version, observer=Listening()) as (charger, csms):
+    async with conversation(version, observer=Listening()) as (charger, csms):
         await ready(charger)
         asked = requests(version)
         reset = asked.pop("Reset")
@@ -66,7 +66,7 @@ async def test_every_command_of_a_version_gets_an_answer_its_schema_takes(versio
             assert answer[0] == 3, (action, payload, answer)
             violation = codec.check(action, "response", orjson.dumps(answer[2]))
             assert violation is None, (action, answer[2], violation.reason)
-        assert told == asked | {"Reset": reset}
+        assert found == asked | {"Reset": reset}
         await csms.until(lambda: len(csms.sockets) == 2)
         await csms.until(lambda: version == "v16" or "RemoteReset" in boot_reasons(csms))
     assert charger.tally.callerror == 0
@@ -74,8 +74,8 @@ async def test_every_command_of_a_version_gets_an_answer_its_schema_takes(versio
 
 REFUSALS = [
     ("v16", "FlyToTheMoon", {}, "NotImplemented", "no such action"),
-    ("v201", "StatusNotification", {}, "NotSupported", "only a charger says that"),
-    ("v16", "Reset", {"type": 1}, "TypeConstraintViolation", "the schema says string"),
+    ("v201", "StatusNotification", {}, "NotSupported", "only a charger sends that"),
+    ("v16", "Reset", {"type": 1}, "TypeConstraintViolation", "the schema requires a string"),
     ("v16", "Reset", {}, "OccurenceConstraintViolation", "1.6 spells it with one r"),
     ("v21", "Reset", {}, "OccurrenceConstraintViolation", "2.x with two"),
 ]
@@ -85,7 +85,7 @@ REFUSALS = [
 async def test_a_bad_command_gets_a_callerror(
     version: str, action: str, payload: dict[str, Any], code: str, why: str
 ) -> None:
-    async with talk(version) as (charger, csms):
+    async with conversation(version) as (charger, csms):
         await ready(charger)
         answer = await csms.command(action, payload)
         assert (answer[0], answer[2]) == (4, code), why
@@ -110,20 +110,20 @@ TRIGGERS = [
 async def test_a_trigger_that_is_accepted_is_obeyed(
     version: str, wanted: str, status: str, sent: str | None
 ) -> None:
-    async with talk(version) as (charger, csms):
-        await csms.hears("StatusNotification")
-        before = Counter(call.action for call in csms.heard)
+    async with conversation(version) as (charger, csms):
+        await csms.wait_for("StatusNotification")
+        before = Counter(call.action for call in csms.received)
         answer = await csms.command("TriggerMessage", {"requestedMessage": wanted})
         assert answer[2] == {"status": status}
         if sent:
-            await csms.hears(sent, before[sent] + 1)
+            await csms.wait_for(sent, before[sent] + 1)
         assert charger.tally.callerror == 0
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_transaction_from_afar_starts_and_ends(version: str) -> None:
     new = version != "v16"
-    async with talk(version) as (charger, csms):
+    async with conversation(version) as (charger, csms):
         await ready(charger)
         token = (
             {"idToken": {"idToken": "AB", "type": "Local"}, "remoteStartId": 5} if new else {"idTag": "AB"}
@@ -146,7 +146,7 @@ async def test_a_transaction_from_afar_starts_and_ends(version: str) -> None:
         assert (await csms.command(stop, {"transactionId": tx.id}))[2] == {"status": "Accepted"}
         await csms.until(
             lambda: any(
-                c.action == "StopTransaction" or c.payload.get("eventType") == "Ended" for c in csms.heard
+                c.action == "StopTransaction" or c.payload.get("eventType") == "Ended" for c in csms.received
             )
         )
         if new:
@@ -161,7 +161,7 @@ async def test_a_transaction_from_afar_starts_and_ends(version: str) -> None:
 
 
 async def test_configuration_of_1_6_is_told_and_obeyed() -> None:
-    async with talk("v16") as (charger, csms):
+    async with conversation("v16") as (charger, csms):
         await ready(charger)
         for key, value, status in [
             ("HeartbeatInterval", "20", "Accepted"),
@@ -172,9 +172,11 @@ async def test_configuration_of_1_6_is_told_and_obeyed() -> None:
             assert (await csms.command("ChangeConfiguration", {"key": key, "value": value}))[2] == {
                 "status": status
             }
-        await csms.hears("Heartbeat", 2)
-        told = (await csms.command("GetConfiguration", {"key": ["HeartbeatInterval", "AuthorizationKey"]}))[2]
-        assert told == {
+        await csms.wait_for("Heartbeat", 2)
+        found = (await csms.command("GetConfiguration", {"key": ["HeartbeatInterval", "AuthorizationKey"]}))[
+            2
+        ]
+        assert found == {
             "configurationKey": [{"key": "HeartbeatInterval", "readonly": False, "value": "20"}],
             "unknownKey": ["AuthorizationKey"],
         }
@@ -185,7 +187,7 @@ async def test_variables_of_2_x_are_told_and_set_one_by_one() -> None:
         about = {"component": {"name": component}, "variable": {"name": name}}
         return about if value is None else {"attributeValue": value, **about}
 
-    async with talk("v201") as (charger, csms):
+    async with conversation("v201") as (charger, csms):
         await ready(charger)
         wanted = [
             data("OCPPCommCtrlr", "HeartbeatInterval", "20"),
@@ -198,7 +200,7 @@ async def test_variables_of_2_x_are_told_and_set_one_by_one() -> None:
             "Rejected",
             "UnknownVariable",
         ]
-        await csms.hears("Heartbeat")
+        await csms.wait_for("Heartbeat")
         wanted = [
             data("OCPPCommCtrlr", "HeartbeatInterval"),
             data("SecurityCtrlr", "BasicAuthPassword"),
@@ -212,7 +214,7 @@ async def test_variables_of_2_x_are_told_and_set_one_by_one() -> None:
         ]
         assert results[0]["attributeValue"] == "20"
         await csms.command("GetBaseReport", {"requestId": 4, "reportBase": "FullInventory"})
-        assert (await csms.hears("NotifyReport")).payload["requestId"] == 4
+        assert (await csms.wait_for("NotifyReport")).payload["requestId"] == 4
 
 
 PASSWORDS = [
@@ -239,7 +241,7 @@ async def test_a_new_password_is_used_at_the_next_handshake(
     version: str, action: str, payload: dict[str, Any], password: bytes
 ) -> None:
     """docs/ocpp.md A23: hex of raw bytes in 1.6, text in 2.x."""
-    async with talk(version, password=b"old") as (charger, csms):
+    async with conversation(version, password=b"old") as (charger, csms):
         await ready(charger)
         await csms.command(action, payload)
         await csms.until(lambda: len(csms.handshakes) == 2)
@@ -249,13 +251,13 @@ async def test_a_new_password_is_used_at_the_next_handshake(
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_connector_goes_out_of_service_and_comes_back(version: str) -> None:
-    async with talk(version) as (charger, csms):
-        await csms.hears("StatusNotification")
+    async with conversation(version) as (charger, csms):
+        await csms.wait_for("StatusNotification")
         for number, (kind, state) in enumerate(
             [("Inoperative", "Unavailable"), ("Operative", "Available")], 2
         ):
             payload = {"connectorId": 1, "type": kind} if version == "v16" else {"operationalStatus": kind}
             assert (await csms.command("ChangeAvailability", payload))[2] == {"status": "Accepted"}
-            told = await csms.hears("StatusNotification", number)
-            assert told.payload.get("status", told.payload.get("connectorStatus")) == state
+            found = await csms.wait_for("StatusNotification", number)
+            assert found.payload.get("status", found.payload.get("connectorStatus")) == state
             assert (await charger.connectors.charge(1, readings=0) is None) == (state == "Unavailable")

@@ -19,10 +19,10 @@ from scripted_csms import (
     Csms,
     Decision,
     accept,
+    conversation,
     emptied,
     new,
     ready,
-    talk,
     wait_until,
 )
 from voltgate.charger import Answer, Line, Observer, Queued, Unanswered
@@ -32,7 +32,7 @@ DELIVERY = [
     ([ERROR, ERROR], 3, 0, "two CALLERRORs are two failed attempts, the third is taken"),
     ([SILENCE, ERROR], 3, 0, "no answer is a failed attempt"),
     ([ERROR, ERROR, ERROR], 3, 1, "after the last attempt it is dropped"),
-    ([CLOSE] * 5, 6, 0, "a connection that ends is no attempt: the charger was offline"),
+    ([CLOSE] * 5, 6, 0, "the end of a connection is not an attempt: the charger was offline"),
     ([ERROR, CLOSE, ERROR], 4, 0, "failed attempts are remembered across connections"),
 ]
 
@@ -54,7 +54,7 @@ async def test_a_transaction_message_is_sent_until_it_is_taken_or_given_up(
         return left.pop(0) if call.action == "StartTransaction" and left else accept(call)
 
     behaviour = replace(QUICK, reuse_ids=reuse_ids, answer_timeout=0.5 if SILENCE in script else 5)
-    async with talk("v16", decide, behaviour, observer=Listening()) as (
+    async with conversation("v16", decide, behaviour, observer=Listening()) as (
         charger,
         csms,
     ):
@@ -81,20 +81,20 @@ async def test_a_transaction_message_is_sent_until_it_is_taken_or_given_up(
 
 @pytest.mark.parametrize("version", ["v201", "v21"])
 async def test_an_answer_that_cannot_be_processed_is_no_answer(version: str) -> None:
-    """2.1 says so in a CALLRESULTERROR (docs/ocpp.md A13)."""
+    """2.1 reports it in a CALLRESULTERROR (docs/ocpp.md A13)."""
     left = [{"totalCost": "much"}]
 
     def decide(call: Call) -> Decision:
         return left.pop() if call.action == "TransactionEvent" and left else accept(call)
 
-    async with talk(version, decide) as (charger, csms):
+    async with conversation(version, decide) as (charger, csms):
         await ready(charger)
         await charger.connectors.charge(1, readings=0)
         await emptied(charger)
         events = csms.all("TransactionEvent")
         assert [event.payload["seqNo"] for event in events] == [0, 0, 1]
-        told = csms.answers.get(events[0].id, [None])
-        assert told[0] == (5 if version == "v21" else None)
+        found = csms.answers.get(events[0].id, [None])
+        assert found[0] == (5 if version == "v21" else None)
         assert charger.tally.invalid == 1
 
 
@@ -104,10 +104,10 @@ async def test_other_messages_wait_for_nothing_and_are_not_kept() -> None:
     def decide(call: Call) -> Decision:
         return ERROR if call.action == "MeterValues" else accept(call)
 
-    async with talk("v16", decide, replace(QUICK, retry_interval=3600)) as (charger, csms):
+    async with conversation("v16", decide, replace(QUICK, retry_interval=3600)) as (charger, csms):
         await ready(charger)
         charger.connectors.read(1)
-        await csms.hears("MeterValues")
+        await csms.wait_for("MeterValues")
         answer = await charger.call("DataTransfer", {"vendorId": "x"})
         assert isinstance(answer, Answer)
         assert answer.code == ""
@@ -117,8 +117,8 @@ async def test_other_messages_wait_for_nothing_and_are_not_kept() -> None:
         assert await charger.call("Heartbeat", {}) is Unanswered.LOST
 
 
-async def test_what_happens_offline_comes_later_in_order_and_says_so() -> None:
-    async with talk("v201") as (charger, csms):
+async def test_offline_messages_are_sent_later_in_order_and_marked() -> None:
+    async with conversation("v201") as (charger, csms):
         await ready(charger)
         await csms.stop()
         await wait_until(lambda: not charger.ready)
@@ -133,30 +133,30 @@ async def test_what_happens_offline_comes_later_in_order_and_says_so() -> None:
             (1, True),
             (2, True),
         ]
-        assert len(csms.all("BootNotification")) == 1, "a reconnect is no boot (J16 5.4)"
+        assert len(csms.all("BootNotification")) == 1, "no boot after a reconnect (J16 5.4)"
 
 
 async def test_one_call_is_open_at_a_time() -> None:
-    """docs/ocpp.md A8, also with many who want to speak: the next CALL comes after the answer."""
-    async with talk("v16") as (charger, csms):
+    """docs/ocpp.md A8, also with many waiting CALLs: the next one follows the answer."""
+    async with conversation("v16") as (charger, csms):
         await ready(charger)
-        await csms.hears("StatusNotification")
+        await csms.wait_for("StatusNotification")
         csms.decide = lambda call: SILENCE if call.action == "Heartbeat" else accept(call)
         async with asyncio.TaskGroup() as speakers:
             for action in ("Heartbeat", "DataTransfer"):
                 payload = {"vendorId": "x"} if action == "DataTransfer" else {}
                 speakers.create_task(charger.call(action, payload))
-            beat = await csms.hears("Heartbeat")
+            beat = await csms.wait_for("Heartbeat")
             assert (await csms.command("GetLocalListVersion", {}))[2] == {"listVersion": 0}, (
                 "the other way is open"
             )
             assert not csms.all("DataTransfer")
             await csms.sockets[-1].send(orjson.dumps([3, beat.id, {"currentTime": NOW}]).decode())
-            await csms.hears("DataTransfer")
+            await csms.wait_for("DataTransfer")
 
 
 async def test_with_several_addresses_chance_decides_and_the_outbox_goes_along() -> None:
-    """As behind a load balancer: what one CSMS did not answer, another one hears."""
+    """As behind a load balancer: a message left unanswered by one CSMS is sent to another one."""
     one, two = Csms(lambda call: CLOSE if call.action == "MeterValues" else accept(call)), Csms()
     urls = [await one.start(), await two.start()]
     charger = new(urls, "v16")
@@ -173,7 +173,7 @@ async def test_with_several_addresses_chance_decides_and_the_outbox_goes_along()
     assert all(payload in [call.payload for call in two.all("MeterValues")] for payload in unheard)
 
 
-# A charger cannot fall silent: whatever its peer stops doing, it dials again
+# A charger cannot hang: it redials whatever its peer stops doing
 
 
 class Peer:
@@ -254,7 +254,7 @@ async def test_an_observer_that_fails_costs_a_connection_and_not_the_charger() -
 
     errors: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context["exception"]))
-    async with talk("v16", observer=Failing()) as (charger, csms):
+    async with conversation("v16", observer=Failing()) as (charger, csms):
         await ready(charger)
         charger.connectors.read(1)
         await emptied(charger)

@@ -79,7 +79,7 @@ def test_a_small_swarm_of_two_processes_gets_every_call_answered(dev: str) -> No
     result = json.loads(out)
     assert (code, result["errors"], result["refused_upgrades"]) == (0, 0, {}), (out, err)
     assert (result["connected"], result["chargers"], result["processes"]) == (20, 20, 2)
-    assert result["sent"] == result["answered"] >= 60, "each boots and tells two statuses; and the load"
+    assert result["sent"] == result["answered"] >= 60, "each boots and sends two statuses; and the load"
     assert result["connect"]["answered"] >= 60
     assert result["storm"] is None
     assert 10 < result["rate_achieved"] < 80, "40 a second at random moments"
@@ -151,7 +151,7 @@ def test_more_chargers_than_descriptors_is_said_before_anything_starts(dev: str)
     assert "--processes 3" in err
 
 
-def test_without_a_gateway_it_says_so() -> None:
+def test_without_a_gateway_the_swarm_fails_with_a_remedy() -> None:
     (port,) = _free(1)
     code, out, err = swarm("--url", f"ws://127.0.0.1:{port}/ocpp", "--chargers", "2")
     assert (code, out) == (1, "")
@@ -168,12 +168,12 @@ def test_chargers_that_are_not_let_in_are_an_error_with_its_reason(dev: str) -> 
 
 WRONG = [
     (["--url", "http://127.0.0.1:9"], "ws://HOST:PORT/PATH", "no websocket URL"),
-    (["--version", "1.5"], "one of 1.6, 2.0.1, 2.1", "no such version"),
+    (["--version", "1.5"], "must be one of 1.6, 2.0.1, 2.1", "no such version"),
     (["--chargers", "0"], "--chargers", "no charger"),
     (["--url", "ws://192.0.2.1:9/", "--source-addresses", "2"], "on this machine", "no loopback there"),
     (["--password-file", "absent.csv"], "absent.csv: No such file", "no such file"),
     (["--password-file", "short.csv"], "1 logins for 1000 chargers", "too few"),
-    (["--password-file", "odd.csv"], "lines are 'identity,password'", "a line that is none"),
+    (["--password-file", "odd.csv"], "lines must be 'identity,password'", "not a login"),
 ]
 
 
@@ -242,20 +242,22 @@ async def test_a_slow_answer_does_not_slow_the_plan_and_is_counted_from_when_it_
         await made.finish()
         assert made.tally.unanswered == 0, "and yet every CALL of it was made"
         assert made.tally.due == len(made.tally.load)
-        assert made.tally.load.longest > 1.0, "a CALL that had to wait for its turn says so"
+        assert made.tally.load.longest > 1.0, "the wait of a CALL is included"
         assert balanced(made.tally)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_what_it_says_is_valid_and_in_order(version: str) -> None:
+async def test_its_messages_are_valid_and_in_order(version: str) -> None:
     csms = Csms()  # checks every request against its schema
     async with stations(csms, version, rate=200) as made:
         await joined(made)
         made.load()
         spoken = {"MeterValues", "StatusNotification", "Heartbeat", "BootNotification"}
         spoken = spoken if version == "v16" else spoken - {"MeterValues"} | {"TransactionEvent"}
-        await csms.until(lambda: {call.action for call in csms.heard} >= spoken)
-        assert [call.action for call in csms.heard[:3]] == ["BootNotification"] + ["StatusNotification"] * 2
+        await csms.until(lambda: {call.action for call in csms.received} >= spoken)
+        assert [call.action for call in csms.received[:3]] == ["BootNotification"] + [
+            "StatusNotification"
+        ] * 2
         ends = "StopTransaction" if version == "v16" else "TransactionEvent"
         await csms.until(
             lambda: any(version == "v16" or c.payload["eventType"] == "Ended" for c in csms.all(ends))
@@ -268,7 +270,7 @@ async def test_what_it_says_is_valid_and_in_order(version: str) -> None:
         assert balanced(made.tally)
 
 
-async def test_a_refused_upgrade_is_repeated_when_retry_after_says_so() -> None:
+async def test_a_refused_upgrade_is_repeated_after_retry_after() -> None:
     class Busy(Csms):
         async def _admit(self, socket: Any, request: Any) -> Any:
             response = await super()._admit(socket, request)
@@ -293,11 +295,11 @@ async def test_what_a_storm_cuts_off_is_sent_again_after_boot_and_statuses(versi
 
     csms = Csms(decide)
     async with stations(csms, version) as made:
-        first = await csms.hears(start)
+        first = await csms.wait_for(start)
         made.storm()
-        again = await csms.hears(start, 2)
+        again = await csms.wait_for(start, 2)
         assert (again.payload, again.id != first.id) == (first.payload, True), "same body, new id"
-        actions = [call.action for call in csms.heard]
+        actions = [call.action for call in csms.received]
         assert actions[4:7] == ["BootNotification", "StatusNotification", "StatusNotification"]
         async with asyncio.timeout(PATIENCE):
             await wait_until(lambda: balanced(made.tally))
@@ -307,13 +309,13 @@ async def test_what_a_storm_cuts_off_is_sent_again_after_boot_and_statuses(versi
 async def test_the_plan_goes_on_when_the_csms_ends_a_transaction() -> None:
     csms = Csms()
     async with stations(csms, "v16", rate=200) as made:
-        await csms.hears("StartTransaction")
+        await csms.wait_for("StartTransaction")
         await wait_until(lambda: len(made.tally.start) >= 3 and made.tally.answered >= 4)
         answer = await csms.command("RemoteStopTransaction", {"transactionId": 7})
         assert answer[2] == {"status": "Accepted"}
-        assert (await csms.hears("StopTransaction")).payload["reason"] == "Remote"
+        assert (await csms.wait_for("StopTransaction")).payload["reason"] == "Remote"
         made.load()
-        await csms.hears("StartTransaction", 2)
+        await csms.wait_for("StartTransaction", 2)
         made.hurry(PATIENCE)
         await made.finish()
         assert made.tally.errors == 0

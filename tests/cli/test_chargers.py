@@ -1,4 +1,4 @@
-"""``voltgate chargers`` against a real registry: what it writes, what it shows, and to whom it says no."""
+"""``voltgate chargers`` against a real registry: what it writes, shows and refuses."""
 
 import asyncio
 import io
@@ -155,9 +155,9 @@ def test_a_password_of_ones_own_is_hashed_slowly_unless_it_is_a_random_key(
 WRONG = [
     (["add", "a:b"], 2, "identity", "no legal identity"),
     (["add", ""], 2, "identity", "likewise"),
-    (["add", "CP", "--quirk", "no_such"], 2, "quirks", "a quirk nobody knows"),
-    (["add", "CP", "--validation", "loose"], 2, "validation", "a level nobody knows"),
-    (["add", "CP", "--version", "1.5"], 2, "1.6, 2.0.1, 2.1", "a version nobody serves"),
+    (["add", "CP", "--quirk", "no_such"], 2, "quirks", "an unknown quirk"),
+    (["add", "CP", "--validation", "loose"], 2, "validation", "an unknown level"),
+    (["add", "CP", "--version", "1.5"], 2, "1.6, 2.0.1, 2.1", "an unknown version"),
     (["add", "CP", "--password", ""], 2, "password is empty", "no password at all"),
     (["show", "CP"], 1, "no such charger", "not there"),
     (["disable", "CP"], 1, "no such charger", "not there"),
@@ -167,7 +167,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("arguments", "code", "told", "why"), WRONG, ids=[" ".join(w[0]) for w in WRONG])
-def test_what_cannot_be_done_is_told(
+def test_invalid_arguments_are_reported(
     chargers: Run, arguments: list[str], code: int, told: str, why: str
 ) -> None:
     got, out, err = chargers(*arguments)
@@ -235,13 +235,13 @@ def test_import_prints_the_keys_it_made_and_passes_over_what_is_there(
 
 WRONG_FILES = [
     ("CP1\nCP2\n", ":1: the first line must name the columns", "no header"),
-    ("identity,colour\nCP1,red\n", ":1: the first line must name the columns", "a column nobody knows"),
+    ("identity,colour\nCP1,red\n", ":1: the first line must name the columns", "an unknown column"),
     ("identity\nCP1\na:b\n", ":3: ", "no legal identity"),
     ("identity\nCP1\nCP1\n", ":3: CP1 appears twice", "twice"),
     ("identity,enabled\nCP1,perhaps\n", ":2: enabled: must be true or false", "no truth value"),
     ("identity,security_profile\nCP1,4\n", ":2: security_profile: must be 1, 2 or 3", "no profile"),
-    ("identity,versions\nCP1,1.5\n", ":2: ", "a version nobody serves"),
-    ("identity,quirks\nCP1,\nCP2,odd\n", ":3: quirks", "a quirk nobody knows"),
+    ("identity,versions\nCP1,1.5\n", ":2: ", "an unknown version"),
+    ("identity,quirks\nCP1,\nCP2,odd\n", ":3: quirks", "an unknown quirk"),
     ("identity\nCP1,x\n", ":2: more cells than columns", "more cells than columns"),
 ]
 
@@ -278,7 +278,7 @@ async def tell(client: Client, identity: str, state: str) -> None:
     await client.jetstream().publish(f"ocpp.link.{identity}", link(identity, state))
 
 
-def test_online_shows_who_is_connected_and_goes_on_with_who_comes_and_goes(
+def test_online_lists_connected_chargers_and_watches_changes(
     chargers: Run, config: Path, on_nats: OnNats, start: Start
 ) -> None:
     async def some(client: Client) -> None:
@@ -313,7 +313,7 @@ def test_no_identity_steers_the_terminal(chargers: Run, on_nats: OnNats) -> None
 def answering(
     nats_server: NatsServer, chargers: Run
 ) -> Callable[[str, bytes | None], Callable[..., tuple[int, str, str]]]:
-    """Run a command while somebody answers requests on ``subject`` with ``body``, or says nothing."""
+    """Run a command while requests on ``subject`` are answered with ``body``, or not answered."""
 
     def during(subject: str, body: bytes | None) -> Callable[..., tuple[int, str, str]]:
         async def run(*arguments: str) -> tuple[int, str, str]:
@@ -340,14 +340,14 @@ def answering(
 KICKED = b'{"session":"s1","gateway":"g1"}'
 
 
-def test_kick_tells_which_session_was_ended(answering: Any) -> None:
+def test_kick_prints_the_session_that_was_ended(answering: Any) -> None:
     run = answering("ocpprpc.link.kick.CP=201", KICKED)
     assert run("kick", "CP 1") == (0, "", "voltgate: CP 1: session s1 on g1 is ended\n")
     code, out, _ = run("kick", "CP 1", "--json")
     assert (code, json.loads(out)) == (0, {"identity": "CP 1", "session": "s1", "gateway": "g1"})
 
 
-def test_kick_of_nobody_says_so(chargers: Run) -> None:
+def test_kick_of_a_charger_that_is_not_connected(chargers: Run) -> None:
     assert chargers("kick", "CP1") == (1, "", "voltgate: CP1 is not connected\n")
     assert chargers("kick", "a:b")[0] == 2, "no legal identity"
 
@@ -374,7 +374,7 @@ def test_kick_that_is_not_answered_as_expected_is_one_line(
 # set
 
 
-def test_set_changes_what_it_is_told_and_leaves_the_rest(chargers: Run, kept: Callable[[str], Any]) -> None:
+def test_set_changes_only_the_given_fields(chargers: Run, kept: Callable[[str], Any]) -> None:
     chargers("add", "CP1", "--quirk", "no_ping", "--version", "1.6", "--cn", "SN-7")
     hashes = kept("CP1")["password_hashes"]
 
@@ -423,7 +423,7 @@ WRONG_SETTINGS = [
 
 
 @pytest.mark.parametrize(("arguments", "code", "told"), WRONG_SETTINGS)
-def test_what_cannot_be_set_is_told_and_changes_nothing(
+def test_invalid_settings_are_reported_and_change_nothing(
     chargers: Run, kept: Callable[[str], Any], arguments: list[str], code: int, told: str
 ) -> None:
     chargers("add", "CP1")

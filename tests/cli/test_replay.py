@@ -114,7 +114,7 @@ async def test_the_past_begins_where_it_was_asked_to_and_lines_have_a_date(
 async def test_the_present_follows_the_past_without_gap_or_repeat(
     start: Start, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More than a page is stored, and messages keep coming while the past is told."""
+    """More than a page is stored, and new messages arrive during the replay."""
     monkeypatch.setenv("VOLTGATE_NATS__URL", nats_server.url)
     async with stored(nats_server.url) as client:
         subjects = ["ocpp.tx.v16.MeterValues.CP1", "ocpp.event.v16.StatusNotification.CP1"]
@@ -159,7 +159,7 @@ async def test_a_page_is_all_that_is_held(nats_server: NatsServer) -> None:
         await reader.close()
 
 
-async def test_what_came_while_nats_was_away_is_told_afterwards(
+async def test_messages_of_an_outage_are_replayed_afterwards(
     start: Start, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VOLTGATE_NATS__URL", nats_server.url)

@@ -97,7 +97,7 @@ def test_as_json_it_is_one_line(send: Callable[..., Sent], body: bytes, part: st
     }
 
 
-def test_any_other_outcome_fails_and_says_why(send: Callable[..., Sent]) -> None:
+def test_any_other_outcome_fails_with_its_reason(send: Callable[..., Sent]) -> None:
     sent = send((b"", BUSY), "CP 1", "Reset")
     assert (sent.code, sent.out, sent.err) == (1, "", "voltgate: busy: 16 commands are waiting\n")
     assert json.loads(send((b"", BUSY), "CP 1", "Reset", "--json").out)["code"] == 429

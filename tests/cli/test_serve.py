@@ -89,7 +89,7 @@ def test_serve_is_alive_and_not_ready_while_nats_is_silent(
     assert "Traceback" not in running.err
 
 
-def test_serve_never_edits_streams_it_says_what_is_missing(start: Start, served: Path) -> None:
+def test_serve_never_edits_streams_and_reports_missing_ones(start: Start, served: Path) -> None:
     running = start("serve", "--config", str(served))
     assert running.process.wait(PATIENCE) == 1
     assert "voltgate: stream OCPP_TX is missing: run `voltgate streams apply`" in running.err
@@ -110,13 +110,13 @@ def test_serve_names_an_address_it_cannot_have(
 # backend
 
 
-async def test_the_backend_answers_until_a_signal_and_knows_who_may_charge(
+async def test_the_backend_answers_until_a_signal_and_checks_tokens(
     start: Start, nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VOLTGATE_NATS__URL", nats_server.url)
     (tmp_path / "tokens").write_text("04A2 Blocked\n")
     running = start("backend", "--tokens", str(tmp_path / "tokens"), "--interval", "77")
-    running.until(lambda: "backend" in running.err, "it says that it answers")
+    running.until(lambda: "backend" in running.err, "it logs that it answers")
     client = await nats.connect(nats_server.url)
     reply = await client.request("ocpprpc.ask.v16.Authorize.CP1", b'{"idTag":"04A2"}', timeout=5)
     assert json.loads(reply.data)["idTagInfo"]["status"] == "Blocked"

@@ -55,7 +55,7 @@ VERDICTS: list[tuple[list[str], str, list[dict[str, Any]], int, str]] = [
 
 @pytest.mark.parametrize(("options", "text", "verdicts", "expected", "why"), VERDICTS)
 @pytest.mark.parametrize("by", ["file", "stdin"])
-def test_validate_says_a_verdict_a_line(
+def test_validate_prints_a_verdict_per_line(
     voltgate: Run,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,

@@ -44,7 +44,7 @@ def test_a_header_value_is_printable_ascii(row: dict[str, str]) -> None:
 
 
 @rows(KEYS["keys"])
-def test_a_key_is_what_the_contract_says(row: dict[str, str]) -> None:
+def test_a_key_follows_the_contract(row: dict[str, str]) -> None:
     made = _core.key(
         row["version"],
         row["action"],

@@ -28,7 +28,7 @@ async def send(
 
 
 async def commandable(client: Client, identity: str) -> None:
-    """Wait until commands reach the charger: its link is stored first, then the gateway listens."""
+    """Wait until commands reach the charger: its upgrade is answered before its subscription arrives."""
     async with asyncio.timeout(PATIENCE):
         while True:
             try:

@@ -1,9 +1,7 @@
 """Who owns a charger, and what becomes of what a dead gateway held (docs/contract.md 3.6)."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,10 +15,9 @@ from websockets import InvalidStatus
 from e2e.commanding import commandable
 from e2e.house import PATIENCE, Gateway, config, gateway, own_gateway
 from e2e.logins import KEY, fast, login
+from e2e.serving import serving
 from e2e.strangers import Facts, connected, dial, followed, knock, request, token, until
-from jetstream import NatsServer, free_port
-from processes import Voltgate
-from voltgate.config import Config
+from jetstream import NatsServer
 
 BEAT = '[2,"1","Heartbeat",{}]'
 KEYS = ("session", "gateway", "epoch", "replaces")
@@ -170,24 +167,6 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voltgate.gateway.cluster.liveness.DEAD_AFTER", 5.5)
 
 
-@asynccontextmanager
-async def serving(settings: Config, folder: Path) -> AsyncIterator[tuple[subprocess.Popen[bytes], int]]:
-    """``voltgate serve`` as a process of its own, and its port."""
-    file, port = folder / "voltgate.toml", free_port()
-    file.write_text(
-        f'[nats]\nurl = "{settings.nats.url}"\npublish_timeout = 2\n[registry]\nrequired = false\n'
-        f'[[listeners]]\nhost = "127.0.0.1"\nport = {port}\nallow_unauthenticated = true\n'
-        "[drain]\ngrace = 0\n[admin]\nport = 0\n"
-    )
-    serve = Voltgate(folder, "serve", "--config", str(file))
-    try:
-        await asyncio.to_thread(serve.until, lambda: "gateway.started" in serve.err, "doors open")
-        yield serve.process, port
-    finally:
-        serve.process.kill()
-        serve.process.wait()
-
-
 @pytest.fixture
 async def wire(server: NatsServer) -> AsyncIterator[Client]:
     async with asyncio.timeout(PATIENCE):
@@ -205,7 +184,7 @@ async def test_the_links_of_a_killed_gateway_are_set_down(
     here = {who: Facts(wire, who) for who in "ABC"}
     async with (
         own_gateway(settings) as living,
-        serving(settings, tmp_path) as (killed, port),
+        serving(server.url, tmp_path) as (killed, port),
         dial(port, "A"),
         dial(port, "B"),
         dial(living.port, "C"),
@@ -219,7 +198,7 @@ async def test_the_links_of_a_killed_gateway_are_set_down(
             assert [down.json[name] for name in same] == [up["A"].json[name] for name in same]
             assert (await held(here["B"]))["gateway"] == living.worker.name
             assert await held(here["C"]) == up["C"].json, "who lives keeps what it has"
-    async with serving(settings, tmp_path) as (killed, port), dial(port, "A"):
+    async with serving(server.url, tmp_path) as (killed, port), dial(port, "A"):
         gone = (await here["A"].kept_link(state="up")).json["gateway"]
         killed.kill()
         killed.wait()

@@ -20,7 +20,7 @@ class Entry:
     identity: str
     message: Queued
     answer: dict[str, Any] | None = None
-    """The payload of the CALLRESULT: the CSMS has it, and the charger forgets it (docs/ocpp.md C)."""
+    """A CALLRESULT arrived: the charger deletes its message (docs/ocpp.md C1)."""
 
     @property
     def key(self) -> Key:
@@ -63,7 +63,7 @@ class Book:
 
 
 def business_key(identity: str, action: str, body: bytes) -> Key:
-    """What makes two messages the same one, whoever carried them and however often."""
+    """The identity of a message, independent of its transport and number of sends."""
     if action == "TransactionEvent":
         event = json.loads(body)
         transaction = event["transactionInfo"]["transactionId"]

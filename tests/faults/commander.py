@@ -1,4 +1,4 @@
-"""A backend that commands the chargers as a sane one does: the same id again until it knows how it ended."""
+"""A backend that sends commands, and repeats each under the same id until the outcome is known."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ PATIENCE = 1.5
 
 # Nothing was sent: the command may be given again, and is.
 UNSENT = {"no responders", "busy", "expired", "gone", "unavailable"}
-# Nobody knows yet: asked once more under the same id.
+# Outcome unknown: repeated under the same id.
 UNKNOWN = {"timeout", "lost"}
 
 
@@ -31,7 +31,7 @@ class Commander:
     """``async with``: it commands; :meth:`leave` lets it bring what it began to an end."""
 
     def __init__(self, urls: Sequence[str], identities: Sequence[str], chance: random.Random) -> None:
-        self.outcomes: dict[str, str] = {}  # by command id; "" while nobody knows
+        self.outcomes: dict[str, str] = {}  # by command id; "" while unknown
         self.tries = Counter[str]()  # what every single request came to
         self._urls, self._identities, self._chance = urls, identities, chance
         self._client = Client()
@@ -42,7 +42,7 @@ class Commander:
         async def quiet(error: Exception) -> None:
             del error  # servers come and go here
 
-        # nats-py's own transport forgets to close a connection in which no server greeted.
+        # nats-py's own transport does not close a connection without an INFO of the server.
         uplink.attach(self._client, list(self._urls))
         await self._client.connect(
             list(self._urls),

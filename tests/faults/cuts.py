@@ -30,7 +30,7 @@ def cut(side: str) -> Fault:
 
 
 def half_open(side: str) -> Fault:
-    """One end is gone and the other is not told."""
+    """One end is gone and the other end stays open."""
 
     async def fault(run: "Run") -> None:
         for proxy in await _side(run, side):
@@ -55,7 +55,7 @@ def held(side: str) -> Fault:
 
 
 def swallowed(side: str) -> Fault:
-    """Both ends believe that what they said arrived."""
+    """Bytes vanish in both directions, unnoticed by the ends."""
 
     async def fault(run: "Run") -> None:
         proxies = await _side(run, side)
@@ -85,19 +85,19 @@ async def publish_lost_gateway_killed(run: "Run") -> None:
 
 
 async def ack_lost_gateway_killed(run: "Run") -> None:
-    """Stored, and the gateway dies before it knows."""
+    """Stored, and the gateway dies before the PubAck arrives."""
     gateway = await run.gateway()
     await _struck(run, gateway.wires, "down", PUB_ACK, gateway.kill)
     gateway.start()
 
 
 async def ack_lost_line_cut(run: "Run") -> None:
-    """Stored, and the gateway loses NATS before it knows."""
+    """Stored, and the gateway loses NATS before the PubAck arrives."""
     await _struck(run, (await run.gateway()).wires, "down", PUB_ACK)
 
 
 async def answer_lost_line_cut(run: "Run") -> None:
-    """Stored, and the charger does not hear of it."""
+    """Stored, and the answer does not reach the charger."""
     await _struck(run, [(await run.gateway()).door], "down", run.chance.choice(ANSWERS))
 
 
@@ -114,12 +114,12 @@ async def publish_lost_nats_killed(run: "Run") -> None:
 
 
 async def ack_lost_nats_killed(run: "Run") -> None:
-    """Stored, and the server that says so dies before anybody hears it."""
+    """Stored, and the server dies before its PubAck arrives."""
     await _nats_struck(run, "down", PUB_ACK)
 
 
 async def _nats_struck(run: "Run", way: str, needle: bytes) -> None:
-    """The node dies that the gateway speaks to."""
+    """The NATS node of the gateway dies."""
     wires = (await run.gateway()).wires
     hit = await _struck(run, wires, way, needle, *(node.kill for node in run.house.nodes))
     await asyncio.to_thread(run.house.nodes[hit].start)

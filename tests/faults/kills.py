@@ -1,4 +1,4 @@
-"""Processes that are killed, frozen or told to leave, and come back. What became of it is for the verdict."""
+"""Faults that kill, freeze or stop processes and start them again; ``verdict`` checks the effects."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ async def gateway_killed(run: "Run") -> None:
 
 
 async def gateways_killed(run: "Run") -> None:
-    """SIGKILL to all: nobody is left who remembers anything."""
+    """SIGKILL to all: no process keeps its memory."""
     for gateway in run.house.gateways:
         gateway.kill()
     await run.felt()
@@ -102,7 +102,7 @@ async def supervisor_frozen(run: "Run") -> None:
 
 
 async def leader_killed(run: "Run") -> None:
-    """SIGKILL to whoever leads OCPP_TX: the others elect (docs/contract.md 2.3)."""
+    """SIGKILL to the leader of OCPP_TX: the others elect (docs/contract.md 2.3)."""
     assert run.house.cluster is not None
     node = await run.house.cluster.leader("OCPP_TX")
     await asyncio.to_thread(node.kill)

@@ -1,4 +1,4 @@
-"""A process that may be hurt: killed, frozen, told to leave, and started again. It ends with the test's."""
+"""A process that can be killed, frozen, stopped and started again. It ends with the test process."""
 
 import signal
 import subprocess
@@ -8,12 +8,12 @@ from pathlib import Path
 import psutil
 
 # As in jetstream: the shell is the parent, and its end of the pipe closes however the test's process ends.
-# Until the shell has waited, the process's number is nobody else's; its code is the shell's own.
+# Until the shell has waited, the pid is not reused; the shell passes the exit code on.
 _KEEPER = '"$@" >>"$0" 2>&1 & echo $!; read -r _; kill -KILL $! 2>/dev/null; wait $!'
 
 
 class Process:
-    """``log`` keeps its words over all its lives."""
+    """``log`` collects the output of all its runs."""
 
     def __init__(self, name: str, log: Path, command: Sequence[str]) -> None:
         self.name, self.log, self._command = name, log, command
@@ -27,7 +27,7 @@ class Process:
             ["sh", "-c", _KEEPER, str(self.log), *self._command],
             stdin=pipe,
             stdout=pipe,
-            stderr=subprocess.DEVNULL,  # it would tell of every kill
+            stderr=subprocess.DEVNULL,  # it would print every kill
             text=True,
             start_new_session=True,  # an interrupt from the keyboard must not take the keeper alone
         )
@@ -62,7 +62,7 @@ class Process:
 
     @property
     def died(self) -> bool:
-        """Whether it ended though nobody told it to."""
+        """Whether it ended by itself."""
         return self._keeper is not None and not self.runs
 
 

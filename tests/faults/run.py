@@ -21,7 +21,7 @@ PATIENCE = 90.0  # seconds until what should happen counts as not happening
 
 
 class StuckError(AssertionError):
-    """What should have happened did not; says what was going on, and the last words of every process."""
+    """An expected event did not happen. The text has the state and the last output of every process."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Run:
         self._book, self._plan = book, plan
 
     async def until(self, holds: Callable[[], bool | Awaitable[bool]], what: str) -> None:
-        """Wait for what nobody announces. StuckError, also when a process ends by itself."""
+        """Poll a condition. StuckError, also when a process ends by itself."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE
         while True:
@@ -82,7 +82,7 @@ class Run:
         await self.answered(self.chance.choice(FELT))
 
     async def gateway(self) -> Gateway:
-        """One that has chargers: what happens to an idle one says nothing."""
+        """A gateway with chargers: faults of an idle one test nothing."""
         gateways = self.house.gateways
         await self.until(lambda: any(gateway.door.links for gateway in gateways), "a gateway has chargers")
         return self.chance.choices(gateways, [gateway.door.links for gateway in gateways])[0]

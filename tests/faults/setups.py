@@ -62,7 +62,7 @@ class Gateway(Process):
     # What happens to a gateway happens to its supervisor and all workers; a fault may choose one of them.
 
     def kill(self) -> int:
-        """SIGKILL; nobody is left when it returns."""
+        """SIGKILL; all processes have ended when it returns."""
         workers = self.workers
         code = super().kill()
         for worker in workers:
@@ -119,7 +119,7 @@ class House:
 
     @property
     def urls(self) -> list[str]:
-        """NATS itself, for those who are not hurt on the way to it."""
+        """NATS without the fault proxy."""
         return [node.url for node in self.nodes]
 
     @property

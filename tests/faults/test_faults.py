@@ -11,7 +11,7 @@ from faults.run import Plan, Run, run
 from faults.setups import MUTANT, SETUPS
 from faults.short import short
 
-# Longer than the patience of a run, which says what is stuck.
+# Longer than the timeouts of a run, which report what is stuck.
 pytestmark = [pytest.mark.usefixtures("clean_environment"), pytest.mark.timeout(400)]
 
 HONEST = SETUPS["gateways"]

@@ -29,7 +29,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All that is counted of one set-up; ``faults`` says in words what must not be."""
+    """The counts of one set-up; ``faults`` lists the violations."""
 
     counts: dict[str, int]
     faults: list[str]

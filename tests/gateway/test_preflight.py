@@ -45,7 +45,7 @@ async def test_a_worker_names_everything_that_is_wrong_at_once(nats_server: Nats
     with pytest.raises(preflight.StartError) as caught:
         await Worker(config).run()
     lines = str(caught.value).splitlines()
-    assert lines[0].startswith("limits.max_message_bytes is 1048576, but NATS takes 1048576 bytes")
+    assert lines[0].startswith("limits.max_message_bytes is 1048576, but NATS accepts 1048576 bytes")
     assert "stream OCPP_TX is missing: run `voltgate streams apply`, or change the configuration" in lines
     assert len(lines) == 1 + len(streams.wanted(config))
 

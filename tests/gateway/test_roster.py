@@ -9,15 +9,17 @@ import pytest
 from frames import frame
 from voltgate import _core
 from voltgate.config import load
+from voltgate.gateway.cluster.links import Heard
 from voltgate.gateway.edge.listener import Admission
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
-from voltgate.gateway.interfaces import PeerLink, Request, Ticket
+from voltgate.gateway.interfaces import Request, Ticket
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Known, Record
 from voltgate.gateway.roster import Charger, Process, Roster
 from wire import CLOSE, TEXT, Edge, Wire, request
 from world import Bus as MemoryBus
+from world import Published
 
 LINK, SEND = "ocpprpc.link.*.CP1", "ocpprpc.send.*.CP1"
 
@@ -30,6 +32,12 @@ class Bus(MemoryBus):
     def __init__(self, edge: Edge) -> None:
         super().__init__(edge.clock)
         self.subscribed: dict[str, Callable[[Request], None]] = {}
+        self.at_first_store: set[str] = set()  # subscribed by then
+
+    def store(self, ticket: Ticket[Any, Any], hpub: bytes, tx: bool = False) -> None:
+        if not self.published:
+            self.at_first_store = set(self.subscribed)
+        super().store(ticket, hpub, tx)
 
     def subscribe(self, subject: str, take: Callable[[Request], None]) -> "Interest":
         self.subscribed[subject] = take
@@ -101,13 +109,17 @@ def test_a_charger_is_online_from_its_101_to_its_end() -> None:
     assert here.counted("voltgate_disconnects_total", reason="client") == 1
 
 
-def test_commands_reach_a_charger_once_its_link_is_stored() -> None:
+def test_commands_reach_a_charger_before_its_link_is_stored_and_wait() -> None:
+    """Whoever sees its ``up`` finds the subscription."""
     here = Here()
     here.bus.hold = True
     charger, wire = here.connect()
-    assert here.bus.subscribed == {}
+    assert here.bus.at_first_store == {LINK, SEND}
+    here.bus.subscribed[SEND](Request("ocpprpc.send.ClearCache.CP1", "_INBOX.c", {}, b""))
+    assert len(here.bus.published) == 1
     here.bus.release()
-    assert set(here.bus.subscribed) == {LINK, SEND}
+    here.bus.release()
+    assert b"ClearCache" in wire.frames()[-1][1]
     here.bus.subscribed[LINK](Request("ocpprpc.link.kick.CP1", "_INBOX.k", {}, b""))
     assert here.bus.subscribed == {}, "at once, though its socket is still closing"
     assert here.left(wire) == 1012
@@ -121,20 +133,20 @@ def test_a_charger_that_is_gone_before_its_link_is_stored_takes_no_commands() ->
     here.bus.hold = True
     _, wire = here.connect()
     wire.lose()
-    here.bus.release()
     assert here.bus.subscribed == {}
+    here.bus.release()
     assert here.states() == [("up", None), ("down", "client")]
 
 
 def test_a_link_that_the_bus_did_not_take_is_stored_later() -> None:
     here = Here()
     here.bus.fails = {"link"}
-    here.connect()
-    assert here.bus.subscribed == {}
+    charger, _ = here.connect()
+    assert charger.link.epoch is None
     here.bus.fails = set()
     here.pass_time(5.2)
     here.bus.settle()
-    assert set(here.bus.subscribed) == {LINK, SEND}
+    assert charger.link.epoch == 1
 
 
 RECORDS: dict[str, tuple[Record | None, int | None]] = {
@@ -185,9 +197,9 @@ def test_a_charger_that_came_up_elsewhere_is_superseded_here() -> None:
     charger, wire = here.connect()
     epoch = charger.link.epoch
     assert epoch is not None
-    here.roster.moved("CP1", PeerLink(epoch - 1, "s2", "other"))
+    here.roster.heard("CP1", Heard(epoch - 1, True, "s2", ours=False))
     assert len(here.roster) == 1, "an older link than ours"
-    here.roster.moved("CP1", PeerLink(epoch + 1, "s2", "other"))
+    here.roster.heard("CP1", Heard(epoch + 1, True, "s2", ours=False))
     assert here.left(wire) == 1008
     assert here.states() == [("up", None)]
     assert here.counted("voltgate_disconnects_total", reason="superseded") == 1
@@ -196,14 +208,15 @@ def test_a_charger_that_came_up_elsewhere_is_superseded_here() -> None:
 def test_a_link_that_was_set_down_comes_up_again() -> None:
     here = Here()
     charger, wire = here.connect()
-    here.roster.marked_down("CP1", "another session", 2)
-    assert len(here.links()) == 1
-    here.roster.marked_down("CP1", charger.link.session, 1)
+    session = charger.link.session
+    down = json.dumps({"state": "down", "session": session, "gateway": "gw"}).encode()
+    here.bus.streams["link"].append(Published("ocpp.link.CP1", {}, down, ""))
+    here.roster.heard("CP1", Heard(2, False, session, ours=True))
     here.bus.settle()
     assert here.states() == [("up", None), ("up", None)]
-    assert charger.link.epoch == 2
+    assert charger.link.epoch == 3
     wire.lose()
-    here.roster.marked_down("CP1", charger.link.session, 3)
+    here.roster.heard("CP1", Heard(4, False, session, ours=True))
     assert here.states()[2:] == [("down", "client")]
 
 

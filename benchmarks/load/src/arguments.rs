@@ -20,7 +20,7 @@ voltgate-load --url HOST:PORT [options]
   --seconds S            length of a run (5)
   --messages M           end a pingpong run after M CALLs instead
   --rate R               (1000)
-  --unchecked            do not look into the answers (for the floor, which cannot know the ids)";
+  --unchecked            do not check the answers (for the floor, which does not read ids)";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Mode {

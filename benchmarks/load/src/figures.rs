@@ -20,7 +20,7 @@ impl Figures {
         self.latencies.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
     }
 
-    /// Keeps the first bad answer, so that a failed run can say what it saw.
+    /// Counts a bad answer; the first one is kept for the report.
     pub fn wrong(&mut self, answer: &[u8]) {
         self.wrong += 1;
         self.first_wrong

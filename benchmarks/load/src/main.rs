@@ -1,10 +1,10 @@
 //! The load of the benchmark: many chargers in one thread, cheap enough not to be the limit.
 //!
-//! It goes by lines, so that the harness can read the server's CPU between the phases:
-//! it prints `ready`, and after a line on stdin connects and prints what came of it; every further line
-//! `go [SECONDS]` is one run and prints its figures; the end of stdin ends it. Figures are JSON, a line each.
-//! `arguments` is the command line, `swarm` the event loop, `socket` one websocket, `payload` what is said,
-//! `figures` what is counted.
+//! It is controlled by lines, so that the harness can read the server's CPU time between the phases: it prints
+//! `ready`; after a line on stdin it connects and prints the result; every further line `go [SECONDS]` starts a
+//! run and prints its figures; the end of stdin ends it. Figures are JSON, one object per line.
+//! `arguments` is the command line, `swarm` the event loop, `socket` one websocket, `payload` the messages,
+//! `figures` the counters.
 
 mod arguments;
 mod figures;
@@ -46,8 +46,8 @@ fn perform(arguments: &Arguments) -> io::Result<()> {
     }
     println!("{}", swarm.connect()?);
     while let Some(line) = order(&mut swarm, &orders)? {
-        let told = line.strip_prefix("go").and_then(|seconds| seconds.trim().parse().ok());
-        let seconds = Duration::from_secs_f64(told.unwrap_or(arguments.seconds));
+        let given = line.strip_prefix("go").and_then(|seconds| seconds.trim().parse().ok());
+        let seconds = Duration::from_secs_f64(given.unwrap_or(arguments.seconds));
         let figures = match arguments.mode {
             Mode::PingPong => swarm.ping_pong(seconds, arguments.messages)?,
             Mode::Open => swarm.open_loop(seconds, arguments.rate)?,

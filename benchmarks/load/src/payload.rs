@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 const VARIANTS: usize = 1024;
 const DIGITS: usize = 8;
-/// Stands in a variant where the number goes; the first of a frame is in its id.
+/// Placeholder for the message number in a variant; the first one of a frame is in its id.
 const HOLE: &str = "00000000";
 
 #[derive(Clone, Copy)]
@@ -39,7 +39,7 @@ impl Payload {
         }
     }
 
-    /// Action and payload; `HOLE` where the number of the message goes.
+    /// Action and payload, with `HOLE` for the number of the message.
     fn compose(self, dice: &mut Dice) -> (&'static str, String) {
         let time = dice.time();
         match self {
@@ -111,9 +111,9 @@ struct Variant {
     frame: Vec<u8>,
     mask: [u8; 4],
     header: usize,
-    /// Where in the unmasked text the number goes.
+    /// Positions of the number in the unmasked text.
     holes: Vec<usize>,
-    /// How the answer begins, up to the number in the id.
+    /// Start of the answer, up to the number in the id.
     answer: Vec<u8>,
 }
 
@@ -187,7 +187,7 @@ fn digits(mut number: u64) -> [u8; DIGITS] {
     text
 }
 
-/// splitmix64: what the payloads' variety is drawn from.
+/// splitmix64, the random source of the payloads.
 struct Dice(u64);
 
 impl Dice {

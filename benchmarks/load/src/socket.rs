@@ -1,4 +1,4 @@
-//! One charger's websocket: the upgrade, and the frames a server sends. What it says is in `swarm`.
+//! One charger's websocket: the upgrade and the server's frames. The conversation is in `swarm`.
 
 use std::io::{self, ErrorKind::WouldBlock, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,11 +16,11 @@ pub enum State {
 }
 
 /// What reading a socket can bring.
-pub enum Heard<'a> {
+pub enum Event<'a> {
     Upgraded,
     /// A whole text message.
     Text(&'a [u8]),
-    /// Something no server should send us; as much of it as says what.
+    /// An unexpected frame, cut for the report.
     Odd(&'a [u8]),
 }
 
@@ -51,7 +51,7 @@ impl Socket {
         Ok(Socket { stream, state: State::Connecting, request, inbox: Vec::new(), outbox: Vec::new() })
     }
 
-    /// The socket can be written: the upgrade's request goes out, or what is left of frames.
+    /// The socket is writable: sends the upgrade request, or the rest of pending frames.
     pub fn writable(&mut self) -> io::Result<()> {
         if self.state == State::Connecting {
             if let Some(error) = self.stream.take_error()? {
@@ -70,7 +70,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Sends what the kernel takes and keeps the rest.
+    /// Sends as much as the kernel accepts and keeps the rest.
     pub fn send(&mut self, frame: &[u8]) -> io::Result<()> {
         let mut taken = 0;
         while self.outbox.is_empty() && taken < frame.len() {
@@ -84,8 +84,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Reads until the kernel has no more and says what was heard. An error: the socket is at its end.
-    pub fn readable(&mut self, scratch: &mut [u8], mut hear: impl FnMut(Heard)) -> io::Result<()> {
+    /// Reads all available bytes and passes the events to `on_event`. An error ends the socket.
+    pub fn readable(&mut self, scratch: &mut [u8], mut on_event: impl FnMut(Event)) -> io::Result<()> {
         loop {
             let count = match self.stream.read(scratch) {
                 Ok(0) => return Err(io::Error::other("the server hung up")),
@@ -95,12 +95,12 @@ impl Socket {
             };
             if self.inbox.is_empty() {
                 // The usual case: whole frames, and nothing to keep.
-                let used = self.take(&scratch[..count], &mut hear)?;
+                let used = self.take(&scratch[..count], &mut on_event)?;
                 self.inbox.extend_from_slice(&scratch[used..count]);
             } else {
                 let mut bytes = std::mem::take(&mut self.inbox);
                 bytes.extend_from_slice(&scratch[..count]);
-                let used = self.take(&bytes, &mut hear)?;
+                let used = self.take(&bytes, &mut on_event)?;
                 bytes.drain(..used);
                 self.inbox = bytes;
             }
@@ -110,7 +110,7 @@ impl Socket {
         }
     }
 
-    fn take(&mut self, bytes: &[u8], hear: &mut impl FnMut(Heard)) -> io::Result<usize> {
+    fn take(&mut self, bytes: &[u8], on_event: &mut impl FnMut(Event)) -> io::Result<usize> {
         let mut used = 0;
         if self.state == State::Upgrading {
             let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(0) };
@@ -120,15 +120,15 @@ impl Socket {
             }
             self.state = State::Open;
             used = end + 4;
-            hear(Heard::Upgraded);
+            on_event(Event::Upgraded);
         }
         while let Some((opcode, start, end)) = frame(&bytes[used..]) {
             let payload = &bytes[used + start..used + end];
             match opcode {
-                0x81 => hear(Heard::Text(payload)),
+                0x81 => on_event(Event::Text(payload)),
                 0x89 => self.pong(payload)?,
                 0x88 => return Err(io::Error::other(closed(payload))),
-                _ => hear(Heard::Odd(&bytes[used..used + end])),
+                _ => on_event(Event::Odd(&bytes[used..used + end])),
             }
             used += end;
         }

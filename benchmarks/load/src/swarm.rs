@@ -13,18 +13,18 @@ use serde_json::{Value, json};
 use crate::arguments::Arguments;
 use crate::figures::Figures;
 use crate::payload::Frames;
-use crate::socket::{Heard, Socket, State};
+use crate::socket::{Event, Socket, State};
 
 const STDIN: Token = Token(usize::MAX);
-/// How long the upgrades, and the last answers of a run, may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// For the upgrades, and for the last answers of a run.
+const TIMEOUT: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(1);
 
 struct Charger {
     socket: Socket,
-    /// The open CALL: its number, and since when its answer is waited for.
+    /// The open CALL: its number and its start.
     open: Option<(u64, Instant)>,
-    /// Since when CALLs of the plan wait for their turn.
+    /// The planned times of waiting CALLs.
     due: VecDeque<Instant>,
 }
 
@@ -32,7 +32,7 @@ pub struct Swarm<'a> {
     arguments: &'a Arguments,
     server: SocketAddr,
     poll: Poll,
-    /// Ours as well as the reader's: a dropped one takes its last wake with it.
+    /// Shared with the reader of stdin: dropping the last one would lose its last wake.
     waker: Arc<Waker>,
     events: Events,
     chargers: Vec<Charger>,
@@ -40,7 +40,7 @@ pub struct Swarm<'a> {
     scratch: Vec<u8>,
     frame: Vec<u8>,
     number: u64,
-    /// Whether an answer is followed by the next CALL at once.
+    /// Whether an answer is followed immediately by the next CALL.
     again: bool,
     limit: u64,
     upgraded: usize,
@@ -87,15 +87,15 @@ impl<'a> Swarm<'a> {
                 }
             }
             drop(send);
-            let _ = waker.wake(); // nobody left to tell
+            let _ = waker.wake(); // fails if the loop has ended
         });
         receive
     }
 
-    /// Dials with `window` upgrades open at once until every charger is in or refused.
+    /// Dials with at most `window` open upgrades until every charger is connected or refused.
     pub fn connect(&mut self) -> io::Result<Value> {
         let began = Instant::now();
-        while self.upgraded + self.gone < self.arguments.connections && began.elapsed() < PATIENCE {
+        while self.upgraded + self.gone < self.arguments.connections && began.elapsed() < TIMEOUT {
             while self.chargers.len() < self.arguments.connections
                 && self.chargers.len() - self.upgraded - self.gone < self.arguments.window
             {
@@ -148,7 +148,7 @@ impl<'a> Swarm<'a> {
             self.call(index, Instant::now());
         }
         while self.figures.sent < self.limit && (messages.is_some() || began.elapsed() < seconds) {
-            if self.upgraded == 0 || began.elapsed() > PATIENCE.max(seconds) {
+            if self.upgraded == 0 || began.elapsed() > TIMEOUT.max(seconds) {
                 break;
             }
             self.turn(Some(TICK * 10))?;
@@ -157,7 +157,7 @@ impl<'a> Swarm<'a> {
         self.finish(began)
     }
 
-    /// `rate` CALLs a second by plan; one whose charger is busy waits, and its waiting counts.
+    /// `rate` CALLs a second by plan; a CALL waits while its charger is busy, and the wait counts.
     #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     pub fn open_loop(&mut self, seconds: Duration, rate: f64) -> io::Result<Value> {
         self.figures = Figures::default();
@@ -197,7 +197,7 @@ impl<'a> Swarm<'a> {
 
     /// Waits for the answers that are still open.
     fn finish(&mut self, began: Instant) -> io::Result<Value> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while self.chargers.iter().any(|charger| charger.open.is_some()) && Instant::now() < deadline {
             self.turn(Some(TICK * 10))?;
         }
@@ -219,7 +219,7 @@ impl<'a> Swarm<'a> {
         }
     }
 
-    /// Handles what the kernel reports within `timeout`, or until a line comes in.
+    /// Handles events for up to `timeout`, or until a line arrives.
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
@@ -237,7 +237,7 @@ impl<'a> Swarm<'a> {
                 outcome = charger.socket.writable();
             }
             if event.is_readable() && outcome.is_ok() {
-                outcome = self.hear(index);
+                outcome = self.receive(index);
             }
             if let Err(error) = outcome {
                 self.end(index, &error);
@@ -247,14 +247,14 @@ impl<'a> Swarm<'a> {
         Ok(())
     }
 
-    fn hear(&mut self, index: usize) -> io::Result<()> {
+    fn receive(&mut self, index: usize) -> io::Result<()> {
         let Swarm { chargers, scratch, frames, figures, upgraded, arguments, again, .. } = self;
         let Charger { socket, open, due } = &mut chargers[index];
         let mut next = None;
-        let result = socket.readable(scratch, |heard| match (heard, *open) {
-            (Heard::Upgraded, _) => *upgraded += 1,
-            (Heard::Odd(bytes), None) => figures.wrong(bytes),
-            (Heard::Text(text), Some((number, since)))
+        let result = socket.readable(scratch, |event| match (event, *open) {
+            (Event::Upgraded, _) => *upgraded += 1,
+            (Event::Odd(bytes), None) => figures.wrong(bytes),
+            (Event::Text(text), Some((number, since)))
                 if arguments.unchecked || frames.answers(text, number) =>
             {
                 let now = Instant::now();
@@ -262,12 +262,12 @@ impl<'a> Swarm<'a> {
                 *open = None;
                 next = due.pop_front().or_else(|| again.then_some(now));
             }
-            (Heard::Odd(_), Some((_, since))) if arguments.unchecked => {
+            (Event::Odd(_), Some((_, since))) if arguments.unchecked => {
                 figures.answered(since.elapsed()); // compressed
                 *open = None;
             }
-            // The CALL is over all the same, or one bad answer would silence its charger.
-            (Heard::Text(bytes) | Heard::Odd(bytes), _) => {
+            // A bad answer also ends the CALL, or its charger would stop sending.
+            (Event::Text(bytes) | Event::Odd(bytes), _) => {
                 figures.wrong(bytes);
                 *open = None;
                 next = due.pop_front().or_else(|| again.then(Instant::now));
@@ -290,7 +290,7 @@ impl<'a> Swarm<'a> {
         charger.open = None;
         charger.due.clear();
         charger.socket.state = State::Gone;
-        let _ = self.poll.registry().deregister(&mut charger.socket.stream); // it may be out already
+        let _ = self.poll.registry().deregister(&mut charger.socket.stream); // it may be deregistered already
         let _ = charger.socket.stream.shutdown(std::net::Shutdown::Both);
         self.gone += 1;
         self.first_gone.get_or_insert_with(|| error.to_string());

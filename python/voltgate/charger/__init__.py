@@ -1,9 +1,9 @@
-"""The simulated charger: OCPP 1.6, 2.0.1 and 2.1 as a station speaks them (docs/ocpp.md A, C).
+"""The simulated charger for OCPP 1.6, 2.0.1 and 2.1 (docs/ocpp.md A, C).
 
 Used by ``voltgate dev --chargers``, ``voltgate swarm``, the tests and locust; imports nothing of the gateway.
-Bottom up: ``wire`` is one websocket, ``link`` dials and dials again, ``line`` sends CALLs, ``connectors``
-charge, ``station`` boots and reports, ``commands`` answers the CSMS, ``charger`` is all of it. ``fleet`` runs
-a few of them, ``swarm`` thousands in one process, ``processes`` several swarms.
+Bottom up: ``wire`` is one websocket, ``link`` dials and redials, ``line`` sends CALLs, ``connectors`` run
+transactions, ``station`` boots and sends heartbeats, ``commands`` answers the CSMS, ``charger`` is the whole.
+``fleet`` runs a few chargers, ``swarm`` thousands in one process, ``processes`` several swarms.
 """
 
 from voltgate.charger.calls import Answer, Queued, Unanswered

@@ -19,7 +19,7 @@ class Answer:
 
 
 class Unanswered(Enum):
-    """A CALL ended without an answer: none came in time, or the connection ended."""
+    """A CALL ended without an answer: by its deadline, or with the connection."""
 
     TIMEOUT = auto()
     LOST = auto()
@@ -40,9 +40,9 @@ class Queued:
     done: Callable[[End], None] | None = None
     latencies: Latencies | None = None
     since: float = 0.0
-    """Its latency counts from here."""
+    """Start of its latency."""
     due: float = 0.0
-    """It is not sent before."""
+    """Earliest time of sending."""
     id: str = ""
     body: bytes = b""
     sends: int = 0

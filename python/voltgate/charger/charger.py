@@ -6,7 +6,7 @@ from voltgate.charger.station import Station
 
 
 class Charger(Station):
-    """``start()``, then it lives without a task until ``await stop()``; it belongs to the running loop."""
+    """Runs on the current event loop, without a task, from ``start()`` until ``await stop()``."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""What a charger answers to the CSMS, and what it then does. Requests are validated before.
+"""Answers to the CSMS's commands, and their effects. Requests have been validated.
 
 An action in neither ``ANSWERS`` nor ``FIXED`` is answered ``{"status": "Accepted"}``.
 """
@@ -19,11 +19,12 @@ READ_ONLY = frozenset({"NumberOfConnectors", "ChargingStation.Model", "ChargingS
 
 
 def answer(charger: Station, action: str, request: Payload) -> Payload:
-    """The response payload. What the charger sends because of it follows the response."""
+    """The response payload. CALLs that the command causes are sent after the response."""
     if action in ANSWERS:
         return ANSWERS[action](charger, request)
-    for message in FOLLOWED.get(action, silence)(request.get("requestId")):
-        charger.send(message)
+    if action in FOLLOWED:
+        for message in FOLLOWED[action](request.get("requestId")):
+            charger.send(message)
     return FIXED.get((charger.settings.version, action), FIXED.get(action, ACCEPTED))
 
 
@@ -31,7 +32,7 @@ def answer(charger: Station, action: str, request: Payload) -> Payload:
 
 
 def remote_start(charger: Station, request: Payload) -> Payload:
-    """At the connector of the request, or at the first that is available."""
+    """At the requested connector, or at the first available one."""
     connectors = charger.connectors
     free = [number for number in connectors.numbers if connectors[number].status is Status.AVAILABLE]
     connector: int = request.get("connectorId") or request.get("evseId") or next(iter(free), 0)
@@ -46,7 +47,7 @@ def remote_start(charger: Station, request: Payload) -> Payload:
 
 
 def remote_stop(charger: Station, request: Payload) -> Payload:
-    """The transaction of that id."""
+    """Rejected unless the transaction is running."""
     tx = running(charger, request["transactionId"])
     return ACCEPTED if tx and charger.connectors.end(tx, "Remote") else REJECTED
 
@@ -78,7 +79,7 @@ def availability(charger: Station, request: Payload) -> Payload:
 
 
 def transaction_status(charger: Station, request: Payload) -> Payload:
-    """2.x: whether it runs, and whether the outbox holds messages of it."""
+    """2.x: whether the transaction runs, and whether messages of it are queued."""
     if "transactionId" not in request:
         return {"messagesInQueue": bool(charger.outbox)}
     wanted = request["transactionId"]
@@ -89,7 +90,7 @@ def transaction_status(charger: Station, request: Payload) -> Payload:
 
 
 def running(charger: Station, transaction: int | str) -> Transaction | None:
-    """The transaction of that id, if it runs."""
+    """The running transaction with this id."""
     return next((tx for tx in charger.connectors.transactions if tx.id == transaction), None)
 
 
@@ -109,7 +110,7 @@ def schedule(charger: Station, request: Payload) -> Payload:
 
 
 def get_configuration(charger: Station, request: Payload) -> Payload:
-    """1.6: the keys asked for, or all."""
+    """1.6: the requested keys, or all."""
     known = charger.configuration
     wanted = request.get("key") or list(known)
     return {
@@ -121,7 +122,7 @@ def get_configuration(charger: Station, request: Payload) -> Payload:
 
 
 def get_variables(charger: Station, request: Payload) -> Payload:
-    """2.x: each for itself; a password cannot be read."""
+    """2.x: a result per variable; a password cannot be read."""
 
     def read(name: str) -> Payload:
         if name in charger.configuration:
@@ -132,7 +133,7 @@ def get_variables(charger: Station, request: Payload) -> Payload:
 
 
 def set_variables(charger: Station, request: Payload) -> Payload:
-    """2.x: each for itself."""
+    """2.x: a result per variable."""
     results = []
     for data in request["setVariableData"]:
         status = change(charger, variable(data), data["attributeValue"], "UnknownVariable")
@@ -141,12 +142,12 @@ def set_variables(charger: Station, request: Payload) -> Payload:
 
 
 def about(data: Payload) -> Payload:
-    """The variable that a result is about."""
+    """The members that identify a variable in a result."""
     return {"component": data["component"], "variable": data["variable"]}
 
 
 def change(charger: Station, name: str, value: str, unknown: str) -> str:
-    """The status of one change. The charger reconnects with a new password at once."""
+    """The status of one change. After a new password the charger reconnects."""
     if name in PASSWORDS:
         try:
             # docs/ocpp.md A23: 1.6 sends hex digits of raw bytes, 2.x the text itself
@@ -171,7 +172,7 @@ def variable(data: Payload) -> str:
 
 
 def local_list(charger: Station, request: Payload) -> Payload:
-    """Only its version is kept."""
+    """Only the version of the list is kept."""
     charger.local_list = request.get("listVersion") or request.get("versionNumber") or 0
     return ACCEPTED
 
@@ -180,7 +181,7 @@ def local_list(charger: Station, request: Payload) -> Payload:
 
 
 def reset(charger: Station, request: Payload) -> Payload:
-    """At once, for every type of reset."""
+    """Immediate, for every type of reset."""
     del request
     charger.reset()
     return ACCEPTED
@@ -315,12 +316,6 @@ def progress(action: str, *statuses: str) -> Callable[[int | None], list[Message
         return [(action, {"status": status, **about}) for status in statuses]
 
     return messages
-
-
-def silence(request: int | None) -> list[Message]:
-    """No notifications."""
-    del request
-    return []
 
 
 INSTALL = ("Downloading", "Downloaded", "Installing", "Installed")

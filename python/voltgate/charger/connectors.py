@@ -4,8 +4,8 @@
                      |  token refused                      |  out of service
                      +-----------------> Available         +---> Unavailable
 
-They work with and without a connection: transaction messages go to the outbox, statuses are reported after
-the next connect. Meter values and vehicles (``Behaviour.idle``) follow timers, one per connector.
+Transactions also run without a connection: their messages go to the outbox, statuses are reported after the
+next connect. Meter values and arrivals of vehicles (``Behaviour.idle``) have one timer each per connector.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from voltgate.charger.messages import DIALECTS, Message, Status, Transaction, ac
 
 @dataclass(slots=True)
 class Connector:
-    """State of one."""
+    """The state of one connector or EVSE."""
 
     number: int
     status: Status = Status.AVAILABLE
@@ -34,7 +34,7 @@ class Connector:
 
 
 class Connectors:
-    """All of one charger. ``[number]`` is one of them, ``in`` and iteration are by number."""
+    """All connectors of one charger; ``[number]`` and ``in`` take the connector's number."""
 
     __slots__ = ("_all", "_behaviour", "_dialect", "_line")
 
@@ -52,18 +52,18 @@ class Connectors:
 
     @property
     def numbers(self) -> list[int]:
-        """From 1."""
+        """All numbers, from 1."""
         return [connector.number for connector in self._all]
 
     @property
     def transactions(self) -> list[Transaction]:
-        """Those that run."""
+        """The running transactions."""
         return [connector.transaction for connector in self._all if connector.transaction]
 
     # Statuses
 
     def report(self, then: Callable[[], None]) -> None:
-        """Send all statuses after a connect; ``then`` is called when the CSMS knows what they are by then."""
+        """Send all statuses after a connect; ``then`` is called after the last answer."""
         for connector in self._all:
             connector.unreported = True
         self._report_next(then, Unanswered.TIMEOUT)
@@ -80,7 +80,7 @@ class Connectors:
         then()
 
     def change_service(self, number: int, in_service: bool) -> bool:
-        """Whether that is possible at once; if not, the transaction has to end first."""
+        """Whether the change is immediate; if not, the running transaction has to end first."""
         connector = self[number]
         connector.in_service = in_service
         if connector.transaction:
@@ -104,7 +104,7 @@ class Connectors:
     # Transactions
 
     async def charge(self, number: int = 1, tag: str = "", *, readings: int = 2) -> Transaction | None:
-        """A whole transaction with a card, of so many meter values unless something else ends it.
+        """Run a transaction with a card; it ends after ``readings`` meter values unless ended before.
 
         None if the card or the connector is refused. Without a connection it starts without authorization.
         """
@@ -138,7 +138,7 @@ class Connectors:
         return self._keep(tx, self._dialect.updated)
 
     def end(self, tx: Transaction, reason: str) -> bool:
-        """Stop it, for a reason in 1.6's words; False if it has ended."""
+        """Stop the transaction; ``reason`` is a 1.6 reason. False if it has already ended."""
         if tx.stopped or self[tx.connector].transaction is not tx:
             return False
         tx.stopped = reason
@@ -147,7 +147,7 @@ class Connectors:
         return True
 
     def triggered(self, numbers: list[int]) -> bool:
-        """2.x: a TransactionEvent because the CSMS asked for it; False if nothing charges."""
+        """2.x: send triggered TransactionEvents; False if no transaction is running."""
         charging = [tx for tx in self.transactions if tx.connector in numbers and tx.begun]
         for tx in charging:
             self._keep(tx, lambda tx: self._dialect.updated(tx, "Trigger"))
@@ -212,13 +212,13 @@ class Connectors:
     # Vehicles
 
     def open(self) -> None:
-        """Vehicles come from now on, if ``Behaviour.idle`` says so."""
+        """Start arrivals of vehicles, if ``Behaviour.idle`` is set."""
         for connector in self._all:
             if self._behaviour.idle is not None and connector.arrival is None:
                 self._arrive_later(connector, False)
 
     def close(self) -> None:
-        """No vehicles and no meter values any more."""
+        """Stop arrivals and meter values."""
         for connector in self._all:
             for handle in (connector.arrival, connector.reading):
                 if handle is not None:

@@ -9,7 +9,7 @@ from voltgate.schemas import SUBPROTOCOLS
 
 VERSIONS = tuple(SUBPROTOCOLS)
 
-# Five of them send something every few seconds.
+# Five such chargers send a message every few seconds.
 LIVELY = Behaviour(
     heartbeat=10.0,
     idle=(1.0, 8.0),
@@ -23,7 +23,7 @@ LIVELY = Behaviour(
 
 
 async def run_chargers(url: str, count: int, behaviour: Behaviour = LIVELY) -> None:
-    """``CP001`` to ``CP<count>``, versions in turn, until cancelled; then the connections are closed."""
+    """Run ``CP001`` to ``CP<count>``, with alternating versions, until cancelled."""
     endpoints = [Endpoint(url=url)]
     rng = random.Random()  # noqa: S311 - a simulation
     chargers = [

@@ -1,10 +1,10 @@
 """The CALLs of one charger: one is open at a time (docs/ocpp.md A8), every open one has a deadline.
 
-Transaction messages stay in the outbox, in order and across connections, until the CSMS has them
-(docs/ocpp.md C): a CALLERROR or no answer is a failed attempt, the next one waits ``retry_interval`` x
-(number of failed ones), and after ``attempts`` the message is given up. A connection that ends under an open
-message is not an attempt. Other CALLs end with their connection. After a CALL without an answer the
-connection is tested by a ping, because it may be dead.
+Transaction messages stay in the outbox, in order and across connections, until the CSMS has answered them
+(docs/ocpp.md C). A CALLERROR or a timeout is a failed attempt; the next one waits ``retry_interval`` x
+(number of failed attempts), and after ``attempts`` the message is dropped. The end of the connection is not
+counted as an attempt. Other CALLs end with their connection. A timeout is followed by a ping, which tests the
+connection.
 """
 
 import asyncio
@@ -26,29 +26,29 @@ from voltgate.charger.tally import Tally
 from voltgate.charger.wire import Wire
 from voltgate.schemas import SUBPROTOCOLS
 
-UNKNOWN_TRANSACTION = -1  # what chargers send if the CSMS never gave an id (docs/ocpp.md B)
+UNKNOWN_TRANSACTION = -1  # sent by chargers that never got an id from the CSMS (docs/ocpp.md B)
 
 
 class Observer:
-    """Learns what happens to lines; the methods do nothing until they are overridden."""
+    """Hooks for events of lines; the defaults do nothing."""
 
     def ready(self, line: "Line") -> None:
-        """Connected, and what follows a connect is answered."""
+        """Connected, and all messages of the connect are answered."""
 
     def left(self, line: "Line") -> None:
-        """The line was ready, and is not any more."""
+        """The line was ready and has lost its connection."""
 
     def rejected(self, line: "Line") -> None:
-        """Refused for good; it does not dial again."""
+        """Refused with a final status; the line does not redial."""
 
     def kept(self, line: "Line", message: Queued) -> None:
-        """A transaction message was made; not sent yet."""
+        """A message was added to the outbox, before it is sent."""
 
     def answered(self, line: "Line", call: Queued, answer: Answer) -> None:
-        """A CALL got its answer; ``call.sends`` counts this attempt."""
+        """A CALL was answered; ``call.sends`` includes this attempt."""
 
     def commanded(self, line: "Line", action: str, payload: Payload) -> None:
-        """A valid CALL of the CSMS, before it is carried out."""
+        """A valid CALL of the CSMS, before it is executed."""
 
 
 class Line(Link):
@@ -68,7 +68,7 @@ class Line(Link):
         self.codec = Codec(SUBPROTOCOLS[settings.version])
         self.outbox: list[Queued] = []
         self.greeting = self.tally.start
-        """Counts the latencies of what follows a connect."""
+        """Latencies of the messages of a connect."""
         self._open: Queued | None = None
         self._calls: list[Queued] = []
         self._commanded = False
@@ -77,11 +77,11 @@ class Line(Link):
 
     @abstractmethod
     def command(self, action: str, payload: Payload) -> Payload:
-        """The answer to a valid CALL of the CSMS. What it sends meanwhile follows the answer."""
+        """The answer to a valid CALL of the CSMS. CALLs sent meanwhile follow the answer."""
 
     @abstractmethod
     def settled(self, message: Queued, answer: Answer) -> None:
-        """A message of the outbox has got a CALLRESULT."""
+        """A message of the outbox was answered with a CALLRESULT."""
 
     # Connection
 
@@ -129,7 +129,7 @@ class Line(Link):
     def send(
         self, message: Message, done: Callable[[End], None] | None = None, greeting: bool = False
     ) -> None:
-        """A CALL that ends with its connection; ``done`` is called at its end, at once if there is none."""
+        """Send a CALL that ends with its connection; ``done`` gets its end, immediately if not connected."""
         if not self.connected:
             if done is not None:
                 done(Unanswered.LOST)
@@ -140,13 +140,13 @@ class Line(Link):
         self._next()
 
     async def call(self, action: str, payload: Payload) -> End:
-        """As :meth:`send`; returns the end."""
+        """Send a CALL as :meth:`send` does, and wait for its end."""
         future: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self.send((action, payload), lambda end: None if future.done() else future.set_result(end))
         return await future
 
     def keep(self, message: Message, transaction: Transaction | None = None) -> Queued:
-        """A CALL for the outbox, with or without a connection."""
+        """Add a CALL to the outbox, with or without a connection."""
         now = monotonic()
         queued = Queued(*message, transaction, kept=True, since=now, due=now)
         self.outbox.append(queued)
@@ -155,7 +155,7 @@ class Line(Link):
         return queued
 
     def _next(self) -> None:
-        """Send what is due, if nothing is open and no command waits for its answer."""
+        """Send the next due CALL, unless a CALL is open or a command is being answered."""
         if self._wire is None or not self._wire.open or self._open is not None or self._commanded:
             return
         head = self.outbox[0] if self.outbox and self.ready else None
@@ -187,7 +187,7 @@ class Line(Link):
         self.ping()
 
     def _settle(self, end: End) -> None:
-        """The open CALL has ended on this connection."""
+        """End the open CALL on this connection."""
         call, self._open = self._open, None
         assert call is not None
         self.disarm(Timer.ANSWER)

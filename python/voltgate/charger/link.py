@@ -1,14 +1,13 @@
-"""The connection of one charger to its CSMS: dial, back off, ping, close, and dial again. Knows no CALLs.
+"""The connection of one charger to its CSMS: dial, back off, ping, close, redial. CALLs are in ``line``.
 
     IDLE --start--> DIALLING --opened--> CONNECTED --be_ready--> READY
                      ^    | refused          | lost                | lost
                      |    v                  v                     |
                      +- WAITING <------------+---------------------+        any --stop--> STOPPED
 
-A link cannot fall silent, because every state that waits for something has a timer. DIALLING has a deadline,
-WAITING the time of the next dial; a ping has a deadline, after which the connection is reset; a closing wire
-is aborted (``wire``). Every end of a wire leads to WAITING, unless the link is stopped or was rejected for
-good (``stop_if_rejected``).
+A link cannot hang, because every waiting state has a timer: DIALLING a deadline, WAITING the time of the next
+dial; a ping has a deadline, after which the connection is reset; a closing wire is aborted (``wire``). Every
+end of a wire leads to WAITING, unless the link is stopped or was rejected (``stop_if_rejected``).
 """
 
 import asyncio
@@ -34,7 +33,7 @@ class Phase(StrEnum):
     STOPPED = "stopped"
 
 
-# What a charger waits for; one of each at most.
+# At most one timer of each kind is armed.
 Timer = Enum("Timer", "DIAL ANSWER RETRY PING PONG BOOT HEARTBEAT")
 
 
@@ -60,15 +59,15 @@ class Link(ABC):
 
     @abstractmethod
     def greet(self) -> None:
-        """Connected: send what follows a connect, then :meth:`be_ready`."""
+        """Connected: send the messages of a connect, then call :meth:`be_ready`."""
 
     @abstractmethod
     def ended(self, was: Phase, interrupted: bool) -> None:
-        """The connection is gone; ``interrupted``: by :meth:`drop`."""
+        """The connection has ended; ``interrupted``: by :meth:`drop`."""
 
     @abstractmethod
     def rejected(self) -> None:
-        """Refused for good."""
+        """Refused with a final status."""
 
     @abstractmethod
     def received(self, message: bytes) -> None:
@@ -77,7 +76,7 @@ class Link(ABC):
     # Connection
 
     def start(self) -> None:
-        """Dial, and dial again after every end, until :meth:`stop`."""
+        """Dial, and redial after every end, until :meth:`stop`."""
         self.phase = Phase.DIALLING
         late = partial(self._not_admitted, "no answer to the upgrade")
         self.arm(Timer.DIAL, self.settings.behaviour.open_timeout, late)
@@ -86,7 +85,7 @@ class Link(ABC):
         self._dialling = asyncio.get_running_loop().create_task(self._dial(self._wire, endpoint))
 
     async def stop(self) -> None:
-        """Close the connection cleanly and do not dial again."""
+        """Close the connection cleanly and do not redial."""
         self.phase = Phase.STOPPED
         self._disarm_all()
         if self._wire is not None:
@@ -96,7 +95,7 @@ class Link(ABC):
 
     @property
     def ready(self) -> bool:
-        """Whether the charger is accepted and all that follows a connect is answered."""
+        """Whether the charger is accepted and all messages of the connect are answered."""
         return self.phase is Phase.READY
 
     @property
@@ -105,21 +104,21 @@ class Link(ABC):
         return self.phase in {Phase.CONNECTED, Phase.READY}
 
     def hang_up(self) -> None:
-        """End the connection; unless the line is stopped it dials again."""
+        """End the connection; the link redials unless it is stopped."""
         if self._dialling is not None:
             self._not_admitted("hung up")
         elif self._wire is not None:
             self._wire.close()
 
     def drop(self, seconds: float) -> None:
-        """The power fails, and comes back after ``seconds``."""
+        """Simulate a power failure of ``seconds``."""
         if self._wire is not None:
             self._wire.drop()
             self._disconnected(interrupted=True)
         self._redial(seconds)
 
     def be_ready(self) -> None:
-        """What follows a connect is answered."""
+        """All messages of the connect are answered."""
         self.phase = Phase.READY
         self._failures = 0
 
@@ -192,7 +191,7 @@ class Link(ABC):
         self.arm(Timer.DIAL, seconds, self.start)
 
     def _back_off(self) -> float:
-        """docs/ocpp.md A19: the first wait also follows a connection that was lost."""
+        """docs/ocpp.md A19; a lost connection is followed by the first wait."""
         behaviour = self.settings.behaviour
         doubled = 2.0 ** min(max(self._failures - 1, 0), behaviour.back_off_repeats)
         return (behaviour.back_off_minimum + self.rng.uniform(0, behaviour.back_off_random)) * doubled
@@ -202,8 +201,10 @@ class Link(ABC):
             self.arm(Timer.PING, self.settings.behaviour.ping_interval, self.ping)
 
     def ping(self) -> None:
-        """Is the peer alive? The connection is reset if the pong is late."""
-        if self._wire is not None and Timer.PONG not in self._timers:  # a later ping extends no deadline
+        """Send a ping; the connection is reset if the pong is late."""
+        if (
+            self._wire is not None and Timer.PONG not in self._timers
+        ):  # a later ping does not extend the deadline
             self.arm(Timer.PONG, self.settings.behaviour.ping_timeout, self._overdue_pong)
             self._wire.ping()
 
@@ -220,12 +221,12 @@ class Link(ABC):
     # Timers
 
     def arm(self, timer: Timer, seconds: float, work: Callable[[], None]) -> None:
-        """Do ``work`` then, instead of what this timer was armed for."""
+        """Call ``work`` in ``seconds``; replaces the previous work of this timer."""
         self.disarm(timer)
         self._timers[timer] = asyncio.get_running_loop().call_later(seconds, self._fire, timer, work)
 
     def disarm(self, timer: Timer) -> bool:
-        """Whether it was armed."""
+        """Stop the timer; whether it was armed."""
         handle = self._timers.pop(timer, None)
         if handle is not None:
             handle.cancel()

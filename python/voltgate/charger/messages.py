@@ -1,5 +1,5 @@
-# ruff: noqa: D102 - the names say it
-"""What a charger of each OCPP version sends. Values in, ``(action, payload)`` out."""
+# ruff: noqa: D102 - the names are those of OCPP's messages
+"""The messages of a charger in each OCPP version. Values in, ``(action, payload)`` out."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ VENDOR, MODEL, FIRMWARE = "Voltgate", "Simulated charger", "1.0"
 
 
 class Status(StrEnum):
-    """Of a connector, in 1.6's words; 2.x has fewer."""
+    """The status of a connector, by its 1.6 name; 2.x has fewer."""
 
     AVAILABLE = "Available"
     PREPARING = "Preparing"
@@ -35,20 +35,20 @@ class Transaction:
     remote_start_id: int | None = None
     remote: bool = False
     planned: bool = False
-    """Driven by the plan of a swarm: no Authorize, no statuses, no meter values by the clock."""
+    """Driven by the plan of a swarm: no Authorize, no statuses, no periodic meter values."""
     readings: int | None = None
-    """Meter values until it ends; None: until something else ends it."""
+    """Remaining meter values before it ends; None: it is ended by :meth:`Connectors.end`."""
     over: Callable[[bool], None] | None = None
-    """Called at its end: whether it charged."""
+    """Called at the end, with whether it charged."""
     begun: bool = False
     meter: int = 0
     """Wh, the register of the connector."""
     power: int = 11_000
     seq: int = 0
     stopped: str = ""
-    """Why it ends, in 1.6's words; empty while it lasts."""
+    """The 1.6 stop reason; empty until it is stopped."""
     offline: bool = False
-    """Whether there was no connection at the latest event; 2.x events say so (2.0.1 E04)."""
+    """Whether the latest event was created without a connection; part of 2.x events (2.0.1 E04)."""
 
 
 class V16:
@@ -180,17 +180,17 @@ DIALECTS: Mapping[str, Dialect] = {"v16": V16(), "v201": V2x(), "v21": V2x()}
 
 
 def readings(meter: int, power: int) -> list[tuple[int, str, str]]:
-    """Of a meter: value, measurand, unit."""
+    """Meter readings as (value, measurand, unit)."""
     energy = [(meter, "Energy.Active.Import.Register", "Wh")]
     return [*energy, (power, "Power.Active.Import", "W")] if power else energy
 
 
 def accepted(answer: Payload) -> bool:
-    """Whether an answer lets its token charge; an answer without a token status does."""
+    """Whether the token may charge; true if the answer has no token status."""
     info = answer.get("idTagInfo") or answer.get("idTokenInfo") or {}
     return bool(info.get("status", "Accepted") == "Accepted")
 
 
 def utc() -> str:
-    """Now in RFC 3339, ms, ``Z``."""
+    """The current time as RFC 3339 with milliseconds and ``Z``."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""The processes of a swarm: starts them with their plans, sends orders, adds up their reports."""
+"""The processes of a swarm: starts them with their plans, sends orders, merges their reports."""
 
 import asyncio
 import sys
@@ -44,7 +44,7 @@ class Processes:
         return all(report is not None and report.final for report in self._reports)
 
     def report(self) -> tuple[Report, Tally]:
-        """The sum of all."""
+        """The merged reports of all processes."""
         known = [report for report in self._reports if report is not None]
         tally = Tally()
         for report in known:
@@ -81,7 +81,7 @@ class Processes:
 
 @asynccontextmanager
 async def processes(plans: list[Plan]) -> AsyncIterator[Processes]:
-    """One for each plan, for the length of the block; they also end with this process, however it ends."""
+    """Run one process per plan during the block. They also end if this process dies."""
     running: list[asyncio.subprocess.Process] = []
     fleet: Processes | None = None
     try:
@@ -93,7 +93,7 @@ async def processes(plans: list[Plan]) -> AsyncIterator[Processes]:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=MAX_LINE,
-                start_new_session=True,  # Ctrl-C is for this process, which ends them in order
+                start_new_session=True,  # Ctrl-C is for this process, which ends the others in order
             )
             running.append(process)
             assert process.stdin is not None

@@ -1,4 +1,4 @@
-"""What one simulated charger is, where it connects, and how it behaves. Plain data; all times in seconds."""
+"""Settings of one simulated charger: identity, endpoints, behaviour. All times in seconds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from ssl import SSLContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """The defaults are a patient charger that starts no transaction by itself."""
+    """The defaults follow the specification's intervals; no transactions start by themselves."""
 
     connectors: int = 1
     tags: tuple[str, ...] = ("04A2B3C4", "04D5E6F7", "0412ABCD")
 
     second: float = 1.0
-    """Length of one second of an interval that the CSMS sets."""
+    """Length of one second in intervals that the CSMS sets."""
     boot_retry: float = 60.0
     """Wait before the next BootNotification if the CSMS gave no interval."""
     heartbeat: float | None = None
@@ -32,9 +32,9 @@ class Behaviour:
     back_off_random: float = 10.0
     back_off_repeats: int = 5
     obey_retry_after: bool = False
-    """Wait for the time that a refused upgrade names in Retry-After."""
+    """Wait for the Retry-After of a refused upgrade."""
     stop_if_rejected: bool = False
-    """Do not dial again after an HTTP 4xx."""
+    """Do not redial after an HTTP 4xx."""
 
     # Autopilot: a vehicle arrives after `idle` and stays for `charging`. None: no vehicles.
     idle: tuple[float, float] | None = None
@@ -65,7 +65,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One charger. Of several endpoints one is picked at random at each dial, as a load balancer would."""
+    """One charger. Each dial picks a random endpoint, like a load balancer."""
 
     identity: str
     version: str

@@ -1,4 +1,4 @@
-"""What a charger does by itself: boot, report, heartbeats, transactions. Commands are in ``commands``."""
+"""A charger's own messages: boot, statuses, heartbeats, transactions. Commands are in ``commands``."""
 
 import asyncio
 import random
@@ -42,20 +42,20 @@ class Station(Line):
         self.registration = ""
         """Status of the last boot answer."""
         self.interval = 0.0
-        """Seconds between heartbeats, 0 is never."""
+        """Seconds between heartbeats; 0: none."""
         self._boot_reason = "PowerUp"
 
     # Life
 
     def greet(self) -> None:
-        """A boot unless accepted before (J16 5.4), then the statuses."""
+        """Boot, unless already accepted (J16 5.4), then send the statuses."""
         if self.registration != "Accepted":
             self._boot()
         else:
             self.connectors.report(self.be_ready)
 
     def be_ready(self) -> None:
-        """See Line; heartbeats and vehicles too."""
+        """See Line; also starts heartbeats and arrivals of vehicles."""
         super().be_ready()
         self.connectors.open()
         self.beat_every(self.interval)
@@ -84,7 +84,7 @@ class Station(Line):
     # Boot and heartbeats
 
     def boot_now(self, reason: str) -> None:
-        """Send a BootNotification; one that waits for its interval is sent at once."""
+        """Send a BootNotification, even if its retry interval has not passed."""
         if self.registration == "Accepted":
             self.send(self.dialect.boot(reason))
             return
@@ -96,7 +96,7 @@ class Station(Line):
         self.send(self.dialect.boot(self._boot_reason), self._booted, greeting=True)
 
     def _booted(self, end: End) -> None:
-        """Ask until Accepted, at the pace of the CSMS; nothing else is sent meanwhile (docs/ocpp.md A18)."""
+        """Repeat at the CSMS's interval until Accepted; nothing else is sent before (docs/ocpp.md A18)."""
         if end is Unanswered.LOST:
             return
         payload = end.payload if isinstance(end, Answer) else {}
@@ -110,7 +110,7 @@ class Station(Line):
             self.arm(Timer.BOOT, wait or behaviour.boot_retry, self._boot)
 
     def beat_every(self, seconds: float) -> None:
-        """The interval of heartbeats from now on, 0 is never."""
+        """Set the interval of heartbeats; 0: none."""
         self.interval = seconds
         self.disarm(Timer.HEARTBEAT)
         if seconds and self.ready:
@@ -122,7 +122,7 @@ class Station(Line):
     # Transaction messages
 
     def settled(self, message: Queued, answer: Answer) -> None:
-        """See Line: the id of a transaction, and whether its token may charge."""
+        """See Line: take the transaction id, and end the transaction if its token is not accepted."""
         tx = message.transaction
         if tx is None:
             return
@@ -134,7 +134,7 @@ class Station(Line):
 
 @cache
 def configuration(version: str, behaviour: Behaviour) -> Mapping[str, str]:
-    """The keys (1.6) or component.variable (2.x) of a new charger; shared, so a change makes a new one."""
+    """The keys (1.6) or component.variable (2.x) of a new charger. Shared: a change replaces the mapping."""
     attempts, interval = str(behaviour.attempts), f"{behaviour.retry_interval:.0f}"
     sampled = f"{behaviour.meter_interval:.0f}"
     if version == "v16":

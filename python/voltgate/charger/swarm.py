@@ -2,10 +2,10 @@
 
 ``python -m voltgate.charger.swarm`` reads JSON lines from the process that started it: first the
 :class:`Plan`, then ``{"do":"load"}``, ``{"do":"storm"}``, ``{"do":"finish","grace":SECONDS}``. It writes a
-:class:`Report` every half second; the last one is ``final``. It ends with its parent, however that ends.
+:class:`Report` every half second; the last one is ``final``. It also ends if its parent dies.
 
-The plan is an open loop: a CALL is due at its time, whatever became of those before. If its charger has one
-open it waits, and its latency counts from when it was due (no coordinated omission).
+The plan is an open loop: a CALL is due at its time, independent of earlier ones. If its charger has an open
+CALL it waits, and its latency counts from when it was due (no coordinated omission).
 """
 
 import asyncio
@@ -59,7 +59,7 @@ BEHAVIOUR = Behaviour(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What one process does."""
+    """The work of one process."""
 
     url: str
     """The identity is appended to it."""
@@ -76,16 +76,16 @@ class Report:
     """Progress. Times are those of the machine's monotonic clock."""
 
     joined: int
-    """Chargers that are connected, and what follows a connect is answered."""
+    """Chargers that are connected with all messages of the connect answered."""
     gave_up: int
     storms: int
     """Storms that have begun."""
     behind: float
-    """Seconds the plan itself was late, at worst: this process had too little of the CPU."""
+    """Maximum delay of the plan itself, in seconds: this process had too little CPU time."""
     joined_at: float
     """When the latest charger joined."""
     memory: int
-    """Bytes the process has grown by since before the first charger."""
+    """Growth of the process since before the first charger, in bytes."""
     tally: dict[str, Any]
     final: bool = False
 
@@ -134,7 +134,7 @@ class Swarm(Observer):
     # Observer
 
     def ready(self, line: Line) -> None:
-        """One more has joined; every third one starts a transaction the first time."""
+        """A charger has joined; every third one starts a transaction the first time."""
         assert isinstance(line, Charger)
         self._joined += 1
         self._joined_at = monotonic()
@@ -144,15 +144,15 @@ class Swarm(Observer):
         if line in self._storming:
             self._storming.discard(line)
             line.greeting = self.tally.start
-            for call in line.outbox:  # what the storm delayed counts from now
+            for call in line.outbox:  # CALLs delayed by the storm count from now
                 call.since = monotonic()
 
     def left(self, line: Line) -> None:
-        """One has lost its connection."""
+        """A charger has lost its connection."""
         self._joined -= 1
 
     def rejected(self, line: Line) -> None:
-        """One will not be admitted."""
+        """A charger was refused with a final status."""
         self._gave_up += 1
 
     # Orders of the parent
@@ -167,13 +167,13 @@ class Swarm(Observer):
             charger.start()
 
     def load(self) -> None:
-        """Follow the plan from now on."""
+        """Start the load."""
         gc.collect()
-        gc.freeze()  # objects that live as long as the swarm need not be traversed again
+        gc.freeze()  # long-lived objects need not be scanned again
         self._load = asyncio.create_task(self._follow())
 
     def storm(self) -> None:
-        """Reset all connections at once; the chargers dial again."""
+        """Reset all connections at the same time; the chargers redial."""
         self._storms += 1
         for number, charger in enumerate([each for each in self._chargers if each.connected]):
             self._storming.add(charger)
@@ -181,11 +181,11 @@ class Swarm(Observer):
             charger.drop(self._rng.uniform(0, self._plan.storm_spread) + number / DIALS_PER_SECOND)
 
     def hurry(self, grace: float) -> None:
-        """Wait for open CALLs for so many seconds from now on."""
+        """Set the deadline for open CALLs, in seconds from now."""
         self._until = monotonic() + grace
 
     async def finish(self) -> None:
-        """End the plan, wait for open CALLs."""
+        """Stop the load and wait for open CALLs."""
         if self._load is not None:
             self._load.cancel()
         while self._over < self.tally.due and monotonic() < self._until:  # noqa: ASYNC110 - twenty a second
@@ -214,7 +214,7 @@ class Swarm(Observer):
         due, rate = monotonic(), self._plan.rate
         while rate > 0:
             due += self._rng.expovariate(rate)
-            # Sleeps even if it is late: answers are to be read.
+            # Yield even if late, so that answers are read.
             await asyncio.sleep(max(0.0, due - monotonic()))
             self._behind = max(self._behind, monotonic() - due)
             self.tally.due += 1
@@ -239,7 +239,7 @@ class Swarm(Observer):
             return charger.keep(("Heartbeat", {}))
         return charger.keep(charger.dialect.status(2, charger.connectors[2].status))
 
-    # The CSMS may have started or ended a transaction by a command: a heartbeat replaces the CALL then.
+    # If the CSMS has started or ended a transaction by a command, a heartbeat replaces the planned CALL.
 
     def _start(self, charger: Charger) -> Queued:
         started = charger.connectors.start(Transaction(1, BEHAVIOUR.tags[0], planned=True))
@@ -255,7 +255,7 @@ class Swarm(Observer):
         return charger.outbox[-1] if ended else charger.keep(("Heartbeat", {}))
 
     def _pick(self, among: list[Charger]) -> int:
-        """The place of one that is not busy, if three draws find one: the plan should not queue in vain."""
+        """The index of a charger, preferably one that is not busy (three draws)."""
         for _ in range(3):
             place = self._rng.randrange(len(among))
             if not among[place].busy:
@@ -264,7 +264,7 @@ class Swarm(Observer):
 
 
 def _move(source: list[Charger], place: int, target: list[Charger]) -> Charger:
-    """Without a search: the last of ``source`` takes its place."""
+    """Move in constant time: the last of ``source`` takes the free place."""
     charger = source[place]
     source[place] = source[-1]
     source.pop()
@@ -289,7 +289,7 @@ async def _report(swarm: Swarm) -> None:
 
 
 async def _obey(orders: asyncio.StreamReader) -> None:
-    """Follow the orders of the parent until it ends the swarm or is gone."""
+    """Follow the parent's orders until it ends the swarm or dies."""
     swarm = Swarm(Plan(**orjson.loads(await orders.readline())))
     ending: asyncio.Task[None] | None = None
     connecting = asyncio.create_task(swarm.connect())
@@ -328,16 +328,16 @@ async def _work() -> None:
     orders = asyncio.StreamReader(limit=MAX_LINE)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin.buffer)
-    with suppress(BrokenPipeError):  # the parent is gone
+    with suppress(BrokenPipeError):  # the parent has died
         await _obey(orders)
 
 
 def main() -> None:
-    """The process."""
+    """Run one process of a swarm."""
     if sys.platform == "linux":
-        # The end of input has the same effect, but only once the loop reads it (prctl(2)).
+        # The end of stdin has the same effect, but only when the loop reads it (prctl(2)).
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    gc.set_threshold(50_000, 20, 100)  # thousands of long-lived small objects are made at once
+    gc.set_threshold(50_000, 20, 100)  # thousands of long-lived small objects are created
     uvloop.run(_work())
 
 

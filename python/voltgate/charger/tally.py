@@ -1,4 +1,4 @@
-"""What chargers measured, counted so that processes can add up their tallies."""
+"""Counters and latencies of chargers, in a form that processes can merge."""
 
 import math
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Latencies:
-    """Answer times in buckets 2 % apart: a few hundred integers, however long a swarm runs."""
+    """Answer times in buckets of 2 %: a few hundred integers, independent of the run's length."""
 
     _STEP = math.log(1.02)
 
@@ -46,9 +46,9 @@ class Latencies:
 
 @dataclass(slots=True)
 class Tally:
-    """Of one charger or of all that share it.
+    """Counters of one charger, or of several that share it.
 
-    ``sent`` = ``answered + callerror + invalid + timeout + lost + interrupted`` + those open.
+    ``sent`` = ``answered + callerror + invalid + timeout + lost + interrupted`` + open CALLs.
     """
 
     connects: int = 0
@@ -69,7 +69,7 @@ class Tally:
     interrupted: int = 0
     """CALLs without an answer when the storm dropped their connection."""
     late: int = 0
-    """Answers to no open CALL."""
+    """Answers without an open CALL."""
     given_up: int = 0
     """Transaction messages dropped after the last attempt."""
     commands: int = 0

@@ -1,8 +1,8 @@
-"""One websocket of a charger, without a task, queue or future, so that a process carries thousands.
+"""One websocket of a charger, without a task, queue or future, so that a process can have thousands.
 
-websockets' Sans-I/O ``ClientProtocol`` implements RFC 6455; this class moves its bytes. It knows no OCPP.
+websockets' Sans-I/O ``ClientProtocol`` implements RFC 6455; this class moves its bytes, without any OCPP.
 The owner of a wire gets exactly one of ``refused`` and ``lost`` at its end, unless it called
-:meth:`Wire.drop`: a wire that is not open any more is aborted after ``CLOSE_TIMEOUT``.
+:meth:`Wire.drop`: a closing wire is aborted after ``CLOSE_TIMEOUT``.
 """
 
 import asyncio
@@ -34,12 +34,12 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an upgrade did not succeed. ``status`` is 0 if no HTTP answer came."""
+    """Why an upgrade did not succeed. ``status`` is 0 without an HTTP answer."""
 
     reason: str
     status: int = 0
     retry_after: float | None = None
-    """Seconds, if the answer names them."""
+    """Seconds, if the answer has them."""
 
     @property
     def final(self) -> bool:
@@ -48,7 +48,7 @@ class Refusal:
 
 
 class Owner(Protocol):
-    """Learns that the upgrade succeeded or not, of whole text messages, of pongs, and of the end."""
+    """Callbacks for the upgrade's outcome, text messages, pongs, and the end."""
 
     def opened(self) -> None: ...  # noqa: D102
     def refused(self, refusal: Refusal) -> None: ...  # noqa: D102
@@ -81,7 +81,7 @@ class Wire(asyncio.Protocol):
         self._fragments: list[bytes] = []
 
     async def connect(self, endpoint: Endpoint) -> None:
-        """TCP, and TLS for ``wss``; the events follow. Raises OSError, or ValueError for a bad host."""
+        """Connect TCP, and TLS for ``wss``. Raises OSError, or ValueError for a bad host."""
         uri = self._protocol.uri
         await asyncio.get_running_loop().create_connection(
             lambda: self,
@@ -98,26 +98,26 @@ class Wire(asyncio.Protocol):
         return self._protocol.state is OPEN
 
     def send(self, text: bytes) -> None:
-        """One text message; ignored unless the wire is open."""
+        """Send a text message; ignored unless the wire is open."""
         if self.open:
             self._protocol.send_text(text)
             self._flush()
 
     def ping(self) -> None:
-        """The owner's ``ponged`` follows, if the peer is alive."""
+        """Send a ping; ``ponged`` follows if the peer is alive."""
         if self.open:
             self._protocol.send_ping(b"")
             self._flush()
 
     def close(self) -> None:
-        """Close handshake; the owner's ``lost`` follows within ``CLOSE_TIMEOUT``."""
+        """Start the close handshake; ``lost`` follows within ``CLOSE_TIMEOUT``."""
         if self.open:
             self._protocol.send_close(1000)
             self._flush()
             self._end()
 
     def drop(self) -> None:
-        """Reset the connection, as a power failure does. No event follows."""
+        """Reset the connection, like a power failure. No callback follows."""
         self._owner = None
         if self._transport is not None:
             sock = self._transport.get_extra_info("socket")
@@ -157,7 +157,7 @@ class Wire(asyncio.Protocol):
         return None
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The socket is gone, whichever side ended it."""
+        """The socket is closed, by either side."""
         # The one reference cycle of a connection: gc.freeze would keep it for ever.
         self._protocol.parser.close()
         if self._abort is not None:
@@ -201,7 +201,7 @@ class Wire(asyncio.Protocol):
                 self._owner.received(message)
 
     def _end(self) -> None:
-        """Not open any more: wait for the peer, but not for long."""
+        """Closing: give the peer ``CLOSE_TIMEOUT`` to close its side."""
         if self._transport is not None and self._abort is None:
             self._abort = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self._transport.abort)
 

@@ -1,6 +1,6 @@
-"""The command line (docs/contract.md 4.1): a package or a file per group of commands, put together here.
+"""The command line (docs/contract.md 4.1): a package or a file per group of commands, assembled here.
 
-Commands import the gateway where they need it: ``--help`` and ``validate`` must not wait for it.
+Commands import the gateway lazily, so that ``--help`` and ``validate`` start fast.
 """
 
 import os
@@ -27,7 +27,7 @@ app = typer.Typer(
     name="voltgate",
     no_args_is_help=True,
     add_completion=False,
-    # Plain help: the same on a terminal, in a pipe and in a log.
+    # Help without markup: the same on a terminal, in a pipe and in a log.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -58,12 +58,12 @@ def voltgate(
 
 
 def _open_standard_streams() -> None:
-    """Open closed standard streams: a socket would get the number, and libuv aborts when that closes."""
+    """Open closed standard streams: else a socket gets the number, and libuv aborts when it closes."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number, this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except Exception as error:
-        if hasattr(error, "show") and hasattr(error, "exit_code"):  # a usage error, in typer's own words
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # a usage error, printed by typer
             error.show(file=sys.stderr)
             return int(error.exit_code)
         text, code = explained(error)

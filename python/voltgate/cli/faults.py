@@ -1,4 +1,4 @@
-"""How commands fail: a line that says what to do, and the exit code (docs/contract.md 4.1)."""
+"""Failures of commands: a line with the remedy, and the exit code (docs/contract.md 4.1)."""
 
 import traceback
 
@@ -9,7 +9,7 @@ EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage or config."
 
 
 class Failure(Exception):
-    """The command cannot do its work; the text is one line per fault and says what to do."""
+    """The command cannot do its work. The text has one line per fault, each with its remedy."""
 
     def __init__(self, text: str, code: int = FAILED) -> None:
         super().__init__(text)
@@ -17,12 +17,12 @@ class Failure(Exception):
 
 
 class ReaderLeft(Exception):
-    """The reader of stdout is gone, as with ``| head``."""
+    """The reader of stdout has closed it, as with ``| head``."""
 
 
 def explained(error: Exception) -> tuple[str, int]:
     """The text for an error, one line per fault, and the exit code."""
-    # Lazily: these modules are loaded already if the error came from them.
+    # Lazy imports: if the error came from these modules, they are already loaded.
     from voltgate.gateway.admin import AdminError  # noqa: PLC0415
     from voltgate.gateway.bus.connect import BusError  # noqa: PLC0415
     from voltgate.gateway.pool.sockets import AddressError  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""``voltgate policy``: prints the policy of each action a charger may send (docs/contract.md 3.4)."""
+"""``voltgate policy``: prints the policy of each action of a charger (docs/contract.md 3.4)."""
 
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ def policy(
 ) -> None:
     """Print the policy of each action.
 
-    The columns are its class, what answers it, how strictly it is validated, and the fallback.
+    Columns: class, origin of the answer, validation level, and fallback.
     """
     wanted = version_token(version) if version else ""
     table = rules(loaded(config))
@@ -37,7 +37,7 @@ def policy(
 
 
 def _asked(rule: Rule) -> bool:
-    """Whether the fallback can be used: only a question to a backend can stay unanswered."""
+    """Whether the fallback applies: only a question to a backend can remain unanswered."""
     return rule.answer.startswith("backend")
 
 

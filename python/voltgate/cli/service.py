@@ -1,4 +1,4 @@
-"""What commands share: a configuration, an event loop, signals, a connection to NATS."""
+"""Shared by commands: configuration, event loop, signals, connection to NATS."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 
 def loaded(file: Path | None, lasting: bool = False, **flags: Any) -> Config:
-    """The configuration, with logs set up as it says. Raises ConfigError."""
+    """Load the configuration and set up logging. Raises ConfigError."""
     config = configuration.load(file, **flags)
     logs.configure(config.log, lasting)
     return config
@@ -36,7 +36,7 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 
 @asynccontextmanager
 async def connected(config: Config, name: str) -> AsyncIterator["Client"]:
-    """A client of NATS for one command. Raises BusError, and Failure where JetStream does not do its part."""
+    """A client of NATS for one command. Raises BusError, and Failure for errors of JetStream."""
     from nats.errors import Error  # noqa: PLC0415 - not every command needs NATS
 
     from voltgate.gateway.bus import connect  # noqa: PLC0415
@@ -52,7 +52,7 @@ async def connected(config: Config, name: str) -> AsyncIterator["Client"]:
 
 
 def insistent(leave: Callable[[], None], kill: Callable[[], None] = lambda: None) -> Callable[[], None]:
-    """``leave`` for the first two signals, ``kill`` and the end of this process for the third."""
+    """A signal handler: ``leave`` on the first two signals, ``kill`` and exit on the third."""
     signals = 0
 
     def signalled() -> None:
@@ -67,9 +67,9 @@ def insistent(leave: Callable[[], None], kill: Callable[[], None] = lambda: None
 
 
 def on_signals(leave: Callable[[], None], reload: Callable[[], None] | None = None) -> None:
-    """Call ``leave`` for SIGTERM and SIGINT, also where a shell had them ignored.
+    """Call ``leave`` for SIGTERM and SIGINT, even if a shell has set them to be ignored.
 
-    SIGHUP calls ``reload``; without one it calls ``leave``, as when the terminal is closed.
+    SIGHUP calls ``reload``, or ``leave`` without one: the terminal was closed.
     """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

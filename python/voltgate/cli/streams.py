@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Plan and apply the JetStream streams.")
 
-BYTES_PER_ID = 250  # memory of nats-server for an id in a duplicate window (measured: 210 to 295)
+BYTES_PER_ID = 250  # memory of nats-server per id in a duplicate window (measured: 210 to 295)
 
 DONE_WORDS = {"create": "created", "update": "updated", "ok": "ok"}
 

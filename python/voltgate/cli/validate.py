@@ -1,4 +1,4 @@
-"""``voltgate validate``: validates frames, one per line, as the gateway does (docs/contract.md 2.2)."""
+"""``voltgate validate``: validates frames, one per line, like the gateway (docs/contract.md 2.2)."""
 
 import sys
 from collections.abc import Iterable
@@ -29,9 +29,9 @@ def validate(
 ) -> None:
     """Validate frames and print one JSON verdict per line.
 
-    A CALLRESULT does not name its action, so only its form can be checked ("checked":"form").
+    A CALLRESULT does not contain its action, so only its form is checked ("checked":"form").
     """
-    del config  # every command takes it; the schemas are not configurable
+    del config  # every command has this option; the schemas are not configurable
     codec = Codec(SUBPROTOCOLS[version_token(version)])
     if file is None or str(file) == "-":
         if sys.stdin is None:
@@ -51,7 +51,7 @@ def validate(
 
 
 def _judge(codec: Codec, sender: str, lines: Iterable[bytes], live: bool) -> int:
-    """Print a verdict for each line, immediately if ``live``; returns how many failed."""
+    """Print a verdict for each line, immediately if ``live``; the number of failed frames."""
     failed = 0
     for number, line in enumerate(lines, 1):
         frame = line.strip(b" \t\r\n")

@@ -1,4 +1,4 @@
-"""OCPP versions as people type them: ``1.6``, ``ocpp1.6``, ``v16``."""
+"""The spellings of OCPP versions on the command line: ``1.6``, ``ocpp1.6``, ``v16``."""
 
 import typer
 
@@ -19,4 +19,4 @@ def version_token(spelling: str) -> str:
     try:
         return _SPELLINGS[spelling.lower()]
     except KeyError:
-        raise Failure(f"--version {spelling}: one of 1.6, 2.0.1, 2.1", USAGE) from None
+        raise Failure(f"--version {spelling}: must be one of 1.6, 2.0.1, 2.1", USAGE) from None

@@ -18,7 +18,7 @@ class AdminError(Exception):
 
 
 class Readiness(NamedTuple):
-    """Whether chargers should be sent here, and each check: name -> "" or what is wrong."""
+    """Whether this process should get new connections, and each check: name -> "" or the fault."""
 
     ready: bool
     checks: dict[str, str]

@@ -1,4 +1,4 @@
-"""The clock of one process and its timers. Time comes from the two callables it is given.
+"""The clock of one process and its timers. The time sources are passed in.
 
 One wheel serves every charger: keepalive, handshakes, deadlines of questions. A timer costs a list append; a
 cancelled one is skipped when its slot is due.
@@ -38,7 +38,7 @@ class Timer:
 
 
 class Wheel:
-    """Fires callbacks when their time has come; at most :data:`TICK` late, never early."""
+    """Fires callbacks when they are due: at most :data:`TICK` late, never early."""
 
     def __init__(self, monotonic: Callable[[], float], wall: Callable[[], float]) -> None:
         """``monotonic``: seconds that never go back. ``wall``: seconds since the Unix epoch."""
@@ -48,12 +48,12 @@ class Wheel:
         self._turned = int(self.now / TICK)
 
     def refresh(self) -> None:
-        """Bring ``now`` and ``time_ms`` up to date: once per chunk from a socket, not once per look."""
+        """Update ``now`` and ``time_ms``: once per chunk from a socket, not once per use."""
         self.now = now = self._monotonic()
         self.time_ms = int((now + self._offset) * 1000)
 
     def _set(self) -> None:
-        """Take over the wall clock, which may have been set, once a tick."""
+        """Follow the wall clock, which may have been set; once a tick."""
         self._offset = self._wall() - self._monotonic()
         self.refresh()
 
@@ -65,7 +65,7 @@ class Wheel:
         return timer
 
     def advance(self) -> None:
-        """Fire what is due by now, in order of slots."""
+        """Fire all due timers, in order of slots."""
         self._set()
         target = int(self.now / TICK)
         while self._turned < target:
@@ -74,5 +74,5 @@ class Wheel:
                 try:
                     timer._run()
                 except Exception:
-                    # One timer that fails must not end the keepalive of all other connections.
+                    # A failing timer must not stop the keepalive of all other connections.
                     log.exception("timer.failed")

@@ -1,7 +1,6 @@
-"""The CloudEvents attributes of the facts that are written in Python, and the one clock format
-(docs/contract.md 3.3).
+"""The CloudEvents attributes of facts written in Python, and the clock format (docs/contract.md 3.3).
 
-The facts of frames get theirs in the core (rust/core/src/publish.rs).
+Facts of frames are written by the core (rust/core/src/publish.rs).
 """
 
 from collections.abc import Iterable
@@ -40,5 +39,5 @@ def time_text(time_ms: int) -> str:
 
 @lru_cache(maxsize=2)
 def _second(second: int) -> str:
-    """A thousand Heartbeats a second are answered with the same one."""
+    """Cached: all Heartbeats within a second get the same text."""
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

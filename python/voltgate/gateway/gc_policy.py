@@ -1,4 +1,4 @@
-"""Garbage collection where connections make no cycles: long-lived objects are not scanned again."""
+"""Garbage collection: connections form no reference cycles, so long-lived objects are not rescanned."""
 
 import gc
 import time
@@ -9,7 +9,7 @@ _FREEZE_EVERY = 1000  # chargers; scanning 15,000 at once pauses all of them for
 
 
 class GcPolicy:
-    """Collects rarely, and publishes each pause."""
+    """Collects rarely, and records each pause as a metric."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._pauses = [metrics.gc_pause.cell(str(generation)) for generation in range(3)]
@@ -17,7 +17,7 @@ class GcPolicy:
         self._frozen_at = 0
 
     def start(self) -> None:
-        """Never scan again what start-up has built, and the rest rarely."""
+        """Exclude all existing objects from scans, and scan the rest rarely."""
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 50, 100)

@@ -1,6 +1,6 @@
-"""What a session needs from outside: its socket, the bus, the clock. Shapes and protocols, no behaviour.
+"""The session's environment (socket, bus, clock) as shapes and protocols, without behaviour.
 
-The worker connects them to the real ones, tests to a virtual world.
+The worker supplies the real objects, tests a virtual world.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,28 +11,28 @@ from voltgate.gateway.reasons import Reason, Refusal
 
 
 class Ack(NamedTuple):
-    """A PubAck: the message is stored, or was before (``duplicate``; then ``seq`` is that of the first)."""
+    """A PubAck: the message is stored. ``duplicate``: it was already stored, at ``seq``."""
 
     stream: str
     seq: int
     duplicate: bool
 
 
-LIVE = Ack("", 0, False)  # for a message that is not to be stored
+LIVE = Ack("", 0, False)  # for a message that is published without being stored
 
 
 class NotStored(Enum):
     """Why a publish has no PubAck."""
 
-    REFUSED = "refused"  # by the stream, which would refuse it again
-    UNKNOWN = "unknown"  # no PubAck: it may be stored or not
+    REFUSED = "refused"  # by the stream; a retry would be refused too
+    UNKNOWN = "unknown"  # no PubAck: the message may or may not be stored
 
 
 class NotRead(Enum):
-    """Why reading back gave nothing."""
+    """Why a message could not be read back."""
 
     MISSING = "missing"  # there is no such message
-    UNREADABLE = "unreadable"  # the stream did not answer, or what it holds cannot be parsed
+    UNREADABLE = "unreadable"  # the stream did not answer, or the message cannot be parsed
 
 
 class Reply(NamedTuple):
@@ -50,7 +50,7 @@ class Stored(NamedTuple):
     headers: Mapping[str, str]
     data: bytes
     at: float = 0.0
-    """When, in seconds since the Unix epoch by the server's clock; 0 if it was not asked for."""
+    """Seconds since the Unix epoch by the server's clock; 0 if not requested."""
 
 
 class PeerLink(NamedTuple):
@@ -62,7 +62,7 @@ class PeerLink(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A backend's command as NATS delivered it; ``reply`` is "" if no reply is awaited."""
+    """A backend's command as NATS delivered it; ``reply`` is "" if no reply is expected."""
 
     subject: str
     reply: str
@@ -71,9 +71,9 @@ class Request(NamedTuple):
 
 
 class Change:
-    """A new password on its way to a charger, and what the registry had when it left (docs/contract.md 3.8).
+    """A password change in progress, and the record's hashes before it (docs/contract.md 3.8).
 
-    ``random``: the sender declares that it holds at least 128 random bits.
+    ``random``: the sender declares that the password has at least 128 random bits.
     """
 
     before: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class Change:
 
 
 class Verdict(Enum):
-    """What a charger's answer decides about a new password."""
+    """The effect of a charger's answer on a new password."""
 
     TAKEN = auto()
     REFUSED = auto()
@@ -93,7 +93,7 @@ class Verdict(Enum):
 
 
 class Timer(Protocol):
-    """What a clock returns for a callback that is due later."""
+    """A scheduled callback of a clock."""
 
     def cancel(self) -> None:
         """Never fire; may be called at any time and more than once."""
@@ -105,9 +105,9 @@ Ts = TypeVarTuple("Ts")
 
 
 class Ticket(Generic[A, R]):
-    """A reserved reply subject and its callback: a message is built with ``reply``, then handed over."""
+    """A reserved reply subject and its callback. The message is built with ``reply``, then published."""
 
-    kind: Literal["store", "ask", "read"] = "store"
+    kind: Literal["store", "ask", "read", "read_leader"] = "store"
     hpub = b""
     sent = deadline = 0.0
     tx = again = False
@@ -118,17 +118,17 @@ class Ticket(Generic[A, R]):
 
 
 class Bus(Protocol):
-    """Callbacks get ``(arg, result)``, once, possibly before the call returns when the bus is away.
+    """Callbacks get ``(arg, result)`` once; during an outage, possibly before the call returns.
 
     ``hpub`` is a whole NATS publish command with headers. A store and a question take two calls, because
-    their message holds the reply subject of the ticket.
+    their message contains the reply subject of the ticket.
     """
 
     def ticket(self, done: Callable[[A, R], None], arg: A) -> Ticket[A, R]:
         """Reserve a reply subject."""
 
     def store(self, ticket: Ticket[A, Ack | NotStored], hpub: bytes, tx: bool = False) -> None:
-        """Publish and wait for the PubAck. ``tx``: an outage is judged by its stream.
+        """Publish and wait for the PubAck. ``tx``: the stream that decides about outages.
 
         See docs/contract.md 2.3.
         """
@@ -137,12 +137,17 @@ class Bus(Protocol):
         """Publish a question and wait for its reply, ``timeout`` seconds at most."""
 
     def emit(self, hpub: bytes) -> None:
-        """Publish without waiting for anything."""
+        """Publish without waiting for an acknowledgement."""
 
     def read(
         self, stream: str, seq: int, subject: str | None, done: Callable[[A, Stored | NotRead], None], arg: A
     ) -> None:
-        """Read the message at ``seq``, or the next of ``subject`` from there (0: its last)."""
+        """Read the message at ``seq``, or the next one of ``subject`` from there (0: the last one)."""
+
+    def read_leader(
+        self, stream: str, seq: int, subject: str | None, done: Callable[[A, Stored | NotRead], None], arg: A
+    ) -> None:
+        """The same, from the stream's leader alone: it has all that was stored before."""
 
 
 class Link(Protocol):
@@ -152,16 +157,16 @@ class Link(Protocol):
         """Send ready-made websocket frames."""
 
     def close(self, reason: Reason) -> None:
-        """End the connection the way ``reason`` says; nothing is written after it."""
+        """End the connection as ``reason`` requires; nothing is written after it."""
 
     def hold(self, size: int) -> None:
-        """Bytes of the large messages in the session; they count towards ``limits.max_buffered_bytes``."""
+        """Report the bytes of large messages held; they count towards ``limits.max_buffered_bytes``."""
 
     def pause(self) -> None:
         """Stop reading from the socket."""
 
     def resume(self) -> None:
-        """Read from it again."""
+        """Resume reading from the socket."""
 
 
 class Newcomer(Protocol):
@@ -176,18 +181,18 @@ class Holder(Newcomer, Protocol):
     """The connection that holds an identity."""
 
     def close(self, reason: Reason) -> None:
-        """End the connection the way ``reason`` says."""
+        """End the connection as ``reason`` requires."""
 
     def probe(self, alive: Callable[[], None]) -> None:
-        """Send a ping and call ``alive`` at the next frame, whatever it is (docs/contract.md 3.6)."""
+        """Send a ping and call ``alive`` at the next frame of any kind (docs/contract.md 3.6)."""
 
 
-# Why the identity stays taken; or None, and the session that was replaced, if there was one.
+# The refusal; or None and the replaced session, if there was one.
 Decided = Callable[[Refusal | None, str | None], None]
 
 
 class Claim(NamedTuple):
-    """A newcomer that wants an identity."""
+    """A new connection's claim to an identity."""
 
     identity: str
     token: str
@@ -212,15 +217,17 @@ class Rotation(Protocol):
     """Keeps a charger's record in step with its password."""
 
     def begin(self, change: Change, done: Callable[[A, str], None], arg: A) -> None:
-        """Prepare the record before the password is sent: ``done(arg, why not)``, "" if it may be sent."""
+        """Prepare the record before the password is sent: ``done(arg, fault)``, "" if it may be sent."""
 
     def settle(self, change: Change, verdict: Verdict) -> None:
-        """The charger has answered: bring its record up to date."""
+        """Update the record after the charger's answer."""
 
 
 class Outside(NamedTuple):
-    """What outlives a socket."""
+    """The objects that outlive a socket."""
 
     bus: Bus
     clock: Clock
     rotation: Rotation
+    gateway: str = ""
+    """The name of this process, as links hold it."""

@@ -2,8 +2,8 @@
 
 See docs/contract.md 4.4.
 
-Hot paths hold a cell (a one-element list, or a histogram's counts) and add to it; labels come from closed
-sets only, never an identity.
+Hot paths keep a cell (a one-element list, or a histogram's counts) and add to it. Label values come from
+closed sets only, never from an identity.
 """
 
 from bisect import bisect_left
@@ -28,10 +28,7 @@ class Counter:
 
     def cell(self, *labels: str) -> Cell:
         """The count of these label values, created at first use."""
-        found = self._cells.get(labels)
-        if found is None:
-            found = self._cells[labels] = [0]
-        return found
+        return self._cells.setdefault(labels, [0])
 
     def add(self, *labels: str, count: int = 1) -> None:
         """For paths that are not hot."""
@@ -195,7 +192,7 @@ class Metrics(Collector):
         self.stream_fill = g("voltgate_stream_fill_ratio", "Bytes of a stream over its limit.", ("stream",))
         self.loop_lag = h("voltgate_loop_lag_seconds", "How late the event loop runs a timer.")
         self.gc_pause = h("voltgate_gc_pause_seconds", "Pauses of the garbage collector.", ("generation",))
-        self.draining = g("voltgate_draining", "1 while the process is leaving.")
+        self.draining = g("voltgate_draining", "1 while the process drains.")
         self.build_info = g("voltgate_build_info", "The running release.", version)
         self.build_info.read = lambda: [((__version__,), 1.0)]
 

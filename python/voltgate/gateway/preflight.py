@@ -1,6 +1,6 @@
-"""What must hold before a process may take chargers: findings for ``Worker``, ``serve`` and ``check``.
+"""Conditions for accepting chargers, as findings for ``Worker``, ``serve`` and ``check``.
 
-Nothing is changed here (docs/contract.md 3.7). What only ``voltgate check`` looks at is in ``cli/check``.
+Nothing is changed here (docs/contract.md 3.7). Checks of ``voltgate check`` alone are in ``cli/check``.
 """
 
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-HEADER_ROOM = 8192  # bytes beside the body that a fact's subject and headers may take
+HEADER_ROOM = 8192  # bytes reserved for a fact's subject and headers
 
 
 class StartError(Exception):
-    """The process cannot do its work; one line per fault, each says what to do."""
+    """The process cannot serve. The text has one line per fault, each with its remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was checked. ``hint``: it works and could be better."""
+    """The result of one check. ``hint``: works, but could be improved."""
 
     name: str
     severity: Literal["ok", "hint", "fail"]
@@ -34,12 +34,12 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """What was found and what to do about it."""
+        """The finding and its remedy."""
         return f"{self.found}: {self.remedy}" if self.remedy else self.found
 
 
 def unserved(config: Config) -> list[str]:
-    """A line for each key that asks for what is not served yet: a gateway is secure or does not run."""
+    """A line for each key that is not served yet: the gateway must not run less securely than configured."""
     keys = ("tls_certificates", "client_ca", "proxy_protocol", "trusted_proxies", "organization")
     lines: list[str] = []
     for number, listener in enumerate(config.listeners):
@@ -53,20 +53,20 @@ def unserved(config: Config) -> list[str]:
 
 
 def message_size(config: Config, max_payload: int) -> Finding:
-    """Whether a charger's largest message fits into one of NATS. ``max_payload``: the server's."""
+    """Whether a charger's largest message fits into a NATS message. ``max_payload``: the server's."""
     wanted, room = config.limits.max_message_bytes, max_payload - HEADER_ROOM
     if wanted <= room:
         return Finding("max_payload", "ok", f"{max_payload} bytes, {wanted + HEADER_ROOM} needed")
     return Finding(
         "max_payload",
         "fail",
-        f"limits.max_message_bytes is {wanted}, but NATS takes {max_payload} bytes with headers",
+        f"limits.max_message_bytes is {wanted}, but NATS accepts {max_payload} bytes with headers",
         f"set it to at most {room}, or max_payload of the NATS server to at least {wanted + HEADER_ROOM}",
     )
 
 
 def jetstream(plan: "list[Change]", covering: str | None, config: Config) -> list[Finding]:
-    """Whether the streams are as configured. ``plan``, ``covering``: what ``bus.streams`` found."""
+    """Whether the streams are as configured. ``plan``, ``covering``: results of ``bus.streams``."""
     return [
         Finding("jetstream", "ok", "answers"),
         *map(_stream, plan),
@@ -75,7 +75,7 @@ def jetstream(plan: "list[Change]", covering: str | None, config: Config) -> lis
 
 
 def no_jetstream(error: Exception) -> Finding:
-    """JetStream answered with ``error``, or not at all."""
+    """JetStream answered with an error, or did not answer."""
     return Finding("jetstream", "fail", *jetstream_fault(error).split(": ", 1))
 
 
@@ -83,9 +83,9 @@ def _stream(change: "Change") -> Finding:
     name, differences = change.stream, "; ".join(change.differences)
     if change.action == "ok":
         return Finding(name, "ok", "as configured")
-    if change.later:  # it was applied for the later gateways that serve beside this one
+    if change.later:  # applied by a later release that runs at the same time
         found = f"stream {name} was made by the later release {change.later} and differs ({differences})"
-        return Finding(name, "hint", found, "upgrade, then change what still differs")
+        return Finding(name, "hint", found, "upgrade, then change the remaining differences")
     found = "is missing" if change.action == "create" else f"differs ({differences})"
     remedy = "run `voltgate streams apply`, or change the configuration"
     return Finding(name, "fail", f"stream {name} {found}", remedy)
@@ -100,10 +100,10 @@ def _questions(prefix: str, covering: str | None) -> Finding:
 
 
 def jetstream_fault(error: Exception) -> str:
-    """What an error of the JetStream API means, and what to do."""
+    """The meaning of a JetStream API error, and the remedy."""
     description = getattr(error, "description", None)
     if description:
-        return f"JetStream refuses ({description}): `voltgate streams plan` shows what is left to do"
+        return f"JetStream refuses ({description}): `voltgate streams plan` shows the remaining changes"
     return (
         f"JetStream does not answer ({type(error).__name__}): enable it in the NATS server and for this "
         "account, and allow this user to publish to $JS.API.>"
@@ -111,7 +111,7 @@ def jetstream_fault(error: Exception) -> str:
 
 
 async def verify(bus: "Bus", config: Config) -> None:
-    """Raise StartError with everything that is wrong; log what could be better."""
+    """Raise StartError with all faults; log the hints."""
     findings = [message_size(config, bus.max_payload)]
     try:
         plan = await bus.plan(config)

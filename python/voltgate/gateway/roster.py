@@ -19,14 +19,15 @@ from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.bus.subscriptions import Interest
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.cluster.links import LinkFact, Links
+from voltgate.gateway.cluster.link import LinkFact
+from voltgate.gateway.cluster.links import Heard, Links
 from voltgate.gateway.cluster.ownership import Ownership
 from voltgate.gateway.cluster.peers import Peers
 from voltgate.gateway.edge.connection import Connection
 from voltgate.gateway.edge.listener import Admission
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
-from voltgate.gateway.interfaces import Holder, NotRead, Outside, PeerLink
+from voltgate.gateway.interfaces import Holder, NotRead, Outside
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Known, Record
@@ -88,7 +89,7 @@ class Roster:
         self.ownership = Ownership(clock, bus, self.peers, nats.rpc_prefix)
         self.registry = Registry(bus, clock, nats.stream_prefix, self.record_changed)
         self._rotation = Rotation(bus, clock, nats.stream_prefix, hash_password)
-        self._outside = Outside(bus, clock, self._rotation)
+        self._outside = Outside(bus, clock, self._rotation, process.name)
         keys, table = TransactionKeys(), rules(process.config)
         # By version and what a record asks for: its validation level, and whether it is half duplex.
         self._contexts: dict[tuple[str, str | None, bool], Context] = {
@@ -135,10 +136,16 @@ class Roster:
             security_profile=admission.security_profile,
             gateway=self._name,
         )
-        self._chargers[connection] = Charger(session, link, connection, admission)
+        self._chargers[connection] = charger = Charger(session, link, connection, admission)
         self.ownership.hold(identity, connection, session_id)
         self._online[version] += 1
         self._metrics.handshakes.add("accepted")
+        # Before the `up`, on the same connection to NATS: whoever sees it finds them (docs/contract.md 3.5).
+        rpc, requested = self._nats.rpc_prefix, partial(self.ownership.requested, connection, session_id)
+        charger.interests = (
+            self._bus.subscribe(f"{rpc}.send.*.{link.token}", session.command),
+            self._bus.subscribe(f"{rpc}.link.*.{link.token}", requested),
+        )
         self.links.up(link)
         self._gc_policy.grown(len(self._chargers))
         log.debug("charger.connected", identity=identity, session=session_id, peer=connection.peer)
@@ -165,22 +172,11 @@ class Roster:
         if charger is not None and charger.link is link:
             charger.connection.close(Reason.SUPERSEDED)
 
-    def link_stored(self, link: LinkFact) -> None:
-        """See links.Connected: commands reach it from now on (docs/contract.md 3.5)."""
+    def link_known(self, link: LinkFact, known: bool) -> None:
+        """See links.Connected: commands are sent while it is known."""
         charger = self.here(link.identity)
-        if charger is None or charger.link is not link:
-            return
-        session, connection = charger.session, charger.connection
-        newer = self.peers.find(link.token)
-        if newer is not None and link.epoch is not None and newer.epoch > link.epoch:
-            connection.close(Reason.SUPERSEDED)
-        elif not session.leaving:
-            rpc = self._nats.rpc_prefix
-            requested = partial(self.ownership.requested, connection, link.session)
-            charger.interests = (
-                self._bus.subscribe(f"{rpc}.send.*.{link.token}", session.command),
-                self._bus.subscribe(f"{rpc}.link.*.{link.token}", requested),
-            )
+        if charger is not None and charger.link is link:
+            charger.session.linked(known)
 
     # -- the registry -------------------------------------------------------------------------------
 
@@ -201,17 +197,9 @@ class Roster:
 
     # -- peers.Local ---------------------------------------------------------------------------------
 
-    def moved(self, identity: str, link: PeerLink) -> None:
+    def heard(self, token: str, heard: Heard) -> None:
         """See peers.Local."""
-        charger = self.here(identity)
-        if charger is not None and charger.link.epoch is not None and charger.link.epoch < link.epoch:
-            charger.connection.close(Reason.SUPERSEDED)
-
-    def marked_down(self, identity: str, session: str, seq: int) -> None:
-        """See peers.Local. This gateway was cut off, and is back."""
-        charger = self.here(identity)
-        if charger is not None and charger.link.session == session and not charger.link.ended:
-            self.links.up_again(charger.link, seq)
+        self.links.heard(token, heard)
 
     def changed_hands(self, identity: str) -> None:
         """See peers.Local."""
@@ -219,9 +207,7 @@ class Roster:
 
     def links_lost(self) -> None:
         """See peers.Local."""
-        for charger in self:
-            if charger.link.epoch is not None:  # else its `up` is on its way
-                self.links.up_again(charger.link, 0)
+        self.links.lost()
 
     # -- going --------------------------------------------------------------------------------------
 
@@ -232,7 +218,5 @@ class Roster:
         self.ownership.release(link.identity, connection)
         self._online[link.version] -= 1
         self._metrics.disconnects.add(reason.label)
-        if reason is not Reason.SUPERSEDED:
-            # A superseded link writes none: its successor's `up` replaces it (docs/contract.md 3.6).
-            self.links.down(link, reason.label)
+        self.links.end(link, reason.label, reason is Reason.SUPERSEDED)
         log.debug("charger.disconnected", identity=link.identity, session=link.session, reason=reason.label)

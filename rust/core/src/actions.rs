@@ -1,8 +1,8 @@
-//! Every action of every version: who may send it, its class, who answers it. Our own table.
+//! Every action of every version: its sender, its class, and the origin of its answer.
 
 use crate::version::Version;
 
-/// Who may send an action as CALL or SEND.
+/// The senders of an action as CALL or SEND.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
     /// Only a charger.
@@ -18,7 +18,7 @@ pub enum Sender {
 pub struct Action {
     /// The action's name, without the Request suffix (docs/ocpp.md A5).
     pub name: &'static str,
-    /// Who may send it.
+    /// The side that may send it.
     pub sender: Sender,
     /// `tx`, `event`, `live`, or `command` for what only a CSMS sends.
     pub class: &'static str,

@@ -3,7 +3,7 @@
 use crate::hpub::{Command, push_number, push_time};
 use crate::token::push_attribute;
 
-/// What differs between two messages of one connection.
+/// The attributes that differ between two messages of one connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp<'a> {
     /// Makes `ce-id` unique within the session.
@@ -14,7 +14,7 @@ pub struct Stamp<'a> {
     pub reply: &'a str,
 }
 
-/// The attributes of one connection, escaped once: three runs of bytes between what varies.
+/// The attributes of one connection, escaped once: three byte strings between the varying parts.
 #[derive(Debug)]
 pub(crate) struct CloudEvents {
     /// Up to the count in `ce-id`.
@@ -26,7 +26,7 @@ pub(crate) struct CloudEvents {
 }
 
 impl CloudEvents {
-    /// Of a charger's `session`; `token` is that of its `identity`, `version` the token of its version.
+    /// The attributes of a `session`; `token` belongs to the `identity`, `version` is a version token.
     pub fn new(version: &str, identity: &str, token: &str, session: &str) -> Self {
         let mut id = b"ce-specversion: 1.0\r\nce-id: ".to_vec();
         push_attribute(&mut id, session);

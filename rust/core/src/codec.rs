@@ -9,7 +9,7 @@ use crate::schema::{Compiler, SchemaError};
 use crate::tables::{NodeId, Tables};
 use crate::version::Version;
 
-/// Which of an action's payloads.
+/// The kind of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Of a CALL.
@@ -20,12 +20,12 @@ pub enum Kind {
     Send,
 }
 
-/// One action of the version and what its payloads must be.
+/// One action of the version and the schema nodes of its payloads.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Its name.
     pub name: &'static str,
-    /// Who may send it.
+    /// The side that may send it.
     pub sender: Sender,
     request: Option<NodeId>,
     response: Option<NodeId>,
@@ -43,13 +43,13 @@ impl Entry {
     }
 }
 
-/// One OCPP version, compiled: immutable, and free to share.
+/// One compiled OCPP version: immutable and shareable.
 #[derive(Debug)]
 pub struct Codec {
     pub(crate) version: Version,
     pub(crate) tables: Tables,
     pub(crate) entries: Vec<Entry>,
-    /// The places in `entries` of the names of each length.
+    /// The indices in `entries` of the names of each length.
     by_length: Vec<Vec<usize>>,
 }
 
@@ -106,7 +106,7 @@ impl Codec {
         self.version
     }
 
-    /// How many schema nodes the tables hold.
+    /// The number of schema nodes in the tables.
     #[must_use]
     pub fn nodes(&self) -> usize {
         self.tables.nodes.len()
@@ -118,8 +118,8 @@ impl Codec {
         &self.entries
     }
 
-    /// The place of an action in [`Self::entries`], and whether it is its signed form: 2.x puts `-Signed`
-    /// behind any action and a JWS in its payload (docs/ocpp.md A16).
+    /// The index of an action in [`Self::entries`], and whether it is its signed form: 2.x puts `-Signed`
+    /// after any action, with a JWS as payload (docs/ocpp.md A16).
     #[inline]
     #[must_use]
     pub fn find(&self, action: &str) -> Option<(usize, bool)> {
@@ -136,7 +136,7 @@ impl Codec {
         candidates.iter().copied().find(|index| self.entries[*index].name == name)
     }
 
-    /// Whether `payload` is what `action` asks for in a request (or SEND), or answers.
+    /// Checks `payload` against the schema of `action`'s request (or SEND), or response.
     #[must_use]
     pub fn check(&self, action: &str, kind: Kind, payload: &[u8]) -> Option<Violation> {
         let fault = self.judge(action, kind, payload).err()?;
@@ -179,7 +179,7 @@ impl Codec {
         Ok(())
     }
 
-    /// What a node has against `{}`, which a 1.6 `null` counts as (docs/ocpp.md A9).
+    /// The violation of a node by `{}`, the value of a 1.6 `null` (docs/ocpp.md A9).
     pub(crate) fn judge_empty(&self, node: u32) -> Option<Fault> {
         let mut cursor = Cursor::new("{}");
         let judged = self.tables.value(&mut cursor, node);

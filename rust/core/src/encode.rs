@@ -1,9 +1,9 @@
-//! What the gateway writes: one OCPP-J message as one unmasked websocket text frame (RFC 6455 §5.2).
+//! The gateway's frames: one OCPP-J message as one unmasked websocket text frame (RFC 6455 §5.2).
 
 /// Characters of an error's description (docs/ocpp.md A5).
 const DESCRIPTION_LIMIT: usize = 255;
 
-/// `[2,id,action,payload]`. Payloads go out as they are, here and below.
+/// `[2,id,action,payload]`. Payloads are copied unchanged, here and below.
 #[must_use]
 pub fn call(message_id: &str, action: &str, payload: &[u8]) -> Vec<u8> {
     message(b'2', &[message_id, action], payload)

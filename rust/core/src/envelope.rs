@@ -1,4 +1,4 @@
-//! Reading the envelope of OCPP-J in text order (docs/ocpp.md A5-A16), the payload on the way.
+//! Reads the envelope of OCPP-J in text order (docs/ocpp.md A5-A16), including the payload.
 
 use std::mem;
 use std::ops::Range;
@@ -11,12 +11,12 @@ use crate::json::{Cursor, Halt, Step};
 use crate::noted::Noted;
 use crate::text::Text;
 
-/// Characters of a message id (docs/ocpp.md A6), and how many can still be answered (docs/contract.md 2.2).
+/// Maximum characters of a message id (docs/ocpp.md A6), and of one that is answered (docs/contract.md 2.2).
 const ID_LIMIT: usize = 36;
 const ID_READABLE: usize = 255;
 
 impl Codec {
-    /// Judges one text frame. Any bytes have an answer.
+    /// Decodes one text frame. Every input has a result.
     #[must_use]
     pub fn decode(&self, frame: &[u8], sender: Sender) -> Decoded {
         let mut decoded = Decoded::default();
@@ -32,7 +32,7 @@ impl Codec {
         decoded
     }
 
-    /// Notes the fault that stopped the cursor. Before a message id is read it leaves nothing to answer to.
+    /// Records the fault that stopped the cursor. Before a message id is read, no answer is possible.
     #[cold]
     fn stopped(&self, cursor: &mut Cursor, decoded: &mut Decoded) {
         let mut fault = cursor.fault.take().map_or_else(Fault::unexplained, |fault| *fault);
@@ -74,13 +74,13 @@ impl Codec {
                 self.payload(cursor, decoded, None)?;
             }
             Some(_) => self.error(cursor, decoded)?,
-            // An unknown type may have any elements: nothing more is known about it.
+            // An unknown type may have any elements.
             None => return Ok(()),
         }
         end(cursor)
     }
 
-    /// The message type: `None` for any value that is none of this version's numbers.
+    /// The message type: `None` for any value that is not a type of this version.
     #[inline]
     fn kind(&self, cursor: &mut Cursor) -> Result<Option<u8>, Halt> {
         let start = cursor.at;
@@ -120,7 +120,7 @@ impl Codec {
         self.payload(cursor, decoded, node)
     }
 
-    /// A payload object against its node, or by its form alone where there is none.
+    /// Checks a payload object against its node, or only its form if there is no node.
     fn payload(&self, cursor: &mut Cursor, decoded: &mut Decoded, node: Option<u32>) -> Step {
         let start = cursor.at;
         if self.version.rules().null_payload && cursor.literal("null") {
@@ -146,7 +146,7 @@ impl Codec {
         Ok(())
     }
 
-    /// After a violation of the schema, once more from the start by form alone: something worse may follow.
+    /// After a violation of the schema, scans the form from the start again: a fatal fault may follow.
     #[cold]
     fn rescan(&self, cursor: &mut Cursor, decoded: &mut Decoded, start: usize) -> Step {
         if cursor.fault.as_ref().is_none_or(|fault| fault.fatal) {
@@ -230,7 +230,7 @@ fn end(cursor: &mut Cursor) -> Step {
     Ok(())
 }
 
-/// Where a string token just read stands.
+/// The range of the string token just read.
 #[inline]
 fn range(cursor: &Cursor, text: Text) -> Range<usize> {
     let end = cursor.at - 1;

@@ -1,9 +1,9 @@
-//! The two formats the schemas use, and what the schemas ask of a number's decimal text.
+//! The two formats that the schemas use, and checks of a number's decimal text.
 
 use std::net::Ipv6Addr;
 
-/// RFC 3339 date-time with a zone. `t` and `z` may be lower case (§5.6); second 60 stands only where a
-/// leap second can: at 23:59 UTC (§5.7).
+/// RFC 3339 date-time with a zone. `t` and `z` may be lower case (§5.6); second 60 is valid only as a
+/// leap second, at 23:59 UTC (§5.7).
 pub(crate) fn date_time(text: &str) -> bool {
     let bytes = text.as_bytes();
     let Some((date, rest)) = bytes.split_first_chunk::<19>() else { return false };
@@ -64,7 +64,7 @@ fn month_days(year: i32, month: i32) -> i32 {
     }
 }
 
-/// RFC 3986 `URI`: a scheme is required, a relative reference is none.
+/// RFC 3986 `URI`: a scheme is required; a relative reference is not a URI.
 pub(crate) fn uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
     let mut letters = scheme.bytes();
@@ -108,7 +108,7 @@ fn ip_literal(address: &str) -> bool {
         && legal(rest, b":")
 }
 
-/// Unreserved characters, sub-delims, percent triplets, and what `more` allows.
+/// Unreserved characters, sub-delims, percent triplets, and the characters that `more` allows.
 fn legal(text: &str, more: &[u8]) -> bool {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -139,7 +139,7 @@ fn decimal(text: &str) -> Decimal {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let all = format!("{whole}{fraction}");
     let digits = all.trim_end_matches('0');
-    // A number has at most 64 bytes and is finite, so what overflows here is a tiny fraction or zero.
+    // A number has at most 64 bytes and is finite, so an overflow here means a tiny fraction or zero.
     let exponent: i64 = exponent.parse().unwrap_or(-1_000_000_000);
     let dropped = i64::try_from(all.len() - digits.len()).unwrap_or(0);
     let exponent = exponent - i64::try_from(fraction.len()).unwrap_or(0) + dropped;
@@ -152,7 +152,7 @@ pub(crate) fn at_most_decimals(text: &str, places: u32) -> bool {
     value.digits.is_empty() || value.exponent >= -i64::from(places)
 }
 
-/// The integer a text like `1.0` or `1e2` spells: `None` where it is none, `Some(None)` beyond 64 bits.
+/// The integer value of a text like `1.0` or `1e2`: `None` if not an integer, `Some(None)` beyond 64 bits.
 #[allow(clippy::option_option, reason = "two different refusals")]
 pub(crate) fn integral(text: &str) -> Option<Option<i64>> {
     let value = decimal(text);

@@ -1,6 +1,6 @@
-//! What one OCPP-J frame is, whoever sent it, and what is wrong with it.
+//! One decoded OCPP-J frame from either side, and its violations.
 //!
-//! A [`Decoded`] holds places in the frame's bytes, not copies: whoever holds it holds the bytes too.
+//! A [`Decoded`] holds ranges of the frame's bytes, not copies: keep the bytes together with it.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,18 +10,18 @@ use crate::noted::{Members, Noted};
 use crate::text::unescape;
 use crate::version::Version;
 
-/// One frame, taken apart. Empty ranges stand for what the frame does not have.
+/// The parts of one frame. An empty range is a part that the frame does not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
-    /// 2 to 6; `None` where it is unreadable or unknown in this version.
+    /// 2 to 6; `None` if unreadable or unknown in this version.
     pub kind: Option<u8>,
-    /// Between the quotes, escapes and all; `None` where unreadable.
+    /// The text between the quotes, with escapes; `None` if unreadable.
     pub message_id: Option<Range<usize>>,
-    /// Types 2 and 6, likewise; also of an unknown action.
+    /// The same for types 2 and 6; also set for an unknown action.
     pub action: Option<Range<usize>>,
     /// The index of the action in [`entries`](crate::codec::Codec::entries), and whether it is `-Signed`.
     pub known: Option<(usize, bool)>,
-    /// The payload, or the details of types 4 and 5; empty where their JSON breaks before its end.
+    /// The payload, or the details of types 4 and 5; empty if their JSON is broken.
     pub payload: Range<usize>,
     /// A `null` payload, which 1.6 allows and which counts as `{}` (docs/ocpp.md A9).
     pub null: bool,
@@ -33,14 +33,14 @@ pub struct Decoded {
     pub violation: Option<Box<Violation>>,
     /// The first violation that no validation level passes (docs/contract.md 2.2, last lines).
     pub fatal: Option<Box<Violation>>,
-    /// Whether the bytes are no UTF-8.
+    /// Whether the bytes are not UTF-8.
     pub binary: bool,
-    /// The members of the payload that matter later.
+    /// The members of the payload that are used later.
     pub noted: Noted,
 }
 
 impl Decoded {
-    /// What a frame becomes whose decoding failed through a fault of ours.
+    /// The result for a frame whose decoding panicked.
     #[must_use]
     pub fn failed(version: Version) -> Self {
         let mut failed = Self::default();
@@ -48,7 +48,7 @@ impl Decoded {
         failed
     }
 
-    /// The unescaped message id. `frame` is what was decoded, here and below.
+    /// The unescaped message id. `frame` is the decoded frame, here and below.
     #[must_use]
     pub fn message_id<'a>(&self, frame: &'a [u8]) -> Option<Cow<'a, str>> {
         self.message_id.clone().map(|range| text(frame, range))
@@ -60,13 +60,13 @@ impl Decoded {
         self.action.clone().map(|range| text(frame, range))
     }
 
-    /// The payload's bytes as they came; `{}` for a 1.6 `null`; empty where there are none.
+    /// The payload's original bytes; `{}` for a 1.6 `null`; empty without a payload.
     #[must_use]
     pub fn payload<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
         if self.null { b"{}" } else { frame.get(self.payload.clone()).unwrap_or_default() }
     }
 
-    /// The payload's members that its key is made of.
+    /// The payload's members that form its key.
     #[must_use]
     pub fn members<'a>(&self, frame: &'a [u8]) -> Members<'a> {
         self.noted.members(frame)
@@ -84,7 +84,7 @@ impl Decoded {
         self.description.clone().map(|range| text(frame, range))
     }
 
-    /// The first violation counts; so does the first fatal one.
+    /// Keeps the first violation, and the first fatal one.
     #[cold]
     pub(crate) fn note(&mut self, fault: Fault, version: Version) {
         let fatal = fault.fatal;

@@ -1,6 +1,6 @@
 //! A cursor over JSON text (RFC 8259) that builds nothing: tokens, and a scan of values without a schema.
 //!
-//! What parsers disagree on is refused (docs/ocpp.md D): duplicate keys, lone surrogates, raw control
+//! Text on which JSON parsers disagree is refused (docs/ocpp.md D8): duplicate keys, lone surrogates, raw control
 //! characters, numbers beyond binary64 or 64 bytes, nesting beyond 32.
 
 use std::borrow::Cow;
@@ -10,12 +10,12 @@ use crate::fault::{Code, Fault};
 use crate::noted::{Member, Noted};
 use crate::text::{Text, hex_unit};
 
-/// Arrays and objects inside each other, the payload object being the first.
+/// Nesting of arrays and objects, counted from the payload object.
 pub(crate) const DEPTH_LIMIT: u32 = 32;
 /// Bytes of one number.
 pub(crate) const NUMBER_LIMIT: usize = 64;
 
-/// The scan stopped; why is in [`Cursor::fault`].
+/// The scan stopped; the reason is in [`Cursor::fault`].
 #[derive(Debug)]
 pub(crate) struct Halt;
 
@@ -32,7 +32,7 @@ pub(crate) struct Cursor<'a> {
     pub text: &'a str,
     pub at: usize,
     pub depth: u32,
-    /// The members that were read so far and matter later.
+    /// The members read so far that are used later.
     pub noted: Noted,
     pub fault: Option<Box<Fault>>,
 }
@@ -73,7 +73,7 @@ impl<'a> Cursor<'a> {
         Halt
     }
 
-    /// The next byte; 0, which is nowhere legal, at the end.
+    /// The next byte; 0, which is never legal, at the end.
     #[inline]
     pub fn peek(&self) -> u8 {
         self.text.as_bytes().get(self.at).copied().unwrap_or(0)
@@ -102,7 +102,7 @@ impl<'a> Cursor<'a> {
         found
     }
 
-    /// The eight bytes at `at` as one little-endian word, zeros behind the end.
+    /// The eight bytes at `at` as one little-endian word, zeros past the end.
     #[inline]
     pub fn word(&self, at: usize) -> u64 {
         let rest = self.text.as_bytes().get(at..).unwrap_or_default();
@@ -193,7 +193,7 @@ impl<'a> Cursor<'a> {
                 None => Err(self.broken("broken JSON: \\u without four hex digits")),
             },
             _ => {
-                // The byte behind a backslash may start a character: stay on a boundary.
+                // The byte after a backslash may start a character: stay on a boundary.
                 self.at -= 1;
                 Err(self.broken("broken JSON: an unknown escape"))
             }
@@ -263,7 +263,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Behind a member or an item: true when another follows, false when `close` ended the row.
+    /// After a member or an item: true if another follows, false if `close` ends the list.
     #[inline]
     pub fn more(&mut self, close: u8) -> Result<bool, Halt> {
         self.space();
@@ -281,7 +281,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Any value, judged by its form alone.
+    /// Any value, checked for its form only.
     pub fn value(&mut self) -> Step {
         match self.peek() {
             b'"' => self.string().map(drop),
@@ -316,7 +316,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// The value just read, which began at `start`, was that of `member`.
+    /// Records the value just read, which began at `start`, as that of `member`.
     #[inline]
     pub fn note(&mut self, member: Option<Member>, start: usize) {
         if let Some(member) = member {
@@ -324,7 +324,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The key just read must be new in `keys`: an ordered set, so that no choice of keys makes it slow.
+    /// Refuses a key that is already in `keys`: an ordered set, so that chosen keys cannot make it slow.
     pub fn new_key(&mut self, keys: &mut BTreeSet<Cow<'a, str>>, key: Cow<'a, str>) -> Step {
         match keys.replace(key) {
             None => self.colon(),

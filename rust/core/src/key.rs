@@ -1,6 +1,6 @@
 //! The business key of a message (docs/contract.md 3.3): equal keys of two facts mean one message.
 //!
-//! A resend has the key of its first sending, whatever its message id, connection or process (docs/ocpp.md C).
+//! A resend has the key of the original, even with another message id, connection or process (docs/ocpp.md C5).
 
 use sha2::{Digest, Sha256};
 
@@ -11,25 +11,25 @@ use crate::version::Version;
 /// A CALL or SEND with a known action.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    /// The action, with `-Signed` where it came so.
+    /// The action, including `-Signed` if present.
     pub action: &'a str,
     /// The message id.
     pub id: &'a str,
-    /// The payload's bytes as they travel.
+    /// The payload's bytes as published.
     pub payload: &'a [u8],
-    /// The payload's members, noted while it was decoded.
+    /// The payload's members, recorded during decoding.
     pub members: Members<'a>,
 }
 
 impl<'a> Message<'a> {
-    /// A message that was not decoded from a frame: its payload is read for its members.
+    /// A message that was not decoded from a frame: the payload is parsed for its members.
     #[must_use]
     pub fn new(action: &'a str, id: &'a str, payload: &'a [u8]) -> Self {
         Self { action, id, payload, members: Members::of(payload) }
     }
 }
 
-/// The connection a message came on. `token` and `session` are escaped (docs/contract.md 3.1).
+/// The connection of a message. `token` and `session` are escaped (docs/contract.md 3.1).
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {
     /// The OCPP version of the connection.
@@ -48,7 +48,7 @@ pub fn key(origin: &Origin, message: &Message) -> String {
     ascii(out)
 }
 
-/// Writes the key in the first of its three forms that fits.
+/// Writes the key in the first applicable one of its three forms.
 pub(crate) fn push_key(out: &mut Vec<u8>, origin: &Origin, message: &Message) {
     let (rules, action) = (origin.version.rules(), message.action);
     out.extend_from_slice(origin.token.as_bytes());
@@ -65,10 +65,10 @@ pub(crate) fn push_key(out: &mut Vec<u8>, origin: &Origin, message: &Message) {
     }
 }
 
-/// The first 32 hex digits of SHA-256 over key, LF, payload: only an identical message is ever dropped.
+/// The first 32 hex digits of SHA-256 over key, LF, payload: only identical messages are dropped.
 ///
-/// A key made of content holds the hash of the same payload. The two cannot be one pass: the payload stands
-/// behind the key here, so this hash can only begin when that one is known, and from another state.
+/// A key made of content contains a hash of the same payload. The two hashes cannot share a pass: here the
+/// payload follows the key, so this hash starts when the other one is complete, and from another state.
 pub(crate) fn nats_id(key: &[u8], payload: &[u8]) -> [u8; 32] {
     hex(Sha256::new().chain_update(key).chain_update(b"\n").chain_update(payload))
 }
@@ -77,7 +77,7 @@ fn push_content(out: &mut Vec<u8>, origin: &Origin, message: &Message) {
     push_part(out, message.action);
     out.push(b'/');
     out.extend_from_slice(&hex(Sha256::new().chain_update(message.payload)));
-    // A charger without a clock sends the same bytes again after each boot, and means something new.
+    // A charger without a clock sends the same bytes after each boot for a different event.
     if !message.members.clocked {
         push_plain(out, origin.session);
     }

@@ -7,7 +7,7 @@
 //!                                                                                  |
 //! socket <- encode <- results, errors, calls    publish (subject, token, key) -> NATS
 //! ```
-//! No Python, no I/O, no clock and no unsafe code lives here.
+//! There is no Python, no I/O, no clock and no unsafe code in this crate.
 
 pub mod actions;
 pub mod cloudevents;

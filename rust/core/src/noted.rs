@@ -1,5 +1,5 @@
-//! The members of a payload that its key (docs/contract.md 3.3) and its answer depend on: noted as places in
-//! the text by the one pass that also judges the payload (`validate`, `json`).
+//! The members of a payload that its key (docs/contract.md 3.3) and its answer depend on: recorded as
+//! ranges of the text in the pass that validates the payload (`validate`, `json`).
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -7,11 +7,11 @@ use std::ops::Range;
 use crate::json::Cursor;
 use crate::text::unescape;
 
-/// A lenient payload may hold a transaction id of any length; as part of a key it would outgrow what NATS
-/// takes for a message. The longest text OCPP allows anywhere in a key is 36 characters.
+/// A lenient payload may hold a transaction id of any length; as part of a key it could exceed the
+/// maximum size of a NATS message. The longest text OCPP allows anywhere in a key is 36 characters.
 const PART_LIMIT: usize = 255;
 
-/// The name of a member that is noted. Where in a payload it counts is decided by [`Noted::add`].
+/// The name of a recorded member. [`Noted::add`] decides where in a payload it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Member {
     IdToken,
@@ -36,14 +36,14 @@ impl Member {
     }
 }
 
-/// What one pass over a payload noted. An empty range is a member that is missing.
+/// The members recorded by one pass over a payload. An empty range is a missing member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Noted {
     /// Whether the top of the payload has a member `idToken`.
     pub id_token: bool,
-    /// Whether any `timestamp` is later than 2020: only a charger whose clock was set gives one.
+    /// Whether any `timestamp` is later than 2020: only a charger whose clock is set sends one.
     clocked: bool,
-    /// Whether `transactionInfo` was read: what other objects hold does not count any more.
+    /// Whether `transactionInfo` was read: members of other objects are ignored after that.
     info: bool,
     transaction_id: Range<usize>,
     seq_no: Range<usize>,
@@ -51,7 +51,7 @@ pub struct Noted {
 }
 
 impl Noted {
-    /// A member was read whose value is at `value` of `text`, inside `depth` objects and arrays.
+    /// Adds a member whose value is at `value` of `text`, inside `depth` objects and arrays.
     #[inline]
     pub(crate) fn add(&mut self, member: Member, depth: u32, value: Range<usize>, text: &str) {
         match (member, depth) {
@@ -70,7 +70,7 @@ impl Noted {
         }
     }
 
-    /// The noted members of `text`, which was read.
+    /// The recorded members of `text`.
     pub(crate) fn members<'a>(&self, text: &'a [u8]) -> Members<'a> {
         let raw = |range: &Range<usize>| {
             text.get(range.clone()).and_then(|raw| std::str::from_utf8(raw).ok()).unwrap_or_default()
@@ -84,7 +84,7 @@ impl Noted {
     }
 }
 
-/// The noted members as the payload spells them; `""` is a member that is missing.
+/// The recorded members as spelled in the payload; `""` is a missing member.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Members<'a> {
     transaction_id: &'a str,
@@ -94,7 +94,7 @@ pub struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// The members of a payload that was not decoded from a frame. Of broken JSON: those before the break.
+    /// The members of a payload that was not decoded from a frame; of broken JSON, those before the fault.
     #[must_use]
     pub fn of(payload: &'a [u8]) -> Self {
         let Ok(text) = std::str::from_utf8(payload) else { return Self::default() };
@@ -104,7 +104,7 @@ impl<'a> Members<'a> {
         cursor.noted.members(payload)
     }
 
-    /// `transactionId`, `seqNo` and `eventType`, where all three are there and of their type.
+    /// `transactionId`, `seqNo` and `eventType`, if all three are present with the right type.
     pub(crate) fn transaction_event(&self) -> Option<[Cow<'a, str>; 3]> {
         let parts = [string(self.transaction_id)?, integer(self.seq_no)?, string(self.event_type)?];
         parts.iter().all(|part| part.len() <= PART_LIMIT).then_some(parts)
@@ -116,7 +116,7 @@ fn string(value: &str) -> Option<Cow<'_, str>> {
     value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).map(unescape)
 }
 
-/// A number written as an integer, as it is written.
+/// The text of a number written as an integer.
 fn integer(value: &str) -> Option<Cow<'_, str>> {
     let digits = value.strip_prefix('-').unwrap_or(value);
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,7 +1,7 @@
 //! The JSON schema files of a version, compiled to flat tables once at start.
 //!
-//! A keyword this file does not know is refused with its place: a new schema package must not be
-//! under-validated in silence.
+//! An unsupported keyword is refused with its location, so that a new schema package is never validated
+//! incompletely.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,12 +12,12 @@ use crate::noted::Member;
 use crate::tables::{Bound, Field, Name, Node, NodeId, Object, Tables};
 use crate::version::Version;
 
-/// Words that ask nothing of a payload.
+/// Keywords without an effect on validation.
 const ANNOTATIONS: [&str; 9] =
     ["$schema", "$id", "id", "title", "description", "comment", "javaType", "default", "definitions"];
 
 /// Corrections of the official errata (docs/ocpp.md A17), as values an enum must also accept. The rest of
-/// A17 (the 2019-12 set) stands in the package's files already; `tests/test_codec.py` holds them to it.
+/// A17 (the 2019-12 set) is already in the package's files; `tests/core/test_codec.py` checks them.
 const ERRATA: [(Version, &str, &str, [&str; 2]); 2] = [
     (
         Version::V16,
@@ -33,7 +33,7 @@ const ERRATA: [(Version, &str, &str, [&str; 2]); 2] = [
     ),
 ];
 
-/// A schema file that cannot be compiled: which, where in it, and why.
+/// A schema file that cannot be compiled: its name, the location, and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaError(pub(crate) String);
 
@@ -54,7 +54,7 @@ pub(crate) struct Compiler {
     values: HashMap<Vec<String>, usize>,
 }
 
-/// One place in one file.
+/// A location in a file.
 struct Place<'a> {
     file: &'a str,
     root: &'a Value,
@@ -91,7 +91,7 @@ impl Compiler {
     /// The root node of one file.
     pub fn file(&mut self, name: &str, bytes: &[u8]) -> Result<NodeId, SchemaError> {
         let mut root: Value = serde_json::from_slice(bytes)
-            .map_err(|error| SchemaError(format!("schema {name}.json: no JSON ({error})")))?;
+            .map_err(|error| SchemaError(format!("schema {name}.json: not JSON ({error})")))?;
         for (version, file, pointer, additions) in ERRATA {
             if version == self.version && file == name {
                 let Some(values) = root.pointer_mut(pointer).and_then(Value::as_array_mut) else {
@@ -195,7 +195,7 @@ impl Compiler {
         for name in strings(map, "required", place)? {
             match bit(&name) {
                 Some(bit) => required |= bit,
-                None => return place.refuse(format_args!("required names {name}, which is no property")),
+                None => return place.refuse(format_args!("required names {name}, which is not a property")),
             }
         }
         let first = *self.fields.entry(fields).or_insert_with_key(|fields| {
@@ -212,7 +212,7 @@ impl Compiler {
     }
 
     fn array(&mut self, map: &Map<String, Value>, place: &Place) -> Result<Node, SchemaError> {
-        // Beside an `items` that is one schema, additionalItems means nothing.
+        // additionalItems has no effect if `items` is a single schema.
         only(map, &["type", "items", "additionalItems", "minItems", "maxItems"], place)?;
         let Some(items) = map.get("items") else { return place.refuse("an array without items") };
         let item = self.schema(items, &place.at("items"))?;
@@ -224,7 +224,7 @@ impl Compiler {
     }
 
     fn string(&mut self, map: &Map<String, Value>, place: &Place) -> Result<Node, SchemaError> {
-        // On a string additionalProperties means nothing. The rest come one at a time in OCPP.
+        // additionalProperties has no effect on a string. OCPP uses at most one of the others.
         only(map, &["type", "additionalProperties", "enum", "maxLength", "format"], place)?;
         let asked = ["enum", "maxLength", "format"].iter().filter(|word| map.contains_key(**word)).count();
         if asked > 1 {
@@ -287,7 +287,7 @@ fn strings(map: &Map<String, Value>, word: &str, place: &Place) -> Result<Vec<St
     }
 }
 
-/// Names are compared with raw text, so they must look the same with and without JSON escapes.
+/// Names are compared with raw text, so they must not need JSON escapes.
 fn plain(name: &str, place: &Place) -> Result<String, SchemaError> {
     if name.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
         return place.refuse("a name that JSON would have to escape");
@@ -303,7 +303,7 @@ fn count(map: &Map<String, Value>, word: &str, place: &Place) -> Result<Option<u
     }
 }
 
-/// Bounds are written `0.0` in OCPP's schemas, also of integers.
+/// OCPP's schemas write bounds as `0.0`, also for integers.
 fn integer_bound(map: &Map<String, Value>, word: &str, none: i64, place: &Place) -> Result<i64, SchemaError> {
     let Some(value) = map.get(word) else { return Ok(none) };
     let text = value.to_string();

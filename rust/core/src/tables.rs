@@ -1,10 +1,10 @@
-//! The flat tables a version's schemas become: what a value must be, by number.
+//! The flat tables that a version's schemas are compiled to; nodes are referred to by number.
 
 use crate::noted::Member;
 
 pub(crate) type NodeId = u32;
 
-/// What a value must be.
+/// The schema of a value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Node {
     Any,
@@ -27,7 +27,7 @@ pub(crate) enum Node {
     Integer {
         min: i64,
         max: i64,
-        /// draft-04: `1.0` is no integer; since draft-06 it is one.
+        /// draft-04: `1.0` is not an integer; since draft-06 it is.
         exact: bool,
     },
     Number {
@@ -61,7 +61,7 @@ impl Bound {
     }
 }
 
-/// A key or an enum value with its closing quote behind it, ready to be compared with raw text.
+/// A key or an enum value with its closing quote, for comparison with raw text.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
     pub text: Box<str>,
@@ -100,7 +100,7 @@ pub(crate) struct Field {
     pub member: Option<Member>,
 }
 
-/// All nodes of a version; equal ones stand once.
+/// All nodes of a version, without duplicates.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     pub nodes: Vec<Node>,

@@ -1,4 +1,4 @@
-//! String tokens of JSON and what they say once unescaped.
+//! String tokens of JSON and their unescaped text.
 
 use std::borrow::Cow;
 
@@ -52,7 +52,7 @@ pub(crate) fn unescape(raw: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// The character of `uXXXX` or `uXXXX\uXXXX`, and how many bytes it took.
+/// The character of `uXXXX` or `uXXXX\uXXXX`, and its length in bytes.
 fn unicode(escape: &str) -> (char, usize) {
     let unit = |from: usize| escape.get(from..from + 4).and_then(hex_unit);
     let pair = [unit(1), unit(7)].map(|unit| unit.unwrap_or(0));

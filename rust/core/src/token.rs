@@ -1,10 +1,10 @@
-//! Text made safe for NATS: an identity as one subject token and legal KV key (docs/contract.md 3.1), any text
-//! as a header value (docs/contract.md 3.3). Which subjects and headers there are stands in `publish`.
+//! Escapes for NATS: an identity as one subject token and legal KV key (docs/contract.md 3.1), any text
+//! as a header value (docs/contract.md 3.3). Subjects and headers are in `publish`.
 
-/// Bytes that stand for themselves, by value.
+/// Bytes that are not escaped, by value.
 type Kept = [bool; 256];
 
-/// `A-Z a-z 0-9 _ -`: legal in a subject token, a KV key and a header value alike.
+/// `A-Z a-z 0-9 _ -`: legal in a subject token, a KV key and a header value.
 const TOKEN: Kept = {
     let mut kept = [false; 256];
     let mut byte = 0_u8;
@@ -15,7 +15,7 @@ const TOKEN: Kept = {
     kept
 };
 
-/// Printable ASCII, save the escape itself: `%` too is escaped, so that plain percent-decoding reads it back.
+/// Printable ASCII except `%`, which is escaped so that percent-decoding restores the text.
 const HEADER: Kept = {
     let mut kept = [false; 256];
     let mut byte = 0x20_u8;
@@ -26,7 +26,7 @@ const HEADER: Kept = {
     kept
 };
 
-/// The `CloudEvents` NATS binding escapes space and `"` too, in its own attributes.
+/// In its attributes, the `CloudEvents` NATS binding also escapes space and `"`.
 const ATTRIBUTE: Kept = {
     let mut kept = HEADER;
     kept[b' ' as usize] = false;
@@ -34,7 +34,7 @@ const ATTRIBUTE: Kept = {
     kept
 };
 
-/// Why a token is not the token of any identity.
+/// The text is not the token of any identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAToken(pub &'static str);
 
@@ -54,10 +54,10 @@ pub fn token(identity: &str) -> String {
     ascii(out)
 }
 
-/// The inverse of [`token`], strict: one identity, one token, in both directions.
+/// The strict inverse of [`token`]: the mapping is one-to-one.
 ///
 /// # Errors
-/// [`NotAToken`] for every text that [`token`] does not make of some identity.
+/// [`NotAToken`] for every text that is not a result of [`token`].
 pub fn identity(token: &str) -> Result<String, NotAToken> {
     let mut out = Vec::with_capacity(token.len());
     let mut rest = token.as_bytes();
@@ -85,7 +85,7 @@ pub fn identity(token: &str) -> Result<String, NotAToken> {
     }
 }
 
-/// `text` as a header value: printable ASCII, with no space at its ends, where NATS clients trim.
+/// `text` as a header value: printable ASCII, without spaces at the ends, which NATS clients trim.
 #[must_use]
 pub fn header_value(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
@@ -112,7 +112,7 @@ pub(crate) fn push_attribute(out: &mut Vec<u8>, text: &str) {
 
 fn escape(out: &mut Vec<u8>, mut text: &[u8], kept: &Kept, mark: u8) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    // Nearly every text passes in one run.
+    // Most texts need no escape.
     while let Some(at) = text.iter().position(|byte| !kept[usize::from(*byte)]) {
         let byte = text[at];
         out.extend_from_slice(&text[..at]);
@@ -130,7 +130,7 @@ fn nibble(digit: u8) -> Option<u8> {
     }
 }
 
-/// Everything written here is ASCII: its bytes are its characters.
+/// All output is ASCII: one byte per character.
 pub(crate) fn ascii(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_default()
 }

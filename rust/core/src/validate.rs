@@ -14,7 +14,7 @@ use crate::tables::{Field, Node, NodeId, Object, Tables};
 use crate::text::Text;
 
 impl Tables {
-    /// The value at the cursor, against a node.
+    /// Checks the value at the cursor against a node.
     #[inline]
     pub fn value(&self, cursor: &mut Cursor, node: NodeId) -> Step {
         match &self.nodes[node as usize] {
@@ -91,7 +91,7 @@ impl Tables {
         Ok(())
     }
 
-    /// A key that does not stand in the text as the schema spells it: escaped, unknown, or no key at all.
+    /// A key that is not spelled as in the schema: escaped, unknown, or not a key.
     #[cold]
     fn odd_key<'a>(
         &self,
@@ -166,8 +166,8 @@ impl Tables {
     }
 }
 
-/// The field whose name stands at the cursor as it is, and the cursor behind it. Members mostly come in
-/// the schema's order, so the search starts behind the field found last.
+/// The field whose unescaped name is at the cursor, and the position after it. Members are usually in the
+/// schema's order, so the search starts after the last field found.
 #[inline]
 fn field(cursor: &mut Cursor, fields: &[Field], next: usize) -> Option<usize> {
     if cursor.peek() != b'"' {
@@ -221,7 +221,7 @@ fn mismatch_of_number(cursor: &mut Cursor) -> Halt {
     cursor.halt(Code::Type, false, "not an integer")
 }
 
-/// Another type than wanted, or no JSON value at all.
+/// A value of the wrong type, or not a JSON value.
 #[cold]
 fn mismatch(cursor: &mut Cursor, wanted: &'static str) -> Halt {
     match cursor.peek() {

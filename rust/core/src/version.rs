@@ -1,7 +1,7 @@
-//! The served OCPP versions, and as data everything in which they differ beside their schemas and actions.
+//! The served OCPP versions and their differences as data; schemas and actions are elsewhere.
 //!
-//! A new version is a name in `versions!`, a value in [`Version::rules`] (the compiler asks for it), its rows in
-//! `actions.tsv` and its schemas (`Codec::new` fails where one of the two lacks what the other has).
+//! A new version is a name in `versions!`, a value in [`Version::rules`] (required by the compiler), its rows in
+//! `actions.tsv` and its schemas (`Codec::new` fails if an action is missing in one of the two).
 
 macro_rules! versions {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
@@ -37,7 +37,7 @@ pub struct Rules {
     pub subprotocol: &'static str,
     /// The suffix of an action in the name of a CALL's schema file.
     pub call_file: &'static str,
-    /// The same for a SEND; `None` where there are none.
+    /// The same for a SEND; `None` if the version has none.
     pub send_file: Option<&'static str>,
     /// Whether a payload may be `null`, which counts as `{}` (docs/ocpp.md A9).
     pub null_payload: bool,
@@ -45,9 +45,9 @@ pub struct Rules {
     pub signed: bool,
     /// Whether there are CALLRESULTERROR and SEND, message types 5 and 6 (docs/ocpp.md A13, A14).
     pub result_errors: bool,
-    /// Whether a message type the version does not know is answered (docs/ocpp.md A10).
+    /// Whether an unknown message type is answered (docs/ocpp.md A10).
     pub answers_unknown_type: bool,
-    /// The id of a CALLERROR where none can be read; `None`: there is no answer (docs/ocpp.md A11).
+    /// The id of the CALLERROR for an unreadable id; `None`: no answer (docs/ocpp.md A11).
     pub unreadable_id: Option<&'static str>,
     /// CALLs of a charger that pass while its `BootNotification` is Pending (docs/ocpp.md A18).
     pub passes_while_pending: &'static [&'static str],
@@ -57,7 +57,7 @@ pub struct Rules {
     pub keyed_by_content: &'static [&'static str],
     /// Every CALLERROR code, sorted (docs/ocpp.md A15).
     pub error_codes: &'static [&'static str],
-    /// The codes whose spelling or use is the version's own.
+    /// The codes whose spelling or use is specific to the version.
     pub codes: Codes,
 }
 
@@ -70,7 +70,7 @@ pub struct Codes {
     pub formation: &'static str,
     /// The message id cannot be read.
     pub unreadable: &'static str,
-    /// A message type the version does not know.
+    /// The message type is unknown in this version.
     pub message_type: &'static str,
 }
 
@@ -119,7 +119,7 @@ const V201: Rules = Rules {
     unreadable_id: Some("-1"),
     passes_while_pending: &["BootNotification"],
     transaction_event: true,
-    // A signed payload is a JWS (docs/ocpp.md A16): its fields are out of sight, its bytes are not.
+    // A signed payload is a JWS (docs/ocpp.md A16): its fields cannot be read, but its bytes can be hashed.
     keyed_by_content: &["MeterValues", "MeterValues-Signed", "TransactionEvent-Signed"],
     error_codes: &[
         "FormatViolation",

@@ -1,6 +1,6 @@
-//! The codec against the vectors Python reads too, and against bytes nobody chose.
+//! The codec against the vectors shared with Python, and against random bytes.
 //!
-//! The schemas are those of the installed package `ocpp`; nothing of them is in this repository.
+//! The schemas are those of the installed package `ocpp`; this repository has no copy.
 
 #![allow(clippy::disallowed_methods, reason = "the core reads no files; its tests read vectors and schemas")]
 
@@ -58,7 +58,7 @@ fn vectors(name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// Every row of a file, with every codec it is about.
+/// Every row of a file, with every codec that it applies to.
 fn rows(name: &str) -> Vec<(&'static Codec, Value)> {
     let mut all = Vec::new();
     for row in vectors(name).as_array().unwrap() {
@@ -155,7 +155,7 @@ fn a_version_refuses_with_its_own_codes() {
     }
 }
 
-/// The key does not depend on which pass over the payload noted its members.
+/// The key does not depend on the pass that recorded the payload's members.
 fn same_key(codec: &Codec, decoded: &Decoded, bytes: &[u8]) -> Option<String> {
     let (action, id, payload) = (decoded.action(bytes)?, decoded.message_id(bytes)?, decoded.payload(bytes));
     let origin = Origin { version: codec.version(), token: "CP=201", session: "s-1" };
@@ -181,7 +181,7 @@ fn a_decoded_payload_has_the_key_the_vectors_say() {
     }
 }
 
-/// What must hold of any bytes at all.
+/// Properties of any input.
 fn sound(bytes: &[u8]) {
     for codec in CODECS.iter() {
         for sender in [Sender::Charger, Sender::Csms] {

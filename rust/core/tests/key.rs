@@ -1,4 +1,4 @@
-//! Business keys: the vectors shared with Python, and what holds for any bytes.
+//! Business keys: the vectors shared with Python, and properties of any input.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -26,7 +26,7 @@ fn of(version: Version, action: &str, session: &str, message_id: &str, payload: 
     key(&Origin { version, token: "CP1", session }, &Message::new(action, message_id, payload))
 }
 
-/// JSON-like pieces in any order: nearly a payload, seldom a whole one.
+/// JSON-like pieces in any order: rarely a complete payload.
 fn rubble() -> impl Strategy<Value = Vec<u8>> {
     let pieces = [
         "{",

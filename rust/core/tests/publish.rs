@@ -1,4 +1,4 @@
-//! Publish commands: their exact bytes, and what holds for any of them.
+//! Publish commands: their exact bytes, and properties of any of them.
 
 use proptest::prelude::*;
 use voltgate_core::cloudevents::Stamp;
@@ -173,7 +173,7 @@ fn a_time_is_rfc_3339_in_utc() {
         let stamp = Stamp { count: u64::MAX, time_ms, reply: "" };
         publisher().fact(&mut command, Class::Live, &start(), &stamp, "");
         let (subject, headers, _) = parsed(command.as_bytes());
-        assert_eq!(subject.len(), 1, "no reply subject where nobody waits");
+        assert_eq!(subject.len(), 1, "no reply subject if no reply is expected");
         assert_eq!(headers[1], "ce-id: s1/18446744073709551615");
         assert_eq!(headers[5], format!("ce-time: {text}"));
     }

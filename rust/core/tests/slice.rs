@@ -1,5 +1,5 @@
-//! The slicer for itself: what it holds, and that cutting changes nothing. What its pieces mean to
-//! websockets is tested in Python (`tests/test_slice.py`).
+//! The slicer alone: its bounds, and that the chunking of the input does not matter. Its pieces as input of
+//! websockets are tested in Python (`tests/core/test_slice.py`).
 
 use std::convert::Infallible;
 
@@ -10,7 +10,7 @@ const LIMIT: u32 = 300;
 /// Bytes of the longest header.
 const HEAD: usize = 14;
 
-/// One thing that came out; neighbouring raw bytes are one.
+/// One item of the output; adjacent raw bytes are merged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Out {
     Text(Vec<u8>),
@@ -46,7 +46,7 @@ fn frame(first: u8, key: [u8; 4], payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Frames of every kind, and now and then bytes that are none.
+/// Frames of every kind, and sometimes bytes that are not a frame.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let first = prop_oneof![
         6 => Just(0x81),

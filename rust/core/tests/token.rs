@@ -1,4 +1,4 @@
-//! Tokens and header values: the vectors shared with Python, and what holds for any identity.
+//! Tokens and header values: the vectors shared with Python, and properties of any identity.
 
 #![allow(clippy::disallowed_methods, reason = "the size of a property test comes from the environment")]
 
@@ -39,7 +39,7 @@ fn a_header_value_is_printable_ascii() {
     }
 }
 
-/// Identities such as installers think of, and such as they do not. A million values of a proptest strategy
+/// Usual and unusual identities. A million values of a proptest strategy
 /// take minutes; these take seconds.
 struct Identities(u64);
 
@@ -83,7 +83,7 @@ fn is_subject_token(token: &str) -> bool {
     !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic() && !b".*>".contains(&b))
 }
 
-/// As nats-py and nats-server judge it: `^[-/_=\.a-zA-Z0-9]+$`, no dot at either end.
+/// The check of nats-py and nats-server: `^[-/_=\.a-zA-Z0-9]+$`, no dot at either end.
 fn is_kv_key(key: &str) -> bool {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"-/_=.".contains(&b);
     !key.is_empty() && key.bytes().all(legal) && !key.starts_with('.') && !key.ends_with('.')

@@ -1,4 +1,4 @@
-//! Any bytes, as a frame and as a payload, through every version's codec.
+//! Random bytes as a frame and as a payload, through every version's codec.
 //!
 //! Run: `VOLTGATE_OCPP=$(python -c 'import ocpp; print(ocpp.__path__[0])') cargo +nightly fuzz run decode`
 #![no_main]

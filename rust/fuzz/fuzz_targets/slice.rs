@@ -1,4 +1,4 @@
-//! Any bytes, cut by the first of them, through the slicer: cutting changes nothing, and the bounds hold.
+//! Random bytes, chunked by the first of them, through the slicer: chunking does not matter, bounds hold.
 //!
 //! Run: `cargo +nightly fuzz run slice`
 #![no_main]
@@ -8,7 +8,7 @@ use voltgate_core::slice::{Piece, Slicer};
 
 const LIMIT: u32 = 200;
 
-/// The texts, and the raw bytes with a mark where a text stood.
+/// The texts, and the raw bytes with a mark for each text.
 fn slice<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>, Vec<Option<u8>>, usize) {
     let (mut texts, mut raw, mut slicer) = (Vec::new(), Vec::new(), Slicer::new(LIMIT));
     for chunk in chunks {

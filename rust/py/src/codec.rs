@@ -1,4 +1,4 @@
-//! `Codec`, `Frame` and `Violation` as Python sees them (docs/contract.md 5).
+//! `Codec`, `Frame` and `Violation` for Python (docs/contract.md 5).
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,7 +42,7 @@ fn error_code(version: &str, code: &str) -> PyResult<Option<&'static str>> {
     Ok(fault::error_code(version_of(version)?, code))
 }
 
-/// Why a frame or payload was refused.
+/// The violation of a frame or payload.
 #[pyclass(frozen, module = "voltgate._core")]
 pub struct Violation(pub(crate) fault::Violation);
 
@@ -65,17 +65,17 @@ impl Violation {
     }
 }
 
-/// One decoded frame: the bytes it came in, and where in them everything is.
+/// One decoded frame: its bytes, and the ranges of its parts.
 #[pyclass(frozen, module = "voltgate._core")]
 pub struct Frame {
     bytes: Py<PyBytes>,
-    /// The codec's own string of a known action.
+    /// The interned name of a known action.
     action: Option<Py<PyString>>,
     pub(crate) decoded: Decoded,
 }
 
 impl Frame {
-    /// The whole frame, which every place in `decoded` points into.
+    /// The whole frame, to which the ranges in `decoded` refer.
     pub(crate) fn raw<'py>(&'py self, py: Python<'py>) -> &'py [u8] {
         self.bytes.as_bytes(py)
     }
@@ -122,7 +122,7 @@ impl Frame {
     fn fatal(&self) -> Option<Violation> {
         self.decoded.fatal.as_deref().cloned().map(Violation)
     }
-    /// The action of a CALL that needs no second look: a known one, and no violation.
+    /// The action of a CALL with a known action and without a violation.
     #[getter]
     fn plain<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyString>> {
         let plain = self.decoded.kind == Some(2) && self.decoded.violation.is_none();
@@ -132,7 +132,7 @@ impl Frame {
     fn size(&self, py: Python<'_>) -> usize {
         self.raw(py).len()
     }
-    /// The whole frame as it came.
+    /// The whole frame, unchanged.
     #[getter(raw)]
     fn whole<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         self.bytes.bind(py).clone()
@@ -151,12 +151,12 @@ impl Frame {
 #[pyclass(subclass, frozen, module = "voltgate._core")]
 pub struct Codec {
     codec: codec::Codec,
-    /// Of each entry: its name, and that with `-Signed` behind it.
+    /// For each entry: its name, and its name with `-Signed`.
     names: Vec<[Py<PyString>; 2]>,
 }
 
 impl Codec {
-    /// Decodes `frame`, whatever happens.
+    /// Decodes `frame`; never fails.
     pub(crate) fn judge(&self, frame: Bound<'_, PyBytes>, sender: Sender) -> Frame {
         let judge = || self.codec.decode(frame.as_bytes(), sender);
         let decoded =
@@ -168,7 +168,7 @@ impl Codec {
 }
 
 #[pymethods]
-#[allow(clippy::unused_self, reason = "methods of a value in Python, whatever they need of it")]
+#[allow(clippy::unused_self, reason = "methods of a Python object, even if they use none of its fields")]
 impl Codec {
     #[new]
     #[allow(clippy::needless_pass_by_value, reason = "PyO3 hands over what it extracted")]

@@ -1,7 +1,7 @@
 //! The module `voltgate._core`: argument lists, one call into `voltgate-core` each, one error map.
 //!
-//! `codec` binds decoding, validating and encoding; `version` what differs between versions; `slice` the way
-//! from a socket's bytes to frames; `publish` tokens, keys and NATS messages.
+//! `codec` binds decoding, validating and encoding; `version` the rules of versions; `slice`
+//! frames from a socket's bytes; `publish` tokens, keys and NATS messages.
 
 use pyo3::prelude::*;
 

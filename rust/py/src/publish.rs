@@ -1,4 +1,4 @@
-//! Tokens, keys and NATS commands as Python sees them (docs/contract.md 3.1-3.3).
+//! Tokens, keys and NATS commands for Python (docs/contract.md 3.1-3.3).
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -18,11 +18,11 @@ use voltgate_core::token;
 use crate::codec::{Frame, version_of};
 
 thread_local! {
-    /// Where every command is written: of its bytes Python gets one copy, of their exact size.
+    /// The buffer for every command; Python gets a copy of the exact size.
     static COMMAND: RefCell<Command> = RefCell::default();
 }
 
-/// Hands `write` the empty command and returns what became of it.
+/// Passes the empty command to `write` and returns the result.
 fn written<T>(py: Python<'_>, write: impl FnOnce(&mut Command) -> T) -> (Py<PyBytes>, T) {
     COMMAND.with_borrow_mut(|command| {
         let made = write(command);
@@ -35,7 +35,7 @@ fn refused(error: &(impl ToString + ?Sized)) -> PyErr {
 }
 
 fn class_of(name: &str) -> PyResult<Class> {
-    Class::parse(name).ok_or_else(|| refused("the class is none of tx, event, live"))
+    Class::parse(name).ok_or_else(|| refused("unknown class: expected tx, event or live"))
 }
 
 #[pyfunction(name = "token")]
@@ -86,7 +86,7 @@ fn key_of(
 pub struct Fact {
     command: Py<PyBytes>,
     key: String,
-    /// Only class `tx` needs one at once; hashing costs as much as all the rest.
+    /// Computed immediately only for class `tx`: hashing costs as much as the rest of the work.
     nats_id: Option<String>,
     class: Class,
     frame: Py<Frame>,
@@ -114,7 +114,7 @@ impl Fact {
     }
 }
 
-/// The attributes of what was answered, whatever its class in Python.
+/// The attributes of an answer, independent of its Python class.
 #[derive(FromPyObject)]
 struct Answered<'py> {
     by: PyBackedStr,
@@ -130,7 +130,7 @@ struct Why {
     reason: PyBackedStr,
 }
 
-/// What a frame says that is put on a subject.
+/// The parts of a frame that become part of a subject.
 struct Call<'a> {
     action: Cow<'a, str>,
     id: Cow<'a, str>,
@@ -142,8 +142,8 @@ impl<'a> Call<'a> {
     fn of(py: Python<'a>, frame: &'a Frame) -> PyResult<Self> {
         let (raw, decoded) = (frame.raw(py), &frame.decoded);
         let known = decoded.known.and_then(|_| decoded.action(raw)).zip(decoded.message_id(raw));
-        // Nothing a charger makes up may become part of a subject (docs/contract.md 3.2).
-        let (action, id) = known.ok_or_else(|| refused("the frame is no message with a known action"))?;
+        // An unknown action must not become part of a subject (docs/contract.md 3.2).
+        let (action, id) = known.ok_or_else(|| refused("the frame is not a message with a known action"))?;
         Ok(Self { action, id, payload: decoded.payload(raw), members: decoded.members(raw) })
     }
 

@@ -1,4 +1,4 @@
-//! `Slicer` as Python sees it: a connection's bytes in, frames and raw bytes out.
+//! `Slicer` for Python: a connection's bytes in, frames and raw bytes out.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,7 +10,7 @@ use voltgate_core::slice::{self, Masked, Piece};
 
 use crate::codec::Codec;
 
-/// One connection's bytes on their way to whole frames.
+/// Splits one connection's bytes into whole frames.
 #[pyclass(module = "voltgate._core")]
 pub struct Slicer {
     codec: Py<Codec>,

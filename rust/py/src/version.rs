@@ -1,4 +1,4 @@
-//! The rules of a version as Python sees them.
+//! The rules of a version for Python.
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;

@@ -1,4 +1,4 @@
-"""``voltgate check``: each finding, what makes it fail, and what it says to do."""
+"""``voltgate check``: each finding, what makes it fail, and its remedy."""
 
 import json
 import tomllib
@@ -30,7 +30,7 @@ def test_check_passes_where_serve_would_run(
     config = file(f"{OPEN}{SMALL}[nats]\nurl='{nats_server.url}'\n[limits]\nmax_connections=100\n")
     before = failing(config)
     assert "OCPP_TX" in before
-    assert "voltgate streams apply" in before["OCPP_TX"], "the line says what to do"
+    assert "voltgate streams apply" in before["OCPP_TX"], "the line has the remedy"
     voltgate("streams", "apply", "--config", config)
     assert failing(config) == {}
     _, out, _ = voltgate("check", "--config", config)
@@ -81,7 +81,7 @@ def test_check_finds_what_is_missing(
     assert name in failing(file(f"{text}[nats]\nurl='{server.url}'\n")), why
 
 
-def test_check_says_when_nats_is_away_or_forbids(
+def test_check_reports_an_absent_nats_and_missing_permissions(
     failing: Failing,
     file: Callable[[str], Path],
     start_nats: Callable[..., NatsServer],

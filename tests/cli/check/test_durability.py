@@ -20,7 +20,7 @@ SYNC = [
 
 
 @pytest.mark.parametrize(("setting", "replicas", "verdict", "told"), SYNC)
-def test_the_monitoring_tells_what_a_crash_would_cost(
+def test_the_monitoring_port_shows_what_a_crash_would_lose(
     findings: Findings,
     file: Callable[[str], Path],
     start_nats: Callable[..., NatsServer],
@@ -43,7 +43,7 @@ def test_the_monitoring_tells_what_a_crash_would_cost(
     assert seen["cluster"][0] == ("ok" if replicas == 1 else "fail"), "three copies need three servers"
     without = findings(config)["durability"]
     assert without[0] == "hint"
-    assert "--monitor" in without[1], "nobody can know from outside"
+    assert "--monitor" in without[1], "unknown without the monitoring port"
 
 
 @pytest.mark.parametrize(

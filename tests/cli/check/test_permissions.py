@@ -45,8 +45,8 @@ def publish(*subjects: str) -> str:
 ASK = "$SYS.REQ.USER.INFO"
 INBOX = 'subscribe: ["_INBOX.>", "ocpprpc.send.>", "ocpprpc.link.>"], allow_responses: true'
 PERMISSIONS = [
-    (f"{publish(ASK, *ALLOWED)}, {INBOX}", "ok", "may do what serve does", "just what is needed"),
-    (publish(">"), "ok", "may do what serve does", "everything"),
+    (f"{publish(ASK, *ALLOWED)}, {INBOX}", "ok", "has all permissions", "just what is needed"),
+    (publish(">"), "ok", "has all permissions", "everything"),
     (
         publish(ASK, *[a for a in ALLOWED if a != "ocpp.tx.>"]),
         "fail",

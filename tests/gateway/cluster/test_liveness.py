@@ -2,9 +2,10 @@
 
 import pytest
 
-from gateways import LINKS, Gateway, Time, states
+from gateways import Gateway, Time, states
 from voltgate.gateway.cluster.liveness import DEAD_AFTER, FRESH, PATIENCE
 from voltgate.gateway.interfaces import NotRead
+from world import LINKS
 
 PREFIX = "$KV.ocpp_gateways."
 
@@ -14,8 +15,13 @@ class Cluster:
 
     def __init__(self, *names: str) -> None:
         self.time = Time()
-        self.all = {name: Gateway(self.time, name) for name in names}
         self.silent: set[str] = set()
+        self.all = {name: self.gateway(name) for name in names}
+
+    def gateway(self, name: str) -> Gateway:
+        gateway = Gateway(self.time, name)
+        gateway.alive = lambda: name not in self.silent
+        return gateway
 
     def sign(self, name: str, **headers: str) -> None:
         """It reaches every gateway that is not frozen."""
@@ -118,7 +124,8 @@ def test_a_gateway_that_said_good_bye_has_its_last_links_marked_down_soon() -> N
 
 def test_a_link_of_a_gateway_without_any_sign_has_the_usual_time() -> None:
     cluster = Cluster("a")
-    ghost = Gateway(cluster.time, "ghost")
+    ghost = cluster.gateway("ghost")
+    cluster.silent.add("ghost")
     cluster.go_on(10)
     ghost.up()
     cluster.go_on(DEAD_AFTER - 5)
@@ -131,7 +138,8 @@ def test_a_link_of_a_gateway_without_any_sign_has_the_usual_time() -> None:
 def test_a_name_that_is_not_a_key_is_never_purged(name: str) -> None:
     """A wildcard would take away the signs of all."""
     cluster = Cluster("a")
-    ghost = Gateway(cluster.time, name)
+    ghost = cluster.gateway(name)
+    cluster.silent.add(name)
     cluster.go_on(10)
     ghost.up()
     cluster.go_on(40)
@@ -145,7 +153,7 @@ def test_more_links_than_are_marked_down_at_once_and_a_stream_that_does_not_answ
         cluster.all["b"].up(f"CP {number}")
     cluster.go_on(5)
     cluster.silent.add("b")
-    read, failed = cluster.time.bus.read, 0
+    read, failed = cluster.time.bus.read_leader, 0
 
     def unreadable(stream: str, seq: int, subject: str | None, done: object, arg: object) -> None:
         nonlocal failed
@@ -155,7 +163,7 @@ def test_more_links_than_are_marked_down_at_once_and_a_stream_that_does_not_answ
         else:
             read(stream, seq, subject, done, arg)  # type: ignore[arg-type]
 
-    cluster.time.bus.read = unreadable  # type: ignore[method-assign]
+    cluster.time.bus.read_leader = unreadable  # type: ignore[method-assign]
     cluster.go_on(25)
     down = {session for state, session, _ in states(cluster.time) if state == "down"}
     assert down == {f"b-{number}" for number in range(1, 201)}

@@ -19,37 +19,37 @@ pytestmark = pytest.mark.usefixtures("clean_environment")
 
 
 class Attended:
-    """A worker that remembers what it was told, and runs until it is stopped twice."""
+    """A worker that records its calls, and runs until it is stopped twice."""
 
     def __init__(self, addresses: list[str]) -> None:
         self.config: Config = load()
         self.metrics = Metrics("1")
         self.draining = False
         self.addresses = addresses
-        self.told: list[object] = []
+        self.calls: list[object] = []
         self._over = asyncio.Event()
 
     async def run(self) -> None:
         try:
             await self._over.wait()
         except asyncio.CancelledError:
-            self.told.append("cancelled")
+            self.calls.append("cancelled")
             raise
 
     def checks(self) -> dict[str, str]:
         return {"nats": ""}
 
     def reload(self, config: Config) -> None:
-        self.told.append(config.limits.max_connections)
+        self.calls.append(config.limits.max_connections)
 
     def stop(self) -> None:
-        self.told.append("stop")
+        self.calls.append("stop")
         if self.draining:
             self._over.set()
         self.draining = True
 
     def abandon(self) -> None:
-        self.told.append("abandon")
+        self.calls.append("abandon")
         self._over.set()
 
 
@@ -79,7 +79,7 @@ class Attendance:
 
 @pytest.fixture
 async def attended(request: pytest.FixtureRequest) -> AsyncIterator[Attendance]:
-    """Its listeners are open unless the parameter says otherwise."""
+    """Its listeners are open unless the parameter is false."""
     ours, theirs = socket.socketpair()
     worker = Attended(getattr(request, "param", ["127.0.0.1:9000"]))
     lines = await control.line(theirs), await control.line(ours)
@@ -114,7 +114,7 @@ async def test_limits_go_to_the_worker_and_nothing_else_of_its_configuration_cha
 ) -> None:
     attended.line.send(Word.LIMITS, load(limits={"max_connections": 7}).limits.model_dump())
     await attended.obeyed()
-    assert attended.worker.told == [7]
+    assert attended.worker.calls == [7]
 
 
 LEAVING = [
@@ -128,9 +128,9 @@ LEAVING = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "told", "why"), LEAVING, ids=[why for *_, why in LEAVING])
-async def test_how_often_a_worker_is_told_to_leave(
-    attended: Attendance, asked: list[str], told: list[str], why: str
+@pytest.mark.parametrize(("asked", "calls", "why"), LEAVING, ids=[why for *_, why in LEAVING])
+async def test_how_often_a_worker_is_stopped(
+    attended: Attendance, asked: list[str], calls: list[str], why: str
 ) -> None:
     await attended.next(Word.BEAT)
     for by in asked:
@@ -139,16 +139,16 @@ async def test_how_often_a_worker_is_told_to_leave(
         else:
             attended.line.send(Word.LEAVE)
             await attended.obeyed()
-    if told.count("stop") == 2:
+    if calls.count("stop") == 2:
         await attended.running
-    assert attended.worker.told == told, why
+    assert attended.worker.calls == calls, why
 
 
 async def test_a_worker_leaves_without_its_supervisor(attended: Attendance) -> None:
     await attended.next(Word.BEAT)
     attended.line.close()
     await attended.running
-    assert attended.worker.told == ["abandon"]
+    assert attended.worker.calls == ["abandon"]
 
 
 @pytest.mark.parametrize("attended", [[]], indirect=True)
@@ -156,7 +156,7 @@ async def test_before_the_listeners_are_open_there_is_nothing_to_drain(attended:
     assert await attended.next(Word.BEAT) == {"checks": {"nats": ""}, "open": False}
     attended.attendant.signalled()
     await attended.running
-    assert attended.worker.told == ["cancelled"]
+    assert attended.worker.calls == ["cancelled"]
 
 
 def test_ports_and_limits_are_the_supervisors() -> None:

@@ -12,22 +12,22 @@ HELLO = Hello(0, [], {})
 
 
 @pytest.mark.parametrize(
-    ("says", "patience", "expectation"),
+    ("output", "ticks", "expectation"),
     [
         ("", START, "a start may take its time"),
-        ('["beat",{"checks":{},"open":false}]\n', SILENCE, "who has spoken once must go on speaking"),
+        ('["beat",{"checks":{},"open":false}]\n', SILENCE, "beats must not stop"),
     ],
 )
-async def test_a_process_that_says_nothing_is_killed(says: str, patience: int, expectation: str) -> None:
-    """After so many of our own ticks, however much time is between them: who was frozen may have been us."""
+async def test_a_silent_process_is_killed(output: str, ticks: int, expectation: str) -> None:
+    """After that many ticks, independent of the time between them: the supervisor may have been frozen."""
     script = "import os, sys, time; os.write(int(sys.argv[1][10:]), sys.stdin.encode()); time.sleep(60)"
-    argv = Argv([sys.executable, "-c", script.replace("sys.stdin", repr(says))])
+    argv = Argv([sys.executable, "-c", script.replace("sys.stdin", repr(output))])
     member = Member(0, lambda: None)
     life = asyncio.create_task(member.live(argv, lambda _: HELLO))
     async with asyncio.timeout(10):
-        while member.checks()["process"] != ("" if says else "starting"):
+        while member.checks()["process"] != ("" if output else "starting"):
             await asyncio.sleep(0)
-    for _ in range(patience):
+    for _ in range(ticks):
         member.tick()
     before = member.silenced
     member.tick()

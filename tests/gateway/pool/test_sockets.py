@@ -9,7 +9,7 @@ from voltgate.gateway.pool.sockets import AddressError, kept
 
 
 def test_kept_addresses_are_shared_with_workers_and_take_no_charger() -> None:
-    """Port 0 becomes one number; who listens there with SO_REUSEPORT is the only one to be connected."""
+    """Port 0 becomes one number; only sockets that listen there get connections."""
     with kept([Listener(host="127.0.0.1", port=0), Listener(host="127.0.0.1", port=0)]) as ports:
         assert len(set(ports)) == 2
         with pytest.raises(ConnectionRefusedError):

@@ -258,7 +258,7 @@ def test_what_ends_before_the_call_leaves_takes_the_password_out_again() -> None
     world = changing(half_duplex=True)
     world.bus.hold = True
     world.command("ChangeConfiguration", CHANGE)
-    world.bus.release(3)  # the fact, the record read and hashed
+    world.bus.release(4)  # the link, the fact, the record read and hashed
     world.send("1", "StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"})
     world.bus.release(1)
     assert (world.passwords, world.answers()) == ([OLD, NEW], [])

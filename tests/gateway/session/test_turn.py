@@ -48,7 +48,7 @@ def test_with_half_duplex_the_deadline_runs_while_it_waits(stored: bool) -> None
     if stored:
         world.command("Reset", SOFT, ocpp_timeout=5)
         world.send("1", "StatusNotification", STATUS)
-        world.bus.release(1)
+        world.bus.release(2)
     else:
         world.send("1", "StatusNotification", STATUS)
         world.command("Reset", SOFT, ocpp_timeout=5)
@@ -78,7 +78,7 @@ def test_with_half_duplex_one_that_waits_with_its_fact_stored_is_gone_when_the_c
     world.bus.hold = True
     world.command("Reset", SOFT)
     world.send("1", "StatusNotification", STATUS)
-    world.bus.release(1)
+    world.bus.release(2)
     world.session.leave(Reason.DRAIN)
     assert outcomes(world) == ["gone"]
     world.bus.release()

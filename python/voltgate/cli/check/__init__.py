@@ -1,1 +1,1 @@
-"""``voltgate check``: whether ``serve`` will run, and what to do if not."""
+"""``voltgate check``: the preconditions of ``serve``."""

@@ -1,6 +1,6 @@
-"""The certificates for NATS: ours with its key, and the authorities we trust.
+"""The certificates for NATS: the client certificate with its key, and the trusted authorities.
 
-Listeners have none: TLS for chargers is not served yet.
+TLS for chargers is not served yet, so listeners have no certificates.
 """
 
 from collections.abc import Iterator
@@ -21,35 +21,30 @@ RSA_BITS, EC_BITS = 2048, 224  # as OCPP requires of chargers and CSMS (docs/ocp
 
 
 class _Fault(Exception):
-    """What is wrong with a file, and what to do."""
+    """The fault of a file, with its remedy."""
 
 
 def certificates(config: Config) -> Iterator[Finding]:
-    """A finding for our certificate with its key, and for the file of authorities."""
+    """Findings for the client certificate with its key, and for the file of authorities."""
     if config.nats.tls_cert:
         # The key may be in the same file.
-        yield _own("nats.tls_cert", config.nats.tls_cert, config.nats.tls_key or config.nats.tls_cert)
+        key = config.nats.tls_key or config.nats.tls_cert
+        yield _finding("nats.tls_cert", config.nats.tls_cert, key)
     if config.nats.tls_ca:
-        yield _authorities("nats.tls_ca", config.nats.tls_ca)
+        yield _finding("nats.tls_ca", config.nats.tls_ca)
 
 
-def _own(name: str, certificate: str, key: str) -> Finding:
-    try:
-        leaf, *chain = _read(certificate)
-        _strong(certificate, leaf)
-        _private(certificate, key, leaf)
-        return _valid(name, certificate, [leaf, *chain])
-    except _Fault as fault:
-        return Finding(name, "fail", str(fault))
-
-
-def _authorities(name: str, file: str) -> Finding:
+def _finding(name: str, file: str, key: str = "") -> Finding:
+    """``key``: the file of the first certificate's key; "": a file of authorities."""
     try:
         found = _read(file)
+        if key:
+            _strong(file, found[0])
+            _private(file, key, found[0])
         for one in found:
-            if not _may_sign(one):
+            if not key and not _may_sign(one):
                 raise _Fault(
-                    f"{file}: {one.subject.rfc4514_string()} is not an authority: name the CA certificate"
+                    f"{file}: {one.subject.rfc4514_string()} is not an authority: use the CA certificate"
                 )
         return _valid(name, file, found)
     except _Fault as fault:
@@ -80,7 +75,7 @@ def _strong(file: str, leaf: x509.Certificate) -> None:
     elif isinstance(key, EllipticCurvePublicKey):
         kind, least = "EC", EC_BITS
     else:
-        raise _Fault(f"{file}: the key is neither RSA nor EC: create one of these kinds")
+        raise _Fault(f"{file}: the key is neither RSA nor EC: create an RSA or EC key")
     if key.key_size < least:
         raise _Fault(f"{file}: {kind} with {key.key_size} bits is too weak: use at least {least}")
 
@@ -89,11 +84,11 @@ def _private(certificate: str, file: str, leaf: x509.Certificate) -> None:
     try:
         key = load_pem_private_key(_content(file), None)
     except TypeError:
-        raise _Fault(f"{file}: the key has a passphrase: store it without one") from None
+        raise _Fault(f"{file}: the key has a passphrase: store the key without it") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise _Fault(f"{file}: does not hold a private key in PEM form") from None
+        raise _Fault(f"{file}: not a private key in PEM form") from None
     if key.public_key() != leaf.public_key():
-        raise _Fault(f"{file}: is not the key of the first certificate in {certificate}")
+        raise _Fault(f"{file}: not the key of the first certificate in {certificate}")
 
 
 def _may_sign(one: x509.Certificate) -> bool:
@@ -107,7 +102,7 @@ def _read(file: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(_content(file))
     except ValueError:
-        raise _Fault(f"{file}: does not hold a certificate in PEM form") from None
+        raise _Fault(f"{file}: not a certificate in PEM form") from None
 
 
 def _content(file: str) -> bytes:

@@ -1,4 +1,4 @@
-"""``voltgate check``: prints whether ``serve`` will run, one line per finding. The findings: ``findings``."""
+"""``voltgate check``: prints the findings of ``findings``, one per line."""
 
 from typing import Annotated
 
@@ -29,7 +29,7 @@ def check(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Check whether `serve` will run, and print what to do if not.
+    """Check whether `serve` can run, and print the remedy for each fault.
 
     Checks the configuration, certificates, file limits, NATS, its permissions and streams.
     """

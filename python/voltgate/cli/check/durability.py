@@ -1,7 +1,7 @@
-"""What a crash would cost: by the configuration, and by the monitoring port of a NATS server.
+"""Messages at risk in a crash, by the configuration and the monitoring port of a NATS server.
 
-NATS acknowledges what the operating system took, and syncs it to disk every ``sync_interval`` (2 minutes by
-default; docs/contract.md 6). Only the monitoring port shows that setting.
+NATS acknowledges a message once it is written to the operating system, and syncs to disk every
+``sync_interval`` (2 minutes by default; docs/contract.md 6). Only the monitoring port shows that setting.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _NANO = 1_000_000_000
 
 
 class _Unseen(Exception):
-    """The monitoring port did not answer as expected; the text says what to do."""
+    """The monitoring port did not answer as expected. The text has the remedy."""
 
 
 async def durability(config: Config, monitor: str) -> list[Finding]:
@@ -50,7 +50,7 @@ def _seen(config: Config, varz: dict[str, Any], jsz: dict[str, Any]) -> Iterator
     settings = (varz.get("jetstream") or {}).get("config") or jsz.get("config") or {}
     if jsz.get("disabled") or not settings:
         yield Finding(
-            "monitor", "fail", "JetStream is off in this server", "enable it, or name another server"
+            "monitor", "fail", "JetStream is off in this server", "enable it, or use another server"
         )
         return
     yield _lost(config.streams.replicas, settings)
@@ -59,12 +59,12 @@ def _seen(config: Config, varz: dict[str, Any], jsz: dict[str, Any]) -> Iterator
 
 
 def _lost(replicas: int, settings: dict[str, Any]) -> Finding:
-    """What a crash of the operating system would lose."""
+    """Messages lost in a crash of the operating system."""
     always = settings.get("sync_always", False)
     seconds = settings.get("sync_interval", 0) / _NANO
     if always and replicas > 1:
         text = f"sync_interval: always and {replicas} replicas: an OS crash loses no acknowledged message"
-        return Finding("durability", "ok", f"{text}, if every server is set like this one")
+        return Finding("durability", "ok", f"{text}, if every server has this setting")
     if always:
         text = (
             "sync_interval: always, 1 replica: an OS crash loses no acknowledged message, a broken disk "
@@ -113,5 +113,5 @@ async def _read(monitor: str, page: str) -> dict[str, Any]:
     except (OSError, ValueError, HTTPException) as error:
         why = " ".join(str(getattr(error, "reason", None) or error).split())
     if not isinstance(body, dict):
-        raise _Unseen(f"{url}: {why}: name the monitoring port of the NATS server")
+        raise _Unseen(f"{url}: {why}: use the monitoring port of the NATS server")
     return body

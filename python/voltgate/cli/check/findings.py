@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 async def collect(config: Config, file: Path | None, monitor: str) -> list[Finding]:
     """Check everything. ``monitor``: the monitoring URL of a NATS server, or "". Raises ConfigError."""
-    rules(config)  # raises for a policy that OCPP does not allow
+    rules(config)  # raises if OCPP does not allow the policy
     unserved = [Finding("serve", "fail", line) for line in preflight.unserved(config)]
     return [
         Finding("config", "ok", str(file) if file else "no file: defaults and environment"),

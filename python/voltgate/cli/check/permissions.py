@@ -1,6 +1,6 @@
-"""Whether the NATS user may do what ``serve`` does.
+"""Whether the NATS user has the permissions that ``serve`` needs.
 
-The server is asked for the user's permissions: trying them would publish facts that never happened.
+The permissions are read from the server: trying them would publish false facts.
 """
 
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -35,7 +35,8 @@ def needed(config: Config) -> dict[str, list[str]]:
             f"$KV.{lower}_chargers.>",
             *(f"{API}STREAM.INFO.{stream.name}" for stream in streams.wanted(config)),
             f"{API}STREAM.NAMES",
-            *(f"{API}DIRECT.GET.{nats.stream_prefix}_{name}" for name in ("TX", "COMMANDS", "LINKS")),
+            f"{API}DIRECT.GET.{nats.stream_prefix}_TX",
+            *(f"{API}STREAM.MSG.GET.{nats.stream_prefix}_{name}" for name in ("COMMANDS", "LINKS")),
             f"{API}DIRECT.GET.KV_{lower}_chargers",
             *(f"{API}CONSUMER.CREATE.{name}" for name in followed),
         ],
@@ -44,21 +45,21 @@ def needed(config: Config) -> dict[str, list[str]]:
 
 
 class Permissions(NamedTuple):
-    """The finding, and whether JetStream will answer this user."""
+    """The finding, and whether this user can use the JetStream API."""
 
     finding: Finding
     ask_jetstream: bool
 
 
 async def permissions(config: Config, client: "Client", complaints: list[str]) -> Permissions:
-    """Check the user's permissions. ``complaints``: the server's errors, filled while it is asked."""
+    """Check the user's permissions. ``complaints``: the server's errors, filled during the request."""
     from nats.errors import Error  # noqa: PLC0415
 
     try:
         reply = await client.request(ASK, b"", timeout=_TIMEOUT)
         granted = orjson.loads(reply.data)["data"].get("permissions") or {}
     except (Error, TimeoutError, KeyError, TypeError, AttributeError, orjson.JSONDecodeError):
-        # Without an inbox nothing is answered; whatever else is forbidden shows when it is used.
+        # Without the inbox no request is answered; other missing permissions show on use.
         if any("subscription" in text.lower() for text in complaints):
             found = Finding(
                 "permissions", "fail", f"allow this user to subscribe to {config.nats.inbox_prefix}.>"
@@ -75,14 +76,14 @@ async def permissions(config: Config, client: "Client", complaints: list[str]) -
         if lacking:
             lines.append(f"{verb} to {', '.join(lacking)}")
             ask_jetstream &= not any(one.startswith(f"{API}STREAM.") or one == f"{API}>" for one in lacking)
-    # A backend that commands a charger chooses the subject of the reply.
+    # The reply subject of a command is chosen by the backend.
     if not granted.get("responses") and not _allowed(granted.get("publish") or {}, "_INBOX.>"):
         lines.append("answer commands (allow_responses: true)")
     if lines:
         return Permissions(
             Finding("permissions", "fail", f"allow this user to {'; to '.join(lines)}"), ask_jetstream
         )
-    text = "this user may do what serve does" if granted else "no restrictions"
+    text = "this user has all permissions that serve needs" if granted else "no restrictions"
     return Permissions(Finding("permissions", "ok", text), ask_jetstream)
 
 

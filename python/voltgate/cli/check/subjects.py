@@ -1,4 +1,4 @@
-"""How subject patterns of NATS relate to each other."""
+"""Relations between subject patterns of NATS."""
 
 
 def covers(wide: str, narrow: str) -> bool:
@@ -24,6 +24,6 @@ def meets(one: str, other: str) -> bool:
 
 
 def uncovered(patterns: list[str]) -> list[str]:
-    """The patterns that no other pattern covers."""
+    """The patterns that are not covered by another one."""
     patterns = list(dict.fromkeys(patterns))
     return [one for one in patterns if not any(covers(other, one) for other in patterns if other != one)]

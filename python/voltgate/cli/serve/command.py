@@ -1,4 +1,4 @@
-"""``voltgate serve`` and ``voltgate backend``, which run until a signal. Several workers: see ``workers``."""
+"""``voltgate serve`` and ``voltgate backend``, which run until a signal. ``--workers`` is in ``workers``."""
 
 import asyncio
 import resource
@@ -17,10 +17,10 @@ from voltgate.config import Config
 app = typer.Typer()
 log = structlog.get_logger()
 
-MAX_WORKERS = 256  # a typing error must not fill the machine
-DESCRIPTOR_ROOM = 256  # beside the chargers': NATS, listeners, admin, upgrades in progress
+MAX_WORKERS = 256  # a typing error must not overload the machine
+DESCRIPTOR_ROOM = 256  # descriptors for NATS, listeners, admin, upgrades in progress
 
-# The backend waits however long NATS is away.
+# The backend waits for NATS without limit.
 PATIENCE = {"max_reconnect_attempts": -1, "reconnect_time_wait": 2}
 
 
@@ -52,7 +52,7 @@ async def _serve(config: Config, file: Path | None) -> None:
     from voltgate.gateway.worker import Worker  # noqa: PLC0415
 
     worker = Worker(config)
-    # First of all, so that /livez answers during the wait for NATS.
+    # Started first, so that /livez answers during the wait for NATS.
     runner = await admin.start(
         config.admin, worker.metrics, lambda: admin.with_listeners(worker.checks(), worker.addresses)
     )
@@ -78,7 +78,7 @@ async def _serve(config: Config, file: Path | None) -> None:
 
 
 def _raise_descriptor_limit(wanted: int) -> None:
-    """Raise the soft limit: each charger is a descriptor."""
+    """Raise the soft limit: each charger needs a descriptor."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -92,7 +92,9 @@ def backend(
     config: ConfigFile = None,
     tokens: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Tokens that may charge, one per line. Default: every token."),
+        typer.Option(
+            metavar="FILE", help="File of accepted tokens, one per line. Default: accept every token."
+        ),
     ] = None,
     interval: Annotated[
         int, typer.Option(min=1, metavar="SECONDS", help="Heartbeat interval given to chargers at boot.")
@@ -106,7 +108,7 @@ async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
     from voltgate import backend as reference  # noqa: PLC0415
     from voltgate.gateway.bus import connect  # noqa: PLC0415
 
-    # The backend itself waits for NATS for ever; at its start an operator wants to know that it is away.
+    # The backend waits for NATS without limit; at its start, an absent NATS is an error.
     async with connected(config, "voltgate-backend"):
         pass
     stop = asyncio.Event()
@@ -132,5 +134,5 @@ async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
         return
     try:
         answering.result()
-    except ValueError as error:  # the token file: names it and its line
+    except ValueError as error:  # the token file; the text has its name and line
         raise Failure(str(error), USAGE) from None

@@ -1,4 +1,4 @@
-"""``voltgate serve --workers N``: starts the supervisor; and the hidden command that its workers are."""
+"""``voltgate serve --workers N``: the supervisor, and the hidden command of its workers."""
 
 import ctypes
 import os
@@ -31,7 +31,7 @@ async def supervise(config: Config, file: Path | None, count: int) -> int:
     from voltgate.gateway.pool.member import Argv  # noqa: PLC0415
     from voltgate.gateway.pool.supervisor import Supervisor  # noqa: PLC0415
 
-    # -P: a module in the working directory must not replace one of ours.
+    # -P: modules in the working directory must not be imported.
     argv = Argv([sys.executable, "-P", "-m", "voltgate", "worker", f"--release={__version__}"])
     if file is not None:
         copy = _copy(file)
@@ -52,7 +52,7 @@ async def supervise(config: Config, file: Path | None, count: int) -> int:
 
 
 def reloaded(file: Path | None) -> Config | None:
-    """The configuration after SIGHUP; None, and a log line, where it cannot be used."""
+    """The configuration after SIGHUP; None, with a log line, if it is invalid."""
     try:
         return configuration.load(file)
     except configuration.ConfigError as error:
@@ -61,7 +61,7 @@ def reloaded(file: Path | None) -> Config | None:
 
 
 def _copy(file: Path) -> int:
-    """The file as it is now: a worker that is replaced next month reads what the others have read."""
+    """A descriptor of the file's current content, so that workers started later read the same."""
     copy = os.memfd_create(file.name)
     os.write(copy, file.read_bytes())
     return copy
@@ -75,16 +75,16 @@ def serve_worker(
 ) -> None:
     """Run one of the processes of `voltgate serve --workers N`, which starts it."""
     if release not in ("", __version__):
-        # The words of the control line and the keys of the file may have changed with the package.
+        # The control line and the configuration keys may differ between releases.
         raise Failure(
-            f"this worker is of release {__version__}, its supervisor of {release}: the package was changed "
-            "while it ran: restart `voltgate serve`"
+            f"this worker is release {__version__}, its supervisor {release}: the package was changed at run "
+            "time: restart `voltgate serve`"
         )
     try:
         sock = socket.socket(fileno=control)
     except OSError:
         raise Failure("this command is only for `voltgate serve --workers N` to start", USAGE) from None
-    # The end of that socket is the end of the supervisor. A stopped worker cannot see it: SIGCONT wakes it.
+    # The socket ends with the supervisor. A stopped worker cannot read it, so SIGCONT resumes it.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGCONT))
     run(_work(loaded(config, lasting=True), sock))
 
@@ -96,7 +96,7 @@ async def _work(config: Config, sock: socket.socket) -> None:
     line = await control.line(sock)
     hello = await line.hello()
     if hello is None:
-        raise Failure("the supervisor is gone")
+        raise Failure("the supervisor has ended")
     structlog.contextvars.bind_contextvars(worker=hello.worker)
     worker = attendant.Attendant(line, Worker(attendant.settled(config, hello), hello.worker))
     on_signals(worker.signalled, reload=lambda: None)  # limits come from the supervisor

@@ -1,1 +1,1 @@
-"""``voltgate swarm``: simulated chargers as a load, and the figures they measure."""
+"""``voltgate swarm``: a load of simulated chargers, and its measurements."""

@@ -1,4 +1,4 @@
-"""``voltgate swarm``: thousands of simulated chargers in their own processes, and what they measured."""
+"""``voltgate swarm``: thousands of simulated chargers in separate processes, and their measurements."""
 
 import csv
 import ipaddress
@@ -21,7 +21,7 @@ from voltgate.schemas import SUBPROTOCOLS
 app = typer.Typer()
 
 PER_PROCESS = 5_000
-PER_ADDRESS = 20_000  # of the 28,000 ports a source address has
+PER_ADDRESS = 20_000  # of 28,000 ports per source address
 SPARE_DESCRIPTORS = 100
 
 
@@ -75,22 +75,22 @@ def swarm(  # noqa: PLR0913, PLR0917 - options of a command line
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Run simulated chargers at scale (boot, statuses, then load) and print what they measured.
+    """Run simulated chargers at scale (boot, statuses, then load) and print the measurements.
 
-    The load is an open loop: --rate calls per second are due at random times, whatever became of those
-    before. A slow answer does not slow the plan: if a charger still has a call open, the next one waits, and
-    its latency counts from when it was due (no coordinated omission). Most calls are meter values of
-    transactions; the rest are starts, ends, heartbeats and statuses.
+    The load is an open loop: --rate calls per second are due at random times, independent of earlier calls.
+    A slow answer does not slow the plan: if a charger has an open call, the next one waits, and its latency
+    counts from when it was due (no coordinated omission). Most calls are meter values of transactions; the
+    rest are starts, ends, heartbeats and statuses.
 
-    --storm: half way, all connections are reset; every charger dials again, boots and sends two statuses.
-    Refused upgrades are repeated after Retry-After. Calls that are due meanwhile wait, and count from when
-    their charger is back.
+    --storm: after half the duration, all connections are reset; every charger redials, boots and sends two
+    statuses. Refused upgrades are repeated after Retry-After. Calls that are due during the storm count from
+    the reconnect of their charger.
     """
     from voltgate.charger.swarm import Plan  # noqa: PLC0415 - other commands need no websockets
     from voltgate.cli.swarm.course import follow  # noqa: PLC0415
     from voltgate.cli.swarm.figures import Wish, result, table  # noqa: PLC0415
 
-    del config  # every command takes it; the swarm uses only the websocket
+    del config  # every command has this option; the swarm uses only the websocket
     tokens = list(SUBPROTOCOLS) if version == "mixed" else [version_token(version)]
     count = processes or math.ceil(chargers / min(PER_PROCESS, _descriptors()))
     if math.ceil(chargers / count) > _descriptors():
@@ -101,10 +101,10 @@ def swarm(  # noqa: PLR0913, PLR0917 - options of a command line
         )
     host = _host(url)
     sources = islice(cycle(_sources(host, chargers, source_addresses)), chargers)
-    people = _identities(chargers, identity_prefix, password_file)
+    logins = _identities(chargers, identity_prefix, password_file)
     rows = [
         (name, token, password, source)
-        for (name, password), token, source in zip(people, cycle(tokens), sources, strict=False)
+        for (name, password), token, source in zip(logins, cycle(tokens), sources, strict=False)
     ]
     plans = [
         Plan(
@@ -127,11 +127,11 @@ def swarm(  # noqa: PLR0913, PLR0917 - options of a command line
         raise typer.Exit(FAILED)
 
 
-# What the options mean
+# Values of the options
 
 
 def _descriptors() -> int:
-    """How many connections a process can open."""
+    """Number of connections that a process can open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard != resource.RLIM_INFINITY:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the processes inherit it
@@ -142,12 +142,12 @@ def _descriptors() -> int:
 def _host(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-        raise Failure(f"--url {url}: it has the form ws://HOST:PORT/PATH or wss://...", USAGE)
+        raise Failure(f"--url {url}: must have the form ws://HOST:PORT/PATH or wss://...", USAGE)
     return parts.hostname
 
 
 def _sources(host: str, chargers: int, wanted: int | None) -> list[str]:
-    """Addresses of this machine to connect from; an empty one: chosen by the system."""
+    """Local addresses to connect from; empty: chosen by the system."""
     try:
         here = host == "localhost" or ipaddress.IPv4Address(host).is_loopback
     except ValueError:
@@ -157,7 +157,7 @@ def _sources(host: str, chargers: int, wanted: int | None) -> list[str]:
         return [""]
     if not here:
         raise Failure(
-            "--source-addresses needs a gateway on this machine: the addresses are 127.0.0.1 and following",
+            "--source-addresses needs a gateway on this machine: it uses addresses from 127.0.0.1 on",
             USAGE,
         )
     return [str(ipaddress.IPv4Address("127.0.0.1") + number) for number in range(count)]
@@ -170,7 +170,9 @@ def _identities(count: int, prefix: str, file: Path | None) -> list[tuple[str, s
         lines = file.read_text(encoding="utf-8").splitlines()
         logins = [_login(line) for line in lines if line.strip()]
     except (OSError, ValueError, KeyError) as error:  # never the line itself: it contains a password
-        reason = getattr(error, "strerror", None) or "lines are 'identity,password', or JSON with these keys"
+        reason = (
+            getattr(error, "strerror", None) or "lines must be 'identity,password', or JSON with these keys"
+        )
         raise Failure(f"--password-file {file}: {reason}", USAGE) from None
     if len(logins) < count:
         raise Failure(f"--password-file {file}: {len(logins)} logins for {count} chargers", USAGE)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
+from typing import Any
 from urllib.parse import urlsplit
 
 from voltgate.charger.processes import Processes, SwarmError, processes
@@ -17,12 +18,12 @@ from voltgate.cli.swarm.figures import Course, Wish
 from voltgate.cli.terminal import say
 
 CONNECT_SECONDS = 5.0
-PATIENCE = 60.0  # seconds in which at least one more charger must be admitted
-GRACE = 35.0  # seconds after the plan's end; an answer has 30
+ADMIT_SECONDS = 60.0  # at least one more charger must be admitted within this time
+GRACE = 35.0  # seconds after the plan's end; a call times out after 30
 HURRY = 2.0  # after Ctrl-C
 LINE_SECONDS = 5.0
 
-Told = Callable[[str, float, Report, Tally], None]
+Show = Callable[[str, float, Report, Tally], None]
 
 
 async def follow(wish: Wish, plans: list[Plan]) -> tuple[Course, Report, Tally]:
@@ -32,9 +33,9 @@ async def follow(wish: Wish, plans: list[Plan]) -> tuple[Course, Report, Tally]:
     await _reachable(wish.url)
     try:
         async with processes(plans) as fleet:
-            with _progress(wish) as told:
-                course = await _course(wish, fleet, told, stop)
-                await _ended(fleet, told, stop)
+            with _progress(wish) as show:
+                course = await _course(wish, fleet, show, stop)
+                await _ended(fleet, show, stop)
             return course, *fleet.report()
     except SwarmError as error:
         raise Failure(str(error)) from None
@@ -54,10 +55,10 @@ async def _reachable(url: str) -> None:
     writer.close()
 
 
-async def _course(wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event) -> Course:
-    """Connect, load, storm; shorter if ``stop`` is set."""
+async def _course(wish: Wish, fleet: Processes, show: Show, stop: asyncio.Event) -> Course:
+    """Connect, load, storm, until ``stop`` is set."""
     began = monotonic()
-    await _all_in(wish, fleet, told, stop)
+    await _all_in(wish, fleet, show, stop)
     report, tally = fleet.report()
     if report.joined == 0 and not stop.is_set():
         reasons = [reason for reason, _ in tally.refused.most_common(3)]
@@ -67,18 +68,18 @@ async def _course(wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event)
         return Course(connecting=connecting)
     fleet.order("load")
     loaded, storm, returned = monotonic(), None, True
-    await _until(loaded + wish.duration / (2 if wish.storm else 1), loaded, wish, fleet, told, stop)
+    await _until(loaded + wish.duration / (2 if wish.storm else 1), loaded, wish, fleet, show, stop)
     if wish.storm and not stop.is_set():
         struck = monotonic()
         fleet.order("storm")
-        returned = await _all_in(wish, fleet, told, stop, storms=1)
+        returned = await _all_in(wish, fleet, show, stop, storms=1)
         storm = fleet.report()[0].joined_at - struck if returned else monotonic() - struck
-        await _until(loaded + wish.duration, loaded, wish, fleet, told, stop)
+        await _until(loaded + wish.duration, loaded, wish, fleet, show, stop)
     return Course(connecting=connecting, loaded=monotonic() - loaded, storm=storm, returned=returned)
 
 
-async def _ended(fleet: Processes, told: Told, stop: asyncio.Event) -> None:
-    """Wait for the answers to open calls; not for long once ``stop`` is set."""
+async def _ended(fleet: Processes, show: Show, stop: asyncio.Event) -> None:
+    """Wait for the answers to open calls, for ``HURRY`` seconds once ``stop`` is set."""
     hurried = False
     fleet.order("finish", grace=GRACE)
     while not fleet.final:
@@ -86,36 +87,36 @@ async def _ended(fleet: Processes, told: Told, stop: asyncio.Event) -> None:
             hurried = True
             fleet.order("finish", grace=HURRY)
         await _news(fleet, asyncio.Event() if hurried else stop)
-        told("ending", 1.0, *fleet.report())
+        show("ending", 1.0, *fleet.report())
 
 
-async def _all_in(wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event, storms: int = 0) -> bool:
-    """Wait until every charger that is not rejected has joined; False if some did not."""
-    best, patience = -1, monotonic() + PATIENCE
-    while not stop.is_set() and monotonic() < patience:
+async def _all_in(wish: Wish, fleet: Processes, show: Show, stop: asyncio.Event, storms: int = 0) -> bool:
+    """Wait until every charger has joined or been rejected; whether all have joined."""
+    best, deadline = -1, monotonic() + ADMIT_SECONDS
+    while not stop.is_set() and monotonic() < deadline:
         await _news(fleet, stop)
         report, tally = fleet.report()
         if report.storms < storms:
-            continue  # it has not reached every process
-        told("storm" if storms else "connecting", report.joined / wish.chargers, report, tally)
+            continue  # the order has not reached every process
+        show("storm" if storms else "connecting", report.joined / wish.chargers, report, tally)
         if report.joined + report.gave_up >= wish.chargers:
             return report.gave_up == 0
         if report.joined > best:
-            best, patience = report.joined, monotonic() + PATIENCE
+            best, deadline = report.joined, monotonic() + ADMIT_SECONDS
     return False
 
 
 async def _until(  # noqa: PLR0913, PLR0917 - all of it is one run
-    moment: float, began: float, wish: Wish, fleet: Processes, told: Told, stop: asyncio.Event
+    moment: float, began: float, wish: Wish, fleet: Processes, show: Show, stop: asyncio.Event
 ) -> None:
     while not stop.is_set() and (left := moment - monotonic()) > 0:
         await _news(fleet, stop, left)
-        told("load", (monotonic() - began) / max(wish.duration, 1e-9), *fleet.report())
+        show("load", (monotonic() - began) / max(wish.duration, 1e-9), *fleet.report())
 
 
 async def _news(fleet: Processes, stop: asyncio.Event, longest: float = LINE_SECONDS) -> None:
     """Wait for a report, ``stop``, or the timeout."""
-    tasks = {asyncio.create_task(fleet.news()), asyncio.create_task(_set(stop))}
+    tasks: set[asyncio.Task[Any]] = {asyncio.create_task(fleet.news()), asyncio.create_task(stop.wait())}
     done, waiting = await asyncio.wait(tasks, timeout=longest, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:
         task.cancel()
@@ -123,15 +124,11 @@ async def _news(fleet: Processes, stop: asyncio.Event, longest: float = LINE_SEC
         task.result()
 
 
-async def _set(event: asyncio.Event) -> None:
-    await event.wait()
-
-
 # Progress
 
 
 @contextmanager
-def _progress(wish: Wish) -> Iterator[Told]:
+def _progress(wish: Wish) -> Iterator[Show]:
     """A progress bar on a terminal, else a line every few seconds; on stderr."""
     pace = _Pace()
     if sys.stderr is None or not sys.stderr.isatty():
@@ -167,7 +164,7 @@ class _Pace:
         self._at, self._answered, self._rate = monotonic(), 0, 0.0
 
     def words(self, report: Report, tally: Tally) -> str:
-        """connected, sent, answered, errors, calls/s, p99 so far."""
+        """Connected, sent, answered, errors, calls/s, current p99."""
         now = monotonic()
         if now - self._at >= 1.0:
             self._rate = (tally.answered - self._answered) / (now - self._at)

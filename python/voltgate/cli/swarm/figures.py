@@ -1,4 +1,4 @@
-"""What a swarm measured, as a table and as JSON."""
+"""The measurements of a swarm, as a table and as JSON."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """How long each phase took, in seconds."""
+    """The length of each phase, in seconds."""
 
     connecting: float = 0.0
     loaded: float = 0.0
@@ -79,15 +79,15 @@ def _percentiles(latencies: Latencies) -> dict[str, float | None]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The same as a table."""
-    told = ", ".join(f"{count} {kind}" for kind, count in figures["errors_by_kind"].items() if count)
+    """The output without --json."""
+    kinds = ", ".join(f"{count} {kind}" for kind, count in figures["errors_by_kind"].items() if count)
     given_up = f" ({figures['gave_up']} rejected)" if figures["gave_up"] else ""
     refused = ", ".join(f"{count} {reason}" for reason, count in figures["refused_upgrades"].items())
     lines = [
         ("connected", f"{figures['connected']} of {figures['chargers']}{given_up}"),
         ("sent", figures["sent"]),
         ("answered", figures["answered"]),
-        ("errors", f"{figures['errors']}{f' ({told})' if told else ''}"),
+        ("errors", f"{figures['errors']}{f' ({kinds})' if kinds else ''}"),
         ("refused", f"upgrades: {refused or 0}"),
         ("rate", f"{figures['rate_planned']:g}/s planned, {figures['rate_achieved']:g}/s answered"),
         ("answers", _row(figures)),
@@ -100,7 +100,7 @@ def table(figures: dict[str, Any]) -> str:
     lines += [
         (
             "plan",
-            f"{figures['plan_behind_ms']:g} ms late at worst (the swarm itself; the answers include it)",
+            f"{figures['plan_behind_ms']:g} ms late at most (by the swarm itself; included in the answers)",
         ),
         (
             "memory",

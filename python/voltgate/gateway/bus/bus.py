@@ -15,7 +15,7 @@ from nats.js import JetStreamManager
 
 from voltgate import _core
 from voltgate.config import Config, Nats
-from voltgate.gateway.bus import streams
+from voltgate.gateway.bus import leader, streams
 from voltgate.gateway.bus.connection import Connection
 from voltgate.gateway.bus.subscriptions import Interest, Subscription, Take, parse_headers
 from voltgate.gateway.clock import Wheel
@@ -136,18 +136,34 @@ class Bus:
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
     ) -> None:
         """See interfaces.Bus. A direct get: any replica answers."""
+        self._query(f"$JS.API.DIRECT.GET.{stream}", "read", (seq, subject), self.ticket(done, arg))
+
+    def read_leader(
+        self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
+    ) -> None:
+        """See interfaces.Bus. Not a direct get."""
+        api = f"$JS.API.STREAM.MSG.GET.{stream}"
+        self._query(api, "read_leader", (seq, subject), self.ticket(done, arg))
+
+    def _query(
+        self,
+        api: str,
+        kind: Literal["read", "read_leader"],
+        which: tuple[int, str | None],
+        ticket: Ticket[Any, Any],
+    ) -> None:
+        seq, subject = which
         query: dict[str, Any] = {"seq": seq}
         if subject is not None:
             query = {"last_by_subj": subject} if not seq else query | {"next_by_subj": subject}
-        ticket = self.ticket(done, arg)
-        self._expect(ticket, "read", _READ_TIMEOUT)
-        if not self._connection.send(
-            _core.publish(f"$JS.API.DIRECT.GET.{stream}", ticket.reply, [], orjson.dumps(query))
-        ):
+        self._expect(ticket, kind, _READ_TIMEOUT)
+        if not self._connection.send(_core.publish(api, ticket.reply, [], orjson.dumps(query))):
             self._asks.pop(ticket.token, None)
             self._end_ask(ticket, "away")
 
-    def _expect(self, ticket: Ticket[Any, Any], kind: Literal["ask", "read"], timeout: float) -> None:
+    def _expect(
+        self, ticket: Ticket[Any, Any], kind: Literal["ask", "read", "read_leader"], timeout: float
+    ) -> None:
         ticket.kind = kind
         self._asks[ticket.token] = ticket
         ticket.timer = self._clock.after(timeout, self._ask_timed_out, ticket)
@@ -221,6 +237,8 @@ class Bus:
             ticket.timer.cancel()
         if ticket.kind == "read":
             self._was_read(ticket, headers, data)
+        elif ticket.kind == "read_leader":
+            ticket.done(ticket.arg, leader.parse(data))
         elif headers.get("Status") == "503" and not data:
             self._end_ask(ticket, "no_responders")
         else:
@@ -286,7 +304,7 @@ class Bus:
     ) -> None:
         if ticket.timer is not None:
             ticket.timer.cancel()
-        ticket.done(ticket.arg, NotRead.UNREADABLE if ticket.kind == "read" else Reply(outcome, {}, b""))
+        ticket.done(ticket.arg, Reply(outcome, {}, b"") if ticket.kind == "ask" else NotRead.UNREADABLE)
 
     def _was_read(self, ticket: Ticket[Any, Any], headers: dict[str, str], data: bytes) -> None:
         if headers.get("Status") == "404":

@@ -2,73 +2,45 @@
 (docs/contract.md 3.6).
 
 The sequence of the ``up`` is the connection's epoch. A ``down`` is written only directly behind its own
-``up``, so a superseded connection can never mark its successor as offline. Every rewrite is conditional on
-the last sequence read.
+``up``, so a superseded connection can never mark its successor as offline. What stands behind an epoch
+decides:
+
+1. an ``up`` or ``down`` of a session at another gateway: the session here is superseded
+2. one of an earlier session of this process, or its own ``down``: ``up`` is written again, behind it
+3. an ended session never writes ``up`` again; if one is stored after all, its ``down`` follows
+4. a last link of this process whose session is not open here: its ``down`` is written
+
+Every ``up`` but a session's first is conditional on the last sequence read or heard. The rules are
+model-checked: tests/model/README.md.
 """
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-import orjson
-
-from voltgate import _core
-from voltgate.gateway import cloudevents
+from voltgate.gateway.cluster.link import LinkFact
 from voltgate.gateway.interfaces import Ack, Bus, Clock, NotRead, NotStored, Stored
-from voltgate.gateway.registry.record import is_identity
 
 AGAIN = 5.0  # seconds until a fact that was not stored is written again
-_UP = "ocpp.link.up"
 
 
-@dataclass(slots=True)
-class LinkFact:
-    """The facts of one connection; ``epoch`` is known once ``up`` is stored."""
+class Heard(NamedTuple):
+    """A message of the stream: ``ours`` if it is about a session of this process."""
 
-    identity: str
-    token: str
-    version: str
+    seq: int
+    up: bool
     session: str
-    remote: str
-    replaces: str | None
-    security_profile: int
-    gateway: str
-    epoch: int | None = None
-    behind: int | None = None
-    """The sequence its next ``up`` must follow directly, where that matters."""
-    ended: str = ""
-    announced: bool = False
-    """Whether the first ``up`` was stored while the connection was open."""
-    facts: int = 0
-
-    @classmethod
-    def parse(cls, token: str, stored: Stored) -> "LinkFact | None":
-        """The link of an ``up`` read back; None where it is not one. Requires only what ownership depends on.
-
-        The other fields are passed on as another gateway, maybe of another release, wrote them.
-        """
-        try:
-            identity, link = _core.identity(token), orjson.loads(stored.data)
-            state, session, gateway = link["state"], link["session"], link["gateway"]
-        except (ValueError, KeyError, TypeError):
-            return None
-        if state != "up" or not (isinstance(session, str) and isinstance(gateway, str)):
-            return None
-        if not is_identity(identity):
-            return None  # NATS disconnects a client that publishes to a subject beyond its bounds
-        version, remote = link.get("version", ""), link.get("remote", "")
-        replaces, profile = link.get("replaces"), link.get("security_profile", 0)
-        return cls(identity, token, version, session, remote, replaces, profile, gateway, stored.seq)
+    ours: bool
 
 
 class Connected(Protocol):
     """The chargers connected here, as far as their links are concerned."""
 
-    def link_stored(self, link: LinkFact) -> None:
-        """Once per link: its ``up`` is stored, and its connection has not ended."""
+    def link_known(self, link: LinkFact, known: bool) -> None:
+        """Its ``up`` is stored and its connection has not ended; or its ``up`` must be written again."""
 
     def link_superseded(self, link: LinkFact) -> None:
-        """A newer link of the charger was found where its ``up`` was to be."""
+        """Another gateway has the charger."""
 
 
 class Links:
@@ -77,133 +49,209 @@ class Links:
     def __init__(self, bus: Bus, clock: Clock, prefix: str, stream: str, connected: Connected) -> None:
         self._bus, self._clock, self._prefix, self._stream = bus, clock, prefix, stream
         self._connected = connected
-        # By token: in an outage it grows to the number of chargers, no further.
+        self._held: dict[str, LinkFact] = {}  # by token: of the open sessions
+        # By token, as all below: in an outage it grows to the number of chargers, no further.
         self._owed: dict[str, LinkFact] = {}
+        self._unclaimed: dict[str, int] = {}  # last links, of ended sessions of this process
+        self._pending: Counter[str] = Counter()  # publishes and reads without an answer
         self._waiting = False
 
+    # -- of the sessions here --------------------------------------------------------------------------
+
     def up(self, link: LinkFact) -> None:
-        """Store the ``up``; the epoch comes with its PubAck."""
-        self._write(link, "up", None, link.behind, self._up_stored)
+        """Store the first ``up`` of a session; the epoch comes with its PubAck."""
+        self._held[link.token] = link
+        self._unclaimed.pop(link.token, None)
+        self._write_up(link)
 
-    def up_again(self, link: LinkFact, seq: int) -> None:
-        """Another gateway considered this one dead and wrote the ``down`` at ``seq``: contradict it."""
-        link.behind, link.epoch, link.replaces = seq, None, None
-        self.up(link)
-
-    def down(self, link: LinkFact, reason: str) -> None:
-        """Store the ``down``, at once or as soon as the epoch is known."""
+    def end(self, link: LinkFact, reason: str, superseded: bool = False) -> None:
+        """Store the ``down``, at once or as soon as the epoch is known; a superseded session needs none."""
         link.ended = reason
-        if link.epoch is not None:
-            self._write(link, "down", reason, link.epoch, self._down_stored)
+        if self._held.get(link.token) is link:
+            del self._held[link.token]
+        if link.epoch is not None and not superseded:
+            self._write_down(link)
+
+    def lost(self) -> None:
+        """The stream is a new one: it holds no links."""
+        self._unclaimed.clear()
+        for link in list(self._held.values()):
+            link.foreign = link.ours = link.stored = 0
+            if link.epoch is not None:  # else its `up` is on its way
+                self._up_again(link, 0)
+
+    def heard(self, token: str, heard: Heard) -> None:
+        """What stands behind a session's epoch decides who has the charger (docs/contract.md 3.6)."""
+        self._unclaimed.pop(token, None)
+        link = self._held.get(token)
+        if link is None:
+            if heard.ours and heard.up:
+                self._unclaimed[token] = heard.seq
+                self._wait()
+        elif heard.up and heard.session == link.session:
+            link.stored = heard.seq
+            if link.epoch is not None and link.epoch < heard.seq:
+                link.epoch = heard.seq  # an earlier publish of the same, stored late
+        elif link.epoch is not None:
+            self._overtaken(link, heard.seq, heard.ours)
+        elif heard.ours:
+            link.ours = heard.seq
+        else:
+            link.foreign = heard.seq
+
+    def _overtaken(self, link: LinkFact, seq: int, ours: bool) -> None:
+        assert link.epoch is not None
+        if seq > link.epoch:
+            if ours:
+                self._up_again(link, seq)
+            else:
+                self._connected.link_superseded(link)
+
+    def _up_again(self, link: LinkFact, seq: int) -> None:
+        """Its ``up`` is hidden by the message at ``seq``."""
+        link.behind, link.epoch, link.replaces = seq, None, None
+        self._connected.link_known(link, False)
+        self._write_up(link)
+
+    # -- of sessions that are not open here --------------------------------------------------------------
 
     def mark_down(
         self, token: str, epoch: int, done: Callable[[Any, Stored | NotRead], None], arg: Any
     ) -> None:
-        """Write the ``down`` of a dead gateway's link; ``done(arg, its up)`` when that was read back."""
+        """Write the ``down`` of the link at ``epoch``; ``done(arg, its up)`` when that was read back."""
 
         def read(_: None, stored: Stored | NotRead) -> None:
-            if isinstance(stored, Stored) and (link := LinkFact.parse(token, stored)) is not None:
-                self.down(link, "gateway_lost")
+            if isinstance(stored, Stored):
+                self._mark_down(token, stored)
             done(arg, stored)
 
-        self._bus.read(self._stream, epoch, None, read, None)
+        self._bus.read_leader(self._stream, epoch, None, read, None)
+
+    def _mark_down(self, token: str, stored: Stored) -> None:
+        if (link := LinkFact.parse(token, stored)) is not None:
+            link.ended = "gateway_lost"
+            self._write_down(link)
+
+    def _claim(self, token: str, seq: int) -> None:
+        """The charger's last link is of an ended session of this process: it must not stay ``up``."""
+
+        def read(_: None, stored: Stored | NotRead) -> None:
+            if stored is NotRead.UNREADABLE and token not in self._held:
+                self._unclaimed.setdefault(token, seq)
+                self._wait()
+
+        self.mark_down(token, seq, read, None)
+
+    # -- what became of a publish ------------------------------------------------------------------------
+
+    def _write_up(self, link: LinkFact) -> None:
+        self._write(link, "up", link.behind, self._up_stored)
+
+    def _write_down(self, link: LinkFact) -> None:
+        self._write(link, "down", link.epoch, self._down_stored)
 
     def _up_stored(self, link: LinkFact, ack: Ack | NotStored) -> None:
-        if not isinstance(ack, Ack):
-            if ack is NotStored.UNKNOWN or link.behind is None:
-                self._owe(link)
-            else:
-                self._superseded(link)
-            return
-        link.epoch, link.behind = ack.seq, None
+        self._answered(link.token)
+        if isinstance(ack, Ack):
+            self._stands(link, ack.seq)
+        elif ack is NotStored.REFUSED and link.behind is not None:
+            self._read_last(link, self._refused)
+        else:
+            self._owe(link)
+
+    def _stands(self, link: LinkFact, epoch: int) -> None:
+        """Its ``up`` is stored; what was heard before that is known counts now."""
+        epoch = max(epoch, link.stored)
+        link.epoch, link.behind = epoch, None
         if link.ended:
-            self.down(link, link.ended)
-        elif not link.announced:
-            link.announced = True
-            self._connected.link_stored(link)
+            self._write_down(link)
+        elif link.foreign > epoch:
+            self._connected.link_superseded(link)
+        elif link.ours > epoch:
+            self._up_again(link, link.ours)
+        else:
+            self._connected.link_known(link, True)
 
     def _down_stored(self, link: LinkFact, ack: Ack | NotStored) -> None:
+        self._answered(link.token)
         # Refused is as good as stored: a newer link follows our epoch.
         if ack is NotStored.UNKNOWN:
             self._owe(link)
 
+    def _answered(self, token: str) -> None:
+        self._pending[token] -= 1
+        if not self._pending[token]:
+            del self._pending[token]
+
     def _owe(self, link: LinkFact) -> None:
         other = self._owed.get(link.token)
         if link.ended and other is not None and other is not link:
-            return  # its successor is owed already, and hides it
+            return  # its successor is owed already, and reads what it left
         self._owed[link.token] = link
+        self._wait()
+
+    def _wait(self) -> None:
         if not self._waiting:
             self._waiting = True
             self._clock.after(AGAIN, self._settle)
 
     def _settle(self) -> None:
-        """Write what was not stored."""
+        """Write what was not stored, and the ``down`` of what was left behind."""
         self._waiting = False
         owed, self._owed = self._owed, {}
         for link in owed.values():
             if link.epoch is not None:
-                self.down(link, link.ended)
+                self._write_down(link)
             else:
                 # Its `up` may be stored or not: an unconditional second one could hide a newer connection's.
-                self._bus.read(self._stream, 0, f"{self._prefix}.link.{link.token}", self._last_read, link)
+                self._read_last(link, self._unknown)
+        unclaimed, self._unclaimed = self._unclaimed, {}
+        for token, seq in unclaimed.items():
+            if self._pending[token]:
+                self._unclaimed[token] = seq
+                self._wait()
+            else:
+                self._claim(token, seq)
 
-    def _last_read(self, link: LinkFact, stored: Stored | NotRead) -> None:
+    def _read_last(self, link: LinkFact, done: Callable[[LinkFact, Stored | NotRead], None]) -> None:
+        self._pending[link.token] += 1
+        subject = f"{self._prefix}.link.{link.token}"
+        self._bus.read_leader(self._stream, 0, subject, done, link)
+
+    def _refused(self, link: LinkFact, stored: Stored | NotRead) -> None:
+        """Another message stands where its ``up`` was to be."""
+        self._decide(link, stored, ())
+
+    def _unknown(self, link: LinkFact, stored: Stored | NotRead) -> None:
+        """Its ``up`` may have been stored; if not, it follows the link it replaces."""
+        self._decide(link, stored, (link.replaces,))
+
+    def _decide(self, link: LinkFact, stored: Stored | NotRead, hides: tuple[str | None, ...]) -> None:
+        self._answered(link.token)
         if stored is NotRead.UNREADABLE:
             self._owe(link)
             return
         last = stored if isinstance(stored, Stored) else None
-        session = last.headers.get("ocpp-session") if last is not None else None
-        if last is not None and session == link.session and last.headers.get("ce-type") == _UP:
-            self._up_stored(link, Ack(self._stream, last.seq, True))
-        elif not link.ended and (session in (None, link.session, link.replaces) or not _is_up(last)):
+        other = LinkFact.parse(link.token, last) if last is not None else None  # None: no `up`
+        if last is not None and other is not None and other.session == link.session:
+            self._stands(link, last.seq)
+        elif link.ended:
+            # It never writes `up` again; an earlier session's must not stay (docs/contract.md 3.6).
+            if last is not None and other is not None and other.gateway == link.gateway:
+                self.heard(link.token, Heard(last.seq, True, other.session, True))
+        elif other is None or other.gateway == link.gateway or other.session in hides:
             link.behind = last.seq if last is not None else 0
-            self.up(link)
+            self._write_up(link)
         else:
-            self._superseded(link)
-
-    def _superseded(self, link: LinkFact) -> None:
-        if not link.ended:
             self._connected.link_superseded(link)
 
     def _write(
         self,
         link: LinkFact,
-        state: str,
-        reason: str | None,
+        state: Literal["up", "down"],
         behind: int | None,
         done: Callable[[LinkFact, Ack | NotStored], None],
     ) -> None:
-        """``behind``: stored only where the charger's last link has this sequence (0: where it has none)."""
-        link.facts += 1
-        at = cloudevents.time_text(self._clock.time_ms)
-        body = {
-            "state": state,
-            "identity": link.identity,
-            "version": link.version,
-            "session": link.session,
-            "replaces": link.replaces,
-            "epoch": link.epoch,
-            "gateway": link.gateway,
-            "remote": link.remote,
-            "security_profile": link.security_profile,
-            "at": at,
-            "reason": reason,
-        }
-        more = [("ocpp-session", link.session)]
-        if behind is not None:
-            more.append(("Nats-Expected-Last-Subject-Sequence", str(behind)))
-        headers = cloudevents.headers(
-            f"{link.session}/{state}-{link.facts}",
-            f"chargers/{link.token}",
-            _UP if state == "up" else "ocpp.link.down",
-            at,
-            identity=link.identity,
-            extra=more,
-        )
+        self._pending[link.token] += 1
         ticket = self._bus.ticket(done, link)
-        subject = f"{self._prefix}.link.{link.token}"
-        self._bus.store(ticket, _core.publish(subject, ticket.reply, headers, orjson.dumps(body)))
-
-
-def _is_up(stored: Stored | None) -> bool:
-    return stored is not None and stored.headers.get("ce-type") == _UP
+        self._bus.store(ticket, link.publish(self._prefix, state, behind, self._clock.time_ms, ticket.reply))

@@ -10,17 +10,15 @@ import orjson
 
 from voltgate import _core
 from voltgate.gateway.bus.follow import Feed
+from voltgate.gateway.cluster.links import Heard
 from voltgate.gateway.interfaces import PeerLink, Stored
 
 
 class Local(Protocol):
     """The chargers connected here, as far as the links of others are concerned."""
 
-    def moved(self, identity: str, link: PeerLink) -> None:
-        """The charger came up at another gateway."""
-
-    def marked_down(self, identity: str, session: str, seq: int) -> None:
-        """A message of sequence ``seq`` marked a link as down; it may be one of ours that is still open."""
+    def heard(self, token: str, heard: Heard) -> None:
+        """A charger's last link, wherever it is connected."""
 
     def changed_hands(self, identity: str) -> None:
         """Another gateway took the charger over."""
@@ -84,15 +82,14 @@ class Peers:
             return  # not written by a gateway
         if not (isinstance(session, str) and isinstance(gateway, str)):
             return
-        if state == "up":
-            if gateway == self.gateway:
-                self._links.pop(token, None)
-                return
-            self._links[token] = peer_link = PeerLink(stored.seq, session, gateway)
+        if state not in ("up", "down"):
+            return  # a newer release's: it disconnects no charger
+        up, ours = state == "up", gateway == self.gateway
+        if up and not ours:
+            self._links[token] = PeerLink(stored.seq, session, gateway)
             self._named.add(gateway)
             if link.get("replaces"):
                 self._local.changed_hands(identity)
-            self._local.moved(identity, peer_link)
-        elif state == "down":  # any other state is a newer release's, and disconnects nobody
+        else:
             self._links.pop(token, None)
-            self._local.marked_down(identity, session, stored.seq)
+        self._local.heard(token, Heard(stored.seq, up, session, ours))

@@ -1,4 +1,4 @@
-"""A worker's end of the control line: sends beats, obeys the supervisor, and leaves when it is gone."""
+"""A worker's end of the control line: sends beats, follows orders, drains when the supervisor is gone."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from voltgate.gateway.pool.merged import portable
 
 log = structlog.get_logger()
 
-_EAGER = 0.1  # seconds between beats until the listeners are open: the other workers wait for that
+_EAGER = 0.1  # seconds between beats until the listeners are open, which starts the other workers
 
 
 class Worker(Protocol):
-    """What is attended: ``gateway.worker.Worker``."""
+    """The part of ``gateway.worker.Worker`` that is used here."""
 
     config: Config
     metrics: Metrics
@@ -32,20 +32,20 @@ class Worker(Protocol):
         """Serve until stopped."""
 
     def checks(self) -> dict[str, str]:
-        """Readiness checks: name -> "" or what is wrong."""
+        """Readiness checks: name -> "" or the fault."""
 
     def reload(self, config: Config) -> None:
-        """Take new limits."""
+        """Apply new limits."""
 
     def stop(self) -> None:
-        """Drain; a second time: leave at once."""
+        """Drain; on the second call, exit immediately."""
 
     def abandon(self) -> None:
         """Drain without grace."""
 
 
 class _Asked(Enum):
-    """Why a worker has to leave."""
+    """Why a worker has to drain."""
 
     SIGNAL = "signal"
     ORDER = "order"  # of the supervisor
@@ -78,8 +78,8 @@ class Attendant:
         self._ask(_Asked.SIGNAL)
 
     def _ask(self, by: _Asked) -> None:
-        # A service manager may signal every process of the group while the supervisor passes its signal on,
-        # or because the supervisor died: that counts once, not twice.
+        # A service manager may signal every process of the group while the supervisor forwards its signal,
+        # or because the supervisor died: that is one request, not two.
         before = max(self._asked.values())
         self._asked[by] += 1
         if max(self._asked.values()) > before:

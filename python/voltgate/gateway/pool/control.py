@@ -1,6 +1,6 @@
 """The socket between the supervisor and one worker: a JSON array ``[word, content]`` a line.
 
-The end of the stream means that the other process is gone, however it went; nothing else needs to be watched.
+The end of the stream means that the other process has ended, for whatever reason; no other check is needed.
 """
 
 import asyncio
@@ -13,25 +13,25 @@ from typing import Any
 
 import orjson
 
-BEAT = 1.0  # seconds between a worker's beats, and between the supervisor's looks at them
+BEAT = 1.0  # seconds between a worker's beats, and between the supervisor's checks
 
-# All series of a worker in one line are some hundred kilobytes.
+# A line with all series of a worker has some hundred kilobytes.
 _MAX_LINE = 16 << 20
 
 
 class Word(StrEnum):
-    """What a line is about. Both processes are of one release, so both know all of them."""
+    """The kind of a line. Both processes run the same release."""
 
-    HELLO = "hello"  # supervisor, first of all: Hello
-    LEAVE = "leave"  # supervisor: drain; a second time: leave at once
+    HELLO = "hello"  # supervisor, first line: Hello
+    LEAVE = "leave"  # supervisor: drain; the second one: exit immediately
     LIMITS = "limits"  # supervisor: the new limits
-    METRICS = "metrics"  # supervisor: send them; worker: ``merged.portable``
+    METRICS = "metrics"  # supervisor: the request; worker: the answer, ``merged.portable``
     BEAT = "beat"  # worker: Beat
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What a worker must know besides its configuration: its number, and what is the same for all workers."""
+    """A worker's number, and the ports and limits that are the same for all workers."""
 
     worker: int
     ports: list[int]
@@ -40,7 +40,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A sign of life. ``checks``: ``Worker.checks()``; ``open``: whether the listeners are open."""
+    """A heartbeat. ``checks``: ``Worker.checks()``; ``open``: whether the listeners are open."""
 
     checks: dict[str, str]
     open: bool
@@ -53,25 +53,25 @@ class Line:
         self._reader, self._writer = reader, writer
 
     def send(self, word: Word, content: object = None) -> None:
-        """Send a line; does nothing when the other side is gone."""
+        """Send a line; ignored after the other process has ended."""
         if not self._writer.is_closing():
             self._writer.write(orjson.dumps([word, content]) + b"\n")
 
     async def hello(self) -> Hello | None:
-        """The supervisor's first line; None when the supervisor is gone."""
+        """The supervisor's first line; None if the supervisor has ended."""
         async for _, content in self.lines():
             return Hello(**content)
         return None
 
     async def lines(self) -> AsyncIterator[tuple[Word, Any]]:
-        """The lines of the other side, until it is gone."""
+        """Received lines, until the other process ends."""
         with suppress(ConnectionError):
             while (text := await self._reader.readline()).endswith(b"\n"):  # else cut off in the middle
                 word, content = orjson.loads(text)
                 yield Word(word), content
 
     async def drained(self) -> None:
-        """Wait while the other side does not read: a frozen process must not let lines pile up here."""
+        """Wait while the other process does not read, so that lines for a frozen process do not pile up."""
         with suppress(ConnectionError):
             await self._writer.drain()
 
@@ -81,5 +81,5 @@ class Line:
 
 
 async def line(sock: socket.socket) -> Line:
-    """The end of the line that ``sock`` is."""
+    """A line over ``sock``."""
     return Line(*await asyncio.open_unix_connection(sock=sock, limit=_MAX_LINE))

@@ -1,4 +1,4 @@
-"""One worker as the supervisor sees it: a place, and the process that fills it for a while.
+"""One worker as the supervisor sees it: a slot, and the process that currently runs in it.
 
 waiting --spawn--> starting --listeners open--> serving --process ends--> waiting (back-off)
                       |                            |
@@ -17,10 +17,10 @@ from voltgate.gateway.admin import with_listeners
 from voltgate.gateway.pool import control
 from voltgate.gateway.pool.control import Beat, Hello, Word
 
-# In beats. A loop that did not turn for so long has lost its chargers' patience already (OCPP stacks give a
-# call 30 s); a start has schemas to compile, maybe on a machine that starts everything at once.
+# In beats. A loop blocked for longer makes chargers' CALLs time out (OCPP stacks wait 30 s). A start takes
+# longer: schemas are compiled, possibly while the whole machine boots.
 SILENCE, START = 10, 60
-SCRAPE = 1.0  # seconds a worker may take to send its metrics: scrapers give the whole page about ten
+SCRAPE = 1.0  # seconds a worker may take to send its metrics; scrapers time out after about ten
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Argv:
 
 
 class Member:
-    """One worker's place, and the process that fills it."""
+    """One worker's slot, and the process in it."""
 
     def __init__(self, number: int, opened: Callable[[], None]) -> None:
         self.number = number
@@ -42,7 +42,7 @@ class Member:
         self._line: control.Line | None = None
         self._last: Beat | None = None
         self._quiet = 0
-        self._leaves = 0  # how often it was told to leave
+        self._leaves = 0  # how many times LEAVE was sent
         self._metrics: asyncio.Future[list[Any] | None] | None = None
 
     @property
@@ -63,13 +63,13 @@ class Member:
                     f"--control={theirs.fileno()}",
                     stdin=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(), *argv.descriptors),
-                    start_new_session=True,  # Ctrl-C is for the supervisor, which tells its workers to leave
+                    start_new_session=True,  # Ctrl-C is for the supervisor, which sends LEAVE
                 )
-                theirs.close()  # else its end would never be seen
+                theirs.close()  # else the end of the worker's stream would not be noticed
                 line.send(Word.HELLO, hello(self.number))
                 for _ in range(self._leaves):
                     line.send(Word.LEAVE)
-                self._line = line  # other lines come behind the hello
+                self._line = line  # other lines follow the hello
                 return await self._process.wait()
             finally:
                 self._process = None
@@ -89,7 +89,7 @@ class Member:
                 self._metrics.set_result(content)
 
     def tick(self) -> None:
-        """One beat later. Our own ticks are counted, not seconds: the supervisor may have been frozen."""
+        """One beat later. Ticks are counted, not seconds: the supervisor itself may have been frozen."""
         self._quiet += 1
         if self.running and self._quiet > (START if self._last is None else SILENCE):
             self.silenced = True
@@ -101,7 +101,7 @@ class Member:
             self._line.send(word, content)
 
     def leave(self) -> None:
-        """Tell the worker to drain; again: to leave at once. One that is just starting is told too."""
+        """Make the worker drain; on the second call, exit immediately. Also reaches a starting worker."""
         self._leaves += 1
         self.send(Word.LEAVE)
 
@@ -112,11 +112,11 @@ class Member:
                 self._process.kill()
 
     async def metrics(self) -> list[Any] | None:
-        """The worker's metrics (``merged.portable``); None if they do not come in time."""
+        """The worker's metrics (``merged.portable``); None if they do not arrive in time."""
         if self._line is None:
             return None
         if self._metrics is None or self._metrics.done():
-            # At most one request is open: what a frozen worker does not read must not pile up.
+            # At most one open request: requests to a frozen worker must not pile up.
             self._metrics = asyncio.get_running_loop().create_future()
             self._line.send(Word.METRICS)
         asked = self._metrics
@@ -124,7 +124,7 @@ class Member:
         return asked.result() if asked.done() else None
 
     def checks(self) -> dict[str, str]:
-        """Its readiness checks, ``process`` first."""
+        """The worker's readiness checks, ``process`` first."""
         if not self.running:
             return {"process": "not running"}
         if self._last is None:

@@ -46,7 +46,7 @@ class Supervision(Collector):
 
     def __init__(self) -> None:
         self.running = Gauge("voltgate_workers_running", "Worker processes that are running.")
-        self.scraped = Gauge("voltgate_worker_scraped", "1 where a worker answered this scrape.", ("worker",))
+        self.scraped = Gauge("voltgate_worker_scraped", "1 if the worker answered this scrape.", ("worker",))
         self.restarts = Counter(
             "voltgate_worker_restarts_total", "Workers that ended and were replaced, by reason.", ("reason",)
         )

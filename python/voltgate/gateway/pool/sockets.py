@@ -1,7 +1,7 @@
-"""The addresses that several workers share: proved to be free, and kept, before any of them starts.
+"""The addresses that several workers share: checked to be free and reserved before the workers start.
 
-The sockets kept here never listen, so the kernel gives them no charger; they keep other processes off the
-port, and turn ``port = 0`` into one number for all workers.
+The reserving sockets never listen, so the kernel assigns no connection to them; they keep other processes off
+the port, and turn ``port = 0`` into one number for all workers.
 """
 
 import socket
@@ -17,10 +17,10 @@ class AddressError(Exception):
 
 @contextmanager
 def kept(listeners: Sequence[Listener]) -> Iterator[list[int]]:
-    """Keep every listener's address for the length of the block; yields their ports. Raises AddressError."""
+    """Reserve every listener's address during the block; yields the ports. Raises AddressError."""
     with ExitStack() as sockets:
-        # Listen for a moment without SO_REUSEPORT, which would share the address with any process of this
-        # user: an address in use is refused here, also one that two listeners name.
+        # First listen without SO_REUSEPORT, which would share the address with any process of this user:
+        # an address in use is refused here, also if two listeners have the same one.
         with ExitStack() as probes:
             ports = [_bind(listener, listener.port, probes, shared=False) for listener in listeners]
         for listener, port in zip(listeners, ports, strict=True):

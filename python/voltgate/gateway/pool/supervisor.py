@@ -1,7 +1,7 @@
 """Several workers share the listeners' ports; this process starts, watches and replaces them.
 
-It holds no charger's socket, no NATS connection and no state that matters: all it knows of a worker came over
-that worker's ``control`` line.
+It has no charger's socket, no NATS connection and no state of value: all its information about a worker comes
+over that worker's ``control`` line.
 """
 
 import asyncio
@@ -20,19 +20,21 @@ from voltgate.gateway.pool.merged import Merged, Supervision
 
 log = structlog.get_logger()
 
-RestartReason = Literal["ended", "killed", "silent"]  # by itself; by a signal; by us: it did not beat
+RestartReason = Literal[
+    "ended", "killed", "silent"
+]  # exited; killed by a signal; killed by the supervisor for missing beats
 FIRST_PAUSE, LAST_PAUSE, SETTLED = 0.5, 30.0, 60.0  # seconds
 
 
 class Backoff:
-    """How long a place stays empty: longer each time, reset after a life of a minute."""
+    """The pause before a restart: doubled each time, reset after a run of a minute."""
 
     def __init__(self) -> None:
         self._next = FIRST_PAUSE
 
-    def after(self, lived: float) -> float:
-        """Seconds to wait after a life of ``lived`` seconds, jittered: workers may die together."""
-        if lived >= SETTLED:
+    def after(self, ran: float) -> float:
+        """Seconds to wait after a run of ``ran`` seconds, jittered: workers may die together."""
+        if ran >= SETTLED:
             self._next = FIRST_PAUSE
         pause, self._next = self._next, min(self._next * 2, LAST_PAUSE)
         return pause * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
@@ -50,7 +52,7 @@ class Supervisor:
         self._members = [Member(number, self._opened.set) for number in range(count)]
 
     async def run(self) -> int:
-        """Serve until told to leave; the exit code. The others start once the first one is listening."""
+        """Serve until :meth:`leave`; the exit code. The first worker listens before the others start."""
         watching = asyncio.create_task(self._watch())
         opening = asyncio.create_task(self._opened.wait())
         first, *others = self._members
@@ -67,18 +69,18 @@ class Supervisor:
         return next((code if code > 0 else 1 for code in codes if code), 0)
 
     def leave(self) -> None:
-        """Begin to leave; called again: leave at once (docs/contract.md 4.5)."""
+        """Drain all workers; on the second call, exit immediately (docs/contract.md 4.5)."""
         self._leaving.set()
         for member in self._members:
             member.leave()
 
     def kill(self) -> None:
-        """End every worker, now."""
+        """Kill every worker."""
         for member in self._members:
             member.kill()
 
     def reload(self, limits: Limits) -> None:
-        """Give every worker these limits, also those that are started later (docs/contract.md 4.2)."""
+        """Apply the limits to every worker, also to those started later (docs/contract.md 4.2)."""
         self._limits = limits
         for member in self._members:
             member.send(Word.LIMITS, limits.model_dump())
@@ -94,7 +96,7 @@ class Supervisor:
         return Readiness(ready and not leaving, results)
 
     async def scrape(self) -> Merged:
-        """The metrics of all workers that send them in time, and our own."""
+        """The metrics of the supervisor and of all workers that answer in time."""
         answers = await asyncio.gather(*(member.metrics() for member in self._members))
         self.metrics.scraped.read = lambda: [
             ((str(number),), float(answer is not None)) for number, answer in enumerate(answers)
@@ -111,21 +113,21 @@ class Supervisor:
                 member.tick()
 
     async def _keep(self, member: Member) -> int:
-        """Run one process after another until we leave; the exit code of the last one."""
+        """Run one process after another until :meth:`leave`; the exit code of the last one."""
         loop, backoff = asyncio.get_running_loop(), Backoff()
         while True:
             began = loop.time()
             try:
                 code = await member.live(self._argv, self._hello)
-            except OSError as error:  # no process can be started just now
+            except OSError as error:  # the process could not be started
                 if not self._opened.is_set():
                     raise
                 code = 1
                 log.error("worker.start_failed", worker=member.number, error=str(error))
             if self._leaving.is_set() or not self._opened.is_set():
                 if self._leaving.is_set() and code == -signal.SIGTERM:
-                    return 0  # the whole group was signalled, and this process had just been started
-                if code < 0:  # else it has logged why itself
+                    return 0  # the whole process group was signalled while this process started
+                if code < 0:  # else the worker has logged the reason
                     log.error("worker.exited", worker=member.number, signal=_name(-code))
                 return code
             reason: RestartReason = "silent" if member.silenced else "killed" if code < 0 else "ended"

@@ -3,8 +3,10 @@
 Values in, bytes out (docs/contract.md 3.3, 3.5); when a command moves on is decided in ``commands``.
 """
 
+import math
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -13,7 +15,7 @@ import orjson
 from voltgate import _core
 from voltgate._core import Frame, Publisher
 from voltgate.gateway import cloudevents
-from voltgate.gateway.interfaces import Ack, Change, NotStored, Outside, Request, Timer
+from voltgate.gateway.interfaces import Ack, Change, Clock, NotStored, Outside, Request, Timer
 from voltgate.gateway.reasons import Outcome
 from voltgate.gateway.session import payloads
 from voltgate.schemas import Codec
@@ -58,6 +60,15 @@ class Stage(Enum):
     SENT = auto()
 
 
+class Standing(Enum):
+    """What the charger's last link says about the session (``fence``)."""
+
+    OURS = auto()  # it is this session's ``up``
+    HIDDEN = auto()  # it is a ``down``, or of an earlier session of this process: ``up`` is written again
+    OTHER = auto()  # another gateway's ``up``
+    UNKNOWN = auto()  # it could not be read
+
+
 class Command:
     """One command, and what its stages have brought so far. Class attributes are the defaults."""
 
@@ -65,19 +76,24 @@ class Command:
     key = ""  # ocpp-key, once its fact is written
     timer: Timer | None = None
     attempt = 1  # of storing it under its command id
+    standing = Standing.UNKNOWN
     change: Change | None = None  # of the charger's password
     recorded = False  # the charger's record has the new password
 
-    def __init__(self, request: Request, action: str, arrived: float) -> None:
+    def __init__(self, request: Request, action: str, clock: Clock) -> None:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.action, self.arrived = action, arrived
+        self.action, self.arrived = action, clock.now
         self.replies = [request.reply]
         # No body, which tools make easy to send, and the null of 1.6 are the empty payload (docs/ocpp.md A9).
         self.body = b"{}" if request.data.strip() in (b"", b"null") else request.data
         self.command_id = headers.get("ocpp-command-id", "")
         self.message_id = str(uuid.uuid4())  # collides with no other id (docs/ocpp.md A20)
         self.redacted = payloads.masked_request(action, self.body)
-        self.timeout = _seconds(headers.get("ocpp-timeout"))
+        timeout, deadline = headers.get("ocpp-timeout"), headers.get("ocpp-deadline")
+        seconds = _seconds(timeout) if deadline is None else _ahead(deadline, clock.time_ms)
+        self.timeout = math.nan if seconds is None else seconds
+        """Seconds from its arrival; not above 0 if its deadline had passed by then."""
+        self._deadline = deadline is not None
         self.random_key = headers.get("ocpp-random-key", "").strip().lower() == "true"
 
     @property
@@ -89,8 +105,10 @@ class Command:
         """Why it cannot be sent in this version, whatever the charger's state."""
         if self.action not in known:
             return Fault("NotSupported", "", f"no action a CSMS may send in {codec.subprotocol}")
-        if self.timeout is None:
-            return Fault("", "", f"ocpp-timeout: seconds above 0, at most {_MAX_TIMEOUT:.0f}")
+        if math.isnan(self.timeout):
+            deadline = f"ocpp-deadline: a time of RFC 3339, at most {_MAX_TIMEOUT:.0f} s ahead"
+            timeout = f"ocpp-timeout: seconds above 0, at most {_MAX_TIMEOUT:.0f}"
+            return Fault("", "", deadline if self._deadline else timeout)
         if len(self.command_id) > _MAX_ID:
             return Fault("", "", f"ocpp-command-id: at most {_MAX_ID} characters")
         if len(self.body) > max_bytes:
@@ -110,6 +128,16 @@ def _seconds(text: str | None) -> float | None:
     except ValueError:
         return None
     return seconds if 0 < seconds <= _MAX_TIMEOUT else None
+
+
+def _ahead(text: str, now_ms: int) -> float | None:
+    """Seconds until the time ``text``; None if it is not a valid deadline."""
+    try:
+        deadline = datetime.fromisoformat(text.upper())
+        seconds = deadline.timestamp() - now_ms / 1000
+    except (ValueError, OverflowError):
+        return None
+    return seconds if deadline.tzinfo is not None and seconds <= _MAX_TIMEOUT else None
 
 
 def answer(codec: Codec, action: str, frame: Frame) -> tuple[Outcome, bytes]:

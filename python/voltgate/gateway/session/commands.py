@@ -3,9 +3,11 @@
 The stages of a command (``command.Stage``), and its outcomes:
 
     QUEUED ----cannot be sent--> invalid     --queue full--> busy
-       v
+       v  the epoch of the charger's link is known
     PREPARING: fact --PubAck--> duplicate? --yes--> the recorded outcome
-       |         +--> unavailable    | no, or the command that was stored was never sent
+       |  and last link  |           | no, or the command that was stored was never sent
+       |                 |           | the last link is not this session's `up`: gone (``fence``)
+       |                 +--> unavailable
        |                             | a password is written to the charger's record first (rotation)
        |--a CALL of the charger is open, quirk half_duplex--> WAITING
        v                                                         | it is answered
@@ -22,14 +24,15 @@ fact and does not wait for it. No socket, no NATS and no clock are in here.
 
 from collections import deque
 from collections.abc import Callable
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from voltgate._core import Frame
-from voltgate.gateway.interfaces import Ack, Change, NotStored, Request, Verdict
-from voltgate.gateway.reasons import Outcome
+from voltgate.gateway.interfaces import Ack, Change, Request, Verdict
+from voltgate.gateway.reasons import Outcome, Reason
 from voltgate.gateway.session import payloads
-from voltgate.gateway.session.command import Command, Fault, Report, Said, Stage, Writer, answer
+from voltgate.gateway.session.command import Command, Fault, Report, Said, Stage, Standing, Writer, answer
 from voltgate.gateway.session.context import Surroundings
+from voltgate.gateway.session.fence import Fence, Fenced
 from voltgate.gateway.session.readback import PastOutcome, Recall
 from voltgate.gateway.session.steps import guarded
 from voltgate.gateway.session.turn import Turn
@@ -37,19 +40,24 @@ from voltgate.gateway.session.turn import Turn
 LATE = 16  # commands that timed out, whose answers are still recognised
 
 
+class Ends(NamedTuple):
+    """What the session does: no command is in flight any more; a fault of ours, or a reason, ends it."""
+
+    commanded: Callable[[], None]
+    failed: Callable[[], None]
+    close: Callable[[Reason], None]
+
+
 class Commands:
     """See the module; made when the first command arrives."""
 
-    def __init__(
-        self, surroundings: Surroundings, turn: Turn, done: Callable[[], None], failed: Callable[[], None]
-    ) -> None:
-        """``done()``: no command is in flight any more. ``failed()``: a fault of ours ends the session."""
+    def __init__(self, surroundings: Surroundings, turn: Turn, ends: Ends) -> None:
         self.closed = False
-        self.failed = failed
-        self._turn, self._done = turn, done
+        self.failed = ends.failed
+        self._turn, self._ends, self._surroundings = turn, ends, surroundings
         self._context, self._link = surroundings.context, surroundings.link
         self._outside = surroundings.outside
-        self._bus, self._clock, self._rotation = surroundings.outside
+        self._bus, self._clock, self._rotation, _ = surroundings.outside
         self._token = surroundings.publisher.token
         self._writer = Writer(surroundings.publisher, self._context.codec.version, self._context.nats.prefix)
         self._queue: deque[Command] = deque()
@@ -65,7 +73,7 @@ class Commands:
         if not request.reply:
             return
         context, action = self._context, request.subject.split(".")[2]
-        command = Command(request, action, self._clock.now)
+        command = Command(request, action, self._clock)
         fault = command.fault(context.codec, context.commands, context.limits.max_message_bytes)
         fault = fault or self._password(command)
         if fault is None and self._turn.boot == "Rejected":
@@ -74,14 +82,16 @@ class Commands:
             self._end(command, Said(Outcome.INVALID, fault.body))
         elif self._turn.leaving:
             self._end(command, Said(Outcome.GONE))
+        elif command.timeout <= 0:
+            self._end(command, Said(Outcome.EXPIRED))
         elif (open_ := self._named.get(command.command_id)) is not None:
             self._repeat(command, open_)
-        elif (self._current or self._turn.crosses) and len(self._queue) >= context.limits.command_queue:
+        elif (self._current or self._turn.waits) and len(self._queue) >= context.limits.command_queue:
             self._end(command, Said(Outcome.BUSY))
         else:
             if command.command_id:
                 self._named[command.command_id] = command
-            command.timer = self._clock.after(command.timeout or 0.0, self._due, command, None)
+            command.timer = self._clock.after(command.timeout, self._due, command, None)
             self._queue.append(command)
             self._begin()
 
@@ -114,8 +124,8 @@ class Commands:
         if (current := self._current) is not None and current.stage is Stage.WAITING:
             self._end(current, Said(Outcome.GONE))
 
-    def uncrossed(self) -> None:
-        """Go on: the charger's last open CALL is answered (quirk ``half_duplex``)."""
+    def resume(self) -> None:
+        """Go on: the link's epoch is known, or the charger's last open CALL is answered (``half_duplex``)."""
         if (current := self._current) is not None and current.stage is Stage.WAITING:
             self._send(current)
         self._begin()
@@ -144,7 +154,7 @@ class Commands:
             return
         self._beginning = True
         try:
-            while self._current is None and self._queue and not self._turn.crosses:
+            while self._current is None and self._queue and not self._turn.waits:
                 self._current = self._queue.popleft()
                 self._turn.commanding = True
                 self._store(self._current)
@@ -153,11 +163,11 @@ class Commands:
 
     def _store(self, command: Command) -> None:
         command.stage = Stage.PREPARING
-        ticket = self._bus.ticket(self._stored, command)
-        self._bus.store(ticket, self._writer.fact(command, self._clock.time_ms, ticket.reply))
+        Fence(command, self._surroundings, self._fenced).ask(self._writer)
 
     @guarded
-    def _stored(self, command: Command, ack: Ack | NotStored) -> None:
+    def _fenced(self, command: Command, fenced: Fenced) -> None:
+        ack, command.standing = fenced
         if not isinstance(ack, Ack):
             self._end(command, Said(Outcome.UNAVAILABLE))
         elif ack.duplicate:
@@ -183,11 +193,15 @@ class Commands:
                 assert_never(found)
 
     def _send(self, command: Command) -> None:
-        if self._turn.leaving:
+        if self._turn.leaving or command.standing is Standing.HIDDEN:
             self._end(command, Said(Outcome.GONE))
+        elif command.standing is Standing.UNKNOWN:
+            self._end(command, Said(Outcome.UNAVAILABLE, _UNREAD.body))
+        elif command.standing is Standing.OTHER:
+            self._ends.close(Reason.SUPERSEDED)  # ends this command, and the others, as gone
         elif self._turn.boot == "Rejected":
             self._end(command, Said(Outcome.INVALID, _REJECTED.body))
-        elif self._clock.now >= command.arrived + (command.timeout or 0.0):
+        elif self._clock.now >= command.arrived + command.timeout:
             self._end(command, Said(Outcome.EXPIRED))
         elif self._turn.crosses:
             command.stage = Stage.WAITING  # the charger began to call while the fact was stored
@@ -263,7 +277,7 @@ class Commands:
             self._current, self._turn.commanding = None, False
             self._begin()
             if not self._turn.commanding:
-                self._done()
+                self._ends.commanded()
 
     def _refuse(self, command: Command, frame: Frame) -> None:
         """Answer a result that violates its schema: OCPP 2.1 has CALLRESULTERROR for it.
@@ -286,4 +300,5 @@ class Commands:
 
 
 _REJECTED = Fault("SecurityError", "", "BootNotification was answered Rejected")
+_UNREAD = Fault("", "", "the charger's last link could not be read")
 _OTHER = Fault("", "", "ocpp-command-id: used before, for another action or body")

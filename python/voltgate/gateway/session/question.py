@@ -41,7 +41,7 @@ class Question:
         """Ask, for the first time or again."""
         if self.closed:
             return
-        call, context, (bus, clock, _) = self._call, self._surroundings.context, self._surroundings.outside
+        call, context, (bus, clock, *_) = self._call, self._surroundings.context, self._surroundings.outside
         assert call.fact is not None
         left = self._asked_at + context.nats.ask_timeout - clock.now
         deadline = clock.time_ms + int(left * 1000)

@@ -7,6 +7,7 @@ became of a backend's command (docs/contract.md 3.5); both work across processes
 
 from collections.abc import Callable
 from enum import Enum, auto
+from typing import Any
 
 import orjson
 import structlog
@@ -25,24 +26,28 @@ READS = 16  # messages of the subject that are looked at
 _OUTCOMES = {outcome.label: outcome for outcome in Outcome}
 
 
+# Bus.read or Bus.read_leader
+Get = Callable[[str, int, str | None, Callable[[Any, Stored | NotRead], None], Any], None]
+
+
 class _Reading:
     """Reads messages until ``look(stored)`` returns True; without that it calls ``end(why)``, once."""
 
     closed = False
 
     def __init__(
-        self, bus: Bus, stream: str, look: Callable[[Stored], bool], end: Callable[[NotRead], None]
+        self, get: Get, stream: str, look: Callable[[Stored], bool], end: Callable[[NotRead], None]
     ) -> None:
-        self._bus, self._stream, self._look, self._end = bus, stream, look, end
+        self._get, self._stream, self._look, self._end = get, stream, look, end
         self._left = READS
 
     def read(self, seq: int) -> None:
         """Read the message at ``seq`` alone."""
-        self._bus.read(self._stream, seq, None, self._found, None)
+        self._get(self._stream, seq, None, self._found, None)
 
     def search(self, seq: int, subject: str) -> None:
         """Read the messages of ``subject`` from ``seq`` on, READS at most."""
-        self._bus.read(self._stream, seq, subject, self._found, subject)
+        self._get(self._stream, seq, subject, self._found, subject)
 
     def failed(self) -> None:
         """A fault of ours: what the stream holds is not known."""
@@ -73,11 +78,13 @@ class PastAnswer:
 
     def search(self, seq: int, subject: str) -> None:
         """Find the first message of ``subject`` from ``seq`` on that is a CALLRESULT to this call."""
-        _Reading(self._bus, self._stream, self._is_answer, self._end).search(seq, subject)
+        _Reading(self._bus.read, self._stream, self._is_answer, self._end).search(seq, subject)
 
     def read(self, seq: int) -> None:
         """Read the Response at ``seq``: two were written, and the first one counts."""
-        _Reading(self._bus, self._stream, self._was_first, lambda _: self._end(NotRead.UNREADABLE)).read(seq)
+        _Reading(self._bus.read, self._stream, self._was_first, lambda _: self._end(NotRead.UNREADABLE)).read(
+            seq
+        )
 
     def _is_answer(self, stored: Stored) -> bool:
         assert self._call.fact is not None
@@ -116,7 +123,10 @@ OutcomeDone = Callable[[Command, Said | Recall], None]
 
 
 class PastOutcome:
-    """Calls ``done(command, found)`` once."""
+    """Calls ``done(command, found)`` once.
+
+    It asks the leader: a replica that lags may not have the outcome yet, and its command would be ``lost``.
+    """
 
     __slots__ = ("_bus", "_command", "_done", "_key", "_prefix", "_said", "_stream", "_token")
 
@@ -130,7 +140,7 @@ class PastOutcome:
     def find(self, ack: Ack) -> None:
         """Read the first command's fact, then its Response."""
         self._stream = ack.stream
-        _Reading(self._bus, self._stream, self._is_first, self._end).read(ack.seq)
+        _Reading(self._bus.read_leader, self._stream, self._is_first, self._end).read(ack.seq)
 
     def _is_first(self, stored: Stored) -> bool:
         command, headers = self._command, stored.headers
@@ -147,7 +157,9 @@ class PastOutcome:
             ids = (headers.get("ocpp-message-id", ""), version, headers.get("ocpp-session", ""))
             self._said = Said(Outcome.LOST, b"", *ids)
             subject = f"{self._prefix}.command.{version}.{action}Response.{self._token}"
-            _Reading(self._bus, self._stream, self._is_response, self._end).search(stored.seq, subject)
+            _Reading(self._bus.read_leader, self._stream, self._is_response, self._end).search(
+                stored.seq, subject
+            )
         return True
 
     def _is_response(self, stored: Stored) -> bool:

@@ -34,7 +34,7 @@ from voltgate.gateway.reasons import Reason
 from voltgate.gateway.session import decisions
 from voltgate.gateway.session.bounds import LARGE, Bounds
 from voltgate.gateway.session.call import EMPTY, Answer, Answered, At, Call, GatewayViolation, Handling
-from voltgate.gateway.session.commands import Commands
+from voltgate.gateway.session.commands import Commands, Ends
 from voltgate.gateway.session.context import Context, Surroundings
 from voltgate.gateway.session.question import Question
 from voltgate.gateway.session.readback import PastAnswer
@@ -69,8 +69,7 @@ class Session:
         self._rejects: Rejects | None = None  # made when the first frame is refused
         self._reason: Reason | None = None  # for leaving
         self._bounds = Bounds(self._surroundings, turn)
-        self._serving = False
-        self._watched = False  # something waits for the last open CALL
+        self._serving = self._watched = False  # watched: something waits for the last open CALL
         self._gated = False  # boot status, leaving or closed: not every CALL is served
 
     # -- from the connection ------------------------------------------------------------------------
@@ -91,9 +90,17 @@ class Session:
     def command(self, request: Request) -> None:
         """Take a backend's command for this charger (docs/contract.md 3.5)."""
         if self._commands is None:
-            self._commands = Commands(self._surroundings, self.turn, self._commanded, self.failed)
+            self._commands = Commands(
+                self._surroundings, self.turn, Ends(self._commanded, self.failed, self._close)
+            )
             self._watched = self._watched or self.turn.half_duplex
         self._commands.take(request)
+
+    def linked(self, known: bool) -> None:
+        """``known``: whether the epoch of its link is; commands wait until it is (docs/contract.md 3.5)."""
+        self.turn.linked = known
+        if known and self._commands is not None:
+            self._commands.resume()
 
     def leave(self, reason: Reason) -> None:
         """Finish the CALLs that were read, then close; a drain waits for the command in flight too.
@@ -375,7 +382,7 @@ class Session:
             self._bounds.limit_reading()  # a drain reads on for the answer to a command alone
         elif self._reason is None:
             if self._commands is not None:
-                self._commands.uncrossed()
+                self._commands.resume()
         elif not self.turn.finishing:
             self._close(self._reason)
 

@@ -9,7 +9,7 @@ class Turn:
     """The session writes all of it, but for ``commanding`` and ``triggered``, which its commands write."""
 
     __slots__ = (
-        "boot", "calls", "commanding", "draining", "ended", "half_duplex", "leaving", "triggered",
+        "boot", "calls", "commanding", "draining", "ended", "half_duplex", "leaving", "linked", "triggered",
     )  # fmt: skip
 
     def __init__(self, half_duplex: bool) -> None:
@@ -20,12 +20,18 @@ class Turn:
         self.draining = False  # it is about to end in a drain
         self.ended = False  # the socket is gone
         self.commanding = False  # a command is in flight
+        self.linked = False  # the epoch of its link is known: commands wait until it is
         self.half_duplex = half_duplex  # the charger cannot take a CALL while its own is open (quirk)
 
     @property
     def crosses(self) -> bool:
         """Whether a command sent now would cross a CALL of a charger that cannot take that."""
         return self.half_duplex and bool(self.calls)
+
+    @property
+    def waits(self) -> bool:
+        """Whether no command may begin now."""
+        return not self.linked or self.crosses
 
     @property
     def finishing(self) -> bool:

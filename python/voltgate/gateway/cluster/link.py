@@ -1,0 +1,93 @@
+"""One link fact: the connection that it is about, and its message (docs/contract.md 3.6).
+
+Values in, bytes out; when which is written is decided in ``links``.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import orjson
+
+from voltgate import _core
+from voltgate.gateway import cloudevents
+from voltgate.gateway.interfaces import Stored
+from voltgate.gateway.registry.record import is_identity
+
+
+@dataclass(slots=True, eq=False)
+class LinkFact:
+    """The facts of one connection; ``epoch`` is known once ``up`` is stored."""
+
+    identity: str
+    token: str
+    version: str
+    session: str
+    remote: str
+    replaces: str | None
+    security_profile: int
+    gateway: str
+    epoch: int | None = None
+    behind: int | None = None
+    """The sequence its next ``up`` must follow directly, where that matters."""
+    ended: str = ""
+    facts: int = 0
+    foreign: int = 0
+    """The last message of another gateway's session that was heard while the epoch was not known."""
+    ours: int = 0
+    """The same of an earlier session of this process, or of a ``down`` of its own."""
+    stored: int = 0
+    """The last ``up`` of its own that was heard."""
+
+    @classmethod
+    def parse(cls, token: str, stored: Stored) -> "LinkFact | None":
+        """The link of an ``up`` read back; None where it is not one. Requires only what ownership depends on.
+
+        The other fields are passed on as another gateway, maybe of another release, wrote them.
+        """
+        try:
+            identity, link = _core.identity(token), orjson.loads(stored.data)
+            state, session, gateway = link["state"], link["session"], link["gateway"]
+        except (ValueError, KeyError, TypeError):
+            return None
+        if state != "up" or not (isinstance(session, str) and isinstance(gateway, str)):
+            return None
+        if not is_identity(identity):
+            return None  # NATS disconnects a client that publishes to a subject beyond its bounds
+        version, remote = link.get("version", ""), link.get("remote", "")
+        replaces, profile = link.get("replaces"), link.get("security_profile", 0)
+        return cls(identity, token, version, session, remote, replaces, profile, gateway, stored.seq)
+
+    def publish(
+        self, prefix: str, state: Literal["up", "down"], behind: int | None, time_ms: int, reply: str
+    ) -> bytes:
+        """The whole NATS publish command.
+
+        ``behind``: stored only where the charger's last link has this sequence (0: where it has none).
+        """
+        self.facts += 1
+        at = cloudevents.time_text(time_ms)
+        body = {
+            "state": state,
+            "identity": self.identity,
+            "version": self.version,
+            "session": self.session,
+            "replaces": self.replaces,
+            "epoch": self.epoch,
+            "gateway": self.gateway,
+            "remote": self.remote,
+            "security_profile": self.security_profile,
+            "at": at,
+            "reason": None if state == "up" else self.ended,
+        }
+        more = [("ocpp-session", self.session)]
+        if behind is not None:
+            more.append(("Nats-Expected-Last-Subject-Sequence", str(behind)))
+        headers = cloudevents.headers(
+            f"{self.session}/{state}-{self.facts}",
+            f"chargers/{self.token}",
+            f"ocpp.link.{state}",
+            at,
+            identity=self.identity,
+            extra=more,
+        )
+        return _core.publish(f"{prefix}.link.{self.token}", reply, headers, orjson.dumps(body))
