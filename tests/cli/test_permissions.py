@@ -2,10 +2,16 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
+import nats
 import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import ConsumerConfig
 
+from jetstream import NatsServer
 from voltgate.cli import permissions as module
 from voltgate.cli.check.subjects import covers, meets
 from voltgate.cli.faults import USAGE, Failure
@@ -102,3 +108,41 @@ def test_the_command_prints_a_role(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert '"ocpprpc.ask.*.Authorize.*"' in printed
     assert "allow_responses" in printed
+
+
+async def test_narrow_roles_on_a_server(tmp_path: Path, start_nats: Callable[..., NatsServer]) -> None:
+    """One question answered, one command sent, one consumer read: each by a user that may do nothing else."""
+    rows = [
+        f"{{ user: {role}, password: p, permissions: {{\n{role_of(CONFIG, role, name)}\n}} }}"
+        for role, name in (("answer", "Authorize"), ("command", "Reset"), ("consumer", "books"))
+    ]
+    file = tmp_path / "nats.conf"
+    users = "\n".join([*rows, "{ user: admin, password: p }"])
+    file.write_text(f'jetstream {{ store_dir: "{tmp_path}/js" }}\nauthorization {{ users: [\n{users}\n] }}\n')
+    server = start_nats("-c", str(file))
+
+    async def user(name: str) -> Client:
+        return await nats.connect(server.url.replace("//", f"//{name}:p@"))
+
+    admin, answer, command, consumer = [await user(one) for one in ("admin", "answer", "command", "consumer")]
+
+    async def reply(message: Msg) -> None:
+        await message.respond(b"yes")
+
+    await answer.subscribe("ocpprpc.ask.*.Authorize.*", queue="backend", cb=reply)
+    await admin.subscribe("ocpprpc.send.*.*", queue="voltgate", cb=reply)
+    await answer.flush()
+    await admin.flush()
+    assert (await admin.request("ocpprpc.ask.v16.Authorize.CP1", b"{}", timeout=5)).data == b"yes"
+    assert (await command.request("ocpprpc.send.Reset.CP1", b"{}", timeout=5)).data == b"yes"
+    await admin.jsm().add_stream(name="OCPP_TX", subjects=["ocpp.tx.>"])
+    await admin.jsm().add_consumer("OCPP_TX", ConsumerConfig(durable_name="books"))
+    await admin.jetstream().publish("ocpp.tx.v16.StartTransaction.CP1", b"{}")
+    reader = await consumer.jetstream().pull_subscribe_bind("books", "OCPP_TX")
+    await (await reader.fetch(1, timeout=5))[0].ack_sync(timeout=5)
+    assert "Violation" not in server.log.read_text()
+    with pytest.raises(nats.errors.TimeoutError):
+        await command.request("ocpprpc.send.UnlockConnector.CP1", b"{}", timeout=0.3)
+    assert 'Publish Violation - Subject "ocpprpc.send.UnlockConnector.CP1"' in server.log.read_text()
+    for client in (admin, answer, command, consumer):
+        await client.close()
