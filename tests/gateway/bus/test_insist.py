@@ -1,6 +1,7 @@
 """TLS that was asked for is insisted on, against real servers (docs/contract.md 4.2)."""
 
 import asyncio
+import inspect
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -11,17 +12,21 @@ from nats.aio import client as nats_py
 
 from certificates import Authority
 from jetstream import ONCE, NatsServer
+from voltgate.config import Nats
+from voltgate.gateway.bus.bus import Bus
+from voltgate.gateway.bus.connect import BusError, connect
 from voltgate.gateway.bus.insist import InsistingClient, NoTlsError
+from voltgate.gateway.clock import Wheel
+from voltgate.gateway.metrics import Metrics
 
 StartNats = Callable[..., NatsServer]
 
 
 def test_what_is_overridden_is_still_there() -> None:
-    """nats-py reads the server's first line with it, before it sends its own."""
-    assert asyncio.iscoroutinefunction(nats_py.Client._process_info)
-    assert {"_process_info", "_current_server", "_server_pool"} <= set(
-        nats_py.Client._process_connect_init.__code__.co_names
-    ) | set(vars(nats_py.Client())) | set(vars(nats_py.Client))
+    """nats-py reads the server's first line with it, before it sends its own (``test_pin`` has the names)."""
+    assert list(inspect.signature(nats_py.Client._process_info).parameters) == [
+        "self", "info", "initial_connection",
+    ]  # fmt: skip
 
 
 async def quiet(_: Exception) -> None:
@@ -76,3 +81,20 @@ async def test_a_server_with_tls_is_used(start_nats: StartNats, tmp_path: Path, 
     )
     assert client.is_connected
     await client.close()
+
+
+@pytest.mark.parametrize("asked", ["tls://", "nats.tls_ca"])
+async def test_every_command_names_the_server_without_tls(
+    nats_server: NatsServer, tmp_path: Path, asked: str
+) -> None:
+    url = nats_server.url.replace("nats://", "tls://" if asked == "tls://" else "nats://")
+    ca = Authority(tmp_path).file if asked == "nats.tls_ca" else ""
+    with pytest.raises(BusError, match=f"NATS at {url} cannot be reached: it offers no TLS"):
+        await connect(Nats(url=url, tls_ca=ca))
+
+
+async def test_the_bus_insists(nats_server: NatsServer) -> None:
+    config = Nats(url=nats_server.url.replace("nats://", "tls://"))
+    bus = Bus(config, Wheel(lambda: 0.0, lambda: 0.0), Metrics())
+    with pytest.raises(BusError, match="offers no TLS"):
+        await bus.start()

@@ -3,11 +3,10 @@
 import random
 from typing import Any
 
-import nats
 import structlog
-from nats.aio.client import Client
 
 from voltgate.config import Nats
+from voltgate.gateway.bus.subscriptions import Client
 
 log = structlog.get_logger()
 
@@ -59,8 +58,9 @@ async def connect(config: Nats, **options: Any) -> Client:
         log.debug("nats", error=str(error))
 
     chosen: dict[str, Any] = {"error_cb": quiet} | connect_options(config) | options
+    client = Client()
     try:
-        client = await nats.connect(**chosen)
+        await client.connect(**chosen)
     except Exception as error:
         why = str(error) or type(error).__name__
         raise BusError(f"NATS at {config.shown} cannot be reached: {why}") from None

@@ -21,9 +21,21 @@ class NoTlsError(errors.Error):
 class InsistingClient(nats_py.Client):
     """nats-py's client, which sends nothing to a server without TLS if its ``tls`` or a URL asks for TLS."""
 
+    _refused = False
+
+    async def connect(self, *arguments: Any, **options: Any) -> None:
+        """As nats-py's. Raises NoTlsError where no server was left for that reason."""
+        try:
+            await super().connect(*arguments, **options)
+        except errors.NoServersError:
+            if self._refused:
+                raise NoTlsError from None
+            raise
+
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         """The server's first line, read before anything is sent, and each later one."""
         if initial_connection and self._insists and not info.get("tls_required"):
+            self._refused = True
             raise NoTlsError
         await super()._process_info(info, initial_connection)
 

@@ -12,8 +12,8 @@ at once: a caller learns within milliseconds that a charger is not connected (do
 from collections.abc import Callable
 
 import structlog
-from nats.aio import client as nats_py
 
+from voltgate.gateway.bus.insist import InsistingClient
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import Request
 
@@ -29,7 +29,7 @@ _VERSION = b"NATS/1.0"
 _STATUS = ("Status", "Description")
 
 
-class Client(nats_py.Client):
+class Client(InsistingClient):
     """nats-py's client; its public side is unchanged."""
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
