@@ -93,14 +93,14 @@ class Door:
 
 
 @asynccontextmanager
-async def door(files: Files) -> AsyncIterator[Door]:
+async def door(files: Files, inner: type[Inner] = Inner) -> AsyncIterator[Door]:
     opened, context = Door(), build(files).context
     handshakes = Handshakes(
         asyncio.get_running_loop(), lambda *how: opened.done.append(how), opened.failed.append
     )
 
     def make() -> Secured:
-        opened.sockets.append(Inner())
+        opened.sockets.append(inner())
         return Secured(opened.sockets[-1], context, handshakes)
 
     server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
@@ -109,9 +109,9 @@ async def door(files: Files) -> AsyncIterator[Door]:
         yield opened
     finally:
         server.close()
-        for inner in opened.sockets:
-            inner.transport.abort()
-            await asyncio.wait_for(inner.ended.wait(), PATIENCE)
+        for socket in opened.sockets:
+            socket.transport.abort()
+            await asyncio.wait_for(socket.ended.wait(), PATIENCE)
 
 
 def trusting(pki: Pki, pair: tuple[str, str] | None = None) -> ssl.SSLContext:
@@ -183,6 +183,26 @@ async def test_nothing_is_delivered_while_reading_is_paused_and_all_of_it_afterw
         assert inner.got == b"a"
         inner.transport.resume_reading()
         await inner.until(lambda: inner.got == b"a" + b"b" * 50_000)
+
+
+@on_uvloop
+async def test_a_protocol_that_takes_over_gets_the_next_record_of_the_same_read(pki: Pki) -> None:
+    class First(Inner):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self.transport.pause_reading()
+            second.transport = self.transport
+            self.transport.set_protocol(second)
+            self.transport.resume_reading()
+
+    second = Inner()
+    async with door(pki.files, First) as opened, charger(opened.port, trusting(pki)) as dialled:
+        first = opened.sockets[0]
+        dialled.writer.write(b"a")
+        dialled.writer.write(b"b")  # a record of its own
+        await second.until(lambda: bool(second.got))
+        assert (first.got, second.got) == (b"a", b"b")
+        first.ended = second.ended
 
 
 @on_uvloop

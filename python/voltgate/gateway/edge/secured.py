@@ -147,14 +147,15 @@ class Secured(asyncio.Transport, asyncio.Protocol):
             self._flush()
             self._state = _State.OPEN
             self._handshakes.done(self._tls.version() or "", bool(self._tls.session_reused))
-            self._raw.resume_reading()
+            if not self._paused:
+                self._raw.resume_reading()
             self._read()
 
     def _read(self) -> None:
         """Pass on what whole records there are, until reading is paused."""
-        tls, inner = self._tls, self._inner
+        tls = self._tls
         try:
-            while inner is not None and not self._paused:
+            while not self._paused and (inner := self._inner) is not None:
                 data = tls.read(RECORD)
                 if not data:  # a close_notify
                     self.close()
