@@ -22,9 +22,13 @@ class Size:
     growth: tuple[int, ...] = (100, 1000, 5000)
     rate: float = 10_000.0
     """Messages a second of all chargers together while their number grows."""
+    rates: tuple[float, ...] = (500.0, 2_000.0, 10_000.0)
+    """The same of an open loop, from ``connections`` chargers."""
 
 
-QUICK = Size(connections=200, seconds=0.7, warm=0.2, idle=300, growth=(50, 200), rate=1000.0)
+QUICK = Size(
+    connections=200, seconds=0.7, warm=0.2, idle=300, growth=(50, 200), rate=1000.0, rates=(500.0, 1000.0)
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,9 @@ class Message:
     busy: float
     answered: int
     p99: float
+    p50: float = 0.0
+    nats: float = 0.0
+    """Microseconds of nats-server's CPU a message."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,18 @@ def message(case: Case, size: Size) -> Message:
     """Ping-pong: every charger sends its next CALL when the last is answered."""
     options = {"payload": case.payload, "connections": size.connections, "unchecked": case.unchecked}
     return _run(case, options, size, size.warm)
+
+
+def opened(case: Case, rate: float, size: Size) -> Message:
+    """So many messages a second by plan, however slow the answers: an open loop."""
+    options = {
+        "payload": case.payload,
+        "mode": "open",
+        "rate": rate,
+        "connections": size.connections,
+        "unchecked": case.unchecked,
+    }
+    return _run(case, options, size, size.warm + size.connections / rate)
 
 
 def grown(case: Case, connections: int, size: Size) -> Message:
@@ -103,12 +122,14 @@ def _run(case: Case, options: dict[str, Any], size: Size, warm: float) -> Messag
         load.go(warm)
         server.rest()
         stored = server.stored() if case.stored else 0
-        before = server.cpu()
-        figures = load.go(size.seconds)
-        cpu = server.cpu() - before
-        answered = figures["answered"]
+        before, nats_before = server.cpu(), server.nats_cpu()
+        told = load.go(size.seconds)
+        cpu, nats = server.cpu() - before, server.nats_cpu() - nats_before
+        answered = told["answered"]
         if case.stored and server.stored() - stored != answered:
             sys.exit(f"{case.name}: {answered} answered, {server.stored() - stored} stored")
+    each = 1e6 / answered
+    busy = cpu / told["seconds"]
     return Message(
-        cpu / answered * 1e6, figures["per_second"], cpu / figures["seconds"], answered, figures["p99_us"]
+        cpu * each, told["per_second"], busy, answered, told["p99_us"], told["p50_us"], nats * each
     )

@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one short round, as a smoke test")
     parser.add_argument("--full", action="store_true", help=f"grow to {MOST:,} chargers")
     parser.add_argument("--no-write", action="store_true", help="do not change README.md")
-    only = ("message", "connection", "growth", "codec")
+    only = ("message", "open", "connection", "growth", "codec")
     parser.add_argument("--only", choices=only, help="make one table; README.md is not changed")
     given = parser.parse_args()
 
@@ -61,6 +61,7 @@ def main() -> None:
 
     made: dict[str, Callable[[], tables.Table]] = {
         "message": lambda: tables.messages(messages(size, rounds)),
+        "open": lambda: tables.opened(opened(size, rounds), size),
         "connection": lambda: tables.connections(connections(size, rounds), size),
         "growth": lambda: tables.growth(growth(size, rounds), size),
         "codec": lambda: tables.codec(codec(given.quick)),
@@ -96,6 +97,21 @@ def connections(size: Size, rounds: int) -> dict[str, list[Idle]]:
                 progress.print(f"{round_ + 1}/{rounds} {name}: {shown}")
                 taken[name].append(run)
     return dict(taken)
+
+
+def opened(size: Size, rounds: int) -> dict[str, dict[float, list[Message]]]:
+    """Each rate by plan."""
+    taken: dict[str, dict[float, list[Message]]] = {
+        case.name: {rate: [] for rate in size.rates} for case in GROWTH
+    }
+    for round_ in range(rounds):
+        for rate in size.rates:
+            for case in GROWTH:
+                run = measure.opened(case, rate, size)
+                told = f"{run.cpu:.1f} us, nats-server {run.nats:.1f} us, p99 {run.p99 / 1e3:.1f} ms"
+                progress.print(f"{round_ + 1}/{rounds} {case.name}, {rate:,.0f}/s: {told}")
+                taken[case.name][rate].append(run)
+    return taken
 
 
 def growth(size: Size, rounds: int) -> dict[str, dict[int, list[Message]]]:

@@ -66,12 +66,16 @@ class Server:
     log: Path | None = None
     admin: int = 0
     config: Path | None = None
+    nats: psutil.Process | None = None
+    """The nats-server beside it."""
 
     def cpu(self) -> float:
         """Seconds of CPU that the process and its children have used."""
-        family = [self.process, *self.process.children(recursive=True)]
-        # The clock of another process, clock_getcpuclockid(3): nanoseconds, where /proc/PID/stat has ticks.
-        return sum(time.clock_gettime(~member.pid << 3 | 2) for member in family)
+        return sum(map(_cpu, (self.process, *self.process.children(recursive=True))))
+
+    def nats_cpu(self) -> float:
+        """Seconds of CPU that the nats-server beside it has used; 0 without one."""
+        return _cpu(self.nats) if self.nats is not None else 0.0
 
     def rss(self) -> int:
         """Bytes of resident memory."""
@@ -125,7 +129,8 @@ def voltgate(
         config = room / "voltgate.toml"
         config.write_text(CONFIG.format(nats=nats, port=port, admin=admin, grace=grace) + extra)
         tomllib.loads(config.read_text())
-        stack.enter_context(_running([str(find()), "--config", str(room / "nats.conf")], OTHER_CORES))
+        nats_server = [str(find()), "--config", str(room / "nats.conf")]
+        beside = stack.enter_context(_running(nats_server, OTHER_CORES))
         _until(partial(_fetch, f"http://127.0.0.1:{monitor}/healthz"), "nats-server")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("VOLTGATE_")}
         apply = [sys.executable, "-m", "voltgate", "streams", "apply", "--config", str(config)]
@@ -134,7 +139,7 @@ def voltgate(
         log = room / "gateway.log"
         process = stack.enter_context(_running(command, cores, environment, log))
         _until(partial(_fetch, f"http://127.0.0.1:{admin}/readyz"), "voltgate", log)
-        yield Server(port, process, partial(_stored, monitor), log, admin, config)
+        yield Server(port, process, partial(_stored, monitor), log, admin, config, beside)
 
 
 @contextmanager
@@ -190,6 +195,11 @@ def free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
+
+
+def _cpu(process: psutil.Process) -> float:
+    # The clock of another process, clock_getcpuclockid(3): nanoseconds, where /proc/PID/stat has ticks.
+    return time.clock_gettime(~process.pid << 3 | 2)
 
 
 def _until(check: Callable[[], bool], name: str, log: Path | None = None) -> None:

@@ -54,8 +54,7 @@ def main() -> None:
     read_back = [
         piece.raw
         for chunk in chunks
-        for piece in Slicer(Codec("ocpp1.6"), LIMIT).feed(chunk)
-        if not isinstance(piece, bytes)
+        if (piece := Slicer(Codec("ocpp1.6"), LIMIT).feed(chunk)) is not None and not isinstance(piece, bytes)
     ]
     assert read_back == texts, "every contender reads the same"
     field = contenders()

@@ -143,6 +143,26 @@ def connections(rounds: dict[str, list[Idle]], size: Size) -> Table:
     return table
 
 
+def opened(rounds: dict[str, dict[float, list[Message]]], size: Size) -> Table:
+    """Each rate by plan, whatever the answers take."""
+    columns = ["case", "messages/s", "CPU us a message", "nats-server us", "p50 ms", "p99 ms"]
+    table = Table(f"Open loop, {size.connections:,} chargers", columns)
+    for name, steps in rounds.items():
+        for rate, runs in steps.items():
+            stores = name.startswith(("durable", "live"))
+            table.rows.append(
+                [
+                    name,
+                    f"{rate:,.0f}",
+                    spread([run.cpu for run in runs]),
+                    spread([run.nats for run in runs]) if stores else "",
+                    spread([run.p50 for run in runs], 1, 1e-3),
+                    spread([run.p99 for run in runs], 1, 1e-3),
+                ]
+            )
+    return table
+
+
 def growth(rounds: dict[str, dict[int, list[Message]]], size: Size) -> Table:
     """The same rate from more chargers."""
     columns = ["case", "chargers", "CPU us a message", "p99 ms", "growth", "target"]

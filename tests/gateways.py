@@ -121,7 +121,7 @@ class Gateway:
         self.feed, self.signs = Feed(time, LINKS), Feed(time, "KV_ocpp_gateways")
         self.events: list[tuple[object, ...]] = []
         self.links = Links(time.bus, time.clock, "ocpp", LINKS, self)
-        self.peers = Peers(self.feed, name, self)
+        self.peers = Peers(self.feed, name, self, time.bus.garbage)
         self.ownership = Ownership(time.clock, time.bus, self.peers, "ocpprpc")
         self.liveness = Liveness(self.signs, time.bus, time.clock, self.peers, self.links)
         self.alive: Callable[[], bool] = lambda: True
@@ -143,7 +143,9 @@ class Gateway:
         self.time.settle()
         return link
 
-    def claim(self, socket: Socket, authenticated: bool, identity: str = "CP") -> list[object]:
+    def claim(
+        self, socket: Socket, authenticated: bool, identity: str = "CP", source: str = "192.0.2.1"
+    ) -> list[object]:
         """A new connection claims its identity: the decision, once there is one."""
         decisions: list[object] = []
 
@@ -153,7 +155,7 @@ class Gateway:
                 self._sessions += 1
                 self.ownership.hold(identity, socket, f"{self.name}-{self._sessions}")
 
-        self.ownership.claim(Claim(identity, _core.token(identity), socket, authenticated, decided))
+        self.ownership.claim(Claim(identity, _core.token(identity), socket, authenticated, decided, source))
         self.time.settle()
         return decisions
 

@@ -122,14 +122,17 @@ def test_a_wrong_variable_stops_the_start(
         (["nats://u:secret@a:1", "nats://b:1"], ["nats://***@a:1", "nats://b:1"]),
         ("user:secret@a:4222", "***@a:4222"),
         ("nats://u:se/cret@a:4222", "nats://***@a:4222"),
+        ("nats://a:4222?password=secret&x=secret", "nats://a:4222?password=***&x=***"),
         ("nats://a:4222", "nats://a:4222"),
+        ("wss://a:4222/nats?password=secret&token=secret", "wss://a:4222/nats?***"),
     ],
 )
 def test_what_is_printed_holds_no_secret(url: Any, shown: Any) -> None:
-    config = load(nats={"url": url, "nkey_seed": "SU-secret"})
+    seed = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
+    config = load(nats={"url": url, "nkey_seed": seed})
     assert printable(config)["nats"]["url"] == shown
     assert "secret" not in str(printable(config)) + config.nats.shown
-    assert "secret" not in repr(config.nats.nkey_seed)
+    assert seed not in str(printable(config)) + repr(config.nats.nkey_seed)
 
 
 def test_the_deployed_file_has_every_key_with_its_default_and_no_other() -> None:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from voltgate.config import Config, Limits
+from voltgate.gateway.interfaces import Garbage
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.merged import Supervision
 from voltgate.gateway.pool.supervisor import RestartReason
@@ -47,6 +48,7 @@ def test_handshake_results_and_reasons_of_disconnects() -> None:
     assert documented("`reason` of disconnects, and of link `down` facts") == reasons
     security = {refusal.label for refusal in Refusal if refusal.is_security}
     assert documented("`<reason>` of security facts") == security
+    assert documented("`kind`") == set(get_args(Garbage))
 
 
 @pytest.mark.parametrize(

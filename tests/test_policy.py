@@ -7,7 +7,7 @@ import pytest
 
 from voltgate import Codec, _core
 from voltgate.config import ConfigError, load
-from voltgate.policy import Rule, fallback_payload, gateway_answer, rules
+from voltgate.policy import Rule, command_levels, fallback_payload, gateway_answer, rules
 from voltgate.schemas import SUBPROTOCOLS
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -47,13 +47,13 @@ ROWS = [
         "the charger queues and keeps its attempts",
     ),
     ("v16", "MeterValues", "tx", "gateway", "lenient", None, "money, and nothing to answer"),
-    ("v16", "Heartbeat", "live", "gateway", "strict", None, "the gateway has a clock"),
+    ("v16", "Heartbeat", "live", "gateway", "lenient", None, "the gateway has a clock"),
     (
         "v16",
         "BootNotification",
         "event",
         "backend",
-        "strict",
+        "lenient",
         '{"status":"Pending","interval":60}',
         "asked again",
     ),
@@ -62,11 +62,11 @@ ROWS = [
         "DataTransfer",
         "event",
         "backend",
-        "strict",
+        "lenient",
         '{"status":"UnknownVendorId"}',
         "an unknown vendor",
     ),
-    ("v16", "Authorize", "event", "backend", "strict", "InternalError", "everything else"),
+    ("v16", "Authorize", "event", "backend", "lenient", "InternalError", "everything else"),
     ("v201", "TransactionEvent", "tx", "backend-if-idtoken", "lenient", "{}", "an idToken needs a decision"),
     ("v21", "NotifySettlement", None, "gateway", None, "{}", "where a backend is to answer"),
     (
@@ -74,7 +74,7 @@ ROWS = [
         "Heartbeat-Signed",
         "live",
         "backend",
-        "strict",
+        "lenient",
         "InternalError",
         "the gateway cannot verify it",
     ),
@@ -105,9 +105,15 @@ def test_the_action_beats_the_global_level_beats_the_default() -> None:
     assert rules(load(validation="strict"))["v16"]["MeterValues"].validation == "strict"
 
 
-def test_the_level_follows_the_class_the_file_gives() -> None:
-    assert changed("v16", "StatusNotification", **{"class": "tx"}).validation == "lenient"
-    assert changed("v16", "MeterValues", **{"class": "live"}).validation == "strict"
+def test_commands_are_strict_unless_their_policy_says_otherwise() -> None:
+    policy = {
+        "v16": {"ChangeConfiguration": {"validation": "lenient"}, "DataTransfer": {"validation": "off"}}
+    }
+    levels = command_levels("v16", load(validation="off", policy=policy))
+    assert levels["ChangeConfiguration"] == "lenient"
+    assert levels["DataTransfer"] == "off", "the policy of an action is for both directions"
+    assert levels["Reset"] == "strict", "the global key is for what chargers send"
+    assert "StatusNotification" not in levels
 
 
 def test_a_fallback_may_be_a_payload_a_code_or_the_end_of_the_connection() -> None:
@@ -126,6 +132,7 @@ def test_a_boot_fallback_has_the_time_of_the_gateway_unless_it_names_one() -> No
 REFUSED = [
     ("v16", "Heartbeet", {}, "policy.v16.Heartbeet: ", "no such action"),
     ("v16", "Reset", {}, "policy.v16.Reset: ", "a charger does not send it"),
+    ("v16", "Reset", {"answer": "gateway", "validation": "off"}, "policy.v16.Reset: ", "nor is it answered"),
     ("v16", "Authorize", {"answer": "gateway"}, "policy.v16.Authorize.answer: ", "it needs content"),
     ("v16", "Authorize", {"fallback": "Nope"}, "policy.v16.Authorize.fallback: ", "no such code"),
     (

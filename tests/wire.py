@@ -128,7 +128,8 @@ class Edge:
         self.time = 1000.0
         self.clock = Wheel(lambda: self.time, lambda: EPOCH + self.time - 1000.0)
         self.metrics = Metrics()
-        self.shared = Shared(self.clock, Limits(**limits), self.metrics)
+        self.soon: list[Callable[[], None]] = []  # due in the next turn of the loop
+        self.shared = Shared(self.clock, Limits(**limits), self.metrics, self.soon.append)
 
     def knock(self, decide: Callable[[Upgrade], None], *chunks: bytes) -> Wire:
         """A socket that has sent ``chunks``."""
@@ -136,12 +137,23 @@ class Edge:
         wire.send(*chunks)
         return wire
 
+    def turn(self) -> None:
+        """The loop turns once."""
+        due, self.soon[:] = list(self.soon), []
+        for run in due:
+            run()
+
     def pass_time(self, seconds: float) -> None:
         """Let time go by, firing what is due on the way."""
         end = self.time + seconds
         while self.time < end:
             self.time = min(self.time + 0.05, end)
             self.clock.advance()
+
+    def settle(self) -> None:
+        """The loop turns until nobody has anything left to do."""
+        while self.soon:
+            self.turn()
 
     def counted(self, family: str, **labels: str) -> float:
         """The value of a counter with exactly these labels."""
@@ -159,10 +171,17 @@ class Receiver:
         self.messages: list[bytes] = []
         self.over = 0
         self.on_frame: Callable[[], None] = lambda: None
+        self.resting = False
+        self.costs: list[tuple[float, bool]] = []
+        self.on_cost: Callable[[], None] = lambda: None
 
     def received(self, frame: Frame) -> None:
         self.messages.append(frame.raw)
         self.on_frame()
+
+    def spent(self, calls: float, rest: bool) -> None:
+        self.costs.append((calls, rest))
+        self.on_cost()
 
     def ended(self) -> None:
         self.over += 1
@@ -177,10 +196,12 @@ class Charger:
         *quirks: Quirk,
         behind: bytes = b"",
         plug: socket.socket | None = None,
+        resting: bool = False,
         **headers: str,
     ) -> None:
         """``behind``: bytes in one chunk with the request. ``plug``: for what only the kernel can show."""
         self.receiver, self.ends = Receiver(), list[Reason]()
+        self.receiver.resting = resting
         self.connection: Connection
         self._quirks = frozenset(quirks)
         self.wire = Wire(Upgrade(edge.shared, self._accept), socket=plug)
@@ -192,5 +213,5 @@ class Charger:
         self.connection.start(self.receiver, lambda _, reason: self.ends.append(reason))
 
     def send(self, *messages: bytes, first: int = TEXT) -> None:
-        """Each message in a chunk of its own."""
+        """Each message in a chunk of its own; a queued connection does not get its turn by itself."""
         self.wire.send(*(frame(first, message) for message in messages))

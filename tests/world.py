@@ -14,12 +14,13 @@ from nats.aio.client import Client
 
 from voltgate import _core
 from voltgate._core import Publisher
-from voltgate.config import Config, load
+from voltgate.config import Config, Level, load
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import (
     A,
     Ack,
     Change,
+    Garbage,
     NotRead,
     NotStored,
     Outside,
@@ -30,6 +31,7 @@ from voltgate.gateway.interfaces import (
     Ticket,
 )
 from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.rates import Allowance
 from voltgate.gateway.reasons import Outcome, Reason
 from voltgate.gateway.registry.rotation import Rotation
 from voltgate.gateway.session.context import Context
@@ -96,6 +98,7 @@ class Bus:
         self.led: list[tuple[str, int, str | None]] = []  # what was read from a leader
         self.leads = True  # leaders answer
         self.fails: set[str] = set()  # classes whose stores fail
+        self.refused: list[str] = []  # kinds of garbage
         self.answers: Callable[[Published], Reply | None] = lambda question: Reply("no_responders", {}, b"")
         self._tokens = 0
 
@@ -150,6 +153,10 @@ class Bus:
         else:
             self._later(lambda: ticket.done(ticket.arg, reply))
 
+    def await_reply(self, ticket: Ticket[Any, Reply], timeout: float) -> None:
+        ticket.timer = self.clock.after(timeout, lambda: ticket.done(ticket.arg, Reply("timeout", {}, b"")))
+        self.questions.append(ticket)
+
     def reply(self, data: bytes, headers: dict[str, str] | None = None) -> None:
         """Answer the oldest open question."""
         ticket = self.questions.popleft()
@@ -157,6 +164,10 @@ class Bus:
         ticket.timer.cancel()
         ticket.done(ticket.arg, Reply("reply", headers or {}, data))
         self.settle()
+
+    def garbage(self, kind: Garbage, what: str) -> None:
+        assert what
+        self.refused.append(kind)
 
     def emit(self, hpub: bytes) -> None:
         self.live.append(parse(hpub))
@@ -214,6 +225,9 @@ def _configured(settings: str) -> tuple[Config, dict[str, Rules]]:
 class World:
     """One charger's session and everything around it."""
 
+    level: Level | None = None
+    """What the charger's record says about validation, from the next connection on."""
+
     def __init__(
         self,
         version: str = "v16",
@@ -233,6 +247,7 @@ class World:
         self.config, self._rules = _configured(json.dumps(config))
         self.metrics = Metrics()
         self.keys = TransactionKeys()
+        self.allowance = Allowance()
         self.version, self.identity, self.half_duplex, self.fast = version, identity, half_duplex, fast
         self._sessions = 0
         self.connect()
@@ -241,20 +256,21 @@ class World:
         """A (new) connection of the same charger: same streams, new session."""
         self._sessions += 1
         self.name = f"s{self._sessions}"
-        self.closed, self.reading = None, True
+        self.closed = None
         nats = self.config.nats
         self.context = Context.of(
             self.version, self.config, self._rules[self.version], self.metrics, self.keys
         )
-        if self.half_duplex:
-            self.context = self.context.at(None, True)
+        if self.half_duplex or self.level is not None:
+            self.context = self.context.at(self.level, self.half_duplex)
         if not self.fast:
             self.context.fast.clear()
         self._decode = self.context.codec.decode
         publisher = Publisher(self.version, self.identity, self.name, nats.prefix, nats.rpc_prefix)
         rotation = Rotation(self.bus, self.clock, "OCPP", self.hash)
         outside = Outside(self.bus, self.clock, rotation, "gw")
-        self.session = Session(publisher, self.context, self, outside)
+        self.session = Session(publisher, self.context, self, outside, self.allowance)
+        self.reading = not self.session.resting
         self.link(self.name, "gw")
         self.session.linked(True)
 

@@ -8,6 +8,7 @@ __all__ = [
     "Codec",
     "Fact",
     "Frame",
+    "Inbox",
     "Publisher",
     "Slicer",
     "Version",
@@ -20,7 +21,9 @@ __all__ = [
     "identity",
     "key",
     "publish",
+    "subscribe",
     "token",
+    "unsubscribe",
     "versions",
 ]
 
@@ -56,8 +59,26 @@ def publish(subject: str, reply: str, headers: list[tuple[str, str]], payload: b
     """One whole ``HPUB`` command; ``reply`` may be ``""``.
 
     Header values are escaped as :func:`header_value` does, ``ce-`` ones as the CloudEvents NATS binding asks
-    (space and ``"`` too). ValueError for an empty or spaced subject or reply, or an invalid header name.
+    (space and ``"`` too). ValueError for an empty, spaced or long subject or reply, or a header name that is
+    none.
     """
+
+def subscribe(subject: str, queue: str, id: int) -> bytes:
+    """The ``SUB`` line of subscription ``id``; ``queue`` may be ``""``. ValueError as of :func:`publish`."""
+
+def unsubscribe(id: int) -> bytes:
+    """The ``UNSUB`` line of subscription ``id``."""
+
+@final
+class Inbox:
+    """Reply subjects of one process that cannot be guessed: ``<prefix>.<counter>.<64-bit keyed tag>``."""
+
+    def __new__(cls, prefix: str, key: bytes) -> Self:
+        """``key``: 16 random bytes. ValueError for another length, and a prefix that is no subject."""
+    def subject(self, counter: int) -> str:
+        """The reply subject of ``counter``. OverflowError beyond 64 bits."""
+    def counter(self, subject: bytes) -> int | None:
+        """The counter of a reply subject; None for any that was not made here."""
 
 @final
 class Version:
@@ -152,6 +173,9 @@ class Frame:
     @property
     def has_id_token(self) -> bool:
         """Whether the payload has a member ``idToken``: then a backend answers a TransactionEvent."""
+    @property
+    def ends_online(self) -> bool:
+        """Whether the payload ends a transaction and is not flagged ``offline``: likewise."""
 
 @disjoint_base
 class Codec:
@@ -199,18 +223,21 @@ class Slicer:
 
     def __new__(cls, codec: Codec, max_message_bytes: int) -> Self:
         """OverflowError beyond 32 bits."""
-    def feed(self, data: bytes) -> list[Frame | bytes]:
-        """The frames completed by ``data``, in order; ``[]`` if none is complete.
+    def feed(self, data: bytes) -> Frame | bytes | None:
+        """Hold ``data`` and return the next piece of all that is held; None if no frame is complete.
 
-        A Frame for each unfragmented, masked text frame without RSV bits outside of a fragmented message,
-        decoded (``is_text`` False: close with 1007). Bytes for the ``ServerProtocol``: all other frames, one
-        by one; as soon as it is complete, the header of a frame that fails by its header alone, and of any
-        frame within a fragmented message (the rest follows). After such a failure or a Close nothing is
-        returned. RuntimeError: an internal fault; nothing is returned after it.
+        One at a time, nothing is decoded in advance: ``feed(b"")`` returns the next. A Frame for an
+        unfragmented, masked text frame without RSV bits outside of a fragmented message, decoded
+        (``is_text`` False: close with 1007). Bytes for the ``ServerProtocol``: any other frame; as soon as
+        it is complete, the header of one that fails by its header alone, and of any within a fragmented
+        message (the rest follows). After such a failure or a Close nothing is returned. RuntimeError: an
+        internal fault; nothing is returned after it.
         """
+    def hold(self, data: bytes) -> None:
+        """Hold ``data``, return nothing, decode nothing."""
     @property
     def unfinished(self) -> int:
-        """Bytes held of an incomplete frame; at most ``max_message_bytes`` and 14."""
+        """Bytes held: whole frames that are still to be returned, and one that is incomplete."""
 
 @final
 class Fact:
@@ -236,6 +263,9 @@ class _Answered(Protocol):
     def payload(self) -> bytes: ...
     @property
     def code(self) -> str: ...
+    @property
+    def reply_violation(self) -> str:
+        """The text of ``ocpp-reply-violation``; "" leaves the header out."""
 
 class _Why(Protocol):
     """A :class:`Violation`, or one that the gateway found."""
@@ -263,11 +293,19 @@ class Publisher:
     @property
     def session(self) -> str:
         """The session id, escaped like a token."""
-    def fact(self, class_: str, frame: Frame, time_ms: int, reply: str, violation: str = "") -> Fact:
+    def fact(
+        self,
+        class_: str,
+        frame: Frame,
+        time_ms: int,
+        reply: str,
+        violation: str = "",
+        redacted: bytes | None = None,
+    ) -> Fact:
         """A CALL or SEND as a fact of ``class_`` (``tx|event|live``). ``Nats-Msg-Id`` on ``tx`` only.
 
-        ``violation`` is the text of ``ocpp-violation``; "" leaves the header out. ValueError for a frame
-        without a known action.
+        ``violation`` is the text of ``ocpp-violation``; "" leaves the header out. ``redacted`` is the body
+        where the payload has secrets. ValueError for a frame without a known action.
         """
     def live(self, frame: Frame, time_ms: int) -> bytes:
         """The command of a ``live`` fact, without a reply subject."""
@@ -276,10 +314,14 @@ class Publisher:
     def response(self, fact: Fact, answer: _Answered, time_ms: int, reply: str) -> bytes:
         """The answer to ``fact`` under ``<Action>Response``, with its class and key.
 
-        ``Nats-Msg-Id`` on ``tx`` only: that of ``fact`` and ``/response``; none if the answer is an error.
+        ``Nats-Msg-Id`` on ``tx`` only: that of ``fact`` and ``/response``; none where the answer is an
+        error or an empty fallback.
         """
     def reject(self, frame: Frame, raw: bytes, why: _Why, time_ms: int, reply: str, limit: int) -> bytes:
-        """A refused frame: ``raw`` cut at ``limit`` (0: whole), its size in ``ocpp-reject-bytes`` if cut."""
+        """A refused frame: ``raw`` cut at ``limit`` (0: whole), its size in ``ocpp-reject-bytes`` if cut.
+
+        ``raw`` that is not the frame's own is tagged ``ocpp-redacted``.
+        """
 
 def key(version: str, action: str, identity: str, session: str, message_id: str, payload: bytes) -> str:
     """The business key ``ocpp-key`` of a message (docs/contract.md 3.3)."""

@@ -4,10 +4,13 @@ The only reader of configuration files and of the environment. Every key, its de
 ``deploy/voltgate.toml`` is the same list with comments, and a test compares the two.
 """
 
+import base64
+import binascii
 import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -33,6 +36,7 @@ Version = Literal["v16", "v201", "v21"]
 Class = Literal["tx", "event", "live"]
 Level = Literal["strict", "lenient", "off"]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+_MOST = (1 << 53) - 1  # of any number: every reader of JSON and TOML has it exactly
 # Prefixes become NATS subjects and stream names: one plain token each.
 Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 
@@ -42,7 +46,7 @@ class ConfigError(Exception):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Nats(_Section):
@@ -57,23 +61,67 @@ class Nats(_Section):
     tls_ca: str = ""
     tls_cert: str = ""
     tls_key: str = ""
-    inbox_prefix: str = "_INBOX"
+    inbox_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}(\.[A-Za-z0-9_-]{1,32}){0,3}$")] = (
+        "_VOLTGATE"
+    )
+    reply_prefixes: Annotated[list[Token], Field(min_length=1, max_length=64)] = ["_INBOX", "_R_"]
     publish_timeout: Seconds = 12.0
     ask_timeout: Seconds = 20.0
     ask_grace: Seconds = 5.0
     outage_close: Seconds = 60.0
     ping_interval: Seconds = 10.0
-    max_pending_bytes: Annotated[int, Field(ge=1 << 20)] = 64 << 20
+    max_pending_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 64 << 20
 
     @field_validator("url")
     @classmethod
     def _is_a_server(cls, url: str | list[str]) -> str | list[str]:
-        for one in [url] if isinstance(url, str) else url:
-            if not re.fullmatch(r"(\w+://)?[^\s:/]\S*", one):
-                raise ValueError('must be a server such as "nats://127.0.0.1:4222", or a list of servers')
-        if not url:
+        urls = [url] if isinstance(url, str) else url
+        if not urls:
             raise ValueError("must name at least one server")
+        if not all(map(_is_server, urls)):
+            raise ValueError('must be a server such as "nats://127.0.0.1:4222", or a list of them')
+        if len({one.startswith("ws") for one in urls}) > 1:
+            raise ValueError("must not mix servers behind websockets (ws, wss) with others")
         return url
+
+    @field_validator("nkey_seed")
+    @classmethod
+    def _is_a_seed(cls, seed: SecretStr) -> SecretStr:
+        text = seed.get_secret_value()
+        if text and not _is_seed(text):
+            raise ValueError("must be the seed of a NATS user, which begins with SU (nsc, or nk -gen user)")
+        return seed
+
+    @model_validator(mode="after")
+    def _roots_differ(self) -> "Nats":
+        if self.prefix == self.rpc_prefix:
+            # A stream of facts would answer every question with its PubAck (docs/contract.md 3.2).
+            raise ValueError("prefix and rpc_prefix must differ")
+        roots = (self.prefix, self.rpc_prefix)
+        for key, names in (
+            ("inbox_prefix", [self.inbox_prefix.split(".")[0]]),
+            ("reply_prefixes", self.reply_prefixes),
+        ):
+            if both := [name for name in names if name in roots]:
+                raise ValueError(f"{key}: {both[0]} must differ from prefix and rpc_prefix")
+        if self.inbox_prefix.split(".")[0] in self.reply_prefixes:
+            # Whoever sends a command could have its reply counted as a PubAck (docs/contract.md 3.5).
+            raise ValueError(
+                "inbox_prefix: must not begin with one of reply_prefixes: it is the gateway's alone"
+            )
+        return self
+
+    def may_answer(self, reply: str) -> bool:
+        """Whether anything is published to ``reply``, which a caller chose (docs/contract.md 3.5)."""
+        return reply.partition(".")[0] in self.reply_prefixes and _is_subject(reply)
+
+    def may_answer_question(self, reply: str) -> bool:
+        """The same for a backend: gateways ask from their inbox."""
+        return self.may_answer(reply) or self.is_inbox(reply)
+
+    def is_inbox(self, reply: str) -> bool:
+        """Whether ``reply`` is in the inbox of a gateway."""
+        return reply.startswith(f"{self.inbox_prefix}.") and _is_subject(reply)
 
     @property
     def urls(self) -> list[str]:
@@ -117,27 +165,31 @@ class Registry(_Section):
 
     required: bool = True
     hash_threads: Annotated[int, Field(ge=1, le=64)] = 2
-    max_hashes: Annotated[int, Field(ge=1)] = 200
-    max_hashes_per_address: Annotated[int, Field(ge=1)] = 50
+    max_hashes: Annotated[int, Field(ge=1, le=_MOST)] = 200
+    max_hashes_per_address: Annotated[int, Field(ge=1, le=_MOST)] = 50
 
 
 class Limits(_Section):
     """Bounds; each has an answer to the sender and a metric."""
 
-    max_connections: Annotated[int, Field(ge=1)] = 15_000
-    max_handshakes: Annotated[int, Field(ge=1)] = 5_000
-    max_message_bytes: Annotated[int, Field(ge=1024)] = 524_288
-    max_buffered_bytes: Annotated[int, Field(ge=1 << 20)] = 268_435_456
-    max_unread_bytes: Annotated[int, Field(ge=65_536)] = 1_048_576
+    max_connections: Annotated[int, Field(ge=1, le=_MOST)] = 15_000
+    max_handshakes: Annotated[int, Field(ge=1, le=_MOST)] = 5_000
+    max_message_bytes: Annotated[int, Field(ge=1024, le=_MOST)] = 524_288
+    max_buffered_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 268_435_456
+    max_unread_bytes: Annotated[int, Field(ge=65_536, le=_MOST)] = 1_048_576
     open_calls: Annotated[int, Field(ge=1, le=1000)] = 8
     calls_per_second: Annotated[float, Field(gt=0)] = 20.0
-    calls_burst: Annotated[int, Field(ge=1)] = 200
-    rejects_per_minute: Annotated[int, Field(ge=0)] = 10
+    calls_burst: Annotated[int, Field(ge=1, le=_MOST)] = 200
+    stored_bytes_per_second: Annotated[float, Field(gt=0)] = 8192.0
+    stored_bytes_burst: Annotated[int, Field(ge=1, le=_MOST)] = 33_554_432
+    rejects_per_minute: Annotated[int, Field(ge=0, le=_MOST)] = 10
+    remembered_chargers: Annotated[int, Field(ge=1, le=_MOST)] = 100_000
     ping_interval: Seconds = 60.0
     ping_timeout: Seconds = 30.0
     handshake_timeout: Seconds = 10.0
     handshakes_per_second: Annotated[float, Field(gt=0)] = 2000.0
-    command_queue: Annotated[int, Field(ge=1)] = 16
+    logins_per_minute: Annotated[float, Field(ge=1)] = 120.0
+    command_queue: Annotated[int, Field(ge=1, le=_MOST)] = 16
 
 
 class Streams(_Section):
@@ -145,12 +197,12 @@ class Streams(_Section):
 
     replicas: Literal[1, 3, 5] = 1
     duplicate_window: Annotated[int, Field(ge=60, le=86_400)] = 1200
-    tx_max_bytes: Annotated[int, Field(ge=1 << 20)] = 4 << 30
-    tx_max_age_days: Annotated[int, Field(ge=1)] = 30
-    events_max_bytes: Annotated[int, Field(ge=1 << 20)] = 2 << 30
-    events_max_age_days: Annotated[int, Field(ge=1)] = 7
-    commands_max_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30
-    commands_max_age_days: Annotated[int, Field(ge=1)] = 30
+    tx_max_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 4 << 30
+    tx_max_age_days: Annotated[int, Field(ge=1, le=_MOST)] = 30
+    events_max_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 2 << 30
+    events_max_age_days: Annotated[int, Field(ge=1, le=_MOST)] = 7
+    commands_max_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 1 << 30
+    commands_max_age_days: Annotated[int, Field(ge=1, le=_MOST)] = 30
 
     @model_validator(mode="after")
     def _window_fits_age(self) -> "Streams":
@@ -214,13 +266,6 @@ class Config(BaseSettings):
     log: Log = Log()
     policy: dict[Version, dict[str, ActionPolicy]] = {}
 
-    @model_validator(mode="after")
-    def _roots_differ(self) -> "Config":
-        if self.nats.prefix == self.nats.rpc_prefix:
-            # A stream of facts would answer every question with its PubAck (docs/contract.md 3.2).
-            raise ValueError("nats.prefix and nats.rpc_prefix must differ")
-        return self
-
     @classmethod
     def settings_customise_sources(
         cls,
@@ -255,6 +300,8 @@ def load(file: Path | None = None, **flags: Any) -> Config:
         raise ConfigError(f"environment: {error}") from None
     except ValueError as error:  # tomllib.TOMLDecodeError, bad UTF-8
         raise ConfigError(f"{file}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{file or 'environment'}: values are nested too deeply") from None
     return loaded
 
 
@@ -271,6 +318,37 @@ def _given(value: Any) -> Any:
     return value
 
 
+# Tokens of a reply subject, at least two: a wildcard, a space or a control character is in none.
+_SUBJECT = re.compile(r"[^\s\x00-\x20\x7f.*>]+(\.[^\s\x00-\x20\x7f.*>]+)+")
+_LONGEST = 512  # characters
+
+
+def _is_subject(reply: str) -> bool:
+    return len(reply) <= _LONGEST and _SUBJECT.fullmatch(reply) is not None
+
+
+_SCHEMES = ("nats", "tls", "ws", "wss")
+
+
+def _is_server(url: str) -> bool:
+    scheme, known, rest = url.partition("://")
+    if not re.fullmatch(r"[^\s:/]\S*", rest or url) or (known and scheme not in _SCHEMES):
+        return False
+    try:
+        port = urlsplit(f"nats://{(rest or url).rpartition('@')[2]}").port  # a password may hold anything
+    except ValueError:
+        return False
+    return port != 0
+
+
+def _is_seed(text: str) -> bool:
+    """Base32 of two bytes of kind, a key of 32, and a CRC-16 of both (nkeys)."""
+    if not re.fullmatch(r"SU[A-Z2-7]{56}", text):
+        return False
+    seed = base64.b32decode(text + "=" * (-len(text) % 8))
+    return binascii.crc_hqx(seed[:-2], 0) == int.from_bytes(seed[-2:], "little")
+
+
 def _known_variable(name: str) -> bool:
     return name.removeprefix(ENV_PREFIX).lower().split("__")[0] in Config.model_fields
 
@@ -283,7 +361,9 @@ def _line(fault: Any) -> str:
 
 
 def _masked(url: str) -> str:
-    # Not by urlsplit, which finds no password if the scheme is missing, or if the password contains a slash.
+    # By hand: urlsplit finds no password if the scheme is missing, or if the password contains a slash.
+    url, query, parameters = url.partition("?")
     secret, at, host = url.rpartition("@")
     scheme = secret.partition("://")[0] + "://" if "://" in secret else ""
-    return f"{scheme}***@{host}" if at else url
+    shown = f"{scheme}***@{host}" if at else url
+    return shown + query + re.sub(r"=[^&]*", "=***", parameters)

@@ -14,6 +14,7 @@ import structlog
 from structlog.types import Processor
 
 from voltgate.config import Log
+from voltgate.visible import visible, visible_lines
 
 # A charger's fault is counted by the metrics; it gets a line, never a traceback.
 _CHARGER_FACING = ("websockets", "aiohttp")
@@ -30,14 +31,18 @@ def configure(settings: Log, lasting: bool = False) -> None:
     if as_json:
         render = structlog.processors.JSONRenderer(serializer=_json)
     else:
-        render = structlog.dev.ConsoleRenderer(colors=terminal and not os.environ.get("NO_COLOR"))
+        render = structlog.dev.ConsoleRenderer(
+            colors=terminal and not os.environ.get("NO_COLOR"),
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     shape: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        # Also for a terminal: structlog's own tracebacks print the values of variables, secrets among them.
+        structlog.processors.format_exc_info,
+        _visible,
     ]
-    if as_json:
-        shape.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[*shape, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -94,6 +99,27 @@ def _without_internals(logger: Any, method: str, event: MutableMapping[str, Any]
     event.pop("_record", None)
     event.pop("_from_structlog", None)
     return event
+
+
+def _visible(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Whatever a charger or a stranger on NATS put into a value, it is shown and does nothing."""
+    del logger, method
+    for key, value in event.items():
+        if key == "exception":
+            event[key] = visible_lines(str(value))
+        elif not key.startswith("_"):
+            event[key] = _shown(value)
+    return event
+
+
+def _shown(value: Any) -> Any:
+    if value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [_shown(one) for one in value]
+    if isinstance(value, dict):
+        return {visible(str(key)): _shown(one) for key, one in value.items()}
+    return visible(str(value))
 
 
 def _json(event: Any, **options: Any) -> str:

@@ -42,6 +42,11 @@ class Fallback:
         """Whether the connection is closed, so that the charger queues (1.6 StartTransaction)."""
         return self.payload is None and not self.code
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing: then there is nothing to wait for (docs/contract.md 3.4)."""
+        return self.payload == {}
+
     def __str__(self) -> str:
         if self.closes:
             return "close"
@@ -88,24 +93,38 @@ def _version_rules(version: str, config: Config, faults: list[str]) -> Rules:
             action,
             cast(Class, change.class_ or class_),
             cast(Answer, change.answer or answer),
-            "strict",
+            change.validation or config.validation or "lenient",
             _fallback(action, change.fallback),
         )
-        table[action] = replace(rule, validation=_level(rule.class_, change, config))
-        faults += (f"policy.{version}.{action}.{fault}" for fault in _faults(codec, table[action], answer))
+        table[action] = rule
+        faults += (f"policy.{version}.{action}.{fault}" for fault in _faults(codec, rule, answer))
         if codec.ocpp.signed and answer != "none":
             # A signed message is answered by a backend: the gateway cannot verify it (docs/ocpp.md A16).
             signed = f"{action}-Signed"
             table[signed] = replace(table[action], action=signed, answer="backend")
-    faults += (
-        f"policy.{version}.{action}: not an action that a charger may send in {version}" for action in changes
-    )
+    commands = command_levels(version, config)
+    for action, change in changes.items():
+        where = f"policy.{version}.{action}"
+        if action not in commands:
+            faults.append(f"{where}: not an action of {version}")
+        elif change != ActionPolicy(validation=change.validation) or change.validation is None:
+            faults.append(f"{where}: not an action that a charger may send: only its validation can be set")
     return table
 
 
-def _level(class_: str, change: ActionPolicy, config: Config) -> Level:
-    default: Level = "lenient" if class_ == "tx" else "strict"
-    return change.validation or config.validation or default
+def command_levels(version: str, config: Config) -> dict[str, Level]:
+    """How strictly the commands of a version and their results are validated, by action.
+
+    Strict, but where the policy of the action says otherwise: a backend can be mended. The global level is
+    for what chargers send (docs/contract.md 2.2).
+    """
+    changes = config.policy.get(version, {})  # type: ignore[call-overload]
+    senders = ((action, sender) for action, sender, *_ in _core.actions(version))
+    return {
+        action: changes.get(action, ActionPolicy()).validation or "strict"
+        for action, sender in senders
+        if sender != "charger"
+    }
 
 
 def _fallback(action: str, configured: str | dict[str, Any] | None) -> Fallback:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from nats.aio.msg import Msg
 from jetstream import NatsServer
 from voltgate import Codec, _core
 from voltgate.backend import Backend, Tokens, run, serve
-from voltgate.backend.answers import Question
+from voltgate.backend.answers import Question, UnanswerableError
+from voltgate.backend.service import subjects
 from voltgate.schemas import SUBPROTOCOLS
 
 ID_TOKEN = {"idToken": {"idToken": "04A2", "type": "ISO14443"}}
@@ -71,6 +72,68 @@ async def test_every_question_gets_an_answer_its_schema_takes(version: str, acti
     assert violation is None, (violation.pointer, violation.reason)
     for name in ("currentTime", "nextUpdate"):
         assert name not in payload or payload[name].endswith("Z"), "some chargers read no other zone"
+
+
+FULL: dict[str, dict[str, Any]] = {
+    "v16.Authorize": {"idTag": "04A2"},
+    "v16.StartTransaction": REQUESTS["StartTransaction"],
+    "v16.StopTransaction": REQUESTS["StopTransaction"],
+    "v16.DataTransfer": {"vendorId": "voltgate", "messageId": "m", "data": "d"},
+    "v201.DataTransfer": {"vendorId": "voltgate", "data": {"any": "thing"}},
+    "v201.Authorize": ID_TOKEN,
+    "v201.TransactionEvent": ID_TOKEN
+    | {"eventType": "Ended", "seqNo": 1, "transactionInfo": {"transactionId": "t", "chargingState": "Idle"}},
+    "v21.GetCertificateChainStatus": REQUESTS["GetCertificateChainStatus"],
+    "v21.VatNumberValidation": {"vatNumber": "NL1", "evseId": 1},
+}
+ODD: list[Any] = [None, "", "x" * 10_000, 0, -1, 1.5, True, [], ["x"] * 10_000, {}, {"idToken": 1}]
+
+
+def deformed(value: Any) -> Iterator[Any]:
+    """``value`` with each of its fields removed, and with each of another type, empty or long."""
+    yield from ODD
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield {key: other for key, other in value.items() if key != name}
+            yield from (value | {name: wrong} for wrong in deformed(one))
+    elif isinstance(value, list):
+        yield from ([wrong] for one in value for wrong in deformed(one))
+
+
+@pytest.mark.parametrize("what", FULL)
+async def test_every_deformed_question_gets_a_sensible_answer(what: str) -> None:
+    """A gateway passes on what chargers get wrong: no exception, and no CALLERROR about money."""
+    version, action = what.split(".")
+    backend, codec = Backend(Tokens(), always_7), Codec(SUBPROTOCOLS[version])
+    for wrong in deformed(FULL[what]):
+        if not isinstance(wrong, dict):
+            continue
+        try:
+            payload = await backend.answer(Question(version, action, "CP001", "k", wrong))
+        except UnanswerableError:
+            assert action == "GetCertificateChainStatus", "which certificate is not said"
+            continue
+        violation = codec.check(action, "response", orjson.dumps(payload))
+        assert violation is None, (wrong, violation.pointer, violation.reason)
+        token = wrong.get("idToken", wrong.get("idTag"))
+        token = token.get("idToken") if isinstance(token, dict) else token if version == "v16" else None
+        for info in (payload.get("idTagInfo"), payload.get("idTokenInfo")):
+            readable = isinstance(token, str) and 0 < len(token) < 256
+            assert info in (None, {"status": "Accepted" if readable else "Invalid"}), wrong
+
+
+@pytest.mark.parametrize(("version", "action", "answer"), ASKED)
+@pytest.mark.parametrize("payload", [{}, {"idToken": None, "idTag": None}, {"customData": []}])
+async def test_no_question_is_too_empty(
+    version: str, action: str, answer: str, payload: dict[str, Any]
+) -> None:
+    backend = Backend(Tokens(), always_7)
+    try:
+        found = await backend.answer(Question(version, action, "CP001", "k", payload))
+    except UnanswerableError:
+        assert action == "GetCertificateChainStatus"
+    else:
+        assert Codec(SUBPROTOCOLS[version]).check(action, "response", orjson.dumps(found)) is None
 
 
 STATUSES = [
@@ -152,12 +215,13 @@ WORDS = [
     ("v16.BootNotification", b"{}", None, "a boot is accepted"),
     ("v16.Authorize", b'{"idTag":"x"}', None, "a token is accepted"),
     ("v201.TransactionEvent-Signed", b'{"payload":"e30","protected":"e30"}', None, "a JWS is noted"),
-    ("v201.Authorize-Signed", b'{"payload":"e30"}', "InternalError", "a JWS is not judged"),
+    ("v201.Authorize-Signed", b'{"payload":"e30"}', None, "a JWS that cannot be verified: Invalid"),
     ("v21.FlyToTheMoon", b"{}", "NotImplemented", "no such action"),
     ("v16.Reset", b"{}", "NotImplemented", "a charger does not ask that"),
-    ("v16.Authorize", b'{"idTag":', "InternalError", "a body that is no JSON"),
-    ("v16.Authorize", b"[]", "InternalError", "a body that is no object"),
-    ("v201.Authorize", b"{}", "InternalError", "a required field is missing"),
+    ("v16.Authorize", b'{"idTag":', None, "a body that is no JSON"),
+    ("v16.Authorize", b"[]", None, "a body that is no object"),
+    ("v201.Authorize", b"{}", None, "a required field is missing"),
+    ("v21.GetCertificateChainStatus", b"{}", "PropertyConstraintViolation", "there is nothing to answer"),
 ]
 
 
@@ -194,16 +258,26 @@ async def test_a_key_has_one_transaction_id_across_instances_and_restarts(nats_u
     )
 
 
-async def test_a_bucket_that_is_gone_means_no_reply_so_that_the_charger_keeps_its_attempts(
-    nc: Client,
-) -> None:
+async def test_a_backend_that_fails_says_so_and_the_charger_keeps_its_attempts(nc: Client) -> None:
     async with backend_on(nc):
         await nc.jetstream().delete_key_value("ocpp_backend_transactions")
-        start = asyncio.create_task(ask(nc, "v16.StartTransaction", START, "CP001/StartTransaction/0"))
-        assert (await ask(nc, "v16.Authorize", b'{"idTag":"x"}')).data, "others are answered meanwhile"
-    await nc.flush()
-    assert not start.done(), "the backend has drained and said nothing, not even an error"
-    start.cancel()
+        start = await ask(nc, "v16.StartTransaction", START, "CP001/StartTransaction/0")
+        headers = start.headers or {}
+        assert (headers["Nats-Service-Error-Code"], start.data) == ("500", b"")
+        assert headers["Nats-Service-Error"]
+        assert "ocpp-error" not in headers, "the fallback decides, not a CALLERROR"
+        assert (await ask(nc, "v16.Authorize", b'{"idTag":"x"}')).data, "others are answered"
+
+
+async def test_what_is_excepted_is_left_to_another_backend(nc: Client) -> None:
+    async with backend_on(nc, excepted=["Authorize", "DataTransfer"]):
+        for what in ("v16.Authorize", "v201.Authorize-Signed", "v21.DataTransfer"):
+            with pytest.raises(nats.errors.NoRespondersError):
+                await ask(nc, what, b"{}")
+        assert (await ask(nc, "v16.StatusNotification", b"{}")).data == b"{}"
+        assert (await ask(nc, "v201.TransactionEvent-Signed", b"{}")).data == b"{}"
+    with pytest.raises(ValueError, match=r"Authorise: .*did you mean Authorize"):
+        subjects("ocpprpc", ["Authorise"])
 
 
 async def test_serve_connects_answers_under_its_prefix_and_drains_when_told(

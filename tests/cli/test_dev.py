@@ -115,3 +115,26 @@ def test_two_devs_do_not_share_a_data_directory(
     assert second.process.wait(PATIENCE) == 1
     assert "in use by another voltgate dev" in second.err
     assert status(ports[1], "/readyz")[0] == 200, "the first one keeps running"
+
+
+@pytest.mark.parametrize("options", [["--no-backend"], ["--backend-except", "Authorize,DataTransfer"]])
+async def test_dev_leaves_questions_to_another_backend(
+    dev: Start, ports: tuple[int, int, int], options: list[str]
+) -> None:
+    running = dev(*options)
+    running.until(lambda: status(ports[1], "/readyz")[0] == 200, "ready")
+    if options != ["--no-backend"]:
+        running.until(lambda: "backend.started" in running.err, "its own backend")
+    client = await nats.connect(f"nats://127.0.0.1:{ports[2]}")
+    with pytest.raises(nats.errors.NoRespondersError):
+        await client.request("ocpprpc.ask.v16.Authorize.CP001", b"{}", timeout=5)
+    if options != ["--no-backend"]:
+        await client.request("ocpprpc.ask.v16.StopTransaction.CP001", b"{}", timeout=5)
+    await client.close()
+    assert running.ends(signal.SIGINT) == 0
+
+
+def test_dev_refuses_an_exception_that_is_not_an_action(dev: Start) -> None:
+    running = dev("--backend-except", "Authorise")
+    assert running.process.wait(PATIENCE) == 2
+    assert "did you mean Authorize?" in running.err

@@ -21,6 +21,11 @@ MESSAGES = [
     ("ocpp.link.CP=201", b'{"state":"up","version":"v16"}', "link v16 up CP 1", "its state as its action"),
     ("ocpp.link.CP=201", b"no JSON", "link CP 1", "a link that cannot be read"),
     ("ocpp.security.wrong_password.CP=201", b"{}", "security wrong_password CP 1", "a reason as its action"),
+    ("ocpp.tx", b"{}", "tx", "two tokens"),
+    ("ocpp.link", b"{}", "link", "two tokens of a link"),
+    ("ocpp.link", b'{"version":"\x1b[1m","state":["\xe2\x80\xae"]}', "link", "a link of nonsense"),
+    ("ocpp.a\x1b[2J.b\u202e.c", b"\xc2\x9b", "a\\x1b[2J b\\u202e", "subject tokens that would steer"),
+    ("ocpp.x.y.z.w.v.u", b"", "x y z.w.v u", "more tokens than any"),
     ("ocpp.live.v16.Heartbeat.CP=2", b"{}", "live v16 Heartbeat CP=2", "a token that is not an identity"),
 ]
 
@@ -41,6 +46,7 @@ def test_a_message_is_one_line(subject: str, data: bytes, columns: str, why: str
         assert '{"n": 1.10}' in line, why
     assert Columns(dated=True)(message(subject, data)).endswith(line), "the date before it"
     text = as_json(message(subject, data))
+    assert text[:-1].isprintable(), why
     record = json.loads(text)
     assert (record["subject"], record["headers"]) == (subject, HEADERS), why
     assert text.count("\n") == 1, why

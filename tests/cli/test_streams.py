@@ -19,7 +19,7 @@ def test_streams_are_planned_applied_and_planned_again(
     assert out.splitlines()[0].split() == ["OCPP_TX", "create"]
     assert voltgate("streams", "plan", "--check", "--config", config)[0] == 1
     code, out, _ = voltgate("streams", "apply", "--config", config)
-    assert (code, out.count("created")) == (0, 7)
+    assert (code, out.count("created")) == (0, 8)
     code, out, _ = voltgate("streams", "plan", "--check", "--json", "--rate", "500", "--config", config)
     told = json.loads(out)
     assert (code, {row["action"] for row in told["streams"]}) == (0, {"ok"})

@@ -138,6 +138,7 @@ def config(server: NatsServer, *listeners: dict[str, Any], **sections: Any) -> C
         "registry": {"required": False},
         "drain": {"grace": 0.0},
         "admin": {"port": 0},
+        "validation": "strict",  # what most tests are about is refused or not at all
     }
     for name, section in sections.items():
         defaults[name] = defaults.get(name, {}) | section if isinstance(section, dict) else section

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -334,3 +335,26 @@ async def test_refusals_are_told_once_and_then_counted(
     assert (body["reason"], body["identity"], body["count"]) == ("wrong_password", identity, 1)
     assert headers["ce-type"] == "ocpp.security.wrong_password"
     assert all(subject.endswith((f".{token(identity)}", ".-")) for subject, *_ in heard)
+
+
+RECORDS: list[dict[str, Any] | None] = [
+    None,
+    {},
+    {"password_hashes": [slow(KEY)]},
+    {"password_hashes": [fast(KEY), slow(KEY)]},
+    {"enabled": False, "password_hashes": [slow(KEY)]},
+    {"password_hashes": []},
+]
+
+
+@pytest.mark.parametrize(
+    "record", RECORDS, ids=["unknown", "sha256", "argon2", "both", "disabled", "no password"]
+)
+async def test_a_crowd_of_wrong_passwords_gets_the_same_answers_whatever_the_record_holds(
+    closed: Gateway, register: Register, identity: str, record: dict[str, Any] | None
+) -> None:
+    """80 at once from one address: as many are refused as may be asked at once, the others are put off."""
+    if record is not None:
+        await register(**record)
+    answers = await asyncio.gather(*(asked(closed.port, identity, login(identity, b"no")) for _ in range(80)))
+    assert Counter(answer.status for answer in answers) == {401: 50, 503: 30}

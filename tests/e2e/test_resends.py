@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from e2e.house import PATIENCE, Gateway, config, gateway
+from e2e.house import PATIENCE, Gateway, config, gateway, own_gateway
 from e2e.strangers import START, Backend, Expected, Facts, dial, sha, started, until
 from jetstream import NatsServer
 
@@ -158,12 +158,15 @@ async def test_the_same_money_twice_in_one_breath(
 
 
 async def test_a_violation_is_told_to_the_backend_too(
-    house: Gateway, identity: str, facts: Facts, backend: Backends
+    nats_server: NatsServer, identity: str, facts: Facts, backend: Backends
 ) -> None:
     """A lenient question carries ``ocpp-violation`` like its fact; the reply is validated all the same."""
     asked = await backend(TransactionEvent='{"idTokenInfo":{"status":"Accepted"}}')
     payload = event(0, "Started", TOKEN).replace("10:00:00Z", "10:00:00")
-    async with dial(house.port, identity, "v201") as charger:
+    async with (
+        own_gateway(config(nats_server, validation=None)) as lenient,
+        dial(lenient.port, identity, "v201") as charger,
+    ):
         heard = await charger.ask(f'[2,"1","TransactionEvent",{payload}]')
         assert heard == '[3,"1",{"idTokenInfo":{"status":"Accepted"}}]'
     fact = await facts.find(".TransactionEvent.")

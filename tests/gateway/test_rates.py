@@ -1,6 +1,9 @@
-"""Rate limits: refused frames of one charger that are stored, handshakes of a process."""
+"""Rate limits: refused frames of one charger that are stored, handshakes, budgets of chargers."""
 
-from voltgate.gateway.rates import HandshakeRate, RejectRate
+import pytest
+
+from voltgate.config import Limits
+from voltgate.gateway.rates import Budgets, HandshakeRate, RejectRate, source_of
 
 
 def test_rejects_are_counted_over_any_minute() -> None:
@@ -41,3 +44,98 @@ def test_another_rate_of_handshakes_counts_at_once() -> None:
     assert rate.take(0.0, 1000.0)
     assert [rate.take(0.0, 2.0) for _ in range(3)] == [True, True, False]
     assert [rate.take(1.0, 4.0) for _ in range(5)] == [True] * 4 + [False]
+
+
+# -- budgets that outlive a reconnect --------------------------------------------------------------------
+
+
+@pytest.fixture
+def shared() -> list[int]:
+    return [0]
+
+
+@pytest.fixture
+def budgets(shared: list[int]) -> Budgets:
+    return Budgets(shared)
+
+
+def room(chargers: int) -> Limits:
+    return Limits(remembered_chargers=chargers, calls_per_second=1, stored_bytes_per_second=1)
+
+
+def test_with_credentials_a_budget_belongs_to_the_identity(budgets: Budgets) -> None:
+    assert budgets.of("CP1", None, 0.0, room(10)) is budgets.of("CP1", None, 5.0, room(10))
+    assert budgets.of("CP1", None, 0.0, room(10)) is not budgets.of("CP2", None, 0.0, room(10))
+
+
+def test_without_credentials_nobody_can_spend_for_another_source(budgets: Budgets) -> None:
+    mine = budgets.of("CP1", "192.0.2.1", 0.0, room(10))
+    assert budgets.of("CP1", "192.0.2.1", 0.0, room(10)) is mine
+    assert budgets.of("CP1", "192.0.2.2", 0.0, room(10)) is not mine
+    assert budgets.of("CP1", None, 0.0, room(10)) is not mine
+
+
+def test_beyond_the_bound_newcomers_share_one_per_source(budgets: Budgets, shared: list[int]) -> None:
+    for n in range(2):
+        budgets.of(f"CP{n}", "192.0.2.9", 0.0, room(2)).users += 1
+    first, second = (budgets.of(name, "192.0.2.1", 0.0, room(2)) for name in ("X", "Y"))
+    assert first is second
+    assert budgets.of("Z", "192.0.2.2", 0.0, room(2)) is not first
+    assert (len(budgets), shared) == (2, [3])
+    first.users += 1
+    budgets.of("Z", "192.0.2.2", 0.0, room(2)).users += 1
+    sources = {id(budgets.of("Z", f"192.0.2.{n}", 0.0, room(2))) for n in range(3, 250)}
+    assert len(sources) == 1, "the table of sources is bounded too"
+
+
+def test_who_has_spent_a_part_is_not_forgotten(budgets: Budgets) -> None:
+    spent = [budgets.of(f"CP{n}", None, 0.0, room(4)) for n in range(4)]
+    spent[0].calls = spent[1].stored = 100.0
+    assert spent[2].reject(70.0, 1)
+    spent[3].users = 1
+    for n in range(100):
+        budgets.of(f"X{n}", None, 90.0, room(4))
+    assert [budgets.of(f"CP{n}", None, 90.0, room(4)) for n in range(4)] == spent
+    spent[3].users = 0
+    fresh = budgets.of("X0", None, 131.0, room(4))
+    assert fresh not in spent
+    assert len(budgets) == 1, "all who are as good as new make room at once"
+
+
+def test_a_flood_of_identities_does_not_make_the_table_grow(budgets: Budgets) -> None:
+    for n in range(10_000):
+        budgets.of(f"X{n}", "192.0.2.1", float(n), room(100))
+    assert len(budgets) <= 100
+
+
+@pytest.mark.parametrize(
+    ("peer", "source"),
+    [
+        ("192.0.2.1:5000", "192.0.2.1"),
+        ("2001:db8:1:2:3::9:5000", "2001:0db8:0001:0002"),
+        ("fe80::1%eth0:5000", "fe80:0000:0000:0000"),
+        ("::ffff:192.0.2.1:5000", "192.0.2.1"),
+        ("", ""),
+    ],
+)
+def test_the_source_of_a_peer(peer: str, source: str) -> None:
+    assert source_of(peer) == source
+
+
+def test_strangers_take_no_place_of_chargers_with_credentials(budgets: Budgets, shared: list[int]) -> None:
+    for n in range(10):
+        budgets.of(f"X{n}", "192.0.2.1", 0.0, room(4)).calls = 1000.0
+    before = shared[0]
+    budgets.of("CP1", None, 0.0, room(4))
+    assert shared == [before]
+
+
+def test_failed_logins_have_a_rate_and_others_cost_nothing(budgets: Budgets) -> None:
+    allowance = budgets.of("CP1", "192.0.2.1", 0.0, room(4))
+    for _ in range(10):
+        assert allowance.login(0.0, 3)
+        allowance.logged_in(3)
+    assert [allowance.login(at, 3) for at in (0.0, 0.0, 0.0, 0.0, 19.0, 21.0, 21.0)] == [
+        True, True, True, False, False, True, False,
+    ]  # fmt: skip
+    assert budgets.of("CP1", "192.0.2.2", 0.0, room(4)).login(0.0, 3)

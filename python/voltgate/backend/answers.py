@@ -1,4 +1,8 @@
-"""The answer to each action. No NATS here: a question in, a response payload out."""
+"""The answer to each action. No NATS here: a question in, a response payload out.
+
+A question may violate its schema in any way: gateways pass on what chargers get wrong. Whatever is missing or
+of another type counts as absent, and a token that cannot be read is Invalid.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -8,6 +12,11 @@ from typing import Any
 from voltgate.backend.tokens import Tokens
 
 Payload = dict[str, Any]
+
+MAX_TOKEN = 255  # characters of an idToken in 2.1, the longest of all versions
+# Fields of certificateHashData, and how long they may be.
+HASH_DATA = {"hashAlgorithm": 6, "issuerNameHash": 128, "issuerKeyHash": 128, "serialNumber": 40}
+HASHES = ("SHA256", "SHA384", "SHA512")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +28,14 @@ class Question:
     token: str
     key: str
     payload: Payload
+
+
+class UnanswerableError(Exception):
+    """No response can be made of what the question holds; ``code`` is the CALLERROR the charger gets."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class Backend:
@@ -35,11 +52,11 @@ class Backend:
         self.interval = interval
 
     async def answer(self, question: Question) -> Payload:
-        """The response payload. NotImplementedError for an action that no charger sends."""
+        """The response payload. Raises UnanswerableError."""
         if question.action in NOTHING_TO_SAY:
             return {}
         if question.action not in ANSWERS:
-            raise NotImplementedError(question.action)
+            raise UnanswerableError("NotImplemented", "this backend does not know the action")
         return await ANSWERS[question.action](self, question)
 
     async def boot(self, question: Question) -> Payload:
@@ -74,10 +91,12 @@ class Backend:
 
     async def data_transfer(self, question: Question) -> Payload:
         """Echo the data of vendor ``voltgate``; no other vendor is known."""
-        if question.payload["vendorId"] != "voltgate":
+        if question.payload.get("vendorId") != "voltgate":
             return {"status": "UnknownVendorId"}
-        data = {"data": question.payload["data"]} if "data" in question.payload else {}
-        return {"status": "Accepted", **data}
+        data = question.payload.get("data")
+        # In 1.6 data is text.
+        echoed = data is not None and (question.version != "v16" or isinstance(data, str))
+        return {"status": "Accepted", **({"data": data} if echoed else {})}
 
     async def certificate(self, question: Question) -> Payload:
         """No certificate authority is connected."""
@@ -89,17 +108,22 @@ class Backend:
 
     async def certificate_chain_status(self, question: Question) -> Payload:
         """2.1: no revocation list is known; the next update is in a day."""
-        return {
-            "certificateStatus": [
-                {
-                    "certificateHashData": wanted["certificateHashData"],
-                    "source": wanted["source"],
-                    "status": "Unknown",
-                    "nextUpdate": utc(timedelta(days=1)),
-                }
-                for wanted in question.payload["certificateStatusRequests"]
-            ]
-        }
+        wanted = question.payload.get("certificateStatusRequests")
+        statuses = [
+            {
+                "certificateHashData": {name: text(one, "certificateHashData", name) for name in HASH_DATA},
+                "source": text(one, "source"),
+                "status": "Unknown",
+                "nextUpdate": utc(timedelta(days=1)),
+            }
+            for one in (wanted if isinstance(wanted, list) else ())
+            if names_certificate(one)
+        ]
+        if not statuses:
+            raise UnanswerableError(
+                "PropertyConstraintViolation", "certificateStatusRequests: no certificate"
+            )
+        return {"certificateStatus": statuses[:4]}
 
     async def charging_needs(self, question: Question) -> Payload:
         """No schedules are planned: "no profile" in 2.1, which has a status for it."""
@@ -107,7 +131,7 @@ class Backend:
 
     async def vat_number(self, question: Question) -> Payload:
         """2.1: no register of companies is connected."""
-        return {"status": "Rejected", "vatNumber": question.payload["vatNumber"]}
+        return {"status": "Rejected", "vatNumber": text(question.payload, "vatNumber")[:20]}
 
     async def accepted(self, question: Question) -> Payload:
         """Accept a report."""
@@ -119,14 +143,31 @@ class Backend:
 
     def id_tag_info(self, payload: Payload) -> Payload:
         """1.6: the status of an idTag."""
-        return {"status": self.tokens.status(payload["idTag"])}
+        return {"status": self.status(text(payload, "idTag"))}
 
     def id_token_info(self, payload: Payload) -> Payload:
         """2.x: the status of an idToken. ``NoAuthorization`` is a start button without a token (C02)."""
-        token = payload["idToken"]
-        if token["type"] == "NoAuthorization":
+        if text(payload, "idToken", "type") == "NoAuthorization":
             return {"status": "Accepted"}
-        return {"status": self.tokens.status(token["idToken"])}
+        return {"status": self.status(text(payload, "idToken", "idToken"))}
+
+    def status(self, token: str) -> str:
+        """The status of a token; one that is empty, or longer than any may be, is Invalid."""
+        return self.tokens.status(token) if 0 < len(token) <= MAX_TOKEN else "Invalid"
+
+
+def text(value: Any, *path: str) -> str:
+    """The text at ``path``; "" where there is none."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def names_certificate(request: Any) -> bool:
+    """Whether an item of ``certificateStatusRequests`` says which certificate it is about."""
+    fields = [text(request, "certificateHashData", name) for name in HASH_DATA]
+    fits = all(0 < len(field) <= longest for field, longest in zip(fields, HASH_DATA.values(), strict=True))
+    return fits and fields[0] in HASHES and text(request, "source") in ("CRL", "OCSP")
 
 
 def utc(later: timedelta = timedelta()) -> str:

@@ -1,6 +1,9 @@
 """The NATS side of the backend: receives questions and replies. The content of a reply is in ``answers``."""
 
 import asyncio
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,7 +18,7 @@ from nats.js.api import KeyValueConfig
 from nats.js.errors import BucketNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
-from voltgate.backend.answers import Backend, Question
+from voltgate.backend.answers import ANSWERS, NOTHING_TO_SAY, Backend, Question, UnanswerableError
 from voltgate.backend.tokens import Tokens
 
 BUCKET = "ocpp_backend_transactions"
@@ -25,6 +28,14 @@ MAX_ID = 2**31 - 1  # chargers keep a transactionId in a signed 32-bit integer
 log = structlog.get_logger()
 
 
+class _Client(Client):
+    """nats-py's client, which would end its connection where a subject is not text."""
+
+    async def _process_msg(self, *message: Any) -> None:
+        with suppress(ValueError, IndexError):
+            await super()._process_msg(*message)
+
+
 async def serve(  # noqa: PLR0913, PLR0917 - the arguments of the command line
     nats_options: dict[str, Any],
     rpc_prefix: str,
@@ -32,17 +43,32 @@ async def serve(  # noqa: PLR0913, PLR0917 - the arguments of the command line
     tokens: Path | None,
     stop: asyncio.Event,
     replicas: int = 1,
+    may_answer: Callable[[str], bool] = bool,
+    excepted: Collection[str] = (),
 ) -> None:
-    """Connect (``nats_options`` are those of ``nats.connect``), answer until ``stop``, drain."""
+    """Connect (``nats_options`` are those of ``nats.connect``), answer until ``stop``, drain.
+
+    ``may_answer``: whether a question with this reply subject is answered; anybody may have chosen it.
+    """
     known = Tokens(tokens)
     patient: dict[str, Any] = {
         "name": "voltgate-backend",
         "max_reconnect_attempts": -1,
         "error_cb": client_failed,
     }
-    nc = await nats.connect(**patient | nats_options)
+    nc = _Client()
+    await nc.connect(**patient | nats_options)
     try:
-        await run(nc, stop, prefix=rpc_prefix, interval=interval, tokens=known, replicas=replicas)
+        await run(
+            nc,
+            stop,
+            prefix=rpc_prefix,
+            interval=interval,
+            tokens=known,
+            replicas=replicas,
+            may_answer=may_answer,
+            excepted=excepted,
+        )
     finally:
         await nc.drain()
 
@@ -55,36 +81,65 @@ async def run(  # noqa: PLR0913 - keywords with defaults
     interval: int = 300,
     tokens: Tokens | None = None,
     replicas: int = 1,
+    may_answer: Callable[[str], bool] = bool,
+    excepted: Collection[str] = (),
 ) -> None:
-    """Answer on an open connection until ``stop``; questions received before are still answered."""
+    """Answer on an open connection until ``stop``; questions received before are still answered.
+
+    ``excepted``: actions that another backend answers. Raises ValueError for one that no charger asks.
+    """
+    wanted = subjects(prefix, excepted)
     transactions = await bucket(nc.jetstream(), replicas)
     backend = Backend(tokens or Tokens(), lambda key: transaction_id(transactions, key), interval)
     async with asyncio.TaskGroup() as answers:
 
         async def receive(msg: Msg) -> None:
-            answers.create_task(reply(nc, backend, msg))
+            if may_answer(msg.reply):
+                answers.create_task(reply(nc, backend, msg))
+            else:
+                log.debug("question.refused", subject=msg.subject, reply=msg.reply)
 
         # The queue group shares the questions among instances; without it every instance would answer.
-        questions = await nc.subscribe(f"{prefix}.ask.>", queue="backend", cb=receive)
+        questions = [await nc.subscribe(subject, queue="backend", cb=receive) for subject in wanted]
         await nc.flush()
-        log.info("backend.started", subject=f"{prefix}.ask.>", interval=interval)
+        log.info("backend.started", subject=f"{prefix}.ask.>", interval=interval, excepted=sorted(excepted))
         await stop.wait()
-        await questions.drain()  # type: ignore[no-untyped-call]  # nats-py has no annotation here
+        for subscription in questions:
+            await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py has no annotation here
+
+
+def subjects(prefix: str, excepted: Collection[str]) -> list[str]:
+    """The subjects of the questions that are answered: one queue group for each (docs/contract.md 3.7).
+
+    Raises ValueError for an exception that no charger asks.
+    """
+    if not excepted:
+        return [f"{prefix}.ask.>"]
+    known = {*ANSWERS, *NOTHING_TO_SAY}
+    for name in excepted:
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]}?" if close else "`voltgate policy` lists them"
+            raise ValueError(f"{name}: not an action that chargers ask about; {hint}")
+    answered = sorted(known.difference(excepted))
+    return [f"{prefix}.ask.*.{action}{form}.*" for action in answered for form in ("", "-Signed")]
 
 
 async def reply(nc: Client, backend: Backend, msg: Msg) -> None:
     """Answer one question; no question may end the subscription."""
     try:
-        body, code = await answer(backend, msg)
-        await nc.publish(msg.reply, body, headers={"ocpp-error": code} if code else None)
+        body, headers = await answer(backend, msg)
+        await nc.publish(msg.reply, body, headers=headers)
     except nats.errors.Error as error:
-        # Without a reply the gateway uses its fallback: a charger that wants to start a transaction is
-        # disconnected and keeps its attempts (docs/contract.md 3.4).
         log.warning("question.unanswered", subject=msg.subject, error=repr(error))
 
 
-async def answer(backend: Backend, msg: Msg) -> tuple[bytes, str]:
-    """The body of the reply, and the error code if the charger is to get a CALLERROR, else ""."""
+async def answer(backend: Backend, msg: Msg) -> tuple[bytes, dict[str, str] | None]:
+    """Body and headers of the reply: a response, a CALLERROR for the charger, or that this backend failed.
+
+    After a failure the gateway uses its fallback at once: a charger that wants to start a transaction is
+    disconnected and keeps its attempts (docs/contract.md 3.4).
+    """
     version, action, token = msg.subject.split(".")[-3:]
     key = (msg.headers or {}).get("ocpp-key") or f"{token}/{uuid4().hex}"
     try:
@@ -92,15 +147,23 @@ async def answer(backend: Backend, msg: Msg) -> tuple[bytes, str]:
             # The body is a JWS (docs/ocpp.md A16) and no key is here to verify it: its payload is ignored.
             question = Question(version, action.removesuffix("-Signed"), token, key, {})
         else:
-            question = Question(version, action, token, key, orjson.loads(msg.data))
-        return orjson.dumps(await backend.answer(question)), ""
-    except NotImplementedError:
-        return b"this backend does not know the action", "NotImplemented"
-    except nats.errors.Error:
-        raise
+            question = Question(version, action, token, key, payload(msg.data))
+        return orjson.dumps(await backend.answer(question)), None
+    except UnanswerableError as error:
+        return str(error).encode(), {"ocpp-error": error.code}
     except Exception as error:
-        log.warning("question.failed", subject=msg.subject, error=type(error).__name__)
-        return b"the backend could not answer", "InternalError"
+        name = type(error).__name__
+        log.warning("question.failed", subject=msg.subject, error=name)
+        return b"", {"Nats-Service-Error-Code": "500", "Nats-Service-Error": name}
+
+
+def payload(body: bytes) -> dict[str, Any]:
+    """The question's payload; one that is not an object counts as empty."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 async def client_failed(error: Exception) -> None:

@@ -3,8 +3,8 @@
 Commands import the gateway lazily, so that ``--help`` and ``validate`` start fast.
 """
 
+import io
 import os
-import sys
 from typing import Annotated
 
 import typer
@@ -23,6 +23,7 @@ from voltgate.cli.swarm.command import app as swarm_app
 from voltgate.cli.tail.command import app as tail_app
 from voltgate.cli.terminal import out, say
 from voltgate.cli.validate import app as validate_app
+from voltgate.cli.violations import app as violations_app
 
 app = typer.Typer(
     name="voltgate",
@@ -34,17 +35,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 groups = (
-    dev_app,
-    serve_app,
-    tail_app,
-    send_app,
-    validate_app,
-    policy_app,
-    permissions_app,
-    check_app,
-    swarm_app,
-    workers_app,
-)
+    dev_app, serve_app, tail_app, send_app, validate_app, policy_app, permissions_app, violations_app,
+    check_app, swarm_app, workers_app,
+)  # fmt: skip
 for group in groups:
     app.registered_commands += group.registered_commands
 app.add_typer(streams_app, name="streams")
@@ -88,11 +81,14 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except Exception as error:
-        if hasattr(error, "show") and hasattr(error, "exit_code"):  # a usage error, printed by typer
-            error.show(file=sys.stderr)
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # a usage error, in typer's own words
+            told = io.StringIO()
+            error.show(file=told)
+            for line in told.getvalue().rstrip("\n").split("\n"):
+                say(line)
             return int(error.exit_code)
         text, code = explained(error)
-        for line in text.splitlines():
+        for line in text.split("\n"):
             say(f"voltgate: {line}")
         return code
     return code if isinstance(code, int) else DONE

@@ -34,6 +34,10 @@ def explained(error: Exception) -> tuple[str, int]:
         return str(error), USAGE
     if isinstance(error, AddressError | AdminError | BusError | StartError):
         return str(error), FAILED
+    if isinstance(
+        error, UnicodeEncodeError
+    ):  # Python keeps bytes of arguments that are not text as surrogates
+        return f"{error.object!r}: is not UTF-8", USAGE
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}", FAILED

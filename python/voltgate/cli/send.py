@@ -8,8 +8,9 @@ import typer
 from voltgate import _core
 from voltgate.cli.faults import EXIT_CODES, FAILED, USAGE, Failure
 from voltgate.cli.service import connected, loaded, run
-from voltgate.cli.terminal import AsJson, ConfigFile, json_value, out, out_json, say, visible
+from voltgate.cli.terminal import AsJson, ConfigFile, json_value, out, out_json, say
 from voltgate.config import Config
+from voltgate.visible import visible
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg

@@ -9,6 +9,7 @@ import orjson
 import typer
 
 from voltgate.cli.faults import ReaderLeft
+from voltgate.visible import visible, visible_json
 
 ConfigFile = Annotated[
     Path | None,
@@ -20,13 +21,22 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def out(text: str) -> None:
-    """Print a line of data and flush. Raises ReaderLeft."""
-    raw(text.encode(errors="backslashreplace") + b"\n")
+    """Print lines of data and flush; columns may be separated by tabs. Raises ReaderLeft."""
+    lines = (visible(line, keep="\t") for line in text.split("\n"))
+    raw("\n".join(lines).encode() + b"\n")
+
+
+def exact(line: str) -> None:
+    """Print a line that a program reads back: as it is, except on a terminal. Raises ReaderLeft."""
+    if on_terminal():
+        out(line)
+    else:
+        raw(line.encode(errors="backslashreplace") + b"\n")
 
 
 def out_json(value: Any) -> None:
-    """Print a value as one line of JSON."""
-    raw(orjson.dumps(value) + b"\n")
+    """Print a value as one line of JSON. Raises ReaderLeft."""
+    raw(visible_json(orjson.dumps(value).decode()).encode() + b"\n")
 
 
 def json_value(data: bytes) -> Any:
@@ -53,23 +63,14 @@ def raw(lines: bytes, flush: bool = True) -> None:
 
 
 def say(text: str) -> None:
-    """Print a message on stderr; a closed stderr is ignored."""
+    """Print a message on stderr, on one line; a closed stderr is ignored."""
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(visible(text) + "\n")
         sys.stderr.flush()
     except OSError:
         return
-
-
-def visible(text: str) -> str:
-    """The text on one line, with control characters escaped: a charger must not steer the terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else " " if c.isspace() else c.encode("unicode_escape").decode() for c in text
-    )
 
 
 def on_terminal() -> bool:

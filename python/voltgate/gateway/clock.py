@@ -4,6 +4,7 @@ One wheel serves every charger: keepalive, handshakes, deadlines of questions. A
 cancelled one is skipped when its slot is due.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVarTuple
 
@@ -14,6 +15,11 @@ log = structlog.get_logger()
 Ts = TypeVarTuple("Ts")
 
 TICK = 0.05  # seconds; how late a timer may fire
+
+
+def later(seconds: float, fire: Callable[[], None]) -> asyncio.TimerHandle:
+    """Call ``fire`` in ``seconds`` by the running loop: for what cannot wait for a tick of the wheel."""
+    return asyncio.get_running_loop().call_later(seconds, fire)
 
 
 class Timer:

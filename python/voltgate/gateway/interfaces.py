@@ -53,6 +53,10 @@ class Stored(NamedTuple):
     """Seconds since the Unix epoch by the server's clock; 0 if not requested."""
 
 
+# What a message from NATS was to be, where it is not: the label of voltgate_bus_garbage_total.
+Garbage = Literal["token", "ack", "read", "reply_subject", "request", "link", "record", "gateway", "stream"]
+
+
 class PeerLink(NamedTuple):
     """A charger's link that is up at another gateway."""
 
@@ -109,6 +113,8 @@ class Ticket(Generic[A, R]):
 
     kind: Literal["store", "ask", "read", "read_leader"] = "store"
     hpub = b""
+    stream = ""  # of a read; and the subject of the message that is read, where only one will do
+    subject: str | None = None
     sent = deadline = 0.0
     tx = again = False
     timer: Timer | None = None
@@ -136,8 +142,14 @@ class Bus(Protocol):
     def ask(self, ticket: Ticket[A, Reply], hpub: bytes, timeout: float) -> None:
         """Publish a question and wait for its reply, ``timeout`` seconds at most."""
 
+    def await_reply(self, ticket: Ticket[A, Reply], timeout: float) -> None:
+        """Wait for a further reply to a question, ``timeout`` seconds at most; it is not asked again."""
+
     def emit(self, hpub: bytes) -> None:
         """Publish without waiting for an acknowledgement."""
+
+    def garbage(self, kind: Garbage, what: str) -> None:
+        """Count a message from NATS that is not what it should be; a line about it now and then."""
 
     def read(
         self, stream: str, seq: int, subject: str | None, done: Callable[[A, Stored | NotRead], None], arg: A
@@ -199,6 +211,8 @@ class Claim(NamedTuple):
     newcomer: Newcomer
     authenticated: bool
     decided: Decided
+    source: str = ""
+    """The address it dials from."""
 
 
 class Clock(Protocol):

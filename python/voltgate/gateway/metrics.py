@@ -172,6 +172,11 @@ class Metrics(Collector):
             "voltgate_publish_retries_total", "Publishes sent again after a 503 or silence."
         )
         self.asks = c("voltgate_asks_total", "Questions by outcome.", ("outcome",))
+        self.reply_violations = c(
+            "voltgate_reply_violations_total",
+            "Replies of backends that could not be used.",
+            ("version", "action", "code"),
+        )
         self.ask_seconds = h("voltgate_ask_seconds", "Question to its answer or fallback.")
         self.duplicates = c("voltgate_duplicates_total", "Repeated CALLs, by class.", ("class",))
         self.key_conflicts = c(
@@ -179,6 +184,10 @@ class Metrics(Collector):
         )
         self.paused = c(
             "voltgate_reads_paused_total", "Times a socket was not read for a while, by bound.", ("bound",)
+        )
+        self.budgets_shared = c(
+            "voltgate_budgets_shared_total",
+            "Connections beyond limits.remembered_chargers: they share the budget of their source.",
         )
         self.commands = c(
             "voltgate_commands_total", "Commands of backends by outcome.", ("action", "outcome")
@@ -188,6 +197,9 @@ class Metrics(Collector):
         self.bus_pending = g("voltgate_bus_pending", "Publishes and questions awaiting their answer.")
         self.bus_dropped = c(
             "voltgate_bus_dropped_total", "Messages from NATS dropped by the client (slow consumer)."
+        )
+        self.bus_garbage = c(
+            "voltgate_bus_garbage_total", "Messages from NATS that are not what they should be.", ("kind",)
         )
         self.stream_fill = g("voltgate_stream_fill_ratio", "Bytes of a stream over its limit.", ("stream",))
         self.loop_lag = h("voltgate_loop_lag_seconds", "How late the event loop runs a timer.")

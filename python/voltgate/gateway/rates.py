@@ -1,7 +1,16 @@
-"""Rate limits of one charger and of the process. Numbers in, numbers out: time and limits are arguments."""
+"""Rate limits of one charger and of the process. Numbers in, numbers out: time and limits are arguments.
+
+What is "per charger" outlives a reconnect (docs/contract.md 2.2): :class:`Budgets` remembers it by identity
+where credentials were checked, else by source and identity, so that nobody spends another's budget.
+"""
 
 import math
 from collections import deque
+from ipaddress import IPv6Address
+from itertools import islice
+
+from voltgate.config import Limits
+from voltgate.gateway.metrics import Cell
 
 
 class RejectRate:
@@ -21,6 +30,10 @@ class RejectRate:
         self._times.append(now)
         return True
 
+    def any(self, now: float) -> bool:
+        """Whether there was one in the last minute."""
+        return bool(self._times) and now - self._times[-1] < 60
+
 
 class HandshakeRate:
     """``limits.handshakes_per_second`` over the whole process, with a burst of one second."""
@@ -38,3 +51,125 @@ class HandshakeRate:
             return False
         self._tokens -= 1
         return True
+
+
+class Allowance:
+    """What one charger has used, on all its connections, and has not regained yet.
+
+    ``calls`` as of ``calls_at`` and ``stored`` bytes as of ``stored_at``: each falls by its rate per second,
+    and the charger is not read while it is above its burst. It may be overdrawn by one message, so that a
+    single large one never times out.
+    """
+
+    __slots__ = ("calls", "calls_at", "logins", "rejects", "stored", "stored_at", "users")
+
+    def __init__(self) -> None:
+        self.calls = self.calls_at = self.stored = self.stored_at = 0.0
+        self.logins = 0.0  # until when the failed ones so far would have lasted at the rate
+        self.rejects: RejectRate | None = None  # made with the first one
+        self.users = 0  # connections
+
+    def call(self, now: float, calls: float, per_second: float) -> float:
+        """Count a message, or what costs as much; returns ``calls`` as of ``now``."""
+        used = self.calls - (now - self.calls_at) * per_second
+        self.calls = used = (used if used > 0 else 0.0) + calls
+        self.calls_at = now
+        return used
+
+    def store(self, now: float, size: int, per_second: float) -> None:
+        """Count a fact of ``size`` bytes."""
+        used = self.stored - (now - self.stored_at) * per_second
+        self.stored, self.stored_at = (used if used > 0 else 0.0) + size, now
+
+    def wait(self, now: float, limits: Limits) -> tuple[float, float]:
+        """Seconds until the calls, and until the stored bytes, are no longer overdrawn; 0 or less: now."""
+        calls, stored = limits.calls_per_second, limits.stored_bytes_per_second
+        return (
+            (self.calls - limits.calls_burst) / calls + self.calls_at - now,
+            (self.stored - limits.stored_bytes_burst) / stored + self.stored_at - now,
+        )
+
+    def reject(self, now: float, limit: int) -> bool:
+        """Whether one more reject fact may be stored."""
+        if self.rejects is None:
+            self.rejects = RejectRate()
+        return self.rejects.take(now, limit)
+
+    def login(self, now: float, per_minute: float) -> bool:
+        """Whether one more login may be tried; a minute's worth may be tried at once."""
+        logins = max(self.logins, now) + 60 / per_minute
+        if logins - now > 60:
+            return False
+        self.logins = logins
+        return True
+
+    def logged_in(self, per_minute: float) -> None:
+        """The login passed: only those that fail count."""
+        self.logins -= 60 / per_minute
+
+    def idle(self, now: float, limits: Limits) -> bool:
+        """Whether it is like a new one."""
+        calls_until = self.calls_at + self.calls / limits.calls_per_second
+        stored_until = self.stored_at + self.stored / limits.stored_bytes_per_second
+        spent = max(calls_until, stored_until, self.logins) > now
+        return not (spent or self.users or (self.rejects is not None and self.rejects.any(now)))
+
+
+def source_of(peer: str) -> str:
+    """The address of ``peer`` (host:port), as far as one site has it: of an IPv6 address the first half."""
+    host = peer.rpartition(":")[0]
+    if ":" not in host:
+        return host
+    address = IPv6Address(host.partition("%")[0])
+    return str(address.ipv4_mapped or address.exploded[:19])
+
+
+Key = str | tuple[str, str]
+LOOK = 16  # entries that a newcomer to a full table looks at, to drop one
+
+
+class Budgets:
+    """The allowances of the chargers of one process.
+
+    At most ``limits.remembered_chargers`` with credentials, and as many without, so that strangers take no
+    place of the others. Beyond it, newcomers share one allowance per source, and beyond as many sources one
+    for all. An allowance in use, or with a part of it spent, is not dropped.
+    """
+
+    def __init__(self, shared: Cell) -> None:
+        """``shared``: the count of connections whose allowance is not their own."""
+        self._shared = shared
+        self._identities: dict[Key, Allowance] = {}
+        self._strangers: dict[Key, Allowance] = {}
+        self._sources: dict[Key, Allowance] = {}
+        self._rest = Allowance()
+
+    def __len__(self) -> int:
+        return len(self._identities) + len(self._strangers)
+
+    def of(self, identity: str, source: str | None, now: float, limits: Limits) -> Allowance:
+        """The allowance of a charger that connects; ``source``: None where its credentials were checked."""
+        if source is None:
+            found = _entry(self._identities, identity, now, limits)
+        else:
+            found = _entry(self._strangers, (source, identity), now, limits)
+        if found is not None:
+            return found
+        self._shared[0] += 1
+        return _entry(self._sources, source or "", now, limits) or self._rest
+
+
+def _entry(table: dict[Key, Allowance], key: Key, now: float, limits: Limits) -> Allowance | None:
+    """The entry of ``key``, a new one if there is room, else None."""
+    found = table.get(key)
+    if found is not None:
+        return found
+    if len(table) >= limits.remembered_chargers:
+        for old in list(islice(table, LOOK)):
+            allowance = table.pop(old)
+            if not allowance.idle(now, limits):
+                table[old] = allowance  # at the end: the next newcomer looks at others
+    if len(table) >= limits.remembered_chargers:
+        return None
+    made = table[key] = Allowance()
+    return made

@@ -79,6 +79,8 @@ class Reason(Enum):
     NOT_STORED = Close(1013, "not stored, try again later")
     OUTAGE = Close(1013, "message bus away, try again later")
     UNANSWERED = Close(1013, "no backend answered, try again later")
+    BAD_REPLY = Close(1013, "the backend's answer was invalid, try again later")
+    BACKEND_FAILED = Close(1013, "the backend failed, try again later")
     SUPERSEDED = Close(1008, "a newer connection of this identity")
     KICKED = Close(1012, "ended by the operator, connect again")
     DISABLED = Close(1008, "disabled")

@@ -29,6 +29,7 @@ from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
 from voltgate.gateway.interfaces import Holder, NotRead, Outside
 from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.rates import Allowance, Budgets, source_of
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Known, Record
 from voltgate.gateway.registry.registry import Registry
@@ -50,6 +51,7 @@ class Charger:
     link: LinkFact
     connection: Connection
     admission: Admission
+    allowance: Allowance
     interests: tuple[Interest, ...] = ()
 
     def leave(self, reason: Reason) -> None:
@@ -82,10 +84,12 @@ class Roster:
         """Compiles schemas and policy. Raises ConfigError."""
         self._name, self._bus, self._metrics = process.name, process.bus, process.metrics
         self._nats, self._gc_policy = process.config.nats, gc_policy
+        self._limits, self._clock = process.config.limits, process.clock
+        self._budgets = Budgets(process.metrics.budgets_shared.cell())
         bus, clock, nats = process.bus, process.clock, self._nats
         stream = f"{nats.stream_prefix}_LINKS"
         self.links = Links(bus, clock, nats.prefix, stream, self)
-        self.peers = Peers(Follow(bus, clock, stream, whole=True), process.name, self)
+        self.peers = Peers(Follow(bus, clock, stream, whole=True), process.name, self, bus.garbage)
         self.ownership = Ownership(clock, bus, self.peers, nats.rpc_prefix)
         self.registry = Registry(bus, clock, nats.stream_prefix, self.record_changed)
         self._rotation = Rotation(bus, clock, nats.stream_prefix, hash_password)
@@ -114,8 +118,14 @@ class Roster:
 
     def take(self, limits: Limits) -> None:
         """Apply ``limits`` to the sessions there are, and to new ones."""
+        self._limits = limits
         for context in self._contexts.values():
             context.take(limits)
+
+    def flush(self) -> None:
+        """Publish what is noted about chargers: the process stops."""
+        for context in self._contexts.values():
+            context.violations.flush()
 
     # -- coming -------------------------------------------------------------------------------------
 
@@ -125,7 +135,8 @@ class Roster:
         context, session_id = self._context_of(version, admission.record), uuid.uuid4().hex
         connection = upgrade.accept(context.codec, admission.record.quirks)
         publisher = Publisher(version, identity, session_id, self._nats.prefix, self._nats.rpc_prefix)
-        session = Session(publisher, context, connection, self._outside)
+        allowance = self._allowance_of(admission, connection.peer)
+        session = Session(publisher, context, connection, self._outside, allowance)
         link = LinkFact(
             identity=identity,
             token=publisher.token,
@@ -136,7 +147,8 @@ class Roster:
             security_profile=admission.security_profile,
             gateway=self._name,
         )
-        self._chargers[connection] = charger = Charger(session, link, connection, admission)
+        charger = Charger(session, link, connection, admission, allowance)
+        self._chargers[connection] = charger
         self.ownership.hold(identity, connection, session_id)
         self._online[version] += 1
         self._metrics.handshakes.add("accepted")
@@ -163,6 +175,12 @@ class Roster:
             context = self._contexts[version, None, False].at(level, half_duplex)
             self._contexts[version, level, half_duplex] = context
         return context
+
+    def _allowance_of(self, admission: Admission, peer: str) -> Allowance:
+        source = None if admission.authenticated else source_of(peer)
+        allowance = self._budgets.of(admission.identity, source, self._clock.now, self._limits)
+        allowance.users += 1
+        return allowance
 
     # -- links.Connected ----------------------------------------------------------------------------
 
@@ -215,6 +233,7 @@ class Roster:
         charger = self._chargers.pop(connection)
         link = charger.link
         charger.unsubscribe()
+        charger.allowance.users -= 1
         self.ownership.release(link.identity, connection)
         self._online[link.version] -= 1
         self._metrics.disconnects.add(reason.label)

@@ -29,7 +29,7 @@ from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.preflight import StartError
-from voltgate.gateway.rates import HandshakeRate
+from voltgate.gateway.rates import Budgets, HandshakeRate
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import Passwords
 from voltgate.gateway.registry.security import Security
@@ -56,7 +56,7 @@ class Worker:
         self.bus = Bus(config.nats, clock, metrics)
         self.outage = Outage(config.nats, self.bus, clock, name, self._outage_changed)
         slow = config.registry
-        self._passwords = Passwords(slow.hash_threads, slow.max_hashes, slow.max_hashes_per_address)
+        self._passwords = Passwords(slow.hash_threads, slow.max_hashes, slow.max_hashes_per_address, clock)
         self._gc_policy = GcPolicy(metrics)
         process = Process(name, config, self.bus, clock, metrics)
         self.roster = roster = Roster(process, self._gc_policy, self._passwords.hash)
@@ -69,6 +69,7 @@ class Worker:
             roster.ownership,
             Security(self.bus, clock, config.nats.prefix, name),
             HandshakeRate(),
+            Budgets(metrics.budgets_shared.cell()),
             self.closed,
             roster.start_session,
         )
@@ -215,6 +216,7 @@ class Worker:
             await asyncio.wait(tasks, timeout=_GOODBYE)
             await asyncio.sleep(0)  # each takes itself out of the list
         self._passwords.stop()
+        self.roster.flush()
         self.outage.remove_liveness()
         await self.bus.stop()
         self._gc_policy.stop()

@@ -1,6 +1,7 @@
-//! One `HPUB` command in one block, and the way numbers and times are written in it.
+//! Every command to NATS, each in one block: `HPUB`, `SUB`, `UNSUB`; and how numbers and times are written.
 //!
-//! Which subjects and headers a message has stands in `publish`.
+//! Nothing else writes the protocol's own lines, so no subject can change them. Which subjects and headers a
+//! message has stands in `publish`.
 
 use crate::token::{push_attribute, push_header_value};
 
@@ -13,6 +14,10 @@ const HEADERS: usize = 1024;
 /// Free text in a header (a pointer may name a member of any length) is cut here, at the first
 /// character behind this many bytes: headers and body together have to fit NATS' `max_payload`.
 pub const TEXT_LIMIT: usize = 1024;
+
+/// Bytes of a subject that is written: `max_control_line` of a NATS server is 4,096 unless it is configured, and
+/// the connection ends where a line is longer.
+pub const SUBJECT_LIMIT: usize = 1536;
 
 /// A command being written. Kept and used again, it allocates nothing.
 #[derive(Debug, Default)]
@@ -39,7 +44,7 @@ impl Command {
     /// Writes any message. Header values are escaped; `reply` may be `""`.
     ///
     /// # Errors
-    /// [`NotSendable`] for an empty subject, and for a space or control character in a subject or name.
+    /// [`NotSendable`] for a subject that is none, and for a space or control character in a name.
     pub fn write(
         &mut self,
         subject: &str,
@@ -47,11 +52,9 @@ impl Command {
         headers: &[(&str, &str)],
         payload: &[u8],
     ) -> Result<(), NotSendable> {
-        if subject.is_empty() || !is_plain(subject) {
-            return Err(NotSendable("a subject has no spaces or control characters and is not empty"));
-        }
-        if !is_plain(reply) {
-            return Err(NotSendable("a reply subject has no spaces or control characters"));
+        check_subject(subject)?;
+        if !reply.is_empty() {
+            check_subject(reply)?;
         }
         if headers.iter().any(|(name, _)| name.is_empty() || name.contains(':') || !is_plain(name)) {
             return Err(NotSendable(
@@ -64,6 +67,39 @@ impl Command {
         }
         self.end(payload);
         Ok(())
+    }
+
+    /// Writes the line that begins subscription `id`, in the queue group `queue` unless that is `""`.
+    ///
+    /// # Errors
+    /// [`NotSendable`] for a subject or queue that is none.
+    pub fn subscribe(&mut self, subject: &str, queue: &str, id: u64) -> Result<(), NotSendable> {
+        check_subject(subject)?;
+        if !queue.is_empty() {
+            check_subject(queue)?;
+        }
+        self.start(&[b"SUB ", subject.as_bytes(), b" ", queue.as_bytes(), b" "]);
+        self.number_line(id);
+        Ok(())
+    }
+
+    /// Writes the line that ends subscription `id`.
+    pub fn unsubscribe(&mut self, id: u64) {
+        self.start(&[b"UNSUB "]);
+        self.number_line(id);
+    }
+
+    fn start(&mut self, parts: &[&[u8]]) {
+        self.bytes.clear();
+        self.start = 0;
+        for part in parts {
+            self.bytes(part);
+        }
+    }
+
+    fn number_line(&mut self, id: u64) {
+        push_number(&mut self.bytes, id);
+        self.bytes(b"\r\n");
     }
 
     /// The whole command, ready for the socket.
@@ -133,6 +169,20 @@ impl Command {
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
+}
+
+/// Whether `subject` can stand in a command.
+///
+/// # Errors
+/// [`NotSendable`] where it is empty, long, or has a space or control character.
+pub fn check_subject(subject: &str) -> Result<(), NotSendable> {
+    if subject.is_empty() || !is_plain(subject) {
+        return Err(NotSendable("a subject has no spaces or control characters and is not empty"));
+    }
+    if subject.len() > SUBJECT_LIMIT {
+        return Err(NotSendable("a subject has at most 1536 bytes"));
+    }
+    Ok(())
 }
 
 fn is_plain(text: &str) -> bool {

@@ -18,6 +18,7 @@ pub mod fault;
 mod format;
 pub mod frame;
 pub mod hpub;
+pub mod inbox;
 mod json;
 pub mod key;
 pub mod noted;

@@ -19,6 +19,7 @@ pub(crate) enum Member {
     TransactionId,
     SeqNo,
     EventType,
+    Offline,
     Timestamp,
 }
 
@@ -30,6 +31,7 @@ impl Member {
             "transactionId" => Self::TransactionId,
             "seqNo" => Self::SeqNo,
             "eventType" => Self::EventType,
+            "offline" => Self::Offline,
             "timestamp" => Self::Timestamp,
             _ => return None,
         })
@@ -41,6 +43,8 @@ impl Member {
 pub struct Noted {
     /// Whether the top of the payload has a member `idToken`.
     pub id_token: bool,
+    /// Whether the top of the payload says `"offline": true`.
+    offline: bool,
     /// Whether any `timestamp` is later than 2020: only a charger whose clock is set sends one.
     clocked: bool,
     /// Whether `transactionInfo` was read: members of other objects are ignored after that.
@@ -57,6 +61,7 @@ impl Noted {
         match (member, depth) {
             (Member::Timestamp, _) => self.clocked = self.clocked || is_clocked(&text[value]),
             (Member::IdToken, 1) => self.id_token = true,
+            (Member::Offline, 1) => self.offline = &text[value] == "true",
             (Member::SeqNo, 1) => self.seq_no = value,
             (Member::EventType, 1) => self.event_type = value,
             (Member::TransactionId, 2) if !self.info => self.transaction_id = value,
@@ -68,6 +73,13 @@ impl Noted {
             }
             _ => {}
         }
+    }
+
+    /// Whether the payload ends a transaction while the charger is online: its answer may hold the total cost
+    /// (docs/contract.md 3.4).
+    #[must_use]
+    pub fn ends_online(&self, text: &[u8]) -> bool {
+        !self.offline && self.members(text).event_type == "\"Ended\""
     }
 
     /// The recorded members of `text`.

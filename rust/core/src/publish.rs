@@ -14,6 +14,7 @@ use crate::token::{ascii, push_header_value, token};
 use crate::version::Version;
 
 const JSON: &str = "application/json";
+const REDACTED: &[u8] = b"ocpp-redacted: true\r\n";
 const OCTETS: &str = "application/octet-stream";
 
 /// The class of a fact: the second token of its subject (docs/contract.md 3.2).
@@ -48,6 +49,15 @@ impl Class {
     }
 }
 
+/// What a fact says beside its message.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tags<'a> {
+    /// The text of `ocpp-violation`; `""` leaves the header out.
+    pub violation: &'a str,
+    /// The body without its secrets, where the payload has any (docs/contract.md 3.5).
+    pub redacted: Option<&'a [u8]>,
+}
+
 /// A message that is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
@@ -78,6 +88,8 @@ pub struct Answer<'a> {
     pub by: &'a str,
     /// The CALLERROR code, or `""`.
     pub error_code: &'a str,
+    /// The text of `ocpp-reply-violation`: what was wrong with a backend's reply; `""` leaves it out.
+    pub reply_violation: &'a str,
 }
 
 /// A frame that was refused.
@@ -95,6 +107,8 @@ pub struct Refusal<'a> {
     pub reason: &'a str,
     /// How much of `raw` is published; 0 is all of it.
     pub limit: usize,
+    /// Whether `raw` is not what the charger sent, because that may hold a secret.
+    pub redacted: bool,
 }
 
 /// The `Nats-Msg-Id` that a `tx` fact of this key and payload has.
@@ -154,10 +168,11 @@ impl Publisher {
         class: Class,
         message: &Message,
         stamp: &Stamp,
-        violation: &str,
+        tags: Tags,
     ) -> (String, Option<String>) {
+        let body = tags.redacted.unwrap_or(message.payload);
         let subject = [&self.fact_prefix, class.name(), self.version.token(), message.action, &self.token];
-        out.begin(&subject, stamp.reply, message.payload.len());
+        out.begin(&subject, stamp.reply, body.len());
         self.events.write(out, message.action, stamp, JSON);
         out.line("ocpp-message-id", message.id);
         out.bytes(&self.session_line);
@@ -166,8 +181,11 @@ impl Publisher {
         key::push_key(out.buffer(), &self.origin(), message);
         let key = out.buffer()[start..].to_vec();
         out.bytes(b"\r\n");
-        if !violation.is_empty() {
-            out.text("ocpp-violation", violation);
+        if !tags.violation.is_empty() {
+            out.text("ocpp-violation", tags.violation);
+        }
+        if tags.redacted.is_some() {
+            out.bytes(REDACTED);
         }
         let nats_id = (class == Class::Tx).then(|| key::nats_id(&key, message.payload));
         if let Some(id) = &nats_id {
@@ -175,7 +193,7 @@ impl Publisher {
             out.bytes(id);
             out.bytes(b"\r\n");
         }
-        out.end(message.payload);
+        out.end(body);
         (ascii(key), nats_id.map(|id| ascii(id.to_vec())))
     }
 
@@ -206,8 +224,13 @@ impl Publisher {
         if !answer.error_code.is_empty() {
             out.text("ocpp-error-code", answer.error_code);
         }
-        // An error may be followed by the real answer: it must not take its place in the window.
-        if class == Class::Tx && answer.error_code.is_empty() {
+        if !answer.reply_violation.is_empty() {
+            out.text("ocpp-reply-violation", answer.reply_violation);
+        }
+        // An error or an empty fallback may be followed by the real answer: it must not take its place in
+        // the window.
+        let settles = answer.error_code.is_empty() && !(answer.by == "fallback" && answer.payload == b"{}");
+        if class == Class::Tx && settles {
             out.bytes(b"Nats-Msg-Id: ");
             out.bytes(answer.nats_id.as_bytes());
             out.bytes(b"/response\r\n");
@@ -232,6 +255,9 @@ impl Publisher {
         out.text("ocpp-error-reason", refusal.reason);
         if kept < whole {
             out.line("ocpp-reject-bytes", &whole.to_string());
+        }
+        if refusal.redacted {
+            out.bytes(REDACTED);
         }
         out.end(&refusal.raw[..kept]);
     }

@@ -4,6 +4,9 @@
 //! RFC 6455, websockets' `ServerProtocol`; nothing is refused here. Two frames do not wait until they are
 //! whole, because the judge does not either: one that it fails on the header alone, and one inside a
 //! fragmented message, whose header goes ahead: only the judge knows what is left of the message's limit.
+//!
+//! One piece at a time: whatever a charger sends, it is the caller who decides how much of it is decoded in
+//! one turn of its loop (docs/contract.md 2.2).
 
 use std::mem;
 
@@ -21,7 +24,7 @@ const KEY: usize = 4;
 pub enum Piece<'a> {
     /// A whole text message.
     Text(Masked<'a>),
-    /// For the judge: whole frames, or the front of one (see the module), or the rest of that one.
+    /// For the judge: a whole frame, or the front of one (see the module), or the rest of that one.
     Raw(&'a [u8]),
 }
 
@@ -110,13 +113,15 @@ impl Head {
     }
 }
 
-/// One connection's stream. Holds at most one unfinished frame, and nothing between frames.
+/// One connection's stream. What has not been handed on is held as it came: nothing is decoded in advance.
 #[derive(Debug)]
 pub struct Slicer {
     held: Vec<u8>,
+    /// How much of `held` is handed on and not needed any more.
+    start: usize,
     /// `max_message_bytes`.
     limit: u32,
-    /// How much of `held` the judge has already.
+    /// How much of the frame at `start` the judge has already.
     ahead: u8,
     /// Whether a fragmented message is open.
     open: bool,
@@ -128,137 +133,92 @@ impl Slicer {
     /// A stream at the beginning of a frame, of messages of at most `limit` bytes.
     #[must_use]
     pub const fn new(limit: u32) -> Self {
-        Self { held: Vec::new(), limit, ahead: 0, open: false, over: false }
+        Self { held: Vec::new(), start: 0, limit, ahead: 0, open: false, over: false }
     }
 
     /// Nothing more counts.
     pub fn end(&mut self) {
         self.over = true;
-        self.held = Vec::new();
+        (self.held, self.start) = (Vec::new(), 0);
     }
 
-    /// Bytes held of a frame that is not whole.
+    /// Bytes held: whole frames that are not handed on yet, and one that is not whole.
     #[must_use]
     pub const fn unfinished(&self) -> usize {
         self.held.len()
     }
 
-    /// Hands to `sink`, in order, what `data` completes.
-    ///
-    /// # Errors
-    /// The sink's own; the stream is then over.
-    #[inline]
-    pub fn feed<E>(
-        &mut self,
-        data: &[u8],
-        mut sink: impl FnMut(Piece<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Takes `more` and hands nothing on. Room grows with what is there, not with what a header promises.
+    pub fn hold(&mut self, more: &[u8]) {
         if self.over {
-            return Ok(());
+            return;
         }
-        let fed = self.complete(data, &mut sink).and_then(|rest| self.begin(rest, &mut sink));
-        if self.over || fed.is_err() {
-            self.end();
-        }
-        fed
-    }
-
-    /// Hands on what is whole in `data`, which begins with a frame, and holds the rest.
-    fn begin<E>(&mut self, data: &[u8], sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
-        if data.is_empty() {
-            return Ok(());
-        }
-        let used = self.scan(data, sink)?;
-        if used < data.len() {
-            self.held = data[used..].to_vec();
-        }
-        Ok(())
-    }
-
-    /// Completes what is held; returns what lies behind it, which is nothing when it did not.
-    fn complete<'a, E>(
-        &mut self,
-        mut data: &'a [u8],
-        sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
-    ) -> Result<&'a [u8], E> {
-        while !self.held.is_empty() {
-            let wanted = Head::of(&self.held, self.limit).wanted();
-            let missing = wanted - self.held.len();
-            let (now, later) = data.split_at(missing.min(data.len()));
-            self.hold(now, wanted);
-            data = later;
-            if now.len() < missing {
-                break;
-            }
-            let held = mem::take(&mut self.held);
-            if self.scan(&held, sink)? == 0 && !self.over {
-                self.held = held; // a header, that far
-            }
-        }
-        Ok(if self.over { &[] } else { data })
-    }
-
-    /// Room grows with what is there, not with what the header promises; never beyond `wanted`.
-    fn hold(&mut self, more: &[u8], wanted: usize) {
         let length = self.held.len() + more.len();
         if length > self.held.capacity() {
-            let room = (2 * self.held.capacity()).clamp(length, wanted);
+            let wanted = self.start + Head::of(&self.held[self.start..], self.limit).wanted();
+            let room = (2 * self.held.capacity()).clamp(length, wanted.max(length));
             self.held.reserve_exact(room - self.held.len());
         }
         self.held.extend_from_slice(more);
     }
 
-    /// Hands on what is whole at the front of `bytes`; returns its size.
+    /// Takes `data`, and hands to `sink` the first piece of all that is held; the others wait. `None`:
+    /// there is none before more bytes come.
     #[inline]
-    fn scan<E>(
-        &mut self,
-        bytes: &[u8],
-        sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
-    ) -> Result<usize, E> {
-        let mut at = 0;
-        let mut raw = usize::from(mem::take(&mut self.ahead)); // up to here all is handed on
-        let end = loop {
-            let rest = &bytes[at..];
-            match Head::of(rest, self.limit) {
-                Head::Sound { first: PLAIN_TEXT, judged, size } if size <= rest.len() && !self.open => {
-                    if raw < at {
-                        sink(Piece::Raw(&bytes[raw..at]))?;
-                    }
-                    sink(Piece::Text(Masked::of(&rest[usize::from(judged)..size])))?;
-                    at += size;
-                    raw = at;
-                }
-                Head::Sound { first, size, .. } if size <= rest.len() => {
-                    // One by one: what a frame inflates to is to be used before the next one inflates.
-                    if raw < at {
-                        sink(Piece::Raw(&bytes[raw..at]))?;
-                        raw = at;
-                    }
-                    at += size;
-                    match first & OPCODE {
-                        CLOSE => {
-                            self.over = true;
-                            break at;
-                        }
-                        0..=2 => self.open = first & FIN == 0,
-                        _ => {}
-                    }
-                }
-                Head::Sound { judged, .. } if self.open => {
-                    self.ahead = judged;
-                    break at + usize::from(judged);
-                }
-                Head::Fails(judged) => {
-                    self.over = true;
-                    break at + judged;
-                }
-                Head::Sound { .. } | Head::Short(_) => break at,
-            }
-        };
-        if raw < end {
-            sink(Piece::Raw(&bytes[raw..end]))?;
+    pub fn feed<T>(&mut self, data: &[u8], sink: impl FnOnce(Piece<'_>) -> T) -> Option<T> {
+        if self.over {
+            return None;
         }
-        Ok(at)
+        if self.held.is_empty() {
+            let (piece, used) = self.first(data);
+            if !self.over && used < data.len() {
+                self.held = data[used..].to_vec();
+            }
+            return piece.map(sink);
+        }
+        self.hold(data);
+        let held = mem::take(&mut self.held);
+        let (piece, used) = self.first(&held[self.start..]);
+        let out = piece.map(sink);
+        self.start += used;
+        if self.over || self.start == held.len() {
+            self.start = 0;
+        } else if self.start > 0 && (out.is_none() || 2 * self.start >= held.len()) {
+            self.held = held[self.start..].to_vec();
+            self.start = 0;
+        } else {
+            self.held = held;
+        }
+        out
+    }
+
+    /// The piece at the front of `bytes`, and how many of them are not needed any more.
+    #[inline]
+    fn first<'a>(&mut self, bytes: &'a [u8]) -> (Option<Piece<'a>>, usize) {
+        let ahead = usize::from(mem::take(&mut self.ahead)); // up to here all is handed on
+        match Head::of(bytes, self.limit) {
+            Head::Sound { first: PLAIN_TEXT, judged, size } if size <= bytes.len() && !self.open => {
+                (Some(Piece::Text(Masked::of(&bytes[usize::from(judged)..size]))), size)
+            }
+            Head::Sound { first, size, .. } if size <= bytes.len() => {
+                match first & OPCODE {
+                    CLOSE => self.over = true,
+                    0..=2 => self.open = first & FIN == 0,
+                    _ => {}
+                }
+                (Some(Piece::Raw(&bytes[ahead..size])), size)
+            }
+            Head::Sound { judged, .. } if self.open => {
+                self.ahead = judged;
+                let head = &bytes[ahead..judged.into()];
+                ((!head.is_empty()).then_some(Piece::Raw(head)), 0)
+            }
+            Head::Fails(judged) => {
+                self.over = true;
+                (Some(Piece::Raw(&bytes[ahead..judged])), judged)
+            }
+            Head::Sound { .. } | Head::Short(_) => (None, 0),
+        }
     }
 }
 
@@ -273,7 +233,7 @@ mod tests {
         let zeros = vec![0; 0x8_0000];
         let mut slicer = Slicer::new(1 << 20);
         let mut feed = |data: &[u8]| {
-            slicer.feed(data, |_| Ok::<(), ()>(())).unwrap();
+            slicer.feed(data, |_| ());
             slicer.held.capacity()
         };
         assert_eq!(feed(&promise), promise.len());

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use voltgate_core::cloudevents::Stamp;
 use voltgate_core::hpub::{Command, TEXT_LIMIT};
 use voltgate_core::key::{Message, Origin, key};
-use voltgate_core::publish::{Answer, Class, Publisher, Question, Refusal};
+use voltgate_core::publish::{Answer, Class, Publisher, Question, Refusal, Tags};
 use voltgate_core::token::header_value;
 use voltgate_core::version::Version;
 
@@ -43,7 +43,7 @@ fn parsed(command: &[u8]) -> (Vec<String>, Vec<String>, Vec<u8>) {
 #[test]
 fn a_fact_of_class_tx_has_every_header_in_order_and_its_id() {
     let mut command = Command::default();
-    let (key, id) = publisher().fact(&mut command, Class::Tx, &start(), &stamp(1), "");
+    let (key, id) = publisher().fact(&mut command, Class::Tx, &start(), &stamp(1), Tags::default());
     let (subject, headers, payload) = parsed(command.as_bytes());
     assert_eq!(subject, ["ocpp.tx.v16.StartTransaction.CP=201", "_INBOX.a.7"]);
     assert_eq!(id.as_deref(), Some("16132f452f36badd3e24f81f28bd81ba"));
@@ -75,7 +75,8 @@ fn only_class_tx_has_an_id_and_only_a_violation_its_header() {
         (Class::Live, "", "ocpp-key: "),
         (Class::Event, "TypeConstraintViolation /a b", "ocpp-violation: TypeConstraintViolation /a b"),
     ] {
-        let (_, id) = publisher().fact(&mut command, class, &start(), &stamp(1), violation);
+        let (_, id) =
+            publisher().fact(&mut command, class, &start(), &stamp(1), Tags { violation, redacted: None });
         assert_eq!(id, None);
         let (subject, headers, _) = parsed(command.as_bytes());
         assert!(subject[0].starts_with(&format!("ocpp.{}.v16.", class.name())));
@@ -112,6 +113,7 @@ fn a_response_has_the_key_of_its_request_and_an_id_unless_it_is_an_error() {
             payload: b"{}",
             by: "backend",
             error_code,
+            reply_violation: "",
         };
         publisher().response(&mut command, class, &answer, &stamp(3));
         let (subject, headers, payload) = parsed(command.as_bytes());
@@ -130,8 +132,15 @@ fn a_reject_is_raw_bytes_cut_at_the_limit() {
     for (id, limit, kept, bytes) in
         [(None, 0, 7, None), (Some("i"), 7, 7, None), (Some("i"), 4, 4, Some("ocpp-reject-bytes: 7"))]
     {
-        let refusal =
-            Refusal { id, raw, code: "FormationViolation", pointer: "", reason: "Not JSON.", limit };
+        let refusal = Refusal {
+            id,
+            raw,
+            code: "FormationViolation",
+            pointer: "",
+            reason: "Not JSON.",
+            limit,
+            redacted: false,
+        };
         publisher().reject(&mut command, &refusal, &stamp(4));
         let (subject, headers, payload) = parsed(command.as_bytes());
         assert_eq!(subject[0], "ocpp.reject.v16.CP=201");
@@ -151,7 +160,13 @@ fn a_reject_is_raw_bytes_cut_at_the_limit() {
 fn free_text_never_outgrows_a_header() {
     let mut command = Command::default();
     let long = "é".repeat(TEXT_LIMIT);
-    publisher().fact(&mut command, Class::Event, &start(), &stamp(1), &long);
+    publisher().fact(
+        &mut command,
+        Class::Event,
+        &start(),
+        &stamp(1),
+        Tags { violation: &long, redacted: None },
+    );
     let (_, headers, _) = parsed(command.as_bytes());
     assert_eq!(headers[10], format!("ocpp-violation: {}", "%C3%A9".repeat(TEXT_LIMIT / 2)));
 }
@@ -171,7 +186,7 @@ fn a_time_is_rfc_3339_in_utc() {
         (i64::MIN, "0000-01-01T00:00:00.000Z"),
     ] {
         let stamp = Stamp { count: u64::MAX, time_ms, reply: "" };
-        publisher().fact(&mut command, Class::Live, &start(), &stamp, "");
+        publisher().fact(&mut command, Class::Live, &start(), &stamp, Tags::default());
         let (subject, headers, _) = parsed(command.as_bytes());
         assert_eq!(subject.len(), 1, "no reply subject if no reply is expected");
         assert_eq!(headers[1], "ce-id: s1/18446744073709551615");
@@ -210,7 +225,7 @@ proptest! {
         let message = Message::new("MeterValues", &id, &payload);
         let mut command = Command::default();
         let stamp = Stamp { count, time_ms, reply: "" };
-        let (made, nats_id) = publisher.fact(&mut command, Class::Tx, &message, &stamp, &violation);
+        let (made, nats_id) = publisher.fact(&mut command, Class::Tx, &message, &stamp, Tags { violation: &violation, redacted: None });
         let (subject, headers, body) = parsed(command.as_bytes());
         prop_assert_eq!(subject[0].split('.').count(), 5);
         prop_assert_eq!(body, payload.clone());

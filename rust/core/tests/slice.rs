@@ -1,8 +1,6 @@
 //! The slicer alone: its bounds, and that the chunking of the input does not matter. Its pieces as input of
 //! websockets are tested in Python (`tests/core/test_slice.py`).
 
-use std::convert::Infallible;
-
 use proptest::prelude::*;
 use voltgate_core::slice::{Piece, Slicer};
 
@@ -18,19 +16,19 @@ enum Out {
 }
 
 fn feed(slicer: &mut Slicer, data: &[u8], out: &mut Vec<Out>) {
-    let sink = |piece: Piece<'_>| {
-        match (piece, out.last_mut()) {
-            (Piece::Text(text), _) => {
-                let mut plain = vec![0; text.len()];
-                text.unmask(&mut plain);
-                out.push(Out::Text(plain));
-            }
-            (Piece::Raw(raw), Some(Out::Raw(before))) => before.extend(raw),
-            (Piece::Raw(raw), _) => out.push(Out::Raw(raw.to_vec())),
+    let mut sink = |piece: Piece<'_>| match (piece, out.last_mut()) {
+        (Piece::Text(text), _) => {
+            let mut plain = vec![0; text.len()];
+            text.unmask(&mut plain);
+            out.push(Out::Text(plain));
         }
-        Ok::<(), Infallible>(())
+        (Piece::Raw(raw), Some(Out::Raw(before))) => before.extend(raw),
+        (Piece::Raw(raw), _) => out.push(Out::Raw(raw.to_vec())),
     };
-    slicer.feed(data, sink).unwrap();
+    let mut next = slicer.feed(data, &mut sink);
+    while next.is_some() {
+        next = slicer.feed(&[], &mut sink);
+    }
 }
 
 fn frame(first: u8, key: [u8; 4], payload: &[u8]) -> Vec<u8> {
@@ -93,11 +91,19 @@ proptest! {
 }
 
 #[test]
-fn a_sink_that_fails_ends_the_stream() {
+fn one_piece_at_a_time_and_the_rest_is_held_as_it_came() {
+    let ping = frame(0x89, [0; 4], b"");
     let mut slicer = Slicer::new(LIMIT);
-    let two = [frame(0x81, [1, 2, 3, 4], b"[]"), frame(0x89, [0; 4], b"")].concat();
-    assert_eq!(slicer.feed(&two, |_| Err("full")), Err("full"));
-    let mut out = Vec::new();
-    feed(&mut slicer, &two, &mut out);
-    assert_eq!((out, slicer.unfinished()), (vec![], 0));
+    slicer.hold(&ping.repeat(1_000));
+    slicer.hold(&ping[..2]);
+    let mut left = 6 * 1_000 + 2;
+    while let Some(size) = slicer.feed(&[], |piece| match piece {
+        Piece::Raw(raw) => raw.len(),
+        Piece::Text(_) => 0,
+    }) {
+        assert_eq!(size, 6);
+        left -= size;
+        assert!((left..=2 * left).contains(&slicer.unfinished()), "what is handed on is given back");
+    }
+    assert_eq!((left, slicer.unfinished()), (2, 2));
 }

@@ -12,20 +12,20 @@ const LIMIT: u32 = 200;
 fn slice<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<Vec<u8>>, Vec<Option<u8>>, usize) {
     let (mut texts, mut raw, mut slicer) = (Vec::new(), Vec::new(), Slicer::new(LIMIT));
     for chunk in chunks {
-        let sink = |piece: Piece<'_>| {
-            match piece {
-                Piece::Text(text) => {
-                    assert!(text.len() <= LIMIT as usize);
-                    let mut plain = vec![0; text.len()];
-                    text.unmask(&mut plain);
-                    texts.push(plain);
-                    raw.push(None);
-                }
-                Piece::Raw(bytes) => raw.extend(bytes.iter().copied().map(Some)),
+        let mut sink = |piece: Piece<'_>| match piece {
+            Piece::Text(text) => {
+                assert!(text.len() <= LIMIT as usize);
+                let mut plain = vec![0; text.len()];
+                text.unmask(&mut plain);
+                texts.push(plain);
+                raw.push(None);
             }
-            Ok::<(), ()>(())
+            Piece::Raw(bytes) => raw.extend(bytes.iter().copied().map(Some)),
         };
-        slicer.feed(chunk, sink).expect("the sink never fails");
+        let mut next = slicer.feed(chunk, &mut sink);
+        while next.is_some() {
+            next = slicer.feed(&[], &mut sink);
+        }
         assert!(slicer.unfinished() < LIMIT as usize + 14);
     }
     (texts, raw, slicer.unfinished())

@@ -145,6 +145,10 @@ impl Frame {
     fn has_id_token(&self) -> bool {
         self.decoded.noted.id_token
     }
+    #[getter]
+    fn ends_online(&self, py: Python<'_>) -> bool {
+        self.decoded.noted.ends_online(self.raw(py))
+    }
 }
 
 /// One OCPP version.

@@ -9,10 +9,11 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyBytes;
 use voltgate_core::cloudevents::Stamp;
-use voltgate_core::hpub::Command;
+use voltgate_core::hpub::{Command, check_subject};
+use voltgate_core::inbox;
 use voltgate_core::key::{self, Message, Origin};
 use voltgate_core::noted::Members;
-use voltgate_core::publish::{self, Answer, Class, Question, Refusal};
+use voltgate_core::publish::{self, Answer, Class, Question, Refusal, Tags};
 use voltgate_core::token;
 
 use crate::codec::{Frame, version_of};
@@ -65,6 +66,39 @@ fn publish_any(
     let headers: Vec<_> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     let (bytes, outcome) = written(py, |command| command.write(subject, reply, &headers, payload));
     outcome.map(|()| bytes).map_err(|error| refused(&error))
+}
+
+#[pyfunction]
+fn subscribe(py: Python<'_>, subject: &str, queue: &str, id: u64) -> PyResult<Py<PyBytes>> {
+    let (bytes, outcome) = written(py, |command| command.subscribe(subject, queue, id));
+    outcome.map(|()| bytes).map_err(|error| refused(&error))
+}
+
+#[pyfunction]
+fn unsubscribe(py: Python<'_>, id: u64) -> Py<PyBytes> {
+    written(py, |command| command.unsubscribe(id)).0
+}
+
+/// The reply subjects of one process.
+#[pyclass(frozen, module = "voltgate._core")]
+pub struct Inbox(inbox::Inbox);
+
+#[pymethods]
+impl Inbox {
+    #[new]
+    fn new(prefix: &str, key: [u8; 16]) -> PyResult<Self> {
+        check_subject(prefix).map_err(|error| refused(&error))?;
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|n| key[at + n]));
+        Ok(Self(inbox::Inbox::new(prefix, [word(0), word(8)])))
+    }
+
+    fn subject(&self, counter: u64) -> String {
+        self.0.subject(counter)
+    }
+
+    fn counter(&self, subject: &[u8]) -> Option<u64> {
+        self.0.counter(subject)
+    }
 }
 
 #[pyfunction(name = "key")]
@@ -120,6 +154,7 @@ struct Answered<'py> {
     by: PyBackedStr,
     payload: Bound<'py, PyBytes>,
     code: PyBackedStr,
+    reply_violation: PyBackedStr,
 }
 
 /// The attributes of a violation, whether the core or the gateway found it.
@@ -160,8 +195,11 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    fn stamp<'a>(&self, time_ms: i64, reply: &'a str) -> Stamp<'a> {
-        Stamp { count: self.count.fetch_add(1, Ordering::Relaxed), time_ms, reply }
+    fn stamp<'a>(&self, time_ms: i64, reply: &'a str) -> PyResult<Stamp<'a>> {
+        if !reply.is_empty() {
+            check_subject(reply).map_err(|error| refused(&error))?;
+        }
+        Ok(Stamp { count: self.count.fetch_add(1, Ordering::Relaxed), time_ms, reply })
     }
 }
 
@@ -171,6 +209,9 @@ impl Publisher {
     #[new]
     #[pyo3(signature = (version, identity, session, prefix = "ocpp", rpc_prefix = "ocpprpc"))]
     fn new(version: &str, identity: &str, session: &str, prefix: &str, rpc_prefix: &str) -> PyResult<Self> {
+        for prefix in [prefix, rpc_prefix] {
+            check_subject(prefix).map_err(|error| refused(&error))?;
+        }
         let publisher = publish::Publisher::new(version_of(version)?, identity, session, prefix, rpc_prefix);
         Ok(Self { publisher, count: AtomicU64::new(1) })
     }
@@ -185,7 +226,8 @@ impl Publisher {
         self.publisher.session()
     }
 
-    #[pyo3(signature = (class_, frame, time_ms, reply, violation = ""))]
+    #[pyo3(signature = (class_, frame, time_ms, reply, violation = "", redacted = None))]
+    #[allow(clippy::too_many_arguments, reason = "keywords in Python")]
     fn fact(
         &self,
         py: Python<'_>,
@@ -194,19 +236,22 @@ impl Publisher {
         time_ms: i64,
         reply: &str,
         violation: &str,
+        redacted: Option<&[u8]>,
     ) -> PyResult<Fact> {
         let (class, call) = (class_of(class_)?, Call::of(py, frame.get())?);
-        let stamp = self.stamp(time_ms, reply);
+        let stamp = self.stamp(time_ms, reply)?;
+        let tags = Tags { violation, redacted };
         let (command, (key, nats_id)) =
-            written(py, |out| self.publisher.fact(out, class, &call.message(), &stamp, violation));
+            written(py, |out| self.publisher.fact(out, class, &call.message(), &stamp, tags));
         let (frame, violation) = (frame.clone().unbind(), violation.to_owned());
         Ok(Fact { command, key, nats_id, class, frame, violation })
     }
 
     fn live(&self, py: Python<'_>, frame: &Bound<'_, Frame>, time_ms: i64) -> PyResult<Py<PyBytes>> {
         let call = Call::of(py, frame.get())?;
-        let stamp = self.stamp(time_ms, "");
-        Ok(written(py, |out| self.publisher.fact(out, Class::Live, &call.message(), &stamp, "")).0)
+        let stamp = self.stamp(time_ms, "")?;
+        Ok(written(py, |out| self.publisher.fact(out, Class::Live, &call.message(), &stamp, Tags::default()))
+            .0)
     }
 
     fn question(
@@ -220,7 +265,7 @@ impl Publisher {
         let call = Call::of(py, fact.frame.get())?;
         let (key, violation) = (&*fact.key, &*fact.violation);
         let question = Question { message: &call.message(), key, deadline_ms, violation };
-        let stamp = self.stamp(time_ms, reply);
+        let stamp = self.stamp(time_ms, reply)?;
         Ok(written(py, |out| self.publisher.question(out, &question, &stamp)).0)
     }
 
@@ -242,8 +287,9 @@ impl Publisher {
             payload: answer.payload.as_bytes(),
             by: &answer.by,
             error_code: &answer.code,
+            reply_violation: &answer.reply_violation,
         };
-        let stamp = self.stamp(time_ms, reply);
+        let stamp = self.stamp(time_ms, reply)?;
         Ok(written(py, |out| self.publisher.response(out, fact.class, &answer, &stamp)).0)
     }
 
@@ -255,22 +301,26 @@ impl Publisher {
         time_ms: i64,
         reply: &str,
         limit: usize,
-    ) -> Py<PyBytes> {
+    ) -> PyResult<Py<PyBytes>> {
         let (py, frame) = (frame.py(), frame.get());
         let id = frame.decoded.message_id(frame.raw(py));
         let (code, pointer, reason) = (&*why.code, &*why.pointer, &*why.reason);
-        let refusal = Refusal { id: id.as_deref(), raw, code, pointer, reason, limit };
-        let stamp = self.stamp(time_ms, reply);
-        written(py, |out| self.publisher.reject(out, &refusal, &stamp)).0
+        let redacted = raw != frame.raw(py);
+        let refusal = Refusal { id: id.as_deref(), raw, code, pointer, reason, limit, redacted };
+        let stamp = self.stamp(time_ms, reply)?;
+        Ok(written(py, |out| self.publisher.reject(out, &refusal, &stamp)).0)
     }
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Fact>()?;
+    module.add_class::<Inbox>()?;
     module.add_class::<Publisher>()?;
     module.add_function(wrap_pyfunction!(token_of, module)?)?;
     module.add_function(wrap_pyfunction!(identity_of, module)?)?;
     module.add_function(wrap_pyfunction!(header_value, module)?)?;
     module.add_function(wrap_pyfunction!(publish_any, module)?)?;
+    module.add_function(wrap_pyfunction!(subscribe, module)?)?;
+    module.add_function(wrap_pyfunction!(unsubscribe, module)?)?;
     module.add_function(wrap_pyfunction!(key_of, module)?)
 }

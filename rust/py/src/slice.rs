@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::PyBytes;
 use voltgate_core::actions::Sender;
 use voltgate_core::slice::{self, Masked, Piece};
 
@@ -24,19 +24,25 @@ impl Slicer {
         Self { codec, slicer: slice::Slicer::new(max_message_bytes) }
     }
 
-    fn feed<'py>(&mut self, data: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyList>> {
+    fn feed<'py>(&mut self, data: &Bound<'py, PyBytes>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = data.py();
         let (codec, slicer) = (self.codec.get(), &mut self.slicer);
-        let pieces = PyList::empty(py);
         let sink = |piece: Piece<'_>| match piece {
-            Piece::Text(text) => pieces.append(codec.judge(unmasked(py, text)?, Sender::Charger)),
-            Piece::Raw(raw) => pieces.append(PyBytes::new(py, raw)),
+            Piece::Text(text) => {
+                Ok(codec.judge(unmasked(py, text)?, Sender::Charger).into_pyobject(py)?.into_any())
+            }
+            Piece::Raw(raw) => Ok(PyBytes::new(py, raw).into_any()),
         };
-        catch_unwind(AssertUnwindSafe(|| slicer.feed(data.as_bytes(), sink))).unwrap_or_else(|_| {
-            slicer.end();
-            Err(PyRuntimeError::new_err("the slicer failed"))
-        })?;
-        Ok(pieces)
+        catch_unwind(AssertUnwindSafe(|| slicer.feed(data.as_bytes(), sink)))
+            .unwrap_or_else(|_| {
+                slicer.end();
+                Some(Err(PyRuntimeError::new_err("the slicer failed")))
+            })
+            .transpose()
+    }
+
+    fn hold(&mut self, data: &[u8]) {
+        self.slicer.hold(data);
     }
 
     #[getter]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("clean_environment", "own_logs")
 Findings = Callable[..., dict[str, tuple[str, str]]]
 
 ALLOWED = sorted(
-    {one for subjects in needed(load()).values() for one in subjects if not one.startswith("_INBOX")}
+    {one for subjects in needed(load()).values() for one in subjects if not one.startswith("_VOLTGATE")}
 )
 
 
@@ -43,7 +43,7 @@ def publish(*subjects: str) -> str:
 
 
 ASK = "$SYS.REQ.USER.INFO"
-INBOX = 'subscribe: ["_INBOX.>", "ocpprpc.send.>", "ocpprpc.link.>"], allow_responses: true'
+INBOX = 'subscribe: ["_VOLTGATE.>", "ocpprpc.send.>", "ocpprpc.link.>"], allow_responses: true'
 PERMISSIONS = [
     (f"{publish(ASK, *ALLOWED)}, {INBOX}", "ok", "has all permissions", "just what is needed"),
     (publish(">"), "ok", "has all permissions", "everything"),
@@ -61,15 +61,15 @@ PERMISSIONS = [
     ),
     (publish(ASK, "ocpp.>", "ocpprpc.>", "$KV.>"), "fail", "publish to $JS.API.>", "no JetStream"),
     ("publish: {deny: 'ocpp.tx.v16.>'}", "fail", "publish to ocpp.tx.>", "a part of it is denied"),
-    ("subscribe: {deny: '_INBOX.>'}", "fail", "subscribe to _INBOX.>", "no answer arrives"),
-    ("subscribe: 'mine.>'", "fail", "subscribe to _INBOX.>", "an inbox of another prefix"),
+    ("subscribe: {deny: '_VOLTGATE.>'}", "fail", "subscribe to _VOLTGATE.>", "no answer arrives"),
+    ("subscribe: 'mine.>'", "fail", "subscribe to _VOLTGATE.>", "an inbox of another prefix"),
     (
-        f"{publish(ASK, *ALLOWED)}, subscribe: ['_INBOX.>', 'ocpprpc.send.>', 'ocpprpc.link.>']",
+        f"{publish(ASK, *ALLOWED)}, subscribe: ['_VOLTGATE.>', 'ocpprpc.send.>', 'ocpprpc.link.>']",
         "fail",
         "to answer commands (allow_responses: true)",
         "no reply to a command",
     ),
-    (f"{publish('>')}, subscribe: '_INBOX.>'", "fail", "subscribe to ocpprpc.send.*.*", "no commands"),
+    (f"{publish('>')}, subscribe: '_VOLTGATE.>'", "fail", "subscribe to ocpprpc.send.*.*", "no commands"),
     (f"{publish(*ALLOWED)}, {INBOX}", "hint", f"publish to {ASK}", "the server may not be asked"),
 ]
 

@@ -5,7 +5,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
+from nats.aio.client import Client
+from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NatsTimeout
 
 from desk import EVENT, TX, desk
 from jetstream import NatsServer
@@ -135,20 +139,37 @@ async def test_a_server_that_cannot_be_reached_is_one_readable_line(tmp_path: Pa
     assert "secret" not in str(error.value)
 
 
+async def asked(client: Client, subject: str) -> str:
+    """What a request on ``subject`` ends with."""
+    try:
+        await client.request(subject, b"?", timeout=0.2)
+    except NoRespondersError:
+        return "no responders"
+    except NatsTimeout:
+        return "timeout"
+    return "reply"
+
+
 async def test_an_interest_gets_requests_until_it_is_ended_and_then_nobody_responds(
     server: NatsServer,
 ) -> None:
     """Also after the client was replaced: it is the bus that remembers."""
     heard: list[Request] = []
-    async with desk(server) as at:
-        interest = at.bus.subscribe("rpc.send.*.CP", heard.append)
-        at.bus.subscribe("rpc.send.*.OTHER", heard.append)
+    async with desk(server) as at, await nats.connect(server.url) as caller:
+        interest = at.bus.subscribe("ocpprpc.send.*.CP", heard.append)
+        at.bus.subscribe("ocpprpc.send.*.OTHER", heard.append)
         await at.client.close()
         async with asyncio.timeout(10):
-            while (await at.ask("rpc.send.Reset.CP", 0.2)).outcome != "timeout":
+            while await asked(caller, "ocpprpc.send.Reset.CP") != "timeout":
                 await asyncio.sleep(0.01)
-        assert {(one.subject, one.data) for one in heard} == {("rpc.send.Reset.CP", b"?")}
+        assert {(one.subject, one.data) for one in heard} == {("ocpprpc.send.Reset.CP", b"?")}
         assert heard[0].reply
         interest.end()
-        assert (await at.ask("rpc.send.Reset.CP")).outcome == "no_responders", "at once"
-        assert (await at.ask("rpc.send.Reset.OTHER", 0.2)).outcome == "timeout", "and no other one with it"
+        await until_ended(caller, "ocpprpc.send.Reset.CP")
+        assert await asked(caller, "ocpprpc.send.Reset.OTHER") == "timeout", "and no other one with it"
+
+
+async def until_ended(caller: Client, subject: str) -> None:
+    async with asyncio.timeout(10):
+        while await asked(caller, subject) != "no responders":
+            await asyncio.sleep(0.01)

@@ -37,7 +37,7 @@ SETTINGS: list[tuple[str, list[str], dict[str, Any]]] = [
     ("OCPP_EVENTS", ["ocpp.event.>"], {"discard": DiscardPolicy.OLD, "max_age": 7 * DAY}),
     (
         "OCPP_REJECTS",
-        ["ocpp.reject.>", "ocpp.security.>"],
+        ["ocpp.reject.>", "ocpp.security.>", "ocpp.violation.>"],
         {"discard": DiscardPolicy.OLD, "max_age": 7 * DAY, "max_bytes": 256 << 20},
     ),
     (
@@ -48,6 +48,7 @@ SETTINGS: list[tuple[str, list[str], dict[str, Any]]] = [
     ("OCPP_LINKS", ["ocpp.link.*"], {"max_msgs_per_subject": 1}),
     ("KV_ocpp_chargers", ["$KV.ocpp_chargers.>"], {"max_msgs_per_subject": 1}),
     ("KV_ocpp_gateways", ["$KV.ocpp_gateways.>"], {"max_msgs_per_subject": 1}),
+    ("KV_ocpp_models", ["$KV.ocpp_models.>"], {"max_msgs_per_subject": 1}),
 ]
 
 

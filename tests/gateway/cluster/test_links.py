@@ -1,10 +1,14 @@
 """Link facts in virtual time (docs/contract.md 3.6): stored, owed and settled, superseded."""
 
+import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from gateways import Gateway, Socket, Time, states
+from voltgate.gateway.cluster.link import LinkFact
 from voltgate.gateway.cluster.links import AGAIN
-from world import LINKS
+from voltgate.gateway.interfaces import NotStored, Stored
+from world import LINKS, Published
 
 
 @pytest.fixture
@@ -316,3 +320,60 @@ def test_a_gateway_that_dies_costs_its_chargers_one_message_each(time: Time, her
     assert len(time.bus.published) - before == 3000
     assert (time.bus.asked, time.bus.live, time.bus.led) == ([], [], [])
     assert here.peers.of("b") == []
+
+
+NONSENSE: list[dict[str, object]] = [
+    {"session": "s" * 900_000},
+    {"session": 7},
+    {"session": None},
+    {"gateway": ["ghost"]},
+    {"gateway": "g" * 5000},
+    {"state": {}},
+]
+
+
+@pytest.mark.parametrize("fields", NONSENSE, ids=range(len(NONSENSE)))
+def test_a_link_of_nonsense_is_counted_and_given_up(
+    time: Time, here: Gateway, fields: dict[str, object]
+) -> None:
+    """Its ``down`` would never be storable; nobody tries for ever."""
+    body = {"state": "up", "session": "s", "gateway": "ghost-1"} | fields
+    time.bus.streams[LINKS] = [Published("ocpp.link.CP", {}, orjson.dumps(body), "")]
+    read: list[object] = []
+    here.links.mark_down("CP", 1, lambda arg, stored: read.append(stored), None)
+    here.feed.deliver()
+    time.go_on(3 * AGAIN)
+    assert len(read) == 1
+    assert len(time.bus.streams[LINKS]) == 1
+    assert set(time.bus.refused) == {"link"} or fields == {"state": {}}
+    assert here.peers.find("CP") is None
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe", b"[" * 10_000, b"", b"null", b'"up"', b'{"state":"up"}'])
+def test_bytes_that_are_no_link_are_counted(time: Time, here: Gateway, data: bytes) -> None:
+    for subject in ("ocpp.link.CP", "ocpp.link.=ZZ", "ocpp.link.\ufffd"):
+        time.bus.streams.setdefault(LINKS, []).append(Published(subject, {}, data, ""))
+    here.feed.deliver()
+    assert time.bus.refused == ["link"] * 3
+    assert here.events == []
+
+
+def test_what_a_foreign_link_holds_beside_its_names_is_cut_to_what_a_gateway_writes() -> None:
+    link = {
+        "state": "up", "session": "s", "gateway": "g", "version": 7, "remote": "r" * 900_000,
+        "replaces": {}, "security_profile": "3",
+    }  # fmt: skip
+    parsed = LinkFact.parse("CP", Stored(1, {}, orjson.dumps(link)))
+    assert parsed is not None
+    assert (parsed.version, parsed.remote, parsed.replaces, parsed.security_profile) == ("", "", None, 0)
+
+
+def test_an_up_that_the_stream_refuses_for_good_is_given_up_with_a_line(
+    time: Time, here: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time.bus, "_ack", lambda stream, message: NotStored.REFUSED)
+    with capture_logs() as logs:
+        link = here.up()
+        time.go_on(10 * AGAIN)
+    assert [(line["event"], line["session"]) for line in logs] == [("link.refused", link.session)]
+    assert len(time.bus.published) == 1

@@ -86,6 +86,20 @@ def test_an_old_one_that_leaves_while_it_is_probed_makes_room(time: Time, here: 
     assert (decisions, here.ownership.holder("CP")) == ([None], new)
 
 
+def test_newcomers_share_one_probe_and_its_outcome(time: Time, here: Gateway) -> None:
+    old = Socket(answers=False)
+    here.claim(old, False)
+    decisions = [here.claim(Socket(), False) for _ in range(250)]
+    assert len(old.probes) == 1
+    old.probes[0]()
+    decisions += [here.claim(Socket(), False) for _ in range(250)]
+    assert decisions == [[Refusal.IDENTITY_IN_USE]] * 500
+    assert len(old.probes) == 1
+    time.go_on(PROBE + 0.1)
+    assert here.claim(Socket(), False) == []
+    assert len(old.probes) == 2, "an old outcome says nothing"
+
+
 # -- at other gateways -----------------------------------------------------------------------------------
 
 
@@ -150,7 +164,7 @@ def test_a_connection_that_won_here_while_another_gateway_was_asked_is_probed(
     time.bus.answers = lambda question: None
     first, second = Socket(answers=True), Socket()
     decisions = [here.claim(first, False), here.claim(second, False)]
-    time.bus.reply(b'{"alive":false}')
+    assert len(time.bus.asked) == 1, "they share the question"
     time.bus.reply(b'{"alive":false}')
     assert decisions == [["b-1"], [Refusal.IDENTITY_IN_USE]]
 
@@ -166,6 +180,19 @@ def test_an_identity_that_is_taken_over_too_often_is_refused_for_a_while(time: T
     assert here.claim(Socket(), True) == [Refusal.FLAPPING]
     time.go_on(2)
     assert here.claim(Socket(), True) != [Refusal.FLAPPING]
+
+
+def test_without_credentials_nobody_can_lock_out_another(time: Time, here: Gateway) -> None:
+    """Takeovers are counted by source and identity."""
+    for _ in range(1 + TAKEOVERS_A_MINUTE):
+        here.claim(Socket(answers=False), False, source="198.51.100.9")
+        time.go_on(PROBE + 0.1)
+    assert here.claim(Socket(), False, source="198.51.100.9") == []
+    time.go_on(PROBE + 0.1)
+    assert here.claim(Socket(), False, source="198.51.100.9") == [Refusal.FLAPPING]
+    decisions = here.claim(Socket(), False, source="192.0.2.1")
+    time.go_on(PROBE + 0.1)
+    assert decisions != [Refusal.FLAPPING]
 
 
 def test_takeovers_of_a_longer_time_than_a_minute_do_not_add_up(time: Time, here: Gateway) -> None:

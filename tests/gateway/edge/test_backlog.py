@@ -1,4 +1,4 @@
-"""Bytes that count towards ``limits.max_buffered_bytes``, and when a socket is read."""
+"""Bytes that count towards ``limits.max_buffered_bytes``, when a socket is read, and whose turn it is."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from voltgate.config import Limits
-from voltgate.gateway.edge.backlog import Backlog, Buffered
+from voltgate.gateway.edge.backlog import SECONDS, Backlog, Buffered
 from voltgate.gateway.reasons import Reason
-from wire import CODEC, Wire
+from wire import Edge, Wire
 
 MIB = 1 << 20
 
@@ -29,15 +29,23 @@ class Holder:
     slicer: Slicer = field(default_factory=Slicer)
     wire: Wire = field(default_factory=lambda: Wire(asyncio.Protocol()))
     closed: Reason | None = None
+    edge: Edge = field(default_factory=Edge)
+    turns: int = 0
+    on_turn: Callable[["Holder"], None] = lambda holder: None
 
     def __post_init__(self) -> None:
-        self.backlog = Backlog(self.buffered, self, self.slicer, self.wire)
-        self.backlog.resume()
-        self.backlog.read_on()
+        self.backlog = Backlog(self.buffered, self.edge.shared.turns, self, self.slicer, self.wire)
+        self.backlog.paused = False
+        self.backlog.read()
 
     def close(self, reason: Reason) -> None:
         self.closed = reason
         self.backlog.end()
+
+    def turn(self) -> None:
+        self.turns += 1
+        self.backlog.queued = False
+        self.on_turn(self)
 
 
 @pytest.fixture
@@ -47,20 +55,13 @@ def buffered() -> Buffered:
 
 def unfinished(holder: Holder) -> None:
     holder.slicer.unfinished = 700
-    holder.backlog.settle()
-
-
-def waiting(holder: Holder) -> None:
-    holder.backlog.pause()
-    holder.backlog.keep([b"x" * 300, CODEC.decode(b" " * 400)])
-    holder.backlog.settle()
+    holder.backlog.count()
 
 
 COUNTED: dict[str, Callable[[Holder], None]] = {
-    "a frame that is not whole": unfinished,
+    "bytes that the slicer holds": unfinished,
     "fragments": lambda holder: holder.backlog.fragments(700),
     "large messages in the session": lambda holder: holder.backlog.in_session(700),
-    "pieces that wait": waiting,
 }
 
 
@@ -81,12 +82,6 @@ def test_all_that_counts_is_added_up(buffered: Buffered) -> None:
     holder = Holder(buffered)
     for hold in COUNTED.values():
         hold(holder)
-    assert buffered.total == 2800
-    assert [len(piece) if isinstance(piece, bytes) else piece.size for piece in holder.backlog.resume()] == [
-        300,
-        400,
-    ]
-    holder.backlog.read_on()
     assert buffered.total == 2100
 
 
@@ -113,36 +108,65 @@ def test_a_lower_limit_counts_from_the_next_bytes_on(buffered: Buffered) -> None
 
 
 def test_a_connection_begins_paused(buffered: Buffered) -> None:
-    backlog = Backlog(buffered, Holder(buffered), Slicer(), Wire(asyncio.Protocol()))
+    backlog = Backlog(buffered, Edge().shared.turns, Holder(buffered), Slicer(), Wire(asyncio.Protocol()))
     assert backlog.paused
 
 
-def test_while_paused_one_chunk_is_read_per_listen(buffered: Buffered) -> None:
+def test_the_socket_is_read_unless_it_is_paused_or_queued(buffered: Buffered) -> None:
     holder = Holder(buffered)
     backlog, wire = holder.backlog, holder.wire
-    backlog.listen()
-    assert wire.is_reading()
+    reading = [wire.is_reading()]
     backlog.pause()
-    assert not wire.is_reading()
-    backlog.listen()
-    assert wire.is_reading()
-    backlog.settle()
-    assert not wire.is_reading(), "the chunk was read"
-    assert backlog.resume() == []
-    backlog.read_on()
-    assert wire.is_reading()
+    reading.append(wire.is_reading())
+    backlog.queue()
+    backlog.paused = False
+    backlog.read()
+    reading.append(wire.is_reading())
+    holder.edge.turn()
+    backlog.read()
+    reading.append(wire.is_reading())
+    assert reading == [True, False, False, True]
+    assert holder.edge.counted("voltgate_reads_paused_total", bound="turn") == 1
 
 
-def test_what_waits_keeps_its_order_and_may_wait_again(buffered: Buffered) -> None:
+def test_the_end_takes_a_connection_out_of_the_round(buffered: Buffered) -> None:
     holder = Holder(buffered)
-    backlog = holder.backlog
-    backlog.pause()
-    backlog.keep([b"1", b"2"])
-    backlog.keep([b"3"])
-    pieces = backlog.resume()
-    assert pieces == [b"1", b"2", b"3"]
-    backlog.pause()  # the first one filled the session again
-    backlog.keep(pieces[1:])
-    backlog.read_on()
-    assert not holder.wire.is_reading()
-    assert backlog.resume() == [b"2", b"3"]
+    holder.backlog.end()
+    holder.backlog.queue()
+    assert holder.edge.soon == []
+
+
+def test_queued_connections_share_one_callback_and_take_turns(buffered: Buffered) -> None:
+    edge = Edge()
+    holders = [Holder(buffered, edge=edge) for _ in range(3)]
+
+    def go_on(holder: Holder) -> None:
+        if holder.turns < 3:
+            holder.backlog.queue()
+
+    for holder in holders:
+        holder.on_turn = go_on
+        holder.backlog.queue()
+        holder.backlog.queue()
+    for turns in (1, 2, 3):
+        assert len(edge.soon) == 1
+        edge.turn()
+        assert [holder.turns for holder in holders] == [turns] * 3
+    assert edge.soon == []
+
+
+def test_one_turn_of_the_loop_takes_no_longer_than_one_connection_may(buffered: Buffered) -> None:
+    edge = Edge()
+    holders = [Holder(buffered, edge=edge) for _ in range(4)]
+
+    def be_slow(holder: Holder) -> None:
+        edge.time += SECONDS * 0.6
+        edge.clock.refresh()
+
+    for holder in holders:
+        holder.on_turn = be_slow
+        holder.backlog.queue()
+    for served in (2, 4):
+        edge.turn()
+        assert sum(holder.turns for holder in holders) == served
+    assert edge.soon == []

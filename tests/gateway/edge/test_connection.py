@@ -2,12 +2,14 @@
 
 import random
 import socket
+import zlib
 from collections.abc import Callable
 
 import pytest
 
 from frames import CONT, FIN, frame
-from voltgate.gateway.edge.connection import KEEPALIVE, MAX_FRAGMENTS
+from voltgate.gateway.edge.connection import MAX_FRAGMENTS
+from voltgate.gateway.edge.kernel import KEEPALIVE
 from voltgate.gateway.reasons import Reason
 from wire import CLOSE, PING, PONG, TEXT, Charger, Edge
 
@@ -34,7 +36,8 @@ def test_messages_in_any_chunks_come_out_whole_and_in_order(seed: int) -> None:
     charger = Charger(Edge(), behind=stream[: cuts[0]])
     charger.wire.send(*(stream[i:j] for i, j in zip(cuts, [*cuts[1:], len(stream)], strict=True)))
     assert charger.receiver.messages == [A, B, C]
-    assert charger.wire.frames() == [(PONG, b"1"), (PONG, b"2")]
+    pongs = charger.wire.frames()
+    assert pongs == [(PONG, b"1"), (PONG, b"2")][-len(pongs) :], "one a turn"
 
 
 def test_answers_are_written_as_they_are() -> None:
@@ -77,6 +80,7 @@ def test_what_ends_a_connection_and_that_nothing_behind_it_is_looked_at(
     charger = Charger(edge)
     charger.wire.send(sent + frame(TEXT, A))
     charger.send(B)
+    edge.settle()
     assert closed(charger, code)
     assert charger.wire.half_closed
     assert (charger.ends, charger.receiver.over, charger.receiver.messages) == ([reason], 1, [])
@@ -86,8 +90,10 @@ def test_what_ends_a_connection_and_that_nothing_behind_it_is_looked_at(
 
 
 def test_as_many_fragments_as_the_contract_allows_are_a_message() -> None:
-    charger = Charger(Edge())
+    edge = Edge()
+    charger = Charger(edge)
     charger.wire.send(frame(1, A) + frame(CONT) * (MAX_FRAGMENTS - 2) + frame(FIN | CONT))
+    edge.settle()
     assert charger.receiver.messages == [A]
 
 
@@ -111,40 +117,140 @@ def test_paused_nothing_goes_to_the_session_and_nothing_is_lost() -> None:
     assert charger.receiver.messages == [A, B, C]
 
 
-def test_a_paused_charger_is_read_once_for_each_ping() -> None:
-    """Its pong is a sign of life, whatever it sent before it."""
-    edge = Edge(ping_interval=60, ping_timeout=30)
+def test_a_paused_charger_is_read_by_nobody_and_is_not_silent() -> None:
+    edge, probed = Edge(ping_interval=60, ping_timeout=30), list[int]()
     charger = Charger(edge)
     charger.connection.pause()
+    charger.send(A)
     for _ in range(10):
         edge.pass_time(61)
-        assert charger.wire.frames()[-1] == (PING, b"")
+        charger.connection.probe(lambda: probed.append(1))
         charger.send(b"", first=PONG)
-    assert charger.ends == []
-    charger.send(A)
-    assert charger.receiver.messages == []
+    assert (charger.ends, charger.receiver.messages, len(probed)) == ([], [], 10)
+    assert len(charger.wire.sent) == 11, "in the kernel's buffer, which is bounded"
     charger.connection.resume()
+    edge.pass_time(80)
+    assert charger.ends == [], "its silence counts from now on"
     charger.wire.send()
     assert charger.receiver.messages == [A]
 
 
-@pytest.mark.parametrize("waits", [False, True])
-def test_a_probe_is_answered_by_the_next_frame_and_no_earlier_one(waits: bool) -> None:
+def test_a_probe_is_answered_by_the_next_frame_and_no_earlier_one() -> None:
     charger, heard = Charger(Edge()), list[int]()
-    if waits:
-        charger.receiver.on_frame = charger.connection.pause
-        charger.wire.send(frame(TEXT, A) + frame(TEXT, B))
-        charger.receiver.on_frame = lambda: None
+    charger.send(A)
     charger.wire.frames()
     charger.connection.probe(lambda: heard.append(1))
     assert charger.wire.frames() == [(PING, b"")]
-    charger.connection.resume()
     assert heard == []
     charger.wire.send(frame(PONG)[:3])
     assert heard == [], "half a frame"
     charger.wire.send(frame(PONG)[3:])
     charger.send(b"", first=PONG)
     assert heard == [1]
+
+
+# -- turns of the loop ----------------------------------------------------------------------------------
+
+PACKER = zlib.compressobj(9, zlib.DEFLATED, -11)
+PACKED = (PACKER.compress(b" " * 400_000) + PACKER.flush(zlib.Z_SYNC_FLUSH))[:-4]
+FLOODS: dict[str, tuple[bytes, int, bool]] = {
+    "empty pings": (frame(PING), 64, False),
+    "pongs": (frame(PONG), 64, False),
+    "empty text frames": (frame(TEXT), 64, False),
+    "empty fragments": (frame(CONT), 64, False),
+    "large messages": (frame(TEXT, bytes(30_000)), 3, False),
+    "deflated frames": (frame(TEXT | 0x40, PACKED), 1, True),
+}
+
+
+@pytest.mark.parametrize(("one", "a_turn", "deflates"), FLOODS.values(), ids=FLOODS)
+def test_whatever_is_sent_a_turn_takes_a_bounded_part_of_it(one: bytes, a_turn: int, deflates: bool) -> None:
+    edge = Edge()
+    charger = Charger(edge, Sec_WebSocket_Extensions="permessage-deflate" if deflates else "")
+    if one == frame(CONT):
+        charger.wire.send(frame(1))
+    charger.wire.frames()
+    charger.receiver.costs.clear()
+    taken: list[int] = []
+
+    def count() -> int:
+        messages = len(charger.receiver.messages)
+        return messages if deflates else messages + len(charger.receiver.costs)
+
+    charger.wire.send(one * 500, frame(TEXT, A))
+    while edge.soon:
+        taken.append(count() - sum(taken))
+        assert not charger.wire.is_reading()
+        assert edge.shared.buffered.total >= len(one) * (500 - count()), "what waits, as it lies in memory"
+        assert edge.shared.buffered.total <= 2 * len(one) * (500 - count()) + 1000
+        assert [first for first, _ in charger.wire.frames()].count(PONG) <= 1
+        edge.turn()
+    assert max(taken) <= a_turn + 1
+    assert count() == 500
+    assert charger.wire.is_reading()
+    assert charger.ends == []
+
+
+def test_a_paused_connection_gets_no_turn() -> None:
+    edge = Edge()
+    charger = Charger(edge)
+    charger.receiver.on_cost = charger.connection.pause
+    charger.wire.send(frame(PING) * 200)
+    edge.settle()
+    assert len(charger.receiver.costs) == 1
+    charger.receiver.on_cost = lambda: None
+    charger.connection.resume()
+    assert len(charger.receiver.costs) == 65
+    edge.settle()
+    assert len(charger.receiver.costs) == 200
+
+
+def test_a_charger_that_hung_up_while_it_is_not_read_is_noticed() -> None:
+    edge, probed = Edge(ping_interval=60), list[int]()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as far,
+        server.accept()[0] as near,
+    ):
+        charger = Charger(edge, plug=near)
+        charger.connection.pause()
+        charger.connection.probe(lambda: probed.append(1))
+        edge.pass_time(200)
+        assert (probed, charger.ends) == ([1], [])
+        far.close()
+        charger.connection.probe(lambda: probed.append(1))
+        edge.pass_time(61)
+    assert (probed, charger.ends) == ([1], [Reason.CLIENT])
+
+
+def test_several_pings_in_one_turn_get_one_pong_for_the_last() -> None:
+    charger = Charger(Edge())
+    charger.wire.send(b"".join(frame(PING, b"%d" % n) for n in range(20)))
+    assert charger.wire.frames() == [(PONG, b"19")]
+    charger.send(b"20", first=PING)
+    assert charger.wire.frames() == [(PONG, b"20")]
+
+
+def test_what_a_control_frame_and_a_fragment_cost() -> None:
+    charger = Charger(Edge())
+    charger.wire.send(frame(PING) + frame(PONG) + frame(1) + frame(CONT, b"x") + frame(CONT, bytes(4097)))
+    assert charger.receiver.costs == [(1, True), (1, True), (1 / 16, False), (1, False), (2, False)]
+    charger.wire.send(frame(FIN | CONT, bytes(9000)))
+    assert len(charger.receiver.costs) == 5, "the last one is the message, which the session counts"
+    assert len(charger.receiver.messages) == 1
+    packed = Charger(Edge(), Sec_WebSocket_Extensions="permessage-deflate")
+    packed.wire.send(frame(TEXT | 0x40, PACKED))
+    assert packed.receiver.costs == [(400_000 // 65_536, False)], "and one CALL, which the session counts"
+
+
+def test_a_charger_that_has_spent_its_budget_starts_unread() -> None:
+    edge = Edge()
+    charger = Charger(edge, behind=frame(TEXT, A), resting=True)
+    assert not charger.wire.is_reading()
+    assert (charger.receiver.messages, edge.shared.buffered.total) == ([], len(frame(TEXT, A)))
+    charger.connection.resume()
+    assert charger.receiver.messages == [A]
+    assert charger.wire.is_reading()
 
 
 # -- bounds ---------------------------------------------------------------------------------------------
@@ -202,14 +308,26 @@ def test_a_silent_charger_is_pinged_and_then_given_up() -> None:
     assert charger.ends == [Reason.SILENT]
 
 
-@pytest.mark.parametrize("sent", [frame(TEXT, A), frame(PONG), frame(TEXT, A)[:3]])
-def test_any_byte_is_a_sign_of_life(sent: bytes) -> None:
+@pytest.mark.parametrize("sent", [frame(TEXT, A), frame(PONG), frame(1, A[:9]), frame(CONT)])
+def test_any_frame_and_any_fragment_is_a_sign_of_life(sent: bytes) -> None:
     edge = Edge(ping_interval=60, ping_timeout=30)
     charger = Charger(edge)
+    if sent == frame(CONT):
+        charger.wire.send(frame(1))
     edge.pass_time(80)
     charger.wire.send(sent)
     edge.pass_time(80)
     assert charger.ends == []
+
+
+def test_single_bytes_of_an_endless_frame_are_not() -> None:
+    edge = Edge(ping_interval=60, ping_timeout=30)
+    charger = Charger(edge)
+    charger.wire.send(frame(TEXT, bytes(400_000))[:14])
+    for _ in range(20):
+        edge.pass_time(5)
+        charger.wire.send(b"\0")
+    assert charger.ends == [Reason.SILENT]
 
 
 def test_a_charger_that_must_not_be_pinged_is_watched_by_the_kernel() -> None:

@@ -7,12 +7,12 @@ from urllib.parse import quote
 import pytest
 
 from voltgate import config
-from voltgate.gateway.edge.listener import REFUSED_AFTER, Admission, Entrance, Listener, identity_of
+from voltgate.gateway.edge.listener import Admission, Entrance, Listener, identity_of
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.interfaces import Claim, NotRead
-from voltgate.gateway.rates import HandshakeRate
+from voltgate.gateway.rates import Budgets, HandshakeRate
 from voltgate.gateway.reasons import Reason, Refusal
-from voltgate.gateway.registry.credentials import Passwords, hash_key
+from voltgate.gateway.registry.credentials import REFUSED_AFTER, Passwords, hash_key
 from voltgate.gateway.registry.record import Found, Known, Record
 from voltgate.gateway.registry.security import Security
 from voltgate.schemas import VERSIONS
@@ -36,10 +36,11 @@ class Entry(Edge):
         self.bus = Bus(cast(Any, self))  # it needs a clock
         entrance = Entrance(
             self,
-            Passwords(1, 10, 10),
+            Passwords(1, 10, 10, self.clock),
             self,
             Security(self.bus, self.clock, "ocpp", "gw"),
             HandshakeRate(),
+            Budgets([0]),
             lambda: self.refusal,
             self.start_session,
         )
@@ -273,6 +274,26 @@ WRONG: dict[str, tuple[dict[str, Any] | None, dict[str, str], str]] = {
     "disabled": ({"enabled": False}, {"password": KEY}, "disabled"),
     "another profile": ({"security_profile": 3}, {"password": KEY}, "wrong_profile"),
 }
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_failed_logins_have_a_rate_by_source_and_identity(recorded: bool) -> None:
+    """Whatever the record holds, and whatever the password is then."""
+    entry = Entry({"logins_per_minute": 3})
+    if recorded:
+        entry.record()
+    for _ in range(3):
+        entry.dial(password="ba" * 20)
+    assert status(entry.dial(password=KEY)) == 503
+    assert status(entry.dial("/CP2", password=KEY)) == 0, "another identity is not concerned: 401 when due"
+    entry.pass_time(21)
+    assert status(entry.dial(password=KEY)) == (101 if recorded else 0)
+
+
+def test_logins_that_pass_cost_nothing() -> None:
+    entry = Entry({"logins_per_minute": 3})
+    entry.record()
+    assert [status(entry.dial(password=KEY)) for _ in range(10)] == [101] * 10
 
 
 @pytest.mark.parametrize(("record", "given", "result"), WRONG.values(), ids=WRONG)

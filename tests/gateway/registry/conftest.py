@@ -1,14 +1,26 @@
-"""The passwords of one process."""
+"""The passwords of one process, with a turning wheel."""
 
-from typing import Any
+import asyncio
+import time
+from collections.abc import AsyncIterator
 
 import pytest
 
+from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.registry.credentials import Passwords
 
 
 @pytest.fixture
-def passwords() -> Any:
-    made = Passwords(1, 3, 2)
+async def passwords() -> AsyncIterator[Passwords]:
+    clock = Wheel(time.monotonic, time.time)
+    made = Passwords(1, 3, 2, clock)
+
+    async def turn() -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            clock.advance()
+
+    turning = asyncio.create_task(turn())
     yield made
+    turning.cancel()
     made.stop()

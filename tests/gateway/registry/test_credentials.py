@@ -8,9 +8,11 @@ from collections import Counter
 
 import pytest
 
-from judging import judged
+from judging import Attempt, judged
+from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import Change
 from voltgate.gateway.registry.credentials import (
+    REFUSED_AFTER,
     Judgement,
     Passwords,
     basic,
@@ -68,6 +70,9 @@ def test_hashes_that_can_be_checked(text: str, known: bool) -> None:
     assert is_hash(text) is known
 
 
+HERE = Attempt("", 0.0)
+
+
 def known(*hashes: str) -> Known:
     return Known("CP", "CP", Record(enabled=True, password_hashes=hashes))
 
@@ -76,25 +81,47 @@ async def test_a_password_that_passed_argon2_is_not_hashed_again(passwords: Pass
     charger = known(hash_password(b"chosen by a person"))
     assert await judged(passwords, charger, b"chosen by a person") is Judgement.PASSED
     told: list[Judgement] = []
-    passwords.judge(charger, b"chosen by a person", "", told.append)
+    passwords.judge(charger, b"chosen by a person", HERE, told.append)
     assert told == [Judgement.PASSED], "at once"
-    passwords.judge(charger, b"another", "", told.append)
+    passwords.judge(charger, b"another", HERE, told.append)
     assert told == [Judgement.PASSED], "another one has to be checked"
     assert await judged(passwords, charger, b"another") is Judgement.WRONG
     assert b"chosen by a person" not in charger.proof
 
 
-async def test_random_keys_are_judged_at_once_and_nobody_never_passes(passwords: Passwords) -> None:
-    told: list[Judgement] = []
-    for charger, password in (
-        (known(hash_key(b"k" * 20)), b"k" * 20),
-        (known(hash_key(b"k" * 20)), b"j" * 20),
-        (known(), b""),
-        (known("plain"), b"plain"),
-        (None, b"k" * 20),
+async def test_nobody_passes_without_the_password(passwords: Passwords) -> None:
+    for charger, password, verdict in (
+        (known(hash_key(b"k" * 20)), b"k" * 20, Judgement.PASSED),
+        (known(hash_key(b"k" * 20)), b"j" * 20, Judgement.WRONG),
+        (known(), b"", Judgement.WRONG),
+        (known("plain"), b"plain", Judgement.WRONG),
+        (None, b"k" * 20, Judgement.WRONG),
     ):
-        passwords.judge(charger, password, "", told.append)
-    assert told == [Judgement.PASSED, *[Judgement.WRONG] * 4]
+        assert await judged(passwords, charger, password) is verdict
+
+
+@pytest.mark.parametrize("hashes", [(), (hash_key(b"k" * 20),), (hash_password(b"chosen"),), ("plain",)])
+async def test_what_an_overload_does_to_a_wrong_password_says_nothing_about_the_record(
+    passwords: Passwords, hashes: tuple[str, ...]
+) -> None:
+    """As many 401 and 503, and at the same time, for each kind of record; a right one is not affected."""
+    charger, right = known(*hashes), known(hash_key(b"k" * 20))
+    began = time.monotonic()
+    times: list[float] = []
+
+    async def guess(charger: Known | None, address: str) -> Judgement:
+        verdict = await judged(passwords, charger, b"guess", address)
+        times.append(time.monotonic() - began)
+        return verdict
+
+    from_one = [guess(one, "6.6.6.6") for one in (charger, None) * 10]
+    from_all = [guess(charger, f"1.1.1.{n}") for n in range(20)]
+    guesses = [asyncio.ensure_future(one) for one in from_one + from_all]
+    await asyncio.sleep(0)
+    assert await judged(passwords, right, b"k" * 20, "6.6.6.6") is Judgement.PASSED
+    assert time.monotonic() - began < REFUSED_AFTER
+    assert Counter(await asyncio.gather(*guesses)) == {Judgement.WRONG: 3, Judgement.CROWDED: 37}
+    assert min(times) >= REFUSED_AFTER
 
 
 async def test_more_slow_hashes_than_max_hashes_are_turned_away(passwords: Passwords) -> None:
@@ -154,11 +181,12 @@ async def test_which_of_two_passwords_let_the_charger_in_is_known(passwords: Pas
 def test_what_a_cold_login_with_a_generated_key_costs() -> None:
     """docs/ocpp.md D5: salted SHA-256 costs microseconds; 10,000 of them may not delay a storm."""
     key = new_key().encode()
-    passwords, chargers = Passwords(1, 1, 1), [known(hash_key(key)) for _ in range(1000)]
+    clock = Wheel(time.monotonic, time.time)
+    passwords, chargers = Passwords(1, 1, 1, clock), [known(hash_key(key)) for _ in range(1000)]
     told: list[Judgement] = []
     began = time.process_time()
     for charger in chargers:
-        passwords.judge(charger, key, "", told.append)
+        passwords.judge(charger, key, HERE, told.append)
     cost = (time.process_time() - began) / len(chargers)
     sys.stdout.write(f"\na cold login with a generated key: {cost * 1e6:.1f} us\n")
     assert told == [Judgement.PASSED] * len(chargers)

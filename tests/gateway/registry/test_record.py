@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from voltgate.gateway.registry.record import QUIRKS, Record, is_identity, parse
+from voltgate.gateway.registry.record import MAX_RECORD, QUIRKS, Record, is_identity, parse
 
 
 def test_a_record_says_only_what_differs_and_comes_back_as_it_was() -> None:
@@ -60,3 +60,9 @@ def test_what_is_no_record_is_told_without_its_values(body: bytes, told: str) ->
 )
 def test_identities(identity: str, legal: bool) -> None:
     assert is_identity(identity) is legal
+
+
+def test_a_record_that_is_large_is_none() -> None:
+    body = json.dumps({"enabled": True, "certificate_cn": "x" * MAX_RECORD}).encode()
+    with pytest.raises(ValueError, match="more than 16384 bytes"):
+        parse(body)

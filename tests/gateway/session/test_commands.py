@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from voltgate.config import Level
 from voltgate.gateway.reasons import Reason
 from world import ACCEPTED, SOFT, STATUS, World, answered, booted, call, outcome, outcomes
 
@@ -256,3 +257,63 @@ def test_the_same_id_for_something_else_is_invalid(action: str, payload: Any, en
     assert reply.headers["ocpp-outcome"] == "invalid"
     assert "ocpp-command-id" in json.loads(reply.data)["reason"]
     assert world.answers() == []
+
+
+LONG = {"key": "Certificate", "value": "x" * 1500}
+
+
+@pytest.mark.parametrize(
+    ("level", "tag"),
+    [("lenient", "PropertyConstraintViolation /value"), ("off", None), ("strict", "not sent"),
+     (None, "not sent")],
+)  # fmt: skip
+@pytest.mark.parametrize("named_by", ["record", "policy"])
+def test_the_level_of_a_record_or_a_policy_is_for_commands_too(
+    level: Level | None, tag: str | None, named_by: str
+) -> None:
+    """The global key and the default are not: a backend can be mended (docs/contract.md 2.2)."""
+    policy = {"v16": {"ChangeConfiguration": {"validation": level}}} if named_by == "policy" and level else {}
+    world = World(validation="off", policy=policy)
+    if named_by == "record" and level is not None:
+        world.level = level
+        world.connect()
+    world.command("ChangeConfiguration", LONG)
+    if tag == "not sent":
+        assert outcomes(world) == ["invalid"]
+        return
+    message_id = call(world)
+    (fact,) = world.bus.published
+    assert fact.headers.get("ocpp-violation") == tag
+    answered(world, message_id, {"status": "Sure"})
+    assert outcome(world).headers["ocpp-outcome"] == "result"
+    response = world.bus.published[-1]
+    assert response.headers.get("ocpp-violation") == (tag and "PropertyConstraintViolation /status")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b'{"key":"k","value":}', b'{"key":"k","key":"k"}', b"[]", b'"x"', b'{"key":7,"value":1e999}',
+     b'{"key":7,"v":' + b"[" * 40 + b"]" * 40 + b"}", b'{"key":7},"x"', b'{"key":7}],[2,"1","Reset",{}'],
+)  # fmt: skip
+def test_no_level_sends_what_is_not_sound_json(payload: bytes) -> None:
+    world = World(policy={"v16": {"ChangeConfiguration": {"validation": "off"}}})
+    world.command("ChangeConfiguration", payload)
+    assert (outcomes(world), world.answers()) == (["invalid"], [])
+
+
+@pytest.mark.parametrize(
+    ("frame", "body"),
+    [
+        ('[3,"~",{"a":01}]', '{"a":01}'),
+        ('[3, "~" , {"status":"Acc', '{"status":"Acc'),
+        ('[3,"~",{"a":1,"a":2}]', '{"a":1,"a":2}'),
+        ('[3,"~",7]', "7"),
+        ('[3,"~"]', ""),
+    ],
+)
+def test_a_result_whose_json_is_broken_is_told_as_it_came(frame: str, body: str) -> None:
+    world = World()
+    world.command("ClearCache")
+    world.raw(frame.replace("~", call(world)).encode())
+    reply = outcome(world)
+    assert (reply.headers["ocpp-outcome"], reply.data.decode()) == ("bad_result", body)

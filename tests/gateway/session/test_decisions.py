@@ -6,18 +6,20 @@ import pytest
 
 from world import BOOT, BOOT_2, METER, STATUS, World, booted, event
 
+INVALID = "the backend's answer was invalid"
+
 
 @pytest.mark.parametrize(
     ("data", "headers", "expected"),
     [
         (b"slow down", {"ocpp-error": "GenericError"}, [4, "1", "GenericError", "slow down", {}]),
         (b"", {"Ocpp-Error": "FormatViolation"}, [4, "1", "FormationViolation", "", {}]),
-        (b"", {"ocpp-error": "Nonsense"}, [4, "1", "InternalError", "no backend answered", {}]),
-        (b"", {"Nats-Service-Error-Code": "500"}, [4, "1", "InternalError", "no backend answered", {}]),
-        (b"{}", {}, [4, "1", "InternalError", "no backend answered", {}]),
-        (b"", {}, [4, "1", "InternalError", "no backend answered", {}]),
-        (b"\xff", {}, [4, "1", "InternalError", "no backend answered", {}]),
-        (b'{"idTagInfo":{"status":"Ok"}}', {}, [4, "1", "InternalError", "no backend answered", {}]),
+        (b"", {"ocpp-error": "Nonsense"}, [4, "1", "InternalError", INVALID, {}]),
+        (b"", {"Nats-Service-Error-Code": "500"}, [4, "1", "InternalError", "the backend failed", {}]),
+        (b"{}", {}, [4, "1", "InternalError", INVALID, {}]),
+        (b"", {}, [4, "1", "InternalError", INVALID, {}]),
+        (b"\xff", {}, [4, "1", "InternalError", INVALID, {}]),
+        (b'{"idTagInfo":{"status":"Ok"}}', {}, [4, "1", "InternalError", INVALID, {}]),
         (b' {"idTagInfo":\n{"status":"Invalid"}} ', {}, [3, "1", {"idTagInfo": {"status": "Invalid"}}]),
     ],
     ids=[
@@ -37,6 +39,7 @@ def test_what_a_backend_says_is_checked(data: bytes, headers: dict[str, str], ex
     world.bus.answers = lambda question: None
     world.send("1", "Authorize", {"idTag": "a"})
     world.bus.reply(data, headers)
+    world.pass_time(2.1)
     assert world.answers() == [expected]
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from voltgate.gateway.interfaces import Verdict
-from voltgate.gateway.session.payloads import passwords, verdict
-from world import ACCEPTED, World, answered, booted, call, outcome, outcomes
+from voltgate.gateway.session.payloads import masked, passwords, verdict
+from world import ACCEPTED, NOW, World, answered, booted, call, outcome, outcomes
 
 P = "hunter2hunter2hu"
 
@@ -115,6 +115,135 @@ def test_a_stray_answer_with_a_password_is_kept_without_it() -> None:
     )
     (kept,) = world.bus.live
     assert kept.data == b"***"
+
+
+PASSWORD_2 = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}
+VPN = {"component": {"name": "NetworkConfiguration", "instance": "1"}, "variable": {"name": "VpnPassword"}}
+
+
+def report(**more: Any) -> dict[str, Any]:
+    data = PASSWORD_2 | {"variableAttribute": [{"value": P, "mutability": "WriteOnly"}]} | more
+    return {"requestId": 1, "generatedAt": NOW, "seqNo": 0, "reportData": [data]}
+
+
+# Version, a command (or None), and where a secret is: in the command, or in what the charger sends.
+PLANTED: list[tuple[str, str, Any]] = [
+    ("v16", "ChangeConfiguration", {"key": "AuthorizationKey", "value": P}),
+    ("v16", "GetConfiguration", {}),
+    ("v16", "UpdateFirmware", {"location": f"ftp://u:{P}@h/f", "retrieveDate": NOW}),
+    ("v16", "GetDiagnostics", {"location": f"ftp://u:{P}@h/"}),
+    ("v201", "SetVariables", {"setVariableData": [PASSWORD_2 | {"attributeValue": P}]}),
+    ("v201", "SetVariables", {"setVariableData": [VPN | {"attributeValue": P}]}),
+    ("v21", "SetVariables", {"setVariableData": [
+        {"component": {"name": "N"}, "variable": {"name": "OcppCsmsUrl"}, "attributeValue": f"wss://u:{P}@h/"}]}),
+    ("v201", "GetVariables", {"getVariableData": [PASSWORD_2]}),
+    ("v201", "GetLog", {"requestId": 1, "logType": "SecurityLog", "log": {"remoteLocation": f"ftp://u:{P}@h"}}),
+    ("v201", "SetNetworkProfile", {"configurationSlot": 1, "connectionData": {
+        "ocppVersion": "OCPP20", "ocppTransport": "JSON", "ocppCsmsUrl": f"wss://u:{P}@h/",
+        "messageTimeout": 3, "securityProfile": 1, "ocppInterface": "Wired0"}}),
+]  # fmt: skip
+ANSWERS: list[str] = [
+    '[3,"~id~",{"status":"Accepted"}]',
+    '[3,"~id~",{"status":"Rejected","statusInfo":{"reasonCode":"X","additionalInfo":"~p~ is weak"}}]',
+    '[3,"~id~",{"configurationKey":[{"key":"AuthorizationKey","readonly":false,"value":"~p~"}]}]',
+    '[3,"~id~",{"configurationKey":[{"key":"X","readonly":false,"value":"ws://u:~p~@h/"}]}]',
+    '[3,"~id~",{"getVariableResult":[{"attributeStatus":"Accepted","attributeValue":"~p~",'
+    '"attributeStatusInfo":{"reasonCode":"R","additionalInfo":"~p~"},'
+    '"component":{"name":"SecurityCtrlr"},"variable":{"name":"BasicAuthPassword"}}]}]',
+    '[3,"~id~",{"setVariableResult":[{"attributeStatus":"Rejected","attributeStatusInfo":'
+    '{"reasonCode":"R","additionalInfo":"~p~"},"component":{"name":"S"},"variable":{"name":"VpnPassword"}}]}]',
+    '[3,"~id~",{"filename":"~p~","status":"Accepted"}]',
+    '[3,"~id~","~p~"]',
+    '[3,"~id~",{"configurationKey":["~p~"',
+    '[3,"~id~",{},"~p~"]',
+    '[4,"~id~","GenericError","~p~ is weak",{"value":"~p~"}]',
+    '[4,"~id~","~p~","",{}]',
+    '[4,"~id~","GenericError","","~p~"]',
+    '[5,"~id~","GenericError","~p~",{}]',
+    '["3","~id~",{"value":"~p~"}]',
+    '[,3,"~id~",{"value":"~p~"}]',
+    '[null,"~id~",{"value":"~p~"}]',
+    '[2,"~id~",{"value":"~p~"}]',
+    '3,"~id~",{"value":"~p~"}]',
+    '{"~id~":"~p~"}',
+]
+
+
+@pytest.mark.parametrize("level", ["strict", "lenient", "off"])
+@pytest.mark.parametrize(("version", "action", "payload"), PLANTED)
+def test_a_secret_is_in_no_fact_however_the_command_is_answered(
+    version: str, action: str, payload: Any, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Valid, error, broken, late and stray answers, and those after a reconnect that look like one."""
+    for answer in ANSWERS:
+        for when in ("at once", "late", "stray", "reconnected")[: 4 if answer in ANSWERS[:16] else 3]:
+            policy = {version: {action: {"validation": level}}}
+            world = World(version, policy=policy, limits={"rejects_per_minute": 1000})
+            world.command(action, payload, ocpp_timeout=5)
+            message_id = call(world) if when in ("at once", "late") else "forgotten"
+            if when == "reconnected":
+                world.connect()
+            elif when == "late":
+                world.pass_time(6)
+            world.raw(answer.replace("~id~", message_id).replace("~p~", P).encode())
+            world.context.violations.flush()
+            facts = [*world.bus.published, *world.bus.live]
+            facts = [fact for fact in facts if not fact.subject.startswith(("_INBOX.", "$KV."))]
+            assert P not in str(list(world.metrics.collect())) + caplog.text
+            for fact in facts:
+                assert P.encode() not in fact.data, (answer, when, fact)
+                assert P not in str(fact.headers), (answer, when, fact)
+                assert (b"***" in fact.data) == ("ocpp-redacted" in fact.headers), (answer, when, fact)
+
+
+@pytest.mark.parametrize("level", ["strict", "lenient", "off"])
+@pytest.mark.parametrize(
+    ("action", "payload"),
+    [
+        ("NotifyReport", report()),
+        ("NotifyReport", report(variable={"name": "basicauthpassword"}, x=P)),
+        ("NotifyReport", report(variable="BasicAuthPassword")),
+        ("NotifyReport", report(variable={"name": "Url"}, variableAttribute=[{"value": f"ws://u:{P}@h"}])),
+        ("NotifyEvent", {"generatedAt": NOW, "seqNo": 0, "eventData": [
+            PASSWORD_2 | {"eventId": 1, "timestamp": NOW, "trigger": "Delta", "actualValue": P,
+                          "eventNotificationType": "CustomMonitor"}]}),
+        ("PublishFirmwareStatusNotification", {"status": "Published", "location": [f"http://u:{P}@h/f"]}),
+    ],
+)  # fmt: skip
+def test_a_secret_that_a_charger_reports_is_in_no_fact(action: str, payload: Any, level: str) -> None:
+    world = World("v201", validation=level)
+    world.send("1", action, payload)
+    (fact,) = world.bus.published
+    assert P.encode() not in fact.data
+    assert fact.headers["ocpp-redacted"] == "true"
+
+
+def test_reports_without_secrets_are_the_bytes_that_came() -> None:
+    world = World("v201")
+    data = {"component": {"name": "C"}, "variable": {"name": "V"}, "variableAttribute": [{"value": "mail@h"}]}
+    body = json.dumps(report() | {"reportData": [data]}).encode()
+    world.send("1", "NotifyReport", body)
+    (fact,) = world.bus.published
+    assert fact.data == body
+    assert "ocpp-redacted" not in fact.headers
+
+
+def test_what_is_not_json_is_masked_only_where_a_secret_may_be_in_it() -> None:
+    assert masked(b'{"mail": "a@b"') is None
+    assert masked(b'{"password": "x') == b"***"
+
+
+def test_stray_answers_that_say_nothing_are_kept_as_they_came() -> None:
+    world = World()
+    for raw in (
+        b'[3,"1",{}]',
+        b'[3, "1", {"status":"Accepted"}]',
+        b'[4,"1","GenericError","",{}]',
+        b"[3,7,{}]",
+    ):
+        world.bus.live.clear()
+        world.raw(raw)
+        assert [fact.data for fact in world.bus.live] == [raw]
 
 
 TRIGGERED = [

@@ -31,7 +31,7 @@ from world import METER, World
 def test_what_is_refused_is_stored_and_then_answered_where_the_version_answers(
     version: str, raw: bytes, answer: list[Any] | None
 ) -> None:
-    world = World(version)
+    world = World(version, validation="strict")
     world.raw(raw)
     stored = world.bus.published + world.bus.live
     assert [message.subject for message in stored] == [f"ocpp.reject.{version}.CP=201"]

@@ -15,9 +15,10 @@ from voltgate.cli.chargers.records import given, hash_of, legal, on_records, rec
 from voltgate.cli.chargers.setting import app as setting
 from voltgate.cli.faults import EXIT_CODES, Failure
 from voltgate.cli.service import loaded, run
-from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json, say, visible
+from voltgate.cli.terminal import AsJson, ConfigFile, exact, out, out_json, say
 from voltgate.config import Config
 from voltgate.gateway.registry.record import Record
+from voltgate.visible import visible
 
 app = typer.Typer(help="Manage the registry of chargers and their connections.")
 
@@ -59,7 +60,7 @@ def add(  # noqa: PLR0913, PLR0917 - the fields of a record
     if as_json:
         out_json({"identity": identity, "password": newcomer.shown or password})
     elif newcomer.shown:
-        out(newcomer.shown)
+        exact(newcomer.shown)
 
 
 async def _add(config: Config, newcomer: Newcomer) -> None:
@@ -109,7 +110,7 @@ async def _import(config: Config, rows: list[importing.Row], random_keys: bool, 
             if newcomer.shown and as_json:
                 out_json({"identity": newcomer.identity, "password": newcomer.shown})
             elif newcomer.shown:
-                out(importing.line(newcomer.identity, newcomer.shown))
+                exact(importing.line(newcomer.identity, newcomer.shown))
     identities = [row.identity for row in rows]
     warn_of_case(identities, known | set(identities))
     say(f"voltgate: {added} added, {len(rows) - added} already had a record")

@@ -39,6 +39,13 @@ def rows(file: Path) -> list[Row]:
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(f"{file}: {getattr(error, 'strerror', None) or 'not UTF-8'}", USAGE) from None
     reader = csv.DictReader(io.StringIO(text), restkey="")
+    try:
+        return _rows(reader, file)
+    except csv.Error as error:  # a NUL, a field over 128 KiB
+        raise Failure(f"{file}:{reader.line_num + 1}: {error}", USAGE) from None
+
+
+def _rows(reader: "csv.DictReader[str]", file: Path) -> list[Row]:
     strange = set(reader.fieldnames or ()) - set(COLUMNS)
     if "identity" not in (reader.fieldnames or ()) or strange:
         raise Failure(f"{file}:1: the first line must name the columns, of {', '.join(COLUMNS)}", USAGE)

@@ -11,8 +11,9 @@ from voltgate.cli.chargers.options import Identity
 from voltgate.cli.chargers.records import legal
 from voltgate.cli.faults import EXIT_CODES, Failure
 from voltgate.cli.service import connected, loaded, run
-from voltgate.cli.terminal import AsJson, ConfigFile, out_json, say, visible
+from voltgate.cli.terminal import AsJson, ConfigFile, out_json, say
 from voltgate.config import Config
+from voltgate.visible import visible
 
 app = typer.Typer()
 

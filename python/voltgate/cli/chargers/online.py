@@ -10,8 +10,9 @@ import typer
 from voltgate.cli.chargers.records import kept
 from voltgate.cli.faults import EXIT_CODES, Failure, ReaderLeft
 from voltgate.cli.service import connected, loaded, run
-from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json, visible
+from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json
 from voltgate.config import Config
+from voltgate.visible import visible
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg

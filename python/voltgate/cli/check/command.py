@@ -7,7 +7,8 @@ import typer
 from voltgate import config as configuration
 from voltgate.cli.faults import EXIT_CODES, FAILED
 from voltgate.cli.service import loaded, run
-from voltgate.cli.terminal import AsJson, ConfigFile, coloured, out, out_json
+from voltgate.cli.terminal import AsJson, ConfigFile, coloured, out, out_json, raw
+from voltgate.visible import visible, visible_json
 
 app = typer.Typer()
 
@@ -48,7 +49,7 @@ def check(
             verdict = f"{one.severity:<4}"
             if coloured():
                 verdict = typer.style(verdict, fg=COLOURS[one.severity])
-            out(f"{verdict}  {one.name:<{width}}  {one.text}")
+            raw(f"{verdict}  {one.name:<{width}}  {visible(one.text)}\n".encode())
     if any(one.severity == "fail" for one in findings):
         raise typer.Exit(FAILED)
 
@@ -59,4 +60,5 @@ def _print_config(shown: dict[str, object], as_json: bool) -> None:
     else:
         import tomli_w  # noqa: PLC0415 - only here
 
-        out(tomli_w.dumps(shown).strip())
+        for line in tomli_w.dumps(shown).strip().split("\n"):
+            out(visible_json(line))

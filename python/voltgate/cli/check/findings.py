@@ -57,7 +57,9 @@ async def _nats(config: Config) -> list[Finding]:
         complaints.append(str(error))
 
     try:
-        client = await connect.connect(config.nats, name="voltgate-check", error_cb=complaint)
+        client = await connect.connect(
+            config.nats, config.nats.inbox_prefix, name="voltgate-check", error_cb=complaint
+        )
     except connect.BusError as error:
         return [Finding("nats", "fail", str(error), "check nats.url and this user's credentials")]
     try:

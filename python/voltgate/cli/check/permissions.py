@@ -25,7 +25,7 @@ def needed(config: Config) -> dict[str, list[str]]:
     nats = config.nats
     lower = nats.stream_prefix.lower()
     followed = (f"{nats.stream_prefix}_LINKS", f"KV_{lower}_chargers", f"KV_{lower}_gateways")
-    classes = ("tx", "event", "live", "command", "reject", "link", "security")
+    classes = ("tx", "event", "live", "command", "reject", "link", "security", "violation")
     return {
         "publish": [
             *(f"{nats.prefix}.{class_}.>" for class_ in classes),
@@ -33,6 +33,7 @@ def needed(config: Config) -> dict[str, list[str]]:
             f"{nats.rpc_prefix}.link.probe.*",
             f"$KV.{lower}_gateways.>",
             f"$KV.{lower}_chargers.>",
+            f"$KV.{lower}_models.>",
             *(f"{API}STREAM.INFO.{stream.name}" for stream in streams.wanted(config)),
             f"{API}STREAM.NAMES",
             f"{API}DIRECT.GET.{nats.stream_prefix}_TX",
@@ -76,8 +77,10 @@ async def permissions(config: Config, client: "Client", complaints: list[str]) -
         if lacking:
             lines.append(f"{verb} to {', '.join(lacking)}")
             ask_jetstream &= not any(one.startswith(f"{API}STREAM.") or one == f"{API}>" for one in lacking)
-    # The reply subject of a command is chosen by the backend.
-    if not granted.get("responses") and not _allowed(granted.get("publish") or {}, "_INBOX.>"):
+    # A backend that commands a charger chooses the subject of the reply.
+    if not granted.get("responses") and not _allowed(
+        granted.get("publish") or {}, f"{config.nats.reply_prefixes[0]}.>"
+    ):
         lines.append("answer commands (allow_responses: true)")
     if lines:
         return Permissions(

@@ -14,7 +14,7 @@ import typer
 
 from voltgate.cli.dev import embedded
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
-from voltgate.cli.serve.command import PATIENCE
+from voltgate.cli.serve.command import PATIENCE, actions_of
 from voltgate.cli.service import loaded, on_signals, run
 from voltgate.cli.tail.command import follow, subjects
 from voltgate.cli.terminal import ConfigFile, out, say
@@ -39,6 +39,9 @@ class Plan:
     nats_port: int
     chargers: int
     tail: bool
+    backend: bool
+    backend_except: list[str]
+    tokens: Path | None
 
     @property
     def host(self) -> str:
@@ -67,6 +70,19 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
     ] = LOOPBACK,
     chargers: Annotated[int, typer.Option(min=0, metavar="N", help="Number of simulated chargers.")] = 0,
     tail: Annotated[bool, typer.Option("--tail", help="Print live messages.")] = False,
+    tokens: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Tokens that may charge, one per line. Default: every token."),
+    ] = None,
+    no_backend: Annotated[
+        bool, typer.Option("--no-backend", help="Do not run the reference backend: yours answers questions.")
+    ] = False,
+    backend_except: Annotated[
+        str,
+        typer.Option(
+            metavar="ACTION,...", help="Leave these questions to a backend of yours (Authorize,DataTransfer)."
+        ),
+    ] = "",
     config: ConfigFile = None,
 ) -> None:
     """Run everything on one machine, to try it out.
@@ -89,7 +105,8 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
     _ports_are_free(
         (("--port", host, port), ("--admin-port", LOOPBACK, admin_port), ("--nats-port", LOOPBACK, nats_port))
     )
-    plan = Plan(settings, data_dir, nats_port, chargers, tail)
+    excepted = actions_of(backend_except)
+    plan = Plan(settings, data_dir, nats_port, chargers, tail, not no_backend, excepted, tokens)
     reach = "this machine" if _is_loopback(host) else "the network; use it only in a trusted network"
     say(f"voltgate: {host}:{port} accepts any charger without a password, from {reach}")
     with suppress(ReaderLeft):
@@ -111,7 +128,8 @@ async def _dev(plan: Plan) -> None:
         if plan.tail:
             live = follow(plan.config, subjects(plan.config.nats, [], ""))
             alive.append(await stack.enter_async_context(_cancelled(live)))
-        alive.append(await stack.enter_async_context(_backend(plan.config)))
+        if plan.backend:
+            alive.append(await stack.enter_async_context(_backend(plan)))
         alive.append(await stack.enter_async_context(_gateway(plan.config, stop)))
         if stop.is_set():
             return
@@ -189,18 +207,34 @@ async def _leave(task: "asyncio.Task[None]", grace: float = LEAVE_SECONDS) -> No
 
 
 @asynccontextmanager
-async def _backend(config: Config) -> AsyncIterator["asyncio.Task[None]"]:
+async def _backend(plan: Plan) -> AsyncIterator["asyncio.Task[None]"]:
     from voltgate import backend  # noqa: PLC0415
     from voltgate.gateway.bus import connect  # noqa: PLC0415
 
-    stop = asyncio.Event()
-    options = connect.connect_options(config.nats) | PATIENCE
-    task = asyncio.create_task(backend.serve(options, config.nats.rpc_prefix, 300, None, stop))
+    stop, nats = asyncio.Event(), plan.config.nats
+    options = connect.connect_options(nats) | PATIENCE
+    serving = backend.serve(
+        options,
+        nats.rpc_prefix,
+        300,
+        plan.tokens,
+        stop,
+        may_answer=nats.may_answer_question,
+        excepted=plan.backend_except,
+    )
+    task = asyncio.create_task(_backend_serving(serving))
     try:
         yield task
     finally:
         stop.set()
         await _leave(task)
+
+
+async def _backend_serving(serving: Coroutine[Any, Any, None]) -> None:
+    try:
+        await serving
+    except ValueError as error:  # the token file or an exception: names it
+        raise Failure(str(error), USAGE) from None
 
 
 @asynccontextmanager

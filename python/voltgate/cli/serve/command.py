@@ -99,12 +99,23 @@ def backend(
     interval: Annotated[
         int, typer.Option(min=1, metavar="SECONDS", help="Heartbeat interval given to chargers at boot.")
     ] = 300,
+    excepted: Annotated[
+        str,
+        typer.Option(
+            "--except", metavar="ACTION,...", help="Leave these questions to another backend of yours."
+        ),
+    ] = "",
 ) -> None:
     """Run the reference backend, which answers chargers' questions."""
-    run(_backend(loaded(config, lasting=True), tokens, interval))
+    run(_backend(loaded(config, lasting=True), tokens, interval, actions_of(excepted)))
 
 
-async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
+def actions_of(text: str) -> list[str]:
+    """The actions of an option, which separates them by commas."""
+    return [name for name in map(str.strip, text.split(",")) if name]
+
+
+async def _backend(config: Config, tokens: Path | None, interval: int, excepted: list[str]) -> None:
     from voltgate import backend as reference  # noqa: PLC0415
     from voltgate.gateway.bus import connect  # noqa: PLC0415
 
@@ -120,6 +131,8 @@ async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
             tokens,
             stop,
             config.streams.replicas,
+            config.nats.may_answer_question,
+            excepted,
         )
     )
 
@@ -134,5 +147,5 @@ async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
         return
     try:
         answering.result()
-    except ValueError as error:  # the token file; the text has its name and line
+    except ValueError as error:  # the token file (with its name and line), or an exception
         raise Failure(str(error), USAGE) from None

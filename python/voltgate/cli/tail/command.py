@@ -34,6 +34,7 @@ CLASSES = {
     "command": "*.*",
     "reject": "*",
     "security": "*",
+    "violation": "",
     "link": "",
 }
 BATCH = 256  # stored messages printed at once

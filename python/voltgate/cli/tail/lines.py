@@ -9,12 +9,13 @@ import orjson
 import typer
 
 from voltgate import _core
-from voltgate.cli.terminal import coloured, json_value, on_terminal, visible
+from voltgate.cli.terminal import coloured, json_value, on_terminal
+from voltgate.visible import visible, visible_json
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg
 
-COLOURS = {"tx": typer.colors.GREEN, "reject": typer.colors.RED, "security": typer.colors.RED}
+COLOURS = {"tx": typer.colors.GREEN, **dict.fromkeys(("reject", "security", "violation"), typer.colors.RED)}
 CUT = "…"
 
 
@@ -27,7 +28,10 @@ class Columns:
 
     def __call__(self, message: "Msg") -> str:
         """The line, with its line end."""
-        _, class_, *middle, token = message.subject.split(".")
+        # Of a gateway they have three tokens at least; anybody may publish others.
+        _, class_, *middle, token = [*message.subject.split("."), "", ""][
+            : max(message.subject.count(".") + 1, 3)
+        ]
         # tx, event, live, command: version and action; reject: version; security: reason; link: in the body.
         if class_ == "link":
             middle = _link(message.data)
@@ -38,9 +42,9 @@ class Columns:
         except ValueError:
             charger = token
         remarks = " ".join(f"{name}={value}" for name, value in _remarks(message.headers or {}))
-        facts = f"{version:<4} {action:<26} {visible(charger):<16} "
-        text = f"{remarks} {visible(_text(message.data))}".strip()
-        line = f"{_at(message).strftime(self._clock)[:-3]} {class_:<8} {facts}{text}".rstrip()
+        facts = f"{class_:<8} {version:<4} {action:<26} {charger:<16} {remarks}".rstrip()
+        at = _at(message).strftime(self._clock)[:-3]
+        line = visible(f"{at} {facts} {_text(message.data)}".rstrip())
         if on_terminal():
             line = _cut(line, shutil.get_terminal_size().columns)
         if self._colours and class_ in COLOURS:
@@ -52,13 +56,20 @@ def _link(data: bytes) -> list[str]:
     """Version and state of a link fact."""
     with suppress(orjson.JSONDecodeError, KeyError, TypeError):
         body = orjson.loads(data)
-        return [visible(str(body["version"])), visible(str(body["state"]))]
+        return [str(body["version"]), str(body["state"])]
     return []
 
 
 def _remarks(headers: dict[str, str]) -> list[tuple[str, str]]:
     """The headers that say that something is special about a message."""
-    names = ("ocpp-violation", "ocpp-error-code", "ocpp-error-pointer", "ocpp-error-reason", "ocpp-outcome")
+    names = (
+        "ocpp-violation",
+        "ocpp-reply-violation",
+        "ocpp-error-code",
+        "ocpp-error-pointer",
+        "ocpp-error-reason",
+        "ocpp-outcome",
+    )
     return [(name.removeprefix("ocpp-"), headers[name]) for name in names if name in headers]
 
 
@@ -78,7 +89,7 @@ def as_json(message: "Msg") -> str:
         "headers": message.headers or {},
         "payload": json_value(message.data),
     }
-    return orjson.dumps(record).decode() + "\n"
+    return visible_json(orjson.dumps(record).decode()) + "\n"
 
 
 def _text(data: bytes) -> str:

@@ -31,6 +31,7 @@ STREAMS = {
     "command": "COMMANDS",
     "reject": "REJECTS",
     "security": "REJECTS",
+    "violation": "REJECTS",
     "link": "LINKS",
 }
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -52,14 +53,15 @@ def moment(text: str) -> datetime:
         if text[-1:] in UNITS:
             at = now - timedelta(**{UNITS[text[-1]]: float(text[:-1])})
         else:
-            at = datetime.fromisoformat(text)
-    if at is None or at.tzinfo is None or at > now:
+            given = datetime.fromisoformat(text)
+            at = given.astimezone(UTC) if given.tzinfo is not None else None
+    if at is None or at > now:
         raise Failure(
             f"--since {text}: must be a duration (90s, 10m, 2h, 7d), or a past time with its zone "
             "(2026-01-31T12:00:00Z)",
             USAGE,
         )
-    return at.astimezone(UTC)
+    return at
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """The bus: publishes and their PubAcks, questions, commands, reading back. One per process.
 
-Every answer from NATS comes through one wildcard inbox and is identified by an integer token, so a message
-costs a dict entry and no future, task or subscription. Not here: the connection itself (connection), what is
-published (session, links), whether NATS is well enough to take chargers (outage).
+Every answer from NATS comes through one wildcard inbox and is identified by a counter with a keyed tag, so a
+message costs a dict entry and no future, task or subscription. Nothing in it is trusted: not its subject
+(``_core.Inbox``), not its body (acks). Not here: the connection itself (connection), what is published
+(session, links), whether NATS is well enough to take chargers (outage).
 """
 
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 import orjson
 import structlog
@@ -16,7 +17,9 @@ from nats.js import JetStreamManager
 from voltgate import _core
 from voltgate.config import Config, Nats
 from voltgate.gateway.bus import leader, streams
+from voltgate.gateway.bus.acks import Acks, NoAck
 from voltgate.gateway.bus.connection import Connection
+from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.subscriptions import Interest, Subscription, Take, parse_headers
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import Ack, NotRead, NotStored, Reply, Request, Stored, Ticket
@@ -25,11 +28,8 @@ from voltgate.gateway.metrics import Metrics
 log = structlog.get_logger()
 
 RETRY_AFTER = 0.25  # seconds; short 503s of a leader election are normal
-# The stream, or what it may use of the server or the account, is full.
-FULL = {10077, 10047, 10028, 10023, 10002}
-# The same Nats-Msg-Id is on its way to a quorum: soon it is a duplicate, or can be stored.
-IN_PROCESS = 10158
 _READ_TIMEOUT = 5.0
+_DIGITS = 20  # of a sequence
 
 
 class Bus:
@@ -37,7 +37,10 @@ class Bus:
 
     def __init__(self, config: Nats, clock: Wheel, metrics: Metrics) -> None:
         self._config, self._clock, self._metrics = config, clock, metrics
-        self._connection = Connection(config, clock, metrics, self._received, self._changed)
+        self.garbage = Garbage(clock, metrics)
+        """See interfaces.Bus."""
+        self._connection = Connection(config, clock, metrics, self.garbage, self._received, self._changed)
+        self._acks = Acks(config)
         self._on_change: Callable[[bool], None] | None = None
         self._on_tx_failed: Callable[[str], None] | None = None
         self.tx_acks = 0
@@ -109,7 +112,7 @@ class Bus:
     def ticket(self, done: Callable[[Any, Any], None], arg: Any) -> Ticket[Any, Any]:
         """See interfaces.Bus."""
         self._tokens = token = self._tokens + 1
-        return Ticket(token, f"{self._connection.inbox}{token}", done, arg)
+        return Ticket(token, self._connection.inbox.subject(token), done, arg)
 
     def store(self, ticket: Ticket[Any, Any], hpub: bytes, tx: bool = False) -> None:
         """See interfaces.Bus."""
@@ -127,6 +130,10 @@ class Bus:
             self._asks.pop(ticket.token, None)
             self._end_ask(ticket, "away")
 
+    def await_reply(self, ticket: Ticket[Any, Any], timeout: float) -> None:
+        """See interfaces.Bus."""
+        self._expect(ticket, "ask", timeout)
+
     def emit(self, hpub: bytes) -> None:
         """See interfaces.Bus."""
         if not self._connection.send(hpub):
@@ -136,25 +143,23 @@ class Bus:
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
     ) -> None:
         """See interfaces.Bus. A direct get: any replica answers."""
-        self._query(f"$JS.API.DIRECT.GET.{stream}", "read", (seq, subject), self.ticket(done, arg))
+        ticket = self.ticket(done, arg)
+        ticket.stream, ticket.subject = stream, subject
+        self._query(f"$JS.API.DIRECT.GET.{stream}", "read", seq, ticket)
 
     def read_leader(
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
     ) -> None:
         """See interfaces.Bus. Not a direct get."""
-        api = f"$JS.API.STREAM.MSG.GET.{stream}"
-        self._query(api, "read_leader", (seq, subject), self.ticket(done, arg))
+        ticket = self.ticket(done, arg)
+        ticket.stream, ticket.subject = stream, subject
+        self._query(f"$JS.API.STREAM.MSG.GET.{stream}", "read_leader", seq, ticket)
 
     def _query(
-        self,
-        api: str,
-        kind: Literal["read", "read_leader"],
-        which: tuple[int, str | None],
-        ticket: Ticket[Any, Any],
+        self, api: str, kind: Literal["read", "read_leader"], seq: int, ticket: Ticket[Any, Any]
     ) -> None:
-        seq, subject = which
         query: dict[str, Any] = {"seq": seq}
-        if subject is not None:
+        if (subject := ticket.subject) is not None:
             query = {"last_by_subj": subject} if not seq else query | {"next_by_subj": subject}
         self._expect(ticket, kind, _READ_TIMEOUT)
         if not self._connection.send(_core.publish(api, ticket.reply, [], orjson.dumps(query))):
@@ -210,52 +215,66 @@ class Bus:
 
     def _received(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
         del reply
+        token = self._connection.inbox.counter(subject)
+        if token is None:
+            self.garbage("token", repr(subject))
+            return
+        ticket = self._stores.get(token)
         try:
-            token = int(subject[len(self._connection.inbox) :])
-            ticket = self._stores.get(token)
             if ticket is None:
                 self._clock.refresh()
-                self._route(token, parse_headers(headers), bytes(data))
+                self._route(token, headers, data)
                 return
             self._clock.now = now = time.monotonic()
-            body = orjson.loads(data) if data else {}
-            if isinstance(body, dict) and "seq" in body and "stream" in body and "error" not in body:
-                del self._stores[token]
-                self._ack_seconds.observe(now - ticket.sent)
-                self.tx_acks += ticket.tx
-                ticket.done(ticket.arg, Ack(body["stream"], body["seq"], "duplicate" in body))
-            else:
-                self._not_acked(ticket, body if isinstance(body, dict) else {})
+            match self._acks.judge(ticket.hpub, headers, data):
+                case Ack() as ack:
+                    del self._stores[token]
+                    self._ack_seconds.observe(now - ticket.sent)
+                    self.tx_acks += ticket.tx
+                    ticket.done(ticket.arg, ack)
+                case NoAck() as why:
+                    self._not_acked(ticket, why, data)
         except Exception:  # of one charger: the others, and the connection, go on
             log.exception("bus.callback_failed", subject=subject.decode(errors="replace"))
 
-    def _route(self, token: int, headers: dict[str, str], data: bytes) -> None:
-        ticket = self._asks.pop(token, None)
+    def _route(self, token: int, headers: bytes, data: bytes) -> None:
+        ticket = self._asks.get(token)
         if ticket is None:
             return  # its deadline has passed, or it was answered before
+        fields = parse_headers(headers)
+        result: Reply | Stored | NotRead
+        if ticket.kind == "read":
+            read = _was_read(ticket, fields, data)
+            if read is None:
+                self.garbage("read", f"a reply of {len(data)} bytes to a read of {ticket.stream}")
+                return
+            result = read
+        elif ticket.kind == "read_leader":
+            result = leader.parse(bytes(data), ticket.subject)
+        elif fields.get("Status") == "503" and not data:
+            result = Reply("no_responders", {}, b"")
+        else:
+            result = Reply("reply", fields, bytes(data))
+        del self._asks[token]
         if ticket.timer is not None:
             ticket.timer.cancel()
-        if ticket.kind == "read":
-            self._was_read(ticket, headers, data)
-        elif ticket.kind == "read_leader":
-            ticket.done(ticket.arg, leader.parse(data))
-        elif headers.get("Status") == "503" and not data:
-            self._end_ask(ticket, "no_responders")
-        else:
-            ticket.done(ticket.arg, Reply("reply", headers, data))
+        ticket.done(ticket.arg, result)
 
-    def _not_acked(self, ticket: Ticket[Any, Any], body: dict[str, Any]) -> None:
-        error = body.get("error") or {}
-        if error.get("err_code") in FULL:
-            self._failed(ticket, "full")
-        elif not error or error.get("code") == 503 or error.get("err_code") == IN_PROCESS:
-            # No responders, or no leader for a moment.
-            if self._clock.now + RETRY_AFTER < ticket.deadline:
-                self._clock.after(RETRY_AFTER, self._store_again, ticket)
-            else:
-                self._failed(ticket, "no_responders")
-        else:
-            self._failed(ticket, "refused")
+    def _not_acked(self, ticket: Ticket[Any, Any], why: NoAck, data: bytes) -> None:
+        match why:
+            case NoAck.GARBAGE:  # what JetStream says is still to come, or is missing at the deadline
+                self.garbage("ack", f"{len(data)} bytes that are no PubAck of this message's stream")
+            case NoAck.FULL:
+                self._failed(ticket, "full")
+            case NoAck.REFUSED:
+                self._failed(ticket, "refused")
+            case NoAck.NOT_NOW:
+                if self._clock.now + RETRY_AFTER < ticket.deadline:
+                    self._clock.after(RETRY_AFTER, self._store_again, ticket)
+                else:
+                    self._failed(ticket, "no_responders")
+            case _:
+                assert_never(why)
 
     def _store_again(self, ticket: Ticket[Any, Any]) -> None:
         if ticket.token in self._stores:
@@ -306,10 +325,17 @@ class Bus:
             ticket.timer.cancel()
         ticket.done(ticket.arg, Reply(outcome, {}, b"") if ticket.kind == "ask" else NotRead.UNREADABLE)
 
-    def _was_read(self, ticket: Ticket[Any, Any], headers: dict[str, str], data: bytes) -> None:
-        if headers.get("Status") == "404":
-            ticket.done(ticket.arg, NotRead.MISSING)
-        elif "Nats-Sequence" in headers:
-            ticket.done(ticket.arg, Stored(int(headers["Nats-Sequence"]), headers, data))
-        else:
-            ticket.done(ticket.arg, NotRead.UNREADABLE)
+
+def _was_read(ticket: Ticket[Any, Any], headers: dict[str, str], data: bytes) -> Stored | NotRead | None:
+    """The message of a direct get (ADR-31); None where the reply is not one of the stream that was asked."""
+    status = headers.get("Status")
+    if status is not None:
+        return NotRead.MISSING if status == "404" else NotRead.UNREADABLE
+    seq = headers.get("Nats-Sequence", "")
+    if not (seq.isascii() and seq.isdecimal() and len(seq) <= _DIGITS):
+        return None
+    if headers.get("Nats-Stream") != ticket.stream or headers.get("Nats-Subject") != (
+        ticket.subject or headers.get("Nats-Subject")
+    ):
+        return None
+    return Stored(int(seq), headers, bytes(data))

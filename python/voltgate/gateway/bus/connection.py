@@ -1,11 +1,13 @@
 """The one connection of a process to NATS: connecting, reconnecting, and the bytes that wait to be written.
 
-What is sent leaves in one write per turn of the loop. Not here: what the bytes mean (bus).
+What is sent leaves in one write a millisecond at most (outbox). Not here: what the bytes mean (bus).
 """
 
 import asyncio
 import contextlib
 import random
+import secrets
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -13,11 +15,14 @@ import structlog
 from nats.errors import SlowConsumerError
 from nats.js import JetStreamManager
 
+from voltgate._core import Inbox
 from voltgate.config import Nats
 from voltgate.gateway.bus import uplink
 from voltgate.gateway.bus.connect import BusError, connect_options, keep_reconnecting
+from voltgate.gateway.bus.garbage import Garbage
+from voltgate.gateway.bus.outbox import Outbox
 from voltgate.gateway.bus.subscriptions import Client, Interests, Subscription, Take
-from voltgate.gateway.clock import Wheel
+from voltgate.gateway.clock import Wheel, later
 from voltgate.gateway.metrics import Metrics
 
 log = structlog.get_logger()
@@ -28,23 +33,31 @@ _LAST_WRITE = 1.0  # seconds for what is left to reach NATS at the end
 class Connection:
     """``received`` takes each message of the inbox; ``changed(connected)``: NATS went away or came back."""
 
-    def __init__(
-        self, config: Nats, clock: Wheel, metrics: Metrics, received: Take, changed: Callable[[bool], None]
+    def __init__(  # noqa: PLR0913, PLR0917 - made in one place
+        self,
+        config: Nats,
+        clock: Wheel,
+        metrics: Metrics,
+        garbage: Garbage,
+        received: Take,
+        changed: Callable[[bool], None],
     ) -> None:
         self._config, self._metrics, self._received, self._changed = config, metrics, received, changed
         self.client = Client()
         self.connected = False
         self.number = 0
         """How many connections there were: a subscription of an earlier one may have missed messages."""
-        self.inbox = ""
-        """Prefix of this process's reply subjects, with its dot."""
-        self.interests = Interests(clock, self._send_line)
+        # Of our own making: nats-py's names follow one from another, and subscribers of facts see this one.
+        self._inbox = _new_inbox(config)
+        self.inbox = Inbox(self._inbox, secrets.token_bytes(16))
+        """The reply subjects of this process."""
+        self.interests = Interests(clock, self._send_line, self._may_answer, garbage)
         self._closing = False
-        self._out: list[bytes] = []
-        self._waiting_bytes = self._written_bytes = 0
+        self._wake = asyncio.Event()
+        self._out = Outbox(time.monotonic, later, self._wake.set)
+        self._written_bytes = 0
         self._max_waiting = config.max_pending_bytes
         self._max_payload = 0
-        self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life ---------------------------------------------------------------------------------------
@@ -64,7 +77,7 @@ class Connection:
                 if self.connected:
                     await self._write()
                     await self.client.flush()
-        if self.inbox:  # nats-py cannot close a client that was never connected
+        if self.number:  # nats-py cannot close a client that was never connected
             uplink.forget(self.client)  # it would write what waits to a connection that is gone, and fail
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_WRITE):
@@ -74,7 +87,7 @@ class Connection:
     async def _connect(self) -> None:
         client = Client()
         uplink.attach(client, self._config.urls)
-        options = connect_options(self._config)
+        options = connect_options(self._config, self._config.inbox_prefix)
         try:
             await client.connect(
                 **options,
@@ -88,13 +101,13 @@ class Connection:
                 closed_cb=partial(self._closed, client),
             )
             keep_reconnecting(client)
-            inbox = client.new_inbox()
-            await uplink.hand_over(client, Subscription(client, f"{inbox}.*", self._received).sub)
+            await uplink.hand_over(client, Subscription(client, f"{self._inbox}.*.*", self._received).sub)
             await client.flush()
         except Exception as error:
-            await client.close()
+            with contextlib.suppress(AssertionError):  # of nats-py, for a client that never dialled
+                await client.close()
             raise BusError(f"NATS at {self._config.shown} cannot be used: {error}") from None
-        self.client, self.inbox, self.connected = client, inbox + ".", True
+        self.client, self.connected = client, True
         self.number += 1
         self._max_payload = client.max_payload
         self.interests.begin(client)
@@ -113,7 +126,8 @@ class Connection:
     async def _disconnected(self, client: Client) -> None:
         if self.connected and client is self.client:
             self.connected = False
-            self._out, self._waiting_bytes, self._written_bytes = [], 0, 0
+            self._out.take()  # what waits was reported as not stored
+            self._written_bytes = 0
             self._changed(False)
         uplink.forget(client)
 
@@ -142,23 +156,32 @@ class Connection:
         size = len(hpub)
         if not self.connected or size > self._max_payload:
             return False
-        if self._waiting_bytes + self._written_bytes > self._max_waiting:
+        if self._out.size + self._written_bytes > self._max_waiting:
             self._written_bytes = uplink.waiting(self.client)  # the server may have read since
-            if self._waiting_bytes + self._written_bytes > self._max_waiting:
+            if self._out.size + self._written_bytes > self._max_waiting:
                 return False
-        if not self._out:
-            self._wake.set()
-        self._out.append(hpub)
-        self._waiting_bytes += size
+        self._out.add(hpub)
         return True
 
     def _send_line(self, client: Client, line: bytes) -> bool:
         """A protocol line about a subscription; exempt from the bounds, there are two per charger."""
         if not self.connected or client is not self.client:
             return False
-        self._out.append(line)
-        self._wake.set()
+        self._out.add(line)
         return True
+
+    def _may_answer(self, subject: str, reply: str) -> bool:
+        """Whether a request on ``subject`` is answered at ``reply``, which the caller chose.
+
+        Where the caller could publish itself (docs/contract.md 3.5); and a gateway that probes a charger here
+        (3.6) gets its answer in its own inbox: its text is ours, not the caller's.
+        """
+        config = self._config
+        return config.may_answer(reply) or (
+            subject.startswith(f"{config.rpc_prefix}.link.")
+            and config.is_inbox(reply)
+            and not reply.startswith(f"{self._inbox}.")
+        )
 
     async def _pump(self) -> None:
         while True:
@@ -170,9 +193,8 @@ class Connection:
 
     async def _write(self) -> None:
         self._wake.clear()
-        out, self._out, self._waiting_bytes = self._out, [], 0
-        if out:
-            await uplink.hand_over(self.client, b"".join(out))
+        if out := self._out.take():
+            await uplink.hand_over(self.client, out)
         # What has not left yet, because the server reads slowly or not at all.
         self._written_bytes = uplink.waiting(self.client)
 
@@ -184,7 +206,7 @@ class Connection:
 
     async def open_inbox(self, take: Take) -> Subscription:
         """A subscription of a new inbox, for as long as this connection."""
-        subscription = Subscription(self.client, self.client.new_inbox(), take)
+        subscription = Subscription(self.client, _new_inbox(self._config), take)
         await uplink.hand_over(self.client, subscription.sub)
         return subscription
 
@@ -194,3 +216,7 @@ class Connection:
         if subscription.client is self.client and self.connected:
             with contextlib.suppress(Exception):  # of a connection that is going
                 await uplink.hand_over(self.client, subscription.unsub)
+
+
+def _new_inbox(config: Nats) -> str:
+    return f"{config.inbox_prefix}.{secrets.token_urlsafe(16)}"

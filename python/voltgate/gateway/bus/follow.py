@@ -147,12 +147,17 @@ class Follow:
 
     def _take(self, subject: bytes, reply: bytes, headers: dict[str, str], data: bytes) -> None:
         if headers.get("Status"):
-            if headers["Status"] != "100" or int(headers.get("Nats-Last-Consumer", 0)) != self._consumed:
+            if headers["Status"] != "100" or headers.get("Nats-Last-Consumer", "0") != str(self._consumed):
                 self._lost.set()
             return
         # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<delivered>.<seq>.<consumer seq>.<ns>.<pending>
         tokens = reply.split(b".")
-        seq, consumed, at_ns, pending = map(int, tokens[5:9] if len(tokens) == 9 else tokens[7:11])
+        numbers = tokens[5:9] if len(tokens) == 9 else tokens[7:11]
+        stream = tokens[2] if len(tokens) == 9 else tokens[4] if len(tokens) > 4 else b""
+        if len(numbers) < 4 or not all(map(bytes.isdigit, numbers)) or stream != self.stream.encode():
+            self._bus.garbage("stream", f"a message of {len(data)} bytes that {self.stream} did not deliver")
+            return
+        seq, consumed, at_ns, pending = map(int, numbers)
         self._consumed += 1
         if consumed != self._consumed:
             self._lost.set()

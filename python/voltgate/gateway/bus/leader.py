@@ -10,8 +10,8 @@ from voltgate.gateway.interfaces import NotRead, Stored
 _NO_MESSAGE = 10037
 
 
-def parse(data: bytes) -> Stored | NotRead:
-    """The message in the answer ``data``."""
+def parse(data: bytes, subject: str | None = None) -> Stored | NotRead:
+    """The message in the answer ``data``; ``subject``: the one it must have."""
     try:
         answer = orjson.loads(data)
         if "error" in answer:
@@ -19,7 +19,7 @@ def parse(data: bytes) -> Stored | NotRead:
             return NotRead.MISSING if missing else NotRead.UNREADABLE
         message = answer["message"]
         headers, body = (b64decode(message.get(part) or "", validate=True) for part in ("hdrs", "data"))
-        if not isinstance(message["seq"], int):
+        if type(message["seq"]) is not int or (subject is not None and message.get("subject") != subject):
             return NotRead.UNREADABLE
         return Stored(message["seq"], parse_headers(headers), body)
     except (ValueError, KeyError, TypeError, AttributeError):

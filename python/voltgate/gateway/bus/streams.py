@@ -89,7 +89,7 @@ def wanted(config: Config) -> list[StreamConfig]:
         ),
         stream(
             "REJECTS",
-            [f"{facts}.reject.>", f"{facts}.security.>"],
+            [f"{facts}.reject.>", f"{facts}.security.>", f"{facts}.violation.>"],
             max_age=float(7 * _DAY),
             max_bytes=REJECTS_MAX_BYTES,
         ),
@@ -103,6 +103,7 @@ def wanted(config: Config) -> list[StreamConfig]:
         stream("LINKS", [f"{facts}.link.*"], max_msgs_per_subject=1),
         kv("chargers"),
         kv("gateways"),
+        kv("models"),
     ]
 
 

@@ -10,9 +10,12 @@ at once: a caller learns within milliseconds that a charger is not connected (do
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
+from voltgate import _core
+from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.insist import InsistingClient
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import Request
@@ -37,7 +40,9 @@ class Client(InsistingClient):
         if isinstance(known, Subscription):
             known.take(subject, reply, headers, data)
         else:
-            await super()._process_msg(sid, subject, reply, data, headers)
+            # Of what is not text nats-py makes an exception, which would end the connection.
+            with suppress(ValueError, IndexError):
+                await super()._process_msg(sid, subject, reply, data, headers)
 
 
 class Subscription:
@@ -69,12 +74,12 @@ class Subscription:
     @property
     def sub(self) -> bytes:
         """Begins it at the server; sending it twice does no harm."""
-        return b"SUB %s %s %d\r\n" % (self.subject.encode(), self._queue.encode(), self._id)
+        return _core.subscribe(self.subject, self._queue, self._id)
 
     @property
     def unsub(self) -> bytes:
         """Ends it at the server; messages sent before still arrive."""
-        return b"UNSUB %d\r\n" % self._id
+        return _core.unsubscribe(self._id)
 
     def drop(self) -> None:
         """Take no more messages, and do not subscribe again."""
@@ -87,6 +92,17 @@ class GroupSubscription(Subscription):
     __slots__ = ()
 
     _queue = "voltgate"
+
+
+def _is_text(subject: bytes) -> bool:
+    """Whether it is UTF-8; nearly every subject is ASCII."""
+    if subject.isascii():
+        return True
+    try:
+        subject.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def parse_headers(block: bytes) -> dict[str, str]:
@@ -126,8 +142,21 @@ class Interest:
 
     def _received(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
         self._all.clock.refresh()
+        # What is not text is unknown below, and answered as such.
+        request = Request(
+            subject.decode(errors="replace"),
+            reply.decode(errors="replace"),
+            parse_headers(headers),
+            bytes(data),
+        )
+        if not _is_text(subject):
+            self._all.garbage("request", repr(subject))
+        if reply and not (_is_text(reply) and self._all.may_answer(request.subject, request.reply)):
+            # Nothing is published where the caller could not publish itself (docs/contract.md 3.5).
+            self._all.garbage("reply_subject", f"{request.subject}: {reply!r} is not in nats.reply_prefixes")
+            return
         try:
-            self._take(Request(subject.decode(), reply.decode(), parse_headers(headers), bytes(data)))
+            self._take(request)
         except Exception:  # of one charger: the others, and the connection, go on
             log.exception("interest.failed", subject=self.subject)
 
@@ -139,8 +168,11 @@ Send = Callable[[Client, bytes], bool]
 class Interests:
     """All interests of a process; they outlive their client."""
 
-    def __init__(self, clock: Wheel, send: Send) -> None:
+    def __init__(
+        self, clock: Wheel, send: Send, may_answer: Callable[[str, str], bool], garbage: Garbage
+    ) -> None:
         self.clock, self._send = clock, send
+        self.may_answer, self.garbage = may_answer, garbage
         self._known: dict[Interest, None] = {}
         self._unsent: list[Subscription] = []  # begun while NATS was away
 

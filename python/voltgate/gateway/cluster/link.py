@@ -4,7 +4,7 @@ Values in, bytes out; when which is written is decided in ``links``.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeGuard
 
 import orjson
 
@@ -12,6 +12,13 @@ from voltgate import _core
 from voltgate.gateway import cloudevents
 from voltgate.gateway.interfaces import Stored
 from voltgate.gateway.registry.record import is_identity
+
+LONGEST = 1024  # characters of a field
+
+
+def is_name(value: object) -> TypeGuard[str]:
+    """Whether a field of a link can be one that a gateway wrote: nobody else's fills memory or a body."""
+    return isinstance(value, str) and len(value) <= LONGEST
 
 
 @dataclass(slots=True, eq=False)
@@ -49,13 +56,24 @@ class LinkFact:
             state, session, gateway = link["state"], link["session"], link["gateway"]
         except (ValueError, KeyError, TypeError):
             return None
-        if state != "up" or not (isinstance(session, str) and isinstance(gateway, str)):
+        if state != "up" or not (is_name(session) and is_name(gateway)):
             return None
         if not is_identity(identity):
             return None  # NATS disconnects a client that publishes to a subject beyond its bounds
-        version, remote = link.get("version", ""), link.get("remote", "")
-        replaces, profile = link.get("replaces"), link.get("security_profile", 0)
-        return cls(identity, token, version, session, remote, replaces, profile, gateway, stored.seq)
+        # What does not fit is left out: a `down` must be storable whatever its `up` held.
+        version, remote = (text if is_name(text) else "" for text in map(link.get, ("version", "remote")))
+        replaces, profile = link.get("replaces"), link.get("security_profile")
+        return cls(
+            identity,
+            token,
+            version,
+            session,
+            remote,
+            replaces if is_name(replaces) else None,
+            profile if type(profile) is int else 0,
+            gateway,
+            stored.seq,
+        )
 
     def publish(
         self, prefix: str, state: Literal["up", "down"], behind: int | None, time_ms: int, reply: str

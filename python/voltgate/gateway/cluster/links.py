@@ -18,8 +18,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol
 
+import structlog
+
 from voltgate.gateway.cluster.link import LinkFact
 from voltgate.gateway.interfaces import Ack, Bus, Clock, NotRead, NotStored, Stored
+
+log = structlog.get_logger()
 
 AGAIN = 5.0  # seconds until a fact that was not stored is written again
 
@@ -156,6 +160,9 @@ class Links:
             self._stands(link, ack.seq)
         elif ack is NotStored.REFUSED and link.behind is not None:
             self._read_last(link, self._refused)
+        elif ack is NotStored.REFUSED:
+            # Not a matter of time: the stream would refuse it for ever.
+            log.error("link.refused", identity=link.identity, session=link.session, stream=self._stream)
         else:
             self._owe(link)
 

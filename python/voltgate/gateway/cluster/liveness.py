@@ -51,6 +51,9 @@ class Liveness:
 
     def _received(self, subject: str, stored: Stored) -> None:
         gateway = subject.removeprefix(self._prefix)
+        if not _KEY.fullmatch(gateway):
+            self._bus.garbage("gateway", f"the sign of life {gateway!r}")
+            return
         if "KV-Operation" in stored.headers:  # it has marked its links down itself
             self._seen[gateway] = stored.at - DEAD_AFTER + _LEAVING
             self._left.add(gateway)

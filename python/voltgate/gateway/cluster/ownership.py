@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import orjson
@@ -9,6 +10,7 @@ import orjson
 from voltgate import _core
 from voltgate.gateway.cluster.peers import Peers
 from voltgate.gateway.interfaces import Bus, Claim, Clock, Holder, Reply, Request
+from voltgate.gateway.rates import Key
 from voltgate.gateway.reasons import Reason, Refusal
 
 PROBE = 2.0  # seconds an old connection has to show a sign of life
@@ -24,6 +26,30 @@ class Owner(NamedTuple):
     session: str
 
 
+class Probe:
+    """One ping and those who wait for its outcome."""
+
+    __slots__ = ("_alive", "_waiting")
+
+    def __init__(self) -> None:
+        self._alive = False
+        self._waiting: list[Callable[[bool], None]] = []
+
+    def join(self, probed: Callable[[bool], None]) -> None:
+        """Call ``probed`` with the outcome, now if it is known."""
+        if self._alive:
+            probed(True)
+        else:
+            self._waiting.append(probed)
+
+    def end(self, alive: bool) -> None:
+        """A sign of life, or the end of the time for it; what was known before stays."""
+        self._alive = self._alive or alive
+        waiting, self._waiting = self._waiting, []
+        for probed in waiting:
+            probed(alive)
+
+
 class Ownership:
     """Identity -> its connection here.
 
@@ -34,14 +60,16 @@ class Ownership:
     def __init__(self, clock: Clock, bus: Bus, peers: Peers, rpc_prefix: str) -> None:
         self._clock, self._bus, self._peers, self._rpc_prefix = clock, bus, peers, rpc_prefix
         self._owners: dict[str, Owner] = {}
-        self._takeovers: dict[str, deque[float]] = {}
-        self._refused_until: dict[str, float] = {}
+        self._probes: dict[Holder, Probe] = {}
+        self._asked: dict[str, list[Claim]] = {}  # by token: who waits for the answer of another gateway
+        self._takeovers: dict[Key, deque[float]] = {}
+        self._refused_until: dict[Key, float] = {}
 
     # -- coming in ----------------------------------------------------------------------------------
 
     def claim(self, claim: Claim) -> None:
         """Call ``decided`` once no other connection has the identity, or one that has it is alive."""
-        if self._refused_until.get(claim.identity, 0.0) > self._clock.now:
+        if self._refused_until.get(_key(claim), 0.0) > self._clock.now:
             claim.decided(Refusal.FLAPPING, None)
         elif (owner := self._owners.get(claim.identity)) is None:
             self._claim_from_peers(claim)
@@ -64,7 +92,7 @@ class Ownership:
         self._is_alive(owner.connection, probed)
 
     def _take_over(self, claim: Claim, owner: Owner) -> None:
-        if self._flaps(claim.identity):
+        if self._flaps(_key(claim)):
             claim.decided(Refusal.FLAPPING, None)
         else:
             owner.connection.close(Reason.SUPERSEDED)
@@ -78,9 +106,20 @@ class Ownership:
         elif claim.authenticated:
             self._win(claim)
         else:
-            ticket = self._bus.ticket(self._probed_by_peer, claim)
+            self._ask_peer(claim)
+
+    def _ask_peer(self, claim: Claim) -> None:
+        """Ask whether the charger is alive there; all newcomers share one question."""
+        claims = self._asked.setdefault(claim.token, [])
+        claims.append(claim)
+        if len(claims) == 1:
+            ticket = self._bus.ticket(self._peer_answered, claim.token)
             subject = f"{self._rpc_prefix}.link.probe.{claim.token}"
             self._bus.ask(ticket, _core.publish(subject, ticket.reply, [], b""), PROBE + _ANSWER)
+
+    def _peer_answered(self, token: str, reply: Reply) -> None:
+        for claim in self._asked.pop(token):
+            self._probed_by_peer(claim, reply)
 
     def _probed_by_peer(self, claim: Claim, reply: Reply) -> None:
         if claim.newcomer.gone:
@@ -98,7 +137,7 @@ class Ownership:
         other = self._peers.find(claim.token)
         if other is None:
             claim.decided(None, None)
-        elif self._flaps(claim.identity):
+        elif self._flaps(_key(claim)):
             claim.decided(Refusal.FLAPPING, None)
         else:
             claim.decided(None, other.session)
@@ -131,17 +170,22 @@ class Ownership:
             self._is_alive(connection, lambda alive: self._reply(request, {"alive": alive, **about}))
 
     def _is_alive(self, connection: Holder, probed: Callable[[bool], None]) -> None:
-        """Call ``probed`` once: True at its next sign of life, False when there is none in time."""
-        done = False
+        """Call ``probed`` once: True at its next sign of life, False when there is none in time.
 
-        def end(alive: bool) -> None:
-            nonlocal done
-            if not done:
-                done = True
-                probed(alive)
+        All who ask within :data:`PROBE` seconds share one ping and its outcome: dials of strangers must not
+        become a flood for the charger.
+        """
+        probe = self._probes.get(connection)
+        if probe is not None:
+            probe.join(probed)
+            return
+        probe = self._probes[connection] = Probe()
+        probe.join(probed)
+        self._clock.after(PROBE, self._end_probe, connection)
+        connection.probe(partial(probe.end, True))
 
-        self._clock.after(PROBE, end, False)
-        connection.probe(lambda: end(True))
+    def _end_probe(self, connection: Holder) -> None:
+        self._probes.pop(connection).end(False)
 
     def _reply(self, request: Request, body: dict[str, str | bool]) -> None:
         if request.reply:
@@ -153,27 +197,32 @@ class Ownership:
         """Another gateway took it over: takeovers count on all gateways together."""
         self._flaps(identity)
 
-    def _flaps(self, identity: str) -> bool:
+    def _flaps(self, key: Key) -> bool:
         now = self._clock.now
-        times = self._takeovers.setdefault(identity, deque(maxlen=TAKEOVERS_A_MINUTE + 1))
+        times = self._takeovers.setdefault(key, deque(maxlen=TAKEOVERS_A_MINUTE + 1))
         times.append(now)
         while now - times[0] > 60:
             times.popleft()
         if len(times) <= TAKEOVERS_A_MINUTE:
-            self._clock.after(60.1, self._forget, identity)
+            self._clock.after(60.1, self._forget, key)
             return False
-        self._refused_until[identity] = now + FLAPPING
-        self._clock.after(FLAPPING + 0.1, self._forget, identity)
+        self._refused_until[key] = now + FLAPPING
+        self._clock.after(FLAPPING + 0.1, self._forget, key)
         return True
 
-    def _forget(self, identity: str) -> None:
+    def _forget(self, key: Key) -> None:
         """Entries expire after a minute."""
         now = self._clock.now
-        if self._refused_until.get(identity, 0.0) <= now:
-            self._refused_until.pop(identity, None)
-        times = self._takeovers.get(identity)
+        if self._refused_until.get(key, 0.0) <= now:
+            self._refused_until.pop(key, None)
+        times = self._takeovers.get(key)
         if times is not None and now - times[-1] >= 60:
-            del self._takeovers[identity]
+            del self._takeovers[key]
+
+
+def _key(claim: Claim) -> Key:
+    """Whose takeovers are counted: without credentials nobody can lock out another (docs/contract.md 2.2)."""
+    return claim.identity if claim.authenticated else (claim.source, claim.identity)
 
 
 def _says_alive(data: bytes) -> bool:

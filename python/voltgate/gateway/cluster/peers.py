@@ -4,14 +4,16 @@
 A charger that is up in two places belongs to the higher epoch, in whatever order the gateways learn of it.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import orjson
 
 from voltgate import _core
 from voltgate.gateway.bus.follow import Feed
+from voltgate.gateway.cluster.link import is_name
 from voltgate.gateway.cluster.links import Heard
-from voltgate.gateway.interfaces import PeerLink, Stored
+from voltgate.gateway.interfaces import Garbage, PeerLink, Stored
 
 
 class Local(Protocol):
@@ -30,10 +32,12 @@ class Local(Protocol):
 class Peers:
     """See the module; 300 B for each charger that is not ours. ``links`` is the whole of ``OCPP_LINKS``."""
 
-    def __init__(self, links: Feed, gateway: str, local: Local) -> None:
+    def __init__(
+        self, links: Feed, gateway: str, local: Local, garbage: Callable[[Garbage, str], None]
+    ) -> None:
         self.gateway = gateway
         """Our own name."""
-        self._feed, self._local = links, local
+        self._feed, self._local, self._garbage = links, local, garbage
         self._links: dict[str, PeerLink] = {}
         self._named: set[str] = set()
         links.listen(self._received, self._begin_anew)
@@ -79,8 +83,9 @@ class Peers:
             identity, link = _core.identity(token), orjson.loads(stored.data)
             state, session, gateway = link["state"], link["session"], link["gateway"]
         except (ValueError, KeyError, TypeError):
-            return  # not written by a gateway
-        if not (isinstance(session, str) and isinstance(gateway, str)):
+            session = gateway = None
+        if not (is_name(session) and is_name(gateway)):  # not written by a gateway
+            self._garbage("link", f"the link of {token}")
             return
         if state not in ("up", "down"):
             return  # a newer release's: it disconnects no charger

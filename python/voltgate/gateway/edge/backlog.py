@@ -1,28 +1,32 @@
-"""What a connection has received and not finished, and whether its socket is read. No OCPP, no websocket.
+"""What a connection has received and not finished, whether its socket is read, and whose turn it is.
 
-Bytes. Four things count towards ``limits.max_buffered_bytes``: the frame that is not whole yet (in the
-slicer), the message whose fragments are not complete, whole pieces that wait for the session, and the large
-messages the session holds until they are answered. Above the limit, over all connections of the process, the
-connection with the most bytes is closed with 1009, and the next one until the sum fits.
+Bytes. Three things count towards ``limits.max_buffered_bytes``: what the slicer holds (bytes as they came,
+also of frames that wait), the message whose fragments are not complete, and the large messages the session
+holds until they are answered. Above the limit, over all connections of the process, the connection with the
+most bytes is closed with 1009, and the next one until the sum fits.
 
-Reading. A connection begins paused, and its session pauses it again (too many open CALLs, too many a second,
-about to leave). While it is paused:
+Reading. A connection begins paused, and its session pauses it again (too many open CALLs, a spent budget,
+about to leave). It is queued while it has frames left that did not fit into one turn of the loop
+(docs/contract.md 2.2). While it is either, its socket is not read by anybody, and nothing is decoded.
 
-- nothing more goes to the session: pieces that the slicer makes of a chunk already read wait here, in order;
-- the socket is not read, except that :meth:`Backlog.listen` reads one chunk: a paused charger could otherwise
-  never be seen to answer a ping, or to have closed its socket;
-- so pieces wait only while the connection is paused.
+Turns. All queued connections of a process share one callback of the loop: each gets at most one turn per
+call, in order, and the call ends after the time one connection may take. Between two calls the loop serves
+everybody else.
 """
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
-from voltgate._core import Frame
 from voltgate.config import Limits
+from voltgate.gateway.clock import Wheel
+from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Reason
 
-Piece = Frame | bytes
-"""What the slicer makes: a decoded message, or bytes for the ``ServerProtocol``."""
+# What one connection may take of one turn of the loop, whichever comes first (docs/contract.md 2.2): frames,
+# bytes (decoded or inflated), seconds.
+FRAMES, BYTES, SECONDS = 64, 65_536, 0.001
 
 
 class Feeder(Protocol):
@@ -30,7 +34,7 @@ class Feeder(Protocol):
 
     @property
     def unfinished(self) -> int:
-        """Bytes of a frame that is not whole yet."""
+        """Bytes it holds."""
 
 
 class Owner(Protocol):
@@ -38,6 +42,41 @@ class Owner(Protocol):
 
     def close(self, reason: Reason) -> None:
         """End it."""
+
+    def turn(self) -> None:
+        """Go on with the frames that are left."""
+
+
+class Turns:
+    """See the module. ``soon(run)`` calls ``run`` in the next turn of the loop."""
+
+    def __init__(self, clock: Wheel, metrics: Metrics, soon: Callable[[Callable[[], None]], object]) -> None:
+        self._clock, self._soon = clock, soon
+        self._metrics = metrics
+        self._queue: deque[Owner] = deque()
+        self._planned = False
+
+    def add(self, owner: Owner) -> None:
+        """``owner`` is queued."""
+        self._metrics.paused.add("turn")
+        self._queue.append(owner)
+        self._plan()
+
+    def _plan(self) -> None:
+        if self._queue and not self._planned:
+            self._planned = True
+            self._soon(self._run)
+
+    def _run(self) -> None:
+        self._planned = False
+        clock, queue = self._clock, self._queue
+        clock.refresh()
+        until = clock.now + SECONDS
+        for _ in range(len(queue)):
+            queue.popleft().turn()
+            if clock.now >= until:
+                break
+        self._plan()
 
 
 class Buffered:
@@ -60,29 +99,29 @@ class Buffered:
 
 
 class Backlog:
-    """See the module. ``counted`` and ``paused`` are for the frame path to read."""
+    """See the module. ``counted``, ``paused`` and ``queued`` are for the frame path to read."""
 
     __slots__ = (
-        "_buffered", "_fragments", "_in_session", "_owner", "_slicer", "_transport", "_waiting",
-        "_waiting_bytes", "counted", "paused",
+        "_buffered", "_fragments", "_in_session", "_owner", "_reading", "_slicer", "_transport", "_turns",
+        "counted", "paused", "queued",
     )  # fmt: skip
 
     def __init__(
-        self, buffered: Buffered, owner: Owner, slicer: Feeder, transport: asyncio.Transport
+        self, buffered: Buffered, turns: Turns, owner: Owner, slicer: Feeder, transport: asyncio.Transport
     ) -> None:
-        self._buffered, self._slicer, self._transport = buffered, slicer, transport
+        self._buffered, self._turns, self._slicer, self._transport = buffered, turns, slicer, transport
         self._owner: Owner | None = owner  # until the end: the owner refers to us
-        self._waiting: list[Piece] = []
-        self._waiting_bytes = self._fragments = self._in_session = 0
+        self._fragments = self._in_session = 0
         self.counted = 0  # bytes this backlog is counted with
         self.paused = True  # until the session is there to take anything
+        self.queued = self._reading = False
 
     # -- bytes --------------------------------------------------------------------------------------
 
     def count(self) -> None:
         """Bring ``limits.max_buffered_bytes`` up to date."""
-        if self._owner is not None:
-            size = self._slicer.unfinished + self._fragments + self._waiting_bytes + self._in_session
+        size = self._slicer.unfinished + self._fragments + self._in_session
+        if self._owner is not None and size != self.counted:
             self.counted = size
             self._buffered.note(self._owner, size)
 
@@ -100,41 +139,31 @@ class Backlog:
     # -- reading ------------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """Read no more."""
+        """Read no more, until :meth:`resume` and :meth:`read`."""
         self.paused = True
-        self._transport.pause_reading()
+        self.read()
 
-    def keep(self, pieces: list[Piece]) -> None:
-        """These wait until :meth:`resume`."""
-        self._waiting += pieces
-        self._waiting_bytes += sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in pieces)
+    def queue(self) -> None:
+        """Frames are left for another turn of the loop: ``Owner.turn`` is called in it, and dequeues."""
+        if self._owner is not None and not self.queued:
+            self.queued = True
+            self.read()
+            self._turns.add(self._owner)
 
-    def resume(self) -> list[Piece]:
-        """Not paused any more; what has waited is the caller's to deliver before :meth:`read_on`."""
-        self.paused = False
-        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        return waiting
-
-    def settle(self) -> None:
-        """A chunk is delivered: count what is left of it; the chunk of :meth:`listen` was the only one."""
-        self.count()
-        if self.paused:
+    def read(self) -> None:
+        """Read the socket, or do not, as it is now."""
+        wanted = not (self.paused or self.queued)
+        if self._owner is None or wanted == self._reading:
+            return
+        self._reading = wanted
+        if wanted:
+            self._transport.resume_reading()
+        else:
             self._transport.pause_reading()
-
-    def read_on(self) -> None:
-        """What had waited is delivered: read again, unless that has paused the connection, or ended it."""
-        self.count()
-        if self._owner is not None and not self.paused:
-            self._transport.resume_reading()
-
-    def listen(self) -> None:
-        """Read one chunk although the connection is paused, or see that its socket has ended."""
-        if self.paused:
-            self._transport.resume_reading()
 
     def end(self) -> None:
         """The conversation is over: nothing is kept, nothing counts, and reading is the socket's business."""
         owner, self._owner = self._owner, None
-        self._waiting, self._waiting_bytes, self.paused, self.counted = [], 0, False, 0
+        self.paused, self.counted = False, 0
         if owner is not None:
             self._buffered.note(owner, 0)

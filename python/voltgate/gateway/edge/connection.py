@@ -1,9 +1,12 @@
 """One charger's socket after its 101: bytes in, decoded messages out; ready-made frames in, bytes out.
 
-Whole, plain text frames come out of the native slicer decoded, in one call. Everything else goes on to
+Whole, plain text frames come out of the native slicer decoded, one a call. Everything else goes on to
 websockets' Sans-I/O ``ServerProtocol``, which alone decides about RFC 6455 and alone writes control frames;
 answers are written as they come, uncompressed. No task, queue or future per charger: the timer wheel of the
 process keeps the deadlines, and everything happens in the callbacks of the transport. It knows no OCPP.
+
+One turn of the loop takes a bounded part of what a charger has sent, whatever that is; the rest stays bytes
+in the slicer until its next turn (``backlog``).
 
     open --close(reason)-----------------> ended --Close frame written--> lingering --> gone
       |--Close frame, or a broken frame--> ended --ServerProtocol answers--> lingering --> gone
@@ -12,21 +15,19 @@ process keeps the deadlines, and everything happens in the callbacks of the tran
 ``reason`` is set from ``ended`` on: nothing is sliced, handed on or written by a session any more.
 """
 
-import asyncio
-import os
 import random
-import socket
 from collections.abc import Callable
 from typing import Protocol
 
 import structlog
-from websockets.frames import BINARY, CLOSE, CONT, TEXT, Frame
+from websockets.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Frame
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from voltgate._core import Codec, Slicer
 from voltgate._core import Frame as OcppFrame
-from voltgate.gateway.edge.backlog import Backlog, Piece
+from voltgate.gateway.edge import kernel
+from voltgate.gateway.edge.backlog import BYTES, FRAMES, SECONDS, Backlog
 from voltgate.gateway.edge.sansio import release, unread
 from voltgate.gateway.edge.socket import Socket
 from voltgate.gateway.reasons import Reason
@@ -36,15 +37,22 @@ log = structlog.get_logger()
 
 # docs/contract.md 2.2, a constant: empty fragments cost their sender nothing, so bytes do not bound them.
 MAX_FRAGMENTS = 1000
-# TCP keepalive of a charger that must not be pinged: seconds of silence, seconds between probes, probes.
-KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 30), (socket.TCP_KEEPCNT, 4))
+# Bytes of a fragment that cost as much as a CALL, and what the smallest one costs (docs/contract.md 2.2).
+FRAGMENT_BYTES, FRAGMENT_CALLS = 4096, 1 / 16
 
 
 class Receiver(Protocol):
     """Takes the messages of a connection: the session."""
 
+    @property
+    def resting(self) -> bool:
+        """Whether the connection stays paused when it starts: the charger has spent its budget."""
+
     def received(self, frame: OcppFrame) -> None:
         """One whole text message, decoded."""
+
+    def spent(self, calls: float, rest: bool) -> None:
+        """A control frame or a fragment costs as much as so many CALLs; ``rest``: it may pause us now."""
 
     def ended(self) -> None:
         """The socket is gone, or about to be."""
@@ -55,13 +63,18 @@ class _Over:
 
     __slots__ = ()
     unfinished = 0
+    resting = False
 
-    def feed(self, data: bytes) -> list[Piece]:
+    def feed(self, data: bytes) -> None:
         """Nothing, whatever comes."""
-        del data
-        return []
+
+    def hold(self, data: bytes) -> None:
+        """Nothing is kept."""
 
     def received(self, frame: OcppFrame) -> None:
+        """See Receiver."""
+
+    def spent(self, calls: float, rest: bool) -> None:
         """See Receiver."""
 
     def ended(self) -> None:
@@ -75,8 +88,8 @@ class Connection(Socket):
     """See the module. Made by :class:`Upgrade`, which hands its socket over; then :meth:`start`."""
 
     __slots__ = (
-        "_backlog", "_clock", "_codec", "_fragments", "_next_ping", "_on_end", "_probes", "_protocol",
-        "_quirks", "_receiver", "_slicer", "last_seen", "reason",
+        "_backlog", "_clock", "_codec", "_fragment_bytes", "_fragments", "_next_ping", "_on_end", "_pong",
+        "_probes", "_protocol", "_quirks", "_receiver", "_slicer", "_slicing", "last_seen", "reason",
     )  # fmt: skip
 
     def __init__(
@@ -87,9 +100,13 @@ class Connection(Socket):
         self._protocol, self._codec, self._quirks = protocol, codec, quirks
         slicer = Slicer(codec, self._shared.limits.max_message_bytes)
         self._slicer: Slicer | _Over = slicer
-        self._backlog = Backlog(self._shared.buffered, self, slicer, self._transport)
+        shared = self._shared
+        self._backlog = Backlog(shared.buffered, shared.turns, self, slicer, self._transport)
         self._receiver: Receiver = _OVER
         self._fragments: list[bytes] | None = None
+        self._fragment_bytes = 0
+        self._pong = b""  # the answer to the last ping of this turn
+        self._slicing = False
         self._probes: list[Callable[[], None]] = []
         self._on_end: Callable[[Connection, Reason], None] | None = None
         self._next_ping = self.last_seen = self._clock.now
@@ -98,17 +115,19 @@ class Connection(Socket):
 
     def behind_head(self, data: bytes) -> None:
         """``data`` came in one piece with the upgrade request: it waits for :meth:`start`."""
-        if data:
-            self._backlog.keep(self._slicer.feed(data))
+        self._slicer.hold(data)
 
     def start(self, receiver: Receiver, on_end: "Callable[[Connection, Reason], None]") -> None:
         """Hand messages to ``receiver`` from now on; ``on_end(connection, reason)`` is called once."""
         self._receiver, self._on_end = receiver, on_end
         if "no_ping" in self._quirks:
-            _keep_alive_by_tcp(self._transport)
+            kernel.keep_alive(self._transport)
         else:
             self._plan_ping()
-        self.resume()
+        if receiver.resting:
+            self._backlog.count()
+        else:
+            self.resume()
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------
 
@@ -116,23 +135,23 @@ class Connection(Socket):
         """Bytes from the charger."""
         clock, slicer, backlog = self._clock, self._slicer, self._backlog
         clock.refresh()
-        self.last_seen = clock.now
-        try:
-            pieces = slicer.feed(data)
-            if (
-                len(pieces) == 1
-                and not (backlog.paused or self._probes)
-                and not isinstance(piece := pieces[0], bytes)
-            ):
-                self._receiver.received(piece)
-            else:
-                if self._probes and pieces:
-                    self._alive()
-                self._take(pieces)
-        except Exception:
-            self._failed()
-        if backlog.paused or backlog.counted or slicer.unfinished:
-            backlog.settle()
+        if backlog.paused or backlog.queued:
+            slicer.hold(data)  # read before the pause took effect
+        else:
+            try:
+                piece = slicer.feed(data)
+                if piece is not None:
+                    if self._probes or isinstance(piece, bytes):
+                        self._slice(piece)
+                    else:
+                        self.last_seen = clock.now
+                        self._receiver.received(piece)
+                    if slicer.unfinished:
+                        self._slice(None)
+            except Exception:
+                self._failed()
+        if slicer.unfinished or backlog.counted:
+            backlog.count()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone, whichever side ended it."""
@@ -146,52 +165,101 @@ class Connection(Socket):
 
     # -- messages -----------------------------------------------------------------------------------
 
-    def _take(self, pieces: list[Piece]) -> None:
-        """Hand on what the slicer made, as far as the session takes it; the rest waits."""
-        for n, piece in enumerate(pieces):
-            if self.reason is not None:
-                return
-            if self._backlog.paused:
-                self._backlog.keep(pieces[n:])
-                return
-            if isinstance(piece, bytes):
-                self._judge(piece)
-            else:
-                self._receiver.received(piece)
+    def turn(self) -> None:
+        """See backlog.Owner."""
+        self._backlog.queued = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take what is held, and read on behind it."""
+        try:
+            self._slice(None)
+        except Exception:
+            self._failed()
+        self._backlog.count()
+
+    def _slice(self, piece: OcppFrame | bytes | None) -> None:
+        """Take ``piece`` and what is held behind it, as far as the session and one turn of the loop allow."""
+        clock, backlog = self._clock, self._backlog
+        if self._slicing or backlog.queued:
+            return  # the session has resumed us from within, or the next turn is due
+        clock.refresh()
+        frames, size, until, self._slicing = FRAMES, BYTES, clock.now + SECONDS, True
+        try:
+            while frames > 0 and size > 0 and clock.now < until:
+                if piece is None and (backlog.paused or (piece := self._slicer.feed(b"")) is None):
+                    return
+                frames -= 1
+                size -= self._piece(piece)
+                piece = None
+                clock.refresh()
+            if self._slicer.unfinished:
+                backlog.queue()
+        finally:
+            self._slicing = False
+            if self._pong and not self._closing:
+                self._transport.write(self._pong)
+            self._pong = b""
+            backlog.read()
+
+    def _piece(self, piece: OcppFrame | bytes) -> int:
+        """Take one piece; returns what it counts in bytes. Only a whole one is a sign of life."""
+        self.last_seen = self._clock.now
+        if self._probes:
+            self._alive()
+        if isinstance(piece, bytes):
+            return self._judge(piece)
+        self._receiver.received(piece)
+        return piece.size
 
     def _failed(self) -> None:
         """A fault of ours, not the charger's: it is asked to come back, and the others go on."""
         log.exception("connection.failed", peer=self.peer)
         self.close(Reason.INTERNAL)
 
-    def _judge(self, data: bytes) -> None:
+    def _judge(self, data: bytes) -> int:
         """Let ServerProtocol decide what is not a plain text frame: it answers pings, closes and fails."""
-        protocol = self._protocol
+        protocol, size, pings = self._protocol, len(data), False
         protocol.receive_data(data)
         for event in protocol.events_received():
             if isinstance(event, Frame) and not self._closing:
+                size += len(event.data)
+                pings = event.opcode is PING
                 self._frame(event)
-        self._backlog.fragments(unread(protocol) + sum(map(len, self._fragments or ())))
+        self._backlog.fragments(unread(protocol) + self._fragment_bytes)
         if protocol.parser_exc is not None:
             self._end(Reason.PROTOCOL)
-        self._flush(protocol)
+        if pings and self.reason is None:
+            self._pong = b"".join(protocol.data_to_send())  # only the last one of a turn (RFC 6455 5.5.3)
+        else:
+            self._flush(protocol)
+        return size
 
     def _frame(self, frame: Frame) -> None:
-        if frame.opcode is TEXT:
-            self._fragments = [bytes(frame.data)]
-        elif frame.opcode is CONT and self._fragments is not None:
-            self._fragments.append(bytes(frame.data))
-        elif frame.opcode is BINARY:
+        opcode, data = frame.opcode, bytes(frame.data)
+        if opcode is TEXT:
+            self._fragments, self._fragment_bytes = [data], len(data)
+        elif opcode is CONT and self._fragments is not None:
+            self._fragments.append(data)
+            self._fragment_bytes += len(data)
+        elif opcode is PING or opcode is PONG:
+            self._receiver.spent(1.0, rest=True)
+        elif opcode is BINARY:
             self.close(Reason.BINARY)
-        elif frame.opcode is CLOSE:
+        elif opcode is CLOSE:
             self._end(Reason.CLIENT)
-        if self._fragments is None or frame.opcode not in (TEXT, CONT):
+        if self._fragments is None or opcode not in (TEXT, CONT):
             return
         if len(self._fragments) > MAX_FRAGMENTS:
             self.close(Reason.FRAGMENTS)
         elif frame.fin:
-            message, self._fragments = b"".join(self._fragments), None
+            if len(data) >= BYTES:  # it may have been inflated, from next to nothing
+                self._receiver.spent(len(data) // BYTES, rest=False)
+            message, self._fragments, self._fragment_bytes = b"".join(self._fragments), None, 0
             self._receiver.received(self._codec.decode(message))
+        else:
+            # No rest before the end of the message: one that is large must not time out.
+            self._receiver.spent(max(-(-len(data) // FRAGMENT_BYTES), FRAGMENT_CALLS), rest=False)
 
     # -- interfaces.Link, interfaces.Holder ---------------------------------------------------------
 
@@ -220,12 +288,10 @@ class Connection(Socket):
 
     def resume(self) -> None:
         """See interfaces.Link."""
-        if pieces := self._backlog.resume():
-            try:
-                self._take(pieces)
-            except Exception:
-                self._failed()
-        self._backlog.read_on()
+        self._backlog.paused = False
+        self.last_seen = self._clock.now
+        if not self._slicing:
+            self._go_on()
 
     def hold(self, size: int) -> None:
         """See interfaces.Link."""
@@ -233,8 +299,16 @@ class Connection(Socket):
 
     def probe(self, alive: Callable[[], None]) -> None:
         """See interfaces.Holder."""
-        self._probes.append(alive)
-        self._ping()
+        if self._unread and not kernel.has_hung_up(self._transport):
+            alive()  # it is we who do not read its sign of life
+        else:
+            self._probes.append(alive)
+            self._ping()
+
+    @property
+    def _unread(self) -> bool:
+        """Whether the socket is not read, so that silence says nothing about the charger."""
+        return self._backlog.paused or self._backlog.queued
 
     def _alive(self) -> None:
         probes, self._probes = self._probes, []
@@ -256,7 +330,8 @@ class Connection(Socket):
         if self.reason is not None:
             return
         self.reason = reason
-        receiver, self._receiver, self._slicer, self._fragments = self._receiver, _OVER, _OVER, None
+        receiver, self._receiver, self._slicer = self._receiver, _OVER, _OVER
+        self._fragments, self._fragment_bytes, self._pong = None, 0, b""
         on_end, self._on_end = self._on_end, None
         self._backlog.end()
         receiver.ended()
@@ -282,6 +357,11 @@ class Connection(Socket):
         if self._closing:
             return
         limits, now = self._shared.limits, self._clock.now
+        if self._unread:
+            self.last_seen = now
+            if kernel.has_hung_up(self._transport):
+                self._reset(Reason.CLIENT)
+                return
         silent_at = self.last_seen + limits.ping_interval + limits.ping_timeout
         if now >= silent_at:
             self._reset(Reason.SILENT)
@@ -292,17 +372,7 @@ class Connection(Socket):
         self._check = self._clock.after(min(self._next_ping, silent_at) - now, self._keep_alive)
 
     def _ping(self) -> None:
-        """Send a ping, and read its answer also while the session has paused the connection."""
+        """Send a ping; its answer is read when the connection is."""
         if self._protocol.state is OPEN and not self._closing:
             self._protocol.send_ping(b"")
             self._flush(self._protocol)
-            self._backlog.listen()
-
-
-def _keep_alive_by_tcp(transport: asyncio.Transport) -> None:
-    """Let the kernel watch a charger that must not be pinged: a peer that is gone ends in three minutes."""
-    inner = transport.get_extra_info("socket")
-    with socket.socket(fileno=os.dup(inner.fileno())) as sock:  # the loop's own has no options
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in KEEPALIVE:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)

@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, assert_never
 from urllib.parse import unquote_to_bytes
 
 from websockets.http11 import Request
@@ -17,16 +17,13 @@ from voltgate import _core, config
 from voltgate.gateway.edge.socket import Shared
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.interfaces import Claim, NotRead
-from voltgate.gateway.rates import HandshakeRate
+from voltgate.gateway.rates import Budgets, HandshakeRate, source_of
 from voltgate.gateway.reasons import Reason, Refusal
-from voltgate.gateway.registry.credentials import Judgement, Passwords, basic
+from voltgate.gateway.registry.credentials import REFUSED_AFTER, Judgement, Passwords, basic
 from voltgate.gateway.registry.record import ALIAS, ALIAS_OF, Found, Known, Record, is_identity
 from voltgate.gateway.registry.security import Security
 from voltgate.schemas import VERSIONS
 
-# Seconds after the request at which wrong credentials are refused, whatever is wrong with them: the time says
-# nothing about the reason, and guessing is slow.
-REFUSED_AFTER = 0.5
 _NO_RECORD = Record(enabled=True)
 
 
@@ -81,6 +78,7 @@ class Entrance:
     ownership: Ownership
     security: Security
     rate: HandshakeRate
+    logins: Budgets
     closed: Callable[[], Refusal | None]
     """Why nobody may connect now, or None."""
     start_session: Callable[[Admission, Upgrade, str | None], None]
@@ -96,6 +94,11 @@ class Attempt:
     offered: list[str]
     wanted: list[str]
     at: float
+
+    @property
+    def address(self) -> str:
+        """The source's address, without its port."""
+        return self.upgrade.peer.rpartition(":")[0]
 
 
 class Listener:
@@ -141,14 +144,21 @@ class Listener:
             self._admit(attempt, known)
 
     def _authenticate(self, attempt: Attempt, known: Known | None) -> None:
-        upgrade = attempt.upgrade
+        upgrade, limits = attempt.upgrade, self._shared.limits
+        source = source_of(upgrade.peer)
+        logins = self._entrance.logins.of(attempt.identity, source, attempt.at, limits)
+        if not logins.login(attempt.at, limits.logins_per_minute):
+            upgrade.refuse(Refusal.RATE)
+            return
         user, password = basic(upgrade.request.headers.get_all("Authorization")) or (None, b"")
-        refusal = None
-        if user is None:
-            refusal = Refusal.NO_CREDENTIALS
-        elif not hmac.compare_digest(user, attempt.identity.encode()):  # docs/ocpp.md A23
-            refusal = Refusal.WRONG_USER
-        elif known is None:
+        # Neither of these two depends on the record.
+        if user is None or not hmac.compare_digest(user, attempt.identity.encode()):  # docs/ocpp.md A23
+            refusal = Refusal.NO_CREDENTIALS if user is None else Refusal.WRONG_USER
+            wait = max(attempt.at + REFUSED_AFTER - self._shared.clock.now, 0.0)
+            self._shared.clock.after(wait, self._refuse, attempt, refusal, known)
+            return
+        refusal = Refusal.WRONG_PASSWORD
+        if known is None:
             refusal = Refusal.UNKNOWN_IDENTITY
         elif not known.record.enabled:
             refusal = Refusal.DISABLED
@@ -156,19 +166,22 @@ class Listener:
             refusal = Refusal.WRONG_PROFILE
 
         def judged(judgement: Judgement) -> None:
+            if judgement is Judgement.PASSED:
+                logins.logged_in(limits.logins_per_minute)
             if upgrade.gone:
                 return
-            if judgement is Judgement.CROWDED:
-                upgrade.refuse(Refusal.RATE)
-            elif judgement is Judgement.PASSED:
-                self._admit(attempt, known)
-            else:
-                clock = self._shared.clock
-                wait = max(attempt.at + REFUSED_AFTER - clock.now, 0.0)
-                clock.after(wait, self._refuse, attempt, refusal or Refusal.WRONG_PASSWORD, known)
+            match judgement:
+                case Judgement.PASSED:
+                    self._admit(attempt, known)
+                case Judgement.CROWDED:
+                    upgrade.refuse(Refusal.RATE)
+                case Judgement.WRONG:
+                    self._refuse(attempt, refusal, known)
+                case _:
+                    assert_never(judgement)
 
-        address = upgrade.peer.rpartition(":")[0]
-        self._entrance.passwords.judge(known if refusal is None else None, password, address, judged)
+        judge = self._entrance.passwords.judge
+        judge(known if refusal is Refusal.WRONG_PASSWORD else None, password, attempt, judged)
 
     def _admit(self, attempt: Attempt, known: Known | None) -> None:
         upgrade, headers, entrance = attempt.upgrade, attempt.upgrade.request.headers, self._entrance
@@ -201,7 +214,8 @@ class Listener:
                 entrance.start_session(admission, upgrade, replaced)
 
         token = _core.token(identity)
-        entrance.ownership.claim(Claim(identity, token, upgrade, self._authenticates, decided))
+        claim = Claim(identity, token, upgrade, self._authenticates, decided, source_of(upgrade.peer))
+        entrance.ownership.claim(claim)
 
     def _refuse(self, attempt: Attempt, refusal: Refusal, known: Known | None) -> None:
         upgrade = attempt.upgrade

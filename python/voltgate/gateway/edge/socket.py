@@ -1,13 +1,14 @@
 """An accepted socket, before and after its upgrade: its transport, one deadline, and how it is closed."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from websockets.server import ServerProtocol
 
 from voltgate.config import Limits
 from voltgate.gateway.clock import Timer, Wheel
-from voltgate.gateway.edge.backlog import Buffered
+from voltgate.gateway.edge.backlog import Buffered, Turns
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Reason
 
@@ -21,11 +22,15 @@ class Shared:
     clock: Wheel
     limits: Limits
     metrics: Metrics
+    soon: Callable[[Callable[[], None]], object] = lambda run: asyncio.get_running_loop().call_soon(run)
+    """Calls back in the next turn of the loop."""
     buffered: Buffered = field(init=False)
+    turns: Turns = field(init=False)
     open: set["Socket"] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.buffered = Buffered(self.limits)
+        self.turns = Turns(self.clock, self.metrics, self.soon)
 
     def take(self, limits: Limits) -> None:
         """Apply ``limits`` to open sockets and to new ones (docs/reference.md, "Limits")."""

@@ -11,16 +11,18 @@ import hashlib
 import hmac
 import re
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum, auto
+from typing import Protocol
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 from argon2.low_level import Type
 
-from voltgate.gateway.interfaces import Change
+from voltgate.gateway.interfaces import Change, Clock
 from voltgate.gateway.registry.record import Known
 
 _FAST = re.compile(r"\$voltgate-sha256\$([0-9a-f]{32})\$([0-9a-f]{64})", re.ASCII)
@@ -112,6 +114,24 @@ def _kept(password: bytes, random: bool, hashes: tuple[str, ...]) -> str:
     return hash_key(password) if random and len(_key_bytes(password)) >= 16 else hash_password(password)
 
 
+def _timed(hashes: Sequence[str], password: bytes) -> tuple[str | None, float]:
+    """The first of ``hashes`` that it passes, and the seconds the check took."""
+    began = time.monotonic()
+    return _passes_slow(hashes, password), time.monotonic() - began
+
+
+class Attempt(Protocol):
+    """A login."""
+
+    @property
+    def address(self) -> str:
+        """Where from."""
+
+    @property
+    def at(self) -> float:
+        """When it was asked for, by the clock."""
+
+
 class Judgement(Enum):
     """What became of a password."""
 
@@ -122,24 +142,34 @@ class Judgement(Enum):
 
 Judged = Callable[[Judgement], None]
 
+# Seconds after the request at which a refusal is told, whatever is wrong: the time says nothing about the
+# reason, and guessing is slow.
+REFUSED_AFTER = 0.5
+_GUESS = 0.05  # seconds an argon2 check takes, until one has been measured
+
 
 class Passwords:
     """Checks passwords: random keys on the loop, others in a few threads beside it.
 
     A password that passed is remembered as a keyed MAC beside its record, in memory, and forgotten with it:
     a storm of reconnecting chargers costs no second argon2 (docs/ocpp.md D).
+
+    A password that did not pass at once takes one of a bounded number of slots until it is answered, whether
+    argon2 has to check it or nothing has: what an overload does to a login says nothing about the record.
     """
 
-    def __init__(self, threads: int, most: int, most_of_one: int) -> None:
-        """``most``: passwords that may be waiting or being checked; ``most_of_one``: of one address."""
+    def __init__(self, threads: int, most: int, most_of_one: int, clock: Clock) -> None:
+        """``most``: slots; ``most_of_one``: of one address."""
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
-        self._most, self._most_of_one, self._busy = most, most_of_one, 0
-        self._asking: Counter[str] = Counter()  # by address: those of them that are being checked
+        self._threads, self._clock = threads, clock
+        self._most, self._most_of_one, self._busy, self._hashing = most, most_of_one, 0, 0
+        self._asking: Counter[str] = Counter()  # by address: the slots it has
+        self._check_takes = _GUESS
         self._secret = secrets.token_bytes(32)
         self._no_hash = hash_key(secrets.token_bytes(20))
 
-    def judge(self, known: Known | None, password: bytes, address: str, judged: Judged) -> None:
-        """Whether ``password`` is that of ``known``; WRONG for None, at the same cost.
+    def judge(self, known: Known | None, password: bytes, attempt: Attempt, judged: Judged) -> None:
+        """Whether ``password`` is that of ``known``; WRONG for None, at the same cost and the same time.
 
         Guesses are bounded per address, never per identity: else any client could lock a charger out
         (docs/ocpp.md D).
@@ -150,46 +180,58 @@ class Passwords:
             judged(Judgement.PASSED)
             return
         fast = [_passes_fast(hash_, password) for hash_ in hashes or (self._no_hash,)]
-        if known is None:
-            judged(Judgement.WRONG)
-            return
-        if any(fast):
+        if known is not None and any(fast):
             known.proof, known.passed = proof, hashes[fast.index(True)]
             judged(Judgement.PASSED)
             return
+        address = attempt.address
+        if self._busy >= self._most or self._asking[address] >= self._most_of_one:
+            self._at(attempt.at + REFUSED_AFTER, judged, Judgement.CROWDED)
+            return
+        self._busy += 1
+        self._asking[address] += 1
+        # Also later than all checks that wait before it, were they argon2.
+        due = attempt.at + max(REFUSED_AFTER, self._busy * self._check_takes / self._threads)
+
+        def end(judgement: Judgement) -> None:
+            self._busy -= 1
+            self._asking -= Counter([address])  # drops those that ask for none
+            judged(judgement)
+
         slow = [hash_ for hash_ in hashes if _is_slow(hash_)]
-        if not slow:
-            judged(Judgement.WRONG)
-        elif self._busy >= self._most or self._asking[address] >= self._most_of_one:
-            judged(Judgement.CROWDED)
-        else:
+        if known is None or not slow:
+            self._at(due, end, Judgement.WRONG)
+            return
 
-            def checked(done: "asyncio.Future[str | None]") -> None:
-                self._busy -= 1
-                self._asking -= Counter([address])  # drops those that ask for none
-                if done.cancelled():
-                    return
-                if (passed := done.result()) is not None:
-                    known.proof, known.passed = proof, passed
-                judged(Judgement.WRONG if passed is None else Judgement.PASSED)
+        def checked(done: "asyncio.Future[tuple[str | None, float]]") -> None:
+            if done.cancelled():
+                return
+            passed, took = done.result()
+            self._check_takes = max(took, 0.9 * self._check_takes)
+            if passed is None:
+                self._at(due, end, Judgement.WRONG)
+            else:
+                known.proof, known.passed = proof, passed
+                end(Judgement.PASSED)
 
-            self._busy += 1
-            self._asking[address] += 1
-            loop = asyncio.get_running_loop()
-            loop.run_in_executor(self._pool, _passes_slow, slow, password).add_done_callback(checked)
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._pool, _timed, slow, password).add_done_callback(checked)
+
+    def _at(self, due: float, fire: Judged, judgement: Judgement) -> None:
+        self._clock.after(max(due - self._clock.now, 0.0), fire, judgement)
 
     def hash(self, change: Change, hashes: tuple[str, ...], hashed: Callable[[str | None], None]) -> None:
         """See rotation.Hash."""
-        if self._busy >= self._most:
+        if self._hashing >= self._most:
             hashed(None)
             return
 
         def made(done: "asyncio.Future[str]") -> None:
-            self._busy -= 1
+            self._hashing -= 1
             if not done.cancelled():
                 hashed(done.result())
 
-        self._busy += 1
+        self._hashing += 1
         loop = asyncio.get_running_loop()
         loop.run_in_executor(self._pool, _kept, change.password, change.random, hashes).add_done_callback(
             made

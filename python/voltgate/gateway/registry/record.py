@@ -14,6 +14,7 @@ from voltgate.gateway.interfaces import NotRead
 
 MAX_CHARACTERS = 48  # docs/ocpp.md A3
 MAX_BYTES = 96
+MAX_RECORD = 16_384  # bytes; thousands of records stay in memory
 ALIAS, ALIAS_OF = "ocpp1.6j", "ocpp1.6"  # sent by some (docs/ocpp.md B)
 
 Quirk = Literal["half_duplex", "abort_close", "no_ping", "no_compression", "subprotocol_alias"]
@@ -78,6 +79,8 @@ Found = Callable[[Known | NotRead], None]
 
 def parse(body: bytes) -> Record:
     """The record of a KV value. Raises ValueError with one line that quotes no value: hashes are in it."""
+    if len(body) > MAX_RECORD:
+        raise ValueError(f"record: more than {MAX_RECORD} bytes")
     try:
         return Record.model_validate_json(body)
     except ValidationError as error:

@@ -88,7 +88,7 @@ class Registry:
         try:
             known = Known(_core.identity(token), token, parse(stored.data))
         except ValueError as error:
-            log.warning("registry.record_refused", identity=token, error=str(error))
+            self._bus.garbage("record", f"{token}: {error}")
             return None
         if all(map(is_hash, known.record.password_hashes)):
             self._warned.discard(token)

@@ -17,6 +17,7 @@ from voltgate.gateway.registry.record import Known
 MINUTE = 60.0
 WATCHED = 1000  # pairs of reason and charger at a time; all others share the subject without a charger
 NO_RECORD = "-"
+_DASH = "=2D"  # the charger whose identity is "-": here, "-" stands for those without a record
 
 
 @dataclass(slots=True)
@@ -39,9 +40,9 @@ class Security:
 
     def note(self, reason: str, known: Known | None, peer: str) -> None:
         """One refusal."""
-        if known is not None and (reason, known.token) not in self._open and len(self._open) >= WATCHED:
-            known = None
-        token = known.token if known is not None else NO_RECORD
+        token = _token(known)
+        if known is not None and (reason, token) not in self._open and len(self._open) >= WATCHED:
+            known, token = None, NO_RECORD
         refusals = self._open.get((reason, token))
         if refusals is not None:
             refusals.count, refusals.remote = refusals.count + 1, peer
@@ -84,3 +85,9 @@ class Security:
             self._write(reason, token, refusals)
         else:
             del self._open[reason, token]
+
+
+def _token(known: Known | None) -> str:
+    if known is None:
+        return NO_RECORD
+    return _DASH if known.token == NO_RECORD else known.token

@@ -1,46 +1,71 @@
 """How fast and how much one charger may send: when its socket is not read.
 
-At ``limits.open_calls`` and above ``limits.calls_per_second`` the socket is not read for a while, so nothing
-is dropped; large messages count towards ``limits.max_buffered_bytes`` until they are answered.
+At ``limits.open_calls``, above ``limits.calls_per_second`` and above ``limits.stored_bytes_per_second`` the
+socket is not read for a while, so nothing is dropped; large messages count towards
+``limits.max_buffered_bytes`` until they are answered. What was spent is in the charger's ``rates.Allowance``,
+which outlives its connections.
 """
 
 from voltgate.gateway.session.context import Surroundings
 from voltgate.gateway.session.turn import Turn
 
 LARGE = 16_384  # bytes; 99 % of messages fit 2 kB (docs/ocpp.md A21)
+# Seconds after which a long rest is looked at again: the limits may have changed.
+LOOK_AGAIN = 10.0
 
 
 class Bounds:
     """See the module. The limits are read from the shared context: a reload changes them at once."""
 
-    __slots__ = ("_clock", "_context", "_due", "_link", "_slow", "_turn", "large", "paused")
+    __slots__ = ("_allowance", "_clock", "_context", "_link", "_turn", "large", "paused", "resting")
 
     def __init__(self, surroundings: Surroundings, turn: Turn) -> None:
         self._context, self._link, self._turn = surroundings.context, surroundings.link, turn
-        self._clock = surroundings.outside.clock
-        self._due = 0.0  # until when the messages so far would have lasted at limits.calls_per_second
+        self._clock, self._allowance = surroundings.outside.clock, surroundings.allowance
         self.large = 0  # bytes of large open CALLs
-        self._slow = self.paused = False
+        # A charger that has spent its budget begins as its last connection ended: not read.
+        self.resting = self.paused = False
+        self._rest()
+        self.paused = self.resting
 
-    def count(self) -> None:
-        """One more message was received: above the rate and its burst the socket rests."""
-        context, now, due = self._context, self._clock.now, self._due
-        self._due = due = (due if due > now else now) + context.interval
-        if due - now > context.burst and not self._slow and not self._turn.ended:
-            self._slow = True
-            context.metrics.paused.add("calls_per_second")
-            self._clock.after(due - now - context.burst, self._rested)
+    def count(self, calls: float, rest: bool = True) -> None:
+        """A message was received, or what costs as much; above a rate and its burst the socket rests."""
+        context, allowance = self._context, self._allowance
+        used = allowance.call(self._clock.now, calls, context.calls_per_second)
+        over = used > context.calls_burst or allowance.stored > context.stored_burst
+        if over and rest and not (self.resting or self._turn.ended):
+            self._rest()
             self.limit_reading()
 
+    def stored(self, size: int) -> None:
+        """A fact of ``size`` bytes is stored for this charger; counted with its next message."""
+        self._allowance.store(self._clock.now, size, self._context.limits.stored_bytes_per_second)
+
+    def _rest(self) -> None:
+        """Rest if a budget is overdrawn, until it is not."""
+        calls, stored = self._allowance.wait(self._clock.now, self._context.limits)
+        wait = max(calls, stored)
+        if wait <= 0:
+            self.resting = False
+            return
+        if not self.resting:
+            self.resting = True
+            if stored > calls:
+                self._context.metrics.paused.add("stored_bytes")
+            else:
+                self._context.metrics.paused.add("calls_per_second")
+        self._clock.after(min(wait, LOOK_AGAIN), self._rested)
+
     def _rested(self) -> None:
-        self._slow = False
-        self.limit_reading()
+        if not self._turn.ended:
+            self._rest()
+            self.limit_reading()
 
     def limit_reading(self) -> None:
         """Read from the socket, or stop reading, as the open CALLs and the turn ask for."""
         turn = self._turn
         full = len(turn.calls) >= self._context.limits.open_calls
-        pause = full or self._slow or (turn.leaving and not turn.finishing)
+        pause = full or self.resting or (turn.leaving and not turn.finishing)
         if pause == self.paused or turn.ended:
             return
         self.paused = pause

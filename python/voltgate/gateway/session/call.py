@@ -6,6 +6,7 @@ from typing import Final, NamedTuple, assert_never
 from voltgate._core import Fact, Frame, Violation
 from voltgate.gateway.interfaces import LIVE, Ack
 from voltgate.gateway.metrics import ActionCounts
+from voltgate.gateway.session.payloads import REPORTS
 from voltgate.policy import Rule
 
 # A session's memory for repeats (docs/contract.md 3.4). Answers above the size are rare and not worth
@@ -45,6 +46,8 @@ class Answer(NamedTuple):
     payload: bytes = b"{}"
     code: str = ""
     description: str = ""
+    reply_violation: str = ""
+    """``<code> <pointer>`` of a backend's reply that could not be used."""
 
     @property
     def has_content(self) -> bool:
@@ -70,7 +73,7 @@ class Handling:
 
     __slots__ = (
         "answered", "boots", "class_", "clock", "counts", "id_token", "keyed", "live", "may_ask", "received",
-        "remembers", "rule", "seconds", "silent", "tx",
+        "remembers", "reports", "rule", "seconds", "silent", "tx",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, counts: ActionCounts) -> None:
@@ -80,11 +83,17 @@ class Handling:
         self.tx, self.live = rule.class_ == "tx", rule.class_ == "live"
         self.silent = rule.answer == "none"  # a SEND
         self.may_ask = rule.answer in ("backend", "backend-if-idtoken")
-        self.id_token = rule.answer == "backend-if-idtoken"  # a backend is asked about an idToken only
+        # A backend is asked about an idToken, or what the transaction cost (docs/contract.md 3.4).
+        self.id_token = rule.answer == "backend-if-idtoken"
+        self.reports = rule.action in REPORTS  # its payload may hold a secret
         self.boots = unsigned == "BootNotification"
         self.clock = rule.action == "Heartbeat"  # the gateway's answer has content: the time
         self.keyed = rule.action == "TransactionEvent"  # its key may come back with other bytes
         self.remembers = rule.class_ == "event" and unsigned not in ("BootNotification", "Heartbeat")
+
+    def asks(self, frame: Frame) -> bool:
+        """Whether a backend answers this CALL."""
+        return self.may_ask and (not self.id_token or frame.has_id_token or frame.ends_online)
 
 
 class Call:
@@ -128,7 +137,7 @@ class Call:
                         return At.READING
                     if self.asks:
                         return At.ASKING
-                elif self.read_back or not (answer.has_content or answer.by == "fallback"):
+                elif self.read_back or not (answer.has_content or answer.reply_violation):
                     return At.DONE
                 return At.DONE if handling.live else At.RECORDING
             case At.RECORDING:

@@ -4,6 +4,7 @@ Values in, bytes out (docs/contract.md 3.3, 3.5); when a command moves on is dec
 """
 
 import math
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,11 +14,13 @@ from typing import NamedTuple
 import orjson
 
 from voltgate import _core
-from voltgate._core import Frame, Publisher
+from voltgate._core import Frame, Publisher, Violation
+from voltgate.config import Level
 from voltgate.gateway import cloudevents
 from voltgate.gateway.interfaces import Ack, Change, Clock, NotStored, Outside, Request, Timer
 from voltgate.gateway.reasons import Outcome
 from voltgate.gateway.session import payloads
+from voltgate.gateway.session.decisions import tag
 from voltgate.schemas import Codec
 
 TIMEOUT = 30.0  # seconds, where ocpp-timeout says nothing
@@ -49,6 +52,8 @@ class Said(NamedTuple):
     version: str = ""
     session: str = ""
     late: bool = False  # it had ended with ``timeout`` before
+    violation: str = ""  # the text of ocpp-violation, where a result was passed on
+    odd: bool = False  # the result violates its schema
 
 
 class Stage(Enum):
@@ -79,6 +84,7 @@ class Command:
     standing = Standing.UNKNOWN
     change: Change | None = None  # of the charger's password
     recorded = False  # the charger's record has the new password
+    violation = ""  # the text of ocpp-violation, where its payload is passed on
 
     def __init__(self, request: Request, action: str, clock: Clock) -> None:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -88,7 +94,7 @@ class Command:
         self.body = b"{}" if request.data.strip() in (b"", b"null") else request.data
         self.command_id = headers.get("ocpp-command-id", "")
         self.message_id = str(uuid.uuid4())  # collides with no other id (docs/ocpp.md A20)
-        self.redacted = payloads.masked_request(action, self.body)
+        self.redacted = payloads.masked(self.body)
         timeout, deadline = headers.get("ocpp-timeout"), headers.get("ocpp-deadline")
         seconds = _seconds(timeout) if deadline is None else _ahead(deadline, clock.time_ms)
         self.timeout = math.nan if seconds is None else seconds
@@ -101,9 +107,10 @@ class Command:
         """The payload as facts hold it."""
         return self.body if self.redacted is None else self.redacted
 
-    def fault(self, codec: Codec, known: frozenset[str], max_bytes: int) -> Fault | None:
-        """Why it cannot be sent in this version, whatever the charger's state."""
-        if self.action not in known:
+    def fault(self, codec: Codec, levels: dict[str, Level], max_bytes: int) -> Fault | None:
+        """Why it cannot be sent in this version, whatever the charger's state; sets ``violation``."""
+        level = levels.get(self.action)
+        if level is None:
             return Fault("NotSupported", "", f"no action a CSMS may send in {codec.subprotocol}")
         if math.isnan(self.timeout):
             deadline = f"ocpp-deadline: a time of RFC 3339, at most {_MAX_TIMEOUT:.0f} s ahead"
@@ -114,6 +121,13 @@ class Command:
         if len(self.body) > max_bytes:
             return Fault("", "", f"more than {max_bytes} bytes (limits.max_message_bytes)")
         violation = codec.check(self.action, "request", self.body)
+        if violation is not None and level != "strict":
+            # As a frame, it also shows what no level passes on (docs/contract.md 2.2).
+            frame = codec.decode(b'[2,"","%s",%s]' % (self.action.encode(), self.body), "csms")
+            if level == "lenient":
+                self.violation = tag(violation)
+            self.redacted = payloads.masked_report(self.body, odd=True)
+            violation = frame.fatal
         return Fault(violation.code, violation.pointer, violation.reason) if violation else None
 
     def same(self, other: "Command") -> bool:
@@ -140,16 +154,27 @@ def _ahead(text: str, now_ms: int) -> float | None:
     return seconds if deadline.tzinfo is not None and seconds <= _MAX_TIMEOUT else None
 
 
-def answer(codec: Codec, action: str, frame: Frame) -> tuple[Outcome, bytes]:
-    """The outcome of a command of ``action`` that was answered with ``frame``, and its body."""
+def answer(codec: Codec, action: str, frame: Frame, level: Level) -> tuple[Said, Violation | None]:
+    """How a command of ``action`` ends that was answered with ``frame``, and what is wrong with it."""
     broken = frame.violation
     if frame.type == 4:
         details = b"{}" if broken else frame.payload
         head = orjson.dumps({"code": frame.code or "", "description": frame.description or ""})
-        return Outcome.ERROR, b'%s,"details":%s}' % (head[:-1], details)
-    if broken or codec.check(action, "response", frame.payload):
-        return Outcome.BAD_RESULT, frame.payload
-    return Outcome.RESULT, frame.payload
+        return Said(Outcome.ERROR, b'%s,"details":%s}' % (head[:-1], details)), None
+    violation = broken or codec.check(action, "response", frame.payload)
+    if broken or (violation and level == "strict"):
+        return Said(Outcome.BAD_RESULT, frame.payload or _as_it_came(frame)), violation
+    passed_on = tag(violation) if level == "lenient" else ""
+    return Said(Outcome.RESULT, frame.payload, violation=passed_on, odd=violation is not None), violation
+
+
+_HEAD = re.compile(rb'\s*\[\s*3\s*,\s*"(?:[^"\\]|\\.)*"\s*,?\s*', re.DOTALL)
+
+
+def _as_it_came(frame: Frame) -> bytes:
+    """What follows the message id, of a CALLRESULT whose JSON is broken."""
+    head = _HEAD.match(frame.raw)
+    return frame.raw[head.end() :].rstrip().removesuffix(b"]") if head else b""
 
 
 class _Shown(NamedTuple):
@@ -158,6 +183,7 @@ class _Shown(NamedTuple):
     kind: str
     body: bytes
     redacted: bool
+    violation: str
     unique: str = ""
     more: Sequence[tuple[str, str]] = ()
 
@@ -175,23 +201,22 @@ class Writer:
         command.key = _core.key(
             self._version, command.action, self._identity, self._session, command.message_id, command.body
         )
-        shown = _Shown(command.action, command.shown, command.redacted is not None)
+        shown = _Shown(command.action, command.shown, command.redacted is not None, command.violation)
         return self._publish(command, shown, time_ms, reply)
 
     def response(self, command: Command, said: Said, time_ms: int, reply: str) -> bytes:
         """How it ended, under ``<Action>Response``."""
-        outcome, body, redacted = said.outcome, said.body or b"{}", False
-        secret = command.redacted is not None or payloads.response_may_hold_secrets(command.action)
-        if secret and outcome in (Outcome.ERROR, Outcome.BAD_RESULT):
-            body, redacted = b"{}", True  # chargers quote what they refuse, so a secret may be anywhere
-        elif (
-            outcome is Outcome.RESULT
-            and (masked := payloads.masked_response(command.action, body)) is not None
-        ):
-            body, redacted = masked, True
-        more = [("ocpp-outcome", outcome.label), *([("ocpp-late", "true")] if said.late else [])]
+        body, quoted = said.body or b"{}", command.redacted is not None
+        secret = quoted or payloads.may_answer_secrets(command.action) or payloads.may_hold_secrets(body)
+        if secret and said.body and (said.outcome is not Outcome.RESULT or said.late or said.odd):
+            # Chargers quote what they refuse, and a result of another form may have a secret anywhere.
+            masked: bytes | None = payloads.MASKED
+        else:
+            masked = payloads.masked(body, quoted)
+        more = [("ocpp-outcome", said.outcome.label), *([("ocpp-late", "true")] if said.late else [])]
         unique = f"{self._token}/{command.message_id}/{'late' if said.late else 'response'}"
-        shown = _Shown(f"{command.action}Response", body, redacted, unique, more)
+        kind, redacted = f"{command.action}Response", masked is not None
+        shown = _Shown(kind, masked or body, redacted, said.violation, unique, more)
         return self._publish(command, shown, time_ms, reply)
 
     def _publish(self, command: Command, shown: "_Shown", time_ms: int, reply: str) -> bytes:
@@ -213,6 +238,8 @@ class Writer:
         )
         if command.command_id:
             headers.append(("ocpp-command-id", command.command_id))
+        if shown.violation:
+            headers.append(("ocpp-violation", shown.violation))
         if shown.redacted:
             headers.append(("ocpp-redacted", "true"))
         subject = f"{self._prefix}.command.{self._version}.{shown.kind}.{self._token}"

@@ -26,12 +26,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, assert_never
 
-from voltgate._core import Frame
+from voltgate._core import Frame, Violation
 from voltgate.gateway.interfaces import Ack, Change, Request, Verdict
 from voltgate.gateway.reasons import Outcome, Reason
 from voltgate.gateway.session import payloads
 from voltgate.gateway.session.command import Command, Fault, Report, Said, Stage, Standing, Writer, answer
 from voltgate.gateway.session.context import Surroundings
+from voltgate.gateway.session.decisions import description
 from voltgate.gateway.session.fence import Fence, Fenced
 from voltgate.gateway.session.readback import PastOutcome, Recall
 from voltgate.gateway.session.steps import guarded
@@ -101,20 +102,28 @@ class Commands:
         if frame.type == 5 or message_id is None:
             return False
         if current is not None and current.stage is Stage.SENT and current.message_id == message_id:
-            outcome, body = answer(self._context.codec, current.action, frame)
-            if outcome is Outcome.RESULT:
-                self._turn.triggered.update(payloads.triggered(current.action, current.body, body))
-            elif outcome is Outcome.BAD_RESULT:
-                self._refuse(current, frame)
-            self._end(current, Said(outcome, body))
+            said, violation = self._judge(current, frame)
+            if said.outcome is Outcome.RESULT:
+                self._turn.triggered.update(payloads.triggered(current.action, current.body, said.body))
+            elif violation is not None:
+                self._refuse(current, violation)
+            self._end(current, said)
             return True
         late = self._late.pop(message_id, None)
         if late is None:
             return False
-        said = Said(*answer(self._context.codec, late.action, frame), late=True)
+        said = self._judge(late, frame)[0]._replace(late=True)
         self._settle(late, said)
         Report(late, said, self._writer, self._outside).send()
         return True
+
+    def _judge(self, command: Command, frame: Frame) -> tuple[Said, Violation | None]:
+        """How its answer ends it, and what is wrong with a result."""
+        context, action = self._context, command.action
+        said, violation = answer(context.codec, action, frame, context.commands[action])
+        if violation is not None:
+            context.note_violation(self._surroundings, f"{action}Response", violation)
+        return said, violation
 
     def leave(self) -> None:
         """Send nothing more; the command in flight may still be answered."""
@@ -209,6 +218,8 @@ class Commands:
             self._rotation.begin(command.change, self._prepared, command)
         else:
             command.stage = Stage.SENT
+            if command.redacted is not None or payloads.may_answer_secrets(command.action):
+                self._turn.secretive = True
             frame = self._context.codec.encode_call(command.message_id, command.action, command.body)
             self._count("call", command.action, frame)
             self._link.write(frame)
@@ -279,17 +290,14 @@ class Commands:
             if not self._turn.commanding:
                 self._ends.commanded()
 
-    def _refuse(self, command: Command, frame: Frame) -> None:
+    def _refuse(self, command: Command, why: Violation) -> None:
         """Answer a result that violates its schema: OCPP 2.1 has CALLRESULTERROR for it.
 
         See docs/ocpp.md A13.
         """
         codec = self._context.codec
-        if not codec.ocpp.result_errors:
-            return
-        why = frame.violation or codec.check(command.action, "response", frame.payload)
-        if why is not None:
-            error = codec.encode_result_error(command.message_id, why.code, why.reason)
+        if codec.ocpp.result_errors:
+            error = codec.encode_result_error(command.message_id, why.code, description(why))
             self._count("result_error", "-", error)
             self._link.write(error)
 

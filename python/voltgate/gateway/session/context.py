@@ -1,16 +1,20 @@
 """What all sessions of one OCPP version share: codec, policy, bounds, counters."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+import orjson
 
 from voltgate import _core
-from voltgate._core import Frame, Publisher
+from voltgate._core import Frame, Publisher, Violation
 from voltgate.config import Config, Level, Limits, Nats
 from voltgate.gateway.interfaces import Link, Outside
 from voltgate.gateway.metrics import ActionCounts, FrameCells, Metrics
-from voltgate.gateway.session.call import Handling
+from voltgate.gateway.rates import Allowance
+from voltgate.gateway.session.call import GatewayViolation, Handling
 from voltgate.gateway.session.fast import Live
 from voltgate.gateway.session.keys import TransactionKeys
-from voltgate.policy import Rules
+from voltgate.gateway.session.violations import ReplyFaults, Violations, model
+from voltgate.policy import Rules, command_levels
 from voltgate.schemas import SUBPROTOCOLS, Codec
 
 _TYPES = {2: "call", 3: "result", 4: "error", 5: "result_error", 6: "send", None: "unreadable"}
@@ -30,16 +34,18 @@ class Context:
     """Every action a charger may send."""
     fast: dict[str | None, Live]
     """The actions among them whose CALLs may be answered in one step."""
-    commands: frozenset[str]
-    """Actions a CSMS may send as a CALL."""
+    commands: dict[str, Level]
+    """Actions a CSMS may send as a CALL, and how strictly they and their results are validated."""
+    violations: Violations = field(default_factory=Violations)
+    reply_faults: ReplyFaults = field(default_factory=ReplyFaults)
     half_duplex: bool = False
     """Whether a command waits while a CALL of the charger is open (docs/contract.md 3.8, quirk)."""
     open_calls: int = 0
     """``limits.open_calls``."""
-    interval: float = 0.0
-    """Seconds one CALL is worth at ``limits.calls_per_second``."""
-    burst: float = 0.0
-    """Seconds the CALLs of a burst are worth."""
+    calls_per_second: float = 0.0
+    calls_burst: int = 0
+    stored_burst: int = 0
+    """``limits.stored_bytes_burst``."""
 
     def __post_init__(self) -> None:
         self.take(self.limits)
@@ -47,8 +53,8 @@ class Context:
     def take(self, limits: Limits) -> None:
         """Use these limits from now on, in every session of this context."""
         self.limits, self.open_calls = limits, limits.open_calls
-        self.interval = 1 / limits.calls_per_second
-        self.burst = limits.calls_burst / limits.calls_per_second
+        self.calls_per_second, self.calls_burst = limits.calls_per_second, limits.calls_burst
+        self.stored_burst = limits.stored_bytes_burst
 
     @classmethod
     def of(
@@ -65,33 +71,50 @@ class Context:
             for name, handling in actions.items()
             if handling.live and handling.rule.answer == "gateway"
         }
-        commands = frozenset(name for name, sender, *_ in _core.actions(version) if sender != "charger")
+        commands = command_levels(version, config)
         return cls(codec, config.nats, config.limits, metrics, keys, cells, actions, fast, commands)
 
     def at(self, level: Level | None, half_duplex: bool) -> "Context":
-        """The same with what a charger's record says: one level for every action, quirks.
+        """The same with what a charger's record says: one level for every action, commands too; quirks.
 
         See docs/contract.md 2.2.
         """
-        actions = self.actions
+        actions, commands = self.actions, self.commands
         if level is not None:
             actions = {
                 name: Handling(replace(handling.rule, validation=level), handling.counts)
                 for name, handling in actions.items()
             }
-        return replace(self, actions=actions, half_duplex=half_duplex)
+            commands = dict.fromkeys(commands, level)
+        return replace(self, actions=actions, commands=commands, half_duplex=half_duplex)
+
+    def note_violation(
+        self, about: "Surroundings", action: str | None, violation: Violation | GatewayViolation
+    ) -> None:
+        """A violation of one charger; ``action``: a known one."""
+        prefix, version = self.nats.prefix, self.codec.version
+        self.violations.note(about.publisher, about.outside, prefix, version, action or "-", violation)
+
+    def note_model(self, about: "Surroundings", boot: bytes) -> None:
+        """Keep what a charger says it is (docs/contract.md 2.2)."""
+        if (found := model(boot)) is not None:
+            bucket = f"{self.nats.stream_prefix.lower()}_models"
+            subject = f"$KV.{bucket}.{about.publisher.token}"
+            about.outside.bus.emit(_core.publish(subject, "", [], orjson.dumps(found)))
 
     def count_unknown(self, by: str) -> None:
         """Count an answer to a CALL of an unknown action."""
         self.metrics.answered.add(self.codec.version, "unknown", by)
 
-    def count_unsound(self, frame: Frame) -> None:
+    def count_unsound(self, frame: Frame, about: "Surroundings") -> None:
         """Count a frame that is not a CALL without violations."""
         version, action = self.codec.version, (frame.action if frame.known else None)
         label = action or ("unknown" if frame.action else "-")
         self.metrics.frames.add(version, "in", _TYPES[frame.type], label)
         if frame.violation is not None:
             self.metrics.violations.add(version, label, frame.violation.code)
+            if frame.type not in (3, 4, 5):  # those are noted with their command
+                self.note_violation(about, action, frame.violation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +125,4 @@ class Surroundings:
     context: Context
     link: Link
     outside: Outside
+    allowance: Allowance

@@ -3,6 +3,8 @@
 No state and no effects; the session asks and acts.
 """
 
+from typing import NamedTuple
+
 from voltgate import _core
 from voltgate._core import Frame, Version, Violation
 from voltgate.gateway import cloudevents
@@ -10,6 +12,8 @@ from voltgate.gateway.interfaces import Reply
 from voltgate.gateway.session.call import Answer, GatewayViolation
 from voltgate.policy import Rule
 from voltgate.schemas import Codec
+
+_PROPERTY = "PropertyConstraintViolation"
 
 
 def refusal(frame: Frame, rule: Rule | None) -> Violation | GatewayViolation | None:
@@ -21,10 +25,14 @@ def refusal(frame: Frame, rule: Rule | None) -> Violation | GatewayViolation | N
     return None
 
 
-def passed_on(frame: Frame) -> str:
-    """The text of ``ocpp-violation`` on a frame that a lenient level passes on; "" for none."""
-    violation = frame.violation
+def tag(violation: Violation | GatewayViolation | None) -> str:
+    """The text of ``ocpp-violation`` and ``ocpp-reply-violation``; "" for none."""
     return "" if violation is None else f"{violation.code} {violation.pointer}".rstrip()
+
+
+def description(violation: Violation | GatewayViolation) -> str:
+    """What a CALLERROR says: the property and the rule, never a value (docs/contract.md 2.2)."""
+    return f"{violation.pointer}: {violation.reason}" if violation.pointer else violation.reason
 
 
 def gated(ocpp: Version, boot: str, triggered: set[str], action: str) -> GatewayViolation | None:
@@ -47,19 +55,31 @@ def error_id(ocpp: Version, frame: Frame, code: str) -> str | None:
     return ocpp.unreadable_id
 
 
-def backend_answer(codec: Codec, action: str, reply: Reply, max_bytes: int) -> Answer | None:
-    """The backend's word as an answer; None where it is none a charger could be given.
+class BackendFailed(NamedTuple):
+    """The backend replied that it failed: no better reply is to be expected. ``code`` is its own."""
+
+    code: str
+
+
+def backend_answer(
+    codec: Codec, action: str, reply: Reply, max_bytes: int
+) -> Answer | BackendFailed | Violation | GatewayViolation:
+    """The backend's reply as an answer, or why it is not one a charger could be given.
 
     See docs/contract.md 3.4.
     """
     headers = {name.lower(): value for name, value in reply.headers.items()}
+    if "nats-service-error-code" in headers:
+        return BackendFailed(headers["nats-service-error-code"])
     if "ocpp-error" in headers:
         code = _core.error_code(codec.version, headers["ocpp-error"])
-        return Answer("backend", code=code, description=reply.data.decode(errors="replace")) if code else None
-    if "nats-service-error-code" in headers or len(reply.data) > max_bytes:
-        return None
-    if codec.check(action, "response", reply.data) is not None:
-        return None
+        if code is None:
+            return GatewayViolation(_PROPERTY, "", f"ocpp-error: not an error code of {codec.version}")
+        return Answer("backend", code=code, description=reply.data.decode(errors="replace"))
+    if len(reply.data) > max_bytes:
+        return GatewayViolation(_PROPERTY, "", f"more than {max_bytes} bytes (limits.max_message_bytes)")
+    if (violation := codec.check(action, "response", reply.data)) is not None:
+        return violation
     # A null payload, legal in 1.6, travels as {} (docs/contract.md 2.2).
     return Answer("backend", b"{}" if reply.data.strip() == b"null" else reply.data)
 

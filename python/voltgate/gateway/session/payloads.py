@@ -1,12 +1,10 @@
 """What the payloads of a few actions mean to the gateway: secrets, passwords, what a command triggers.
 
 Bytes in, values out. Secrets are masked in facts only (docs/contract.md 3.5): what goes to the charger and
-back to
-the backend is never touched. A payload that cannot be searched, because it is not of the expected shape, is
-left out of the fact altogether.
+back to the backend is never touched. Payloads may be of any shape: a lenient level passes them on.
 """
 
-from collections.abc import Callable, Iterator
+import re
 from typing import Any
 
 import orjson
@@ -15,97 +13,73 @@ from voltgate._core import Frame
 from voltgate.gateway.interfaces import Verdict
 
 MASK = "***"
-# Configuration keys and variable names are case-insensitive in OCPP.
-_PASSWORDS = frozenset({"authorizationkey", "basicauthpassword"})
-_PASSWORD_BYTES = tuple(name.encode() for name in sorted(_PASSWORDS))
+MASKED = MASK.encode()
+REPORTS = frozenset({"NotifyEvent", "NotifyReport", "PublishFirmwareStatusNotification"})
+"""CALLs of chargers that may hold a secret."""
 
-# A secret's place: the object that holds it, and under which name.
-Place = tuple[dict[str, Any], str]
+# Names of configuration keys, variables and properties; case-insensitive in OCPP. Write-only ones are secret.
+_NAMES = r"authorization_?key|password|passphrase|vpn_?key|sim_?pin|private_?key"
+_SECRET = re.compile(_NAMES, re.IGNORECASE)
+_LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*@")
+_ODD = re.compile(rb"[a-z]:(?:\\?/){2}\S*@|" + _NAMES.encode(), re.IGNORECASE)
+# Bytes without any of these have no secret, and are not parsed: a name, the @ of a login, an escape.
+_SUSPICIOUS = re.compile(rb"@|\\u|" + _NAMES.encode(), re.IGNORECASE)
+_URLS = frozenset({"location", "remoteLocation", "ocppCsmsUrl"})
+# Of an entry that is about a secret, these say which one it is; chargers may quote it anywhere else.
+_NO_SECRETS = frozenset(
+    {"attributeStatus", "attributeType", "component", "dataType", "key", "mutability", "status", "type",
+     "variable"}
+)  # fmt: skip
+_ANSWERED = frozenset({"GetConfiguration", "GetVariables"})
 
 
 # -- secrets --------------------------------------------------------------------------------------------
 
 
-def _key_values(body: Any) -> Iterator[Place]:
-    for entry in [body] if "key" in body else body.get("configurationKey", ()):
-        if entry["key"].lower() in _PASSWORDS:
-            yield entry, "value"
+def masked(body: bytes, quoted: bool = False) -> bytes | None:
+    """The payload without its secrets; None if it has none.
 
-
-def _variables(body: Any) -> Iterator[Place]:
-    for entry in body.get("setVariableData") or body.get("getVariableResult", ()):
-        if entry["variable"]["name"].lower() in _PASSWORDS:
-            yield entry, "attributeValue"
-
-
-def _network(body: Any) -> Iterator[Place]:
-    profile = body["connectionData"]
-    yield profile, "basicAuthPassword"
-    yield profile.get("apn", {}), "apnPassword"
-    yield profile.get("vpn", {}), "password"
-    yield profile.get("vpn", {}), "key"  # "VPN shared secret"
-
-
-def _urls(body: Any) -> Iterator[Place]:
-    yield body, "location"
-    yield body.get("firmware", {}), "location"
-    yield body.get("log", {}), "remoteLocation"
-
-
-_REQUESTS: dict[str, Callable[[Any], Iterator[Place]]] = {
-    "ChangeConfiguration": _key_values,
-    "SetVariables": _variables,
-    "SetNetworkProfile": _network,
-    "UpdateFirmware": _urls,
-    "SignedUpdateFirmware": _urls,
-    "PublishFirmware": _urls,
-    "GetDiagnostics": _urls,
-    "GetLog": _urls,
-}
-_RESPONSES: dict[str, Callable[[Any], Iterator[Place]]] = {
-    "GetConfiguration": _key_values,
-    "GetVariables": _variables,
-}
-
-
-def masked_request(action: str, body: bytes) -> bytes | None:
-    """The request without its secrets; None if it has none."""
-    return _masked(_REQUESTS.get(action), body)
-
-
-def response_may_hold_secrets(action: str) -> bool:
-    """Whether a charger's response to ``action`` may hold a secret."""
-    return action in _RESPONSES
-
-
-def masked_response(action: str, body: bytes) -> bytes | None:
-    """The response without its secrets; None if it has none."""
-    return _masked(_RESPONSES.get(action), body)
-
-
-def storable(frame: Frame) -> bytes:
-    """The bytes of a refused frame that may be stored: nothing of a stray CALLRESULT with a password."""
-    raw = frame.raw
-    secret = frame.type == 3 and any(name in raw.lower() for name in _PASSWORD_BYTES)
-    return MASK.encode() if secret else raw
-
-
-def _masked(places: Callable[[Any], Iterator[Place]] | None, body: bytes) -> bytes | None:
-    if places is None:
+    ``quoted``: it answers a command that holds a secret, which may be in any of its texts.
+    """
+    if not quoted and _SUSPICIOUS.search(body) is None:
         return None
     try:
         value = orjson.loads(body)
-        found = False
-        for holder, name in places(value):
-            secret = holder.get(name)
-            if secret is None:
-                continue
-            shown = _without_login(secret) if places is _urls else MASK
-            found = found or shown != secret
-            holder[name] = shown
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return b"{}"
-    return orjson.dumps(value) if found else None
+    except orjson.JSONDecodeError:
+        return MASKED if quoted or may_hold_secrets(body) else None
+    shown = _without_secrets(value, "", quoted)
+    return None if shown == value else orjson.dumps(shown)
+
+
+def masked_report(body: bytes, odd: bool) -> bytes | None:
+    """The same for a payload that may violate its schema (``odd``): then a secret may be in any place."""
+    return MASKED if odd and may_hold_secrets(body) else masked(body)
+
+
+def _without_secrets(value: Any, name: str, secret: bool) -> Any:
+    """``value`` of the property ``name``; ``secret``: it belongs to an entry about a secret."""
+    if isinstance(value, dict):
+        secret = secret or _about_secret(value)
+        vpn = name == "vpn"  # its "key" is the shared secret, elsewhere a key's name
+        return {
+            key: _without_secrets(one, key, (secret and key not in _NO_SECRETS) or (vpn and key == "key"))
+            for key, one in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_secrets(one, name, secret) for one in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if secret or _SECRET.search(name):
+        return MASK
+    if not isinstance(value, str):
+        return value
+    return _without_login(value) if name in _URLS or _LOGIN.search(value) else value
+
+
+def _about_secret(entry: dict[str, Any]) -> bool:
+    variable = entry.get("variable")
+    named = variable.get("name") if isinstance(variable, dict) else entry.get("key")
+    return isinstance(named, str) and _SECRET.search(named) is not None
 
 
 def _without_login(url: str) -> str:
@@ -115,36 +89,76 @@ def _without_login(url: str) -> str:
     return f"{scheme}{MASK}@{host}" if at else url
 
 
+def may_answer_secrets(action: str) -> bool:
+    """Whether a charger's answer to ``action`` may hold a secret."""
+    return action in _ANSWERED
+
+
+def may_hold_secrets(body: bytes) -> bool:
+    """Whether the name of a secret or a login is in ``body``, of whatever form it is."""
+    return _ODD.search(body) is not None
+
+
+# An answer that says nothing but that it is one.
+_BARE = re.compile(
+    rb'\s*\[\s*[345]\s*,\s*(?:"[^"\\]*"|[0-9]+)\s*,\s*(?:"[A-Za-z]{0,40}"\s*,\s*""\s*,\s*)?'
+    rb'\{\s*(?:"status"\s*:\s*"[A-Za-z]{0,30}"\s*)?\}\s*\]\s*'
+)
+_LIKE_AN_ANSWER = re.compile(rb"\W*[345]\W")
+
+
+def storable(frame: Frame, secretive: bool) -> bytes:
+    """The bytes of a refused frame that may be stored; ``***`` for one that may hold a secret.
+
+    ``secretive``: a command was sent on this connection whose answer may quote a secret. An answer that
+    belongs to no command may be one to a command of an earlier connection.
+    """
+    raw = frame.raw
+    if frame.known:  # a CALL
+        return raw if masked_report(frame.payload or raw, frame.violation is not None) is None else MASKED
+    answer = secretive or _LIKE_AN_ANSWER.match(raw) is not None
+    return MASKED if (answer and _BARE.fullmatch(raw) is None) or may_hold_secrets(raw) else raw
+
+
 # -- the charger's own password (docs/contract.md 3.8) --------------------------------------------------
 
 _VERDICTS = {"Accepted": Verdict.TAKEN, "RebootRequired": Verdict.AT_REBOOT}
 
 
 def passwords(action: str, body: bytes) -> list[bytes]:
-    """The new passwords in a command whose body is valid; nearly always none."""
+    """The new passwords in a command; nearly always none."""
     if action == "ChangeConfiguration":
         entry = orjson.loads(body)
-        return [entry["value"].encode()] if entry["key"].lower() == "authorizationkey" else []
-    if action == "SetVariables":
-        entries = orjson.loads(body)["setVariableData"]
-        return [entry["attributeValue"].encode() for entry in entries if _is_password(entry)]
-    return []
+        found = [entry.get("value")] if str(entry.get("key")).lower() == "authorizationkey" else []
+    elif action == "SetVariables":
+        found = [entry.get("attributeValue") for entry in _entries(body, "setVariableData")]
+    else:
+        return []
+    return [value.encode() for value in found if isinstance(value, str)]
 
 
 def verdict(action: str, body: bytes) -> Verdict | None:
-    """What a valid result decides about the new password; None if it does not mention it."""
-    result = orjson.loads(body)
+    """What a result decides about the new password; None if it does not mention it."""
     if action == "ChangeConfiguration":
-        status = result["status"]
+        status = orjson.loads(body).get("status")
     else:
-        entries = (entry for entry in result["setVariableResult"] if _is_password(entry))
-        status = next((entry["attributeStatus"] for entry in entries), None)
-    return None if status is None else _VERDICTS.get(status, Verdict.REFUSED)
+        entries = _entries(body, "setVariableResult")
+        status = entries[0].get("attributeStatus") if entries else None
+    return _VERDICTS.get(status, Verdict.REFUSED) if isinstance(status, str) else None
 
 
-def _is_password(entry: dict[str, Any]) -> bool:
+def _entries(body: bytes, name: str) -> list[dict[str, Any]]:
+    """The entries about the charger's own password."""
+    entries = orjson.loads(body).get(name)
+    return [entry for entry in entries if _is_password(entry)] if isinstance(entries, list) else []
+
+
+def _is_password(entry: Any) -> bool:
     # Names are case-insensitive in OCPP. The variable of this name in other components is a slot's.
-    names = entry["component"]["name"].lower(), entry["variable"]["name"].lower()
+    try:
+        names = entry["component"]["name"].lower(), entry["variable"]["name"].lower()
+    except (AttributeError, KeyError, TypeError):
+        return False
     return (
         names == ("securityctrlr", "basicauthpassword") and entry.get("attributeType", "Actual") == "Actual"
     )
@@ -157,12 +171,12 @@ _TRIGGERS = ("TriggerMessage", "ExtendedTriggerMessage")
 
 
 def triggered(action: str, request: bytes, response: bytes) -> set[str]:
-    """The actions that an accepted command lets the charger send; both payloads are valid."""
+    """The actions that an accepted command lets the charger send."""
     if action not in (*_REPORTS, *_TRIGGERS) or orjson.loads(response).get("status") != "Accepted":
         return set()
     if action in _REPORTS:
         return {"NotifyReport"}
-    wanted = orjson.loads(request)["requestedMessage"]
+    wanted = str(orjson.loads(request).get("requestedMessage"))
     # SignChargePointCertificate, SignV2GCertificate and the like are all one action.
     certificate = wanted.startswith("Sign") and wanted.endswith("Certificate")
     return {"SignCertificate" if certificate else wanted}

@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 from voltgate._core import Frame, Violation
 from voltgate.gateway.interfaces import LIVE, Ack, NotStored
-from voltgate.gateway.rates import RejectRate
 from voltgate.gateway.session import payloads
+from voltgate.gateway.session.bounds import Bounds
 from voltgate.gateway.session.call import Call, GatewayViolation
 from voltgate.gateway.session.context import Surroundings
+from voltgate.gateway.session.turn import Turn
 
 BYTES = 4096  # stored of a refused frame, unless its action is of class tx
 
@@ -20,10 +21,11 @@ BYTES = 4096  # stored of a refused frame, unless its action is of class tx
 class Rejects:
     """See the module; above ``limits.rejects_per_minute`` they are only counted, except for class tx."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Surroundings, turn: Turn, bounds: Bounds) -> None:
+        self._turn = turn
         self._publisher, self._context = surroundings.publisher, surroundings.context
         self._bus, self._clock = surroundings.outside.bus, surroundings.outside.clock
-        self._rate = RejectRate()
+        self._allowance, self._bounds = surroundings.allowance, bounds
 
     def store(
         self,
@@ -47,11 +49,13 @@ class Rejects:
             self._bus.emit(self._fact(frame, why, "", BYTES))
 
     def _may_store(self) -> bool:
-        if self._rate.take(self._clock.now, self._context.limits.rejects_per_minute):
+        if self._allowance.reject(self._clock.now, self._context.limits.rejects_per_minute):
             return True
         self._context.metrics.rejects_unstored.add(self._context.codec.version)
         return False
 
     def _fact(self, frame: Frame, why: Violation | GatewayViolation, reply: str, limit: int) -> bytes:
-        raw, now = payloads.storable(frame), self._clock.time_ms
-        return self._publisher.reject(frame, raw, why, now, reply, limit)
+        raw, now = payloads.storable(frame, self._turn.secretive), self._clock.time_ms
+        fact = self._publisher.reject(frame, raw, why, now, reply, limit)
+        self._bounds.stored(len(fact))
+        return fact

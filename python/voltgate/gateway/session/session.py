@@ -30,8 +30,9 @@ import structlog
 from voltgate import _core
 from voltgate._core import Frame, Publisher, Violation
 from voltgate.gateway.interfaces import Ack, Link, NotRead, NotStored, Outside, Request
+from voltgate.gateway.rates import Allowance
 from voltgate.gateway.reasons import Reason
-from voltgate.gateway.session import decisions
+from voltgate.gateway.session import decisions, payloads
 from voltgate.gateway.session.bounds import LARGE, Bounds
 from voltgate.gateway.session.call import EMPTY, Answer, Answered, At, Call, GatewayViolation, Handling
 from voltgate.gateway.session.commands import Commands, Ends
@@ -54,21 +55,24 @@ class Session:
 
     __slots__ = (
         "_answered", "_bounds", "_bus", "_clock", "_commands", "_context", "_gated", "_link", "_publisher",
-        "_queue", "_reason", "_rejects", "_serving", "_surroundings", "_watched", "closed", "turn",
+        "_queue", "_reason", "_rejects", "_serving", "_surroundings", "_watched", "closed", "resting",
+        "spent", "turn",
     )  # fmt: skip
 
-    def __init__(self, publisher: Publisher, context: Context, link: Link, outside: Outside) -> None:
+    def __init__(
+        self, publisher: Publisher, context: Context, link: Link, outside: Outside, allowance: Allowance
+    ) -> None:
         self.closed = False
         self.turn = turn = Turn(context.half_duplex)
-        self._surroundings = Surroundings(publisher, context, link, outside)
+        self._surroundings = Surroundings(publisher, context, link, outside, allowance)
         self._publisher, self._context, self._link = publisher, context, link
-        self._bus, self._clock = outside.bus, outside.clock
-        self._queue = turn.calls
+        self._bus, self._clock, self._queue = outside.bus, outside.clock, turn.calls
         self._answered = Answered()
         self._commands: Commands | None = None  # made when the first one arrives
         self._rejects: Rejects | None = None  # made when the first frame is refused
         self._reason: Reason | None = None  # for leaving
-        self._bounds = Bounds(self._surroundings, turn)
+        self._bounds = bounds = Bounds(self._surroundings, turn)
+        self.spent, self.resting = bounds.count, bounds.resting  # see connection.Receiver
         self._serving = self._watched = False  # watched: something waits for the last open CALL
         self._gated = False  # boot status, leaving or closed: not every CALL is served
 
@@ -85,7 +89,7 @@ class Session:
             time_ms = self._clock.time_ms
             self._bus.emit(self._publisher.live(frame, time_ms))
             self._link.write(live.answer(frame, time_ms))
-        self._bounds.count()
+        self.spent(1.0)
 
     def command(self, request: Request) -> None:
         """Take a backend's command for this charger (docs/contract.md 3.5)."""
@@ -136,7 +140,7 @@ class Session:
         if handling is not None:
             handling.received[0] += 1
         elif frame.is_text:
-            context.count_unsound(frame)
+            context.count_unsound(frame, self._surroundings)
             handling = context.actions.get(frame.action)
         else:
             self._close(Reason.NOT_UTF8)
@@ -156,6 +160,8 @@ class Session:
         if not sound or message_id is None:
             call.sound = False
         queue.append(call)
+        if handling is not None and not handling.live:
+            self._bounds.stored(size)  # now, not when its turn comes: those that wait count too
         if size > LARGE:
             self._bounds.weigh()
         self._serve()
@@ -195,7 +201,7 @@ class Session:
                 self._record(call)
             case At.REFUSING:
                 assert call.refusal is not None
-                self._refusals().store(call, call.refusal, self._refused)
+                self._refusals().store(call, call.refusal, self._recorded)
             case _:
                 assert step is not At.QUEUED, "no step comes before it"
 
@@ -225,19 +231,23 @@ class Session:
         handling, frame, bus, publisher = call.handling, call.frame, self._bus, self._publisher
         assert handling is not None
         if not call.sound and handling.rule.validation == "lenient":
-            call.violation = decisions.passed_on(frame)
-        if handling.may_ask and (not handling.id_token or frame.has_id_token):
-            call.asks = True
+            call.violation = decisions.tag(frame.violation)
+        call.asks = handling.asks(frame)
+        shown = payloads.masked_report(frame.payload, not call.sound) if handling.reports else None
         if handling.live:
-            call.fact = publisher.fact("live", frame, call.time_ms, "", call.violation)
+            call.fact = publisher.fact("live", frame, call.time_ms, "", call.violation, shown)
             bus.emit(call.fact.command)
             self._advance(call)
             return
         ticket = bus.ticket(self._stored, call)
-        call.fact = fact = publisher.fact(handling.class_, frame, call.time_ms, ticket.reply, call.violation)
+        class_, tag = handling.class_, call.violation
+        call.fact = fact = publisher.fact(class_, frame, call.time_ms, ticket.reply, tag, shown)
         if handling.keyed and self._context.keys.conflicts(fact):
             self._context.metrics.key_conflicts.add()
         bus.store(ticket, fact.command, handling.tx)
+        self._bounds.stored(len(fact.command) - frame.size)
+        if handling.boots:
+            self._context.note_model(self._surroundings, frame.payload)
         # A question about money is asked only once its fact is safe; others need not wait for it.
         if call.asks and not handling.tx and not self.closed:
             self._ask(call)
@@ -277,9 +287,11 @@ class Session:
         call.answer = answer = call.answer or self._time()
         hpub = self._publisher.response(call.fact, answer, self._clock.time_ms, ticket.reply)
         self._bus.store(ticket, hpub, call.handling.tx)
+        self._bounds.stored(len(hpub))
 
     @guarded
     def _recorded(self, call: Call, ack: Ack | NotStored) -> None:
+        """Its Response or reject fact is stored: nothing a charger sent is lost (docs/contract.md 2.2)."""
         if isinstance(ack, Ack):
             call.ack = ack
             self._advance(call)
@@ -303,17 +315,9 @@ class Session:
 
     # -- refusing -----------------------------------------------------------------------------------
 
-    @guarded
-    def _refused(self, call: Call, ack: Ack | NotStored) -> None:
-        """Its reject fact is stored: nothing a charger sent is lost (docs/contract.md 2.2)."""
-        if isinstance(ack, Ack):
-            self._advance(call)
-        else:
-            self._close(Reason.NOT_STORED)
-
     def _refusals(self) -> Rejects:
         if self._rejects is None:
-            self._rejects = Rejects(self._surroundings)
+            self._rejects = Rejects(self._surroundings, self.turn, self._bounds)
         return self._rejects
 
     # -- answering ----------------------------------------------------------------------------------
@@ -323,7 +327,7 @@ class Session:
         handling, context, refusal = call.handling, self._context, call.refusal
         answer, message_id = call.answer or EMPTY, call.message_id
         if refusal is not None:
-            answer = Answer("refused", code=refusal.code, description=refusal.reason)
+            answer = Answer("refused", code=refusal.code, description=decisions.description(refusal))
             message_id = decisions.error_id(context.codec.ocpp, call.frame, refusal.code)
         elif handling is not None:
             if handling.clock and call.answer is None:

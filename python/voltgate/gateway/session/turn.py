@@ -6,10 +6,11 @@ from voltgate.gateway.session.call import Call
 
 
 class Turn:
-    """The session writes all of it, but for ``commanding`` and ``triggered``, which its commands write."""
+    """Its commands write ``commanding``, ``secretive`` and ``triggered``, the session all else."""
 
     __slots__ = (
-        "boot", "calls", "commanding", "draining", "ended", "half_duplex", "leaving", "linked", "triggered",
+        "boot", "calls", "commanding", "draining", "ended", "half_duplex", "leaving", "linked", "secretive",
+        "triggered",
     )  # fmt: skip
 
     def __init__(self, half_duplex: bool) -> None:
@@ -20,6 +21,7 @@ class Turn:
         self.draining = False  # it is about to end in a drain
         self.ended = False  # the socket is gone
         self.commanding = False  # a command is in flight
+        self.secretive = False  # a command was sent whose answer may quote a secret
         self.linked = False  # the epoch of its link is known: commands wait until it is
         self.half_duplex = half_duplex  # the charger cannot take a CALL while its own is open (quirk)
 
