@@ -19,7 +19,7 @@ from voltgate.cli.permissions import ROLES, WITH_NAME, Role, role_of
 from voltgate.config import load
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "nats"
-CONFIG = load(nats={"inbox_prefix": "_VOLTGATE"})
+CONFIG = load()
 ROLE_NAMES = [
     (role, {"ACTION": "DataTransfer", "NAME": "books"}[WITH_NAME[role]] if role in WITH_NAME else "")
     for role in ROLES

@@ -38,8 +38,7 @@ class Nats(NamedTuple):
 
     def section(self, user: str) -> dict[str, object]:
         """The section [nats] of a configuration for a user."""
-        inbox = "_VOLTGATE" if user == "gateway" else "_INBOX"
-        return {"url": self.url(user), "tls_ca": self.ca, "inbox_prefix": inbox}
+        return {"url": self.url(user), "tls_ca": self.ca}
 
     def url(self, user: str) -> str:
         return f"tls://{user}:secret@127.0.0.1:{self.server.port}"
