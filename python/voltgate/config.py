@@ -142,8 +142,8 @@ class Listener(_Section):
     """One address that chargers connect to.
 
     Not served yet; the gateway refuses to start with them (``gateway.preflight.unserved``):
-    ``tls_certificates``, ``client_ca``, ``organization``, ``proxy_protocol``, ``trusted_proxies``, and a
-    ``security_profile`` other than 1.
+    ``tls_certificates``, ``client_ca``, ``crl``, ``organization``, ``proxy_protocol``, ``trusted_proxies``,
+    and a ``security_profile`` other than 1.
     """
 
     host: str = "0.0.0.0"  # noqa: S104 - chargers come from outside
@@ -152,6 +152,7 @@ class Listener(_Section):
     security_profile: Literal[1, 2, 3] = 1
     tls_certificates: list[tuple[str, str]] = []
     client_ca: str = ""
+    crl: str = ""
     organization: str = ""
     proxy_protocol: bool = False
     trusted_proxies: list[str] = []

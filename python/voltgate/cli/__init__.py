@@ -13,6 +13,7 @@ from voltgate.cli.chargers.commands import app as chargers_app
 from voltgate.cli.check.command import app as check_app
 from voltgate.cli.dev.command import app as dev_app
 from voltgate.cli.faults import DONE, EXIT_CODES, INTERRUPTED, READER_LEFT, ReaderLeft, explained
+from voltgate.cli.permissions import app as permissions_app
 from voltgate.cli.policy import app as policy_app
 from voltgate.cli.send import app as send_app
 from voltgate.cli.serve.command import app as serve_app
@@ -34,8 +35,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 groups = (
-    dev_app, serve_app, tail_app, send_app, validate_app, policy_app, violations_app, check_app, swarm_app,
-    workers_app,
+    dev_app, serve_app, tail_app, send_app, validate_app, policy_app, permissions_app, violations_app,
+    check_app, swarm_app, workers_app,
 )  # fmt: skip
 for group in groups:
     app.registered_commands += group.registered_commands

@@ -40,7 +40,7 @@ class Finding:
 
 def unserved(config: Config) -> list[str]:
     """A line for each key that is not served yet: the gateway must not run less securely than configured."""
-    keys = ("tls_certificates", "client_ca", "proxy_protocol", "trusted_proxies", "organization")
+    keys = ("tls_certificates", "client_ca", "crl", "proxy_protocol", "trusted_proxies", "organization")
     lines: list[str] = []
     for number, listener in enumerate(config.listeners):
         asked = [key for key in keys if getattr(listener, key)]

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
-from nats.aio import client as nats_py
 
 from voltgate import _core
 from voltgate.gateway.bus.garbage import Garbage
+from voltgate.gateway.bus.insist import InsistingClient
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import Request
 
@@ -32,7 +32,7 @@ _VERSION = b"NATS/1.0"
 _STATUS = ("Status", "Description")
 
 
-class Client(nats_py.Client):
+class Client(InsistingClient):
     """nats-py's client; its public side is unchanged."""
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:

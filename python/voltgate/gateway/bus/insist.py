@@ -1,0 +1,47 @@
+"""A client of NATS that insists on TLS where it was asked for.
+
+nats-py uses TLS only where the server's first line asks for it: a server that does not, or something in the
+network that rewrites that line, gets the credentials in the clear. Touches nats-py's inside: pinned to
+>=2.16,<2.17, guarded by tests/gateway/bus/test_insist.py.
+"""
+
+from typing import Any
+
+from nats import errors
+from nats.aio import client as nats_py
+
+
+class NoTlsError(errors.Error):
+    """The server offers no TLS, and the configuration asks for it."""
+
+    def __str__(self) -> str:
+        return "it offers no TLS, and the configuration asks for it: nothing was sent"
+
+
+class InsistingClient(nats_py.Client):
+    """nats-py's client, which sends nothing to a server without TLS if its ``tls`` or a URL asks for TLS."""
+
+    _refused = False
+
+    async def connect(self, *arguments: Any, **options: Any) -> None:
+        """As nats-py's. Raises NoTlsError where no server was left for that reason."""
+        try:
+            await super().connect(*arguments, **options)
+        except errors.NoServersError:
+            if self._refused:
+                raise NoTlsError from None
+            raise
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        """The server's first line, read before anything is sent, and each later one."""
+        if initial_connection and self._insists and not info.get("tls_required"):
+            self._refused = True
+            raise NoTlsError
+        await super()._process_info(info, initial_connection)
+
+    @property
+    def _insists(self) -> bool:
+        server = self._current_server
+        if server is not None and server.uri.scheme in ("ws", "wss"):
+            return False  # TLS, if any, is below the websocket and was begun before this line
+        return bool(self.options.get("tls")) or any(one.uri.scheme == "tls" for one in self._server_pool)
