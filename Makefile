@@ -7,7 +7,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 RUST := $(shell find rust/core rust/py -name '*.rs' -o -name '*.tsv' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: help demo test test-full faults check lint fix stubtest bench clean
+.PHONY: help demo test test-full faults attack check lint fix stubtest bench clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
@@ -34,6 +34,9 @@ test-full: $(VENV)/.built ## property and differential tests at their full size
 
 faults: $(VENV)/.built ## fifty faults in each set-up, and what became of every message; FAULTS="--seed 7" repeats one
 	PYTHONPATH=tests $(BIN)/python -m faults $(FAULTS)
+
+attack: $(VENV)/.built ## attacks beside 200 chargers that must not notice, and the table; ATTACK="--only pings" runs some
+	PYTHONPATH=tests $(BIN)/python -m attack $(ATTACK)
 
 lint: $(VENV)/.built ## formatters, linters, types, the stub against the extension
 	cargo fmt --all --check
