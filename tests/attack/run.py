@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from attack import crowd, target
@@ -31,7 +31,7 @@ class Size:
     samples: int = 5000
     """Answers in a window."""
     rounds: int = 3
-    bound: Bound = Bound()
+    bound: Bound = field(default_factory=Bound)
 
 
 @dataclass(frozen=True)

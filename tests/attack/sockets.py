@@ -1,4 +1,4 @@
-"""A websocket client that does what it is told: raw frames, any upgrade request, from any loopback address."""
+"""A websocket client of raw frames and any upgrade request, from any loopback address."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""What is attacked: `voltgate serve` with two workers, a nats-server with three users, the reference backend."""
+"""The target: `voltgate serve` with two workers, a nats-server with three users, the reference backend."""
 
 import csv
 import json
@@ -28,7 +28,7 @@ HANDSHAKE_TIMEOUT = 4.0
 MAX_BUFFERED_BYTES = 64 << 20
 WORKERS = 2
 
-# `caller` may send commands and read facts; `forger` may publish everything, the inbox of the gateway included.
+# `caller` may send commands and read facts; `forger` may publish everything, the gateway's inbox too.
 _NATS = """
 host: 127.0.0.1
 port: %(port)d

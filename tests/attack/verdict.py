@@ -83,7 +83,10 @@ class Figures:
         return self.aborted or self.restarted or not self.ready or self.disconnects > 0
 
 
-HEADER = f"{'attack':<34}{'p99 rest':>10}{'attacked':>10}{'RSS before':>12}{'peak':>7}{'after':>7}  verdict (rounds)"
+HEADER = (
+    f"{'attack':<34}{'p99 rest':>10}{'attacked':>10}{'RSS before':>12}{'peak':>7}{'after':>7}"
+    "  verdict (rounds)"
+)
 
 
 def line(name: str, figures: Figures, faults: list[str]) -> str:
