@@ -23,7 +23,7 @@ ATTACKS: dict[str, Attack] = {
     "empty fragments": Attack(floods.fragments),
     "empty texts and pings": Attack(floods.empty_texts),
     "stray answers": Attack(floods.stray_answers),
-    "wrong logins, 80 at a time": Attack(dials.wrong_logins),
+    "wrong logins, 80 of each kind": Attack(dials.wrong_logins),
     "logins of one identity, 60": Attack(dials.logins_of_one_identity),
     "reconnecting for fresh budgets": Attack(dials.reconnecting),
     "dials of a live identity, 500": Attack(dials.dials_of_a_live_identity),

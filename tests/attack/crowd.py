@@ -27,8 +27,6 @@ class Window:
     errors: int
     """CALLs without a valid answer."""
     disconnects: int
-    behind: float
-    """Seconds by which the chargers' own process was late, at worst since its start."""
 
     @property
     def p99(self) -> float:
@@ -64,7 +62,6 @@ class Crowd:
             difference(before.load, now.load),
             now.errors - before.errors,
             now.disconnects - before.disconnects,
-            self._fleet.report()[0].behind,
         )
 
     async def all_joined(self) -> None:

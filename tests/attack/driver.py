@@ -20,6 +20,10 @@ SOURCE = "127.0.0.2"
 """The address attackers dial from; the well-behaved chargers have 127.0.0.1."""
 
 
+class AttackerError(Exception):
+    """The process of the attacker failed; stderr has its traceback."""
+
+
 @dataclass(frozen=True)
 class Order:
     """What to do. ``round`` makes identities new for each round, so each starts with full budgets."""
@@ -105,7 +109,7 @@ class Driver:
         return driver
 
     async def finish(self, patience: float) -> Outcome:
-        """Stop the attack; what came of it. Raises TimeoutError; AssertionError if the attacker failed."""
+        """Stop the attack; what came of it. Raises TimeoutError, AttackerError."""
         self._write("stop")
         assert self._process.stdout is not None
         try:
@@ -114,7 +118,8 @@ class Driver:
                 code = await self._process.wait()
         finally:
             self.kill()
-        assert line, f"the attacker ended with {code}"
+        if not line:
+            raise AttackerError(f"the attacker ended with {code}")
         return Outcome(**json.loads(line))
 
     def kill(self) -> None:

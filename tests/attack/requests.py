@@ -7,8 +7,8 @@ from attack.sockets import ENDED, RefusedError, dial, request, tcp
 from attack.target import HANDSHAKE_TIMEOUT
 
 LEGAL = (
-    "*", ">", ".", "..", "a.b", "a.*", "ocpp.tx.>", "$SYS", "$KV.ocpp_chargers.x", "$JS.API.>", "_INBOX.x", "-",
-    "=2A", "%", "%2F", "%25", "|", " ", " x ", "'; DROP TABLE chargers;--", "../../etc/passwd", "ü" * 48,
+    "*", ">", ".", "..", "a.b", "a.*", "ocpp.tx.>", "$SYS", "$KV.ocpp_chargers.x", "$JS.API.>", "_INBOX.x",
+    "-", "=2A", "%", "%2F", "%25", "|", " ", " x ", "'; DROP TABLE chargers;--", "../../etc/passwd", "ü" * 48,
     "充電器", "\u202eevil",
     "a/b", "a\\b", "<script>", "{{7*7}}", "${jndi}", "x" * 48, "GOOD-000 ", "good-000",
 )  # fmt: skip
@@ -35,9 +35,12 @@ async def hostile_identities(attacker: Attacker) -> None:
                 attacker.expect(False, f"{identity!r}: {error!r}")
         for raw in ILLEGAL:
             head = request("x").replace(b"/ocpp/x", b"/" + raw, 1)
-            async with tcp(attacker.ports.open) as socket:
-                await socket.send(head)
-                status = await socket.status()
+            try:
+                async with tcp(attacker.ports.open) as socket:
+                    await socket.send(head)
+                    status = await socket.status()
+            except OSError:
+                status = 0
             attacker.expect(status in (400, 503), f"{raw[:20]!r}: {status}")
             attacker.counts[f"refused {status}"] += 1
         if not await attacker.pause(0.1):

@@ -10,7 +10,7 @@ from pathlib import Path
 from attack import crowd, target
 from attack.catalogue import ATTACKS
 from attack.crowd import Crowd, Window, backlog
-from attack.driver import Driver, Order
+from attack.driver import AttackerError, Driver, Order
 from attack.target import Target, tracebacks
 from attack.verdict import RSS_MARGIN, Bound, Figures
 from voltgate.charger.tally import Tally
@@ -26,7 +26,7 @@ class Size:
     """How much of everything."""
 
     chargers: int = 200
-    rate: float = 1250.0
+    rate: float = 1500.0
     """CALLs per second of all chargers."""
     samples: int = 5000
     """Answers in a window."""
@@ -123,9 +123,9 @@ async def _round(order: Order, site: Site, size: Size, figures: Figures) -> Wind
     try:
         await _enough(site, size, before, figures)
         outcome = await driver.finish(PATIENCE)
-    except TimeoutError:
+    except (TimeoutError, AttackerError) as error:
         figures.aborted = True
-        figures.wrong.append("the attacker was not answered in time")
+        figures.wrong.append(str(error) or "the attacker was not answered in time")
     else:
         figures.wrong += [one for one in outcome.wrong if one not in figures.wrong]
         for what, count in outcome.counts.items():

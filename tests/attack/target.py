@@ -119,12 +119,13 @@ class Target:
     def start(self) -> None:
         """Make streams and records, start the processes."""
         self._voltgate("streams", "apply")
-        self._import("good.csv", [(identity, PASSWORD, "true") for identity in self._good], "--random-keys")
         sha256, argon2, disabled = ACCOUNTS
-        self._import(
-            "sha256.csv", [(sha256, PASSWORD, "true"), (disabled, PASSWORD, "false")], "--random-keys"
-        )
-        self._import("argon2.csv", [(argon2, PASSWORD, "true")])
+        # Every tenth has a password that a person chose; its memory is part of the rest value.
+        chosen = [*self._good[::10], argon2]
+        random = [identity for identity in (*self._good, sha256) if identity not in chosen]
+        rows = [*((identity, PASSWORD, "true") for identity in random), (disabled, PASSWORD, "false")]
+        self._import("random.csv", rows, "--random-keys")
+        self._import("chosen.csv", [(identity, PASSWORD, "true") for identity in chosen])
         self._gateway.start()
         self._backend.start()
 
