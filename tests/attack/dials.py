@@ -14,7 +14,7 @@ PARALLEL = 80  # wrong logins of each kind at a time
 SHARE = 0.1  # by which the shares of an answer may differ between kinds
 SECONDS = 0.25  # by which the times of a refusal may differ between kinds (medians)
 CALLS_PER_SECOND, CALLS_BURST, REJECTS_PER_MINUTE = 20, 200, 10  # the defaults of `limits`
-STAY = 0.2  # seconds on each connection
+STAY = 0.5  # seconds on each connection
 VICTIM_PINGS = 10  # a probe for each of 500 dials is an attack on the victim
 
 
@@ -70,8 +70,9 @@ async def reconnecting(attacker: Attacker) -> None:
     """A new connection for each burst; what is bounded per charger outlives it (docs/contract.md 2.2)."""
     identity = attacker.identity("again")
     began, answered = monotonic(), 0
-    calls = text('[2,"bad","NoSuchAction",{}]') * REJECTS_PER_MINUTE
-    calls += b"".join(text(f'[2,"{number}","Heartbeat",{{}}]') for number in range(CALLS_BURST))
+    calls = [f'[2,"{number}","Heartbeat",{{}}]' for number in range(CALLS_BURST - 2 * REJECTS_PER_MINUTE)]
+    calls += ['[2,"bad","NoSuchAction",{}]'] * REJECTS_PER_MINUTE
+    burst = b"".join(map(text, calls))  # within a fresh budget, so that the socket is read to its end
 
     async def again() -> None:
         nonlocal answered
@@ -79,9 +80,9 @@ async def reconnecting(attacker: Attacker) -> None:
             try:
                 async with dial(attacker.ports.open, identity) as socket:
                     attacker.counts["connects"] += 1
-                    await socket.send(calls)
+                    await socket.send(burst)
                     async with asyncio.timeout(STAY):
-                        for _ in range(CALLS_BURST):
+                        for _ in calls:
                             await socket.message()
                             answered += 1
             except TimeoutError:  # its budget is spent: it tries a fresh connection

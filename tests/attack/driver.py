@@ -1,7 +1,7 @@
 """The process of an attacker.
 
-``python -m attack.driver`` reads one JSON line (an :class:`Order`), attacks until the next line or the end of
-its input, and writes one JSON line: what is wrong with the gateway, and counts of what it did.
+``python -m attack.driver`` reads one JSON line (an :class:`Order`), attacks from the next line until the one
+behind it or the end of its input, and writes one JSON line (an :class:`Outcome`).
 """
 
 import asyncio
@@ -83,7 +83,7 @@ class Attacker:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The report of an attacker."""
+    """The report of an attacker: what is wrong with the gateway, and counts of what it did."""
 
     wrong: list[str]
     counts: dict[str, int]
@@ -97,7 +97,7 @@ class Driver:
 
     @classmethod
     async def start(cls, order: Order) -> "Driver":
-        """Attack from now on."""
+        """A process that waits for :meth:`attack`."""
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "attack.driver", stdin=pipe, stdout=pipe, start_new_session=True
@@ -107,6 +107,10 @@ class Driver:
         assert process.stdout is not None
         await process.stdout.readline()
         return driver
+
+    def attack(self) -> None:
+        """Attack from now on."""
+        self._write("attack")
 
     async def finish(self, patience: float) -> Outcome:
         """Stop the attack; what came of it. Raises TimeoutError, AttackerError."""
@@ -146,8 +150,9 @@ async def _main() -> None:
         await orders.readline()
         attacker.stop.set()
 
+    print("ready", flush=True)
+    await orders.readline()
     listening = asyncio.create_task(listen())
-    print("started", flush=True)
     await ATTACKS[order.attack].drive(attacker)
     await attacker.stop.wait()
     await listening

@@ -118,9 +118,10 @@ async def _attack(name: str, site: Site, size: Size) -> Figures:
 
 async def _round(order: Order, site: Site, size: Size, figures: Figures) -> Window:
     """From the attack's start until everything that came due meanwhile is answered."""
-    before = await site.crowd.news()
     driver = await Driver.start(order)
     try:
+        before = await site.crowd.news()
+        driver.attack()
         await _enough(site, size, before, figures)
         outcome = await driver.finish(PATIENCE)
     except (TimeoutError, AttackerError) as error:

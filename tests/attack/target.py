@@ -4,7 +4,7 @@ import csv
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +137,7 @@ class Target:
         psutil.wait_procs(workers, 10)  # they end with their supervisor
         self._nats.kill()
 
-    def _import(self, name: str, rows: list[tuple[str, ...]], *options: str) -> None:
+    def _import(self, name: str, rows: Iterable[tuple[str, str, str]], *options: str) -> None:
         file = self._folder / name
         with file.open("w", newline="") as out:
             csv.writer(out).writerows([("identity", "password", "enabled"), *rows])
