@@ -7,9 +7,15 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 RUST := $(shell find rust/core rust/py -name '*.rs' -o -name '*.tsv' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
-.PHONY: help demo test test-full faults attack check lint fix stubtest bench clean
+# Two crates that are not in the workspace; their artefacts go to target/ too, where `make clean` finds them.
+APART := rust/fuzz benchmarks/load
+
+# As many workers as cores, a file of tests in one worker: its servers are shared.
+PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
+
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers check lint fix bench clean
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 $(VENV)/.tools:
 	@command -v cargo >/dev/null || { echo "Rust is missing: install a stable toolchain, https://rustup.rs" >&2; exit 1; }
@@ -26,21 +32,42 @@ demo: $(VENV)/.built ## a whole charging network on this machine, with its live 
 
 test: $(VENV)/.built ## what everybody runs: cargo test and pytest
 	cargo test --workspace --exclude voltgate-py --quiet
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
+	@echo "Not part of this: make test-full, make test-upgrade, make faults (see CONTRIBUTING.md)"
+
+test-unit: $(VENV)/.built ## the tests that need no running gateway, in less than a minute
+	$(PYTEST) --ignore tests/e2e --ignore tests/faults --ignore tests/attack --ignore tests/cli --ignore tests/charger
 
 test-full: $(VENV)/.built ## property and differential tests at their full size
 	VOLTGATE_FULL=1 cargo test --workspace --exclude voltgate-py --release
-	VOLTGATE_FULL=1 $(BIN)/python -m pytest -q -s tests/test_differential.py tests/test_token.py tests/test_slice.py
+	VOLTGATE_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/core
+
+test-upgrade: $(VENV)/.built ## the last release and this tree side by side; builds the last release once
+	VOLTGATE_UPGRADE=1 $(BIN)/python -m pytest -q --timeout 0 tests/e2e/test_last_release.py
 
 faults: $(VENV)/.built ## fifty faults in each set-up, and what became of every message; FAULTS="--seed 7" repeats one
 	PYTHONPATH=tests $(BIN)/python -m faults $(FAULTS)
 
-attack: $(VENV)/.built ## attacks beside 200 chargers that must not notice, and the table; ATTACK="--only pings" runs some
+faults-repeat: $(VENV)/.built ## the short form of faults N=100 times; stops at the first that fails
+	PYTHONPATH=tests $(BIN)/python -m faults --setup gateways --repeat $(or $(N),100) $(FAULTS)
+
+flaky: $(VENV)/.built ## the tests N=5 times beside a load on all cores
+	PYTHONPATH=tests $(BIN)/python -m flaky $(or $(N),5)
+
+attack: $(VENV)/.built ## attacks beside 200 chargers that must not notice, and a table; ATTACK="--only pings" runs some
 	PYTHONPATH=tests $(BIN)/python -m attack $(ATTACK)
+
+strangers: $(VENV)/.built ## chargers made of other people's clients (npm, Go, Maven), and what passed; tests/strangers/README.md
+	PYTHONPATH=tests $(BIN)/python -m strangers $(STRANGERS)
 
 lint: $(VENV)/.built ## formatters, linters, types, the stub against the extension
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
+	@for crate in $(APART); do set -e -x; \
+		cargo fmt --manifest-path $$crate/Cargo.toml --check; \
+		cargo clippy --manifest-path $$crate/Cargo.toml --target-dir target/$${crate##*/} \
+			--locked --all-targets --quiet -- -D warnings; \
+	done
 	ruff format --check .
 	ruff check .
 	mypy
@@ -51,6 +78,7 @@ check: lint ## everything; CI runs this
 
 fix: $(VENV)/.built ## format, and mend what linters can mend
 	cargo fmt --all
+	@for crate in $(APART); do cargo fmt --manifest-path $$crate/Cargo.toml; done
 	ruff check --fix .
 	ruff format .
 
@@ -58,4 +86,4 @@ bench: $(VENV)/.built ## every figure of benchmarks/README.md, measured and writ
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) target voltgate-data
+	rm -rf $(VENV) .cache target voltgate-data

@@ -25,6 +25,7 @@ import psutil
 from voltgate.cli.dev.embedded import find
 
 HERE = Path(__file__).parent
+TARGET = HERE.parent / "target/load"  # of the load client; `make clean` removes it
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORES = set(CORES[:1])
 OTHER_CORES = set(CORES[1:]) or SERVER_CORES
@@ -228,7 +229,7 @@ class Load:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __enter__(self) -> "Load":
-        words = [str(HERE / "load/target/release/voltgate-load"), "--url", f"127.0.0.1:{self.server.port}"]
+        words = [str(TARGET / "release/voltgate-load"), "--url", f"127.0.0.1:{self.server.port}"]
         for name, value in self.options.items():
             if value is not False:
                 words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
@@ -280,5 +281,5 @@ class Load:
 
 def build_load() -> None:
     """Compile the load client; a second time it takes no time."""
-    where = ["--manifest-path", str(HERE / "load/Cargo.toml"), "--target-dir", str(HERE / "load/target")]
+    where = ["--manifest-path", str(HERE / "load/Cargo.toml"), "--target-dir", str(TARGET)]
     subprocess.run(["cargo", "build", "--release", "--quiet", *where], check=True)

@@ -34,6 +34,7 @@ def contenders() -> dict[str, tuple[bool, Callable[[bytes], object]]]:
     def sans_io(chunk: bytes) -> None:
         judge.receive_data(chunk)
         for event in judge.events_received():
+            assert isinstance(event, Frame)
             decode(bytes(event.data))
         judge.data_to_send()
 
@@ -50,7 +51,12 @@ def main() -> None:
     gc.disable()
     texts = frames("MeterValues", meter_values)
     chunks = [Frame(TEXT, text).serialize(mask=True) for text in texts]
-    heard = [piece.raw for chunk in chunks for piece in Slicer(Codec("ocpp1.6"), LIMIT).feed(chunk)]
+    heard = [
+        piece.raw
+        for chunk in chunks
+        for piece in Slicer(Codec("ocpp1.6"), LIMIT).feed(chunk)
+        if not isinstance(piece, bytes)
+    ]
     assert heard == texts, "every contender reads the same"
     field = contenders()
     times: dict[str, list[float]] = {name: [] for name in field}

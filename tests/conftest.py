@@ -13,6 +13,28 @@ from jetstream import NatsServer, free_port
 from processes import Start, Voltgate
 
 
+def pytest_configure() -> None:
+    """Log lines go to pytest, which shows them with a test that fails: threads write between tests too."""
+    logging.getLogger("voltgate").setLevel(logging.DEBUG)
+    logging.getLogger().addHandler(logging.NullHandler())
+    structlog.configure(
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        processors=[structlog.processors.add_log_level, structlog.dev.ConsoleRenderer(colors=False)],
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that the last worker does not end long after the others."""
+    order = ("faults", "e2e", "cli", "charger")
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return order.index(folder) if folder in order else len(order)
+
+    items.sort(key=place)
+
+
 @pytest.fixture(name="free_port")
 def another_port() -> Callable[[], int]:
     return free_port
@@ -21,7 +43,7 @@ def another_port() -> Callable[[], int]:
 @pytest.fixture
 def start_nats(tmp_path: Path) -> Iterator[Callable[..., NatsServer]]:
     """Start a nats-server with these arguments; killed at the end. A missing binary fails the test."""
-    started = []
+    started: list[NatsServer] = []
 
     def start(*arguments: str, port: int = 0) -> NatsServer:
         started.append(NatsServer(tmp_path / f"nats{len(started)}", arguments, port))
@@ -54,11 +76,12 @@ def own_logs() -> Iterator[None]:
     """Whatever the test does to logging ends with it."""
     root = logging.getLogger()
     handlers, level, shown = root.handlers, root.level, warnings.showwarning
+    settings = structlog.get_config()
     yield
     logging.captureWarnings(False)
     root.handlers, warnings.showwarning = handlers, shown
     root.setLevel(level)
-    structlog.reset_defaults()
+    structlog.configure(**settings)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from jetstream import NatsServer
 from voltgate import _core
 from voltgate.config import Config, load
-from voltgate.gateway.bus import streams
+from voltgate.gateway.bus import streams, uplink
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.connect import BusError, connect
 from voltgate.gateway.clock import Wheel
@@ -30,13 +30,17 @@ class Desk:
         self.metrics = Metrics()
         self.bus = Bus(config.nats, self.clock, self.metrics)
         self.causes: list[str] = []
-        self.bus.on_tx = self.causes.append
+        self.changes: list[tuple[bool, int]] = []
+        """Whether NATS is connected, and the bytes that waited for it then."""
+        self.bus.listen(self._changed, self.causes.append)
 
-    async def store(self, subject: str, data: bytes = b"x", **headers: str) -> Ack | NotStored:
+    async def store(
+        self, subject: str, data: bytes = b"x", headers: dict[str, str] | None = None
+    ) -> Ack | NotStored:
         """Publish to ``subject`` and wait for what becomes of it."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         ticket = self.bus.ticket(lambda arg, result: future.set_result(result), None)
-        command = _core.publish(subject, ticket.reply, list(headers.items()), data)
+        command = _core.publish(subject, ticket.reply, list((headers or {}).items()), data)
         self.bus.store(ticket, command, subject.startswith("ocpp.tx."))
         result: Ack | NotStored = await future
         return result
@@ -55,6 +59,14 @@ class Desk:
         self.bus.read(stream, seq, subject, lambda arg, result: future.set_result(result), None)
         result: Stored | NotRead = await future
         return result
+
+    @property
+    def client(self) -> Client:
+        """The nats-py client behind it: tests hurt it."""
+        return self.bus._connection.client
+
+    def _changed(self, connected: bool) -> None:
+        self.changes.append((connected, uplink.waiting(self.client)))
 
     async def turn(self) -> None:
         """What the worker does all day."""

@@ -1,14 +1,17 @@
 """NATS servers that tests may hurt: one alone, or a cluster of three. They end with the test's process."""
 
 import asyncio
+import fcntl
+import itertools
 import signal
 import socket
 import subprocess
-from collections.abc import Awaitable, Callable, Sequence
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import nats
 import psutil
@@ -18,7 +21,7 @@ from nats.js.api import StreamInfo
 from voltgate.cli.dev.embedded import find
 
 T = TypeVar("T")
-PATIENCE = 20.0  # seconds until a condition that should hold counts as failed
+PATIENCE = 60.0  # seconds until a condition that should hold counts as failed
 # For nats.connect: fail where nobody answers, and stay away where the connection ends.
 ONCE: dict[str, Any] = {
     "allow_reconnect": False,
@@ -26,7 +29,6 @@ ONCE: dict[str, Any] = {
     "max_reconnect_attempts": 1,
     "reconnect_time_wait": 0,
 }
-_taken: set[int] = set()
 
 # The shell is the server's parent: its end of the pipe closes however the test's process ends, and until it
 # has waited for the server, the server's number is nobody else's.
@@ -34,20 +36,44 @@ _KEEPER = '"$@" >>"$0" 2>&1 & echo $!; read -r _; kill -KILL $!; wait $!'
 
 
 def free_port() -> int:
-    """A port nobody has, each time another."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port not in _taken:
-            _taken.add(port)
+    """A port that nothing listens on, each time another until the block of this process is used up.
+
+    Ports come from below the range of outgoing connections, in blocks that one test process owns at a time,
+    so neither another pytest worker nor another checkout takes a port before its server is started.
+    """
+    for port in _ports:
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
             return port
+    raise AssertionError("unreachable: the ports repeat for ever")
+
+
+def _own_ports() -> Iterator[int]:
+    """The ports of the first block whose lock file is free; the lock is kept as long as the process lives."""
+    folder = Path(tempfile.gettempdir(), "voltgate-test-ports")
+    folder.mkdir(exist_ok=True)
+    for first in range(10_000, 32_000, _BLOCK):
+        lock = (folder / str(first)).open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        _locks.append(lock)
+        yield from itertools.cycle(range(first, first + _BLOCK))
+    raise AssertionError(f"no block of ports is free: {folder}")
+
+
+_BLOCK = 250
+_locks: list[TextIO] = []
+_ports = _own_ports()
 
 
 class NatsServer:
     """A nats-server on 127.0.0.1; :meth:`start` after :meth:`kill` or :meth:`stop` keeps port and store.
 
-    Without ``arguments`` it has JetStream in ``folder``.
+    Without ``arguments`` it has JetStream; it stores in ``folder`` unless they name another.
     """
 
     def __init__(self, folder: Path, arguments: Sequence[str] | None = None, port: int = 0) -> None:
@@ -55,7 +81,8 @@ class NatsServer:
         self.url = f"nats://127.0.0.1:{self.port}"
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "nats-server.log"
-        self._arguments = ("-js", "-sd", str(folder)) if arguments is None else arguments
+        given = ("-js",) if arguments is None else arguments
+        self._arguments = given if {"-c", "-sd"} & {*given} else ("-sd", str(folder), *given)
         self._keeper: subprocess.Popen[str] | None = None
         self.start()
 
@@ -130,8 +157,6 @@ class Cluster:
                 folder / name,
                 [
                     "-js",
-                    "-sd",
-                    str(folder / name),
                     "-n",
                     name,
                     "--no_advertise",

@@ -158,11 +158,10 @@ class Maker:
         return '"' + "".join(self.dice.choices(LETTERS, k=length)) + '"'
 
     def _integer(self, schema: dict[str, Any]) -> str:
-        low, high = schema.get("minimum"), schema.get("maximum")
-        if low is None and high is None:
+        if "minimum" not in schema and "maximum" not in schema:
             return self.dice.choice(INTEGERS)
-        low = int(low if low is not None else high - 1000)
-        return str(self.dice.choice([low, int(high) if high is not None else low + 1000]))
+        low = int(schema["minimum"] if "minimum" in schema else schema["maximum"] - 1000)
+        return str(self.dice.choice([low, int(schema.get("maximum", low + 1000))]))
 
     def _number(self, schema: dict[str, Any]) -> str:
         if "multipleOf" in schema:
@@ -195,7 +194,7 @@ def judged(node: Node) -> list[str]:
 
 def broken(node: Node, word: str, value: Any, dice: random.Random) -> Any:
     """``value``, a valid one of ``node``, changed so that it breaks ``word``."""
-    limit = node.schema[word] if word != "additionalProperties" else None
+    limit: Any = node.schema[word] if word != "additionalProperties" else None
     match word:
         case "type":
             fits = {"object": "{", "array": "[", "string": '"', "boolean": "tf"}

@@ -1,5 +1,6 @@
 """A running ``voltgate`` process, and what tests ask of its ports."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
-PATIENCE = 20.0  # seconds until a condition that should hold counts as failed
+PATIENCE = 60.0  # seconds until a condition that should hold counts as failed
 
 Start = Callable[..., "Voltgate"]
 
@@ -19,7 +20,7 @@ Start = Callable[..., "Voltgate"]
 class Voltgate:
     """A running ``voltgate`` and what it says."""
 
-    def __init__(self, folder: Path, *arguments: str, shell: str = "") -> None:
+    def __init__(self, folder: Path, *arguments: str, shell: str = "", **environment: str) -> None:
         self._out, self._err = folder / "out", folder / "err"
         command = [sys.executable, "-m", "voltgate", *arguments]
         with self._out.open("wb") as out, self._err.open("wb") as err:
@@ -28,6 +29,7 @@ class Voltgate:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
+                env=os.environ | environment,
             )
 
     @property

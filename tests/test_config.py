@@ -1,4 +1,4 @@
-"""Where values come from, and that every fault names its key (CONTRACT 4.2)."""
+"""Where values come from, and that every fault names its key (docs/contract.md 4.2)."""
 
 import re
 import tomllib

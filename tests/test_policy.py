@@ -1,4 +1,4 @@
-"""The table of CONTRACT 3.4: its defaults, what may be changed, and what may not."""
+"""The table of docs/contract.md 3.4: its defaults, what may be changed, and what may not."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def test_every_action_a_charger_may_send_has_a_rule() -> None:
         sent = {action for action, sender, *_ in _core.actions(version) if sender != "csms"}
         assert {action for action in table if not action.endswith("-Signed")} == sent
         if version == "v16":
-            assert len(table) == len(sent), "1.6 knows no signed messages (OCPP.md A16)"
+            assert len(table) == len(sent), "1.6 knows no signed messages (docs/ocpp.md A16)"
 
 
 @pytest.mark.parametrize(
@@ -60,15 +60,7 @@ ROWS = [
     ("v16", "DataTransfer", "event", "backend", "strict", '{"status":"UnknownVendorId"}', "nobody knows it"),
     ("v16", "Authorize", "event", "backend", "strict", "InternalError", "everything else"),
     ("v201", "TransactionEvent", "tx", "backend-if-idtoken", "lenient", "{}", "an idToken wants an answer"),
-    (
-        "v21",
-        "NotifySettlement",
-        None,
-        "gateway",
-        None,
-        "{}",
-        "where a backend is to answer",
-    ),
+    ("v21", "NotifySettlement", None, "gateway", None, "{}", "where a backend is to answer"),
     ("v201", "Heartbeat-Signed", "live", "backend", "strict", "InternalError", "nobody here can read it"),
 ]
 

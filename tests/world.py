@@ -1,26 +1,29 @@
 """A virtual world around one session: a clock that only tests move, a socket that remembers, a bus in memory.
 
-The bus keeps JetStream's promises as CONTRACT 2.3 and 3.4 use them (PubAck with sequence, duplicates by
-``Nats-Msg-Id``, direct get of the next message of a subject); what NATS really does is tested end to end.
+The bus keeps JetStream's promises as docs/contract.md 2.3 and 3.4 use them (PubAck with sequence, duplicates
+by ``Nats-Msg-Id``, direct get of the next message of a subject); what NATS really does is tested end to end.
 """
 
 import json
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from nats.aio.client import Client
 
 from voltgate import _core
 from voltgate._core import Publisher
-from voltgate.config import load
+from voltgate.config import Config, load
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import (
+    A,
     Ack,
     Change,
     NotRead,
     NotStored,
     Outside,
+    R,
     Reply,
     Request,
     Stored,
@@ -29,10 +32,10 @@ from voltgate.gateway.interfaces import (
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Outcome, Reason
 from voltgate.gateway.registry.rotation import Rotation
-from voltgate.gateway.session.call import TransactionKeys
-from voltgate.gateway.session.context import Terms
+from voltgate.gateway.session.context import Context
+from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
-from voltgate.policy import rules
+from voltgate.policy import Rules, rules
 
 EPOCH = 1_763_805_600.0  # 2025-11-22T10:00:00Z
 
@@ -50,6 +53,9 @@ NOW = "2025-11-22T10:00:00.000Z"
 STATUS_2 = {"timestamp": NOW, "connectorStatus": "Available", "evseId": 1, "connectorId": 1}
 STREAM = {"id": 1, "pending": 0, "basetime": NOW, "data": [{"t": 1, "v": "x"}]}
 
+SOFT = {"type": "Soft"}
+ACCEPTED = {"status": "Accepted"}
+
 
 class Published(NamedTuple):
     """One command as NATS would read it."""
@@ -60,9 +66,9 @@ class Published(NamedTuple):
     reply: str
 
 
-def parse(command: bytes) -> Published:
+def parse(hpub: bytes) -> Published:
     """An HPUB command, read by nats-py's own header parser."""
-    line, rest = command.split(b"\r\n", 1)
+    line, rest = hpub.split(b"\r\n", 1)
     verb, subject, *reply, head, total = line.decode().split(" ")
     assert verb == "HPUB"
     assert len(rest) == int(total) + 2, "the sizes in the command are its sizes"
@@ -71,27 +77,27 @@ def parse(command: bytes) -> Published:
 
 
 class Bus:
-    """ports.Bus in memory. ``hold`` keeps PubAcks and questions back until a test releases them."""
+    """interfaces.Bus in memory. ``hold`` keeps PubAcks and questions back until a test releases them."""
 
-    def __init__(self, world: "World") -> None:
-        self.world = world
+    def __init__(self, clock: Wheel) -> None:
+        self.clock = clock
         self.published: list[Published] = []
         self.streams: dict[str, list[Published]] = {}
         self.asked: list[Published] = []
         self.live: list[Published] = []
         self.waiting: deque[Callable[[], None]] = deque()
-        self.questions: deque[Ticket] = deque()
+        self.questions: deque[Ticket[Any, Reply]] = deque()
         self.hold = False
         self.fails: set[str] = set()  # classes whose stores fail
         self.answers: Callable[[Published], Reply | None] = lambda question: Reply("no_responders", {}, b"")
         self._tokens = 0
 
-    def ticket(self, done: Callable[[Any, Any], None], arg: Any) -> Ticket:
+    def ticket(self, done: Callable[[A, R], None], arg: A) -> Ticket[A, R]:
         self._tokens += 1
         return Ticket(self._tokens, f"_INBOX.t.{self._tokens}", done, arg)
 
-    def store(self, ticket: Ticket, command: bytes, tx: bool = False) -> None:
-        message = parse(command)
+    def store(self, ticket: Ticket[Any, Ack | NotStored], hpub: bytes, tx: bool = False) -> None:
+        message = parse(hpub)
         bucket, class_, *_ = message.subject.split(".")
         class_ = f"KV_{class_}" if bucket == "$KV" else class_
         assert tx == (class_ == "tx")
@@ -114,12 +120,12 @@ class Bus:
         stream.append(message)
         return Ack(class_, len(stream), False)
 
-    def ask(self, ticket: Ticket, command: bytes, timeout: float) -> None:
-        question = parse(command)
+    def ask(self, ticket: Ticket[Any, Reply], hpub: bytes, timeout: float) -> None:
+        question = parse(hpub)
         self.asked.append(question)
         reply = self.answers(question)
         if reply is None:
-            ticket.timer = self.world.clock.after(
+            ticket.timer = self.clock.after(
                 timeout, lambda: ticket.done(ticket.arg, Reply("timeout", {}, b""))
             )
             self.questions.append(ticket)
@@ -129,12 +135,13 @@ class Bus:
     def reply(self, data: bytes, headers: dict[str, str] | None = None) -> None:
         """Answer the oldest open question."""
         ticket = self.questions.popleft()
+        assert ticket.timer is not None
         ticket.timer.cancel()
         ticket.done(ticket.arg, Reply("reply", headers or {}, data))
         self.settle()
 
-    def emit(self, command: bytes) -> None:
-        self.live.append(parse(command))
+    def emit(self, hpub: bytes) -> None:
+        self.live.append(parse(hpub))
 
     def read(
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
@@ -171,23 +178,35 @@ class Bus:
             self.waiting.popleft()()
 
 
+@lru_cache
+def _configured(settings: str) -> tuple[Config, dict[str, Rules]]:
+    config = load(None, **json.loads(settings))
+    return config, rules(config)
+
+
 class World:
     """One charger's session and everything around it."""
 
     def __init__(
-        self, version: str = "v16", identity: str = "CP 1", half_duplex: bool = False, **config: Any
+        self,
+        version: str = "v16",
+        identity: str = "CP 1",
+        half_duplex: bool = False,
+        fast: bool = True,
+        **config: Any,
     ) -> None:
+        """``fast``: CALLs may take the short path (session/fast.py)."""
         self.time = 1000.0
         self.clock = Wheel(lambda: self.time, lambda: EPOCH + self.time - 1000.0)
-        self.bus = Bus(self)
+        self.bus = Bus(self.clock)
         self.written: list[bytes] = []
         self.closed: Reason | None = None
         self.held = 0
         self.reading = True
-        self.config = load(None, **config)
+        self.config, self._rules = _configured(json.dumps(config))
         self.metrics = Metrics()
         self.keys = TransactionKeys()
-        self.version, self.identity, self.half_duplex = version, identity, half_duplex
+        self.version, self.identity, self.half_duplex, self.fast = version, identity, half_duplex, fast
         self._sessions = 0
         self.connect()
 
@@ -197,14 +216,21 @@ class World:
         self.name = f"s{self._sessions}"
         self.closed, self.reading = None, True
         nats = self.config.nats
-        table = rules(self.config)[self.version]
-        terms = Terms.of(self.version, self.config, table, self.metrics, self.keys)
+        self.context = Context.of(
+            self.version, self.config, self._rules[self.version], self.metrics, self.keys
+        )
         if self.half_duplex:
-            terms = terms.at(None, True)
-        self._decode = terms.codec.decode
+            self.context = self.context.at(None, True)
+        if not self.fast:
+            self.context.fast.clear()
+        self._decode = self.context.codec.decode
         publisher = Publisher(self.version, self.identity, self.name, nats.prefix, nats.rpc_prefix)
         rotation = Rotation(self.bus, self.clock, "OCPP", self.hash)
-        self.session = Session(publisher, terms, self, Outside(self.bus, self.clock, rotation))
+        self.session = Session(publisher, self.context, self, Outside(self.bus, self.clock, rotation))
+
+    def reload(self, **limits: Any) -> None:
+        """Change limits while the session lives, as SIGHUP does."""
+        self.context.take(self.config.limits.model_copy(update=limits))
 
     def hash(self, change: Change, hashes: tuple[str, ...], hashed: Callable[[str | None], None]) -> None:
         """rotation.Hash without threads: a password is its own hash."""
@@ -221,7 +247,7 @@ class World:
         """What lets the charger in."""
         return list(json.loads(self.bus.streams["KV_ocpp_chargers"][-1].data).get("password_hashes", []))
 
-    # ports.Link
+    # interfaces.Link
     def write(self, frame: bytes) -> None:
         assert self.closed is None, "nothing is written after a close"
         self.written.append(frame)
@@ -299,6 +325,18 @@ def _json(text: str) -> bytes:
 def result(payload: str) -> Reply:
     """A backend's reply."""
     return Reply("reply", {}, payload.encode())
+
+
+def event(seq: int = 0, **more: Any) -> dict[str, Any]:
+    """A TransactionEvent of OCPP 2.x."""
+    return {
+        "eventType": "Updated",
+        "timestamp": "2026-11-22T10:00:00Z",
+        "triggerReason": "MeterValuePeriodic",
+        "seqNo": seq,
+        "transactionInfo": {"transactionId": "t1"},
+        **more,
+    }
 
 
 def booted(world: World, status: str) -> None:

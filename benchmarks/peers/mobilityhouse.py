@@ -26,7 +26,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class V16(ChargePoint16):  # type: ignore[misc]
+class V16(ChargePoint16):
     """A charger of 1.6."""
 
     @on("Heartbeat")
@@ -45,7 +45,7 @@ class V16(ChargePoint16):  # type: ignore[misc]
         return result16.MeterValues()
 
 
-class V201(ChargePoint201):  # type: ignore[misc]
+class V201(ChargePoint201):
     """A charger of 2.0.1."""
 
     @on("TransactionEvent")

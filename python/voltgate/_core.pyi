@@ -1,6 +1,6 @@
 """The native frame path (Rust, ``rust/core``). Every shape here is what ``rust/py`` really exports."""
 
-from typing import Self, final
+from typing import Protocol, Self, final
 
 from typing_extensions import disjoint_base
 
@@ -10,6 +10,7 @@ __all__ = [
     "Frame",
     "Publisher",
     "Slicer",
+    "Version",
     "Violation",
     "__version__",
     "actions",
@@ -20,9 +21,13 @@ __all__ = [
     "key",
     "publish",
     "token",
+    "versions",
 ]
 
 __version__: str
+
+def versions() -> list[Version]:
+    """The served versions, oldest first."""
 
 def actions(version: str) -> list[tuple[str, str, str, str]]:
     """Every action of a version token (``v16``, ``v201``, ``v21``), sorted by name.
@@ -33,13 +38,13 @@ def actions(version: str) -> list[tuple[str, str, str, str]]:
     """
 
 def error_codes(version: str) -> list[str]:
-    """The CALLERROR codes of a version, its own spelling (OCPP.md A15)."""
+    """The CALLERROR codes of a version in its own spelling (docs/ocpp.md A15)."""
 
 def error_code(version: str, code: str) -> str | None:
     """``code`` in the version's own spelling, foreign spellings accepted; None where it is no code."""
 
 def token(identity: str) -> str:
-    """The identity as one NATS token and KV key (CONTRACT 3.1): ``RDAM 1.2*`` is ``RDAM=201=2E2=2A``."""
+    """The identity as NATS token and KV key (docs/contract.md 3.1): ``RDAM 1.2*`` is ``RDAM=201=2E2=2A``."""
 
 def identity(token: str) -> str:
     """The inverse of :func:`token`. ValueError for what no identity maps to."""
@@ -55,12 +60,44 @@ def publish(subject: str, reply: str, headers: list[tuple[str, str]], payload: b
     """
 
 @final
+class Version:
+    """One OCPP version, and in what it differs from the others beside its schemas and its actions."""
+
+    @property
+    def token(self) -> str:
+        """``v16``, ``v201`` or ``v21``: in subjects, metric labels and config."""
+    @property
+    def subprotocol(self) -> str:
+        """``ocpp1.6``, ``ocpp2.0.1`` or ``ocpp2.1`` (docs/ocpp.md A1)."""
+    @property
+    def signed(self) -> bool:
+        """Whether ``-Signed`` may follow any action (docs/ocpp.md A16)."""
+    @property
+    def result_errors(self) -> bool:
+        """Whether there are CALLRESULTERROR and SEND (docs/ocpp.md A13, A14)."""
+    @property
+    def answers_unknown_type(self) -> bool:
+        """Whether a message type the version does not know is answered (docs/ocpp.md A10)."""
+    @property
+    def unknown_type_code(self) -> str:
+        """The error code of such a message type."""
+    @property
+    def unreadable_id(self) -> str | None:
+        """The id of a CALLERROR where none can be read; None: there is no answer (docs/ocpp.md A11)."""
+    @property
+    def passes_while_pending(self) -> tuple[str, ...]:
+        """CALLs of a charger that pass while its BootNotification is Pending (docs/ocpp.md A18)."""
+    @property
+    def transaction_event(self) -> bool:
+        """Whether transactions are TransactionEvents of an EVSE, not StartTransaction and StopTransaction."""
+
+@final
 class Violation:
     """Why a frame or payload was refused."""
 
     @property
     def code(self) -> str:
-        """The CALLERROR code in the version's spelling (CONTRACT 2.2)."""
+        """The CALLERROR code in the version's spelling (docs/contract.md 2.2)."""
     @property
     def pointer(self) -> str:
         """JSON pointer into the payload; ``""`` is the payload, or the envelope."""
@@ -99,7 +136,7 @@ class Frame:
         """The first violation in text order."""
     @property
     def fatal(self) -> Violation | None:
-        """The first violation that no validation level passes on (CONTRACT 2.2, last lines)."""
+        """The first violation that no validation level passes on (docs/contract.md 2.2, last lines)."""
     @property
     def plain(self) -> str | None:
         """The action of a CALL that needs no second look: known, and without a violation; else None."""
@@ -120,11 +157,15 @@ class Frame:
 class Codec:
     """One OCPP version: its schemas compiled to flat tables, its envelope rules, its spellings. Immutable."""
 
-    def __new__(cls, subprotocol: str, schemas: list[tuple[str, bytes]]) -> Self:
+    def __new__(cls, version: str, schemas: list[tuple[str, bytes]]) -> Self:
         """``schemas``: (file name without ``.json``, bytes) of every file of the version.
 
-        ValueError if one does not compile, belongs to no action, or is missing.
+        ValueError for an unknown version token, and if a file does not compile, belongs to no action, or is
+        missing.
         """
+    @property
+    def ocpp(self) -> Version:
+        """The rules of the version."""
     @property
     def subprotocol(self) -> str: ...
     @property
@@ -139,18 +180,14 @@ class Codec:
         """``kind`` is ``request`` or ``response``, else ValueError. An unknown action is a violation."""
     def encode_call(self, message_id: str, action: str, payload: bytes) -> bytes:
         """``[2,id,action,payload]`` as one unmasked websocket text frame."""
-    def encode_send(self, message_id: str, action: str, payload: bytes) -> bytes:
-        """``[6,id,action,payload]``, likewise."""
     def answer(self, frame: Frame, payload: bytes) -> bytes:
         """:meth:`encode_result` for the id of ``frame``."""
     def encode_result(self, message_id: str, payload: bytes) -> bytes:
         """``[3,id,payload]``, likewise."""
-    def encode_error(self, message_id: str, code: str, description: str, details: bytes = b"{}") -> bytes:
-        """``[4,id,code,description,details]``, likewise; description is cut at 255 characters."""
-    def encode_result_error(
-        self, message_id: str, code: str, description: str, details: bytes = b"{}"
-    ) -> bytes:
-        """``[5,id,code,description,details]`` (2.1), likewise."""
+    def encode_error(self, message_id: str, code: str, description: str) -> bytes:
+        """``[4,id,code,description,{}]``, likewise; description is cut at 255 characters."""
+    def encode_result_error(self, message_id: str, code: str, description: str) -> bytes:
+        """``[5,id,code,description,{}]`` (2.1), likewise."""
 
 @final
 class Slicer:
@@ -184,16 +221,37 @@ class Fact:
         """The whole ``HPUB`` command."""
     @property
     def key(self) -> str:
-        """``ocpp-key`` (CONTRACT 3.3)."""
+        """``ocpp-key`` (docs/contract.md 3.3)."""
     @property
     def nats_id(self) -> str:
         """The ``Nats-Msg-Id`` a class ``tx`` fact of this message has, 32 hex digits, whatever the class."""
 
+class _Answered(Protocol):
+    """What was answered: a payload, or a CALLERROR where ``code`` is not empty."""
+
+    @property
+    def by(self) -> str:
+        """``gateway``, ``backend`` or ``fallback``."""
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def code(self) -> str: ...
+
+class _Why(Protocol):
+    """A :class:`Violation`, or one that the gateway found."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def pointer(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
 @final
 class Publisher:
-    """Writes one connection's NATS commands: subjects, headers and body in one block (CONTRACT 3.2, 3.3).
+    """Writes one connection's NATS messages, each as one ``HPUB`` line with headers and body.
 
-    Holds the connection's constants and the counter behind ``ce-id``.
+    Subjects and headers: docs/contract.md 3.2, 3.3. Holds what is constant, and the counter of ``ce-id``.
     Times are milliseconds since the Unix epoch; ``reply`` may be ``""`` (not awaited).
     """
 
@@ -213,35 +271,15 @@ class Publisher:
         """
     def live(self, frame: Frame, time_ms: int) -> bytes:
         """The command of a ``live`` fact, not awaited."""
-    def question(
-        self, frame: Frame, key: str, time_ms: int, deadline_ms: int, reply: str, violation: str = ""
-    ) -> bytes:
-        """The same message on ``ocpprpc.ask.<v>.<Action>.<token>``, with ``ocpp-deadline``."""
-    def response(
-        self,
-        class_: str,
-        frame: Frame,
-        fact: Fact,
-        payload: bytes,
-        time_ms: int,
-        reply: str,
-        answered_by: str,
-        error_code: str = "",
-    ) -> bytes:
-        """What was answered, under ``<Action>Response``: same key; for ``tx`` the ``Nats-Msg-Id`` of its
-        request with ``/response`` behind it, left out where ``error_code`` is set."""
-    def reject(
-        self,
-        frame: Frame,
-        raw: bytes,
-        code: str,
-        pointer: str,
-        reason: str,
-        time_ms: int,
-        reply: str,
-        limit: int,
-    ) -> bytes:
-        """A refused frame: raw bytes, cut at ``limit`` (0: whole), the size in ``ocpp-reject-bytes``."""
+    def question(self, fact: Fact, time_ms: int, deadline_ms: int, reply: str) -> bytes:
+        """The message of ``fact`` on ``ocpprpc.ask.<v>.<Action>.<token>``, with ``ocpp-deadline``."""
+    def response(self, fact: Fact, answer: _Answered, time_ms: int, reply: str) -> bytes:
+        """The answer to ``fact`` under ``<Action>Response``, with its class and key.
+
+        ``Nats-Msg-Id`` on ``tx`` only: that of ``fact`` and ``/response``; none where the answer is an error.
+        """
+    def reject(self, frame: Frame, raw: bytes, why: _Why, time_ms: int, reply: str, limit: int) -> bytes:
+        """A refused frame: ``raw`` cut at ``limit`` (0: whole), its size in ``ocpp-reject-bytes`` if cut."""
 
 def key(version: str, action: str, identity: str, session: str, message_id: str, payload: bytes) -> str:
-    """The business key ``ocpp-key`` of a message (CONTRACT 3.3)."""
+    """The business key ``ocpp-key`` of a message (docs/contract.md 3.3)."""

@@ -1,7 +1,7 @@
-"""The configuration: TOML file, then environment, then flags (CONTRACT 4.2).
+"""The configuration: TOML file, then environment, then flags (docs/contract.md 4.2).
 
-The only reader of configuration files and of the environment. Every key, its default and its unit stand
-here; ``deploy/voltgate.toml`` is the same list with comments, and a test holds the two together.
+The only reader of configuration files and of the environment. Every key, its default and its unit are here;
+``deploy/voltgate.toml`` is the same list with comments, and a test compares the two.
 """
 
 import os
@@ -46,7 +46,7 @@ class _Section(BaseModel):
 
 
 class Nats(_Section):
-    """Where NATS is and how long to wait for it. Times in seconds."""
+    """The address of NATS and how long to wait for it. Times in seconds."""
 
     url: str | list[str] = "nats://127.0.0.1:4222"
     prefix: Token = "ocpp"
@@ -82,7 +82,7 @@ class Nats(_Section):
 
     @property
     def shown(self) -> str:
-        """The servers for people: without user names and passwords."""
+        """The servers without user names and passwords."""
         return ", ".join(_masked(url) for url in self.urls)
 
     @field_serializer("url")
@@ -91,7 +91,12 @@ class Nats(_Section):
 
 
 class Listener(_Section):
-    """One address that chargers dial."""
+    """One address that chargers connect to.
+
+    Not served yet, so that the gateway does not start with them (``gateway.preflight.unserved``):
+    ``tls_certificates``, ``client_ca``, ``organization``, ``proxy_protocol``, ``trusted_proxies``, and a
+    ``security_profile`` other than 1.
+    """
 
     host: str = "0.0.0.0"  # noqa: S104 - chargers come from outside
     port: Annotated[int, Field(ge=0, le=65_535)] = 9000
@@ -107,7 +112,7 @@ class Listener(_Section):
 
 
 class Registry(_Section):
-    """Whether a charger needs a record to come in, and what checking passwords may take."""
+    """Whether a charger needs a record to connect, and the bounds of password checks."""
 
     required: bool = True
     hash_threads: Annotated[int, Field(ge=1, le=64)] = 2
@@ -116,7 +121,7 @@ class Registry(_Section):
 
 
 class Limits(_Section):
-    """Bounds: each has an answer to whom it hits and a metric."""
+    """Bounds; each has an answer to the sender and a metric."""
 
     max_connections: Annotated[int, Field(ge=1)] = 15_000
     max_handshakes: Annotated[int, Field(ge=1)] = 5_000
@@ -135,7 +140,7 @@ class Limits(_Section):
 
 
 class Streams(_Section):
-    """What ``voltgate streams apply`` sets. Windows in seconds, ages in days, sizes in bytes."""
+    """Settings for ``voltgate streams apply``. Windows in seconds, ages in days, sizes in bytes."""
 
     replicas: Literal[1, 3, 5] = 1
     duplicate_window: Annotated[int, Field(ge=60, le=86_400)] = 1200
@@ -155,7 +160,7 @@ class Streams(_Section):
 
 
 class Drain(_Section):
-    """How a process leaves: seconds of grace, sockets closed per second, seconds until it ends anyway."""
+    """How a process drains: seconds of grace, sockets closed per second, seconds until it exits anyway."""
 
     grace: Annotated[float, Field(ge=0)] = 5.0
     rate: Annotated[float, Field(gt=0)] = 500.0
@@ -177,7 +182,7 @@ class Log(_Section):
 
 
 class ActionPolicy(_Section):
-    """What the file changes about one action; absent keys keep the default (``voltgate policy``)."""
+    """Changes to the policy of one action; absent keys keep the default (``voltgate policy``)."""
 
     class_: Annotated[Class | None, Field(alias="class")] = None
     answer: Literal["gateway", "backend"] | None = None
@@ -211,7 +216,7 @@ class Config(BaseSettings):
     @model_validator(mode="after")
     def _roots_differ(self) -> "Config":
         if self.nats.prefix == self.nats.rpc_prefix:
-            # A stream of facts would answer every question with its PubAck (CONTRACT 3.2).
+            # A stream of facts would answer every question with its PubAck (docs/contract.md 3.2).
             raise ValueError("nats.prefix and nats.rpc_prefix must differ")
         return self
 
@@ -236,7 +241,7 @@ def load(file: Path | None = None, **flags: Any) -> Config:
     Raises ConfigError with one line per fault, each naming the key.
     """
     if file is not None and not file.is_file():
-        raise ConfigError(f"config file {file} does not exist or is no file")
+        raise ConfigError(f"config file {file} does not exist or is not a regular file")
     unknown = [name for name in os.environ if name.startswith(ENV_PREFIX) and not _known_variable(name)]
     if unknown:
         raise ConfigError("\n".join(f"environment variable {name}: no such key" for name in sorted(unknown)))
@@ -254,8 +259,15 @@ def load(file: Path | None = None, **flags: Any) -> Config:
 
 def printable(config: Config) -> dict[str, Any]:
     """The effective values with secrets masked, as ``voltgate check --print-config`` shows them."""
-    shown = config.model_dump(mode="json", by_alias=True)
-    return {name: value for name, value in shown.items() if value is not None}
+    shown: dict[str, Any] = _given(config.model_dump(mode="json", by_alias=True))
+    return shown
+
+
+def _given(value: Any) -> Any:
+    """Without keys that have no value, which TOML cannot say."""
+    if isinstance(value, dict):
+        return {key: _given(one) for key, one in value.items() if one is not None}
+    return value
 
 
 def _known_variable(name: str) -> bool:
@@ -270,7 +282,7 @@ def _line(fault: Any) -> str:
 
 
 def _masked(url: str) -> str:
-    # By hand: urlsplit sees no password where the scheme is left out, or where it holds a slash.
+    # By hand: urlsplit finds no password if the scheme is missing, or if the password contains a slash.
     secret, at, host = url.rpartition("@")
     scheme = secret.partition("://")[0] + "://" if "://" in secret else ""
     return f"{scheme}***@{host}" if at else url

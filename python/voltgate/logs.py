@@ -1,6 +1,6 @@
-"""Log lines on stderr: text for people, JSON for machines (CONTRACT 4.1).
+"""Log lines on stderr: text on a terminal, else JSON (docs/contract.md 4.1).
 
-Our own lines come from structlog, those of libraries from ``logging``; both leave here in one form.
+Our own lines come from structlog, those of libraries from ``logging``; both are written in one form.
 """
 
 import logging
@@ -15,12 +15,14 @@ from structlog.types import Processor
 
 from voltgate.config import Log
 
-# What a charger does wrong shows in the metrics and is no fault of ours: a line, never a traceback.
+# A charger's fault is shown by the metrics and is not ours: a line, never a traceback.
 _CHARGER_FACING = ("websockets", "aiohttp")
 
 
 def configure(settings: Log, lasting: bool = False) -> None:
-    """Set up every logger of the process. ``lasting``: once and for all, which makes debug lines free."""
+    """Set up every logger of the process. ``lasting``: for the life of the process; debug lines
+    then cost nothing.
+    """
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     terminal = sys.stderr is not None and sys.stderr.isatty()
     as_json = settings.format == "json" or (settings.format == "auto" and not terminal)
@@ -51,27 +53,27 @@ def configure(settings: Log, lasting: bool = False) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    # Libraries tell their own story below this level; ours is enough of it.
+    # Below this level the lines of libraries repeat our own.
     root.setLevel(max(level, logging.WARNING))
     logging.captureWarnings(True)
 
 
 class _Stderr:
-    """Where structlog's lines end. A stderr that is gone must not take the gateway with it."""
+    """Writes structlog's lines. A closed stderr must not end the gateway."""
 
     def msg(self, message: str) -> None:
         try:
             sys.stderr.write(message + "\n")
             sys.stderr.flush()
         except (OSError, ValueError, AttributeError):
-            # Closed by whoever read it; what Python would still flush at the end goes nowhere, too.
+            # Its reader has closed it; what Python flushes at exit must not fail either.
             sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - stays open as long as the process
 
     debug = info = warning = error = critical = exception = log = msg
 
 
 class _FromLibraries(logging.Handler):
-    """Where the standard library's records end."""
+    """Writes the records of the standard library."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.name.startswith(_CHARGER_FACING) and record.exc_info:

@@ -1,7 +1,9 @@
-"""What happens to each action a charger may send: its class, who answers it, the fallback (CONTRACT 3.4).
+"""The policy of each action a charger may send: its class, what answers it, its fallback.
 
-The defaults come from the core's action table; the configuration changes single entries. Nothing here
-looks at a message.
+See docs/contract.md 3.4.
+
+The defaults come from the core's action table; the configuration changes single entries. No message is
+handled here.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +17,7 @@ from voltgate.schemas import SUBPROTOCOLS, Codec
 
 Answer = Literal["gateway", "backend", "backend-if-idtoken", "none"]
 
-# CONTRACT 3.4, "the action's fallback"; every action not named here: CALLERROR InternalError.
+# Fallbacks (docs/contract.md 3.4); every action not named here: CALLERROR InternalError.
 FALLBACKS: dict[str, dict[str, Any]] = {
     "BootNotification": {"status": "Pending", "interval": 60},
     "TransactionEvent": {},
@@ -30,14 +32,14 @@ FALLBACKS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """What a charger gets when no backend answers: a payload, a CALLERROR code, or its socket closed."""
+    """The answer when no backend answers: a payload, a CALLERROR code, or the end of the connection."""
 
     payload: dict[str, Any] | None = None
     code: str = ""
 
     @property
     def closes(self) -> bool:
-        """Whether the socket is closed, so that the charger queues (1.6 StartTransaction)."""
+        """Whether the connection is closed, so that the charger queues (1.6 StartTransaction)."""
         return self.payload is None and not self.code
 
     def __str__(self) -> str:
@@ -64,7 +66,7 @@ Rules = dict[str, Rule]
 def rules(config: Config) -> dict[str, Rules]:
     """Version token -> action -> rule, for every action a charger may send, ``-Signed`` ones included.
 
-    Raises ConfigError, one line per fault, where the configuration asks for what OCPP does not allow.
+    Raises ConfigError, one line per fault, if OCPP does not allow what the configuration asks for.
     """
     faults: list[str] = []
     table = {version: _version_rules(version, config, faults) for version in SUBPROTOCOLS}
@@ -87,15 +89,17 @@ def _version_rules(version: str, config: Config, faults: list[str]) -> Rules:
             cast(Class, change.class_ or class_),
             cast(Answer, change.answer or answer),
             "strict",
-            _fallback(version, action, change.fallback),
+            _fallback(action, change.fallback),
         )
         table[action] = replace(rule, validation=_level(rule.class_, change, config))
         faults += (f"policy.{version}.{action}.{fault}" for fault in _faults(codec, table[action], answer))
-        if version != "v16" and answer != "none":
-            # A signed message is answered by a backend: nobody here can read it (OCPP.md A16).
+        if codec.ocpp.signed and answer != "none":
+            # A signed message is answered by a backend: the gateway cannot verify it (docs/ocpp.md A16).
             signed = f"{action}-Signed"
             table[signed] = replace(table[action], action=signed, answer="backend")
-    faults += (f"policy.{version}.{action}: no action a charger may send in {version}" for action in changes)
+    faults += (
+        f"policy.{version}.{action}: not an action that a charger may send in {version}" for action in changes
+    )
     return table
 
 
@@ -104,12 +108,12 @@ def _level(class_: str, change: ActionPolicy, config: Config) -> Level:
     return change.validation or config.validation or default
 
 
-def _fallback(version: str, action: str, configured: str | dict[str, Any] | None) -> Fallback:
+def _fallback(action: str, configured: str | dict[str, Any] | None) -> Fallback:
     if isinstance(configured, dict):
         return Fallback(payload=configured)
     if configured is not None:
         return Fallback() if configured == "close" else Fallback(code=configured)
-    if (version, action) == ("v16", "StartTransaction"):
+    if action == "StartTransaction":
         return Fallback()
     if action in FALLBACKS:
         return Fallback(payload=FALLBACKS[action])
@@ -117,16 +121,16 @@ def _fallback(version: str, action: str, configured: str | dict[str, Any] | None
 
 
 def _faults(codec: Codec, rule: Rule, default_answer: str) -> list[str]:
-    """What is wrong with a rule: each fault starts with the key it stands under."""
+    """The faults of a rule; each begins with its key."""
     faults = []
     if default_answer == "none" and rule.answer != "none":
         faults.append("answer: a SEND is never answered")
     elif rule.answer == "gateway" and codec.check(rule.action, "response", gateway_answer(rule.action, "")):
-        faults.append("answer: the gateway cannot answer it, the response has required members")
+        faults.append('answer: must be "backend": the response has required members')
     if rule.fallback.code and rule.fallback.code not in _core.error_codes(rule.version):
         known = ", ".join(_core.error_codes(rule.version))
         faults.append(
-            f'fallback: "{rule.fallback.code}" is no error code of {rule.version} ({known}), nor "close"'
+            f'fallback: "{rule.fallback.code}" is neither a {rule.version} error code ({known}) nor "close"'
         )
     elif rule.fallback.payload is not None and rule.answer != "none":
         payload = fallback_payload(rule, "")
@@ -140,7 +144,10 @@ _ANY_TIME = "2026-01-01T00:00:00Z"
 
 
 def gateway_answer(action: str, now: str) -> bytes:
-    """The payload of the gateway's own answer; ``now`` is RFC 3339 UTC, ``""``: any (CONTRACT 3.4)."""
+    """The payload of the gateway's own answer; ``now`` is RFC 3339 UTC, ``""``: any.
+
+    See docs/contract.md 3.4.
+    """
     return b'{"currentTime":"%s"}' % (now or _ANY_TIME).encode() if action == "Heartbeat" else b"{}"
 
 

@@ -1,6 +1,6 @@
 """The OCPP schemas, read from the installed package ``ocpp`` and compiled by the core at first use.
 
-Nothing of them lives in this repository (CONTRACT 5).
+Nothing of them lives in this repository (docs/contract.md 5).
 """
 
 from importlib import resources
@@ -8,9 +8,9 @@ from typing import Self, cast
 
 from voltgate import _core
 
-# Subprotocol (OCPP.md A1) -> version token of subjects, labels and config.
-VERSIONS = {"ocpp1.6": "v16", "ocpp2.0.1": "v201", "ocpp2.1": "v21"}
-SUBPROTOCOLS = {version: subprotocol for subprotocol, version in VERSIONS.items()}
+# Subprotocol (docs/ocpp.md A1) -> version token of subjects, labels and config, and back.
+VERSIONS = {version.subprotocol: version.token for version in _core.versions()}
+SUBPROTOCOLS = {version.token: version.subprotocol for version in _core.versions()}
 
 
 def schema_files(version: str) -> list[tuple[str, bytes]]:
@@ -21,7 +21,7 @@ def schema_files(version: str) -> list[tuple[str, bytes]]:
 
 
 class Codec(_core.Codec):
-    """Decodes, validates and encodes the frames of one OCPP version (CONTRACT 5).
+    """Decodes, validates and encodes the frames of one OCPP version (docs/contract.md 5).
 
     ``Codec("ocpp1.6")``, ``"ocpp2.0.1"`` or ``"ocpp2.1"``; ValueError for another subprotocol. The
     tables of a version are compiled once per process, so every instance of a version is the same one.
@@ -32,7 +32,8 @@ class Codec(_core.Codec):
         if subprotocol not in VERSIONS:
             raise ValueError(f"unknown subprotocol {subprotocol!r}: one of {', '.join(VERSIONS)}")
         if subprotocol not in _compiled:
-            _compiled[subprotocol] = super().__new__(cls, subprotocol, schema_files(VERSIONS[subprotocol]))
+            version = VERSIONS[subprotocol]
+            _compiled[subprotocol] = super().__new__(cls, version, schema_files(version))
         return cast(Self, _compiled[subprotocol])
 
 

@@ -107,7 +107,7 @@ def test_a_changed_token_file_is_read_again_and_a_broken_one_changes_nothing(tmp
 def test_a_broken_token_file_stops_the_start_and_names_the_line(tmp_path: Path) -> None:
     file = tmp_path / "tokens.txt"
     file.write_text("A\nB Maybe\n")
-    with pytest.raises(ValueError, match=r"tokens\.txt:2: the status is one of"):
+    with pytest.raises(ValueError, match=r"tokens\.txt:2: the status must be one of"):
         Tokens(file)
     with pytest.raises(FileNotFoundError):
         Tokens(tmp_path / "none.txt")

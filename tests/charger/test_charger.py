@@ -50,7 +50,7 @@ def central_system(v: ModuleType) -> Any:
     idtoken = {"status": "Accepted"}
     now = datetime.now(UTC).isoformat()
 
-    class CentralSystem(v.ChargePoint):  # type: ignore[misc, name-defined]
+    class CentralSystem(v.ChargePoint):  # type: ignore[name-defined]
         @on("BootNotification")
         def boot(self, **_: Any) -> Any:
             return answer.BootNotification(current_time=now, interval=300, status="Accepted")

@@ -196,7 +196,9 @@ def test_a_usage_error_is_a_line_and_exit_code_2(
 @asynccontextmanager
 async def stations(csms: Csms, *versions: str, rate: float = 0.0) -> AsyncIterator[Swarm]:
     """Connected, or trying to; all ends with the block."""
-    chargers = [(f"S {number}", version, None, "") for number, version in enumerate(versions)]
+    chargers: list[tuple[str, str, str | None, str]] = [
+        (f"S {number}", version, None, "") for number, version in enumerate(versions)
+    ]
     url = await csms.start()
     made = Swarm(Plan(url=url, chargers=chargers, rate=rate, connect_rate=1000, storm_spread=0))
     await made.connect()

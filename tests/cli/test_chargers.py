@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,23 +13,42 @@ from argon2 import PasswordHasher
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from cli.configuration import SMALL
 from jetstream import NatsServer
 from processes import Start
 from voltgate.cli import main
 
 pytestmark = pytest.mark.usefixtures("clean_environment", "own_logs")
 
-SMALL = "[streams]\ntx_max_bytes=67108864\nevents_max_bytes=67108864\ncommands_max_bytes=67108864\n"
 T = TypeVar("T")
 
 
-@pytest.fixture
-def config(nats_server: NatsServer, tmp_path: Path) -> Path:
-    """A configuration whose streams stand."""
-    file = tmp_path / "voltgate.toml"
-    file.write_text(f"[nats]\nurl='{nats_server.url}'\n{SMALL}")
-    assert main(["streams", "apply", "--config", str(file)]) == 0
+@pytest.fixture(scope="module")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """A NATS with the streams, for all tests of this file."""
+    folder = tmp_path_factory.mktemp("chargers")
+    server = NatsServer(folder / "jetstream")
+    assert main(["streams", "apply", "--config", str(written(folder, server))]) == 0
+    yield server
+    server.kill()
+
+
+def written(folder: Path, server: NatsServer) -> Path:
+    file = folder / "voltgate.toml"
+    file.write_text(f"[nats]\nurl='{server.url}'\n{SMALL}")
     return file
+
+
+@pytest.fixture
+def config(nats_server: NatsServer, tmp_path: Path, on_nats: "OnNats") -> Path:
+    """A configuration whose streams are there, and empty."""
+
+    async def purge(client: Client) -> None:
+        for stream in ("KV_ocpp_chargers", "OCPP_LINKS"):
+            await client.jsm().purge_stream(stream)
+
+    on_nats(purge)
+    return written(tmp_path, nats_server)
 
 
 Run = Callable[..., tuple[int, str, str]]
@@ -130,7 +149,7 @@ def test_a_password_of_ones_own_is_hashed_slowly_unless_it_is_a_random_key(
     assert kept("CP3")["password_hashes"][0].startswith("$voltgate-sha256$")
     code, out, err = chargers("add", "CP4", "--password", "short", "--json")
     assert (code, json.loads(out)) == (0, {"identity": "CP4", "password": "short"})
-    assert "OCPP wants passwords of 16" in err
+    assert "OCPP requires passwords of 16" in err
 
 
 WRONG = [
@@ -169,7 +188,7 @@ def test_a_charger_is_added_once_and_again_when_it_was_removed(chargers: Run) ->
 
 def test_names_that_differ_in_case_only_are_pointed_out(chargers: Run) -> None:
     assert chargers("add", "cp1")[2] == ""
-    assert "CP1 and cp1 differ in case only" in chargers("add", "CP1")[2]
+    assert "CP1 and cp1 differ only in letter case" in chargers("add", "CP1")[2]
 
 
 def test_disable_and_enable_leave_the_rest_as_it_is(
@@ -204,8 +223,8 @@ def test_import_prints_the_keys_it_made_and_passes_over_what_is_there(
     assert (code, len(lines)) == (0, 2), "keys of those that had none"
     assert lines[0].startswith('"CP 2, west",')
     assert len(lines[1].removeprefix("cp1,")) == 40
-    assert "3 added, 1 had a record already" in err
-    assert "cp1 and CP1 differ in case only" in err
+    assert "3 added, 1 already had a record" in err
+    assert "cp1 and CP1 differ only in letter case" in err
     west = kept("CP=202=2C=20west")
     assert (west["versions"], sorted(west["quirks"])) == (["v16", "v201"], ["half_duplex", "no_ping"])
     third = kept("CP3")
@@ -215,12 +234,12 @@ def test_import_prints_the_keys_it_made_and_passes_over_what_is_there(
 
 
 WRONG_FILES = [
-    ("CP1\nCP2\n", ":1: the first line names the columns", "no header"),
-    ("identity,colour\nCP1,red\n", ":1: the first line names the columns", "a column nobody knows"),
+    ("CP1\nCP2\n", ":1: the first line must name the columns", "no header"),
+    ("identity,colour\nCP1,red\n", ":1: the first line must name the columns", "a column nobody knows"),
     ("identity\nCP1\na:b\n", ":3: ", "no legal identity"),
-    ("identity\nCP1\nCP1\n", ":3: CP1 stands there twice", "twice"),
-    ("identity,enabled\nCP1,perhaps\n", ":2: enabled: true or false", "no truth value"),
-    ("identity,security_profile\nCP1,4\n", ":2: security_profile: 1, 2 or 3", "no profile"),
+    ("identity\nCP1\nCP1\n", ":3: CP1 appears twice", "twice"),
+    ("identity,enabled\nCP1,perhaps\n", ":2: enabled: must be true or false", "no truth value"),
+    ("identity,security_profile\nCP1,4\n", ":2: security_profile: must be 1, 2 or 3", "no profile"),
     ("identity,versions\nCP1,1.5\n", ":2: ", "a version nobody serves"),
     ("identity,quirks\nCP1,\nCP2,odd\n", ":3: quirks", "a quirk nobody knows"),
     ("identity\nCP1,x\n", ":2: more cells than columns", "more cells than columns"),
@@ -243,7 +262,7 @@ def test_a_registry_that_is_missing_is_named(
     nats_server: NatsServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "voltgate.toml"
-    file.write_text(f"[nats]\nurl='{nats_server.url}'\n")
+    file.write_text(f"[nats]\nurl='{nats_server.url}'\nstream_prefix='NONE'\n")
     for command in ("list", "online"):
         assert main(["chargers", command, "--config", str(file)]) == 1
         assert "run `voltgate streams apply`" in capsys.readouterr().err
@@ -337,9 +356,9 @@ def test_kick_of_nobody_says_so(chargers: Run) -> None:
     ("body", "told"),
     [
         (None, "did not answer in 0.3 s"),
-        (b"\x1b[31m", "no gateway"),
-        (b"[]", "no gateway"),
-        (b"{}", "no gateway"),
+        (b"\x1b[31m", "not from a Voltgate gateway"),
+        (b"[]", "not from a Voltgate gateway"),
+        (b"{}", "not from a Voltgate gateway"),
     ],
 )
 def test_kick_that_is_not_answered_as_expected_is_one_line(

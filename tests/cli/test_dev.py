@@ -37,7 +37,7 @@ async def test_dev_is_everything_on_one_machine_and_leaves_nothing_but_its_data(
     running.until(lambda: status(admin, "/readyz")[0] == 200, "ready")
     client = await nats.connect(f"nats://127.0.0.1:{nats_port}")
     stored = await client.jetstream().subscribe("ocpp.event.>", ordered_consumer=True)
-    boots = set()
+    boots = set[str]()
     while len(boots) < 3:
         message = await stored.next_msg(PATIENCE)
         if ".BootNotificationResponse." in message.subject:

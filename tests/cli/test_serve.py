@@ -3,17 +3,17 @@
 import json
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import nats
 import pytest
 
+from cli.configuration import SMALL
 from jetstream import NatsServer
 from processes import PATIENCE, Start, is_free, status
+from voltgate.cli import main
 
-pytestmark = pytest.mark.usefixtures("clean_environment")
+pytestmark = pytest.mark.usefixtures("clean_environment", "own_logs")
 
 
 @pytest.fixture
@@ -23,15 +23,13 @@ def served(tmp_path: Path, ports: tuple[int, int, int], nats_server: NatsServer)
     file.write_text(
         f"[nats]\nurl='{nats_server.url}'\n[registry]\nrequired=false\n[admin]\nport={ports[1]}\n"
         f"[[listeners]]\nhost='127.0.0.1'\nport={ports[0]}\nallow_unauthenticated=true\n"
-        "[streams]\ntx_max_bytes=67108864\nevents_max_bytes=67108864\ncommands_max_bytes=67108864\n"
-        "[drain]\ngrace=0.0\n"
+        f"{SMALL}[drain]\ngrace=0.0\n"
     )
     return file
 
 
 def apply(file: Path) -> None:
-    command = [sys.executable, "-m", "voltgate", "streams", "apply", "--config", str(file)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert main(["streams", "apply", "--config", str(file)]) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -58,6 +56,7 @@ def test_sighup_takes_new_limits_and_a_bad_file_changes_nothing(
     served.write_text(good + "[limits]\nno_such_key=1\n")
     running.process.send_signal(signal.SIGHUP)
     running.until(lambda: "limits.no_such_key: no such key" in running.err, "the fault is named")
+    assert "reload.failed" in running.err
     served.write_text(good + "[limits]\nmax_connections=1\n")
     running.process.send_signal(signal.SIGHUP)
     running.until(lambda: "limits.reloaded" in running.err, "taken")

@@ -14,13 +14,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jsonschema
 import pytest
 from jsonschema.exceptions import ValidationError
-from rfc3987_syntax import is_valid_syntax
+from rfc3987_syntax import is_valid_syntax  # type: ignore[import-untyped]
 
 from payloads import ITEM, Maker, Node, Path, broken, changed, judged, node_of, odd, places, text_of
 from voltgate.schemas import SUBPROTOCOLS, Codec, schema_files
@@ -140,11 +140,11 @@ def only(errors: list[ValidationError], word: str, fits: Callable[[Any], bool]) 
 Rule = Callable[[File, Reading, list[ValidationError]], bool]
 # Where we refuse and jsonschema does not.
 STRICTER: dict[str, Rule] = {
-    "duplicate keys are refused (OCPP.md D)": lambda _, reading, __: "duplicate" in reading.odd,
+    "duplicate keys are refused (docs/ocpp.md D)": lambda _, reading, __: "duplicate" in reading.odd,
     "a number has at most 64 bytes and fits binary64": lambda _, reading, __: "number" in reading.odd,
     "an integer fits 64 bits": lambda _, reading, __: "beyond 64 bits" in reading.odd,
-    "at most 32 levels deep (OCPP.md D)": lambda _, reading, __: depth(reading.document) > 32,
-    "a lone surrogate is broken JSON (OCPP.md D)": lambda _, reading, __: any(
+    "at most 32 levels deep (docs/ocpp.md D)": lambda _, reading, __: depth(reading.document) > 32,
+    "a lone surrogate is broken JSON (docs/ocpp.md D)": lambda _, reading, __: any(
         map(lone_surrogate, texts(reading.document))
     ),
     "a date-time ends with its zone; rfc3339-validator's $ lets a line feed pass": lambda _, reading, __: any(
@@ -162,7 +162,7 @@ MILDER: dict[str, Rule] = {
     "RFC 3339 has the year 0000": lambda _, __, errors: only(
         errors, "format", lambda value: value.startswith("0000-")
     ),
-    "a 1.6 payload may be null (OCPP.md A9)": lambda file, reading, _: (
+    "a 1.6 payload may be null (docs/ocpp.md A9)": lambda file, reading, _: (
         file.version == "v16" and reading.document is None
     ),
 }
@@ -231,7 +231,7 @@ def test_every_node_and_every_keyword_is_met_by_valid_and_invalid_payloads(
             untyped += not judged(node)
             for word in judged(node):
                 keywords += 1
-                bad = changed(good, path, lambda value, node=node, word=word: broken(node, word, value, dice))
+                bad = changed(good, path, partial(broken, node, word, dice=dice))
                 errors = tally.judge(file, text_of(bad))
                 met = [(error.validator, list(error.absolute_path)) for error in errors or []]
                 if (word, instance_path(path)) not in met:
@@ -255,9 +255,9 @@ def random_payloads(count: int) -> Tally:
         change = dice.random()
         if change < 0.35 and words:
             word = dice.choice(words)
-            tree = changed(tree, path, lambda value, node=node, word=word: broken(node, word, value, dice))
+            tree = changed(tree, path, partial(broken, node, word, dice=dice))
         elif change < 0.7:
-            tree = changed(tree, path, lambda value, node=node: odd(node, value, dice))
+            tree = changed(tree, path, partial(odd, node, dice=dice))
         elif change < 0.75:
             tree = changed(tree, path, lambda _: "null")
         text = text_of(tree, dice.choice(["", "", " ", "\n\t"]))
@@ -274,7 +274,7 @@ def test_random_payloads_are_judged_alike(report: Callable[[str], None]) -> None
 
 
 @pytest.mark.full
-@pytest.mark.skipif(os.environ.get("VOLTGATE_FULL") != "1", reason="the full size runs with VOLTGATE_FULL=1")
+@pytest.mark.skipif(os.environ.get("VOLTGATE_FULL") != "1", reason="at its full size: make test-full")
 def test_many_random_payloads_are_judged_alike(report: Callable[[str], None]) -> None:
     tally = random_payloads(FULL)
     report(tally.report())

@@ -10,6 +10,7 @@ from nats.aio.client import Client
 
 from jetstream import NatsServer
 from voltgate import Codec, Frame, _core
+from voltgate.gateway.session.call import Answer, GatewayViolation
 
 TIME_MS = 1_772_359_200_042
 START = b'{"connectorId":1,"idTag":"A1","meterStart":0,"timestamp":"2026-03-01T10:00:00Z"}'
@@ -87,8 +88,11 @@ def test_a_fact_of_another_class_has_no_id_of_its_own_but_knows_it(class_: str) 
 
 
 def test_a_question_is_exactly_these_bytes() -> None:
-    command = publisher().question(frame(), START_KEY, TIME_MS, TIME_MS + 20_000, "_INBOX.a.8", "Code /a b")
-    headers = COMMON | {"ocpp-violation": "Code /a b", "ocpp-deadline": "2026-03-01T10:00:20.042Z"}
+    own = publisher()
+    fact = own.fact("tx", frame(), TIME_MS, "", "Code /a b")
+    command = own.question(fact, TIME_MS, TIME_MS + 20_000, "_INBOX.a.8")
+    headers = COMMON | {"ce-id": "s-1/2", "ocpp-violation": "Code /a b"}
+    headers |= {"ocpp-deadline": "2026-03-01T10:00:20.042Z"}
     assert command == exact("ocpprpc.ask.v16.StartTransaction.RDAM=201", "_INBOX.a.8", headers, START)
     assert read(command).headers == headers
 
@@ -109,9 +113,9 @@ def test_a_question_is_exactly_these_bytes() -> None:
     ],
 )
 def test_a_response_is_exactly_these_bytes(class_: str, error_code: str, last: dict[str, str]) -> None:
-    own, call = publisher(), frame()
-    fact = own.fact(class_, call, TIME_MS, "")
-    command = own.response(class_, call, fact, b'{"transactionId":7}', TIME_MS, "r", "backend", error_code)
+    own = publisher()
+    fact = own.fact(class_, frame(), TIME_MS, "")
+    command = own.response(fact, Answer("backend", b'{"transactionId":7}', error_code), TIME_MS, "r")
     headers = COMMON | {
         "ce-id": "s-1/2",
         "ce-type": "ocpp.v16.StartTransactionResponse",
@@ -144,9 +148,7 @@ def test_a_reject_is_exactly_these_bytes(
     refused = Codec("ocpp1.6").decode(raw)
     violation = refused.violation
     assert violation is not None
-    command = publisher().reject(
-        refused, raw, violation.code, violation.pointer, violation.reason, TIME_MS, "", limit
-    )
+    command = publisher().reject(refused, raw, violation, TIME_MS, "", limit)
     headers = {name: value for name, value in COMMON.items() if name.startswith("ce-")}
     headers |= {"ce-type": "ocpp.v16.reject", "ce-datacontenttype": "application/octet-stream"}
     headers |= {"ocpp-message-id": known_id} if known_id else {}
@@ -165,8 +167,8 @@ def test_every_command_of_a_connection_has_its_own_ce_id() -> None:
     fact = own.fact("tx", call, TIME_MS, "")
     commands = [
         fact.command,
-        own.question(call, fact.key, TIME_MS, TIME_MS, ""),
-        own.response("tx", call, fact, b"{}", TIME_MS, "", "gateway"),
+        own.question(fact, TIME_MS, TIME_MS, ""),
+        own.response(fact, Answer("gateway"), TIME_MS, ""),
         own.fact("tx", call, TIME_MS, "").command,
     ]
     assert [read(command).headers["ce-id"] for command in commands] == [f"s-1/{n}" for n in (1, 2, 3, 4)]
@@ -184,9 +186,9 @@ def test_a_signed_message_keeps_its_suffix_and_the_prefixes_are_configurable() -
     fact = own.fact("tx", call, TIME_MS, "")
     assert read(fact.command).subject == "north.tx.v201.TransactionEvent-Signed.a=2Eb"
     assert read(fact.command).headers["ce-type"] == "ocpp.v201.TransactionEvent-Signed"
-    question = own.question(call, fact.key, TIME_MS, TIME_MS, "")
+    question = own.question(fact, TIME_MS, TIME_MS, "")
     assert read(question).subject == "northrpc.ask.v201.TransactionEvent-Signed.a=2Eb"
-    response = own.response("tx", call, fact, b"{}", TIME_MS, "", "backend")
+    response = own.response(fact, Answer("backend"), TIME_MS, "")
     assert read(response).subject == "north.tx.v201.TransactionEvent-SignedResponse.a=2Eb"
 
 
@@ -198,8 +200,6 @@ def test_a_signed_message_keeps_its_suffix_and_the_prefixes_are_configurable() -
 def test_only_a_known_action_becomes_a_subject(text: bytes) -> None:
     with pytest.raises(ValueError, match="known action"):
         publisher().fact("event", Codec("ocpp1.6").decode(text), TIME_MS, "")
-    with pytest.raises(ValueError, match="known action"):
-        publisher().question(Codec("ocpp1.6").decode(text), "k", TIME_MS, TIME_MS, "")
 
 
 @pytest.mark.parametrize("class_", ["", "command", "TX", "tx.>"])
@@ -236,9 +236,11 @@ def commands() -> list[bytes]:
     assert refused.violation is not None
     return [
         fact.command,
-        own.question(call, fact.key, TIME_MS, TIME_MS, "_INBOX.nobody"),
-        own.response("tx", call, fact, b'{"transactionId":7}', TIME_MS, "", "backend"),
-        own.reject(refused, b"\xff\r\n\x00", "NotImplemented", "", "unknown", TIME_MS, "", 0),
+        own.question(fact, TIME_MS, TIME_MS, "_INBOX.nobody"),
+        own.response(fact, Answer("backend", b'{"transactionId":7}'), TIME_MS, ""),
+        own.reject(
+            refused, b"\xff\r\n\x00", GatewayViolation("NotImplemented", "", "unknown"), TIME_MS, "", 0
+        ),
         _core.publish("ocpp.link.RDAM=201", "", [("a", "b c")], b""),
         fact.command,
     ]

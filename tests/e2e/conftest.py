@@ -27,6 +27,14 @@ def house(nats_server: NatsServer) -> Iterator[Gateway]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """A nats-server of the module's own: it is going to be killed, frozen or upgraded."""
+    own = NatsServer(tmp_path_factory.mktemp("own"))
+    yield own
+    own.kill()
+
+
 @pytest.fixture
 async def client(nats_server: NatsServer) -> AsyncIterator[Client]:
     client = await connected(nats_server.url)
@@ -51,7 +59,7 @@ async def facts(client: Client, identity: str) -> Facts:
 def backend(client: Client, identity: str) -> Callable[..., Awaitable[Backend]]:
     """``await backend(Authorize='{"idTagInfo":...}')`` answers these questions about the test's charger."""
 
-    async def make(**answers: bytes | str | Responder) -> Backend:
+    async def make(**answers: bytes | str | Responder | None) -> Backend:
         made = Backend(client, identity, answers)
         await made.listen()
         return made

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 import uvloop
+from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
 from jetstream import NatsServer
@@ -21,7 +22,7 @@ from voltgate.gateway.bus.connect import connect
 from voltgate.gateway.worker import Worker
 
 T = TypeVar("T")
-PATIENCE = 15.0  # seconds until a condition that should hold counts as failed
+PATIENCE = 30.0  # seconds until a condition that should hold counts as failed
 
 
 class Gateway:
@@ -39,6 +40,11 @@ class Gateway:
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
         self._thread.start()
         self._up.result(PATIENCE)
+
+    @property
+    def nats(self) -> Client:
+        """The nats-py client of its bus: tests hurt it."""
+        return self.worker.bus._connection.client  # noqa: SLF001
 
     def _run(self) -> None:
         try:
@@ -92,6 +98,15 @@ class Gateway:
             if sample.name == name and labels.items() <= sample.labels.items()
         ]
         return sum(values)
+
+    async def counts(self, value: float, name: str, **labels: str) -> None:
+        """Wait until a sample has this value: what is counted may be visible to a client before it is."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while self.metric(name, **labels) != value:
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError(f"{name} {labels} is {self.metric(name, **labels)}, not {value}") from None
 
     def call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run ``work`` on the gateway's loop."""

@@ -1,14 +1,15 @@
 """Who comes to the house: chargers, readers of facts, backends, made of websockets, sockets and nats-py.
 
-Nothing here uses the product: what a fact must look like is computed anew from CONTRACT 3.
+Nothing here uses the product: what a fact must look like is computed anew from docs/contract.md 3.
 """
 
 import asyncio
 import hashlib
+import itertools
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -173,13 +174,16 @@ async def close_code(reader: asyncio.StreamReader) -> int:
 
 
 def token(identity: str) -> str:
-    """CONTRACT 3.1."""
+    """docs/contract.md 3.1."""
     plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
     return "".join(chr(b) if b in plain else f"={b:02X}" for b in identity.encode())
 
 
 def header(text: str) -> str:
-    """CONTRACT 3.3: printable ASCII as it is, everything else (and the percent sign) percent-encoded."""
+    """Printable ASCII as it is, everything else (and the percent sign) percent-encoded.
+
+    See docs/contract.md 3.3.
+    """
     return "".join(c if " " <= c <= "~" and c != "%" else quote(c, safe="") for c in text)
 
 
@@ -272,7 +276,7 @@ def sha(*parts: bytes) -> str:
 
 
 def key(version: str, action: str, identity: str, session: str, message_id: str, payload: str) -> str:
-    """CONTRACT 3.3, for payloads without traps."""
+    """docs/contract.md 3.3, for payloads without traps."""
     body = json.loads(payload)
     if action == "TransactionEvent" and version != "v16":
         parts = [body["transactionInfo"]["transactionId"], str(body["seqNo"]), body["eventType"]]
@@ -286,7 +290,7 @@ def key(version: str, action: str, identity: str, session: str, message_id: str,
 
 @dataclass
 class Expected:
-    """A fact as CONTRACT 3.2 and 3.3 want it; ``payload`` is the charger's own text."""
+    """A fact as docs/contract.md 3.2 and 3.3 want it; ``payload`` is the charger's own text."""
 
     class_: str
     version: str
@@ -332,10 +336,16 @@ Responder = Callable[[Msg], Awaitable[None]]
 
 
 class Backend:
-    """Answers questions about one charger: ``answers[action]`` is a reply's body, or does the replying."""
+    """Answers questions about one charger: ``answers[action]`` is a reply's body, or does the replying.
 
-    def __init__(self, client: Client, identity: str, answers: dict[str, bytes | str | Responder]) -> None:
-        self.answers = answers
+    Questions whose answer is None are withheld, for the test to respond to.
+    """
+
+    def __init__(
+        self, client: Client, identity: str, answers: Mapping[str, bytes | str | Responder | None]
+    ) -> None:
+        self.answers = dict(answers)
+        self.withheld: list[Msg] = []
         self.questions: list[Fact] = []
         self._client, self._token = client, token(identity)
 
@@ -348,7 +358,9 @@ class Backend:
     async def _asked(self, message: Msg) -> None:
         self.questions.append(Fact(message.subject, dict(message.headers or {}), message.data))
         answer = self.answers[message.subject.split(".")[3]]
-        if isinstance(answer, bytes | str):
+        if answer is None:
+            self.withheld.append(message)
+        elif isinstance(answer, bytes | str):
             await message.respond(answer.encode() if isinstance(answer, str) else answer)
         else:
             await answer(message)
@@ -361,6 +373,22 @@ async def settle(client: Client) -> None:
     """
     with suppress(NoRespondersError):
         await client.request(client.new_inbox(), timeout=PATIENCE)
+
+
+_fences = itertools.count(1)
+
+
+async def followed(port: int, client: Client) -> None:
+    """Wait until the gateway at ``port``, which takes anybody, has read all links stored so far.
+
+    It reads them in order: it closes a charger of ours once it has read that the charger is elsewhere.
+    """
+    facts = Facts(client, f"fence {next(_fences)}")
+    async with dial(port, facts.identity) as charger:
+        ours = await facts.kept_link(state="up")
+        moved = ours.json | {"session": f"moved {facts.identity}", "gateway": "fence-1-0badcafe"}
+        await client.jetstream().publish(f"ocpp.link.{facts.token}", json.dumps(moved).encode())
+        assert await charger.closed() == 1008
 
 
 async def connected(url: str) -> Client:

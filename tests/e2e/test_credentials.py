@@ -1,36 +1,21 @@
-"""CONTRACT 2.1 and 3.8 where credentials are wanted: who comes in, and that nobody else learns anything."""
+"""Listeners that want credentials (docs/contract.md 2.1, 3.8): who comes in; others learn nothing."""
 
 import asyncio
 import itertools
 import json
-import secrets
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator
-from hashlib import sha256
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 import websockets
-from argon2 import PasswordHasher
 from nats.aio.client import Client
 from nats.js.kv import KeyValue
 
 from e2e.house import PATIENCE, Gateway, config, gateway
-from e2e.strangers import Charger, Facts, Upgrade, dial, knock, request, token, until
+from e2e.logins import KEY, asked, beats, charger, fast, login, slow
+from e2e.strangers import Facts, Upgrade, dial, token, until
 from jetstream import NatsServer
-
-KEY = b"0123456789abcdefghij"
-
-
-def fast(key: bytes) -> str:
-    """docs/reference.md, "The registry"."""
-    salt = secrets.token_bytes(16)
-    return f"$voltgate-sha256${salt.hex()}${sha256(salt + key).hexdigest()}"
-
-
-def slow(password: bytes) -> str:
-    return PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(password)
 
 
 @pytest.fixture(scope="module")
@@ -65,25 +50,6 @@ def register(bucket: KeyValue, identity: str) -> Register:
         await bucket.put(token(identity), json.dumps(record).encode())
 
     return write
-
-
-def login(user: str, password: bytes) -> str:
-    return "Basic " + b64encode(user.encode() + b":" + password).decode()
-
-
-def charger(port: int, identity: str, password: bytes = KEY, **options: Any) -> Any:
-    """Dial with credentials."""
-    return dial(port, identity, additional_headers={"Authorization": login(identity, password)}, **options)
-
-
-async def asked(port: int, identity: str, authorization: str = "", protocols: str = "ocpp1.6") -> Upgrade:
-    head = request(f"/ocpp/{quote(identity, safe='')}", protocols, Authorization=authorization)
-    async with knock(port, head) as answer:
-        return answer
-
-
-async def beats(charger: Charger) -> bool:
-    return "currentTime" in await charger.ask('[2,"1","Heartbeat",{}]')
 
 
 # Authorization header of charger "CP", its record, the reason it is counted under.
@@ -130,7 +96,7 @@ async def test_whatever_is_wrong_with_credentials_is_one_and_the_same_401(
         "date", "connection", "content-length", "content-type", "www-authenticate",
     }  # fmt: skip
     assert took >= 0.5, "refused at a fixed time, so that nothing can be measured"
-    assert closed.metric("voltgate_handshakes_total", result=reason) == before + 1
+    await closed.counts(before + 1, "voltgate_handshakes_total", result=reason)
 
 
 PASSWORDS = [

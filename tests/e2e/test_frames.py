@@ -1,4 +1,4 @@
-"""CONTRACT 2.2 below OCPP: what a websocket may carry, in what pieces, how fast and how much of it."""
+"""docs/contract.md 2.2 below OCPP: what a websocket may carry, in what pieces, how fast and how much."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ import psutil
 import pytest
 from nats.aio.msg import Msg
 
-from e2e.house import Gateway, config, gateway
+from e2e.house import Gateway, config, gateway, own_gateway
 from e2e.strangers import (
     BINARY,
     CLOSE,
@@ -96,7 +96,7 @@ BROKEN = {
     "an encoded surrogate": (frame(TEXT, b'[2,"\xed\xa0\x80","Heartbeat",{}]'), 1007),
     "invalid UTF-8 over two fragments": (fragments(b'[2,"\xc3', b'","Heartbeat",{}]'), 1007),
     "an unmasked frame": (bytes([0x81, len(BEAT)]) + BEAT, 1002),
-    "RSV1 without compression (OCPP.md B)": (frame(TEXT, BEAT, rsv=4), 1002),
+    "RSV1 without compression (docs/ocpp.md B)": (frame(TEXT, BEAT, rsv=4), 1002),
     "a reserved opcode": (frame(3, BEAT), 1002),
     "a continuation of nothing": (frame(CONT, BEAT), 1002),
     "a new message inside a fragmented one": (frame(TEXT, b"[", fin=False) + frame(TEXT, BEAT), 1002),
@@ -179,7 +179,7 @@ async def test_nothing_behind_a_close_frame_is_looked_at(house: Gateway, identit
     assert facts.about("Heartbeat") == []
 
 
-# -- compression (OCPP.md A4) ---------------------------------------------------------------------------
+# -- compression (docs/ocpp.md A4) ---------------------------------------------------------------------------
 
 OFFER = {"Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits"}
 
@@ -191,7 +191,7 @@ def deflated(payload: bytes, bits: int = -11) -> bytes:
 
 @pytest.mark.parametrize("protocol", SUBPROTOCOL.values())
 async def test_compression_is_agreed_in_every_version(narrow: Gateway, identity: str, protocol: str) -> None:
-    """Without context takeover, so nothing is held per charger; answers come uncompressed (OCPP.md D)."""
+    """Without context takeover: nothing is kept per charger; answers come uncompressed (docs/ocpp.md D)."""
     async with raw(narrow, identity, protocol, **OFFER) as charger:
         agreed = charger.headers["sec-websocket-extensions"]
         for word in ("permessage-deflate", "server_no_context_takeover", "client_no_context_takeover"):
@@ -210,11 +210,11 @@ async def test_compressed_messages_inflate_one_by_one_as_they_are_served(
 ) -> None:
     """A kilobyte may hold a megabyte: what is behind ``open_calls`` stays as small as it came."""
     big = b'[2,"%d","DataTransfer",{"vendorId":"x","data":"' + b"y" * 500_000 + b'"}]'
+    before = house.metric("voltgate_reads_paused_total", bound="open_calls")
     async with raw(house, identity, **OFFER) as charger:
         charger.writer.write(b"".join(frame(TEXT, deflated(big % n), rsv=4) for n in range(60)))
-        mine = [c for c in house.worker._chargers.values() if c.link.identity == identity]
-        await until(lambda: len(mine[0].session._queue) == 8)
-        held = house.worker._shared.unfinished
+        held = house.worker._shared.buffered
+        await until(lambda: house.metric("voltgate_reads_paused_total", bound="open_calls") > before)
         await until(lambda: held.total > 8 * 500_000)
         assert held.total < 9 * 500_000 + 60 * 2000
     await until(lambda: held.total == 0)
@@ -236,7 +236,7 @@ OFFERS = {
 async def test_any_offer_of_compression_gets_a_conversation(
     house: Gateway, identity: str, offer: str, bits: int
 ) -> None:
-    """What cannot be agreed is left out; no charger is refused for it (OCPP.md A4)."""
+    """What cannot be agreed is left out; no charger is refused for it (docs/ocpp.md A4)."""
     async with raw(house, identity, Sec_WebSocket_Extensions=offer) as charger:
         agreed = "permessage-deflate" in charger.headers.get("sec-websocket-extensions", "")
         assert agreed == bool(bits)
@@ -345,7 +345,7 @@ async def test_beyond_max_buffered_bytes_the_largest_is_closed(slow_lane: Gatewa
         for charger, size, sent in ((first, 400_000, 300_000), (last, 500_000, 350_000)):
             charger.writer.write(frame(TEXT, padded(size))[sent:])
             assert (await read_frame(charger.reader))[1][:7] == b'[3,"1",'
-    await until(lambda: slow_lane.worker._shared.unfinished.total == 0)
+    await until(lambda: slow_lane.worker._shared.buffered.total == 0)
 
 
 async def test_calls_per_second_slows_and_drops_nothing(slow_lane: Gateway, identity: str) -> None:
@@ -404,29 +404,6 @@ async def test_a_silent_charger_is_pinged_and_then_given_up(
     assert (await facts.link("down"))["reason"] == "silent"
 
 
-async def test_a_pong_is_a_sign_of_life(narrow: Gateway, identity: str, facts: Facts) -> None:
-    async with raw(narrow, identity) as charger:
-        for _ in range(5):
-            first, payload = await read_frame(charger.reader)
-            assert first == 0x80 | PING
-            charger.writer.write(frame(PONG, payload))
-        charger.writer.write(frame(TEXT, BEAT))
-        assert (await read_frame(charger.reader))[1][:7] == b'[3,"1",'
-
-
-async def test_any_frame_is_a_sign_of_life(narrow: Gateway, identity: str, facts: Facts) -> None:
-    """A charger that cannot pong (OCPP.md B) but speaks stays."""
-    async with raw(narrow, identity) as charger:
-        began = time.monotonic()
-        pings = 0
-        while time.monotonic() - began < 1.5:
-            first, _ = await read_frame(charger.reader)
-            if first == 0x80 | PING:
-                pings += 1
-                charger.writer.write(frame(TEXT, BEAT))
-        assert pings >= 3
-
-
 async def test_a_charger_that_does_not_read_is_dropped(
     fast_lane: Gateway, identity: str, facts: Facts, backend: Callable[..., Awaitable[Backend]]
 ) -> None:
@@ -437,6 +414,47 @@ async def test_a_charger_that_does_not_read_is_dropped(
             charger.writer.write(frame(TEXT, b'[2,"%d","DataTransfer",{"vendorId":"v"}]' % number))
         assert (await facts.link("down"))["reason"] == "slow_reader"
     assert 0 < len(facts.about(".DataTransferResponse.")) < 400
+
+
+# -- SIGHUP on live connections -------------------------------------------------------------------------
+
+
+async def test_new_limits_reach_a_live_connection(
+    nats_server: NatsServer, identity: str, facts: Facts
+) -> None:
+    """Pings, buffered bytes and handshakes at once; ``max_message_bytes`` with the next connection."""
+    before = {"ping_interval": 3600.0, "max_message_bytes": 524_288}
+    after = {
+        "ping_interval": 0.4, "ping_timeout": 30.0, "max_message_bytes": BIG, "max_buffered_bytes": 1 << 20,
+        "handshakes_per_second": 0.01,
+    }  # fmt: skip
+    settings = config(nats_server, limits=before)
+    async with (
+        own_gateway(settings) as running,
+        raw(running, identity) as live,
+        raw(running, identity + "b") as second,
+        raw(running, identity + "c") as third,
+    ):
+
+        async def reload() -> None:
+            running.worker.reload(config(nats_server, limits=before | after))
+
+        await facts.link("up")
+        await asyncio.to_thread(running.call, reload)
+        assert await read_frame(live.reader) == (0x80 | PING, b"")
+        live.writer.write(frame(TEXT, padded(2 * BIG)))
+        while (answer := await read_frame(live.reader))[0] == 0x80 | PING:
+            live.writer.write(frame(PONG, b""))
+        assert answer[1][:7] == b'[3,"1",', "the connection keeps the max_message_bytes it began with"
+        statuses = set()
+        for number in range(3):
+            async with knock(running.port, request(f"/storm{number}")) as refused:
+                statuses.add(refused.status)
+        assert 503 in statuses
+        for charger, size in ((live, 520_000), (second, 500_000), (third, 100_000)):
+            charger.writer.write(frame(TEXT, padded(size))[:-9])
+        assert await close_code(live.reader) == 1009
+    assert (await facts.link("down"))["reason"] == "buffer_full"
 
 
 GARBAGE = [b"pong", b"[", b'{"a":', b'[2,"x","Nope",{}]', b"\x00", b'[2,"x"]', b"[" * 500, b'[3,"1",{}]']

@@ -1,6 +1,6 @@
 """What the chargers write down: every transaction message, its answer, and every command they obeyed.
 
-Nothing here asks the product: a business key is made anew from CONTRACT 3.3.
+Nothing here asks the product: a business key is made anew from docs/contract.md 3.3.
 """
 
 import json
@@ -20,7 +20,7 @@ class Entry:
     identity: str
     message: Queued
     answer: dict[str, Any] | None = None
-    """The payload of the CALLRESULT: the CSMS has it, and the charger forgets it (OCPP.md C)."""
+    """The payload of the CALLRESULT: the CSMS has it, and the charger forgets it (docs/ocpp.md C)."""
 
     @property
     def key(self) -> Key:

@@ -17,7 +17,8 @@ from voltgate.gateway.bus import uplink
 
 HANDS = 6  # commands under way at once; some wait for a charger that is away
 PAUSE = 0.1  # seconds before a hand takes up the next, or the same once more
-TIMEOUT = 3.0  # ocpp-timeout; a frozen gateway answers nothing, so a caller waits longer (CONTRACT 3.5)
+# ocpp-timeout; a frozen gateway answers nothing, so a caller waits longer (docs/contract.md 3.5)
+TIMEOUT = 3.0
 PATIENCE = 1.5
 
 # Nothing was sent: the command may be given again, and is.
@@ -47,7 +48,7 @@ class Commander:
             list(self._urls),
             error_cb=quiet,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.2,
+            reconnect_time_wait=0.2,  # type: ignore[arg-type]  # it waits any time
             ping_interval=1,
             max_outstanding_pings=2,
         )

@@ -117,10 +117,10 @@ class Crowd:
         for charger, vehicle in zip(self.chargers, self._vehicles, strict=False):
             if vehicle.done() and not len(charger.outbox):
                 continue
+            settings, at = charger.settings, "gone" if vehicle.done() else vehicle.get_stack(limit=1)
             yield (
-                f"{charger.identity} {charger.version}: {len(charger.outbox)} messages kept, vehicle "
-                f"{'gone' if vehicle.done() else vehicle.get_stack(limit=1)}, {charger.registration}, "
-                f"{charger}"
+                f"{settings.identity} {settings.version}: {len(charger.outbox)} messages kept, "
+                f"vehicle {at}, {charger.registration}, {charger}"
             )
 
     def leave(self) -> None:

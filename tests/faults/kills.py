@@ -33,7 +33,7 @@ async def gateway_frozen(run: "Run") -> None:
 
 
 async def gateway_drained(run: "Run") -> None:
-    """SIGTERM, and a new one: a rolling restart (CONTRACT 4.5)."""
+    """SIGTERM, and a new one: a rolling restart (docs/contract.md 4.5)."""
     gateway = await run.gateway()
     gateway.terminate()
     await run.until(lambda: not gateway.runs, f"{gateway.name} has left")
@@ -69,7 +69,7 @@ async def nats_frozen_and_killed(run: "Run") -> None:
 
 
 async def worker_killed(run: "Run") -> None:
-    """SIGKILL to one worker: its supervisor starts another (CONTRACT 4.1, --workers)."""
+    """SIGKILL to one worker: its supervisor starts another (docs/contract.md 4.1, --workers)."""
     gateway = await run.gateway()
     await run.until(lambda: bool(gateway.workers), "there is a worker")
     run.chance.choice(gateway.workers).kill()
@@ -102,7 +102,7 @@ async def supervisor_frozen(run: "Run") -> None:
 
 
 async def leader_killed(run: "Run") -> None:
-    """SIGKILL to whoever leads OCPP_TX: the others elect (CONTRACT 2.3)."""
+    """SIGKILL to whoever leads OCPP_TX: the others elect (docs/contract.md 2.3)."""
     assert run.house.cluster is not None
     node = await run.house.cluster.leader("OCPP_TX")
     await asyncio.to_thread(node.kill)

@@ -1,4 +1,4 @@
-"""A gateway that lies: it answers transaction messages before their PubAck. The ledger must find it out."""
+"""A gateway that lies: it answers transaction messages before their PubAck. The suite must find it out."""
 
 import sys
 from typing import Any
@@ -14,7 +14,7 @@ def _nobody(arg: Any, ack: Any) -> None:
     """The PubAck comes too late to matter."""
 
 
-def lie(bus: Bus, ticket: Ticket, command: bytes, tx: bool = False) -> None:
+def lie(bus: Bus, ticket: Ticket[Any, Any], command: bytes, tx: bool = False) -> None:
     done, arg = ticket.done, ticket.arg
     if tx:
         ticket.done = _nobody

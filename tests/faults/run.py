@@ -1,4 +1,4 @@
-"""One set-up from its start to its verdict: chargers and commands, fault after fault, then the books."""
+"""One set-up from its start to its verdict: chargers and commands, fault after fault, then the verdict."""
 
 import asyncio
 import random

@@ -77,7 +77,7 @@ def test_each_kind_of_broken_promise_is_found_and_named(name: str, spoil: Callab
 
 
 def test_the_same_event_has_one_key_however_its_bytes_are() -> None:
-    """And every other message is its bytes (CONTRACT 3.3)."""
+    """And every other message is its bytes (docs/contract.md 3.3)."""
     assert business_key(WHO, "TransactionEvent", EVENT) == (WHO, "TransactionEvent", "t/1", "0", "Started")
     assert business_key(WHO, "TransactionEvent", EVENT + b" ") == business_key(WHO, "TransactionEvent", EVENT)
     assert business_key(WHO, "StartTransaction", START + b" ") != business_key(WHO, "StartTransaction", START)

@@ -102,7 +102,7 @@ def judge(book: Book, commander: Commander, stored: Stored) -> Verdict:
 
 
 def _unkept(entries: list[Entry], stored: Stored) -> Iterator[str]:
-    """Answers with content that are not the one Response stored with their CALL (CONTRACT 3.4)."""
+    """Answers with content that are not the one Response stored with their CALL (docs/contract.md 3.4)."""
     for entry in entries:
         kept = stored.answers.get(entry.key, [])
         if len(kept) > 1 or (entry.answer and kept != [entry.answer]):

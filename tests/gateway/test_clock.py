@@ -51,7 +51,12 @@ def test_a_cancelled_timer_never_fires() -> None:
 
 def test_a_timer_may_set_the_next_and_cancel_its_neighbour() -> None:
     time = Time()
-    time.wheel.after(1, lambda: (neighbour.cancel(), time.wheel.after(1, time.fired.append, "next")))
+
+    def first() -> None:
+        neighbour.cancel()
+        time.wheel.after(1, time.fired.append, "next")
+
+    time.wheel.after(1, first)
     neighbour = time.wheel.after(1, time.fired.append, "neighbour")
     time.go(1.2)
     time.go(1.2)

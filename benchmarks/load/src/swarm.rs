@@ -1,4 +1,4 @@
-//! The chargers of a run and the loop that turns them: one CALL of a charger is open at a time (OCPP.md A8).
+//! The chargers of a run and the loop that turns them: a charger has one CALL open (docs/ocpp.md A8).
 
 use std::collections::VecDeque;
 use std::io;

@@ -1,7 +1,7 @@
-"""The reference backend: answers chargers' questions on NATS (CONTRACT 3.4). Copy it and make it yours.
+"""The reference backend: answers chargers' questions on NATS (docs/contract.md 3.4). Copy and change it.
 
-``answers`` says what, ``tokens`` knows who may charge, ``service`` is the NATS side. Nothing of the
-gateway is imported: all a backend needs to know is subjects, headers and JSON.
+``answers`` has the answers, ``tokens`` the tokens that may charge, ``service`` the NATS side. Nothing of the
+gateway is imported: a backend needs only subjects, headers and JSON.
 """
 
 from voltgate.backend.answers import Backend

@@ -1,4 +1,4 @@
-"""What the backend answers, action by action. No NATS here: a question in, a response payload out."""
+"""The answer to each action. No NATS here: a question in, a response payload out."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Payload = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A charger's request, as it stands on ``ocpprpc.ask.<version>.<Action>.<token>``."""
+    """A charger's request, as received on ``ocpprpc.ask.<version>.<Action>.<token>``."""
 
     version: str
     action: str
@@ -22,7 +22,7 @@ class Question:
 
 
 class Backend:
-    """Decides for the operator. ``answer`` is the one entry; ``ANSWERS`` at the end says who decides what.
+    """Answers questions. ``answer`` is the only entry; ``ANSWERS`` at the end maps actions to methods.
 
     ``transaction_id`` gives the same positive 31-bit id for the same ``ocpp-key``, always and everywhere.
     """
@@ -43,52 +43,52 @@ class Backend:
         return await ANSWERS[question.action](self, question)
 
     async def boot(self, question: Question) -> Payload:
-        """Everybody the gateway let in may work; heartbeats every ``interval`` seconds."""
+        """Accept every charger that the gateway let in; heartbeats every ``interval`` seconds."""
         return {"status": "Accepted", "currentTime": utc(), "interval": self.interval}
 
     async def heartbeat(self, question: Question) -> Payload:
-        """The clock. The gateway gives it, unless its policy says that we do."""
+        """The time. The gateway answers itself, unless its policy says otherwise."""
         return {"currentTime": utc()}
 
     async def authorize(self, question: Question) -> Payload:
-        """May this token charge?"""
+        """Whether this token may charge."""
         if question.version == "v16":
             return {"idTagInfo": self.id_tag_info(question.payload)}
         return {"idTokenInfo": self.id_token_info(question.payload)}
 
     async def start_transaction(self, question: Question) -> Payload:
-        """1.6: the id has to be the same when a charger asks again, here or at another instance.
+        """1.6: the id must be the same when a charger asks again, here or at another instance.
 
-        It gets one for a refused token too, and then stops by itself (1.6 core, 4.8).
+        A refused token gets an id too; the charger then stops by itself (1.6 core, 4.8).
         """
         transaction = await self.transaction_id(question.key)
         return {"transactionId": transaction, "idTagInfo": self.id_tag_info(question.payload)}
 
     async def stop_transaction(self, question: Question) -> Payload:
-        """1.6: what happened has happened; only the status of the token is news to the charger."""
+        """1.6: a stop cannot be refused; the answer only has the status of the token."""
         return {"idTagInfo": self.id_tag_info(question.payload)} if "idTag" in question.payload else {}
 
     async def transaction_event(self, question: Question) -> Payload:
-        """2.x: the charger chose the id of the transaction; its token is ours to judge."""
+        """2.x: the charger has chosen the id of the transaction; the answer has the status of its token."""
         return {"idTokenInfo": self.id_token_info(question.payload)} if "idToken" in question.payload else {}
 
     async def data_transfer(self, question: Question) -> Payload:
-        """We know one vendor, ourselves, and give back what came."""
+        """Echo the data of vendor ``voltgate``; no other vendor is known."""
         if question.payload["vendorId"] != "voltgate":
             return {"status": "UnknownVendorId"}
         data = {"data": question.payload["data"]} if "data" in question.payload else {}
         return {"status": "Accepted", **data}
 
     async def certificate(self, question: Question) -> Payload:
-        """There is no certificate authority behind us."""
+        """No certificate authority is connected."""
         return {"status": "Failed", "exiResponse": ""}
 
     async def certificate_status(self, question: Question) -> Payload:
-        """There is no OCSP responder behind us."""
+        """No OCSP responder is connected."""
         return {"status": "Failed"}
 
     async def certificate_chain_status(self, question: Question) -> Payload:
-        """2.1: nor a revocation list; worth asking again in a day."""
+        """2.1: no revocation list is known; the next update is in a day."""
         return {
             "certificateStatus": [
                 {
@@ -102,27 +102,27 @@ class Backend:
         }
 
     async def charging_needs(self, question: Question) -> Payload:
-        """We plan no schedules: "no profile" where the version can say so, not "one will come"."""
+        """No schedules are planned: "no profile" in 2.1, which has a status for it."""
         return {"status": "NoChargingProfile" if question.version == "v21" else "Rejected"}
 
     async def vat_number(self, question: Question) -> Payload:
-        """2.1: we have no register of companies."""
+        """2.1: no register of companies is connected."""
         return {"status": "Rejected", "vatNumber": question.payload["vatNumber"]}
 
     async def accepted(self, question: Question) -> Payload:
-        """Noted."""
+        """Accept a report."""
         return {"status": "Accepted"}
 
     async def rejected(self, question: Question) -> Payload:
-        """What we cannot do."""
+        """Reject a request that is not supported."""
         return {"status": "Rejected"}
 
     def id_tag_info(self, payload: Payload) -> Payload:
-        """1.6."""
+        """1.6: the status of an idTag."""
         return {"status": self.tokens.status(payload["idTag"])}
 
     def id_token_info(self, payload: Payload) -> Payload:
-        """2.x. ``NoAuthorization`` is a start button: there is no token to look up (C02)."""
+        """2.x: the status of an idToken. ``NoAuthorization`` is a start button without a token (C02)."""
         token = payload["idToken"]
         if token["type"] == "NoAuthorization":
             return {"status": "Accepted"}
@@ -130,7 +130,7 @@ class Backend:
 
 
 def utc(later: timedelta = timedelta()) -> str:
-    """Now in RFC 3339, ms; ``Z``, because some chargers read nothing else (OCPP.md B)."""
+    """Now in RFC 3339, ms; ``Z``, because some chargers parse nothing else (docs/ocpp.md B)."""
     return (datetime.now(UTC) + later).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -153,7 +153,7 @@ ANSWERS: Mapping[str, Callable[[Backend, Question], Awaitable[Payload]]] = {
     "VatNumberValidation": Backend.vat_number,
 }
 
-# Reports. The gateway thanks for them itself, unless its policy says that we do.
+# Reports. The gateway answers them itself, unless its policy says otherwise.
 NOTHING_TO_SAY = frozenset(
     {
         "BatterySwap",

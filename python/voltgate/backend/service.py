@@ -1,4 +1,4 @@
-"""The NATS side of the backend: hear a question, reply to it. What the reply says is in ``answers``."""
+"""The NATS side of the backend: receives questions and replies. The content of a reply is in ``answers``."""
 
 import asyncio
 from pathlib import Path
@@ -25,7 +25,7 @@ MAX_ID = 2**31 - 1  # chargers keep a transactionId in a signed 32-bit integer
 log = structlog.get_logger()
 
 
-async def serve(  # noqa: PLR0913, PLR0917 - what the command line gives us
+async def serve(  # noqa: PLR0913, PLR0917 - the arguments of the command line
     nats_options: dict[str, Any],
     rpc_prefix: str,
     interval: int,
@@ -35,7 +35,11 @@ async def serve(  # noqa: PLR0913, PLR0917 - what the command line gives us
 ) -> None:
     """Connect (``nats_options`` are those of ``nats.connect``), answer until ``stop``, drain."""
     known = Tokens(tokens)
-    patient: dict[str, Any] = {"name": "voltgate-backend", "max_reconnect_attempts": -1, "error_cb": odd}
+    patient: dict[str, Any] = {
+        "name": "voltgate-backend",
+        "max_reconnect_attempts": -1,
+        "error_cb": client_failed,
+    }
     nc = await nats.connect(**patient | nats_options)
     try:
         await run(nc, stop, prefix=rpc_prefix, interval=interval, tokens=known, replicas=replicas)
@@ -52,60 +56,60 @@ async def run(  # noqa: PLR0913 - keywords with defaults
     tokens: Tokens | None = None,
     replicas: int = 1,
 ) -> None:
-    """Answer on a connection that exists, until ``stop``; questions already heard are still answered."""
+    """Answer on an open connection until ``stop``; questions received before are still answered."""
     transactions = await bucket(nc.jetstream(), replicas)
     backend = Backend(tokens or Tokens(), lambda key: transaction_id(transactions, key), interval)
     async with asyncio.TaskGroup() as answers:
 
-        async def hear(msg: Msg) -> None:
+        async def receive(msg: Msg) -> None:
             answers.create_task(reply(nc, backend, msg))
 
-        # The queue group shares the questions among instances; without it everybody would answer.
-        questions = await nc.subscribe(f"{prefix}.ask.>", queue="backend", cb=hear)
+        # The queue group shares the questions among instances; without it every instance would answer.
+        questions = await nc.subscribe(f"{prefix}.ask.>", queue="backend", cb=receive)
         await nc.flush()
-        log.info("backend.ready", subject=f"{prefix}.ask.>", interval=interval)
+        log.info("backend.started", subject=f"{prefix}.ask.>", interval=interval)
         await stop.wait()
         await questions.drain()  # type: ignore[no-untyped-call]  # nats-py has no annotation here
 
 
 async def reply(nc: Client, backend: Backend, msg: Msg) -> None:
-    """Answer one question; no question, however odd, may end the subscription."""
+    """Answer one question; no question may end the subscription."""
     try:
-        body, error = await answer(backend, msg)
-        await nc.publish(msg.reply, body, headers={"ocpp-error": error} if error else None)
-    except nats.errors.Error as trouble:
-        # Ours, not the charger's. Without a reply the gateway's fallback decides: a charger that wants
-        # to start a transaction is cut off and keeps its attempts (CONTRACT 3.4).
-        log.warning("backend.unanswered", subject=msg.subject, error=repr(trouble))
+        body, code = await answer(backend, msg)
+        await nc.publish(msg.reply, body, headers={"ocpp-error": code} if code else None)
+    except nats.errors.Error as error:
+        # Without a reply the gateway uses its fallback: a charger that wants to start a transaction is
+        # disconnected and keeps its attempts (docs/contract.md 3.4).
+        log.warning("question.unanswered", subject=msg.subject, error=repr(error))
 
 
 async def answer(backend: Backend, msg: Msg) -> tuple[bytes, str]:
-    """The body of the reply, and the error code where the gateway shall make a CALLERROR of it."""
+    """The body of the reply, and the error code if the charger is to get a CALLERROR, else ""."""
     version, action, token = msg.subject.split(".")[-3:]
     key = (msg.headers or {}).get("ocpp-key") or f"{token}/{uuid4().hex}"
     try:
         if action.endswith("-Signed"):
-            # The body is a JWS (OCPP.md A16) and we hold no key to trust it by: noted, not judged.
+            # The body is a JWS (docs/ocpp.md A16) and no key is here to verify it: its payload is ignored.
             question = Question(version, action.removesuffix("-Signed"), token, key, {})
         else:
             question = Question(version, action, token, key, orjson.loads(msg.data))
         return orjson.dumps(await backend.answer(question)), ""
     except NotImplementedError:
-        return b"no answer is known here", "NotImplemented"
+        return b"this backend does not know the action", "NotImplemented"
     except nats.errors.Error:
         raise
-    except Exception as fault:
-        log.warning("backend.failed", subject=msg.subject, error=type(fault).__name__)
+    except Exception as error:
+        log.warning("question.failed", subject=msg.subject, error=type(error).__name__)
         return b"the backend could not answer", "InternalError"
 
 
-async def odd(error: Exception) -> None:
-    """What nats-py noticed: a lost server, a full queue. It goes on by itself."""
-    log.warning("backend.nats", error=repr(error))
+async def client_failed(error: Exception) -> None:
+    """Log an error of nats-py, a lost server or a full queue; it continues by itself."""
+    log.warning("nats.failed", error=repr(error))
 
 
 async def bucket(js: JetStreamContext, replicas: int) -> KeyValue:
-    """The memory of transaction ids, shared by all instances. A week outlives every charger's resends."""
+    """The transaction ids, shared by all instances. A week is longer than any charger resends."""
     try:
         return await js.key_value(BUCKET)
     except BucketNotFoundError:

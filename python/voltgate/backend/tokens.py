@@ -1,11 +1,11 @@
-"""Who may charge: a text file, one token a line, read again whenever it changes."""
+"""The tokens that may charge: a text file, one token per line, read again when it changes."""
 
 from itertools import takewhile
 from pathlib import Path
 
 import structlog
 
-# What 1.6 and 2.x both know.
+# Those that 1.6 and 2.x have in common.
 STATUSES = ("Accepted", "Blocked", "Expired", "Invalid")
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ class Tokens:
         try:
             self._read(self._path)
         except (OSError, ValueError) as error:
-            log.warning("backend.tokens_kept", error=str(error))
+            log.warning("reload.failed", error=str(error), kept="previous tokens")
         return self._statuses.get(token.lower(), "Invalid")
 
     def _read(self, path: Path) -> None:
@@ -49,6 +49,6 @@ class Tokens:
                 continue
             token, status = words[0], " ".join(words[1:]) or "Accepted"
             if status not in STATUSES:
-                raise ValueError(f"{path}:{number}: the status is one of {', '.join(STATUSES)}")
+                raise ValueError(f"{path}:{number}: the status must be one of {', '.join(STATUSES)}")
             statuses[token.lower()] = status
         self._statuses = statuses

@@ -1,6 +1,6 @@
-"""The command line (CONTRACT 4.1): one file per group of commands, put together here.
+"""The command line (docs/contract.md 4.1): a package or a file per group of commands, put together here.
 
-Commands import the gateway where they need it: ``--help`` and ``validate`` shall not wait for it.
+Commands import the gateway where they need it: ``--help`` and ``validate`` must not wait for it.
 """
 
 import os
@@ -9,26 +9,19 @@ from typing import Annotated
 
 import typer
 
-from voltgate.cli.chargers.commands import app as chargers
-from voltgate.cli.check.command import app as check
-from voltgate.cli.dev.command import app as dev
-from voltgate.cli.faults import (
-    DONE,
-    EXIT_CODES,
-    INTERRUPTED,
-    READER_LEFT,
-    ReaderLeft,
-    explained,
-)
-from voltgate.cli.policy import app as policy
-from voltgate.cli.send import app as send
-from voltgate.cli.serve.command import app as serve
-from voltgate.cli.serve.workers import app as workers
-from voltgate.cli.streams import app as streams
-from voltgate.cli.swarm.command import app as swarm
-from voltgate.cli.tail.command import app as tail
+from voltgate.cli.chargers.commands import app as chargers_app
+from voltgate.cli.check.command import app as check_app
+from voltgate.cli.dev.command import app as dev_app
+from voltgate.cli.faults import DONE, EXIT_CODES, INTERRUPTED, READER_LEFT, ReaderLeft, explained
+from voltgate.cli.policy import app as policy_app
+from voltgate.cli.send import app as send_app
+from voltgate.cli.serve.command import app as serve_app
+from voltgate.cli.serve.workers import app as workers_app
+from voltgate.cli.streams import app as streams_app
+from voltgate.cli.swarm.command import app as swarm_app
+from voltgate.cli.tail.command import app as tail_app
 from voltgate.cli.terminal import out, say
-from voltgate.cli.validate import app as validate
+from voltgate.cli.validate import app as validate_app
 
 app = typer.Typer(
     name="voltgate",
@@ -39,10 +32,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (dev, serve, tail, send, validate, policy, check, swarm, workers):
+groups = (dev_app, serve_app, tail_app, send_app, validate_app, policy_app, check_app, swarm_app, workers_app)
+for group in groups:
     app.registered_commands += group.registered_commands
-app.add_typer(streams, name="streams")
-app.add_typer(chargers, name="chargers")
+app.add_typer(streams_app, name="streams")
+app.add_typer(chargers_app, name="chargers")
 
 
 def _version(wanted: bool) -> None:
@@ -56,15 +50,15 @@ def _version(wanted: bool) -> None:
 @app.callback(epilog=EXIT_CODES)
 def voltgate(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Voltgate carries EV chargers (OCPP-J 1.6, 2.0.1, 2.1) onto NATS."""
+    """Connect EV chargers (OCPP-J 1.6, 2.0.1, 2.1) to NATS."""
     del version
 
 
 def _open_standard_streams() -> None:
-    """A closed stdin, stdout or stderr gives its number to a socket, and libuv aborts when that closes."""
+    """Open closed standard streams: a socket would get the number, and libuv aborts when that closes."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -73,7 +67,7 @@ def _open_standard_streams() -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code; whatever goes wrong is a readable line on stderr."""
+    """Run one command and return its exit code; a fault is a readable line on stderr."""
     _open_standard_streams()
     try:
         code = app(arguments, standalone_mode=False, prog_name="voltgate")

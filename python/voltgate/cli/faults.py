@@ -1,4 +1,4 @@
-"""Every way a command ends badly: the line that says what to do, and the exit code (CONTRACT 4.1)."""
+"""How commands fail: a line that says what to do, and the exit code (docs/contract.md 4.1)."""
 
 import traceback
 
@@ -9,7 +9,7 @@ EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 usage or config."
 
 
 class Failure(Exception):
-    """The command cannot do what it was asked to; the text is one line per fault and says what to do."""
+    """The command cannot do its work; the text is one line per fault and says what to do."""
 
     def __init__(self, text: str, code: int = FAILED) -> None:
         super().__init__(text)
@@ -17,12 +17,12 @@ class Failure(Exception):
 
 
 class ReaderLeft(Exception):
-    """Nobody reads our stdout any more: ``| head`` has seen enough."""
+    """The reader of stdout is gone, as with ``| head``."""
 
 
 def explained(error: Exception) -> tuple[str, int]:
-    """What to print for an error, one line per fault, and the exit code."""
-    # Only now, and from modules that are loaded already if the error came from there.
+    """The text for an error, one line per fault, and the exit code."""
+    # Lazily: these modules are loaded already if the error came from them.
     from voltgate.gateway.admin import AdminError  # noqa: PLC0415
     from voltgate.gateway.bus.connect import BusError  # noqa: PLC0415
     from voltgate.gateway.pool.sockets import AddressError  # noqa: PLC0415
@@ -39,4 +39,4 @@ def explained(error: Exception) -> tuple[str, int]:
         return f"{where}{error.strerror or error}", FAILED
     origin = traceback.extract_tb(error.__traceback__)[-1]
     what = f"{type(error).__name__}: {error}".splitlines()[0]
-    return f"a bug in voltgate, please report it: {what} ({origin.filename}:{origin.lineno})", FAILED
+    return f"this is a bug in voltgate, please report it: {what} ({origin.filename}:{origin.lineno})", FAILED

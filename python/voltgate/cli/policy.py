@@ -1,4 +1,4 @@
-"""``voltgate policy``: what happens to each action a charger may send (CONTRACT 3.4)."""
+"""``voltgate policy``: prints the policy of each action a charger may send (docs/contract.md 3.4)."""
 
 from typing import Annotated, Any
 
@@ -15,15 +15,13 @@ app = typer.Typer()
 COLUMNS = ("version", "action", "class", "answer", "validation", "fallback")
 
 
-@app.command(epilog=f"Without a terminal: columns separated by tabs. {EXIT_CODES}")
+@app.command(epilog=f"Columns are separated by tabs if stdout is not a terminal. {EXIT_CODES}")
 def policy(
-    config: ConfigFile = None,
-    version: Annotated[str, VersionOption] = "",
-    as_json: AsJson = False,
+    config: ConfigFile = None, version: Annotated[str, VersionOption] = "", as_json: AsJson = False
 ) -> None:
-    """What happens to each action.
+    """Print the policy of each action.
 
-    Its class, who answers, how strictly it is judged, and what is said when no backend answers.
+    The columns are its class, what answers it, how strictly it is validated, and the fallback.
     """
     wanted = version_token(version) if version else ""
     table = rules(loaded(config))
@@ -39,7 +37,7 @@ def policy(
 
 
 def _asked(rule: Rule) -> bool:
-    """Only a question to a backend can stay unanswered."""
+    """Whether the fallback can be used: only a question to a backend can stay unanswered."""
     return rule.answer.startswith("backend")
 
 

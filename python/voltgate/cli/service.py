@@ -1,14 +1,20 @@
-"""What the commands that stay share: an event loop, logs, signals, a configuration that can be served."""
+"""What commands share: a configuration, an event loop, signals, a connection to NATS."""
 
 import asyncio
+import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from voltgate import config as configuration
 from voltgate import logs
+from voltgate.cli.faults import INTERRUPTED, Failure
 from voltgate.config import Config
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
 
 Result = TypeVar("Result")
 
@@ -28,46 +34,44 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
         return runner.run(work)
 
 
-def on_signals(leave: Callable[[], None], reload: Callable[[], None] | None = None) -> None:
-    """Call ``leave`` for each signal that asks us to end, also where a shell had them ignored.
+@asynccontextmanager
+async def connected(config: Config, name: str) -> AsyncIterator["Client"]:
+    """A client of NATS for one command. Raises BusError, and Failure where JetStream does not do its part."""
+    from nats.errors import Error  # noqa: PLC0415 - not every command needs NATS
 
-    SIGHUP calls ``reload``; without one it ends the process, as when its terminal is closed.
+    from voltgate.gateway.bus import connect  # noqa: PLC0415
+    from voltgate.gateway.preflight import jetstream_fault  # noqa: PLC0415
+
+    client = await connect.connect(config.nats, name=name)
+    try:
+        yield client
+    except (Error, TimeoutError) as error:
+        raise Failure(jetstream_fault(error)) from None
+    finally:
+        await client.close()
+
+
+def insistent(leave: Callable[[], None], kill: Callable[[], None] = lambda: None) -> Callable[[], None]:
+    """``leave`` for the first two signals, ``kill`` and the end of this process for the third."""
+    signals = 0
+
+    def signalled() -> None:
+        nonlocal signals
+        signals += 1
+        if signals > 2:
+            kill()
+            os._exit(INTERRUPTED)
+        leave()
+
+    return signalled
+
+
+def on_signals(leave: Callable[[], None], reload: Callable[[], None] | None = None) -> None:
+    """Call ``leave`` for SIGTERM and SIGINT, also where a shell had them ignored.
+
+    SIGHUP calls ``reload``; without one it calls ``leave``, as when the terminal is closed.
     """
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, leave)
     loop.add_signal_handler(signal.SIGHUP, reload or leave)
-
-
-def checks(known: dict[str, str], addresses: list[str]) -> dict[str, str]:
-    """Readiness of a worker: what it says itself, and that its doors are open."""
-    return known | {"listeners": "" if addresses else "not open yet"}
-
-
-def jetstream_fault(error: Exception) -> str:
-    """What an error of the JetStream API means for the operator."""
-    description = getattr(error, "description", None)
-    if description:
-        return f"JetStream refuses: {description} (voltgate streams plan shows what is left to do)"
-    return (
-        f"JetStream does not answer ({type(error).__name__}): enable it in the NATS server and for this "
-        "account, and allow this user to publish to $JS.API.>"
-    )
-
-
-def refusals(config: Config) -> list[str]:
-    """Why ``serve`` does not start with this configuration, one line each; it is secure or does not run."""
-    lines: list[str] = []
-    for number, listener in enumerate(config.listeners):
-        where = f"listeners.{number}"
-        unserved = [
-            key
-            for key in ("tls_certificates", "client_ca", "proxy_protocol", "trusted_proxies", "organization")
-            if getattr(listener, key)
-        ]
-        if listener.security_profile != 1:
-            unserved.append("security_profile")
-        lines += (
-            f"{where}.{key}: not served yet: take it out, and let a proxy in front do it" for key in unserved
-        )
-    return lines

@@ -1,4 +1,4 @@
-"""What a person or a pipe sees: data on stdout, words on stderr, colour only where it is wanted."""
+"""Output: data on stdout, messages on stderr, colour only on a terminal."""
 
 import os
 import sys
@@ -12,23 +12,34 @@ from voltgate.cli.faults import ReaderLeft
 
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="TOML file; VOLTGATE_… variables come on top of it."),
+    typer.Option(
+        "--config", metavar="FILE", help="TOML file; VOLTGATE_... environment variables override it."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def out(text: str) -> None:
-    """A line of data, at once. Raises ReaderLeft."""
+    """Print a line of data and flush. Raises ReaderLeft."""
     raw(text.encode(errors="backslashreplace") + b"\n")
 
 
 def out_json(value: Any) -> None:
-    """A value as one line of JSON."""
+    """Print a value as one line of JSON."""
     raw(orjson.dumps(value) + b"\n")
 
 
+def json_value(data: bytes) -> Any:
+    """A body as part of a line of JSON; numbers keep the digits that the sender wrote."""
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return data.decode(errors="backslashreplace")
+    return value if b"\n" in data or b"\r" in data else orjson.Fragment(data)
+
+
 def raw(lines: bytes, flush: bool = True) -> None:
-    """Ready-made lines of data. Raises ReaderLeft."""
+    """Write ready-made lines of data. Raises ReaderLeft."""
     if sys.stdout is None:  # started with stdout closed
         return
     try:
@@ -36,13 +47,13 @@ def raw(lines: bytes, flush: bool = True) -> None:
         if flush:
             sys.stdout.buffer.flush()
     except BrokenPipeError:
-        # What is still in the buffer would be reported at exit: let it go nowhere.
+        # Python would report what is still in the buffer at exit: discard it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise ReaderLeft from None
 
 
 def say(text: str) -> None:
-    """Words for the person who typed the command; a stderr that is gone is no reason to stop."""
+    """Print a message on stderr; a closed stderr is ignored."""
     if sys.stderr is None:
         return
     try:
@@ -53,7 +64,7 @@ def say(text: str) -> None:
 
 
 def visible(text: str) -> str:
-    """On one line, and nothing a charger sent can steer the terminal."""
+    """The text on one line, with control characters escaped: a charger must not steer the terminal."""
     if text.isprintable():
         return text
     return "".join(
@@ -62,7 +73,7 @@ def visible(text: str) -> str:
 
 
 def on_terminal() -> bool:
-    """Whether a person reads stdout."""
+    """Whether stdout is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 

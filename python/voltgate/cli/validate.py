@@ -1,4 +1,4 @@
-"""``voltgate validate``: frames, one a line, judged as the gateway judges them (CONTRACT 2.2)."""
+"""``voltgate validate``: validates frames, one per line, as the gateway does (docs/contract.md 2.2)."""
 
 import sys
 from collections.abc import Iterable
@@ -21,15 +21,15 @@ CALL_RESULT = 3
 @app.command(epilog=f"Exits with 1 if any frame fails. {EXIT_CODES}")
 def validate(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Frames, one a line; default and '-': stdin.")
+        Path | None, typer.Argument(metavar="FILE", help="Frames, one per line. Default, and '-': stdin.")
     ] = None,
     version: Annotated[str, VersionOption] = "1.6",
-    sender: Annotated[Literal["charger", "csms"], typer.Option(help="Who sent the frames.")] = "charger",
+    sender: Annotated[Literal["charger", "csms"], typer.Option(help="Sender of the frames.")] = "charger",
     config: ConfigFile = None,
 ) -> None:
-    """Judge frames: one JSON verdict a line.
+    """Validate frames and print one JSON verdict per line.
 
-    A CALLRESULT does not say what it answers, so only its form can be checked ("checked":"form").
+    A CALLRESULT does not name its action, so only its form can be checked ("checked":"form").
     """
     del config  # every command takes it; the schemas are not configurable
     codec = Codec(SUBPROTOCOLS[version_token(version)])
@@ -37,7 +37,7 @@ def validate(
         if sys.stdin is None:
             raise Failure("stdin is closed: name a file", USAGE)
         if sys.stdin.isatty():
-            say("reading frames from the terminal, one a line; Ctrl-D ends")
+            say("reading frames from the terminal, one per line; Ctrl-D ends the input")
         failed = _judge(codec, sender, sys.stdin.buffer, live=True)
     else:
         try:
@@ -51,7 +51,7 @@ def validate(
 
 
 def _judge(codec: Codec, sender: str, lines: Iterable[bytes], live: bool) -> int:
-    """Print a verdict for each line, at once where input is ``live``; how many failed."""
+    """Print a verdict for each line, immediately if ``live``; returns how many failed."""
     failed = 0
     for number, line in enumerate(lines, 1):
         frame = line.strip(b" \t\r\n")

@@ -1,4 +1,4 @@
-"""The admin HTTP server: /metrics, /livez, /readyz, and nothing else (CONTRACT 4.3)."""
+"""The admin HTTP server: /metrics, /livez, /readyz, and nothing else (docs/contract.md 4.3)."""
 
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -24,8 +24,13 @@ class Readiness(NamedTuple):
     checks: dict[str, str]
 
 
+def with_listeners(checks: dict[str, str], open_: object) -> dict[str, str]:
+    """Readiness of a worker: its own checks, and whether its listeners are open."""
+    return checks | {"listeners": "" if open_ else "not open yet"}
+
+
 async def start(settings: Admin, metrics: Collector, checks: Checks) -> web.AppRunner:
-    """The pages of one worker, ready when every check passes. See :func:`serve`."""
+    """Serve the pages of one worker, ready when every check passes. See :func:`serve`."""
 
     async def scrape() -> Collector:
         return metrics
@@ -50,7 +55,7 @@ async def serve(
 
     async def live(request: web.Request) -> web.Response:
         del request
-        return web.Response(text="ok\n")  # that it is answered at all is the answer: the loop turns
+        return web.Response(text="ok\n")  # any answer shows that the event loop runs
 
     async def ready(request: web.Request) -> web.Response:
         good, results = readiness()

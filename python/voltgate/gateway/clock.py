@@ -1,15 +1,17 @@
-"""Timers of one process, and its clock. Time comes in through the two callables it is given.
+"""The clock of one process and its timers. Time comes from the two callables it is given.
 
-One wheel serves every charger: keepalive, handshakes, deadlines of questions. A timer costs a list append,
-a cancelled one is skipped when its slot comes round.
+One wheel serves every charger: keepalive, handshakes, deadlines of questions. A timer costs a list append; a
+cancelled one is skipped when its slot is due.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVarTuple
 
 import structlog
 
 log = structlog.get_logger()
+
+Ts = TypeVarTuple("Ts")
 
 TICK = 0.05  # seconds; how late a timer may fire
 
@@ -55,7 +57,7 @@ class Wheel:
         self._offset = self._wall() - self._monotonic()
         self.refresh()
 
-    def after(self, seconds: float, fire: Callable[..., None], *args: Any) -> Timer:
+    def after(self, seconds: float, fire: Callable[[*Ts], None], *args: *Ts) -> Timer:
         """Call ``fire(*args)`` in ``seconds``."""
         timer = Timer(fire, args)
         slot = max(int((self.now + seconds) / TICK) + 1, self._turned + 1)
@@ -72,5 +74,5 @@ class Wheel:
                 try:
                     timer._run()
                 except Exception:
-                    # One timer that fails must not take the keepalive of everybody else with it.
+                    # One timer that fails must not end the keepalive of all other connections.
                     log.exception("timer.failed")

@@ -1,14 +1,14 @@
-"""Garbage collection where connections make no cycles: what stands is not walked through again."""
+"""Garbage collection where connections make no cycles: long-lived objects are not scanned again."""
 
 import gc
 import time
 
 from voltgate.gateway.metrics import Metrics
 
-_FREEZE_EVERY = 1000  # chargers; 15,000 walked through at once would stop them all for 200 ms
+_FREEZE_EVERY = 1000  # chargers; scanning 15,000 at once pauses all of them for 200 ms
 
 
-class Garbage:
+class GcPolicy:
     """Collects rarely, and publishes each pause."""
 
     def __init__(self, metrics: Metrics) -> None:
@@ -16,22 +16,22 @@ class Garbage:
         self._began = 0.0
         self._frozen_at = 0
 
-    def tame(self) -> None:
-        """What start-up built is never looked at again, the rest rarely."""
+    def start(self) -> None:
+        """Never scan again what start-up has built, and the rest rarely."""
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 50, 100)
         gc.callbacks.append(self._watch)
 
     def grown(self, chargers: int) -> None:
-        """One more charger is here."""
+        """One more charger is connected."""
         if chargers >= self._frozen_at + _FREEZE_EVERY:
             gc.collect(1)
             gc.freeze()
             self._frozen_at = chargers
 
     def stop(self) -> None:
-        """No more measuring."""
+        """Stop measuring."""
         if self._watch in gc.callbacks:
             gc.callbacks.remove(self._watch)
 

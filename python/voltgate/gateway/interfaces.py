@@ -1,31 +1,31 @@
-"""What a session asks of the outside: its socket, the bus, the clock. Shapes and protocols, no behaviour.
+"""What a session needs from outside: its socket, the bus, the clock. Shapes and protocols, no behaviour.
 
-The worker joins them to the real things; tests join them to a virtual world.
+The worker connects them to the real ones, tests to a virtual world.
 """
 
 from collections.abc import Callable, Mapping
-from enum import Enum
-from typing import Any, Literal, NamedTuple, Protocol
+from enum import Enum, auto
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar, TypeVarTuple
 
-from voltgate.gateway.reasons import Reason
+from voltgate.gateway.reasons import Reason, Refusal
 
 
 class Ack(NamedTuple):
-    """A PubAck: the message is stored, or was before (``duplicate``; then ``seq`` is the original's)."""
+    """A PubAck: the message is stored, or was before (``duplicate``; then ``seq`` is that of the first)."""
 
     stream: str
     seq: int
     duplicate: bool
 
 
-LIVE = Ack("", 0, False)  # of what is not stored
+LIVE = Ack("", 0, False)  # for a message that is not to be stored
 
 
 class NotStored(Enum):
     """Why a publish has no PubAck."""
 
     REFUSED = "refused"  # by the stream, which would refuse it again
-    UNKNOWN = "unknown"  # not stored, or stored without our knowing
+    UNKNOWN = "unknown"  # no PubAck: it may be stored or not
 
 
 class NotRead(Enum):
@@ -50,10 +50,10 @@ class Stored(NamedTuple):
     headers: Mapping[str, str]
     data: bytes
     at: float = 0.0
-    """When, in seconds since the Unix epoch by the server's clock; 0 where it was not asked for."""
+    """When, in seconds since the Unix epoch by the server's clock; 0 if it was not asked for."""
 
 
-class Held(NamedTuple):
+class PeerLink(NamedTuple):
     """A charger's link that is up at another gateway."""
 
     epoch: int
@@ -62,7 +62,7 @@ class Held(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A backend's command as NATS brought it; ``reply`` is "" where nobody waits."""
+    """A backend's command as NATS delivered it; ``reply`` is "" if no reply is awaited."""
 
     subject: str
     reply: str
@@ -71,9 +71,9 @@ class Request(NamedTuple):
 
 
 class Change:
-    """A new password on its way to a charger, and what the registry had when it left (CONTRACT 3.8).
+    """A new password on its way to a charger, and what the registry had when it left (docs/contract.md 3.8).
 
-    ``random``: whoever made it says that it holds at least 128 random bits.
+    ``random``: the sender declares that it holds at least 128 random bits.
     """
 
     before: tuple[str, ...] = ()
@@ -84,44 +84,65 @@ class Change:
         self.token, self.password, self.random = token, password, random
 
 
-class Ticket:
-    """A reserved reply subject and what waits on it; a command is built with ``reply``, then handed over."""
+class Verdict(Enum):
+    """What a charger's answer decides about a new password."""
+
+    TAKEN = auto()
+    REFUSED = auto()
+    AT_REBOOT = auto()
+
+
+class Timer(Protocol):
+    """What a clock returns for a callback that is due later."""
+
+    def cancel(self) -> None:
+        """Never fire; may be called at any time and more than once."""
+
+
+A = TypeVar("A")
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+
+class Ticket(Generic[A, R]):
+    """A reserved reply subject and its callback: a message is built with ``reply``, then handed over."""
 
     kind: Literal["store", "ask", "read"] = "store"
-    command = b""
+    hpub = b""
     sent = deadline = 0.0
     tx = again = False
-    timer: Any = None
+    timer: Timer | None = None
 
-    def __init__(self, token: int, reply: str, done: Callable[[Any, Any], None], arg: Any) -> None:
+    def __init__(self, token: int, reply: str, done: Callable[[A, R], None], arg: A) -> None:
         self.token, self.reply, self.done, self.arg = token, reply, done, arg
 
 
 class Bus(Protocol):
-    """Callbacks get ``(arg, result)``, once, possibly before the call returns when the bus is away."""
+    """Callbacks get ``(arg, result)``, once, possibly before the call returns when the bus is away.
 
-    def ticket(self, done: Callable[[Any, Any], None], arg: Any) -> Ticket:
+    ``hpub`` is a whole NATS publish command with headers. A store and a question take two calls, because
+    their message holds the reply subject of the ticket.
+    """
+
+    def ticket(self, done: Callable[[A, R], None], arg: A) -> Ticket[A, R]:
         """Reserve a reply subject."""
 
-    def store(self, ticket: Ticket, command: bytes, tx: bool = False) -> None:
-        """Publish and wait for the PubAck: ``done(arg, Ack | NotStored)``.
+    def store(self, ticket: Ticket[A, Ack | NotStored], hpub: bytes, tx: bool = False) -> None:
+        """Publish and wait for the PubAck. ``tx``: an outage is judged by its stream.
 
-        ``tx``: the stream behind it is the one an outage is judged by (CONTRACT 2.3).
+        See docs/contract.md 2.3.
         """
 
-    def ask(self, ticket: Ticket, command: bytes, timeout: float) -> None:
-        """Publish a question: ``done(arg, Reply)``."""
+    def ask(self, ticket: Ticket[A, Reply], hpub: bytes, timeout: float) -> None:
+        """Publish a question and wait for its reply, ``timeout`` seconds at most."""
 
-    def emit(self, command: bytes) -> None:
-        """Publish and wait for nothing."""
+    def emit(self, hpub: bytes) -> None:
+        """Publish without waiting for anything."""
 
     def read(
-        self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
+        self, stream: str, seq: int, subject: str | None, done: Callable[[A, Stored | NotRead], None], arg: A
     ) -> None:
-        """Read the message at ``seq``, or the next of ``subject`` from there (0: its last).
-
-        ``done(arg, Stored | NotRead)``.
-        """
+        """Read the message at ``seq``, or the next of ``subject`` from there (0: its last)."""
 
 
 class Link(Protocol):
@@ -134,13 +155,45 @@ class Link(Protocol):
         """End the connection the way ``reason`` says; nothing is written after it."""
 
     def hold(self, size: int) -> None:
-        """Bytes of large messages the session holds; they count towards ``limits.max_buffered_bytes``."""
+        """Bytes of the large messages in the session; they count towards ``limits.max_buffered_bytes``."""
 
     def pause(self) -> None:
         """Stop reading from the socket."""
 
     def resume(self) -> None:
         """Read from it again."""
+
+
+class Newcomer(Protocol):
+    """A socket whose upgrade is being decided."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the socket is closed or closing."""
+
+
+class Holder(Newcomer, Protocol):
+    """The connection that holds an identity."""
+
+    def close(self, reason: Reason) -> None:
+        """End the connection the way ``reason`` says."""
+
+    def probe(self, alive: Callable[[], None]) -> None:
+        """Send a ping and call ``alive`` at the next frame, whatever it is (docs/contract.md 3.6)."""
+
+
+# Why the identity stays taken; or None, and the session that was replaced, if there was one.
+Decided = Callable[[Refusal | None, str | None], None]
+
+
+class Claim(NamedTuple):
+    """A newcomer that wants an identity."""
+
+    identity: str
+    token: str
+    newcomer: Newcomer
+    authenticated: bool
+    decided: Decided
 
 
 class Clock(Protocol):
@@ -151,22 +204,22 @@ class Clock(Protocol):
     time_ms: int
     """Milliseconds since the Unix epoch."""
 
-    def after(self, seconds: float, fire: Callable[..., None], *args: Any) -> Any:
-        """Call ``fire(*args)`` in ``seconds``; what comes back has ``cancel()``."""
+    def after(self, seconds: float, fire: Callable[[*Ts], None], *args: *Ts) -> Timer:
+        """Call ``fire(*args)`` in ``seconds``."""
 
 
 class Rotation(Protocol):
     """Keeps a charger's record in step with its password."""
 
-    def begin(self, change: Change, done: Callable[[Any, str], None], arg: Any) -> None:
-        """Before it is sent: ``done(arg, why not)``, "" when it may be."""
+    def begin(self, change: Change, done: Callable[[A, str], None], arg: A) -> None:
+        """Prepare the record before the password is sent: ``done(arg, why not)``, "" if it may be sent."""
 
-    def settle(self, change: Change, verdict: Any) -> None:
-        """The charger has said what becomes of it."""
+    def settle(self, change: Change, verdict: Verdict) -> None:
+        """The charger has answered: bring its record up to date."""
 
 
 class Outside(NamedTuple):
-    """What stays while sockets come and go."""
+    """What outlives a socket."""
 
     bus: Bus
     clock: Clock

@@ -1,4 +1,6 @@
-"""The gateway's numbers, kept in plain lists and read by one collector at scrape (CONTRACT 4.4).
+"""The gateway's metrics, kept in lists of integers and read by one collector at scrape.
+
+See docs/contract.md 4.4.
 
 Hot paths hold a cell (a one-element list, or a histogram's counts) and add to it; labels come from closed
 sets only, never an identity.
@@ -25,7 +27,7 @@ class Counter:
         self._cells: dict[tuple[str, ...], Cell] = {}
 
     def cell(self, *labels: str) -> Cell:
-        """The count of these label values, made when first asked for."""
+        """The count of these label values, created at first use."""
         found = self._cells.get(labels)
         if found is None:
             found = self._cells[labels] = [0]
@@ -66,7 +68,7 @@ class Histogram:
         self._cells: dict[tuple[str, ...], HistogramCell] = {}
 
     def cell(self, *labels: str) -> "HistogramCell":
-        """The distribution of these label values, made when first asked for."""
+        """The distribution of these label values, created at first use."""
         found = self._cells.get(labels)
         if found is None:
             found = self._cells[labels] = HistogramCell()
@@ -160,7 +162,9 @@ class Metrics(Collector):
             version,
         )
         self.answered = c(
-            "voltgate_calls_answered_total", "Answered CALLs by who answered.", ("version", "action", "by")
+            "voltgate_calls_answered_total",
+            "Answered CALLs by origin of the answer.",
+            ("version", "action", "by"),
         )
         self.answer_seconds = h("voltgate_answer_seconds", "CALL read to answer written.", ("class",))
         self.publish_ack_seconds = h("voltgate_publish_ack_seconds", "Publish to PubAck.")
@@ -172,11 +176,13 @@ class Metrics(Collector):
         )
         self.asks = c("voltgate_asks_total", "Questions by outcome.", ("outcome",))
         self.ask_seconds = h("voltgate_ask_seconds", "Question to its answer or fallback.")
-        self.duplicates = c("voltgate_duplicates_total", "Repeats of a CALL, by class.", ("class",))
+        self.duplicates = c("voltgate_duplicates_total", "Repeated CALLs, by class.", ("class",))
         self.key_conflicts = c(
             "voltgate_key_conflicts_total", "TransactionEvents with a known key and other bytes."
         )
-        self.paused = c("voltgate_reads_paused_total", "Sockets not read for a while, by bound.", ("bound",))
+        self.paused = c(
+            "voltgate_reads_paused_total", "Times a socket was not read for a while, by bound.", ("bound",)
+        )
         self.commands = c(
             "voltgate_commands_total", "Commands of backends by outcome.", ("action", "outcome")
         )

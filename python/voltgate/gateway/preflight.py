@@ -1,10 +1,18 @@
-"""What must hold before a process may take chargers: JetStream answers, its streams are as configured."""
+"""What must hold before a process may take chargers: findings for ``Worker``, ``serve`` and ``check``.
+
+Nothing is changed here (docs/contract.md 3.7). What only ``voltgate check`` looks at is in ``cli/check``.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
 from voltgate.config import Config
-from voltgate.gateway.bus import streams
-from voltgate.gateway.bus.bus import Bus
+
+if TYPE_CHECKING:
+    from voltgate.gateway.bus.bus import Bus
+    from voltgate.gateway.bus.streams import Change
 
 log = structlog.get_logger()
 
@@ -15,35 +23,103 @@ class StartError(Exception):
     """The process cannot do its work; one line per fault, each says what to do."""
 
 
-async def verify(bus: Bus, config: Config) -> None:
-    """Raises StartError with everything that is wrong. Nothing is changed (CONTRACT 3.7)."""
-    room = bus.max_payload - HEADER_ROOM
-    faults = []
-    if config.limits.max_message_bytes > room:
-        faults.append(
-            f"limits.max_message_bytes is {config.limits.max_message_bytes}, but NATS takes "
-            f"{bus.max_payload} bytes with headers: set it to {room} at most, or raise the server's "
-            "max_payload"
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked. ``hint``: it works and could be better."""
+
+    name: str
+    severity: Literal["ok", "hint", "fail"]
+    found: str
+    remedy: str = ""
+
+    @property
+    def text(self) -> str:
+        """What was found and what to do about it."""
+        return f"{self.found}: {self.remedy}" if self.remedy else self.found
+
+
+def unserved(config: Config) -> list[str]:
+    """A line for each key that asks for what is not served yet: a gateway is secure or does not run."""
+    keys = ("tls_certificates", "client_ca", "proxy_protocol", "trusted_proxies", "organization")
+    lines: list[str] = []
+    for number, listener in enumerate(config.listeners):
+        asked = [key for key in keys if getattr(listener, key)]
+        if listener.security_profile != 1:
+            asked.append("security_profile")
+        lines += (
+            f"listeners.{number}.{key} is not served yet: remove it and use a proxy in front" for key in asked
         )
+    return lines
+
+
+def message_size(config: Config, max_payload: int) -> Finding:
+    """Whether a charger's largest message fits into one of NATS. ``max_payload``: the server's."""
+    wanted, room = config.limits.max_message_bytes, max_payload - HEADER_ROOM
+    if wanted <= room:
+        return Finding("max_payload", "ok", f"{max_payload} bytes, {wanted + HEADER_ROOM} needed")
+    return Finding(
+        "max_payload",
+        "fail",
+        f"limits.max_message_bytes is {wanted}, but NATS takes {max_payload} bytes with headers",
+        f"set it to at most {room}, or max_payload of the NATS server to at least {wanted + HEADER_ROOM}",
+    )
+
+
+def jetstream(plan: "list[Change]", covering: str | None, config: Config) -> list[Finding]:
+    """Whether the streams are as configured. ``plan``, ``covering``: what ``bus.streams`` found."""
+    return [
+        Finding("jetstream", "ok", "answers"),
+        *map(_stream, plan),
+        _questions(config.nats.rpc_prefix, covering),
+    ]
+
+
+def no_jetstream(error: Exception) -> Finding:
+    """JetStream answered with ``error``, or not at all."""
+    return Finding("jetstream", "fail", *jetstream_fault(error).split(": ", 1))
+
+
+def _stream(change: "Change") -> Finding:
+    name, differences = change.stream, "; ".join(change.differences)
+    if change.action == "ok":
+        return Finding(name, "ok", "as configured")
+    if change.later:  # it was applied for the later gateways that serve beside this one
+        found = f"stream {name} was made by the later release {change.later} and differs ({differences})"
+        return Finding(name, "hint", found, "upgrade, then change what still differs")
+    found = "is missing" if change.action == "create" else f"differs ({differences})"
+    remedy = "run `voltgate streams apply`, or change the configuration"
+    return Finding(name, "fail", f"stream {name} {found}", remedy)
+
+
+def _questions(prefix: str, covering: str | None) -> Finding:
+    """Whether a stream would answer every question with its PubAck (docs/contract.md 3.2)."""
+    if covering is None:
+        return Finding("questions", "ok", f"no stream covers {prefix}.>")
+    found = f"stream {covering} covers {prefix}.> and would answer every question with its PubAck"
+    return Finding("questions", "fail", found, "change its subjects")
+
+
+def jetstream_fault(error: Exception) -> str:
+    """What an error of the JetStream API means, and what to do."""
+    description = getattr(error, "description", None)
+    if description:
+        return f"JetStream refuses ({description}): `voltgate streams plan` shows what is left to do"
+    return (
+        f"JetStream does not answer ({type(error).__name__}): enable it in the NATS server and for this "
+        "account, and allow this user to publish to $JS.API.>"
+    )
+
+
+async def verify(bus: "Bus", config: Config) -> None:
+    """Raise StartError with everything that is wrong; log what could be better."""
+    findings = [message_size(config, bus.max_payload)]
     try:
-        changes = [change for change in await streams.plan(bus.client, config) if change.action != "ok"]
-        covering = await streams.covering(bus.client, config)
+        plan = await bus.plan(config)
+        findings += jetstream(plan, await bus.covering(config), config)
     except Exception as error:
-        raise StartError(
-            f"JetStream does not answer ({error or type(error).__name__}): is it enabled?"
-        ) from None
-    for change in changes:
-        if change.later:  # it was applied for the gateways that come after us, who serve beside us
-            log.warning("stream.later", stream=change.stream, of=change.later, differs=change.differences)
-            continue
-        what = "is missing" if change.action == "create" else f"differs: {', '.join(change.differences)}"
-        faults.append(
-            f"stream {change.stream} {what}: run `voltgate streams apply`, or change the configuration"
-        )
-    if covering:
-        faults.append(
-            f"stream {covering} covers {config.nats.rpc_prefix}.>: it would answer every question "
-            "with its PubAck; change its subjects"
-        )
-    if faults:
+        findings.append(no_jetstream(error))
+    for finding in findings:
+        if finding.severity == "hint":
+            log.warning("stream.newer", stream=finding.name, reason=finding.text)
+    if faults := unserved(config) + [one.text for one in findings if one.severity == "fail"]:
         raise StartError("\n".join(faults))

@@ -16,7 +16,7 @@ pub enum Sender {
 /// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Action {
-    /// The action's name, without the Request suffix (OCPP.md A5).
+    /// The action's name, without the Request suffix (docs/ocpp.md A5).
     pub name: &'static str,
     /// Who may send it.
     pub sender: Sender,

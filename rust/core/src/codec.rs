@@ -16,7 +16,7 @@ pub enum Kind {
     Request,
     /// Of a CALLRESULT.
     Response,
-    /// Of a SEND (OCPP.md A14).
+    /// Of a SEND (docs/ocpp.md A14).
     Send,
 }
 
@@ -67,18 +67,17 @@ impl Codec {
         for (name, bytes) in files {
             nodes.insert(name.to_owned(), compiler.file(name, bytes)?);
         }
-        // 1.6 calls the files X and XResponse; 2.x XRequest and XResponse, and X where X is a SEND.
-        let (call, send) = if version == Version::V16 { ("", None) } else { ("Request", Some("")) };
+        let rules = version.rules();
         let mut entries = Vec::new();
         for action in actions(version) {
             let mut take = |suffix: &str| nodes.remove(&format!("{}{suffix}", action.name));
-            let (request, response) = (take(call), take("Response"));
+            let (request, response) = (take(rules.call_file), take("Response"));
             let entry = Entry {
                 name: action.name,
                 sender: action.sender,
                 request,
                 response,
-                send: send.and_then(take),
+                send: rules.send_file.and_then(take),
             };
             let complete =
                 request.is_some() == response.is_some() && request.is_some() != entry.send.is_some();
@@ -120,14 +119,14 @@ impl Codec {
     }
 
     /// The place of an action in [`Self::entries`], and whether it is its signed form: 2.x puts `-Signed`
-    /// behind any action and a JWS in its payload (OCPP.md A16).
+    /// behind any action and a JWS in its payload (docs/ocpp.md A16).
     #[inline]
     #[must_use]
     pub fn find(&self, action: &str) -> Option<(usize, bool)> {
         if let Some(index) = self.place(action) {
             return Some((index, false));
         }
-        let bare = action.strip_suffix("-Signed").filter(|_| self.version != Version::V16)?;
+        let bare = action.strip_suffix("-Signed").filter(|_| self.version.rules().signed)?;
         self.place(bare).map(|index| (index, true))
     }
 
@@ -162,10 +161,12 @@ impl Codec {
         let judged = match cursor.peek() {
             b'{' if signed => cursor.value(),
             b'{' => self.tables.value(&mut cursor, node),
-            b'n' if self.version == Version::V16 && cursor.literal("null") => match self.judge_empty(node) {
-                Some(fault) => return Err(fault),
-                None => Ok(()),
-            },
+            b'n' if self.version.rules().null_payload && cursor.literal("null") => {
+                match self.judge_empty(node) {
+                    Some(fault) => return Err(fault),
+                    None => Ok(()),
+                }
+            }
             _ => return refuse(Code::Formation, "the payload is not an object"),
         };
         if judged.is_err() {
@@ -178,7 +179,7 @@ impl Codec {
         Ok(())
     }
 
-    /// What a node has against `{}`, which a 1.6 `null` counts as (OCPP.md A9).
+    /// What a node has against `{}`, which a 1.6 `null` counts as (docs/ocpp.md A9).
     pub(crate) fn judge_empty(&self, node: u32) -> Option<Fault> {
         let mut cursor = Cursor::new("{}");
         let judged = self.tables.value(&mut cursor, node);

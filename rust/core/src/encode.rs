@@ -1,6 +1,6 @@
 //! What the gateway writes: one OCPP-J message as one unmasked websocket text frame (RFC 6455 §5.2).
 
-/// Characters of an error's description (OCPP.md A5).
+/// Characters of an error's description (docs/ocpp.md A5).
 const DESCRIPTION_LIMIT: usize = 255;
 
 /// `[2,id,action,payload]`. Payloads go out as they are, here and below.
@@ -9,28 +9,22 @@ pub fn call(message_id: &str, action: &str, payload: &[u8]) -> Vec<u8> {
     message(b'2', &[message_id, action], payload)
 }
 
-/// `[6,id,action,payload]` (2.1).
-#[must_use]
-pub fn send(message_id: &str, action: &str, payload: &[u8]) -> Vec<u8> {
-    message(b'6', &[message_id, action], payload)
-}
-
 /// `[3,id,payload]`.
 #[must_use]
 pub fn result(message_id: &str, payload: &[u8]) -> Vec<u8> {
     message(b'3', &[message_id], payload)
 }
 
-/// `[4,id,code,description,details]`; the description is cut at 255 characters.
+/// `[4,id,code,description,{}]`; the description is cut at 255 characters.
 #[must_use]
-pub fn error(message_id: &str, code: &str, description: &str, details: &[u8]) -> Vec<u8> {
-    message(b'4', &[message_id, code, cut(description)], details)
+pub fn error(message_id: &str, code: &str, description: &str) -> Vec<u8> {
+    message(b'4', &[message_id, code, cut(description)], b"{}")
 }
 
-/// `[5,id,code,description,details]` (2.1), likewise.
+/// `[5,id,code,description,{}]` (2.1), likewise.
 #[must_use]
-pub fn result_error(message_id: &str, code: &str, description: &str, details: &[u8]) -> Vec<u8> {
-    message(b'5', &[message_id, code, cut(description)], details)
+pub fn result_error(message_id: &str, code: &str, description: &str) -> Vec<u8> {
+    message(b'5', &[message_id, code, cut(description)], b"{}")
 }
 
 fn cut(text: &str) -> &str {

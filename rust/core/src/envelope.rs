@@ -1,5 +1,6 @@
-//! Reading the envelope of OCPP-J in text order (OCPP.md A5-A16), the payload on the way.
+//! Reading the envelope of OCPP-J in text order (docs/ocpp.md A5-A16), the payload on the way.
 
+use std::mem;
 use std::ops::Range;
 
 use crate::actions::Sender;
@@ -7,10 +8,10 @@ use crate::codec::{Codec, Entry, Kind};
 use crate::fault::{Code, Fault};
 use crate::frame::Decoded;
 use crate::json::{Cursor, Halt, Step};
+use crate::noted::Noted;
 use crate::text::Text;
-use crate::version::Version;
 
-/// Characters of a message id (OCPP.md A6), and up to where it can still be answered (CONTRACT 2.2).
+/// Characters of a message id (docs/ocpp.md A6), and how many can still be answered (docs/contract.md 2.2).
 const ID_LIMIT: usize = 36;
 const ID_READABLE: usize = 255;
 
@@ -91,7 +92,7 @@ impl Codec {
         }
         let kind = match &cursor.text.as_bytes()[start..end] {
             [digit @ b'2'..=b'4'] => Some(digit - b'0'),
-            [digit @ b'5'..=b'6'] if self.version == Version::V21 => Some(digit - b'0'),
+            [digit @ b'5'..=b'6'] if self.version.rules().result_errors => Some(digit - b'0'),
             _ => None,
         };
         Ok(kind)
@@ -122,8 +123,7 @@ impl Codec {
     /// A payload object against its node, or by its form alone where there is none.
     fn payload(&self, cursor: &mut Cursor, decoded: &mut Decoded, node: Option<u32>) -> Step {
         let start = cursor.at;
-        cursor.id_token = false;
-        if self.version == Version::V16 && cursor.literal("null") {
+        if self.version.rules().null_payload && cursor.literal("null") {
             decoded.null = true;
             decoded.payload = start..cursor.at;
             if let Some(fault) = node.and_then(|node| self.judge_empty(node)) {
@@ -142,7 +142,7 @@ impl Codec {
             cursor.value()?;
         }
         decoded.payload = start..cursor.at;
-        decoded.id_token = cursor.id_token;
+        decoded.noted = mem::take(&mut cursor.noted);
         Ok(())
     }
 
@@ -155,6 +155,7 @@ impl Codec {
         self.stopped(cursor, decoded);
         cursor.at = start;
         cursor.depth = 0;
+        cursor.noted = Noted::default();
         cursor.value()
     }
 

@@ -1,11 +1,11 @@
-//! What can be wrong with a frame, and how each version spells it (CONTRACT 2.2, OCPP.md A15).
+//! What can be wrong with a frame, and how each version spells it (docs/contract.md 2.2, docs/ocpp.md A15).
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::version::Version;
 
-/// The kinds of violation of CONTRACT 2.2; a version gives each its own spelling.
+/// The kinds of violation of docs/contract.md 2.2; a version gives each its own spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     /// A value of another JSON type than the schema says.
@@ -20,9 +20,9 @@ pub enum Code {
     NotImplemented,
     /// An action only the other side may send, or not in this kind of frame.
     NotSupported,
-    /// No message id can be read, so nobody knows what to answer (OCPP.md A11).
+    /// No message id can be read, so nobody knows what to answer (docs/ocpp.md A11).
     Unreadable,
-    /// A message type the version does not know (OCPP.md A10).
+    /// A message type the version does not know (docs/ocpp.md A10).
     MessageType,
     /// A fault of ours.
     Internal,
@@ -32,58 +32,18 @@ impl Code {
     /// The CALLERROR code in the version's own spelling.
     #[must_use]
     pub const fn spelling(self, version: Version) -> &'static str {
-        let v16 = matches!(version, Version::V16);
+        let own = &version.rules().codes;
         match self {
             Self::Type => "TypeConstraintViolation",
-            Self::Occurrence if v16 => "OccurenceConstraintViolation",
-            Self::Occurrence => "OccurrenceConstraintViolation",
-            Self::Formation | Self::Unreadable if v16 => "FormationViolation",
-            Self::Formation => "FormatViolation",
-            Self::Unreadable => "RpcFrameworkError",
+            Self::Occurrence => own.occurrence,
+            Self::Formation => own.formation,
+            Self::Unreadable => own.unreadable,
             Self::Property => "PropertyConstraintViolation",
             Self::NotImplemented => "NotImplemented",
             Self::NotSupported => "NotSupported",
-            Self::MessageType if v16 => "ProtocolError",
-            Self::MessageType => "MessageTypeNotSupported",
+            Self::MessageType => own.message_type,
             Self::Internal => "InternalError",
         }
-    }
-}
-
-const CODES_V16: [&str; 10] = [
-    "FormationViolation",
-    "GenericError",
-    "InternalError",
-    "NotImplemented",
-    "NotSupported",
-    "OccurenceConstraintViolation",
-    "PropertyConstraintViolation",
-    "ProtocolError",
-    "SecurityError",
-    "TypeConstraintViolation",
-];
-
-const CODES_V2: [&str; 12] = [
-    "FormatViolation",
-    "GenericError",
-    "InternalError",
-    "MessageTypeNotSupported",
-    "NotImplemented",
-    "NotSupported",
-    "OccurrenceConstraintViolation",
-    "PropertyConstraintViolation",
-    "ProtocolError",
-    "RpcFrameworkError",
-    "SecurityError",
-    "TypeConstraintViolation",
-];
-
-/// Every CALLERROR code of a version, sorted (OCPP.md A15).
-#[must_use]
-pub const fn error_codes(version: Version) -> &'static [&'static str] {
-    match version {
-        Version::V16 => &CODES_V16,
-        Version::V201 | Version::V21 => &CODES_V2,
     }
 }
 
@@ -96,7 +56,7 @@ pub fn error_code(version: Version, code: &str) -> Option<&'static str> {
         "OccurenceConstraintViolation" | "OccurrenceConstraintViolation" => Code::Occurrence,
         "RpcFrameworkError" => Code::Unreadable,
         "MessageTypeNotSupported" => Code::MessageType,
-        _ => return error_codes(version).iter().find(|known| **known == code).copied(),
+        _ => return version.rules().error_codes.iter().find(|known| **known == code).copied(),
     };
     Some(own.spelling(version))
 }
@@ -119,7 +79,7 @@ const KEY_LIMIT: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
     pub code: Code,
-    /// Whether no validation level passes it on (CONTRACT 2.2, last lines).
+    /// Whether no validation level passes it on (docs/contract.md 2.2, last lines).
     pub fatal: bool,
     pub reason: Cow<'static, str>,
     path: Vec<String>,

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::fault::{Fault, Violation};
+use crate::noted::{Members, Noted};
 use crate::text::unescape;
 use crate::version::Version;
 
@@ -18,11 +19,11 @@ pub struct Decoded {
     pub message_id: Option<Range<usize>>,
     /// Types 2 and 6, likewise; also of an unknown action.
     pub action: Option<Range<usize>>,
-    /// The place of the action in [`entries`](crate::codec::Codec::entries), and whether `-Signed` stands behind it.
+    /// The index of the action in [`entries`](crate::codec::Codec::entries), and whether it is `-Signed`.
     pub known: Option<(usize, bool)>,
     /// The payload, or the details of types 4 and 5; empty where their JSON breaks before its end.
     pub payload: Range<usize>,
-    /// A `null` payload, which 1.6 allows and which counts as `{}` (OCPP.md A9).
+    /// A `null` payload, which 1.6 allows and which counts as `{}` (docs/ocpp.md A9).
     pub null: bool,
     /// Types 4 and 5.
     pub code: Option<Range<usize>>,
@@ -30,12 +31,12 @@ pub struct Decoded {
     pub description: Option<Range<usize>>,
     /// The first violation in text order.
     pub violation: Option<Box<Violation>>,
-    /// The first violation that no validation level passes (CONTRACT 2.2, last lines).
+    /// The first violation that no validation level passes (docs/contract.md 2.2, last lines).
     pub fatal: Option<Box<Violation>>,
     /// Whether the bytes are no UTF-8.
     pub binary: bool,
-    /// Whether a member `idToken` stands at the top of the payload.
-    pub id_token: bool,
+    /// The members of the payload that matter later.
+    pub noted: Noted,
 }
 
 impl Decoded {
@@ -63,6 +64,12 @@ impl Decoded {
     #[must_use]
     pub fn payload<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
         if self.null { b"{}" } else { frame.get(self.payload.clone()).unwrap_or_default() }
+    }
+
+    /// The payload's members that its key is made of.
+    #[must_use]
+    pub fn members<'a>(&self, frame: &'a [u8]) -> Members<'a> {
+        self.noted.members(frame)
     }
 
     /// The unescaped error code of types 4 and 5.

@@ -59,7 +59,6 @@ impl Command {
             ));
         }
         self.begin(&[subject], reply, payload.len());
-        self.bytes(b"NATS/1.0\r\n");
         for (name, value) in headers {
             self.line(name, value);
         }
@@ -73,7 +72,7 @@ impl Command {
         &self.bytes[self.start..]
     }
 
-    /// Starts a command whose subject is `tokens`; header bytes follow, `NATS/1.0` first.
+    /// Starts a command whose subject is `tokens`; header lines follow.
     pub(crate) fn begin(&mut self, tokens: &[&str], reply: &str, payload: usize) {
         self.bytes.clear();
         self.bytes.reserve(HEADERS + payload);
@@ -89,6 +88,7 @@ impl Command {
         self.bytes.push(b' ');
         self.sizes = self.bytes.len();
         self.bytes(&[b' '; ROOM]);
+        self.bytes(b"NATS/1.0\r\n");
     }
 
     /// Ends headers and command. The control line moves up to its sizes.

@@ -1,12 +1,13 @@
 //! A cursor over JSON text (RFC 8259) that builds nothing: tokens, and a scan of values without a schema.
 //!
-//! What parsers disagree on is refused (OCPP.md D): duplicate keys, lone surrogates, raw control
+//! What parsers disagree on is refused (docs/ocpp.md D): duplicate keys, lone surrogates, raw control
 //! characters, numbers beyond binary64 or 64 bytes, nesting beyond 32.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::fault::{Code, Fault};
+use crate::noted::{Member, Noted};
 use crate::text::{Text, hex_unit};
 
 /// Arrays and objects inside each other, the payload object being the first.
@@ -31,14 +32,14 @@ pub(crate) struct Cursor<'a> {
     pub text: &'a str,
     pub at: usize,
     pub depth: u32,
-    /// Whether the object at depth 1 had a member `idToken`.
-    pub id_token: bool,
+    /// The members that were read so far and matter later.
+    pub noted: Noted,
     pub fault: Option<Box<Fault>>,
 }
 
 impl<'a> Cursor<'a> {
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0, depth: 0, id_token: false, fault: None }
+        Self { text, at: 0, depth: 0, noted: Noted::default(), fault: None }
     }
 
     #[cold]
@@ -304,15 +305,23 @@ impl<'a> Cursor<'a> {
         while open {
             let name = self.string()?;
             let key = name.plain();
-            if self.depth == 1 && key == "idToken" {
-                self.id_token = true;
-            }
+            let member = Member::named(&key);
             self.new_key(&mut keys, key)?;
+            let start = self.at;
             self.value().map_err(|_| self.under_key(&name.plain()))?;
+            self.note(member, start);
             open = self.more(b'}')?;
         }
         self.depth -= 1;
         Ok(())
+    }
+
+    /// The value just read, which began at `start`, was that of `member`.
+    #[inline]
+    pub fn note(&mut self, member: Option<Member>, start: usize) {
+        if let Some(member) = member {
+            self.noted.add(member, self.depth, start..self.at, self.text);
+        }
     }
 
     /// The key just read must be new in `keys`: an ordered set, so that no choice of keys makes it slow.

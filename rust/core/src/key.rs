@@ -1,128 +1,86 @@
-//! The business key of a message (CONTRACT 3.3): what a consumer uses to see that two facts are one message.
+//! The business key of a message (docs/contract.md 3.3): equal keys of two facts mean one message.
 //!
-//! A resend has the key of its first sending, whatever its message id, connection or process (OCPP.md C).
+//! A resend has the key of its first sending, whatever its message id, connection or process (docs/ocpp.md C).
 
 use sha2::{Digest, Sha256};
 
-use crate::members::{Member, Members};
+use crate::noted::Members;
 use crate::token::{ascii, push_token};
 use crate::version::Version;
 
-/// A lenient payload may hold a transaction id of any length; as part of a key it would outgrow what NATS
-/// takes for a message. The longest text OCPP allows anywhere in a key is 36 characters.
-const PART_LIMIT: usize = 255;
-
-/// What a key is made of. `token` and `session` are escaped (CONTRACT 3.1), the rest is as it came.
+/// A CALL or SEND with a known action.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts<'a> {
-    /// The OCPP version of the connection.
-    pub version: Version,
+pub struct Message<'a> {
     /// The action, with `-Signed` where it came so.
     pub action: &'a str,
+    /// The message id.
+    pub id: &'a str,
+    /// The payload's bytes as they travel.
+    pub payload: &'a [u8],
+    /// The payload's members, noted while it was decoded.
+    pub members: Members<'a>,
+}
+
+impl<'a> Message<'a> {
+    /// A message that was not decoded from a frame: its payload is read for its members.
+    #[must_use]
+    pub fn new(action: &'a str, id: &'a str, payload: &'a [u8]) -> Self {
+        Self { action, id, payload, members: Members::of(payload) }
+    }
+}
+
+/// The connection a message came on. `token` and `session` are escaped (docs/contract.md 3.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The OCPP version of the connection.
+    pub version: Version,
     /// The identity as a token.
     pub token: &'a str,
     /// The session id as a token.
     pub session: &'a str,
-    /// The message id.
-    pub message_id: &'a str,
-    /// The payload's bytes as they travel.
-    pub payload: &'a [u8],
-}
-
-/// Which of the three forms of CONTRACT 3.3 an action's key has.
-enum Form {
-    Transaction,
-    Content,
-    Message,
 }
 
 /// The key `ocpp-key` of a message.
 #[must_use]
-pub fn key(parts: &Parts) -> String {
+pub fn key(origin: &Origin, message: &Message) -> String {
     let mut out = Vec::with_capacity(128);
-    push_key(&mut out, parts);
+    push_key(&mut out, origin, message);
     ascii(out)
 }
 
-pub(crate) fn push_key(out: &mut Vec<u8>, parts: &Parts) {
-    out.extend_from_slice(parts.token.as_bytes());
-    match form(parts.version, parts.action) {
-        Form::Transaction => {
-            if let Some(event) = transaction_event(parts.payload) {
-                for part in event {
-                    push_part(out, &part);
-                }
-            } else {
-                push_content(out, parts);
-            }
+/// Writes the key in the first of its three forms that fits.
+pub(crate) fn push_key(out: &mut Vec<u8>, origin: &Origin, message: &Message) {
+    let (rules, action) = (origin.version.rules(), message.action);
+    out.extend_from_slice(origin.token.as_bytes());
+    let event = rules.transaction_event && action == "TransactionEvent";
+    if let Some(parts) = event.then(|| message.members.transaction_event()).flatten() {
+        for part in parts {
+            push_part(out, &part);
         }
-        Form::Content => push_content(out, parts),
-        Form::Message => {
-            push_plain(out, parts.session);
-            push_part(out, parts.message_id);
-        }
+    } else if event || rules.keyed_by_content.contains(&action) {
+        push_content(out, origin, message);
+    } else {
+        push_plain(out, origin.session);
+        push_part(out, message.id);
     }
 }
 
 /// The first 32 hex digits of SHA-256 over key, LF, payload: only an identical message is ever dropped.
+///
+/// A key made of content holds the hash of the same payload. The two cannot be one pass: the payload stands
+/// behind the key here, so this hash can only begin when that one is known, and from another state.
 pub(crate) fn nats_id(key: &[u8], payload: &[u8]) -> [u8; 32] {
     hex(Sha256::new().chain_update(key).chain_update(b"\n").chain_update(payload))
 }
 
-fn form(version: Version, action: &str) -> Form {
-    match (version, action) {
-        (Version::V16, "StartTransaction" | "StopTransaction" | "MeterValues") => Form::Content,
-        (Version::V16, _) => Form::Message,
-        (_, "TransactionEvent") => Form::Transaction,
-        // A signed payload is a JWS (OCPP.md A16): its fields are out of sight, its bytes are not.
-        (_, "MeterValues" | "MeterValues-Signed" | "TransactionEvent-Signed") => Form::Content,
-        _ => Form::Message,
-    }
-}
-
-/// `transactionId`, `seqNo` and `eventType`, where all three are there and of their type.
-fn transaction_event(payload: &[u8]) -> Option<[String; 3]> {
-    let (mut id, mut seq_no, mut event_type) = (None, None, None);
-    let mut in_info = false;
-    for member in Members::new(payload) {
-        if member.depth == 1 {
-            in_info = false;
-            if member.is("transactionInfo") {
-                in_info = true;
-            } else if member.is("seqNo") {
-                seq_no = Some(short(member.integer()?.into())?);
-            } else if member.is("eventType") {
-                event_type = Some(short(member.text()?)?);
-            }
-        } else if in_info && member.depth == 2 && member.is("transactionId") {
-            id = Some(short(member.text()?)?);
-        }
-        if id.is_some() && seq_no.is_some() && event_type.is_some() {
-            break;
-        }
-    }
-    Some([id?, seq_no?, event_type?])
-}
-
-fn short(part: std::borrow::Cow<str>) -> Option<String> {
-    (part.len() <= PART_LIMIT).then(|| part.into_owned())
-}
-
-fn push_content(out: &mut Vec<u8>, parts: &Parts) {
-    push_part(out, parts.action);
+fn push_content(out: &mut Vec<u8>, origin: &Origin, message: &Message) {
+    push_part(out, message.action);
     out.push(b'/');
-    out.extend_from_slice(&hex(Sha256::new().chain_update(parts.payload)));
+    out.extend_from_slice(&hex(Sha256::new().chain_update(message.payload)));
     // A charger without a clock sends the same bytes again after each boot, and means something new.
-    if !Members::new(parts.payload).any(|member| is_clocked(&member)) {
-        push_plain(out, parts.session);
+    if !message.members.clocked {
+        push_plain(out, origin.session);
     }
-}
-
-/// Whether the member is a timestamp that only a set clock gives: later than 2020.
-fn is_clocked(member: &Member) -> bool {
-    let Some(text) = member.is("timestamp").then(|| member.text()).flatten() else { return false };
-    let [year @ .., b'-'] = &text.as_bytes()[..text.len().min(5)] else { return false };
-    year.len() == 4 && year.iter().all(u8::is_ascii_digit) && year > b"2020".as_slice()
 }
 
 fn push_part(out: &mut Vec<u8>, part: &str) {

@@ -10,6 +10,7 @@
 //! No Python, no I/O, no clock and no unsafe code lives here.
 
 pub mod actions;
+pub mod cloudevents;
 pub mod codec;
 pub mod encode;
 mod envelope;
@@ -19,7 +20,7 @@ pub mod frame;
 pub mod hpub;
 mod json;
 pub mod key;
-mod members;
+pub mod noted;
 pub mod publish;
 pub mod schema;
 pub mod slice;

@@ -1,4 +1,4 @@
-//! Whole NATS `HPUB` commands: subject, headers and body in one block (CONTRACT 3.2, 3.3).
+//! Whole NATS `HPUB` commands: subject, headers and body in one block (docs/contract.md 3.2, 3.3).
 //!
 //! ```text
 //! HPUB ocpp.tx.v16.MeterValues.CP001 _INBOX.x.7 412 882\r\n   control line, written last into the room kept for it
@@ -7,15 +7,16 @@
 //! ```
 //! A [`Publisher`] holds what never changes on a connection; the counter and the time come in from outside.
 
-use crate::hpub::{Command, push_number, push_time};
-use crate::key::{self, Parts};
-use crate::token::{ascii, push_attribute, push_header_value, token};
+use crate::cloudevents::{CloudEvents, Stamp};
+use crate::hpub::{Command, push_time};
+use crate::key::{self, Message, Origin};
+use crate::token::{ascii, push_header_value, token};
 use crate::version::Version;
 
 const JSON: &str = "application/json";
 const OCTETS: &str = "application/octet-stream";
 
-/// The class of a fact: the second token of its subject (CONTRACT 3.2).
+/// The class of a fact: the second token of its subject (docs/contract.md 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// Money: deduplicated, stored, acknowledged.
@@ -47,26 +48,17 @@ impl Class {
     }
 }
 
-/// What differs between two commands of one message.
+/// A message that is asked.
 #[derive(Clone, Copy, Debug)]
-pub struct Stamp<'a> {
-    /// Makes `ce-id` unique within the session.
-    pub count: u64,
-    /// `ce-time`, milliseconds since the Unix epoch.
-    pub time_ms: i64,
-    /// The reply subject; `""`: nobody waits.
-    pub reply: &'a str,
-}
-
-/// A CALL or SEND with a known action.
-#[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
-    /// The action, with `-Signed` where it came so.
-    pub action: &'a str,
-    /// The message id.
-    pub id: &'a str,
-    /// The payload's bytes as they travel.
-    pub payload: &'a [u8],
+pub struct Question<'a> {
+    /// The message.
+    pub message: &'a Message<'a>,
+    /// `ocpp-key` of its fact.
+    pub key: &'a str,
+    /// `ocpp-deadline`, milliseconds since the Unix epoch.
+    pub deadline_ms: i64,
+    /// The text of `ocpp-violation`; `""` leaves the header out.
+    pub violation: &'a str,
 }
 
 /// What was answered to a CALL.
@@ -119,11 +111,7 @@ pub struct Publisher {
     session: String,
     fact_prefix: String,
     rpc_prefix: String,
-    // Three runs of bytes between what varies: up to the count in `ce-id`, from there to the action in
-    // `ce-type`, from there to `ce-time`; and the line `ocpp-session`.
-    to_count: Vec<u8>,
-    to_action: Vec<u8>,
-    to_time: Vec<u8>,
+    events: CloudEvents,
     session_line: Vec<u8>,
 }
 
@@ -132,14 +120,7 @@ impl Publisher {
     #[must_use]
     pub fn new(version: Version, identity: &str, session: &str, prefix: &str, rpc_prefix: &str) -> Self {
         let own = token(identity);
-        let v = version.token();
-        let mut to_count = b"NATS/1.0\r\nce-specversion: 1.0\r\nce-id: ".to_vec();
-        push_attribute(&mut to_count, session);
-        to_count.push(b'/');
-        let to_action = format!("\r\nce-source: /chargers/{own}\r\nce-type: ocpp.{v}.").into_bytes();
-        let mut to_time = b"\r\nce-subject: ".to_vec();
-        push_attribute(&mut to_time, identity);
-        to_time.extend_from_slice(b"\r\nce-time: ");
+        let events = CloudEvents::new(version.token(), identity, &own, session);
         let mut session_line = b"ocpp-session: ".to_vec();
         push_header_value(&mut session_line, session);
         session_line.extend_from_slice(b"\r\n");
@@ -149,9 +130,7 @@ impl Publisher {
             session: token(session),
             fact_prefix: prefix.to_owned(),
             rpc_prefix: rpc_prefix.to_owned(),
-            to_count,
-            to_action,
-            to_time,
+            events,
             session_line,
         }
     }
@@ -179,12 +158,12 @@ impl Publisher {
     ) -> (String, Option<String>) {
         let subject = [&self.fact_prefix, class.name(), self.version.token(), message.action, &self.token];
         out.begin(&subject, stamp.reply, message.payload.len());
-        self.head(out, message.action, stamp, JSON);
+        self.events.write(out, message.action, stamp, JSON);
         out.line("ocpp-message-id", message.id);
         out.bytes(&self.session_line);
         out.bytes(b"ocpp-key: ");
         let start = out.buffer().len();
-        key::push_key(out.buffer(), &self.parts(message));
+        key::push_key(out.buffer(), &self.origin(), message);
         let key = out.buffer()[start..].to_vec();
         out.bytes(b"\r\n");
         if !violation.is_empty() {
@@ -200,19 +179,12 @@ impl Publisher {
         (ascii(key), nats_id.map(|id| ascii(id.to_vec())))
     }
 
-    /// Writes the same message as a question; `key` is that of its fact.
-    pub fn question(
-        &self,
-        out: &mut Command,
-        message: &Message,
-        key: &str,
-        stamp: &Stamp,
-        deadline_ms: i64,
-        violation: &str,
-    ) {
+    /// Writes a message as a question.
+    pub fn question(&self, out: &mut Command, question: &Question, stamp: &Stamp) {
+        let Question { message, key, deadline_ms, violation } = *question;
         let subject = [&self.rpc_prefix, "ask", self.version.token(), message.action, &self.token];
         out.begin(&subject, stamp.reply, message.payload.len());
-        self.head(out, message.action, stamp, JSON);
+        self.events.write(out, message.action, stamp, JSON);
         self.ours(out, message.id, key);
         if !violation.is_empty() {
             out.text("ocpp-violation", violation);
@@ -228,7 +200,7 @@ impl Publisher {
         let action = [answer.action, "Response"].concat();
         let subject = [&self.fact_prefix, class.name(), self.version.token(), &action, &self.token];
         out.begin(&subject, stamp.reply, answer.payload.len());
-        self.head(out, &action, stamp, JSON);
+        self.events.write(out, &action, stamp, JSON);
         self.ours(out, answer.id, answer.key);
         out.line("ocpp-answered-by", answer.by);
         if !answer.error_code.is_empty() {
@@ -249,7 +221,7 @@ impl Publisher {
         let whole = refusal.raw.len();
         let kept = if refusal.limit == 0 { whole } else { whole.min(refusal.limit) };
         out.begin(&subject, stamp.reply, kept);
-        self.head(out, "reject", stamp, OCTETS);
+        self.events.write(out, "reject", stamp, OCTETS);
         if let Some(id) = refusal.id {
             out.line("ocpp-message-id", id);
         }
@@ -264,28 +236,8 @@ impl Publisher {
         out.end(&refusal.raw[..kept]);
     }
 
-    fn parts<'a>(&'a self, message: &Message<'a>) -> Parts<'a> {
-        Parts {
-            version: self.version,
-            action: message.action,
-            token: &self.token,
-            session: &self.session,
-            message_id: message.id,
-            payload: message.payload,
-        }
-    }
-
-    /// The `CloudEvents` attributes.
-    fn head(&self, out: &mut Command, kind: &str, stamp: &Stamp, content: &str) {
-        out.bytes(&self.to_count);
-        push_number(out.buffer(), stamp.count);
-        out.bytes(&self.to_action);
-        out.bytes(kind.as_bytes());
-        out.bytes(&self.to_time);
-        push_time(out.buffer(), stamp.time_ms);
-        out.bytes(b"\r\nce-datacontenttype: ");
-        out.bytes(content.as_bytes());
-        out.bytes(b"\r\n");
+    fn origin(&self) -> Origin<'_> {
+        Origin { version: self.version, token: &self.token, session: &self.session }
     }
 
     fn ours(&self, out: &mut Command, id: &str, key: &str) {

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::noted::Member;
 use crate::tables::{Bound, Field, Name, Node, NodeId, Object, Tables};
 use crate::version::Version;
 
@@ -15,7 +16,7 @@ use crate::version::Version;
 const ANNOTATIONS: [&str; 9] =
     ["$schema", "$id", "id", "title", "description", "comment", "javaType", "default", "definitions"];
 
-/// Corrections of the official errata (OCPP.md A17), as values an enum must also accept. The rest of
+/// Corrections of the official errata (docs/ocpp.md A17), as values an enum must also accept. The rest of
 /// A17 (the 2019-12 set) stands in the package's files already; `tests/test_codec.py` holds them to it.
 const ERRATA: [(Version, &str, &str, [&str; 2]); 2] = [
     (
@@ -197,14 +198,17 @@ impl Compiler {
                 None => return place.refuse(format_args!("required names {name}, which is no property")),
             }
         }
-        let id_token = bit("idToken").unwrap_or(0);
         let first = *self.fields.entry(fields).or_insert_with_key(|fields| {
             let first = self.tables.fields.len();
-            let fields = fields.iter().map(|(name, node)| Field { name: Name::new(name), node: *node });
+            let fields = fields.iter().map(|(name, node)| Field {
+                name: Name::new(name),
+                node: *node,
+                member: Member::named(name),
+            });
             self.tables.fields.extend(fields);
             first
         });
-        Ok(Node::Object(Object { first, end: first + properties.len(), required, id_token, closed }))
+        Ok(Node::Object(Object { first, end: first + properties.len(), required, closed }))
     }
 
     fn array(&mut self, map: &Map<String, Value>, place: &Place) -> Result<Node, SchemaError> {

@@ -1,5 +1,7 @@
 //! The flat tables a version's schemas become: what a value must be, by number.
 
+use crate::noted::Member;
+
 pub(crate) type NodeId = u32;
 
 /// What a value must be.
@@ -42,8 +44,6 @@ pub(crate) struct Object {
     pub first: usize,
     pub end: usize,
     pub required: u64,
-    /// The bit of a field `idToken`, 0 where there is none.
-    pub id_token: u64,
     pub closed: bool,
 }
 
@@ -97,6 +97,7 @@ impl Name {
 pub(crate) struct Field {
     pub name: Name,
     pub node: NodeId,
+    pub member: Option<Member>,
 }
 
 /// All nodes of a version; equal ones stand once.

@@ -1,5 +1,5 @@
-//! Text made safe for NATS: an identity as one subject token and legal KV key (CONTRACT 3.1), any text
-//! as a header value (CONTRACT 3.3). Which subjects and headers there are stands in `publish`.
+//! Text made safe for NATS: an identity as one subject token and legal KV key (docs/contract.md 3.1), any text
+//! as a header value (docs/contract.md 3.3). Which subjects and headers there are stands in `publish`.
 
 /// Bytes that stand for themselves, by value.
 type Kept = [bool; 256];

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use crate::fault::Code;
 use crate::format;
 use crate::json::{Cursor, Halt, Number, Step};
+use crate::noted::Member;
 use crate::tables::{Field, Node, NodeId, Object, Tables};
 use crate::text::Text;
 
@@ -29,11 +30,11 @@ impl Tables {
             Node::Array { item, min, max } => self.array(cursor, *item, *min, *max),
             Node::DateTime => {
                 let text = string(cursor)?;
-                judge(cursor, format::date_time(&text.plain()), "no date-time of RFC 3339 with a zone")
+                judge(cursor, format::date_time(&text.plain()), "not an RFC 3339 date-time with a time zone")
             }
             Node::Uri => {
                 let text = string(cursor)?;
-                judge(cursor, format::uri(&text.plain()), "no absolute URI of RFC 3986")
+                judge(cursor, format::uri(&text.plain()), "not an absolute URI (RFC 3986)")
             }
             Node::Integer { min, max, exact } => integer(cursor, *min, *max, *exact),
             Node::Number { min, max, decimals } => {
@@ -73,7 +74,9 @@ impl Tables {
                 seen |= 1 << index;
                 next = index + 1;
                 cursor.colon()?;
+                let start = cursor.at;
                 self.value(cursor, known.node).map_err(|_| cursor.under_key(&known.name.text))?;
+                cursor.note(known.member, start);
             } else {
                 self.odd_key(cursor, object, &mut seen, &mut strange)?;
             }
@@ -83,9 +86,6 @@ impl Tables {
         if missing != 0 {
             let name = &fields[missing.trailing_zeros() as usize].name.text;
             return Err(cursor.halt(Code::Occurrence, false, format!("the property {name} is missing")));
-        }
-        if cursor.depth == 1 {
-            cursor.id_token = seen & object.id_token != 0;
         }
         cursor.depth -= 1;
         Ok(())
@@ -109,14 +109,21 @@ impl Tables {
             }
             *seen |= 1 << index;
             cursor.colon()?;
-            return self.value(cursor, fields[index].node).map_err(|_| cursor.under_key(&key));
+            let start = cursor.at;
+            self.value(cursor, fields[index].node).map_err(|_| cursor.under_key(&key))?;
+            cursor.note(fields[index].member, start);
+            return Ok(());
         }
         if object.closed {
             cursor.halt(Code::Formation, false, "an unknown property");
             return Err(cursor.under_key(&key));
         }
+        let member = Member::named(&key);
         cursor.new_key(strange, key)?;
-        cursor.value().map_err(|_| cursor.under_key(&name.plain()))
+        let start = cursor.at;
+        cursor.value().map_err(|_| cursor.under_key(&name.plain()))?;
+        cursor.note(member, start);
+        Ok(())
     }
 
     fn array(&self, cursor: &mut Cursor, item: NodeId, min: usize, max: usize) -> Step {
@@ -155,7 +162,7 @@ impl Tables {
         }
         let text = string(cursor)?;
         let escaped = text.escaped && values.iter().any(|value| *value.text == *text.plain());
-        judge(cursor, escaped, "not one of the values the schema lists")
+        judge(cursor, escaped, "not an allowed enum value")
     }
 }
 

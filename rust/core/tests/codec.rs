@@ -11,9 +11,11 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use voltgate_core::actions::Sender;
+use voltgate_core::actions::{Sender, actions};
 use voltgate_core::codec::{Codec, Kind};
 use voltgate_core::fault::Violation;
+use voltgate_core::frame::Decoded;
+use voltgate_core::key::{Message, Origin, key};
 use voltgate_core::version::Version;
 
 static CODECS: LazyLock<[Codec; 3]> = LazyLock::new(|| Version::ALL.map(compile));
@@ -103,7 +105,7 @@ fn frames_are_taken_apart_and_judged() {
         assert_eq!(seen(decoded.violation.as_deref()), spelled(codec, &row["violation"]), "{is}");
         assert_eq!(seen(decoded.fatal.as_deref()), spelled(codec, &row["fatal"]), "{is}");
         assert_eq!(decoded.binary, row["text"] == false, "{is}");
-        assert_eq!(decoded.id_token, row["id_token"] == true, "{is}");
+        assert_eq!(decoded.noted.id_token, row["id_token"] == true, "{is}");
     }
 }
 
@@ -135,11 +137,58 @@ fn equal_schema_nodes_stand_once() {
     assert!(counts[&Version::V16] <= 161 && counts[&Version::V201] <= 543 && counts[&Version::V21] <= 1082);
 }
 
+#[test]
+fn every_version_has_its_actions_and_every_row_a_version() {
+    let rows = include_str!("../src/actions.tsv").lines().skip(1).count();
+    let counts = Version::ALL.map(|version| actions(version).len());
+    assert!(counts.iter().all(|count| *count > 0));
+    assert_eq!(counts.iter().sum::<usize>(), rows);
+}
+
+#[test]
+fn a_version_refuses_with_its_own_codes() {
+    for rules in Version::ALL.map(Version::rules) {
+        let own = &rules.codes;
+        for code in [own.occurrence, own.formation, own.unreadable, own.message_type] {
+            assert!(rules.error_codes.contains(&code), "{code} in {}", rules.token);
+        }
+    }
+}
+
+/// The key does not depend on which pass over the payload noted its members.
+fn same_key(codec: &Codec, decoded: &Decoded, bytes: &[u8]) -> Option<String> {
+    let (action, id, payload) = (decoded.action(bytes)?, decoded.message_id(bytes)?, decoded.payload(bytes));
+    let origin = Origin { version: codec.version(), token: "CP=201", session: "s-1" };
+    let message = Message { action: &action, id: &id, payload, members: decoded.members(bytes) };
+    let key = key(&origin, &message);
+    assert_eq!(key, self::key(&origin, &Message::new(&action, &id, payload)));
+    Some(key)
+}
+
+#[test]
+fn a_decoded_payload_has_the_key_the_vectors_say() {
+    for row in vectors("keys.json")["keys"].as_array().unwrap() {
+        let cell = |name: &str| row[name].as_str().unwrap();
+        let codec = CODECS.iter().find(|codec| codec.version().token() == cell("version")).unwrap();
+        let id = serde_json::to_string(cell("message_id")).unwrap();
+        let frame = format!("[2,{id},\"{}\",{}]", cell("action"), cell("payload")).into_bytes();
+        let decoded = codec.decode(&frame, Sender::Charger);
+        if decoded.payload(&frame) == cell("payload").as_bytes() {
+            assert_eq!(same_key(codec, &decoded, &frame).as_deref(), Some(cell("key")), "{}", row["why"]);
+        } else {
+            assert!(decoded.fatal.is_some(), "{}", row["why"]);
+        }
+    }
+}
+
 /// What must hold of any bytes at all.
 fn sound(bytes: &[u8]) {
     for codec in CODECS.iter() {
         for sender in [Sender::Charger, Sender::Csms] {
             let decoded = codec.decode(bytes, sender);
+            if !decoded.payload(bytes).is_empty() {
+                same_key(codec, &decoded, bytes);
+            }
             let places = [&decoded.message_id, &decoded.action, &decoded.code, &decoded.description];
             for place in places.into_iter().flatten().chain([&decoded.payload]) {
                 assert!(place.start <= place.end && place.end <= bytes.len());

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::Value;
-use voltgate_core::key::{Parts, key};
+use voltgate_core::key::{Message, Origin, key};
 use voltgate_core::token::token;
 use voltgate_core::version::Version;
 
@@ -16,20 +16,14 @@ fn a_key_is_what_the_contract_says() {
     let session = all["session"].as_str().unwrap();
     for row in all["keys"].as_array().unwrap() {
         let cell = |name: &str| row[name].as_str().unwrap();
-        let parts = Parts {
-            version: Version::parse(cell("version")).unwrap(),
-            action: cell("action"),
-            token: &token,
-            session,
-            message_id: cell("message_id"),
-            payload: cell("payload").as_bytes(),
-        };
-        assert_eq!(key(&parts), cell("key"), "{}", row["why"]);
+        let origin = Origin { version: Version::of_token(cell("version")).unwrap(), token: &token, session };
+        let message = Message::new(cell("action"), cell("message_id"), cell("payload").as_bytes());
+        assert_eq!(key(&origin, &message), cell("key"), "{}", row["why"]);
     }
 }
 
 fn of(version: Version, action: &str, session: &str, message_id: &str, payload: &[u8]) -> String {
-    key(&Parts { version, action, token: "CP1", session, message_id, payload })
+    key(&Origin { version, token: "CP1", session }, &Message::new(action, message_id, payload))
 }
 
 /// JSON-like pieces in any order: nearly a payload, seldom a whole one.

@@ -1,18 +1,19 @@
 //! Publish commands: their exact bytes, and what holds for any of them.
 
 use proptest::prelude::*;
+use voltgate_core::cloudevents::Stamp;
 use voltgate_core::hpub::{Command, TEXT_LIMIT};
-use voltgate_core::key::{Parts, key};
-use voltgate_core::publish::{Answer, Class, Message, Publisher, Refusal, Stamp};
+use voltgate_core::key::{Message, Origin, key};
+use voltgate_core::publish::{Answer, Class, Publisher, Question, Refusal};
 use voltgate_core::token::header_value;
 use voltgate_core::version::Version;
 
 const TIME_MS: i64 = 1_767_225_599_042;
-const START: Message = Message {
-    action: "StartTransaction",
-    id: "m 1",
-    payload: br#"{"connectorId":1,"idTag":"A","meterStart":0,"timestamp":"2025-12-31T23:59:58Z"}"#,
-};
+const START: &[u8] = br#"{"connectorId":1,"idTag":"A","meterStart":0,"timestamp":"2025-12-31T23:59:58Z"}"#;
+
+fn start() -> Message<'static> {
+    Message::new("StartTransaction", "m 1", START)
+}
 
 fn publisher() -> Publisher {
     Publisher::new(Version::V16, "CP 1", "s1", "ocpp", "ocpprpc")
@@ -42,7 +43,7 @@ fn parsed(command: &[u8]) -> (Vec<String>, Vec<String>, Vec<u8>) {
 #[test]
 fn a_fact_of_class_tx_has_every_header_in_order_and_its_id() {
     let mut command = Command::default();
-    let (key, id) = publisher().fact(&mut command, Class::Tx, &START, &stamp(1), "");
+    let (key, id) = publisher().fact(&mut command, Class::Tx, &start(), &stamp(1), "");
     let (subject, headers, payload) = parsed(command.as_bytes());
     assert_eq!(subject, ["ocpp.tx.v16.StartTransaction.CP=201", "_INBOX.a.7"]);
     assert_eq!(id.as_deref(), Some("16132f452f36badd3e24f81f28bd81ba"));
@@ -63,7 +64,7 @@ fn a_fact_of_class_tx_has_every_header_in_order_and_its_id() {
             "Nats-Msg-Id: 16132f452f36badd3e24f81f28bd81ba",
         ]
     );
-    assert_eq!(payload, START.payload);
+    assert_eq!(payload, START);
 }
 
 #[test]
@@ -74,7 +75,7 @@ fn only_class_tx_has_an_id_and_only_a_violation_its_header() {
         (Class::Live, "", "ocpp-key: "),
         (Class::Event, "TypeConstraintViolation /a b", "ocpp-violation: TypeConstraintViolation /a b"),
     ] {
-        let (_, id) = publisher().fact(&mut command, class, &START, &stamp(1), violation);
+        let (_, id) = publisher().fact(&mut command, class, &start(), &stamp(1), violation);
         assert_eq!(id, None);
         let (subject, headers, _) = parsed(command.as_bytes());
         assert!(subject[0].starts_with(&format!("ocpp.{}.v16.", class.name())));
@@ -85,7 +86,10 @@ fn only_class_tx_has_an_id_and_only_a_violation_its_header() {
 #[test]
 fn a_question_has_a_deadline_and_no_id() {
     let mut command = Command::default();
-    publisher().question(&mut command, &START, "CP=201/k", &stamp(2), TIME_MS + 20_000, "");
+    let message = start();
+    let question =
+        Question { message: &message, key: "CP=201/k", deadline_ms: TIME_MS + 20_000, violation: "" };
+    publisher().question(&mut command, &question, &stamp(2));
     let (subject, headers, _) = parsed(command.as_bytes());
     assert_eq!(subject[0], "ocpprpc.ask.v16.StartTransaction.CP=201");
     assert_eq!(headers[1], "ce-id: s1/2");
@@ -101,8 +105,8 @@ fn a_response_has_the_key_of_its_request_and_an_id_unless_it_is_an_error() {
         (Class::Event, "", vec!["ocpp-answered-by: backend"]),
     ] {
         let answer = Answer {
-            action: START.action,
-            id: START.id,
+            action: "StartTransaction",
+            id: "m 1",
             key: "CP=201/k",
             nats_id: "0a",
             payload: b"{}",
@@ -147,7 +151,7 @@ fn a_reject_is_raw_bytes_cut_at_the_limit() {
 fn free_text_never_outgrows_a_header() {
     let mut command = Command::default();
     let long = "é".repeat(TEXT_LIMIT);
-    publisher().fact(&mut command, Class::Event, &START, &stamp(1), &long);
+    publisher().fact(&mut command, Class::Event, &start(), &stamp(1), &long);
     let (_, headers, _) = parsed(command.as_bytes());
     assert_eq!(headers[10], format!("ocpp-violation: {}", "%C3%A9".repeat(TEXT_LIMIT / 2)));
 }
@@ -167,7 +171,7 @@ fn a_time_is_rfc_3339_in_utc() {
         (i64::MIN, "0000-01-01T00:00:00.000Z"),
     ] {
         let stamp = Stamp { count: u64::MAX, time_ms, reply: "" };
-        publisher().fact(&mut command, Class::Live, &START, &stamp, "");
+        publisher().fact(&mut command, Class::Live, &start(), &stamp, "");
         let (subject, headers, _) = parsed(command.as_bytes());
         assert_eq!(subject.len(), 1, "no reply subject where nobody waits");
         assert_eq!(headers[1], "ce-id: s1/18446744073709551615");
@@ -203,7 +207,7 @@ proptest! {
         payload in prop::collection::vec(any::<u8>(), 0..2000), count in any::<u64>(), time_ms in any::<i64>(),
     ) {
         let publisher = Publisher::new(Version::V21, &identity, &session, "p", "r");
-        let message = Message { action: "MeterValues", id: &id, payload: &payload };
+        let message = Message::new("MeterValues", &id, &payload);
         let mut command = Command::default();
         let stamp = Stamp { count, time_ms, reply: "" };
         let (made, nats_id) = publisher.fact(&mut command, Class::Tx, &message, &stamp, &violation);
@@ -217,14 +221,7 @@ proptest! {
         prop_assert_eq!(&headers[9], &key_line);
         prop_assert_eq!(headers.last().unwrap(), &dedup_line);
         let session = voltgate_core::token::token(&session);
-        let parts = Parts {
-            version: Version::V21,
-            action: "MeterValues",
-            token: publisher.token(),
-            session: &session,
-            message_id: &id,
-            payload: &payload,
-        };
-        prop_assert_eq!(made, key(&parts));
+        let origin = Origin { version: Version::V21, token: publisher.token(), session: &session };
+        prop_assert_eq!(made, key(&origin, &message));
     }
 }

@@ -1,4 +1,4 @@
-//! `Codec`, `Frame` and `Violation` as Python sees them (CONTRACT 5).
+//! `Codec`, `Frame` and `Violation` as Python sees them (docs/contract.md 5).
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,12 +13,10 @@ use voltgate_core::frame::Decoded;
 use voltgate_core::version::Version;
 use voltgate_core::{actions as table, encode};
 
-/// The details of an error that has none.
-const NO_DETAILS: &[u8] = b"{}";
+use crate::version;
 
 pub(crate) fn version_of(token: &str) -> PyResult<Version> {
-    let known = Version::ALL.into_iter().find(|version| version.token() == token);
-    known.ok_or_else(|| PyValueError::new_err("the version is none of v16, v201, v21"))
+    Version::of_token(token).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 #[pyfunction]
@@ -36,7 +34,7 @@ fn actions(version: &str) -> PyResult<Vec<(&'static str, &'static str, &'static 
 
 #[pyfunction]
 fn error_codes(version: &str) -> PyResult<Vec<&'static str>> {
-    Ok(fault::error_codes(version_of(version)?).to_vec())
+    Ok(version_of(version)?.rules().error_codes.to_vec())
 }
 
 #[pyfunction]
@@ -145,7 +143,7 @@ impl Frame {
     }
     #[getter]
     fn has_id_token(&self) -> bool {
-        self.decoded.id_token
+        self.decoded.noted.id_token
     }
 }
 
@@ -174,9 +172,8 @@ impl Codec {
 impl Codec {
     #[new]
     #[allow(clippy::needless_pass_by_value, reason = "PyO3 hands over what it extracted")]
-    fn new(py: Python<'_>, subprotocol: &str, schemas: Vec<(String, Vec<u8>)>) -> PyResult<Self> {
-        let served = Version::ALL.into_iter().find(|version| version.subprotocol() == subprotocol);
-        let version = served.ok_or_else(|| PyValueError::new_err("the subprotocol is not served"))?;
+    fn new(py: Python<'_>, version: &str, schemas: Vec<(String, Vec<u8>)>) -> PyResult<Self> {
+        let version = version_of(version)?;
         let files = schemas.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
         let codec =
             codec::Codec::new(version, files).map_err(|error| PyValueError::new_err(error.to_string()))?;
@@ -186,6 +183,10 @@ impl Codec {
         Ok(Self { codec, names })
     }
 
+    #[getter]
+    const fn ocpp(&self) -> version::Version {
+        version::Version(self.codec.version())
+    }
     #[getter]
     fn subprotocol(&self) -> &'static str {
         self.codec.version().subprotocol()
@@ -230,15 +231,6 @@ impl Codec {
     ) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &encode::call(message_id, action, payload))
     }
-    fn encode_send<'py>(
-        &self,
-        py: Python<'py>,
-        message_id: &str,
-        action: &str,
-        payload: &[u8],
-    ) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &encode::send(message_id, action, payload))
-    }
     /// `encode_result` for the id of `frame`.
     fn answer<'py>(&self, frame: &Bound<'py, Frame>, payload: &[u8]) -> Bound<'py, PyBytes> {
         let (py, frame) = (frame.py(), frame.get());
@@ -248,33 +240,23 @@ impl Codec {
     fn encode_result<'py>(&self, py: Python<'py>, message_id: &str, payload: &[u8]) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &encode::result(message_id, payload))
     }
-    #[pyo3(
-        signature = (message_id, code, description, details = NO_DETAILS),
-        text_signature = "($self, message_id, code, description, details=b'{}')"
-    )]
     fn encode_error<'py>(
         &self,
         py: Python<'py>,
         message_id: &str,
         code: &str,
         description: &str,
-        details: &[u8],
     ) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &encode::error(message_id, code, description, details))
+        PyBytes::new(py, &encode::error(message_id, code, description))
     }
-    #[pyo3(
-        signature = (message_id, code, description, details = NO_DETAILS),
-        text_signature = "($self, message_id, code, description, details=b'{}')"
-    )]
     fn encode_result_error<'py>(
         &self,
         py: Python<'py>,
         message_id: &str,
         code: &str,
         description: &str,
-        details: &[u8],
     ) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &encode::result_error(message_id, code, description, details))
+        PyBytes::new(py, &encode::result_error(message_id, code, description))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tokens, keys and NATS commands as Python sees them (CONTRACT 3.1-3.3).
+//! Tokens, keys and NATS commands as Python sees them (docs/contract.md 3.1-3.3).
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -8,9 +8,11 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::PyBytes;
+use voltgate_core::cloudevents::Stamp;
 use voltgate_core::hpub::Command;
-use voltgate_core::key::{self, Parts};
-use voltgate_core::publish::{self, Answer, Class, Message, Refusal, Stamp};
+use voltgate_core::key::{self, Message, Origin};
+use voltgate_core::noted::Members;
+use voltgate_core::publish::{self, Answer, Class, Question, Refusal};
 use voltgate_core::token;
 
 use crate::codec::{Frame, version_of};
@@ -75,7 +77,8 @@ fn key_of(
     payload: &[u8],
 ) -> PyResult<String> {
     let (version, token, session) = (version_of(version)?, token::token(identity), token::token(session));
-    Ok(key::key(&Parts { version, action, token: &token, session: &session, message_id, payload }))
+    let origin = Origin { version, token: &token, session: &session };
+    Ok(key::key(&origin, &Message::new(action, message_id, payload)))
 }
 
 /// A fact ready to be published.
@@ -85,8 +88,10 @@ pub struct Fact {
     key: String,
     /// Only class `tx` needs one at once; hashing costs as much as all the rest.
     nats_id: Option<String>,
-    /// The payload's size, at the command's end.
-    payload: usize,
+    class: Class,
+    frame: Py<Frame>,
+    /// The text of `ocpp-violation`.
+    violation: String,
 }
 
 #[pymethods]
@@ -104,10 +109,25 @@ impl Fact {
         if let Some(id) = &self.nats_id {
             return Cow::Borrowed(id);
         }
-        let command = self.command.as_bytes(py);
-        let end = command.len() - b"\r\n".len();
-        Cow::Owned(publish::nats_id(&self.key, &command[end - self.payload..end]))
+        let frame = self.frame.get();
+        Cow::Owned(publish::nats_id(&self.key, frame.decoded.payload(frame.raw(py))))
     }
+}
+
+/// The attributes of what was answered, whatever its class in Python.
+#[derive(FromPyObject)]
+struct Answered<'py> {
+    by: PyBackedStr,
+    payload: Bound<'py, PyBytes>,
+    code: PyBackedStr,
+}
+
+/// The attributes of a violation, whether the core or the gateway found it.
+#[derive(FromPyObject)]
+struct Why {
+    code: PyBackedStr,
+    pointer: PyBackedStr,
+    reason: PyBackedStr,
 }
 
 /// What a frame says that is put on a subject.
@@ -115,19 +135,20 @@ struct Call<'a> {
     action: Cow<'a, str>,
     id: Cow<'a, str>,
     payload: &'a [u8],
+    members: Members<'a>,
 }
 
 impl<'a> Call<'a> {
     fn of(py: Python<'a>, frame: &'a Frame) -> PyResult<Self> {
         let (raw, decoded) = (frame.raw(py), &frame.decoded);
         let known = decoded.known.and_then(|_| decoded.action(raw)).zip(decoded.message_id(raw));
-        // Nothing a charger makes up may become part of a subject (CONTRACT 3.2).
+        // Nothing a charger makes up may become part of a subject (docs/contract.md 3.2).
         let (action, id) = known.ok_or_else(|| refused("the frame is no message with a known action"))?;
-        Ok(Self { action, id, payload: decoded.payload(raw) })
+        Ok(Self { action, id, payload: decoded.payload(raw), members: decoded.members(raw) })
     }
 
     fn message(&self) -> Message<'_> {
-        Message { action: &self.action, id: &self.id, payload: self.payload }
+        Message { action: &self.action, id: &self.id, payload: self.payload, members: self.members }
     }
 }
 
@@ -145,7 +166,7 @@ impl Publisher {
 }
 
 #[pymethods]
-#[allow(clippy::too_many_arguments, reason = "one crossing per command; Python names the arguments")]
+#[allow(clippy::needless_pass_by_value, reason = "PyO3 hands over what it extracted")]
 impl Publisher {
     #[new]
     #[pyo3(signature = (version, identity, session, prefix = "ocpp", rpc_prefix = "ocpprpc"))]
@@ -178,7 +199,8 @@ impl Publisher {
         let stamp = self.stamp(time_ms, reply);
         let (command, (key, nats_id)) =
             written(py, |out| self.publisher.fact(out, class, &call.message(), &stamp, violation));
-        Ok(Fact { command, key, nats_id, payload: call.payload.len() })
+        let (frame, violation) = (frame.clone().unbind(), violation.to_owned());
+        Ok(Fact { command, key, nats_id, class, frame, violation })
     }
 
     fn live(&self, py: Python<'_>, frame: &Bound<'_, Frame>, time_ms: i64) -> PyResult<Py<PyBytes>> {
@@ -187,66 +209,56 @@ impl Publisher {
         Ok(written(py, |out| self.publisher.fact(out, Class::Live, &call.message(), &stamp, "")).0)
     }
 
-    #[pyo3(signature = (frame, key, time_ms, deadline_ms, reply, violation = ""))]
     fn question(
         &self,
         py: Python<'_>,
-        frame: &Bound<'_, Frame>,
-        key: &str,
+        fact: &Fact,
         time_ms: i64,
         deadline_ms: i64,
         reply: &str,
-        violation: &str,
     ) -> PyResult<Py<PyBytes>> {
-        let call = Call::of(py, frame.get())?;
+        let call = Call::of(py, fact.frame.get())?;
+        let (key, violation) = (&*fact.key, &*fact.violation);
+        let question = Question { message: &call.message(), key, deadline_ms, violation };
         let stamp = self.stamp(time_ms, reply);
-        let write =
-            |out: &mut _| self.publisher.question(out, &call.message(), key, &stamp, deadline_ms, violation);
-        Ok(written(py, write).0)
+        Ok(written(py, |out| self.publisher.question(out, &question, &stamp)).0)
     }
 
-    #[pyo3(signature = (class_, frame, fact, payload, time_ms, reply, answered_by, error_code = ""))]
     fn response(
         &self,
         py: Python<'_>,
-        class_: &str,
-        frame: &Bound<'_, Frame>,
-        fact: &Bound<'_, Fact>,
-        payload: &[u8],
+        fact: &Fact,
+        answer: Answered,
         time_ms: i64,
         reply: &str,
-        answered_by: &str,
-        error_code: &str,
     ) -> PyResult<Py<PyBytes>> {
-        let (class, call, fact) = (class_of(class_)?, Call::of(py, frame.get())?, fact.get());
-        let nats_id = if class == Class::Tx { fact.nats_id(py) } else { Cow::Borrowed("") };
+        let call = Call::of(py, fact.frame.get())?;
+        let nats_id = if fact.class == Class::Tx { fact.nats_id(py) } else { Cow::Borrowed("") };
         let answer = Answer {
             action: &call.action,
             id: &call.id,
             key: &fact.key,
             nats_id: &nats_id,
-            payload,
-            by: answered_by,
-            error_code,
+            payload: answer.payload.as_bytes(),
+            by: &answer.by,
+            error_code: &answer.code,
         };
         let stamp = self.stamp(time_ms, reply);
-        Ok(written(py, |out| self.publisher.response(out, class, &answer, &stamp)).0)
+        Ok(written(py, |out| self.publisher.response(out, fact.class, &answer, &stamp)).0)
     }
 
     fn reject(
         &self,
-        py: Python<'_>,
         frame: &Bound<'_, Frame>,
         raw: &[u8],
-        code: &str,
-        pointer: &str,
-        reason: &str,
+        why: Why,
         time_ms: i64,
         reply: &str,
         limit: usize,
     ) -> Py<PyBytes> {
-        let frame = frame.get();
+        let (py, frame) = (frame.py(), frame.get());
         let id = frame.decoded.message_id(frame.raw(py));
+        let (code, pointer, reason) = (&*why.code, &*why.pointer, &*why.reason);
         let refusal = Refusal { id: id.as_deref(), raw, code, pointer, reason, limit };
         let stamp = self.stamp(time_ms, reply);
         written(py, |out| self.publisher.reject(out, &refusal, &stamp)).0

@@ -1,4 +1,4 @@
-"""Streams as CONTRACT 3.7 has them, on a real server: made once, compared exactly, foreign settings kept."""
+"""Streams of docs/contract.md 3.7 on a real server: made once, compared exactly, foreign settings kept."""
 
 from collections.abc import AsyncIterator
 from typing import Any

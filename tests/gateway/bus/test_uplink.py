@@ -51,22 +51,20 @@ async def test_towards_a_server_that_does_not_read_waits_what_may_and_all_is_wel
         server.freeze()
         taken, results = await fill(at)
         assert results == [NotStored.UNKNOWN]
-        assert LIMIT < uplink.waiting(at.bus.client) < LIMIT + 2 * len(LARGE)
+        assert LIMIT < uplink.waiting(at.client) < LIMIT + 2 * len(LARGE)
         server.thaw()
         await until(lambda: len(results) == taken + 1)
         assert all(isinstance(result, Ack) for result in results[1:]), "what it had taken is stored"
         assert await at.store(TX) == Ack("OCPP_TX", 1, False)
-        assert uplink.waiting(at.bus.client) == 0
+        assert uplink.waiting(at.client) == 0
 
 
 async def test_a_server_that_does_not_read_is_given_up_and_what_was_refused_is_not_sent_later(
     server: NatsServer,
 ) -> None:
     """nats-py alone would wait for ever for its last bytes to be taken, and keep the rest for later."""
-    changes: list[tuple[bool, int]] = []
     nats = {"max_pending_bytes": LIMIT, "publish_timeout": 30, "ping_interval": 0.2}
     async with desk(server, nats=nats) as at:
-        at.bus.on_change = lambda up: changes.append((up, uplink.waiting(at.bus.client)))
         server.freeze()
         began = time.monotonic()
         taken, results = await fill(at)
@@ -74,11 +72,11 @@ async def test_a_server_that_does_not_read_is_given_up_and_what_was_refused_is_n
         assert results == [NotStored.UNKNOWN] * (taken + 1)
         assert time.monotonic() - began < 5
         server.thaw()
-        await until(lambda: changes[-1][0])
-        assert [up for up, _ in changes] == [False, True]
-        assert uplink.waiting(at.bus.client) == 0
+        await until(lambda: at.changes[-1][0])
+        assert [up for up, _ in at.changes] == [False, True]
+        assert uplink.waiting(at.client) == 0
         assert await at.store(TX) == Ack("OCPP_TX", 1, False)
-        assert at.bus.client.stats["reconnects"] == 1
+        assert at.client.stats["reconnects"] == 1
 
 
 async def test_the_next_server_is_dialled(server: NatsServer, tmp_path: Path) -> None:
@@ -98,7 +96,7 @@ async def test_the_next_server_is_dialled(server: NatsServer, tmp_path: Path) ->
 
 
 def _is_at(at: Desk, server: NatsServer) -> bool:
-    url = at.bus.client.connected_url
+    url = at.client.connected_url
     return url is not None and url.port == server.port
 
 
@@ -119,47 +117,15 @@ def test_stopping_while_nats_is_away_leaves_what_waits(server: NatsServer) -> No
         async with desk(server) as at:
             server.kill()
             await until(lambda: not at.bus.connected)
-            await at.bus.client.publish("waits", b"for the next connection")
+            await at.client.publish("waits", b"for the next connection")
 
     uvloop.run(stop())
-
-
-async def test_nats_pys_inside_is_what_the_uplink_believes(server: NatsServer) -> None:
-    """Guard of the pin: our transport is used, also after a reconnect, and what waits can be dropped."""
-    async with desk(server) as at:
-        client = at.bus.client
-        assert isinstance(client._transport, Uplink)
-        await client.force_reconnect()
-        await until(lambda: client.stats["reconnects"] == 1 and at.bus.connected)
-        assert isinstance(client._transport, Uplink)
-        await client._send_command(b"PUB plain 2\r\nhi\r\n")
-        assert uplink.waiting(client) == len(b"".join(client._pending)) == 17
-        uplink.forget(client)
-        assert uplink.waiting(client) == 0
-        assert await at.store(TX) is not None
-
-
-async def test_nats_pys_inside_is_what_hand_over_believes(server: NatsServer) -> None:
-    """Guard of the pin: a ready-made command goes out whole, and is counted while it waits."""
-    async with desk(server) as at:
-        client = at.bus.client
-        got: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-        async def received(message: Any) -> None:
-            got.set_result(message.data)
-
-        await client.subscribe("plain", cb=received)
-        await client.flush()
-        before = client.pending_data_size
-        await uplink.hand_over(client, b"PUB plain 2\r\nhi\r\n")
-        assert client.pending_data_size == before + 17
-        assert await asyncio.wait_for(got, 5) == b"hi"
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 def test_a_nats_behind_websockets_keeps_nats_pys_own_transport(scheme: str) -> None:
     bus = Bus(load(nats={"url": f"{scheme}://127.0.0.1:9"}).nats, Wheel(time.monotonic, time.time), Metrics())
-    uplink.attach(bus.client, [f"{scheme}://127.0.0.1:9"])
-    assert uplink.waiting(bus.client) == 0
-    uplink.cut(bus.client)
-    assert not isinstance(bus.client._transport, Uplink)
+    uplink.attach(bus._connection.client, [f"{scheme}://127.0.0.1:9"])
+    assert uplink.waiting(bus._connection.client) == 0
+    uplink.cut(bus._connection.client)
+    assert not isinstance(bus._connection.client._transport, Uplink)

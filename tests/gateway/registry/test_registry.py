@@ -1,10 +1,8 @@
-"""Records, passwords and the registry that follows its bucket, the last one on a real server."""
+"""The registry that follows its bucket, on a real server."""
 
 import asyncio
 import json
-import sys
 import time
-from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,234 +10,25 @@ import nats
 import pytest
 from nats.aio.client import Client
 from nats.js.kv import KeyValue
+from structlog.testing import capture_logs
 
 from jetstream import NatsServer
+from judging import judged
 from processes import PATIENCE
 from voltgate.config import Nats
-from voltgate.gateway.bus import follow, uplink
+from voltgate.gateway.bus import follow
 from voltgate.gateway.bus.bus import Bus
+from voltgate.gateway.bus.subscriptions import Subscription, Take
 from voltgate.gateway.clock import TICK, Wheel
-from voltgate.gateway.interfaces import Change, NotRead
+from voltgate.gateway.interfaces import NotRead
 from voltgate.gateway.metrics import Metrics
-from voltgate.gateway.registry.credentials import Passwords, basic, hash_key, hash_password, is_hash, new_key
-from voltgate.gateway.registry.record import QUIRKS, Known, Record, is_identity, parse
+from voltgate.gateway.registry.credentials import (
+    Judgement,
+    Passwords,
+    hash_key,
+)
+from voltgate.gateway.registry.record import Known, Record
 from voltgate.gateway.registry.registry import Registry
-
-# records
-
-
-def test_a_record_says_only_what_differs_and_comes_back_as_it_was() -> None:
-    record = Record(enabled=True, security_profile=1, versions=("v16",), quirks=frozenset({"no_ping"}))
-    assert json.loads(record.body) == {
-        "enabled": True,
-        "security_profile": 1,
-        "versions": ["v16"],
-        "quirks": ["no_ping"],
-    }
-    assert parse(record.body) == record
-    assert json.loads(Record(enabled=False).body) == {"enabled": False}
-
-
-def test_keys_of_newer_releases_are_passed_over() -> None:
-    assert parse(b'{"enabled":true,"colour":"red"}') == Record(enabled=True)
-    assert parse(json.dumps({"enabled": True, "quirks": QUIRKS}).encode()).quirks == set(QUIRKS)
-
-
-@pytest.mark.parametrize(
-    ("body", "told"),
-    [
-        (b"{}", "enabled: "),
-        (b"nonsense", "record: "),
-        (b"[]", "record: "),
-        (b'{"enabled":true,"quirks":["secret"]}', "quirks."),
-        (b'{"enabled":true,"versions":["secret"]}', "versions.0: "),
-        (b'{"enabled":true,"security_profile":4}', "security_profile: "),
-        (b'{"enabled":true,"password_hashes":["secret","b","c"]}', "password_hashes: "),
-    ],
-)
-def test_what_is_no_record_is_told_without_its_values(body: bytes, told: str) -> None:
-    with pytest.raises(ValueError, match=told) as caught:
-        parse(body)
-    assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("identity", "legal"),
-    [
-        ("CP1", True),
-        ("R D.A*M>|%", True),
-        ("é" * 48, True),
-        ("日" * 32, True),
-        ("日" * 33, False),
-        ("x" * 49, False),
-        ("", False),
-        ("a:b", False),
-        ("a\tb", False),
-        ("a\x85b", False),
-        ("a\udcffb", False),
-    ],
-)
-def test_identities(identity: str, legal: bool) -> None:
-    assert is_identity(identity) is legal
-
-
-# credentials
-
-
-@pytest.mark.parametrize(
-    ("header", "given"),
-    [
-        ("Basic " + b64encode(b"CP:pw").decode(), (b"CP", b"pw")),
-        ("basic  " + b64encode(b"CP:pw").decode() + " ", (b"CP", b"pw")),
-        ("Basic " + b64encode(b"CP:\x00\xff:").decode(), (b"CP", b"\x00\xff:")),
-        ("Basic " + b64encode(b":").decode(), (b"", b"")),
-        ("Basic " + b64encode(b"CP").decode(), None),
-        ("Basic", None),
-        ("Basic \udcff", None),
-        ("Bearer " + b64encode(b"CP:pw").decode(), None),
-        ("", None),
-    ],
-)
-def test_credentials_are_split_at_the_first_colon(header: str, given: tuple[bytes, bytes] | None) -> None:
-    assert basic([header]) == given
-
-
-def test_two_authorization_headers_are_none() -> None:
-    assert basic(["Basic Q1A6cHc="] * 2) is None
-    assert basic([]) is None
-
-
-def test_a_generated_key_fits_every_version() -> None:
-    key = new_key()
-    assert len(bytes.fromhex(key)) == 20, "1.6: at most 20 bytes, at least 16"
-    assert 16 <= len(key) <= 40, "2.x: characters"
-    assert new_key() != key
-
-
-@pytest.mark.parametrize(
-    ("text", "known"),
-    [
-        (hash_key(b"k" * 20), True),
-        (hash_password(b"pw"), True),
-        (hash_key(b"k" * 20) + "x", False),
-        ("$argon2id$v=19$m=999999,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g", False),
-        ("$argon2i$v=19$m=64,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g", False),
-        ("plain", False),
-    ],
-)
-def test_hashes_that_can_be_checked(text: str, known: bool) -> None:
-    assert is_hash(text) is known
-
-
-def known(*hashes: str) -> Known:
-    return Known("CP", "CP", Record(enabled=True, password_hashes=hashes))
-
-
-async def judged(
-    passwords: Passwords, charger: Known | None, password: bytes, address: str = "1.1.1.1"
-) -> bool | None:
-    verdict: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
-    passwords.judge(charger, password, address, verdict.set_result)
-    return await verdict
-
-
-@pytest.fixture
-def passwords() -> Any:
-    made = Passwords(1, 3, 2)
-    yield made
-    made.stop()
-
-
-async def test_a_password_that_passed_argon2_is_not_hashed_again(passwords: Passwords) -> None:
-    charger = known(hash_password(b"chosen by a person"))
-    assert await judged(passwords, charger, b"chosen by a person") is True
-    told: list[bool | None] = []
-    passwords.judge(charger, b"chosen by a person", "", told.append)
-    assert told == [True], "at once"
-    passwords.judge(charger, b"another", "", told.append)
-    assert told == [True], "another one has to be checked"
-    assert await judged(passwords, charger, b"another") is False
-    assert b"chosen by a person" not in charger.proof
-
-
-async def test_random_keys_are_judged_at_once_and_nobody_never_passes(passwords: Passwords) -> None:
-    told: list[bool | None] = []
-    for charger, password in (
-        (known(hash_key(b"k" * 20)), b"k" * 20),
-        (known(hash_key(b"k" * 20)), b"j" * 20),
-        (known(), b""),
-        (known("plain"), b"plain"),
-        (None, b"k" * 20),
-    ):
-        passwords.judge(charger, password, "", told.append)
-    assert told == [True, False, False, False, False]
-
-
-async def test_more_slow_hashes_than_max_hashes_are_turned_away(passwords: Passwords) -> None:
-    charger = known(hash_password(b"chosen by a person"))
-    verdicts = await asyncio.gather(*(judged(passwords, charger, b"", f"1.1.1.{n}") for n in range(4)))
-    assert verdicts == [False, False, False, None]
-    assert await judged(passwords, charger, b"chosen by a person") is True, "and others when these are done"
-
-
-async def test_a_flood_of_wrong_passwords_from_one_address_keeps_nobody_else_out(
-    passwords: Passwords,
-) -> None:
-    """max_hashes_per_address; the charger they guess at comes in too (OCPP.md D)."""
-    target, other = known(hash_password(b"chosen by a person")), known(hash_password(b"by another"))
-    flood = [asyncio.ensure_future(judged(passwords, target, b"guess", "6.6.6.6")) for _ in range(20)]
-    await asyncio.sleep(0)
-    assert await judged(passwords, other, b"by another", "1.1.1.1") is True
-    assert await judged(passwords, target, b"chosen by a person", "1.1.1.1") is True
-    assert sorted(map(str, await asyncio.gather(*flood))) == ["False"] * 2 + ["None"] * 18
-    assert await judged(passwords, target, b"chosen by a person", "6.6.6.6") is True, "when these are done"
-    assert not passwords._asking, "an address that asks for nothing is forgotten"
-
-
-async def test_a_new_password_is_hashed_by_what_is_known_of_it(passwords: Passwords) -> None:
-    """Fast only on the word of whoever made it; one that is in the record already is recognised."""
-
-    async def kept(password: bytes, random: bool, *hashes: str) -> str | None:
-        made: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        passwords.hash(Change("CP", password, random), hashes, made.set_result)
-        return await made
-
-    key = new_key().encode()
-    for password, random, kind in (
-        (key, True, "$voltgate-sha256$"),
-        (key, False, "$argon2id$"),
-        (b"too short", True, "$argon2id$"),
-    ):
-        hash_ = await kept(password, random)
-        assert hash_ is not None
-        assert hash_.startswith(kind)
-        assert await judged(passwords, known(hash_), password) is True
-        assert await kept(password, random, hash_key(b"x" * 20), hash_) == hash_
-
-
-async def test_which_of_two_passwords_let_the_charger_in_is_known(passwords: Passwords) -> None:
-    hashes = hash_password(b"chosen by a person"), hash_key(b"k" * 20)
-    charger = known(*hashes)
-    for password, hash_ in [(b"k" * 20, hashes[1]), (b"chosen by a person", hashes[0])] * 2:
-        assert await judged(passwords, charger, password) is True
-        assert charger.passed == hash_
-
-
-def test_what_a_cold_login_with_a_generated_key_costs() -> None:
-    """FIGURES.md 1: salted SHA-256 costs microseconds; 10,000 of them may not delay a storm."""
-    key = new_key().encode()
-    passwords, chargers = Passwords(1, 1, 1), [known(hash_key(key)) for _ in range(1000)]
-    told: list[bool | None] = []
-    began = time.process_time()
-    for charger in chargers:
-        passwords.judge(charger, key, "", told.append)
-    cost = (time.process_time() - began) / len(chargers)
-    sys.stdout.write(f"\na cold login with a generated key: {cost * 1e6:.1f} us\n")
-    assert told == [True] * len(chargers)
-    assert cost < 200e-6
-
-
-# the registry
 
 
 class House:
@@ -348,6 +137,22 @@ async def test_what_was_written_before_the_start_is_read_on_demand(
         await other.stop()
 
 
+async def test_a_password_hash_of_an_unknown_kind_passes_nothing_and_is_logged_once(
+    house: House, bucket: KeyValue, passwords: Passwords
+) -> None:
+    """The rest of the record, and the hash beside it, count as ever (docs/compatibility.md)."""
+    record = {"enabled": True, "password_hashes": ["$scrypt$a-later-release", hash_key(b"k" * 20)]}
+    with capture_logs() as logs:
+        for number in range(2):
+            await bucket.put("CP9", json.dumps(record | {"written": number}).encode())
+            await house.until(lambda number=number: len(house.changes) == number + 1)
+    assert [(log["event"], log["identity"]) for log in logs] == [("registry.hash_refused", "CP9")]
+    (charger,) = house.find_now("CP9")
+    assert isinstance(charger, Known)
+    assert await judged(passwords, charger, b"k" * 20) is Judgement.PASSED
+    assert await judged(passwords, charger, b"$scrypt$a-later-release") is Judgement.WRONG
+
+
 async def test_a_record_that_says_nothing_clear_lets_nobody_in(house: House, bucket: KeyValue) -> None:
     await bucket.put("CP3", b'{"enabled":"perhaps"}')
     assert await house.find("CP3") is NotRead.MISSING
@@ -383,20 +188,21 @@ async def test_who_follows_the_whole_stream_is_told_the_past_also_by_a_second_tr
     """NATS did not take the first one: what stood before is not passed over."""
     await bucket.put("CP6", b'{"enabled":true}')
     await bucket.put("CP7", b'{"enabled":true}')
-    tries: list[bytes] = []
+    tries: list[Take] = []
     told: list[str] = []
 
-    async def hand_over(client: Client, commands: bytes) -> None:
-        tries.append(commands)
+    open_inbox = house.bus.open_inbox
+
+    async def fails_once(take: Take) -> Subscription:
+        tries.append(take)
         if len(tries) == 1:
             raise TimeoutError
-        await uplink.hand_over(client, commands)
+        return await open_inbox(take)
 
     monkeypatch.setattr(follow, "_AGAIN", 0.0)
-    monkeypatch.setattr(follow, "hand_over", hand_over)
-    made = follow.Follow(
-        house.bus, house.clock, "KV_ocpp_chargers", lambda subject, _: told.append(subject[-3:]), whole=True
-    )
+    monkeypatch.setattr(house.bus, "open_inbox", fails_once)
+    made = follow.Follow(house.bus, house.clock, "KV_ocpp_chargers", whole=True)
+    made.listen(lambda subject, _: told.append(subject[-3:]))
     running = asyncio.create_task(made.run())
     async with asyncio.timeout(PATIENCE):
         await made.caught_up.wait()

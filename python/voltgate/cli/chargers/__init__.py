@@ -1,1 +1,1 @@
-"""``voltgate chargers``: the registry of chargers, who is online, kick."""
+"""``voltgate chargers``: the registry of chargers, the list of connected ones, kick."""

@@ -1,4 +1,4 @@
-"""``voltgate chargers``: the registry of chargers (CONTRACT 3.8), one or many at a time."""
+"""``voltgate chargers``: the registry of chargers (docs/contract.md 3.8), one charger or many at a time."""
 
 import asyncio
 from collections.abc import Collection
@@ -8,68 +8,51 @@ from typing import Annotated, Any
 
 import typer
 
-from voltgate.cli.chargers import importing
+from voltgate.cli.chargers import importing, options
 from voltgate.cli.chargers.kick import app as kick
 from voltgate.cli.chargers.online import app as online
-from voltgate.cli.chargers.records import change, given, hash_of, legal, record_of, records
+from voltgate.cli.chargers.records import given, hash_of, legal, on_records, record_of, records
 from voltgate.cli.chargers.setting import app as setting
 from voltgate.cli.faults import EXIT_CODES, Failure
 from voltgate.cli.service import loaded, run
 from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json, say, visible
-from voltgate.cli.versions import version_token
 from voltgate.config import Config
-from voltgate.gateway.registry.record import QUIRKS, Record
+from voltgate.gateway.registry.record import Record
 
-app = typer.Typer(help="The registry of chargers, and who is online.")
+app = typer.Typer(help="Manage the registry of chargers and their connections.")
 
-Identity = Annotated[str, typer.Argument(metavar="ID", help="The charger's identity, as it is.")]
 COLUMNS = ("identity", "state", "profile", "versions", "validation", "quirks", "passwords")
 
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """A charger to be added. ``shown``: its password, where it was made here."""
+    """A charger to be added. ``shown``: its key, if it was generated here."""
 
     identity: str
     record: Record
     shown: str | None
 
 
-@app.command(epilog=f"Prints the generated key, once: it is kept as a hash. {EXIT_CODES}")
+@app.command(epilog=f"Prints the generated key once; only its hash is stored. {EXIT_CODES}")
 def add(  # noqa: PLR0913, PLR0917 - the fields of a record
-    identity: Identity,
+    identity: options.Identity,
     password: Annotated[
         str | None,
         typer.Option(
-            metavar="P", help="A password of your own, '-' to read it from stdin. Default: a random key."
+            metavar="P", help="Your own password; '-' reads it from stdin. Default: generate a random key."
         ),
     ] = None,
-    random_key: Annotated[
-        bool,
-        typer.Option("--random-key", help="The given password is random, 128 bits or more: hash it fast."),
-    ] = False,
-    profile: Annotated[
-        int | None, typer.Option(min=1, max=3, help="The one security profile it may use. Default: any.")
-    ] = None,
-    version: Annotated[
-        list[str] | None, typer.Option(metavar="VERSION", help="An OCPP version it may speak. Default: any.")
-    ] = None,
-    validation: Annotated[
-        str | None, typer.Option(help="strict, lenient or off, whatever the policy of an action says.")
-    ] = None,
-    quirk: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(QUIRKS)}.")] = None,
-    cn: Annotated[str | None, typer.Option(help="CN of its certificate. Default: the identity.")] = None,
+    random_key: options.RandomKey = False,
+    profile: options.Profile = None,
+    version: options.Versions = None,
+    validation: options.Validation = None,
+    quirk: options.Quirks = None,
+    cn: options.CommonName = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
     """Register one charger."""
-    fields: dict[str, Any] = {
-        "security_profile": profile,
-        "versions": [version_token(one) for one in version or []] or None,
-        "validation": validation,
-        "quirks": quirk or [],
-        "certificate_cn": cn,
-    }
+    fields = options.fields_of(profile, version, validation, quirk or [], cn)
     password = given(password)
     newcomer = _newcomer(legal(identity), record_of(fields), password, random_key)
     run(_add(loaded(config), newcomer))
@@ -83,29 +66,31 @@ async def _add(config: Config, newcomer: Newcomer) -> None:
     async with records(config) as book:
         if not await book.create(newcomer.identity, newcomer.record):
             raise Failure(
-                f"{newcomer.identity} has a record: `voltgate chargers remove` it first, for a new key"
+                f"{newcomer.identity} has a record: for a new key run `voltgate chargers remove` first"
             )
         warn_of_case([newcomer.identity], await book.identities())
 
 
-@app.command(name="import", epilog=f"Chargers that have a record already are passed over. {EXIT_CODES}")
+@app.command(name="import", epilog=f"Chargers that already have a record are skipped. {EXIT_CODES}")
 def import_(
     file: Annotated[
         Path,
         typer.Argument(
             metavar="FILE",
-            help=f"CSV with a header: {', '.join(importing.COLUMNS)}; only the first is needed. Several "
-            "versions or quirks in a cell stand apart by spaces.",
+            help=f"CSV with a header: {', '.join(importing.COLUMNS)}; only the first is required. "
+            "Separate several versions or quirks in a cell by spaces.",
         ),
     ],
     random_keys: Annotated[
         bool,
-        typer.Option("--random-keys", help="The given passwords are random, 128 bits or more: hash fast."),
+        typer.Option(
+            "--random-keys", help="The given passwords have 128 random bits or more: use a fast hash."
+        ),
     ] = False,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Register many chargers; prints 'identity,key' for each whose password is left out."""
+    """Register many chargers; print 'identity,key' for each without a password."""
     settings = loaded(config)
     rows = importing.rows(file)
     run(_import(settings, rows, random_keys, as_json))
@@ -116,7 +101,7 @@ async def _import(config: Config, rows: list[importing.Row], random_keys: bool, 
     async with records(config) as book:
         known = await book.identities()
         for row in rows:
-            # Off the loop: a password somebody chose costs milliseconds, and NATS wants its pings answered.
+            # In a thread: a slow hash takes milliseconds, and NATS wants its pings answered.
             newcomer = await asyncio.to_thread(_newcomer, row.identity, row.record, row.password, random_keys)
             if not await book.create(newcomer.identity, newcomer.record):
                 continue
@@ -127,7 +112,7 @@ async def _import(config: Config, rows: list[importing.Row], random_keys: bool, 
                 out(importing.line(newcomer.identity, newcomer.shown))
     identities = [row.identity for row in rows]
     warn_of_case(identities, known | set(identities))
-    say(f"voltgate: {added} added, {len(rows) - added} had a record already")
+    say(f"voltgate: {added} added, {len(rows) - added} already had a record")
 
 
 def _newcomer(identity: str, record: Record, password: str | None, random_key: bool) -> Newcomer:
@@ -143,20 +128,25 @@ def _newcomer(identity: str, record: Record, password: str | None, random_key: b
 
 
 def warn_of_case(added: Collection[str], known: Collection[str]) -> None:
-    """Say where a charger spelled a little differently is another one (CONTRACT 2.1)."""
+    """Warn of identities that differ in letter case only: they are different chargers.
+
+    See docs/contract.md 2.1.
+    """
     spellings: dict[str, list[str]] = {}
     for identity in known:
         spellings.setdefault(identity.casefold(), []).append(identity)
     for identity in added:
         others = sorted(set(spellings.get(identity.casefold(), ())) - {identity})
         if others:
-            say(f"voltgate: {identity} and {', '.join(others)} differ in case only: different chargers")
+            names = f"{identity} and {', '.join(others)}"
+            say(f"voltgate: {names} differ only in letter case: they are different chargers")
 
 
 @app.command(epilog=EXIT_CODES)
-def show(identity: Identity, as_json: AsJson = False, config: ConfigFile = None) -> None:
-    """One record, without its hashes."""
-    shown = _shown(identity, run(_get(loaded(config), identity)))
+def show(identity: options.Identity, as_json: AsJson = False, config: ConfigFile = None) -> None:
+    """Show one record, without its hashes."""
+    record = run(on_records(loaded(config), lambda book: book.get(identity)))
+    shown = _shown(identity, record)
     if as_json:
         out_json(shown)
         return
@@ -164,14 +154,9 @@ def show(identity: Identity, as_json: AsJson = False, config: ConfigFile = None)
         out(f"{name:<16} {_text(value)}")
 
 
-async def _get(config: Config, identity: str) -> Record:
-    async with records(config) as book:
-        return await book.get(identity)
-
-
 @app.command(name="list", epilog=f"Columns are separated by tabs. {EXIT_CODES}")
 def list_(as_json: AsJson = False, config: ConfigFile = None) -> None:
-    """Every charger that has a record, a line each."""
+    """List every charger that has a record, one per line."""
     run(_list(loaded(config), as_json))
 
 
@@ -205,26 +190,21 @@ def _text(value: Any) -> str:
 
 
 @app.command(epilog=EXIT_CODES)
-def disable(identity: Identity, config: ConfigFile = None) -> None:
-    """Disconnect a charger and let it in no more; its record stays."""
-    run(change(loaded(config), identity, lambda _: {"enabled": False}))
+def disable(identity: options.Identity, config: ConfigFile = None) -> None:
+    """Disconnect a charger and refuse it from now on; its record stays."""
+    run(on_records(loaded(config), lambda book: book.change(identity, lambda _: {"enabled": False})))
 
 
 @app.command(epilog=EXIT_CODES)
-def enable(identity: Identity, config: ConfigFile = None) -> None:
-    """Let a disabled charger in again."""
-    run(change(loaded(config), identity, lambda _: {"enabled": True}))
+def enable(identity: options.Identity, config: ConfigFile = None) -> None:
+    """Accept a disabled charger again."""
+    run(on_records(loaded(config), lambda book: book.change(identity, lambda _: {"enabled": True})))
 
 
 @app.command(epilog=EXIT_CODES)
-def remove(identity: Identity, config: ConfigFile = None) -> None:
-    """Take a charger out of the registry; where a record is needed it is disconnected."""
-    run(_remove(loaded(config), identity))
-
-
-async def _remove(config: Config, identity: str) -> None:
-    async with records(config) as book:
-        await book.remove(identity)
+def remove(identity: options.Identity, config: ConfigFile = None) -> None:
+    """Remove a charger from the registry; disconnect it if a record is required."""
+    run(on_records(loaded(config), lambda book: book.remove(identity)))
 
 
 app.registered_commands += setting.registered_commands + kick.registered_commands

@@ -1,4 +1,4 @@
-"""What ``voltgate chargers import`` reads: a CSV, judged as a whole before anything is written."""
+"""Reads the CSV of ``voltgate chargers import``; all of it is checked before anything is written."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ _TRUE = {"": True, "true": True, "1": True, "yes": True, "false": False, "0": Fa
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One charger; ``password`` None: a key is to be made."""
+    """One charger; ``password`` None: generate a key."""
 
     identity: str
     password: str | None
@@ -37,11 +37,11 @@ def rows(file: Path) -> list[Row]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"{file}: {getattr(error, 'strerror', None) or 'no UTF-8'}", USAGE) from None
+        raise Failure(f"{file}: {getattr(error, 'strerror', None) or 'not UTF-8'}", USAGE) from None
     reader = csv.DictReader(io.StringIO(text), restkey="")
     strange = set(reader.fieldnames or ()) - set(COLUMNS)
     if "identity" not in (reader.fieldnames or ()) or strange:
-        raise Failure(f"{file}:1: the first line names the columns: {', '.join(COLUMNS)}", USAGE)
+        raise Failure(f"{file}:1: the first line must name the columns, of {', '.join(COLUMNS)}", USAGE)
     found: dict[str, Row] = {}
     for cells in reader:
         where = f"{file}:{reader.line_num}: "
@@ -49,7 +49,7 @@ def rows(file: Path) -> list[Row]:
             raise Failure(f"{where}more cells than columns", USAGE)
         row = _row({name: (value or "").strip() for name, value in cells.items()}, where)
         if row.identity in found:
-            raise Failure(f"{where}{row.identity} stands there twice", USAGE)
+            raise Failure(f"{where}{row.identity} appears twice", USAGE)
         found[row.identity] = row
     return list(found.values())
 
@@ -58,9 +58,9 @@ def _row(cells: dict[str, str], where: str) -> Row:
     enabled, profile = cells.get("enabled", "").lower(), cells.get("security_profile", "")
     try:
         if enabled not in _TRUE:
-            raise Failure("enabled: true or false")
+            raise Failure("enabled: must be true or false")
         if profile not in ("", "1", "2", "3"):
-            raise Failure("security_profile: 1, 2 or 3")
+            raise Failure("security_profile: must be 1, 2 or 3")
         record = record_of(
             {
                 "enabled": _TRUE[enabled],

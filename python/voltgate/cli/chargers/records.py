@@ -1,7 +1,10 @@
-"""The registry as commands use it: the KV bucket ``ocpp_chargers`` behind a few calls (CONTRACT 3.8)."""
+"""The registry as commands use it: the KV bucket ``ocpp_chargers`` behind a few methods.
+
+See docs/contract.md 3.8.
+"""
 
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +12,7 @@ import orjson
 
 from voltgate import _core
 from voltgate.cli.faults import USAGE, Failure
-from voltgate.cli.service import jetstream_fault
+from voltgate.cli.service import Result, connected
 from voltgate.cli.terminal import say
 from voltgate.config import Config
 from voltgate.gateway.registry.record import Record, is_identity, parse
@@ -20,12 +23,12 @@ if TYPE_CHECKING:
     from nats.js.kv import KeyValue
 
 _PAGE = 256
-_FORGOTTEN = 60.0  # seconds after which the server forgets a consumer nobody pulls from
+_FORGOTTEN = 60.0  # seconds after which the server forgets an unused consumer
 _TRIES = 10
 
 
 async def kept(client: "Client", stream: str, subject: str) -> AsyncIterator["Msg"]:
-    """The last message of each subject of a stream, as many as there are now, a page at a time."""
+    """The last message of each subject of a stream, as of now, read a page at a time."""
     from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy  # noqa: PLC0415
 
     wanted = ConsumerConfig(
@@ -53,11 +56,11 @@ class Records:
         self._client, self._bucket, self._name = client, bucket, name
 
     async def get(self, identity: str) -> Record:
-        """Raises Failure where there is none."""
+        """Raises Failure if there is none."""
         return (await self._entry(identity))[0]
 
     async def create(self, identity: str, record: Record) -> bool:
-        """Whether it was written; False where the identity has a record."""
+        """Returns False, and writes nothing, if the identity has a record."""
         from nats.js.errors import KeyWrongLastSequenceError  # noqa: PLC0415
 
         with suppress(KeyWrongLastSequenceError):
@@ -66,9 +69,9 @@ class Records:
         return False
 
     async def change(self, identity: str, fields: Callable[[Record], dict[str, Any]]) -> None:
-        """Set what ``fields`` says of the record, None takes a field out; the rest stays. Raises Failure.
+        """Set the fields that ``fields`` returns for the record; None removes one. Raises Failure.
 
-        What another release wrote stays too, and so does what somebody else writes at the same time.
+        All other fields stay, also those of another release and those that are written at the same time.
         """
         from nats.js.errors import KeyWrongLastSequenceError  # noqa: PLC0415
 
@@ -78,15 +81,15 @@ class Records:
             with suppress(KeyWrongLastSequenceError):
                 await self._bucket.update(_core.token(identity), orjson.dumps(wanted), last=revision)
                 return
-        raise Failure(f"{identity}: others change this record all the time: try again")
+        raise Failure(f"{identity}: record is being changed concurrently: try again")
 
     async def remove(self, identity: str) -> None:
-        """Raises Failure where there is none."""
+        """Raises Failure if there is none."""
         await self._bucket.get(_core.token(identity))
         await self._bucket.delete(_core.token(identity))
 
     async def all(self) -> AsyncIterator[tuple[str, Record]]:
-        """Every charger with its record; an unusable one is disabled, as the gateway sees it."""
+        """Every charger with its record; one that cannot be used counts as disabled, as in the gateway."""
         prefix = f"$KV.{self._name}."
         async for message in kept(self._client, f"KV_{self._name}", f"{prefix}>"):
             if "KV-Operation" in (message.headers or {}):
@@ -99,7 +102,7 @@ class Records:
                     yield identity, Record(enabled=False)
 
     async def identities(self) -> set[str]:
-        """Those that have, or had, a record."""
+        """The chargers that have, or had, a record."""
         prefix = f"$KV.{self._name}."
         info = await self._client.jsm().stream_info(f"KV_{self._name}", subjects_filter=f"{prefix}>")
         found = set()
@@ -113,42 +116,35 @@ class Records:
         body = entry.value or b""
         try:
             return parse(body), orjson.loads(body), entry.revision or 0
-        except ValueError as fault:
+        except ValueError as error:
             raise Failure(
-                f"{identity}: its record cannot be used: {fault}: remove it and add it again"
+                f"{identity}: its record cannot be used ({error}): remove it and add it again"
             ) from None
 
 
 @asynccontextmanager
 async def records(config: Config) -> AsyncIterator[Records]:
-    """The registry of a configuration. Raises Failure in words of the registry."""
-    from nats.errors import Error  # noqa: PLC0415
+    """The registry of a configuration. Raises Failure."""
     from nats.js.errors import BucketNotFoundError, KeyNotFoundError  # noqa: PLC0415
 
-    from voltgate.gateway.bus import connect  # noqa: PLC0415
-
     name = f"{config.nats.stream_prefix.lower()}_chargers"
-    client = await connect.connect(config.nats, name="voltgate-chargers")
-    try:
-        yield Records(client, await client.jetstream().key_value(name), name)
-    except BucketNotFoundError:
-        raise Failure(f"the registry {name} is missing: run `voltgate streams apply`") from None
-    except KeyNotFoundError:
-        raise Failure("no such charger: `voltgate chargers list` shows who has a record") from None
-    except (Error, TimeoutError) as error:
-        raise Failure(jetstream_fault(error)) from None
-    finally:
-        await client.close()
+    async with connected(config, "voltgate-chargers") as client:
+        try:
+            yield Records(client, await client.jetstream().key_value(name), name)
+        except BucketNotFoundError:
+            raise Failure(f"the registry {name} is missing: run `voltgate streams apply`") from None
+        except KeyNotFoundError:
+            raise Failure("no such charger: `voltgate chargers list` lists those with a record") from None
 
 
-async def change(config: Config, identity: str, fields: Callable[[Record], dict[str, Any]]) -> None:
-    """See Records.change."""
+async def on_records(config: Config, work: Callable[[Records], Awaitable[Result]]) -> Result:
+    """Do one thing with the registry. Raises Failure."""
     async with records(config) as book:
-        await book.change(identity, fields)
+        return await work(book)
 
 
 def given(password: str | None) -> str | None:
-    """A password option: '-' is read from stdin. Raises Failure (usage)."""
+    """The value of a password option; '-' reads it from stdin. Raises Failure (usage)."""
     if password == "-":  # noqa: S105
         password = sys.stdin.readline().rstrip("\r\n")
     if password == "":
@@ -157,26 +153,26 @@ def given(password: str | None) -> str | None:
 
 
 def hash_of(identity: str, password: str, random_key: bool) -> str:
-    """The hash a record keeps of it."""
+    """The hash that a record stores."""
     from voltgate.gateway.registry import credentials  # noqa: PLC0415 - loads argon2
 
     secret = password.encode(errors="surrogateescape")
     if not 16 <= len(secret) <= 64:
-        say(f"voltgate: {identity}: OCPP wants passwords of 16 to 40 characters (2.1: 64)")
+        say(f"voltgate: {identity}: OCPP requires passwords of 16 to 40 characters (2.1: up to 64)")
     return credentials.hash_key(secret) if random_key else credentials.hash_password(secret)
 
 
 def record_of(fields: dict[str, Any]) -> Record:
-    """The record of given fields, None where one is not given. Raises Failure (usage)."""
+    """The record with these fields; None where one is not given. Raises Failure (usage)."""
     given = {"enabled": True} | {name: value for name, value in fields.items() if value is not None}
     try:
         return parse(orjson.dumps(given))
-    except ValueError as fault:
-        raise Failure(str(fault), USAGE) from None
+    except ValueError as error:
+        raise Failure(str(error), USAGE) from None
 
 
 def legal(identity: str) -> str:
     """The identity, or Failure (usage)."""
     if not is_identity(identity):
-        raise Failure(f"{identity!r}: an identity has 1 to 48 characters, and no ':' among them", USAGE)
+        raise Failure(f"{identity!r}: an identity has 1 to 48 characters, none of them ':'", USAGE)
     return identity

@@ -1,1 +1,1 @@
-"""``voltgate check``: what an operator has to mend before ``serve`` can run well."""
+"""``voltgate check``: whether ``serve`` will run, and what to do if not."""

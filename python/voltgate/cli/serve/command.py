@@ -1,7 +1,6 @@
-"""``voltgate serve`` and ``voltgate backend``: until a signal. Several workers: see ``workers``."""
+"""``voltgate serve`` and ``voltgate backend``, which run until a signal. Several workers: see ``workers``."""
 
 import asyncio
-import os
 import resource
 from pathlib import Path
 from typing import Annotated
@@ -9,36 +8,37 @@ from typing import Annotated
 import structlog
 import typer
 
-from voltgate import config as configuration
-from voltgate.cli.faults import EXIT_CODES, INTERRUPTED, USAGE, Failure
-from voltgate.cli.serve.workers import supervise
-from voltgate.cli.service import checks, loaded, on_signals, refusals, run
+from voltgate.cli.faults import EXIT_CODES, USAGE, Failure
+from voltgate.cli.serve.workers import reloaded, supervise
+from voltgate.cli.service import connected, insistent, loaded, on_signals, run
 from voltgate.cli.terminal import ConfigFile
 from voltgate.config import Config
 
 app = typer.Typer()
 log = structlog.get_logger()
 
-MAX_WORKERS = 256  # a typing error shall not fill the machine
+MAX_WORKERS = 256  # a typing error must not fill the machine
 DESCRIPTOR_ROOM = 256  # beside the chargers': NATS, listeners, admin, upgrades in progress
 
-# The backend goes on however long NATS is away.
+# The backend waits however long NATS is away.
 PATIENCE = {"max_reconnect_attempts": -1, "reconnect_time_wait": 2}
 
 
 @app.command(
-    epilog=f"SIGTERM drains and exits, a second exits at once; SIGHUP takes new limits. {EXIT_CODES}"
+    epilog=f"SIGTERM drains and exits, a second one exits at once; SIGHUP reloads the limits. {EXIT_CODES}"
 )
 def serve(
     config: ConfigFile = None,
     workers: Annotated[
-        int, typer.Option(min=1, max=MAX_WORKERS, metavar="N", help="Processes that share the ports.")
+        int,
+        typer.Option(min=1, max=MAX_WORKERS, metavar="N", help="Number of processes that share the ports."),
     ] = 1,
 ) -> None:
-    """The gateway, against a NATS that exists."""
+    """Run the gateway against an existing NATS."""
+    from voltgate.gateway import preflight  # noqa: PLC0415 - start-up of other commands
+
     settings = loaded(config, lasting=True)
-    faults = refusals(settings)
-    if faults:
+    if faults := preflight.unserved(settings):
         raise Failure("\n".join(faults), USAGE)
     _raise_descriptor_limit(settings.limits.max_connections + DESCRIPTOR_ROOM)
     if workers == 1:
@@ -52,32 +52,24 @@ async def _serve(config: Config, file: Path | None) -> None:
     from voltgate.gateway.worker import Worker  # noqa: PLC0415
 
     worker = Worker(config)
-    # First of all, so that /livez answers while NATS is waited for.
+    # First of all, so that /livez answers during the wait for NATS.
     runner = await admin.start(
-        config.admin, worker.metrics, lambda: checks(worker.checks(), worker.addresses)
+        config.admin, worker.metrics, lambda: admin.with_listeners(worker.checks(), worker.addresses)
     )
     try:
         running = asyncio.create_task(worker.run())
-        signals = 0
 
         def leave() -> None:
-            nonlocal signals
-            signals += 1
-            if signals > 2:
-                os._exit(INTERRUPTED)
-            # Who has not opened a door yet has nobody to see off.
             if worker.addresses:
                 worker.stop()
-            else:
+            else:  # before the listeners are open there is nothing to drain
                 running.cancel()
 
         def reload() -> None:
-            try:
-                worker.reload(configuration.load(file))
-            except configuration.ConfigError as fault:
-                log.error("reload.refused", fault=str(fault), kept="what was")
+            if (fresh := reloaded(file)) is not None:
+                worker.reload(fresh)
 
-        on_signals(leave, reload)
+        on_signals(insistent(leave), reload)
         await asyncio.wait({running})
         if not running.cancelled():
             running.result()
@@ -86,13 +78,13 @@ async def _serve(config: Config, file: Path | None) -> None:
 
 
 def _raise_descriptor_limit(wanted: int) -> None:
-    """A charger is a descriptor: take what the system lets us take."""
+    """Raise the soft limit: each charger is a descriptor."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         granted = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
         if granted < wanted:
-            log.warning("limits.descriptors", granted=granted, wanted=wanted, key="limits.max_connections")
+            log.warning("descriptors.limited", granted=granted, wanted=wanted, key="limits.max_connections")
 
 
 @app.command(epilog=EXIT_CODES)
@@ -100,13 +92,13 @@ def backend(
     config: ConfigFile = None,
     tokens: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Who may charge, one token a line; without it, everybody."),
+        typer.Option(metavar="FILE", help="Tokens that may charge, one per line. Default: every token."),
     ] = None,
     interval: Annotated[
-        int, typer.Option(min=1, metavar="SECONDS", help="Heartbeat interval chargers are told at boot.")
+        int, typer.Option(min=1, metavar="SECONDS", help="Heartbeat interval given to chargers at boot.")
     ] = 300,
 ) -> None:
-    """The reference backend: answers questions."""
+    """Run the reference backend, which answers chargers' questions."""
     run(_backend(loaded(config, lasting=True), tokens, interval))
 
 
@@ -114,8 +106,9 @@ async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
     from voltgate import backend as reference  # noqa: PLC0415
     from voltgate.gateway.bus import connect  # noqa: PLC0415
 
-    # The backend itself waits for NATS for ever; who starts it by hand wants to know that it is away.
-    await (await connect.connect(config.nats)).close()
+    # The backend itself waits for NATS for ever; at its start an operator wants to know that it is away.
+    async with connected(config, "voltgate-backend"):
+        pass
     stop = asyncio.Event()
     answering = asyncio.create_task(
         reference.serve(
@@ -139,5 +132,5 @@ async def _backend(config: Config, tokens: Path | None, interval: int) -> None:
         return
     try:
         answering.result()
-    except ValueError as fault:  # the token file: names it and its line
-        raise Failure(str(fault), USAGE) from None
+    except ValueError as error:  # the token file: names it and its line
+        raise Failure(str(error), USAGE) from None

@@ -1,8 +1,8 @@
-"""What ``voltgate tail --since`` reads: the streams, from a time on, and then on without a seam.
+"""Reads the streams for ``voltgate tail --since``: stored messages from a time on, then new ones.
 
-One consumer per stream delivers the past and goes on to deliver the present, so nothing is missed and nothing
-comes twice where one ends and the other begins. It is pulled page by page: however long the history is, a
-page per stream is all that is held. Not here: class live, which no stream keeps (CONTRACT 3.2).
+One consumer per stream delivers both, so no message is missed or repeated in between. It is pulled page by
+page: however long the history is, memory holds one page per stream. Not here: class live, which no stream
+keeps (docs/contract.md 3.2).
 """
 
 import asyncio
@@ -17,7 +17,6 @@ import orjson
 
 from voltgate.cli.check.subjects import uncovered
 from voltgate.cli.faults import USAGE, Failure
-from voltgate.cli.service import jetstream_fault
 from voltgate.config import Nats
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from nats.aio.msg import Msg
     from nats.aio.subscription import Subscription
 
-# Class -> the end of the name of the stream that keeps it (CONTRACT 3.7).
+# Class -> the end of the name of the stream that keeps it (docs/contract.md 3.7).
 STREAMS = {
     "tx": "TX",
     "event": "EVENTS",
@@ -41,7 +40,7 @@ _PAGE_BYTES = 8 << 20
 _NANO = 1_000_000_000
 _EXPIRES, _HEARTBEAT = 30 * _NANO, 5 * _NANO
 _SILENT = 12.0  # seconds without even a heartbeat: the consumer, or its server, is gone
-_FORGOTTEN = 60.0  # seconds after which the server forgets a consumer nobody pulls from
+_FORGOTTEN = 60.0  # seconds after which the server forgets an unused consumer
 _RETRY = 1.0
 
 
@@ -56,7 +55,7 @@ def moment(text: str) -> datetime:
             at = datetime.fromisoformat(text)
     if at is None or at.tzinfo is None or at > now:
         raise Failure(
-            f"--since {text}: how long ago (90s, 10m, 2h, 7d), or a past time with its zone "
+            f"--since {text}: must be a duration (90s, 10m, 2h, 7d), or a past time with its zone "
             "(2026-01-31T12:00:00Z)",
             USAGE,
         )
@@ -105,7 +104,7 @@ class Reader:
         self._consumer = ""
         self._taken = 0  # from this consumer
         self._asked = 0  # messages of the page still to come
-        self._page = ""  # the subject of the server's words about this page
+        self._page = ""  # the subject of the server's status messages about this page
         self._pages = 0
         self._inbox = ""
         self._arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
@@ -116,37 +115,39 @@ class Reader:
         from nats.errors import Error  # noqa: PLC0415
         from nats.js.errors import NotFoundError  # noqa: PLC0415
 
+        from voltgate.gateway.preflight import jetstream_fault  # noqa: PLC0415
+
         try:
             await self._open()
         except NotFoundError:
             raise Failure(
-                f"stream {self._source.stream} is missing: run `voltgate streams apply`, or leave out --since"
+                f"stream {self._source.stream} is missing: run `voltgate streams apply`, or omit --since"
             ) from None
         except (Error, TimeoutError) as error:
             raise Failure(jetstream_fault(error)) from None
 
     async def past(self) -> "Msg | None":
-        """The next message of what was stored when the reader was opened; None: that was all."""
+        """The next message that was stored when the reader was opened; None at the end of these."""
         message = await self._take(waiting=False) if self._left else None
         # Fewer may come than were counted: old messages leave a stream meanwhile.
         self._left = min(self._left - 1, message.metadata.num_pending) if message else 0
         return message
 
     async def present(self) -> "Msg":
-        """The next message behind the past, waited for."""
+        """The next message after :meth:`past`, waited for."""
         while True:
             if message := await self._take(waiting=True):
                 return message
 
     def reopen(self) -> None:
-        """The connection is another one: read on with a new consumer."""
+        """After a reconnect: continue with a new consumer."""
         self._arrived.put_nowait(None)
 
     async def close(self) -> None:
-        """Leave nothing behind on the server, as far as it answers."""
+        """Delete the consumer, if the server answers."""
         from nats.errors import Error  # noqa: PLC0415
 
-        if self._client.is_connected:  # else the server forgets it by itself
+        if self._client.is_connected:  # else the server deletes it by itself
             with suppress(Error, TimeoutError):
                 await self._client.jsm(timeout=1).delete_consumer(self._source.stream, self._consumer)
 
@@ -172,7 +173,7 @@ class Reader:
         self._left = pending if self._left < 0 else min(self._left, pending)
         if self._subscription:
             await self._subscription.unsubscribe()
-        # A new inbox: whatever the consumer before still sends goes nowhere.
+        # A new inbox: what the previous consumer still sends is not received.
         self._inbox, self._arrived = self._client.new_inbox(), asyncio.Queue()
         self._subscription = await self._client.subscribe(f"{self._inbox}.*", cb=self._arrived.put)
 
@@ -183,7 +184,7 @@ class Reader:
                 await self._pull(waiting)
             if (message := await self._next()) is None:
                 await self._read_on()
-            elif message.subject.startswith(self._inbox):  # a word of the server's, not a message
+            elif message.subject.startswith(self._inbox):  # a status of the server, not a message
                 if message.subject != self._page:
                     continue  # "Batch Completed", behind a page that was full
                 status = (message.headers or {}).get("Status", "")
@@ -204,7 +205,7 @@ class Reader:
                 return message
 
     async def _next(self) -> "Msg | None":
-        """What arrives next; None where the connection is another one, or nothing comes for too long."""
+        """The next arrival; None after a reconnect, or if nothing arrives for too long."""
         if not self._arrived.empty():  # a timer for each message of a page would cost more than the message
             return self._arrived.get_nowait()
         with suppress(TimeoutError):
@@ -224,7 +225,7 @@ class Reader:
         await self._client.publish(subject, orjson.dumps(page), reply=self._page)
 
     async def _read_on(self) -> None:
-        """A new consumer behind what was read, as soon as there is a server to make it."""
+        """Make a new consumer behind what was read, as soon as a server answers."""
         from nats.errors import Error  # noqa: PLC0415
 
         while True:
@@ -235,7 +236,7 @@ class Reader:
 
 
 async def merged(readers: list[Reader]) -> AsyncIterator["Msg"]:
-    """The past of all of them in the order of the servers' time, one message of each held at a time."""
+    """The stored messages of all readers by the servers' time; one message of each is held at a time."""
     heads = []
     for number, reader in enumerate(readers):
         if message := await reader.past():

@@ -1,4 +1,4 @@
-"""How NATS is reached as the configuration says: by the gateway, the backend and the command line."""
+"""Connecting to NATS as configured: for the gateway, the backend and the command line."""
 
 import random
 from typing import Any
@@ -22,10 +22,10 @@ def connect_options(config: Nats) -> dict[str, Any]:
         "servers": config.urls,
         "inbox_prefix": config.inbox_prefix.encode(),
         "connect_timeout": 5,
-        # The third one that finds two open tells that nobody is there.
+        # Two unanswered when the third is due: the connection is considered lost.
         "ping_interval": config.ping_interval,
         "max_outstanding_pings": 2,
-        # Of the first connection: once more, at once, and then the caller is told.
+        # Of the first connection: one more try at once, then an error.
         "max_reconnect_attempts": 1,
         "reconnect_time_wait": 0,
     }
@@ -47,7 +47,7 @@ def connect_options(config: Nats) -> dict[str, Any]:
 
 
 def keep_reconnecting(client: Client) -> None:
-    """From now on for ever, with jitter: the client's own default gives up after 60 (NATS.md, nats-py)."""
+    """Reconnect for ever from now on, with jitter: nats-py's default gives up after 60 attempts."""
     client.options["max_reconnect_attempts"] = -1
     client.options["reconnect_time_wait"] = 0.5 + random.random()  # noqa: S311 - jitter
 

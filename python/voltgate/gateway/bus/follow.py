@@ -1,71 +1,90 @@
-"""A stream followed: every message once, in order; and whether nothing can have been missed.
+"""A followed stream: every message once, in order; and whether any message can have been missed.
 
-An ordered consumer of our own: nats-py's needs ten seconds to notice that it has gone deaf. Here a heartbeat
-comes every second, a gap or a new connection opens another consumer behind the last message, and until that
-stands :attr:`Follow.keeps_up` is false.
+An ordered consumer of our own: nats-py's needs ten seconds to notice that its consumer is gone. Here a
+heartbeat comes every second; a gap or a new connection opens another consumer after the last message, and
+until that one is open :attr:`Follow.keeps_up` is false.
 """
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from voltgate.gateway.bus.bus import Bus
-from voltgate.gateway.bus.client import Client, Subscription, parse_headers
-from voltgate.gateway.bus.uplink import hand_over
+from voltgate.gateway.bus.subscriptions import Subscription, parse_headers
 from voltgate.gateway.interfaces import Clock, Stored
 
 log = structlog.get_logger()
 
 HEARTBEAT = 1.0
-DEAF = 3.0  # seconds without even a heartbeat
+SILENT = 3.0  # seconds without even a heartbeat
 _AGAIN = 1.0
-_FORGOTTEN = 30.0  # seconds after which the server forgets a consumer nobody listens to
+_FORGOTTEN = 30.0  # seconds after which the server removes a consumer without a subscription
+
+Took = Callable[[str, Stored], None]
 
 
-class Follow:
-    """``took(subject, stored)`` is called for each message; :meth:`run` runs for the life of the process.
+class Feed(Protocol):
+    """What users of a followed stream need of it."""
 
-    ``whole``: the last message of each subject first, as it was before; ``caught_up`` is set once they were
-    told. Else only what comes from now on.
-    """
-
-    def __init__(
-        self, bus: Bus, clock: Clock, stream: str, took: Callable[[str, Stored], None], whole: bool = False
-    ) -> None:
-        self._bus, self._clock, self._stream, self._took = bus, clock, stream, took
-        self._whole = whole
-        self.caught_up = asyncio.Event()
-        self.on_anew: Callable[[], None] = lambda: None
-        """The stream is not the one it was: what was told of it counts no more, and all is told again."""
-        self.opened = 0  # how often
-        self._at: int | None = None  # the last sequence seen
-        self._made: datetime | None = None  # the stream
-        self._consumed = 0  # by this consumer
-        self._heard_at = 0.0
-        self._client: Client | None = None
-        self._reconnects = 0
-        self._lost = asyncio.Event()
-        self._subscription: Subscription | None = None
+    stream: str
+    caught_up: asyncio.Event
+    """Set once all messages from before the start were delivered."""
 
     @property
     def keeps_up(self) -> bool:
-        """Whether every change of the stream is known here, but for what is on its way."""
-        client = self._client
+        """Whether every change of the stream is known here, except for messages on their way."""
+
+    def listen(self, took: Took, anew: Callable[[], None] = ...) -> None:
+        """Once: ``took(subject, stored)`` for each message; ``anew()`` when another stream has taken its
+        place.
+
+        What was delivered before ``anew`` counts no more, and everything is delivered again.
+        """
+
+    async def run(self) -> None:
+        """Follow for the life of the process."""
+
+
+class Follow:
+    """See Feed. ``whole``: begin with the last message of each subject, else with new messages only."""
+
+    def __init__(self, bus: Bus, clock: Clock, stream: str, whole: bool = False) -> None:
+        self._bus, self._clock, self.stream, self._whole = bus, clock, stream, whole
+        self._took: Took | None = None
+        self._anew: Callable[[], None] = lambda: None
+        self.caught_up = asyncio.Event()
+        self.opened = 0  # consumers so far
+        self._at: int | None = None  # the last sequence seen
+        self._created: datetime | None = None  # the stream
+        self._consumed = 0  # by this consumer
+        self._received_at = 0.0
+        self._open_on: int | None = None  # the number of the bus's connection, while a consumer is open
+        self._lost = asyncio.Event()
+        self._subscription: Subscription | None = None
+
+    def listen(self, took: Took, anew: Callable[[], None] = lambda: None) -> None:
+        """See Feed."""
+        if self._took is not None:
+            raise RuntimeError(f"{self.stream} has its listener already")
+        self._took, self._anew = took, anew
+
+    @property
+    def keeps_up(self) -> bool:
+        """See Feed."""
         return (
-            client is not None
-            and client is self._bus.client
-            and client.stats["reconnects"] == self._reconnects
+            self._open_on == self._bus.connections
             and self._bus.connected
             and not self._lost.is_set()
-            and self._clock.now - self._heard_at < DEAF
+            and self._clock.now - self._received_at < SILENT
         )
 
     async def run(self) -> None:
-        """Follow, and open again whenever it was lost."""
+        """Follow, and open another consumer whenever one was lost."""
         while True:
             try:
                 await self._open()
@@ -74,37 +93,32 @@ class Follow:
                         async with asyncio.timeout(HEARTBEAT):
                             await self._lost.wait()
             except Exception as error:  # whatever it is, the stream cannot be followed now
-                log.debug("follow.failed", stream=self._stream, error=str(error) or type(error).__name__)
+                log.debug("follow.failed", stream=self.stream, error=str(error) or type(error).__name__)
                 await asyncio.sleep(_AGAIN)
             finally:
                 await self._close()
 
     async def _open(self) -> None:
-        client = self._bus.client
+        connection, jetstream = self._bus.connections, self._bus.jetstream()
         self.opened += 1
-        self._reconnects = client.stats["reconnects"]
-        info = await client.jsm().stream_info(self._stream)
-        last, made, self._made = info.state.last_seq, self._made, info.created
-        begins = self._whole and not self.caught_up.is_set()  # a first try that failed has told nothing
+        info = await jetstream.stream_info(self.stream)
+        last, created, self._created = info.state.last_seq, self._created, info.created
+        whole = self._whole and not self.caught_up.is_set()  # a first try that failed has delivered nothing
         if self._at is None:
             self._at = last
-        elif self._at > last or made != info.created:
+        elif self._at > last or created != info.created:
             self._at = 0
-            self.on_anew()
+            self._anew()
         self._consumed = 0
         self._lost.clear()
-        inbox = client.new_inbox()
-        self._subscription = subscription = Subscription(client, inbox, self._heard)
-        await hand_over(client, subscription.command)
-        consumer = await client.jsm().add_consumer(
-            self._stream,
+        self._subscription = subscription = await self._bus.open_inbox(self._received)
+        consumer = await jetstream.add_consumer(
+            self.stream,
             ConsumerConfig(
-                deliver_subject=inbox,
-                deliver_policy=(
-                    DeliverPolicy.LAST_PER_SUBJECT if begins else DeliverPolicy.BY_START_SEQUENCE
-                ),
-                opt_start_seq=None if begins else self._at + 1,
-                filter_subject=">" if begins else None,
+                deliver_subject=subscription.subject,
+                deliver_policy=(DeliverPolicy.LAST_PER_SUBJECT if whole else DeliverPolicy.BY_START_SEQUENCE),
+                opt_start_seq=None if whole else self._at + 1,
+                filter_subject=">" if whole else None,
                 ack_policy=AckPolicy.NONE,
                 idle_heartbeat=HEARTBEAT,
                 inactive_threshold=_FORGOTTEN,
@@ -112,29 +126,26 @@ class Follow:
                 num_replicas=1,
             ),
         )
-        self._heard_at = self._clock.now
-        self._client = client
+        self._received_at = self._clock.now
+        self._open_on = connection
         if not consumer.num_pending and not self._consumed:
             self.caught_up.set()
 
     async def _close(self) -> None:
-        self._client = None
+        self._open_on = None
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
-            subscription.drop()
-            if subscription.client is self._bus.client and self._bus.connected:
-                with suppress(Exception):  # of a connection that is going
-                    await hand_over(subscription.client, subscription.end)
+            await self._bus.close_inbox(subscription)
 
-    def _heard(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
+    def _received(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
         try:
             if not self._lost.is_set():
-                self._heard_at = self._clock.now
-                self._look_at(subject, reply, parse_headers(headers), bytes(data))
+                self._received_at = self._clock.now
+                self._take(subject, reply, parse_headers(headers), bytes(data))
         except Exception:  # the connection, and the other messages, go on
-            log.exception("follow.failed", stream=self._stream)
+            log.exception("follow.message_failed", stream=self.stream)
 
-    def _look_at(self, subject: bytes, reply: bytes, headers: dict[str, str], data: bytes) -> None:
+    def _take(self, subject: bytes, reply: bytes, headers: dict[str, str], data: bytes) -> None:
         if headers.get("Status"):
             if headers["Status"] != "100" or int(headers.get("Nats-Last-Consumer", 0)) != self._consumed:
                 self._lost.set()
@@ -147,6 +158,7 @@ class Follow:
             self._lost.set()
             return
         self._at = seq
-        self._took(subject.decode(errors="replace"), Stored(seq, headers, data, at_ns / 1e9))
+        if self._took is not None:
+            self._took(subject.decode(errors="replace"), Stored(seq, headers, data, at_ns / 1e9))
         if not pending:
             self.caught_up.set()

@@ -1,24 +1,29 @@
-"""The streams and buckets Voltgate needs (CONTRACT 3.7): what they must be, what stands, what would change.
+"""The streams and buckets Voltgate needs (docs/contract.md 3.7): their settings, and what differs from them.
 
-``voltgate streams apply`` and ``dev`` make them so; ``serve`` and ``check`` only compare. A stream's metadata
-name the release that made it so: an earlier one takes it as it stands (docs/compatibility.md).
+``voltgate streams apply`` and ``dev`` create and update them; ``serve`` and ``check`` only compare. A
+stream's metadata name the release that applied its settings: an earlier release accepts them
+(docs/compatibility.md).
 """
 
 import re
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from nats.aio.client import Client
+from nats.js import JetStreamManager
 from nats.js.api import DiscardPolicy, StorageType, StoreCompression, StreamConfig
 from nats.js.errors import NotFoundError
 
 from voltgate import __version__
 from voltgate.config import Config
 
+log = structlog.get_logger()
+
 _DAY = 86_400
 REJECTS_MAX_BYTES = 256 << 20
 _UNLIMITED = -1
-_RELEASE = "voltgate_release"  # in a stream's metadata: who made it so
+_RELEASE = "voltgate_release"  # in a stream's metadata
 _SIGNED = {_RELEASE: __version__}
 
 
@@ -30,7 +35,7 @@ class Change:
     action: str
     differences: tuple[str, ...] = ()
     later: str = ""
-    """The release that made it so, where it is later than this one and of the same major version."""
+    """The release that applied the settings, where it is newer than this one within its major version."""
 
 
 def wanted(config: Config) -> list[StreamConfig]:
@@ -102,12 +107,12 @@ def wanted(config: Config) -> list[StreamConfig]:
 
 
 async def plan(client: Client, config: Config) -> list[Change]:
-    """Compare what stands with what is wanted, in the order of :func:`wanted`."""
+    """Compare the streams with :func:`wanted`, in its order."""
     return [await _compare(client, want) for want in wanted(config)]
 
 
 async def apply(client: Client, config: Config) -> list[Change]:
-    """Make it so, and say what was done. Raises what JetStream answers where it refuses."""
+    """Create and update streams as :func:`wanted` says. Raises JetStream's error where it refuses."""
     changes = []
     for want in wanted(config):
         change = await _compare(client, want)
@@ -122,11 +127,25 @@ async def apply(client: Client, config: Config) -> list[Change]:
 
 
 async def covering(client: Client, config: Config) -> str | None:
-    """A stream that would answer questions and commands with its PubAck (CONTRACT 3.2); must be none."""
+    """A stream that would answer questions with its PubAck (docs/contract.md 3.2); there must be none."""
     try:
         return await client.jetstream().find_stream_name_by_subject(f"{config.nats.rpc_prefix}.>")
     except NotFoundError:
         return None
+
+
+async def fill(jetstream: JetStreamManager, stream: str) -> float | None:
+    """How full ``stream`` is, 0 to 1, by bytes or messages; None where no leader answers."""
+    try:
+        info = await jetstream.stream_info(stream)
+    except Exception as error:  # whatever it is, the stream does not answer
+        log.debug("stream.unanswered", stream=stream, error=str(error) or type(error).__name__)
+        return None
+    if info.cluster is not None and not info.cluster.leader:
+        return None
+    have, most = info.state, info.config
+    bounds = ((have.bytes, most.max_bytes), (have.messages, most.max_msgs))
+    return max((now / limit for now, limit in bounds if limit and limit > 0), default=0.0)
 
 
 async def _compare(client: Client, want: StreamConfig) -> Change:
@@ -145,7 +164,7 @@ async def _compare(client: Client, want: StreamConfig) -> Change:
 
 
 def _later(release: str) -> str:
-    """``release``, where it comes after this one and keeps its promises (CONTRACT 6), else ""."""
+    """``release``, where it is newer than this one and of the same major version, else ""."""
     theirs, ours = (
         [int(number) for number in re.findall(r"\d{1,9}", re.split("[-+]", text)[0])]
         for text in (release, __version__)
@@ -153,7 +172,7 @@ def _later(release: str) -> str:
     return release if theirs > ours and theirs[0] == ours[0] else ""
 
 
-# What a stream must be, whatever its name; an operator's placement, description and metadata stay.
+# The same for every stream; an operator's placement, description and metadata stay.
 _ABSENT = {
     "max_age": 0.0,
     "max_bytes": -1,
@@ -165,7 +184,7 @@ _ABSENT = {
 
 
 def _settings(want: StreamConfig) -> dict[str, Any]:
-    """The settings that are ours."""
+    """The settings that Voltgate decides."""
     keys = (
         "subjects", "storage", "num_replicas", "allow_direct", "compression", "discard",
         "max_msgs_per_subject", *_ABSENT,

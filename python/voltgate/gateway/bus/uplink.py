@@ -2,7 +2,8 @@
 
 nats-py ends a connection politely: it waits until all it wrote was taken. A frozen server, or one behind a
 half-open connection, never takes it, so the client would neither say that NATS is away nor dial another
-server. Only here nats-py's inside is touched: pinned to >=2.16,<2.17, guarded by tests/test_uplink.py.
+server. Touches nats-py's inside, as ``subscriptions`` does: pinned to >=2.16,<2.17, guarded by
+tests/gateway/bus/test_pin.py.
 """
 
 import asyncio
@@ -53,15 +54,15 @@ def attach(client: Client, urls: list[str]) -> None:
         client._transport = Uplink()  # type: ignore[no-untyped-call]
 
 
-async def hand_over(client: Client, commands: bytes) -> None:
-    """Put ready-made commands into nats-py's write buffer.
+async def hand_over(client: Client, lines: bytes) -> None:
+    """Put ready-made protocol lines into nats-py's write buffer.
 
-    Its public calls cannot send a command with its headers as one block, and building them there costs twenty
+    Its public calls cannot send a publish with its headers as one block, and building them there costs twenty
     times as much.
     """
     flushing = client.pending_data_size > 0
-    await client._send_command(commands)
-    if not flushing:  # else its flusher is told already, and may be waiting for a server that does not read
+    await client._send_command(lines)
+    if not flushing:  # else its flusher runs already, and may be waiting for a server that does not read
         await client._flush_pending()
 
 
@@ -74,8 +75,8 @@ def waiting(client: Client) -> int:
 def forget(client: Client) -> None:
     """Drop what ``client`` kept for the time after a reconnect.
 
-    Who waited for it has been told that it was not stored; an ``up`` that came late would end a newer
-    connection of that charger (CONTRACT 3.6).
+    It was reported as not stored already; an ``up`` that is stored late would end a newer connection of that
+    charger (docs/contract.md 3.6).
     """
     client._pending, client._pending_data_size = [], 0
 

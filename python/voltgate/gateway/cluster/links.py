@@ -1,28 +1,29 @@
-"""Links: who is online. An ``up`` and a ``down`` per connection in ``OCPP_LINKS`` (CONTRACT 3.6).
+"""Links: which chargers are online. An ``up`` and a ``down`` per connection in ``OCPP_LINKS``
+(docs/contract.md 3.6).
 
-The sequence of the ``up`` is the connection's epoch; ``down`` is written only where no newer ``up`` stands
-after it, so a superseded connection can never mark its successor as offline. What is written a second time is
-written behind what was read, and nowhere else.
+The sequence of the ``up`` is the connection's epoch. A ``down`` is written only directly behind its own
+``up``, so a superseded connection can never mark its successor as offline. Every rewrite is conditional on
+the last sequence read.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from voltgate import _core
+from voltgate.gateway import cloudevents
 from voltgate.gateway.interfaces import Ack, Bus, Clock, NotRead, NotStored, Stored
 from voltgate.gateway.registry.record import is_identity
 
-AGAIN = 5.0  # seconds until a fact the bus did not take is written again
+AGAIN = 5.0  # seconds until a fact that was not stored is written again
 _UP = "ocpp.link.up"
 
 
 @dataclass(slots=True)
 class LinkFact:
-    """One connection's facts; ``epoch`` is known once ``up`` is stored."""
+    """The facts of one connection; ``epoch`` is known once ``up`` is stored."""
 
     identity: str
     token: str
@@ -36,17 +37,15 @@ class LinkFact:
     behind: int | None = None
     """The sequence its next ``up`` must follow directly, where that matters."""
     ended: str = ""
-    on_up: Callable[[], None] | None = None
-    """Called once, when the ``up`` is stored and the connection still stands."""
-    on_superseded: Callable[[], None] | None = None
-    """Called when a newer connection of this charger was found instead."""
+    announced: bool = False
+    """Whether the first ``up`` was stored while the connection was open."""
     facts: int = 0
 
     @classmethod
     def parse(cls, token: str, stored: Stored) -> "LinkFact | None":
-        """The link of an ``up`` read back; None for what is none. Only what ownership hangs on must be there.
+        """The link of an ``up`` read back; None where it is not one. Requires only what ownership depends on.
 
-        What says more about it is as its gateway, maybe of another release, has told it.
+        The other fields are passed on as another gateway, maybe of another release, wrote them.
         """
         try:
             identity, link = _core.identity(token), orjson.loads(stored.data)
@@ -56,27 +55,38 @@ class LinkFact:
         if state != "up" or not (isinstance(session, str) and isinstance(gateway, str)):
             return None
         if not is_identity(identity):
-            return None  # NATS ends the connection of who publishes to a subject beyond its bounds
+            return None  # NATS disconnects a client that publishes to a subject beyond its bounds
         version, remote = link.get("version", ""), link.get("remote", "")
         replaces, profile = link.get("replaces"), link.get("security_profile", 0)
         return cls(identity, token, version, session, remote, replaces, profile, gateway, stored.seq)
 
 
-class Links:
-    """Writes the link facts of one process, again and again until the bus has taken them."""
+class Connected(Protocol):
+    """The chargers connected here, as far as their links are concerned."""
 
-    def __init__(self, bus: Bus, clock: Clock, prefix: str, stream: str) -> None:
+    def link_stored(self, link: LinkFact) -> None:
+        """Once per link: its ``up`` is stored, and its connection has not ended."""
+
+    def link_superseded(self, link: LinkFact) -> None:
+        """A newer link of the charger was found where its ``up`` was to be."""
+
+
+class Links:
+    """Writes the link facts of one process, again and again until they are stored."""
+
+    def __init__(self, bus: Bus, clock: Clock, prefix: str, stream: str, connected: Connected) -> None:
         self._bus, self._clock, self._prefix, self._stream = bus, clock, prefix, stream
-        # By token, so that no outage makes it longer than there are chargers.
+        self._connected = connected
+        # By token: in an outage it grows to the number of chargers, no further.
         self._owed: dict[str, LinkFact] = {}
         self._waiting = False
 
     def up(self, link: LinkFact) -> None:
         """Store the ``up``; the epoch comes with its PubAck."""
-        self._write(link, "up", None, _behind(link.behind), self._up_stored)
+        self._write(link, "up", None, link.behind, self._up_stored)
 
     def up_again(self, link: LinkFact, seq: int) -> None:
-        """Somebody believed this gateway dead and wrote the ``down`` at ``seq``: it stands all the same."""
+        """Another gateway considered this one dead and wrote the ``down`` at ``seq``: contradict it."""
         link.behind, link.epoch, link.replaces = seq, None, None
         self.up(link)
 
@@ -84,7 +94,19 @@ class Links:
         """Store the ``down``, at once or as soon as the epoch is known."""
         link.ended = reason
         if link.epoch is not None:
-            self._write(link, "down", reason, _behind(link.epoch), self._down_stored)
+            self._write(link, "down", reason, link.epoch, self._down_stored)
+
+    def mark_down(
+        self, token: str, epoch: int, done: Callable[[Any, Stored | NotRead], None], arg: Any
+    ) -> None:
+        """Write the ``down`` of a dead gateway's link; ``done(arg, its up)`` when that was read back."""
+
+        def read(_: None, stored: Stored | NotRead) -> None:
+            if isinstance(stored, Stored) and (link := LinkFact.parse(token, stored)) is not None:
+                self.down(link, "gateway_lost")
+            done(arg, stored)
+
+        self._bus.read(self._stream, epoch, None, read, None)
 
     def _up_stored(self, link: LinkFact, ack: Ack | NotStored) -> None:
         if not isinstance(ack, Ack):
@@ -94,14 +116,14 @@ class Links:
                 self._superseded(link)
             return
         link.epoch, link.behind = ack.seq, None
-        on_up, link.on_up = link.on_up, None
         if link.ended:
             self.down(link, link.ended)
-        elif on_up is not None:
-            on_up()
+        elif not link.announced:
+            link.announced = True
+            self._connected.link_stored(link)
 
     def _down_stored(self, link: LinkFact, ack: Ack | NotStored) -> None:
-        # Refused is as good as stored: a newer connection stands behind our epoch.
+        # Refused is as good as stored: a newer link follows our epoch.
         if ack is NotStored.UNKNOWN:
             self._owe(link)
 
@@ -115,14 +137,14 @@ class Links:
             self._clock.after(AGAIN, self._settle)
 
     def _settle(self) -> None:
-        """Write what the bus did not take."""
+        """Write what was not stored."""
         self._waiting = False
         owed, self._owed = self._owed, {}
         for link in owed.values():
             if link.epoch is not None:
                 self.down(link, link.ended)
             else:
-                # Its `up` may be stored or not: a blind second one could hide a newer connection's.
+                # Its `up` may be stored or not: an unconditional second one could hide a newer connection's.
                 self._bus.read(self._stream, 0, f"{self._prefix}.link.{link.token}", self._last_read, link)
 
     def _last_read(self, link: LinkFact, stored: Stored | NotRead) -> None:
@@ -140,15 +162,20 @@ class Links:
             self._superseded(link)
 
     def _superseded(self, link: LinkFact) -> None:
-        """Somebody newer stands where its ``up`` was to be."""
-        if not link.ended and link.on_superseded is not None:
-            link.on_superseded()
+        if not link.ended:
+            self._connected.link_superseded(link)
 
     def _write(
-        self, link: LinkFact, state: str, reason: str | None, headers: tuple[tuple[str, str], ...], done: Any
+        self,
+        link: LinkFact,
+        state: str,
+        reason: str | None,
+        behind: int | None,
+        done: Callable[[LinkFact, Ack | NotStored], None],
     ) -> None:
+        """``behind``: stored only where the charger's last link has this sequence (0: where it has none)."""
         link.facts += 1
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = cloudevents.time_text(self._clock.time_ms)
         body = {
             "state": state,
             "identity": link.identity,
@@ -162,24 +189,20 @@ class Links:
             "at": at,
             "reason": reason,
         }
-        events = (
-            ("ce-specversion", "1.0"),
-            ("ce-id", f"{link.session}/{state}-{link.facts}"),
-            ("ce-source", f"/chargers/{link.token}"),
-            ("ce-type", _UP if state == "up" else "ocpp.link.down"),
-            ("ce-subject", link.identity),
-            ("ce-time", at),
-            ("ce-datacontenttype", "application/json"),
-            ("ocpp-session", link.session),
+        more = [("ocpp-session", link.session)]
+        if behind is not None:
+            more.append(("Nats-Expected-Last-Subject-Sequence", str(behind)))
+        headers = cloudevents.headers(
+            f"{link.session}/{state}-{link.facts}",
+            f"chargers/{link.token}",
+            _UP if state == "up" else "ocpp.link.down",
+            at,
+            identity=link.identity,
+            extra=more,
         )
         ticket = self._bus.ticket(done, link)
         subject = f"{self._prefix}.link.{link.token}"
-        self._bus.store(ticket, _core.publish(subject, ticket.reply, [*events, *headers], orjson.dumps(body)))
-
-
-def _behind(seq: int | None) -> tuple[tuple[str, str], ...]:
-    """Only where the charger's last link is the one at ``seq`` (0: where it has none)."""
-    return () if seq is None else (("Nats-Expected-Last-Subject-Sequence", str(seq)),)
+        self._bus.store(ticket, _core.publish(subject, ticket.reply, headers, orjson.dumps(body)))
 
 
 def _is_up(stored: Stored | None) -> bool:

@@ -1,121 +1,101 @@
-"""One live connection per identity, wherever it is, and who wins when a second one comes (CONTRACT 3.6)."""
+"""One connection per identity on all gateways: which one stays when there are two (docs/contract.md 3.6)."""
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import orjson
 
 from voltgate import _core
-from voltgate.gateway.clock import Wheel
-from voltgate.gateway.edge.connection import Connection
-from voltgate.gateway.interfaces import Bus, Held, Reply, Request
+from voltgate.gateway.cluster.peers import Peers
+from voltgate.gateway.interfaces import Bus, Claim, Clock, Holder, Reply, Request
 from voltgate.gateway.reasons import Reason, Refusal
 
 PROBE = 2.0  # seconds an old connection has to show a sign of life
-_ANSWER = 0.5  # seconds more that another gateway has to tell
+_ANSWER = 0.5  # seconds more for the answer of another gateway
 TAKEOVERS_A_MINUTE = 5
-FLAPPING = 60.0  # seconds an identity that changes hands too often is refused
-
-# Why the identity stays taken; or None, and the session that was thrown out for it, if there was one.
-Decided = Callable[[Refusal | None, str | None], None]
+FLAPPING = 60.0  # seconds an identity that is taken over too often is refused
 
 
-class Claim(NamedTuple):
-    """A newcomer that wants an identity."""
+class Owner(NamedTuple):
+    """The connection that has an identity, and its session."""
 
-    identity: str
-    token: str
-    newcomer: Connection
-    authenticated: bool
-    decided: Decided
+    connection: Holder
+    session: str
 
 
-class Others(Protocol):
-    """What the other gateways hold."""
+class Ownership:
+    """Identity -> its connection here.
 
-    @property
-    def keeps_up(self) -> bool:
-        """Whether nothing is missing, but for what is on its way."""
-
-    def find(self, token: str) -> Held | None:
-        """Where else the charger is."""
-
-
-class Owners:
-    """Identity -> its connection.
-
-    An authenticated newcomer wins at once. Without authentication it must wait while the old connection is
-    probed, here or at another gateway: nobody may throw a live charger out by knowing its name.
+    An authenticated newcomer wins at once. Without authentication it waits while the old connection is
+    probed, here or at another gateway: knowing a charger's identity must not be enough to disconnect it.
     """
 
-    def __init__(self, clock: Wheel, bus: Bus, elsewhere: Others, rpc_prefix: str, gateway: str) -> None:
-        self._clock, self._bus, self._elsewhere = clock, bus, elsewhere
-        self._rpc_prefix, self._gateway = rpc_prefix, gateway
-        self._held: dict[str, tuple[Connection, str]] = {}
+    def __init__(self, clock: Clock, bus: Bus, peers: Peers, rpc_prefix: str) -> None:
+        self._clock, self._bus, self._peers, self._rpc_prefix = clock, bus, peers, rpc_prefix
+        self._owners: dict[str, Owner] = {}
         self._takeovers: dict[str, deque[float]] = {}
         self._refused_until: dict[str, float] = {}
 
     # -- coming in ----------------------------------------------------------------------------------
 
     def claim(self, claim: Claim) -> None:
-        """Call ``decided`` once nobody else holds the identity, or it is clear that somebody alive does."""
+        """Call ``decided`` once no other connection has the identity, or one that has it is alive."""
         if self._refused_until.get(claim.identity, 0.0) > self._clock.now:
             claim.decided(Refusal.FLAPPING, None)
-        elif (held := self._held.get(claim.identity)) is None:
-            self._claim_elsewhere(claim)
+        elif (owner := self._owners.get(claim.identity)) is None:
+            self._claim_from_peers(claim)
         elif claim.authenticated:
-            self._take_over(claim, held)
+            self._take_over(claim, owner)
         else:
-            self._probe(claim, held)
+            self._probe(claim, owner)
 
-    def _probe(self, claim: Claim, held: tuple[Connection, str]) -> None:
-        def told(alive: bool) -> None:
+    def _probe(self, claim: Claim, owner: Owner) -> None:
+        def probed(alive: bool) -> None:
             if claim.newcomer.gone:
                 return
             if alive:
                 claim.decided(Refusal.IDENTITY_IN_USE, None)
-            elif self._held.get(claim.identity) is not held:
-                self.claim(claim)  # somebody else won meanwhile, or it has left
+            elif self._owners.get(claim.identity) is not owner:
+                self.claim(claim)  # another newcomer won meanwhile, or the old one has left
             else:
-                self._take_over(claim, held)
+                self._take_over(claim, owner)
 
-        self._is_alive(held[0], told)
+        self._is_alive(owner.connection, probed)
 
-    def _take_over(self, claim: Claim, held: tuple[Connection, str]) -> None:
-        old, session = held
+    def _take_over(self, claim: Claim, owner: Owner) -> None:
         if self._flaps(claim.identity):
             claim.decided(Refusal.FLAPPING, None)
         else:
-            old.close(Reason.SUPERSEDED)
-            claim.decided(None, session)
+            owner.connection.close(Reason.SUPERSEDED)
+            claim.decided(None, owner.session)
 
-    def _claim_elsewhere(self, claim: Claim) -> None:
-        """The charger is not here. Its link at another gateway ends when that one sees our epoch."""
-        other = self._elsewhere.find(claim.token)
-        if other is None and (claim.authenticated or self._elsewhere.keeps_up):
+    def _claim_from_peers(self, claim: Claim) -> None:
+        """The charger is not connected here. Another gateway ends its connection when it sees our epoch."""
+        other = self._peers.find(claim.token)
+        if other is None and (claim.authenticated or self._peers.keeps_up):
             claim.decided(None, None)
         elif claim.authenticated:
             self._win(claim)
         else:
-            ticket = self._bus.ticket(self._told_elsewhere, claim)
+            ticket = self._bus.ticket(self._probed_by_peer, claim)
             subject = f"{self._rpc_prefix}.link.probe.{claim.token}"
             self._bus.ask(ticket, _core.publish(subject, ticket.reply, [], b""), PROBE + _ANSWER)
 
-    def _told_elsewhere(self, claim: Claim, reply: Reply) -> None:
+    def _probed_by_peer(self, claim: Claim, reply: Reply) -> None:
         if claim.newcomer.gone:
             return
         if reply.outcome == "reply" and _says_alive(reply.data):
             claim.decided(Refusal.IDENTITY_IN_USE, None)
         elif reply.outcome == "away":
             claim.decided(Refusal.BUS_AWAY, None)
-        elif claim.identity in self._held:
-            self.claim(claim)  # somebody else won meanwhile
+        elif claim.identity in self._owners:
+            self.claim(claim)  # another newcomer won meanwhile
         else:
             self._win(claim)
 
     def _win(self, claim: Claim) -> None:
-        other = self._elsewhere.find(claim.token)
+        other = self._peers.find(claim.token)
         if other is None:
             claim.decided(None, None)
         elif self._flaps(claim.identity):
@@ -125,42 +105,43 @@ class Owners:
 
     # -- being here ---------------------------------------------------------------------------------
 
-    def holder(self, identity: str) -> Connection | None:
+    def holder(self, identity: str) -> Holder | None:
         """The connection of ``identity``, if it is here."""
-        held = self._held.get(identity)
-        return held[0] if held is not None else None
+        owner = self._owners.get(identity)
+        return owner.connection if owner is not None else None
 
-    def hold(self, identity: str, connection: Connection, session: str) -> None:
+    def hold(self, identity: str, connection: Holder, session: str) -> None:
         """``connection`` is the one of ``identity`` from now on."""
-        self._held[identity] = connection, session
+        self._owners[identity] = Owner(connection, session)
 
-    def release(self, identity: str, connection: Connection) -> None:
+    def release(self, identity: str, connection: Holder) -> None:
         """``connection`` ended; its successor, if there is one, stays."""
-        held = self._held.get(identity)
-        if held is not None and held[0] is connection:
-            del self._held[identity]
+        owner = self._owners.get(identity)
+        if owner is not None and owner.connection is connection:
+            del self._owners[identity]
 
-    def asked(self, connection: Connection, session: str, request: Request) -> None:
-        """``<rpc_prefix>.link.kick`` and ``.probe``: end the connection, or see whether it lives."""
+    def requested(self, connection: Holder, session: str, request: Request) -> None:
+        """``<rpc_prefix>.link.kick`` and ``.probe``: end the connection, or check whether it is alive."""
         verb = request.subject.split(".")[2]
-        about: dict[str, str | bool] = {"session": session, "gateway": self._gateway}
+        about: dict[str, str | bool] = {"session": session, "gateway": self._peers.gateway}
         if verb == "kick":
             connection.close(Reason.KICKED)
             self._reply(request, about)
         elif verb == "probe" and request.reply:
             self._is_alive(connection, lambda alive: self._reply(request, {"alive": alive, **about}))
 
-    def _is_alive(self, connection: Connection, told: Callable[[bool], None]) -> None:
-        """Call ``told`` once: True with its next sign of life, False when there is none in time."""
-        verdict: list[bool] = []
+    def _is_alive(self, connection: Holder, probed: Callable[[bool], None]) -> None:
+        """Call ``probed`` once: True at its next sign of life, False when there is none in time."""
+        done = False
 
-        def tell(alive: bool) -> None:
-            if not verdict:
-                verdict.append(alive)
-                told(alive)
+        def end(alive: bool) -> None:
+            nonlocal done
+            if not done:
+                done = True
+                probed(alive)
 
-        self._clock.after(PROBE, tell, False)
-        connection.probe(lambda: tell(True))
+        self._clock.after(PROBE, end, False)
+        connection.probe(lambda: end(True))
 
     def _reply(self, request: Request, body: dict[str, str | bool]) -> None:
         if request.reply:
@@ -169,7 +150,7 @@ class Owners:
     # -- changing hands -----------------------------------------------------------------------------
 
     def changed_hands(self, identity: str) -> None:
-        """Another gateway took it over: that counts here too."""
+        """Another gateway took it over: takeovers count on all gateways together."""
         self._flaps(identity)
 
     def _flaps(self, identity: str) -> bool:
@@ -186,7 +167,7 @@ class Owners:
         return True
 
     def _forget(self, identity: str) -> None:
-        """Memory ends with the minute it is about."""
+        """Entries expire after a minute."""
         now = self._clock.now
         if self._refused_until.get(identity, 0.0) <= now:
             self._refused_until.pop(identity, None)

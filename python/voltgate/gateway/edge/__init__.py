@@ -1,1 +1,1 @@
-"""The socket of one charger: listener, upgrade, connection. The only importer of websockets."""
+"""The socket of one charger: listener, upgrade, connection. websockets is imported here only."""

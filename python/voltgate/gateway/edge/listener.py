@@ -1,10 +1,11 @@
-"""Who may come in: identity, subprotocol, credentials, admission (CONTRACT 2.1). Then it stands aside.
+"""Decides who may connect: identity, subprotocol, credentials, admission (docs/contract.md 2.1).
 
-The order is the price: what costs nothing is checked first, so a storm is refused before it is expensive.
-TLS has its place before all of it.
+The checks are in the order of their price: what costs nothing comes first, so that a storm is refused before
+it is expensive. After the upgrade the listener has no part in the connection.
 """
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -12,25 +13,26 @@ from urllib.parse import unquote_to_bytes
 
 from websockets.http11 import Request
 
-from voltgate import config
-from voltgate.gateway.clock import Wheel
-from voltgate.gateway.cluster.ownership import Decided
-from voltgate.gateway.edge.connection import Connection
-from voltgate.gateway.interfaces import NotRead
+from voltgate import _core, config
+from voltgate.gateway.edge.socket import Shared
+from voltgate.gateway.edge.upgrade import Upgrade
+from voltgate.gateway.interfaces import Claim, NotRead
+from voltgate.gateway.rates import HandshakeRate
 from voltgate.gateway.reasons import Reason, Refusal
-from voltgate.gateway.registry.credentials import Judged, basic
-from voltgate.gateway.registry.record import ALIAS, Found, Known, Record, is_identity
+from voltgate.gateway.registry.credentials import Judgement, Passwords, basic
+from voltgate.gateway.registry.record import ALIAS, ALIAS_OF, Found, Known, Record, is_identity
+from voltgate.gateway.registry.security import Security
 from voltgate.schemas import VERSIONS
 
-# Seconds after which credentials are refused, whatever was found out how soon: who measures learns nothing,
-# and who guesses waits.
+# Seconds after the request at which wrong credentials are refused, whatever is wrong with them: the time says
+# nothing about the reason, and guessing is slow.
 REFUSED_AFTER = 0.5
 _NO_RECORD = Record(enabled=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A charger that may come in. ``known``: its record, if it has one; ``needs_record``: it must."""
+    """A charger that may connect. ``known``: its record, if any; ``needs_record``: it must have one."""
 
     identity: str
     subprotocol: str
@@ -41,7 +43,7 @@ class Admission:
 
     @property
     def record(self) -> Record:
-        """What its record says, or says by its absence."""
+        """Its record, or the one that stands for none."""
         return self.known.record if self.known is not None else _NO_RECORD
 
     def ended_by(self, known: Known | None) -> Reason | None:
@@ -56,108 +58,95 @@ class Admission:
         return None if fits and same else Reason.RECORD_CHANGED
 
 
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    """A request that is being decided. ``offered``: subprotocols, an assumed one if there were none."""
+class Records(Protocol):
+    """The registry."""
 
-    connection: Connection
-    request: Request
+    def find(self, identity: str, found: Found) -> None:
+        """Call ``found`` with the charger's record, now or later."""
+
+
+class Ownership(Protocol):
+    """One live connection per identity."""
+
+    def claim(self, claim: Claim) -> None:
+        """Make room for a newcomer, or refuse it: ``claim.decided``, now or later (docs/contract.md 3.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """What all listeners of a process decide with."""
+
+    records: Records
+    passwords: Passwords
+    ownership: Ownership
+    security: Security
+    rate: HandshakeRate
+    closed: Callable[[], Refusal | None]
+    """Why nobody may connect now, or None."""
+    start_session: Callable[[Admission, Upgrade, str | None], None]
+    """Accept the upgrade and begin its session, in place of the session named last if there was one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A request that is being decided. ``wanted``: the subprotocols offered, or the assumed one."""
+
+    upgrade: Upgrade
     identity: str
     offered: list[str]
+    wanted: list[str]
     at: float
 
 
-class House(Protocol):
-    """What the listener asks of the worker behind it."""
-
-    def closed(self) -> Refusal | None:
-        """Why nobody may come in now, or None."""
-
-    def take_handshake(self) -> bool:
-        """Whether ``limits.handshakes_per_second`` allows one more."""
-
-    def find(self, identity: str, found: Found) -> None:
-        """Look the charger up in the registry; ``found`` may be called later."""
-
-    def judge(self, known: Known | None, password: bytes, peer: str, judged: Judged) -> None:
-        """Check a password of ``peer``, at the same cost for nobody; ``judged`` may be called later."""
-
-    def claim(self, admission: Admission, connection: Connection, decided: Decided) -> None:
-        """Make room for a connection of its identity; ``decided`` may be called later (CONTRACT 3.6)."""
-
-    def start_session(self, admission: Admission, connection: Connection, replaced: str | None) -> None:
-        """The 101 is out: begin the session, in place of session ``replaced`` if there was one."""
-
-    def suspect(self, refusal: Refusal, known: Known | None, peer: str) -> None:
-        """Somebody was refused who may not be who he says."""
-
-
-class HandshakeRate:
-    """``limits.handshakes_per_second`` over the whole process, with a burst of one second."""
-
-    def __init__(self, rate: float, clock: Wheel) -> None:
-        self._rate, self._clock = rate, clock
-        self._tokens, self._at = rate, clock.now
-
-    def take(self) -> bool:
-        """Whether one more may be answered now."""
-        now = self._clock.now
-        self._tokens = min(self._tokens + (now - self._at) * self._rate, max(self._rate, 1.0))
-        self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-
 class Listener:
-    """The door of one configured address."""
+    """One configured address."""
 
     def __init__(
-        self, settings: config.Listener, registry: config.Registry, house: House, clock: Wheel
+        self, settings: config.Listener, registry: config.Registry, entrance: Entrance, shared: Shared
     ) -> None:
-        self._settings, self._house, self._clock = settings, house, clock
+        self._settings, self._entrance, self._shared = settings, entrance, shared
         self._authenticates = not settings.allow_unauthenticated
         self._needs_record = registry.required or self._authenticates
 
-    def door(self, connection: Connection, request: Request) -> None:
-        """Decide one upgrade request, at once or later."""
-        refusal = self._house.closed()
-        if refusal is None and not self._house.take_handshake():
+    def decide(self, upgrade: Upgrade) -> None:
+        """Accept or refuse one upgrade request, now or later."""
+        entrance, now = self._entrance, self._shared.clock.now
+        refusal = entrance.closed()
+        if refusal is None and not entrance.rate.take(now, self._shared.limits.handshakes_per_second):
             refusal = Refusal.RATE
-        identity = identity_of(request.path) if refusal is None else None
+        identity = identity_of(upgrade.request.path) if refusal is None else None
         if identity is None:
-            connection.refuse(refusal or Refusal.BAD_IDENTITY)
+            upgrade.refuse(refusal or Refusal.BAD_IDENTITY)
             return
-        offered = _offered(request)
-        wanted = offered or [self._settings.assume_version]
-        upgrade = Upgrade(connection, request, identity, wanted, self._clock.now)
-        if any(name in VERSIONS or name == ALIAS for name in wanted):
-            self._house.find(identity, partial(self._found, upgrade))
+        offered = _offered(upgrade.request)
+        attempt = Attempt(upgrade, identity, offered, offered or [self._settings.assume_version], now)
+        if any(name in VERSIONS or name == ALIAS for name in attempt.wanted):
+            entrance.records.find(identity, partial(self._found, attempt))
         else:
             self._unmatched(upgrade, Refusal.UNSERVED_SUBPROTOCOL if offered else Refusal.NO_SUBPROTOCOL)
 
-    def _found(self, upgrade: Upgrade, found: Known | NotRead) -> None:
-        if upgrade.connection.gone:
+    def _found(self, attempt: Attempt, found: Known | NotRead) -> None:
+        if attempt.upgrade.gone:
             return
         known = found if isinstance(found, Known) else None
         if found is NotRead.UNREADABLE:
-            upgrade.connection.refuse(Refusal.BUS_AWAY)
+            attempt.upgrade.refuse(Refusal.BUS_AWAY)
         elif self._authenticates:
-            self._authenticate(upgrade, known)
+            self._authenticate(attempt, known)
         elif self._needs_record if known is None else not known.record.enabled:
-            self._refuse(upgrade, Refusal.NOT_REGISTERED, known)
+            self._refuse(attempt, Refusal.NOT_REGISTERED, known)
         elif known is not None and not known.record.allows_profile(self._settings.security_profile):
-            self._refuse(upgrade, Refusal.WRONG_PROFILE, known)
+            self._refuse(attempt, Refusal.WRONG_PROFILE, known)
         else:
-            self._admit(upgrade, known)
+            self._admit(attempt, known)
 
-    def _authenticate(self, upgrade: Upgrade, known: Known | None) -> None:
+    def _authenticate(self, attempt: Attempt, known: Known | None) -> None:
+        upgrade = attempt.upgrade
         user, password = basic(upgrade.request.headers.get_all("Authorization")) or (None, b"")
         refusal = None
         if user is None:
             refusal = Refusal.NO_CREDENTIALS
-        elif not hmac.compare_digest(user, upgrade.identity.encode()):  # OCPP.md A23
+        elif not hmac.compare_digest(user, attempt.identity.encode()):  # docs/ocpp.md A23
             refusal = Refusal.WRONG_USER
         elif known is None:
             refusal = Refusal.UNKNOWN_IDENTITY
@@ -166,34 +155,36 @@ class Listener:
         elif not known.record.allows_profile(self._settings.security_profile):
             refusal = Refusal.WRONG_PROFILE
 
-        def judged(passed: bool | None) -> None:
-            if upgrade.connection.gone:
+        def judged(judgement: Judgement) -> None:
+            if upgrade.gone:
                 return
-            if passed is None:
-                upgrade.connection.refuse(Refusal.RATE)
-            elif passed:
-                self._admit(upgrade, known)
+            if judgement is Judgement.CROWDED:
+                upgrade.refuse(Refusal.RATE)
+            elif judgement is Judgement.PASSED:
+                self._admit(attempt, known)
             else:
-                wait = max(upgrade.at + REFUSED_AFTER - self._clock.now, 0.0)
-                self._clock.after(wait, self._refuse, upgrade, refusal or Refusal.WRONG_PASSWORD, known)
+                clock = self._shared.clock
+                wait = max(attempt.at + REFUSED_AFTER - clock.now, 0.0)
+                clock.after(wait, self._refuse, attempt, refusal or Refusal.WRONG_PASSWORD, known)
 
-        peer = upgrade.connection.peer
-        self._house.judge(known if refusal is None else None, password, peer, judged)
+        address = upgrade.peer.rpartition(":")[0]
+        self._entrance.passwords.judge(known if refusal is None else None, password, address, judged)
 
-    def _admit(self, upgrade: Upgrade, known: Known | None) -> None:
-        connection, request = upgrade.connection, upgrade.request
+    def _admit(self, attempt: Attempt, known: Known | None) -> None:
+        upgrade, headers, entrance = attempt.upgrade, attempt.upgrade.request.headers, self._entrance
         record = known.record if known is not None else _NO_RECORD
-        chosen = next((name for name in upgrade.offered if _serves(record, name)), None)
+        chosen = next((name for name in attempt.wanted if _serves(record, name)), None)
         if chosen is None:
             self._unmatched(upgrade, Refusal.UNSERVED_SUBPROTOCOL)
             return
-        if "no_compression" in record.quirks and "Sec-WebSocket-Extensions" in request.headers:
-            del request.headers["Sec-WebSocket-Extensions"]
-        if not connection.prepare(request, chosen if _offered(request) else None):
+        if "no_compression" in record.quirks and "Sec-WebSocket-Extensions" in headers:
+            del headers["Sec-WebSocket-Extensions"]
+        if not upgrade.prepare(chosen if attempt.offered else None):
             return
+        identity = attempt.identity
         admission = Admission(
-            upgrade.identity,
-            "ocpp1.6" if chosen == ALIAS else chosen,
+            identity,
+            ALIAS_OF if chosen == ALIAS else chosen,
             self._settings.security_profile,
             self._authenticates,
             known,
@@ -201,47 +192,47 @@ class Listener:
         )
 
         def decided(refusal: Refusal | None, replaced: str | None) -> None:
-            if connection.gone:
+            if upgrade.gone:
                 return
-            refusal = refusal or self._house.closed()  # it may have begun to leave while the charger waited
+            refusal = refusal or entrance.closed()  # a drain may have begun while the charger waited
             if refusal is not None:
-                self._refuse(upgrade, refusal, known)
-                return
-            connection.quirks = record.quirks
-            connection.accept()
-            self._house.start_session(admission, connection, replaced)
+                self._refuse(attempt, refusal, known)
+            else:
+                entrance.start_session(admission, upgrade, replaced)
 
-        self._house.claim(admission, connection, decided)
+        token = _core.token(identity)
+        entrance.ownership.claim(Claim(identity, token, upgrade, self._authenticates, decided))
 
-    def _refuse(self, upgrade: Upgrade, refusal: Refusal, known: Known | None) -> None:
-        if upgrade.connection.gone:
+    def _refuse(self, attempt: Attempt, refusal: Refusal, known: Known | None) -> None:
+        upgrade = attempt.upgrade
+        if upgrade.gone:
             return
         if refusal.is_security:
-            self._house.suspect(refusal, known, upgrade.connection.peer)
-        upgrade.connection.refuse(refusal)
+            self._entrance.security.note(refusal.label, known, upgrade.peer)
+        upgrade.refuse(refusal)
 
     def _unmatched(self, upgrade: Upgrade, refusal: Refusal) -> None:
         if self._settings.unmatched == "refuse":
-            upgrade.connection.refuse(refusal)
-        elif upgrade.connection.prepare(upgrade.request, None):
-            upgrade.connection.close_unmatched(refusal)
+            upgrade.refuse(refusal)
+        elif upgrade.prepare(None):
+            upgrade.close_unmatched(refusal)
 
 
 def _serves(record: Record, name: str) -> bool:
     if name == ALIAS:
-        return "subprotocol_alias" in record.quirks and record.serves("v16")
+        return "subprotocol_alias" in record.quirks and record.serves(VERSIONS[ALIAS_OF])
     return name in VERSIONS and record.serves(VERSIONS[name])
 
 
 def identity_of(path: str) -> str | None:
-    """The charger's identity: the last non-empty segment of the path, percent-decoded once (OCPP.md A3).
+    """The charger's identity: the last non-empty segment of the path, percent-decoded once (docs/ocpp.md A3).
 
-    None where it is no legal one, or invalid UTF-8.
+    None where that is not a legal identity, or not UTF-8.
     """
     segments = [segment for segment in path.split("?", 1)[0].split("#", 1)[0].split("/") if segment]
     if not segments:
         return None
-    # websockets reads the request line as ASCII with surrogates for what is none.
+    # websockets reads the request line as ASCII, with surrogates for all other bytes.
     raw = unquote_to_bytes(segments[-1].encode("ascii", "surrogateescape"))
     try:
         identity = raw.decode()
@@ -251,6 +242,6 @@ def identity_of(path: str) -> str | None:
 
 
 def _offered(request: Request) -> list[str]:
-    """The offered subprotocols in the charger's order; an empty header counts as none (OCPP.md B)."""
+    """The offered subprotocols in the charger's order; an empty header counts as none (docs/ocpp.md B)."""
     values = request.headers.get_all("Sec-WebSocket-Protocol")
     return [name for value in values for part in value.split(",") if (name := part.strip())]

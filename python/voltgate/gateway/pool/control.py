@@ -1,8 +1,6 @@
-"""The socket between the supervisor and one worker: JSON objects, one a line, and its end.
+"""The socket between the supervisor and one worker: a JSON array ``[word, content]`` a line.
 
-A worker says ``beat`` (its readiness checks, whether its doors are open) and, when asked, ``metrics``. The
-supervisor says ``hello`` first, then ``leave``, ``limits``, ``metrics``. That the other side is gone, however
-it went, is the end of the stream: nothing else needs to be watched.
+The end of the stream means that the other process is gone, however it went; nothing else needs to be watched.
 """
 
 import asyncio
@@ -10,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import orjson
@@ -20,13 +19,31 @@ BEAT = 1.0  # seconds between a worker's beats, and between the supervisor's loo
 _MAX_LINE = 16 << 20
 
 
+class Word(StrEnum):
+    """What a line is about. Both processes are of one release, so both know all of them."""
+
+    HELLO = "hello"  # supervisor, first of all: Hello
+    LEAVE = "leave"  # supervisor: drain; a second time: leave at once
+    LIMITS = "limits"  # supervisor: the new limits
+    METRICS = "metrics"  # supervisor: send them; worker: ``merged.portable``
+    BEAT = "beat"  # worker: Beat
+
+
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What a worker must know besides its configuration: which one it is, and what was settled for all."""
+    """What a worker must know besides its configuration: its number, and what is the same for all workers."""
 
     worker: int
     ports: list[int]
     limits: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A sign of life. ``checks``: ``Worker.checks()``; ``open``: whether the listeners are open."""
+
+    checks: dict[str, str]
+    open: bool
 
 
 class Line:
@@ -35,34 +52,34 @@ class Line:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
-    def say(self, what: str, content: Any = None) -> None:
-        """Send; nothing happens when the other side is gone."""
+    def send(self, word: Word, content: object = None) -> None:
+        """Send a line; does nothing when the other side is gone."""
         if not self._writer.is_closing():
-            self._writer.write(orjson.dumps([what, content]) + b"\n")
+            self._writer.write(orjson.dumps([word, content]) + b"\n")
 
-    async def greeting(self) -> Hello | None:
-        """What the supervisor says first; None when it is gone."""
-        async for _, content in self.hear():
+    async def hello(self) -> Hello | None:
+        """The supervisor's first line; None when the supervisor is gone."""
+        async for _, content in self.lines():
             return Hello(**content)
         return None
 
-    async def hear(self) -> AsyncIterator[tuple[str, Any]]:
-        """What the other side says, until it is gone."""
+    async def lines(self) -> AsyncIterator[tuple[Word, Any]]:
+        """The lines of the other side, until it is gone."""
         with suppress(ConnectionError):
             while (text := await self._reader.readline()).endswith(b"\n"):  # else cut off in the middle
-                what, content = orjson.loads(text)
-                yield what, content
+                word, content = orjson.loads(text)
+                yield Word(word), content
 
-    async def heard(self) -> None:
-        """Wait while the other side does not read: it may be frozen, and nothing shall pile up here."""
+    async def drained(self) -> None:
+        """Wait while the other side does not read: a frozen process must not let lines pile up here."""
         with suppress(ConnectionError):
             await self._writer.drain()
 
     def close(self) -> None:
-        """The other side sees the end."""
+        """End the stream."""
         self._writer.close()
 
 
 async def line(sock: socket.socket) -> Line:
-    """The end of which ``sock`` is the socket."""
+    """The end of the line that ``sock`` is."""
     return Line(*await asyncio.open_unix_connection(sock=sock, limit=_MAX_LINE))

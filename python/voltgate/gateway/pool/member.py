@@ -1,8 +1,8 @@
-"""One worker as the supervisor sees it: a place, and the process that has it for a while.
+"""One worker as the supervisor sees it: a place, and the process that fills it for a while.
 
-waiting --spawn--> starting --doors open--> serving --process ends--> waiting (back-off)
-                      |                        |
-                      +--- no beat: SIGKILL ---+
+waiting --spawn--> starting --listeners open--> serving --process ends--> waiting (back-off)
+                      |                            |
+                      +------ no beat: SIGKILL ----+
 """
 
 import asyncio
@@ -10,20 +10,21 @@ import socket
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from voltgate.gateway.admin import with_listeners
 from voltgate.gateway.pool import control
-from voltgate.gateway.pool.control import Hello
+from voltgate.gateway.pool.control import Beat, Hello, Word
 
 # In beats. A loop that did not turn for so long has lost its chargers' patience already (OCPP stacks give a
 # call 30 s); a start has schemas to compile, maybe on a machine that starts everything at once.
 SILENCE, START = 10, 60
-SCRAPE = 1.0  # seconds a worker may take to tell its numbers: scrapers give the whole page about ten
+SCRAPE = 1.0  # seconds a worker may take to send its metrics: scrapers give the whole page about ten
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class Argv:
     """How a worker is started; ``--control FD`` is added. It inherits ``descriptors`` and nothing else."""
 
     words: list[str]
@@ -31,78 +32,78 @@ class Command:
 
 
 class Member:
-    """One worker's place, and who has it now."""
+    """One worker's place, and the process that fills it."""
 
     def __init__(self, number: int, opened: Callable[[], None]) -> None:
         self.number = number
-        self.silenced = False  # this life was ended by us
+        self.silenced = False  # this process was killed because it did not beat
         self._opened = opened
         self._process: asyncio.subprocess.Process | None = None
         self._line: control.Line | None = None
-        self._checks: dict[str, str] | None = None  # of the last beat
+        self._last: Beat | None = None
         self._quiet = 0
-        self._told_to_leave = 0
-        self._numbers: asyncio.Future[list[Any] | None] | None = None
+        self._leaves = 0  # how often it was told to leave
+        self._metrics: asyncio.Future[list[Any] | None] | None = None
 
     @property
     def running(self) -> bool:
         """Whether there is a process."""
         return self._process is not None
 
-    async def live(self, command: Command, hello: Callable[[int], Hello]) -> int:
-        """One life, from start to end: the exit code, or minus the signal. Raises OSError."""
-        self._checks, self._quiet, self.silenced = None, 0, False
+    async def live(self, argv: Argv, hello: Callable[[int], Hello]) -> int:
+        """Run one process from start to end: its exit code, or minus the signal. Raises OSError."""
+        self._last, self._quiet, self.silenced = None, 0, False
         ours, theirs = socket.socketpair()
         with theirs:
             line = await control.line(ours)
-            hearing = asyncio.create_task(self._hear(line))
+            listening = asyncio.create_task(self._listen(line))
             try:
                 self._process = await asyncio.create_subprocess_exec(
-                    *command.words,
+                    *argv.words,
                     f"--control={theirs.fileno()}",
                     stdin=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(), *command.descriptors),
-                    start_new_session=True,  # Ctrl-C is for us: they leave when told
+                    pass_fds=(theirs.fileno(), *argv.descriptors),
+                    start_new_session=True,  # Ctrl-C is for the supervisor, which tells its workers to leave
                 )
                 theirs.close()  # else its end would never be seen
-                line.say("hello", asdict(hello(self.number)))
-                for _ in range(self._told_to_leave):
-                    line.say("leave")
-                self._line = line  # orders come behind the greeting
+                line.send(Word.HELLO, hello(self.number))
+                for _ in range(self._leaves):
+                    line.send(Word.LEAVE)
+                self._line = line  # other lines come behind the hello
                 return await self._process.wait()
             finally:
                 self._process = None
                 line.close()
                 self._line = None
-                hearing.cancel()
-                if self._numbers is not None and not self._numbers.done():
-                    self._numbers.set_result(None)
+                listening.cancel()
+                if self._metrics is not None and not self._metrics.done():
+                    self._metrics.set_result(None)
 
-    async def _hear(self, line: control.Line) -> None:
-        async for what, content in line.hear():
-            if what == "beat":
-                self._quiet, self._checks = 0, content["checks"]
-                if content["open"]:
+    async def _listen(self, line: control.Line) -> None:
+        async for word, content in line.lines():
+            if word is Word.BEAT:
+                self._quiet, self._last = 0, Beat(**content)
+                if self._last.open:
                     self._opened()
-            elif what == "metrics" and self._numbers is not None and not self._numbers.done():
-                self._numbers.set_result(content)
+            elif word is Word.METRICS and self._metrics is not None and not self._metrics.done():
+                self._metrics.set_result(content)
 
     def tick(self) -> None:
-        """One beat later. Our own ticks are counted, not seconds: who was frozen may have been us."""
+        """One beat later. Our own ticks are counted, not seconds: the supervisor may have been frozen."""
         self._quiet += 1
-        if self.running and self._quiet > (START if self._checks is None else SILENCE):
+        if self.running and self._quiet > (START if self._last is None else SILENCE):
             self.silenced = True
             self.kill()
 
-    def say(self, what: str, content: Any = None) -> None:
-        """An order, to whom it may concern."""
+    def send(self, word: Word, content: object = None) -> None:
+        """Send a line, if the worker is connected."""
         if self._line is not None:
-            self._line.say(what, content)
+            self._line.send(word, content)
 
     def leave(self) -> None:
-        """Tell the worker to drain; again: to leave at once. One that is just being started is told too."""
-        self._told_to_leave += 1
-        self.say("leave")
+        """Tell the worker to drain; again: to leave at once. One that is just starting is told too."""
+        self._leaves += 1
+        self.send(Word.LEAVE)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -110,23 +111,23 @@ class Member:
             if self._process is not None:
                 self._process.kill()
 
-    async def numbers(self) -> list[Any] | None:
-        """The worker's metrics (``merged.portable``), None where it does not tell them in time."""
+    async def metrics(self) -> list[Any] | None:
+        """The worker's metrics (``merged.portable``); None if they do not come in time."""
         if self._line is None:
             return None
-        if self._numbers is None or self._numbers.done():
-            # At most one question is open: what a frozen worker does not read must not pile up.
-            self._numbers = asyncio.get_running_loop().create_future()
-            self._line.say("metrics")
-        asked = self._numbers
+        if self._metrics is None or self._metrics.done():
+            # At most one request is open: what a frozen worker does not read must not pile up.
+            self._metrics = asyncio.get_running_loop().create_future()
+            self._line.send(Word.METRICS)
+        asked = self._metrics
         await asyncio.wait({asked}, timeout=SCRAPE)
         return asked.result() if asked.done() else None
 
     def checks(self) -> dict[str, str]:
-        """Its readiness checks, and whether it is there to make them."""
-        there = "" if self.running else "not running"
-        if self.running and self._checks is None:
-            there = "starting"
-        elif self.running and self._quiet > SILENCE // 3:
-            there = f"silent for {self._quiet} s"
-        return {"process": there, **(self._checks or {})} if self.running else {"process": there}
+        """Its readiness checks, ``process`` first."""
+        if not self.running:
+            return {"process": "not running"}
+        if self._last is None:
+            return {"process": "starting"}
+        process = f"silent for {self._quiet} s" if self._quiet > SILENCE // 3 else ""
+        return {"process": process, **with_listeners(self._last.checks, self._last.open)}

@@ -1,4 +1,4 @@
-"""What the supervisor's /metrics shows: its own numbers, and each family of the workers once."""
+"""The supervisor's /metrics page: its own families, and each family of the workers once."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from voltgate.gateway.metrics import Counter, Gauge
 
 
 def portable(metrics: Collector) -> list[Any]:
-    """Every family as JSON can carry it."""
+    """Every family in a form that JSON can carry."""
     return [
         [
             family.name,
@@ -24,13 +24,13 @@ def portable(metrics: Collector) -> list[Any]:
 
 
 class Merged(Collector):
-    """One scrape. ``workers``: what :func:`portable` gave in each that answered."""
+    """One scrape. ``workers``: the result of :func:`portable` in each worker that answered."""
 
     def __init__(self, own: Collector, workers: Iterable[list[Any]]) -> None:
         self._own, self._workers = own, workers
 
     def collect(self) -> Iterator[Metric]:
-        """All families; the samples of one worker differ from those of another by the label ``worker``."""
+        """All families; samples of different workers differ in the label ``worker``."""
         families: dict[str, Metric] = {}
         for worker in self._workers:
             for name, text, kind, samples in worker:

@@ -1,7 +1,7 @@
-"""The addresses several workers are going to share: proved to be ours, and kept, before any of them starts.
+"""The addresses that several workers share: proved to be free, and kept, before any of them starts.
 
-The sockets kept here never listen, so the kernel gives them no charger; they keep strangers off the port, and
-turn ``port = 0`` into one number for all workers.
+The sockets kept here never listen, so the kernel gives them no charger; they keep other processes off the
+port, and turn ``port = 0`` into one number for all workers.
 """
 
 import socket
@@ -17,11 +17,10 @@ class AddressError(Exception):
 
 @contextmanager
 def kept(listeners: Sequence[Listener]) -> Iterator[list[int]]:
-    """Keep every listener's address for the length of the block; gives their ports. Raises AddressError."""
+    """Keep every listener's address for the length of the block; yields their ports. Raises AddressError."""
     with ExitStack() as sockets:
-        # Listening for a moment, as a process on its own would: whatever that would be refused is refused
-        # here, also an address that two listeners name. SO_REUSEPORT alone would share it with any process
-        # of this user.
+        # Listen for a moment without SO_REUSEPORT, which would share the address with any process of this
+        # user: an address in use is refused here, also one that two listeners name.
         with ExitStack() as probes:
             ports = [_bind(listener, listener.port, probes, shared=False) for listener in listeners]
         for listener, port in zip(listeners, ports, strict=True):
@@ -30,7 +29,7 @@ def kept(listeners: Sequence[Listener]) -> Iterator[list[int]]:
 
 
 def _bind(listener: Listener, port: int, stack: ExitStack, shared: bool) -> int:
-    """Bind each address the host stands for; gives the port, which they have in common."""
+    """Bind each address of the host; returns the port they have in common."""
     try:
         found = socket.getaddrinfo(
             listener.host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

@@ -1,36 +1,37 @@
 """Several workers share the listeners' ports; this process starts, watches and replaces them.
 
-It holds no charger's socket, no NATS connection and no state that matters: what it knows of a worker came
-over that worker's ``control`` line.
+It holds no charger's socket, no NATS connection and no state that matters: all it knows of a worker came over
+that worker's ``control`` line.
 """
 
 import asyncio
 import random
 import signal
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
 
+from voltgate.config import Limits
 from voltgate.gateway.admin import Readiness
-from voltgate.gateway.pool.control import BEAT, Hello
-from voltgate.gateway.pool.member import Command, Member
+from voltgate.gateway.pool.control import BEAT, Hello, Word
+from voltgate.gateway.pool.member import Argv, Member
 from voltgate.gateway.pool.merged import Merged, Supervision
 
 log = structlog.get_logger()
 
-Fall = Literal["ended", "killed", "silent"]  # by itself; by a signal; by us, since it did not beat
+RestartReason = Literal["ended", "killed", "silent"]  # by itself; by a signal; by us: it did not beat
 FIRST_PAUSE, LAST_PAUSE, SETTLED = 0.5, 30.0, 60.0  # seconds
 
 
 class Backoff:
-    """How long a place stays empty: longer each time, from the start again after a life of a minute."""
+    """How long a place stays empty: longer each time, reset after a life of a minute."""
 
     def __init__(self) -> None:
         self._next = FIRST_PAUSE
 
     def after(self, lived: float) -> float:
-        """Seconds to wait after a life of ``lived`` seconds, jittered: workers fall together."""
+        """Seconds to wait after a life of ``lived`` seconds, jittered: workers may die together."""
         if lived >= SETTLED:
             self._next = FIRST_PAUSE
         pause, self._next = self._next, min(self._next * 2, LAST_PAUSE)
@@ -40,16 +41,16 @@ class Backoff:
 class Supervisor:
     """Keeps ``count`` workers running until :meth:`leave`. See :meth:`run`."""
 
-    def __init__(self, command: Command, count: int, ports: list[int], limits: dict[str, Any]) -> None:
+    def __init__(self, argv: Argv, count: int, ports: list[int], limits: Limits) -> None:
         """``limits`` are those of the configuration, ``ports`` those of its listeners, in order."""
         self.metrics = Supervision()
         self.metrics.running.read = lambda: [((), float(sum(m.running for m in self._members)))]
-        self._command, self._ports, self._limits = command, ports, limits
+        self._argv, self._ports, self._limits = argv, ports, limits
         self._opened, self._leaving = asyncio.Event(), asyncio.Event()
         self._members = [Member(number, self._opened.set) for number in range(count)]
 
     async def run(self) -> int:
-        """Serve until told to leave; the exit code. The first worker shows whether the others can live."""
+        """Serve until told to leave; the exit code. The others start once the first one is listening."""
         watching = asyncio.create_task(self._watch())
         opening = asyncio.create_task(self._opened.wait())
         first, *others = self._members
@@ -62,11 +63,11 @@ class Supervisor:
         finally:
             for task in (watching, opening, *keeping):
                 task.cancel()
-        # Minus a signal is no exit code; who died of one has said nothing.
+        # Minus a signal is not an exit code.
         return next((code if code > 0 else 1 for code in codes if code), 0)
 
     def leave(self) -> None:
-        """Begin to leave; called again: leave at once (CONTRACT 4.5)."""
+        """Begin to leave; called again: leave at once (docs/contract.md 4.5)."""
         self._leaving.set()
         for member in self._members:
             member.leave()
@@ -76,14 +77,14 @@ class Supervisor:
         for member in self._members:
             member.kill()
 
-    def reload(self, limits: dict[str, Any]) -> None:
-        """Every worker takes these limits, also those that are started later (CONTRACT 4.2)."""
+    def reload(self, limits: Limits) -> None:
+        """Give every worker these limits, also those that are started later (docs/contract.md 4.2)."""
         self._limits = limits
         for member in self._members:
-            member.say("limits", limits)
+            member.send(Word.LIMITS, limits.model_dump())
 
     def readiness(self) -> Readiness:
-        """Ready while one worker is, and we are not leaving: it takes whoever comes."""
+        """Ready while at least one worker is ready and the supervisor is not leaving."""
         leaving = self._leaving.is_set()
         results, ready = {"draining": "leaving" if leaving else ""}, False
         for member in self._members:
@@ -93,15 +94,15 @@ class Supervisor:
         return Readiness(ready and not leaving, results)
 
     async def scrape(self) -> Merged:
-        """The numbers of all workers that tell them in time, and our own."""
-        told = await asyncio.gather(*(member.numbers() for member in self._members))
+        """The metrics of all workers that send them in time, and our own."""
+        answers = await asyncio.gather(*(member.metrics() for member in self._members))
         self.metrics.scraped.read = lambda: [
-            ((str(number),), float(numbers is not None)) for number, numbers in enumerate(told)
+            ((str(number),), float(answer is not None)) for number, answer in enumerate(answers)
         ]
-        return Merged(self.metrics, [numbers for numbers in told if numbers is not None])
+        return Merged(self.metrics, [answer for answer in answers if answer is not None])
 
     def _hello(self, number: int) -> Hello:
-        return Hello(number, self._ports, self._limits)
+        return Hello(number, self._ports, self._limits.model_dump())
 
     async def _watch(self) -> None:
         while True:
@@ -110,28 +111,30 @@ class Supervisor:
                 member.tick()
 
     async def _keep(self, member: Member) -> int:
-        """One life after another, until we leave; how the last one ended."""
+        """Run one process after another until we leave; the exit code of the last one."""
         loop, backoff = asyncio.get_running_loop(), Backoff()
         while True:
             began = loop.time()
             try:
-                code = await member.live(self._command, self._hello)
-            except OSError as error:  # no process to be had just now
+                code = await member.live(self._argv, self._hello)
+            except OSError as error:  # no process can be started just now
                 if not self._opened.is_set():
                     raise
                 code = 1
-                log.error("worker.not_started", worker=member.number, fault=str(error))
+                log.error("worker.start_failed", worker=member.number, error=str(error))
             if self._leaving.is_set() or not self._opened.is_set():
                 if self._leaving.is_set() and code == -signal.SIGTERM:
-                    return 0  # the whole group was signalled, and this one had just been started
-                if code < 0:  # else it has said why itself
-                    log.error("worker.ended", worker=member.number, signal=_name(-code))
+                    return 0  # the whole group was signalled, and this process had just been started
+                if code < 0:  # else it has logged why itself
+                    log.error("worker.exited", worker=member.number, signal=_name(-code))
                 return code
-            reason: Fall = "silent" if member.silenced else "killed" if code < 0 else "ended"
+            reason: RestartReason = "silent" if member.silenced else "killed" if code < 0 else "ended"
             self.metrics.restarts.add(reason)
             pause = backoff.after(loop.time() - began)
             how = {"signal": _name(-code)} if code < 0 else {"code": code}
-            log.warning("worker.ended", worker=member.number, reason=reason, **how, again_in=round(pause, 2))
+            log.warning(
+                "worker.exited", worker=member.number, reason=reason, **how, restart_in=round(pause, 2)
+            )
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._leaving.wait(), pause)
                 return 0

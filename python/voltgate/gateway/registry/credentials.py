@@ -1,7 +1,7 @@
-"""Passwords of chargers: how they come (HTTP Basic), how they are kept (hashes), how one is checked.
+"""Passwords of chargers: how they arrive (HTTP Basic), how they are stored (hashes), how one is checked.
 
-Passwords are bytes here: those of OCPP 1.6 need not be text (OCPP.md A23). Nothing tells which hash failed,
-or whether there was one: who asks gets yes or no, and every no costs the same.
+Passwords are bytes here: those of OCPP 1.6 need not be text (docs/ocpp.md A23). No result says which hash
+failed, or whether there was one.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum, auto
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -24,13 +25,13 @@ from voltgate.gateway.registry.record import Known
 
 _FAST = re.compile(r"\$voltgate-sha256\$([0-9a-f]{32})\$([0-9a-f]{64})", re.ASCII)
 _SLOW = re.compile(r"\$argon2id\$v=19\$m=(\d{1,6}),t=(\d{1,2}),p=(\d{1,2})\$[\w+/]+\$[\w+/]+", re.ASCII)
-_MAX_MEMORY = 1 << 18  # KiB: a record is no way to take the gateway's memory
+_MAX_MEMORY = 1 << 18  # KiB: a record must not exhaust the gateway's memory
 _KEY_TEXT = re.compile(rb"(?:[0-9a-fA-F]{2}){16,20}")
 _argon2 = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, type=Type.ID)
 
 
 def basic(headers: Iterable[str]) -> tuple[bytes, bytes] | None:
-    """User name and password of the ``Authorization`` headers; None where there is no sound one."""
+    """User name and password of the ``Authorization`` header; None where there is not exactly one valid."""
     values = list(headers)
     if len(values) != 1:
         return None
@@ -45,19 +46,19 @@ def basic(headers: Iterable[str]) -> tuple[bytes, bytes] | None:
 
 
 def new_key() -> str:
-    """A random key of 160 bits: 20 bytes for 1.6, 40 characters for 2.x (OCPP.md A23)."""
+    """A random key of 160 bits: 20 bytes for 1.6, 40 characters for 2.x (docs/ocpp.md A23)."""
     return secrets.token_hex(20)
 
 
 def hash_key(key: bytes) -> str:
     """The hash of a random key of at least 128 bits: there is nothing to guess, so it may be fast."""
     salt = secrets.token_bytes(16)
-    return f"$voltgate-sha256${salt.hex()}${hashlib.sha256(salt + _plain(key)).hexdigest()}"
+    return f"$voltgate-sha256${salt.hex()}${hashlib.sha256(salt + _key_bytes(key)).hexdigest()}"
 
 
 def hash_password(password: bytes) -> str:
-    """The hash of a password that somebody chose: argon2id, milliseconds and megabytes on purpose."""
-    return _argon2.hash(_plain(password))
+    """The hash of a password that a person chose: argon2id, milliseconds and megabytes on purpose."""
+    return _argon2.hash(_key_bytes(password))
 
 
 def is_hash(text: str) -> bool:
@@ -70,14 +71,14 @@ def _is_slow(text: str) -> bool:
     return slow is not None and int(slow[1]) <= _MAX_MEMORY and int(slow[2]) <= 16
 
 
-def _plain(password: bytes) -> bytes:
-    """A key of 16 to 20 bytes may be sent as it is or as the hex digits it was typed in (OCPP.md B)."""
+def _key_bytes(password: bytes) -> bytes:
+    """A key of 16 to 20 bytes may be sent as it is or as the hex digits it was typed in (docs/ocpp.md B)."""
     return bytes.fromhex(password.decode()) if _KEY_TEXT.fullmatch(password) else password
 
 
 def _forms(password: bytes) -> tuple[bytes, ...]:
-    plain = _plain(password)
-    return (plain,) if plain == password else (plain, password)
+    key = _key_bytes(password)
+    return (key,) if key == password else (key, password)
 
 
 def _passes_fast(hash_: str, password: bytes) -> bool:
@@ -106,53 +107,61 @@ def _kept(password: bytes, random: bool, hashes: tuple[str, ...]) -> str:
     known = next(fast, None) or _passes_slow([hash_ for hash_ in hashes if _is_slow(hash_)], password)
     if known is not None:
         return known
-    # Nobody can tell a random key from a digest of a short word: fast only on the word of whoever made it.
-    return hash_key(password) if random and len(_plain(password)) >= 16 else hash_password(password)
+    # A random key looks like the digest of a short word: hashed fast only where its creator says it is
+    # random.
+    return hash_key(password) if random and len(_key_bytes(password)) >= 16 else hash_password(password)
 
 
-# None: too many passwords are being checked already.
-Judged = Callable[[bool | None], None]
+class Judgement(Enum):
+    """What became of a password."""
+
+    PASSED = auto()
+    WRONG = auto()
+    CROWDED = auto()  # too many passwords are being checked already: it was not
+
+
+Judged = Callable[[Judgement], None]
 
 
 class Passwords:
     """Checks passwords: random keys on the loop, others in a few threads beside it.
 
     A password that passed is remembered as a keyed MAC beside its record, in memory, and forgotten with it:
-    a storm of reconnecting chargers costs no second argon2 (OCPP.md D).
+    a storm of reconnecting chargers costs no second argon2 (docs/ocpp.md D).
     """
 
     def __init__(self, threads: int, most: int, most_of_one: int) -> None:
-        """``most``: passwords that may wait for a thread or be in one; ``most_of_one``: of one address."""
+        """``most``: passwords that may be waiting or being checked; ``most_of_one``: of one address."""
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
         self._most, self._most_of_one, self._busy = most, most_of_one, 0
         self._asking: Counter[str] = Counter()  # by address: those of them that are being checked
         self._secret = secrets.token_bytes(32)
-        self._nobody = hash_key(secrets.token_bytes(20))
+        self._no_hash = hash_key(secrets.token_bytes(20))
 
     def judge(self, known: Known | None, password: bytes, address: str, judged: Judged) -> None:
-        """Whether ``password`` is that of ``known``; of None it never is, at the same cost.
+        """Whether ``password`` is that of ``known``; WRONG for None, at the same cost.
 
-        Who guesses from one address waits for himself: never bound by identity, or anybody could lock a
-        charger out (OCPP.md D).
+        Guesses are bounded per address, never per identity: else any client could lock a charger out
+        (docs/ocpp.md D).
         """
         hashes = known.record.password_hashes if known is not None else ()
         proof = hashlib.blake2b(password, key=self._secret, digest_size=32).digest()
         if known is not None and hmac.compare_digest(known.proof, proof):
-            judged(True)
+            judged(Judgement.PASSED)
             return
-        fast = [_passes_fast(hash_, password) for hash_ in hashes or (self._nobody,)]
+        fast = [_passes_fast(hash_, password) for hash_ in hashes or (self._no_hash,)]
         if known is None:
-            judged(False)
+            judged(Judgement.WRONG)
             return
         if any(fast):
             known.proof, known.passed = proof, hashes[fast.index(True)]
-            judged(True)
+            judged(Judgement.PASSED)
             return
         slow = [hash_ for hash_ in hashes if _is_slow(hash_)]
         if not slow:
-            judged(False)
+            judged(Judgement.WRONG)
         elif self._busy >= self._most or self._asking[address] >= self._most_of_one:
-            judged(None)
+            judged(Judgement.CROWDED)
         else:
 
             def checked(done: "asyncio.Future[str | None]") -> None:
@@ -162,7 +171,7 @@ class Passwords:
                     return
                 if (passed := done.result()) is not None:
                     known.proof, known.passed = proof, passed
-                judged(passed is not None)
+                judged(Judgement.WRONG if passed is None else Judgement.PASSED)
 
             self._busy += 1
             self._asking[address] += 1
@@ -187,5 +196,5 @@ class Passwords:
         )
 
     def stop(self) -> None:
-        """End the threads; what waits for them is not judged any more."""
+        """End the threads; passwords that wait for one are not judged."""
         self._pool.shutdown(wait=False, cancel_futures=True)

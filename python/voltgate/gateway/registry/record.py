@@ -1,6 +1,6 @@
-"""The charger record of the registry (CONTRACT 3.8), and what makes an identity legal. Values only.
+"""The charger record of the registry (docs/contract.md 3.8), and what makes an identity legal. Values only.
 
-Read by the gateway, written by ``voltgate chargers``; where records are kept stands in ``registry``.
+Read by the gateway, written by ``voltgate chargers``; ``registry`` has the storage.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from voltgate.config import Level, Version
 from voltgate.gateway.interfaces import NotRead
 
-MAX_CHARACTERS = 48  # OCPP.md A3
+MAX_CHARACTERS = 48  # docs/ocpp.md A3
 MAX_BYTES = 96
-ALIAS = "ocpp1.6j"  # sent by some for ocpp1.6 (OCPP.md B)
+ALIAS, ALIAS_OF = "ocpp1.6j", "ocpp1.6"  # sent by some (docs/ocpp.md B)
 
 Quirk = Literal["half_duplex", "abort_close", "no_ping", "no_compression", "subprotocol_alias"]
 QUIRKS: tuple[Quirk, ...] = get_args(Quirk)
 
 
 class Record(BaseModel):
-    """What is known of one charger. Keys of newer releases are passed over, unknown values are not."""
+    """The settings of one charger. Unknown keys are ignored, a record with an unknown value counts as none.
+
+    Except a password hash of an unknown kind: no password passes it, the other hash still works.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -33,12 +36,12 @@ class Record(BaseModel):
     validation: Level | None = None
     quirks: frozenset[Quirk] = frozenset()
     password_change: Literal["sent", "at_reboot"] | None = None
-    """A command sent the second password: it is not known whether it counts, or it does after a restart."""
+    """A command sent the second password: it may be in force, or will be after a restart."""
 
     @field_validator("password_change", mode="before")
     @classmethod
     def _of_a_later_release(cls, value: object) -> object:
-        # Gateways write it: what another one means by it locks nobody out. Both pass, both stay.
+        # Gateways write it: an unknown value must not lock a charger out. Both passwords pass, both stay.
         return value if value in ("sent", "at_reboot") else None
 
     def serves(self, version: str) -> bool:
@@ -46,20 +49,20 @@ class Record(BaseModel):
         return self.versions is None or version in self.versions
 
     def allows_profile(self, profile: int) -> bool:
-        """Whether it may come in where ``profile`` is kept: one at a time (OCPP.md A22)."""
+        """Whether it may connect where ``profile`` is required: one at a time (docs/ocpp.md A22)."""
         return self.security_profile in (None, profile)
 
     @property
     def body(self) -> bytes:
-        """The record as it is kept: what is not set is left out."""
+        """The record as it is stored: defaults are left out."""
         return self.model_dump_json(exclude_defaults=True).encode()
 
 
 @dataclass(slots=True)
 class Known:
-    """A record as a process holds it.
+    """A record in memory.
 
-    ``proof`` stands for the password that passed its hashes last, ``passed`` is the hash it passed.
+    ``proof`` is a MAC of the password that last passed its hashes, ``passed`` the hash it passed.
     """
 
     identity: str
@@ -69,7 +72,7 @@ class Known:
     passed: str = ""
 
 
-# The charger; None: there is no usable record. False: it could not be read.
+# Called with the charger, or why there is no usable record.
 Found = Callable[[Known | NotRead], None]
 
 
@@ -87,7 +90,7 @@ def _where(place: tuple[int | str, ...]) -> str:
 
 
 def is_identity(text: str) -> bool:
-    """1 to 48 characters, at most 96 bytes, no control character, no ``:`` (OCPP.md A3)."""
+    """1 to 48 characters, at most 96 bytes, no control character, no ``:`` (docs/ocpp.md A3)."""
     legal = text and len(text) <= MAX_CHARACTERS and len(text.encode(errors="surrogatepass")) <= MAX_BYTES
     return bool(legal) and not any(
         c == ":" or c < " " or "\x7f" <= c <= "\x9f" or "\ud800" <= c <= "\udfff" for c in text

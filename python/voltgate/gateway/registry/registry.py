@@ -1,7 +1,8 @@
-"""The registry: charger records of the KV bucket ``ocpp_chargers``, read on demand (CONTRACT 3.8).
+"""The registry: charger records of the KV bucket ``ocpp_chargers``, read on demand (docs/contract.md 3.8).
 
-What was read is kept as long as the bucket is followed without a gap, so a change takes effect at once: it
-takes the place of what was kept, and ``changed`` is told. Who is let in stands in ``listener``.
+Records that were read are cached while the bucket is followed without a gap, so a change takes effect at
+once: it replaces the cached record, and ``changed`` is called. Not here: which charger may connect
+(listener).
 """
 
 from collections.abc import Callable
@@ -12,11 +13,12 @@ from voltgate import _core
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.interfaces import Clock, NotRead, Stored
+from voltgate.gateway.registry.credentials import is_hash
 from voltgate.gateway.registry.record import Found, Known, parse
 
 log = structlog.get_logger()
 
-KEPT = 50_000  # records in memory, some hundred bytes each; the one not asked for longest goes
+CACHED = 50_000  # records in memory, some hundred bytes each; the least recently used one is dropped
 
 
 class Registry:
@@ -27,24 +29,25 @@ class Registry:
     ) -> None:
         bucket = f"{stream_prefix.lower()}_chargers"
         self._bus, self._stream, self._prefix = bus, f"KV_{bucket}", f"$KV.{bucket}."
-        self._follow = Follow(bus, clock, self._stream, self._changed)
-        self._tell = changed
+        self._follow = Follow(bus, clock, self._stream)
+        self._on_change = changed
         # By token; removed ones too: a replica that is behind would bring them back.
-        self._kept: dict[str, tuple[int, Known | None]] = {}
-        self._follow.on_anew = self._kept.clear
+        self._cache: dict[str, tuple[int, Known | None]] = {}
+        self._follow.listen(self._changed, self._cache.clear)
+        self._warned: set[str] = set()  # tokens whose record has a password hash of an unknown kind
 
     async def run(self) -> None:
         """Follow the bucket for the life of the process."""
         await self._follow.run()
 
     def find(self, identity: str, found: Found) -> None:
-        """Call ``found`` with the charger's record, at once where it is kept."""
+        """Call ``found`` with the charger's record, at once where it is cached."""
         token = _core.token(identity)
         if not self._follow.keeps_up:
-            self._kept.clear()
-        elif (kept := self._kept.pop(token, None)) is not None:
-            self._kept[token] = kept  # the last one asked for
-            found(kept[1] or NotRead.MISSING)
+            self._cache.clear()
+        elif (cached := self._cache.pop(token, None)) is not None:
+            self._cache[token] = cached  # the most recently used
+            found(cached[1] or NotRead.MISSING)
             return
         asked = token, found, self._follow.opened
         self._bus.read(self._stream, 0, self._prefix + token, self._read, asked)
@@ -54,38 +57,46 @@ class Registry:
         if not isinstance(stored, Stored):
             found(stored)
             return
-        newer = self._kept.get(token)
+        newer = self._cache.get(token)
         if newer is not None and newer[0] >= stored.seq:
-            found(newer[1] or NotRead.MISSING)  # it changed while it was read, or by a replica that is behind
+            found(newer[1] or NotRead.MISSING)  # it changed meanwhile, or the replica is behind
             return
-        known = _known(token, stored)
+        known = self._known(token, stored)
         if self._follow.keeps_up and self._follow.opened == opened:
             self._keep(token, stored.seq, known)
         found(known or NotRead.MISSING)
 
     def _changed(self, subject: str, stored: Stored) -> None:
         token = subject.removeprefix(self._prefix)
-        known = _known(token, stored)
-        self._kept.pop(token, None)
+        known = self._known(token, stored)
+        self._cache.pop(token, None)
         self._keep(token, stored.seq, known)
         try:
             identity = _core.identity(token)
         except ValueError:
             return
-        self._tell(identity, known)
+        self._on_change(identity, known)
 
     def _keep(self, token: str, seq: int, known: Known | None) -> None:
-        self._kept[token] = seq, known
-        if len(self._kept) > KEPT:
-            del self._kept[next(iter(self._kept))]
+        self._cache[token] = seq, known
+        if len(self._cache) > CACHED:
+            del self._cache[next(iter(self._cache))]
 
-
-def _known(token: str, stored: Stored) -> Known | None:
-    if "KV-Operation" in stored.headers:  # deleted, or purged
-        return None
-    try:
-        return Known(_core.identity(token), token, parse(stored.data))
-    except ValueError as fault:
-        # Nobody comes in by a record that says nothing clear.
-        log.warning("registry.bad_record", token=token, fault=str(fault))
-        return None
+    def _known(self, token: str, stored: Stored) -> Known | None:
+        if "KV-Operation" in stored.headers:  # deleted, or purged
+            return None
+        try:
+            known = Known(_core.identity(token), token, parse(stored.data))
+        except ValueError as error:
+            log.warning("registry.record_refused", identity=token, error=str(error))
+            return None
+        if all(map(is_hash, known.record.password_hashes)):
+            self._warned.discard(token)
+        elif token not in self._warned:
+            self._warned.add(token)
+            log.warning(
+                "registry.hash_refused",
+                identity=known.identity,
+                error="a password hash is of a kind that this release cannot check: no password passes it",
+            )
+        return known

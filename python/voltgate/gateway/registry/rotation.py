@@ -1,34 +1,34 @@
-"""Passwords that commands change: the registry lets the charger in before, while and after it takes one.
+"""Passwords that commands change: the charger can log in before, while and after it takes the new one.
 
     [old] --the command leaves--> [old, new], sent --Accepted-------> [new]
                                       |            --refused--------> [old]
                                       |            --RebootRequired-> [old, new], at_reboot
                                       +-- timeout, lost: both stay until one logs in, then the other goes
 
-Accepted retires the old password and a refusal keeps it (OCPP.md A24). RebootRequired is neither: the old
-one is in force until the charger restarts, the new one from then on, so only the login of the new one
-decides. A record is written by compare-and-set on its revision, and the CALL leaves after it: whoever dies
-at whatever step, the password the charger has is in the record.
+Accepted retires the old password and a refusal keeps it (docs/ocpp.md A24). RebootRequired is neither: the
+old one is in force until the charger restarts, the new one from then on, so only the login of the new one
+decides. A record is written by compare-and-set on its revision, and the CALL leaves after it: whatever
+process ends at whatever step, the password the charger has is in the record.
 
-The password in SetNetworkProfile is none of these: it is stored in a slot the charger may use some day,
+The password in SetNetworkProfile is not one of these: it is stored in a slot the charger may use later,
 perhaps for another CSMS.
 """
 
-from collections.abc import Callable
-from enum import Enum, auto
+from collections.abc import Callable, Coroutine, Generator
 from functools import partial
+from types import coroutine
 from typing import Any
 
 import orjson
 import structlog
 
 from voltgate import _core
-from voltgate.gateway.interfaces import Ack, Bus, Change, Clock, NotRead, NotStored, Stored
+from voltgate.gateway.interfaces import Ack, Bus, Change, Clock, NotRead, NotStored, Stored, Ticket, Verdict
 from voltgate.gateway.registry.record import Known, Record, parse
 
 log = structlog.get_logger()
 
-TRIES = 5  # of a record that others write at the same time
+TRIES = 5  # of a record that is changed at the same time
 AGAIN = 0.1  # seconds between them
 
 UNREADABLE = "the charger's record could not be read or written"
@@ -40,49 +40,8 @@ UNDECIDED = (
 
 # ``hash(change, hashes, hashed)``: the one of ``hashes`` the password passes, else a new one; None: not now.
 Hash = Callable[[Change, tuple[str, ...], Callable[[str | None], None]], None]
-# What to set in a record, or None to leave it.
-Edit = Callable[[Record], dict[str, Any] | None]
-
-
-class Verdict(Enum):
-    """What the charger said of a new password."""
-
-    TAKEN = auto()
-    REFUSED = auto()
-    AT_REBOOT = auto()
-
-
-_VERDICTS = {"Accepted": Verdict.TAKEN, "RebootRequired": Verdict.AT_REBOOT}
-
-
-def passwords(action: str, body: bytes) -> list[bytes]:
-    """The new passwords in a command whose body is valid; nearly always none."""
-    if action == "ChangeConfiguration":
-        entry = orjson.loads(body)
-        return [entry["value"].encode()] if entry["key"].lower() == "authorizationkey" else []
-    if action == "SetVariables":
-        entries = orjson.loads(body)["setVariableData"]
-        return [entry["attributeValue"].encode() for entry in entries if _is_password(entry)]
-    return []
-
-
-def verdict(action: str, body: bytes) -> Verdict | None:
-    """What a valid result says of it; None: nothing."""
-    result = orjson.loads(body)
-    if action == "ChangeConfiguration":
-        status = result["status"]
-    else:
-        entries = (entry for entry in result["setVariableResult"] if _is_password(entry))
-        status = next((entry["attributeStatus"] for entry in entries), None)
-    return None if status is None else _VERDICTS.get(status, Verdict.REFUSED)
-
-
-def _is_password(entry: dict[str, Any]) -> bool:
-    # Names are case-insensitive in OCPP. The variable of this name in other components is a slot's.
-    names = entry["component"]["name"].lower(), entry["variable"]["name"].lower()
-    return (
-        names == ("securityctrlr", "basicauthpassword") and entry.get("attributeType", "Actual") == "Actual"
-    )
+# Begins something that calls back once.
+Begin = Callable[[Callable[[Any], None]], object]
 
 
 class Rotation:
@@ -94,39 +53,18 @@ class Rotation:
         self._stream, self._prefix = f"KV_{bucket}", f"$KV.{bucket}."
 
     def begin(self, change: Change, done: Callable[[Any, str], None], arg: Any) -> None:
-        """Let the new password in beside the old: ``done(arg, why not)``, "" when it may be sent.
+        """Add the new password to the record: ``done(arg, why not)``, "" when it may be sent.
 
-        A charger without record logs in without a password: there is nothing to keep.
+        A charger without record logs in without a password: there is nothing to add it to.
         """
 
-        def found(_: None, stored: Stored | NotRead) -> None:
-            record = _record(stored)
-            if isinstance(record, Record):
-                change.before = record.password_hashes
-                self._hash(change, change.before, hashed)
-            else:
-                done(arg, UNREADABLE if record is NotRead.UNREADABLE else "")
+        async def begin() -> None:
+            done(arg, await self._begin(change))
 
-        def hashed(hash_: str | None) -> None:
-            change.password = b""
-            if hash_ is None:
-                done(arg, CROWDED)
-                return
-            change.hash = hash_
-            if hash_ in change.before:
-                done(arg, "")
-            elif len(change.before) > 1:
-                done(arg, UNDECIDED)
-            else:
-                change.added = True
-                both = {"password_hashes": [*change.before, hash_], "password_change": "sent"}
-                edit = partial(_from, change.before, both)
-                self._edit(change.token, edit, lambda written: done(arg, "" if written else UNREADABLE))
-
-        self._bus.read(self._stream, 0, self._prefix + change.token, found, None)
+        _run(begin())
 
     def settle(self, change: Change, verdict: Verdict) -> None:
-        """The charger has said what becomes of a password that was begun."""
+        """The charger has answered: keep the password it has from now on."""
         both = (*change.before, change.hash) if change.added else change.before
         if not change.hash or (not change.added and (verdict is Verdict.REFUSED or len(both) == 1)):
             return
@@ -136,48 +74,97 @@ class Rotation:
             fields = {"password_hashes": list(change.before), "password_change": None}
         else:
             fields = {"password_change": "at_reboot"} if len(both) > 1 else {}
-        self._edit(change.token, partial(_from, both, fields), lambda _: None)
+        _run(self._edit(change.token, both, fields))
 
     def logged_in(self, known: Known) -> None:
-        """The charger came in with ``known.passed``: the other one goes, but where an operator keeps two."""
+        """The charger logged in with ``known.passed``: remove the other one, unless an operator keeps two."""
         hashes, state = known.record.password_hashes, known.record.password_change
         if state is None or len(hashes) < 2 or known.passed not in hashes:
             return
         if state == "at_reboot" and known.passed == hashes[0]:
             return
-        fields = {"password_hashes": [known.passed], "password_change": None}
-        self._edit(known.token, partial(_from, hashes, fields), lambda _: None)
+        _run(self._edit(known.token, hashes, {"password_hashes": [known.passed], "password_change": None}))
 
-    def _edit(self, token: str, edit: Edit, done: Callable[[bool], None], tries: int = TRIES) -> None:
-        """Write what ``edit`` says of the record as it is now; once more where somebody else was first."""
+    async def _begin(self, change: Change) -> str:
+        """Why the password may not be sent, "" when it may."""
+        record = _record(await self._read(change.token))
+        if not isinstance(record, Record):
+            return UNREADABLE if record is NotRead.UNREADABLE else ""
+        change.before = before = record.password_hashes
+        hash_: str | None = await _result(partial(self._hash, change, before))
+        change.password = b""
+        if hash_ is None:
+            return CROWDED
+        change.hash = hash_
+        if hash_ in before:
+            return ""
+        if len(before) > 1:
+            return UNDECIDED
+        change.added = True
+        both = {"password_hashes": [*before, hash_], "password_change": "sent"}
+        return "" if await self._edit(change.token, before, both) else UNREADABLE
 
-        def found(_: None, stored: Stored | NotRead) -> None:
+    async def _edit(self, token: str, hashes: tuple[str, ...], fields: dict[str, Any]) -> bool:
+        """Set ``fields`` in the record, while its passwords are ``hashes``; whether that was stored."""
+        for _ in range(TRIES):
+            stored = await self._read(token)
             record = _record(stored)
-            fields = edit(record) if isinstance(record, Record) else None
-            if not isinstance(stored, Stored) or fields is None:
-                done(False)
-                return
-            body = orjson.loads(stored.data) | fields  # what another release wrote beside it stays
+            if not isinstance(stored, Stored) or not isinstance(record, Record):
+                return False
+            if not fields or record.password_hashes != hashes:
+                return False
+            body = orjson.loads(stored.data) | fields  # fields of newer releases stay
             kept = orjson.dumps({name: value for name, value in body.items() if value is not None})
-            expected = [("Nats-Expected-Last-Subject-Sequence", str(stored.seq))]
-            ticket = self._bus.ticket(written, None)
-            self._bus.store(ticket, _core.publish(self._prefix + token, ticket.reply, expected, kept))
+            match await self._write(token, stored.seq, kept):
+                case Ack():
+                    return True
+                case NotStored.UNKNOWN:
+                    break
+                case NotStored.REFUSED:  # changed since it was read
+                    await _result(self._pause)
+        log.warning("rotation.unwritten", identity=_core.identity(token))
+        return False
 
-        def written(_: None, ack: Ack | NotStored) -> None:
-            if isinstance(ack, Ack):
-                done(True)
-            elif ack is NotStored.REFUSED and tries > 1:
-                self._clock.after(AGAIN, self._edit, token, edit, done, tries - 1)
-            else:
-                log.warning("rotation.not_written", token=token)
-                done(False)
+    def _pause(self, done: Callable[[Any], None]) -> None:
+        self._clock.after(AGAIN, done, None)
 
-        self._bus.read(self._stream, 0, self._prefix + token, found, None)
+    async def _read(self, token: str) -> Stored | NotRead:
+        def begin(done: Callable[[Any], None]) -> None:
+            self._bus.read(self._stream, 0, self._prefix + token, lambda _, stored: done(stored), None)
+
+        stored: Stored | NotRead = await _result(begin)
+        return stored
+
+    async def _write(self, token: str, seq: int, body: bytes) -> Ack | NotStored:
+        """Compare-and-set on ``seq``."""
+
+        def begin(done: Callable[[Any], None]) -> None:
+            ticket: Ticket[None, Ack | NotStored] = self._bus.ticket(lambda _, ack: done(ack), None)
+            expected = [("Nats-Expected-Last-Subject-Sequence", str(seq))]
+            self._bus.store(ticket, _core.publish(self._prefix + token, ticket.reply, expected, body))
+
+        ack: Ack | NotStored = await _result(begin)
+        return ack
 
 
-def _from(hashes: tuple[str, ...], fields: dict[str, Any], record: Record) -> dict[str, Any] | None:
-    """``fields``, where nobody has changed the passwords since."""
-    return fields if fields and record.password_hashes == hashes else None
+def _run(steps: Coroutine[Begin, Any, Any], result: Any = None) -> None:
+    """Run a coroutine that awaits nothing but :func:`_result`; each callback runs it on, in the caller's
+    turn.
+
+    Not an asyncio task: no turn of the loop passes between a PubAck and the CALL that waits for it, and it
+    runs in virtual time.
+    """
+    try:
+        begin = steps.send(result)
+    except StopIteration:
+        return
+    begin(partial(_run, steps))
+
+
+@coroutine
+def _result(begin: Begin) -> Generator[Begin, Any, Any]:
+    """Call ``begin(done)`` and wait until ``done`` is called: with the result."""
+    return (yield begin)
 
 
 def _record(stored: Stored | NotRead) -> Record | NotRead:

@@ -1,24 +1,28 @@
 """One command of a backend to a charger, and what is written about it: its facts and its replies.
 
-Values in, bytes out (CONTRACT 3.3, 3.5); when a command moves on is decided in ``commands``.
+Values in, bytes out (docs/contract.md 3.3, 3.5); when a command moves on is decided in ``commands``.
 """
 
 import uuid
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from enum import Enum, auto
+from typing import NamedTuple
 
 import orjson
 
 from voltgate import _core
 from voltgate._core import Frame, Publisher
-from voltgate.gateway.interfaces import Change, Request
+from voltgate.gateway import cloudevents
+from voltgate.gateway.interfaces import Ack, Change, NotStored, Outside, Request, Timer
 from voltgate.gateway.reasons import Outcome
-from voltgate.gateway.session import decisions, redact
+from voltgate.gateway.session import payloads
 from voltgate.schemas import Codec
 
 TIMEOUT = 30.0  # seconds, where ocpp-timeout says nothing
 _MAX_TIMEOUT = 86_400.0
 _MAX_ID = 255  # characters of ocpp-command-id
+AGAIN = 2.0  # seconds until a Response fact that was not stored is written again
+TRIES = 30  # about a minute: by then the caller has given up, and a repeat gets ``lost``
 
 
 class Fault(NamedTuple):
@@ -45,25 +49,34 @@ class Said(NamedTuple):
     late: bool = False  # it had ended with ``timeout`` before
 
 
-class Command:
-    """Where a command stands. Class attributes are the defaults."""
+class Stage(Enum):
+    """Where a command stands; drawn in ``commands``, and changed there."""
 
+    QUEUED = auto()
+    PREPARING = auto()  # its fact is being stored, then a password's record
+    WAITING = auto()  # prepared, until the charger's own CALL is answered (quirk half_duplex)
+    SENT = auto()
+
+
+class Command:
+    """One command, and what its stages have brought so far. Class attributes are the defaults."""
+
+    stage = Stage.QUEUED
     key = ""  # ocpp-key, once its fact is written
-    sent = False
-    timer: Any = None
+    timer: Timer | None = None
     attempt = 1  # of storing it under its command id
     change: Change | None = None  # of the charger's password
-    kept = False  # the registry lets the new password in
+    recorded = False  # the charger's record has the new password
 
     def __init__(self, request: Request, action: str, arrived: float) -> None:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.action, self.arrived = action, arrived
         self.replies = [request.reply]
-        # No body, which tools make easy to send, and the null of 1.6 are the empty payload (OCPP.md A9).
+        # No body, which tools make easy to send, and the null of 1.6 are the empty payload (docs/ocpp.md A9).
         self.body = b"{}" if request.data.strip() in (b"", b"null") else request.data
         self.command_id = headers.get("ocpp-command-id", "")
-        self.message_id = str(uuid.uuid4())  # collides with nobody's (OCPP.md A20)
-        self.redacted = redact.request(action, self.body)
+        self.message_id = str(uuid.uuid4())  # collides with no other id (docs/ocpp.md A20)
+        self.redacted = payloads.masked_request(action, self.body)
         self.timeout = _seconds(headers.get("ocpp-timeout"))
         self.random_key = headers.get("ocpp-random-key", "").strip().lower() == "true"
 
@@ -91,7 +104,7 @@ class Command:
 
 
 def _seconds(text: str | None) -> float | None:
-    """None for what is no time to wait."""
+    """None if it is not a valid timeout."""
     try:
         seconds = TIMEOUT if text is None else float(text)
     except ValueError:
@@ -100,7 +113,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def answer(codec: Codec, action: str, frame: Frame) -> tuple[Outcome, bytes]:
-    """What a CALLRESULT or CALLERROR to a command of ``action`` comes to."""
+    """The outcome of a command of ``action`` that was answered with ``frame``, and its body."""
     broken = frame.violation
     if frame.type == 4:
         details = b"{}" if broken else frame.payload
@@ -140,10 +153,13 @@ class Writer:
     def response(self, command: Command, said: Said, time_ms: int, reply: str) -> bytes:
         """How it ended, under ``<Action>Response``."""
         outcome, body, redacted = said.outcome, said.body or b"{}", False
-        secret = command.redacted is not None or redact.answers(command.action)
+        secret = command.redacted is not None or payloads.response_may_hold_secrets(command.action)
         if secret and outcome in (Outcome.ERROR, Outcome.BAD_RESULT):
-            body, redacted = b"{}", True  # chargers quote what they refuse, and a secret may stand anywhere
-        elif outcome is Outcome.RESULT and (masked := redact.response(command.action, body)) is not None:
+            body, redacted = b"{}", True  # chargers quote what they refuse, so a secret may be anywhere
+        elif (
+            outcome is Outcome.RESULT
+            and (masked := payloads.masked_response(command.action, body)) is not None
+        ):
             body, redacted = masked, True
         more = [("ocpp-outcome", outcome.label), *([("ocpp-late", "true")] if said.late else [])]
         unique = f"{self._token}/{command.message_id}/{'late' if said.late else 'response'}"
@@ -152,20 +168,21 @@ class Writer:
 
     def _publish(self, command: Command, shown: "_Shown", time_ms: int, reply: str) -> bytes:
         self._count += 1
-        headers = [
-            ("ce-specversion", "1.0"),
-            ("ce-id", f"{self._session}/command-{self._count}"),
-            ("ce-source", f"/chargers/{self._token}"),
-            ("ce-type", f"ocpp.{self._version}.{shown.kind}"),
-            ("ce-subject", self._identity),
-            ("ce-time", decisions.time_text(time_ms)),
-            ("ce-datacontenttype", "application/json"),
+        own = (
             ("ocpp-message-id", command.message_id),
             ("ocpp-session", self._session),
             ("ocpp-key", command.key),
             ("Nats-Msg-Id", shown.unique or self._unique(command)),
             *shown.more,
-        ]
+        )
+        headers = cloudevents.headers(
+            f"{self._session}/command-{self._count}",
+            f"chargers/{self._token}",
+            f"ocpp.{self._version}.{shown.kind}",
+            cloudevents.time_text(time_ms),
+            identity=self._identity,
+            extra=own,
+        )
         if command.command_id:
             headers.append(("ocpp-command-id", command.command_id))
         if shown.redacted:
@@ -178,14 +195,46 @@ class Writer:
         return "/".join(parts if command.attempt == 1 else [*parts, str(command.attempt)])
 
     def reply(self, command: Command, said: Said, subject: str) -> bytes:
-        """What the backend is told."""
-        told = said.outcome.value
+        """The reply to the backend."""
+        reply = said.outcome.value
         headers = [
             ("ocpp-outcome", said.outcome.label),
             ("ocpp-message-id", said.message_id or command.message_id),
             ("ocpp-version", said.version or self._version),
             ("ocpp-session", said.session or self._session),
         ]
-        if told.code is not None:
-            headers += [("Nats-Service-Error-Code", str(told.code)), ("Nats-Service-Error", told.text)]
+        if reply.code is not None:
+            headers += [("Nats-Service-Error-Code", str(reply.code)), ("Nats-Service-Error", reply.text)]
         return _core.publish(subject, "", headers, said.body)
+
+
+class Report:
+    """The end of a command, written until NATS has stored it: Response fact and replies.
+
+    See docs/contract.md 3.5.
+
+    What a charger answered is known to this process alone: a NATS that is away for a moment must not lose it.
+    Only a command that was sent is written again, so an outage does not accumulate reports.
+    """
+
+    def __init__(self, command: Command, said: Said, writer: Writer, outside: Outside) -> None:
+        self._command, self._said, self._writer = command, said, writer
+        self._bus, self._clock = outside.bus, outside.clock
+        self._time_ms = outside.clock.time_ms
+        self._replies = () if said.late else tuple(command.replies)
+        # Outcomes that sent nothing are not remembered, and their number is not bounded.
+        self._left = TRIES if said.outcome.value.sent else 1
+
+    def send(self) -> None:
+        """Write them: the replies do not wait for the fact, but are repeated with it."""
+        if self._command.key:
+            ticket = self._bus.ticket(self._stored, None)
+            response = self._writer.response(self._command, self._said, self._time_ms, ticket.reply)
+            self._bus.store(ticket, response)
+        for reply in self._replies:
+            self._bus.emit(self._writer.reply(self._command, self._said, reply))
+
+    def _stored(self, _: None, ack: Ack | NotStored) -> None:
+        self._left -= 1
+        if ack is NotStored.UNKNOWN and self._left:
+            self._clock.after(AGAIN, self.send)

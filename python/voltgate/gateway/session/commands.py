@@ -1,115 +1,99 @@
-"""The commands of one charger: their queue, the one in flight, their deadlines (CONTRACT 3.5).
+"""The commands of one charger: their queue, the one in flight, their deadlines (docs/contract.md 3.5).
 
-    arrived --cannot be sent--> invalid      --charger or gateway leaves--> gone
-       |    --queue full------> busy         --deadline-------------------> expired
+The stages of a command (``command.Stage``), and its outcomes:
+
+    QUEUED ----cannot be sent--> invalid     --queue full--> busy
        v
-    queued --its turn--> fact --PubAck--> duplicate? --yes--> the recorded outcome
-                          |                 | no, or what was stored was never sent
-                          +--> unavailable  | a password goes into the charger's record first (rotation)
-                                            v
-                                           CALL --CALLRESULT--> result, bad_result
-                                                --CALLERROR---> error
-                                                --deadline----> timeout (a late answer is a fact)
-                                                --socket ends-> lost
+    PREPARING: fact --PubAck--> duplicate? --yes--> the recorded outcome
+       |         +--> unavailable    | no, or the command that was stored was never sent
+       |                             | a password is written to the charger's record first (rotation)
+       |--a CALL of the charger is open, quirk half_duplex--> WAITING
+       v                                                         | it is answered
+      SENT <-----------------------------------------------------+
+       +--CALLRESULT--> result, bad_result      --deadline----> timeout (a late answer is a fact)
+       +--CALLERROR---> error                   --socket ends-> lost
 
-Order of arrival, one in flight, independent of the charger's own CALLs (OCPP.md A8) but for the quirk
-``half_duplex``: then its turn comes, and the CALL leaves, only while none of those is open (OCPP.md B). The
-reply leaves with the Response fact and does not wait for it. No socket, no NATS and no clock live here.
+Before SENT, the end of the connection makes it gone, and the deadline expired. Commands are sent in order of
+arrival, one in flight, independent of the charger's own CALLs (docs/ocpp.md A8) but for the quirk
+``half_duplex``:
+then none is begun or sent while one of those is open (docs/ocpp.md B). The reply leaves with the Response
+fact and does not wait for it. No socket, no NATS and no clock are in here.
 """
 
 from collections import deque
-from typing import Protocol
+from collections.abc import Callable
+from typing import assert_never
 
-from voltgate._core import Frame, Publisher
-from voltgate.gateway.interfaces import Ack, Change, Link, NotStored, Outside, Request
+from voltgate._core import Frame
+from voltgate.gateway.interfaces import Ack, Change, NotStored, Request, Verdict
 from voltgate.gateway.reasons import Outcome
-from voltgate.gateway.registry.rotation import Verdict, passwords, verdict
-from voltgate.gateway.session.command import Command, Fault, Said, Writer, answer
-from voltgate.gateway.session.context import Terms
-from voltgate.gateway.session.recorded import Recorded
-from voltgate.gateway.session.report import Report
+from voltgate.gateway.session import payloads
+from voltgate.gateway.session.command import Command, Fault, Report, Said, Stage, Writer, answer
+from voltgate.gateway.session.context import Surroundings
+from voltgate.gateway.session.readback import PastOutcome, Recall
 from voltgate.gateway.session.steps import guarded
-from voltgate.gateway.session.triggers import triggered
+from voltgate.gateway.session.turn import Turn
 
 LATE = 16  # commands that timed out, whose answers are still recognised
-
-
-class Talk(Protocol):
-    """What commands ask of the session."""
-
-    boot: str
-    """A backend's last word on BootNotification, "" for none."""
-    triggered: set[str]
-    """What passes while Pending, because a command asked for it."""
-
-    @property
-    def calling(self) -> bool:
-        """Whether a CALL of the charger is open."""
-
-    @property
-    def leaving(self) -> bool:
-        """Whether nothing new is sent."""
-
-    def quiet(self) -> None:
-        """No command is on its way any more, and none will be: it may close."""
-
-    def failed(self) -> None:
-        """End it, for a fault of ours."""
 
 
 class Commands:
     """See the module; made when the first command arrives."""
 
-    def __init__(self, publisher: Publisher, terms: Terms, link: Link, outside: Outside, talk: Talk) -> None:
+    def __init__(
+        self, surroundings: Surroundings, turn: Turn, done: Callable[[], None], failed: Callable[[], None]
+    ) -> None:
+        """``done()``: no command is in flight any more. ``failed()``: a fault of ours ends the session."""
         self.closed = False
-        self._terms, self._link, self._talk = terms, link, talk
-        self._outside = outside
-        self._bus, self._clock, self._rotation = outside
-        self._token = publisher.token
-        self._writer = Writer(publisher, terms.codec.version, terms.nats.prefix)
+        self.failed = failed
+        self._turn, self._done = turn, done
+        self._context, self._link = surroundings.context, surroundings.link
+        self._outside = surroundings.outside
+        self._bus, self._clock, self._rotation = surroundings.outside
+        self._token = surroundings.publisher.token
+        self._writer = Writer(surroundings.publisher, self._context.codec.version, self._context.nats.prefix)
         self._queue: deque[Command] = deque()
-        self._current: Command | None = None  # its fact is on its way, or it is sent
-        self._held = False  # the current one is stored, and waits for the charger's CALL to end
+        self._current: Command | None = None  # the one in flight
         self._named: dict[str, Command] = {}  # by command id: queued or current
         self._late: dict[str, Command] = {}  # by message id: timed out
-        self._turning = False
+        self._beginning = False
 
     # -- from the bus and the session ---------------------------------------------------------------
 
     def take(self, request: Request) -> None:
-        """A backend's command. Without a reply subject it is not sent: nobody would know."""
+        """Take a backend's command; one without a reply subject is dropped: its outcome would be lost."""
         if not request.reply:
             return
-        terms, action = self._terms, request.subject.split(".")[2]
+        context, action = self._context, request.subject.split(".")[2]
         command = Command(request, action, self._clock.now)
-        fault = command.fault(terms.codec, terms.commands, terms.limits.max_message_bytes)
+        fault = command.fault(context.codec, context.commands, context.limits.max_message_bytes)
         fault = fault or self._password(command)
-        if fault is None and self._talk.boot == "Rejected":
+        if fault is None and self._turn.boot == "Rejected":
             fault = _REJECTED
         if fault is not None:
             self._end(command, Said(Outcome.INVALID, fault.body))
-        elif self.closed or self._talk.leaving:
+        elif self._turn.leaving:
             self._end(command, Said(Outcome.GONE))
         elif (open_ := self._named.get(command.command_id)) is not None:
             self._repeat(command, open_)
-        elif (self._current or self._crosses) and len(self._queue) >= terms.limits.command_queue:
+        elif (self._current or self._turn.crosses) and len(self._queue) >= context.limits.command_queue:
             self._end(command, Said(Outcome.BUSY))
         else:
             if command.command_id:
                 self._named[command.command_id] = command
             command.timer = self._clock.after(command.timeout or 0.0, self._due, command, None)
             self._queue.append(command)
-            self._turn()
+            self._begin()
 
     def answered(self, frame: Frame) -> bool:
-        """Whether a CALLRESULT or CALLERROR belongs to a command; what belongs to none is not taken."""
+        """Take the CALLRESULT or CALLERROR to a command; False if it belongs to none."""
         current, message_id = self._current, frame.message_id
         if frame.type == 5 or message_id is None:
             return False
-        if current is not None and current.sent and current.message_id == message_id:
-            outcome, body = answer(self._terms.codec, current.action, frame)
+        if current is not None and current.stage is Stage.SENT and current.message_id == message_id:
+            outcome, body = answer(self._context.codec, current.action, frame)
             if outcome is Outcome.RESULT:
-                self._talk.triggered.update(triggered(current.action, current.body, body))
+                self._turn.triggered.update(payloads.triggered(current.action, current.body, body))
             elif outcome is Outcome.BAD_RESULT:
                 self._refuse(current, frame)
             self._end(current, Said(outcome, body))
@@ -117,71 +101,58 @@ class Commands:
         late = self._late.pop(message_id, None)
         if late is None:
             return False
-        said = Said(*answer(self._terms.codec, late.action, frame), late=True)
+        said = Said(*answer(self._context.codec, late.action, frame), late=True)
         self._settle(late, said)
-        Report(late, said, self._writer, self._outside).tell()
+        Report(late, said, self._writer, self._outside).send()
         return True
 
     def leave(self) -> None:
-        """Nothing more is sent; the one in flight may still be answered."""
+        """Send nothing more; the command in flight may still be answered."""
         queue, self._queue = self._queue, deque()
         for command in queue:
             self._end(command, Said(Outcome.GONE))
-        if self._held and self._current is not None:
-            self._end(self._current, Said(Outcome.GONE))
+        if (current := self._current) is not None and current.stage is Stage.WAITING:
+            self._end(current, Said(Outcome.GONE))
 
     def uncrossed(self) -> None:
-        """The charger's last open CALL is answered (quirk ``half_duplex``)."""
-        if self._held and self._current is not None:
-            self._held = False
-            self._send(self._current)
-        self._turn()
-
-    @property
-    def busy(self) -> bool:
-        """Whether a command is on its way."""
-        return self._current is not None
+        """Go on: the charger's last open CALL is answered (quirk ``half_duplex``)."""
+        if (current := self._current) is not None and current.stage is Stage.WAITING:
+            self._send(current)
+        self._begin()
 
     def ended(self) -> None:
-        """The socket is gone."""
+        """End every command: the socket is gone."""
         self.closed = True
         self.leave()
         if (current := self._current) is not None:
-            self._end(current, Said(Outcome.LOST if current.sent else Outcome.GONE))
-
-    def failed(self) -> None:
-        """See guard.Guarded."""
-        self._talk.failed()
+            self._end(current, Said(Outcome.LOST if current.stage is Stage.SENT else Outcome.GONE))
 
     # -- the transitions ----------------------------------------------------------------------------
 
     def _repeat(self, command: Command, open_: Command) -> None:
-        """The same command id while the first is open: it waits for that one's outcome."""
+        """The same command id while the first is open: it gets the outcome of that one."""
         if not command.same(open_):
             self._end(command, Said(Outcome.INVALID, _OTHER.body))
-        elif len(open_.replies) > self._terms.limits.command_queue:
+        elif len(open_.replies) > self._context.limits.command_queue:
             self._end(command, Said(Outcome.BUSY))
         else:
             open_.replies += command.replies
 
-    @property
-    def _crosses(self) -> bool:
-        """Whether a command sent now would cross a CALL of a charger that cannot bear it."""
-        return self._terms.half_duplex and self._talk.calling
-
-    def _turn(self) -> None:
+    def _begin(self) -> None:
         """Begin the next command, and the one after it where that ended on the spot; no recursion."""
-        if self._turning:
+        if self._beginning:
             return
-        self._turning = True
+        self._beginning = True
         try:
-            while self._current is None and self._queue and not self._crosses:
+            while self._current is None and self._queue and not self._turn.crosses:
                 self._current = self._queue.popleft()
+                self._turn.commanding = True
                 self._store(self._current)
         finally:
-            self._turning = False
+            self._beginning = False
 
     def _store(self, command: Command) -> None:
+        command.stage = Stage.PREPARING
         ticket = self._bus.ticket(self._stored, command)
         self._bus.store(ticket, self._writer.fact(command, self._clock.time_ms, ticket.reply))
 
@@ -190,44 +161,47 @@ class Commands:
         if not isinstance(ack, Ack):
             self._end(command, Said(Outcome.UNAVAILABLE))
         elif ack.duplicate:
-            prefix = self._terms.nats.prefix
-            Recorded(command, self._bus, prefix, self._token, self._recalled).find(ack)
+            prefix = self._context.nats.prefix
+            PastOutcome(command, self._bus, prefix, self._token, self._recalled).find(ack)
         else:
             self._send(command)
 
     @guarded
-    def _recalled(self, command: Command, said: Said | bool) -> None:
-        if said is True:
-            self._send(command)
-        elif said is False:
-            # Outcomes that sent nothing are not remembered; a new id keeps any other process out.
-            command.attempt += 1
-            self._store(command)
-        else:
-            command.key = ""  # the record is another's
-            invalid = said.outcome is Outcome.INVALID
-            self._end(command, said._replace(body=_OTHER.body) if invalid else said)
+    def _recalled(self, command: Command, found: Said | Recall) -> None:
+        match found:
+            case Recall.OWN:
+                self._send(command)
+            case Recall.UNSENT:
+                # Outcomes that sent nothing are not remembered; a new id keeps any other process out.
+                command.attempt += 1
+                self._store(command)
+            case Said():
+                command.key = ""  # the record is another command's
+                invalid = found.outcome is Outcome.INVALID
+                self._end(command, found._replace(body=_OTHER.body) if invalid else found)
+            case _:
+                assert_never(found)
 
     def _send(self, command: Command) -> None:
-        if self._talk.leaving:
+        if self._turn.leaving:
             self._end(command, Said(Outcome.GONE))
-        elif self._talk.boot == "Rejected":
+        elif self._turn.boot == "Rejected":
             self._end(command, Said(Outcome.INVALID, _REJECTED.body))
         elif self._clock.now >= command.arrived + (command.timeout or 0.0):
             self._end(command, Said(Outcome.EXPIRED))
-        elif self._crosses:
-            self._held = True  # it began to call while the fact was stored
-        elif command.change is not None and not command.kept:
+        elif self._turn.crosses:
+            command.stage = Stage.WAITING  # the charger began to call while the fact was stored
+        elif command.change is not None and not command.recorded:
             self._rotation.begin(command.change, self._prepared, command)
         else:
-            command.sent = True
-            frame = self._terms.codec.encode_call(command.message_id, command.action, command.body)
+            command.stage = Stage.SENT
+            frame = self._context.codec.encode_call(command.message_id, command.action, command.body)
             self._count("call", command.action, frame)
             self._link.write(frame)
 
     def _password(self, command: Command) -> Fault | None:
-        """Note the new password in it; two at once could not be told apart in the record."""
-        found = passwords(command.action, command.body)
+        """Note its new password; two at once could not be distinguished in the record."""
+        found = payloads.passwords(command.action, command.body)
         if len(found) > 1:
             return Fault("", "/setVariableData", "one BasicAuthPassword at a time")
         if found:
@@ -239,54 +213,65 @@ class Commands:
         if fault:
             self._end(command, Said(Outcome.UNAVAILABLE, Fault("", "", fault).body))
         else:
-            command.kept = True
+            command.recorded = True
             self._send(command)
 
     def _settle(self, command: Command, said: Said) -> None:
-        """What becomes of the passwords in the charger's record (CONTRACT 3.8)."""
-        if command.change is None or not command.kept:
+        """What becomes of the passwords in the charger's record (docs/contract.md 3.8)."""
+        if command.change is None or not command.recorded:
             return
-        if not command.sent or said.outcome is Outcome.ERROR:
+        if command.stage is not Stage.SENT or said.outcome is Outcome.ERROR:
             self._rotation.settle(command.change, Verdict.REFUSED)
-        elif said.outcome is Outcome.RESULT and (word := verdict(command.action, said.body)) is not None:
-            self._rotation.settle(command.change, word)
+        elif (
+            said.outcome is Outcome.RESULT
+            and (taken := payloads.verdict(command.action, said.body)) is not None
+        ):
+            self._rotation.settle(command.change, taken)
 
     @guarded
     def _due(self, command: Command, _: None) -> None:
-        if command.sent:
-            self._late[command.message_id] = command
-            if len(self._late) > LATE:
-                del self._late[next(iter(self._late))]
-            self._end(command, Said(Outcome.TIMEOUT))
-        elif command is not self._current:
-            self._queue.remove(command)
-            self._end(command, Said(Outcome.EXPIRED))
-        elif self._held:
-            self._end(command, Said(Outcome.EXPIRED))
+        match command.stage:
+            case Stage.QUEUED:
+                self._queue.remove(command)
+                self._end(command, Said(Outcome.EXPIRED))
+            case Stage.PREPARING:
+                pass  # it expires when its fact is stored
+            case Stage.WAITING:
+                self._end(command, Said(Outcome.EXPIRED))
+            case Stage.SENT:
+                self._late[command.message_id] = command
+                if len(self._late) > LATE:
+                    del self._late[next(iter(self._late))]
+                self._end(command, Said(Outcome.TIMEOUT))
+            case _:
+                assert_never(command.stage)
 
     def _end(self, command: Command, said: Said) -> None:
-        """The one way out: its record, its replies, and the next one's turn."""
-        terms, outcome = self._terms, said.outcome
+        """End it, whatever the outcome: its Response fact, its replies, and the next command."""
+        context, outcome = self._context, said.outcome
         if command.timer is not None:
             command.timer.cancel()
         if self._named.get(command.command_id) is command:
             del self._named[command.command_id]
         self._settle(command, said)
-        Report(command, said, self._writer, self._outside).tell()
-        action = command.action if command.action in terms.commands else "unknown"
+        Report(command, said, self._writer, self._outside).send()
+        action = command.action if command.action in context.commands else "unknown"
         for _ in command.replies:
-            terms.metrics.commands.add(action, outcome.label)
-        terms.metrics.command_seconds.cell().observe(self._clock.now - command.arrived)
+            context.metrics.commands.add(action, outcome.label)
+        context.metrics.command_seconds.cell().observe(self._clock.now - command.arrived)
         if command is self._current:
-            self._current, self._held = None, False
-            self._turn()
-            if self._talk.leaving:
-                self._talk.quiet()
+            self._current, self._turn.commanding = None, False
+            self._begin()
+            if not self._turn.commanding:
+                self._done()
 
     def _refuse(self, command: Command, frame: Frame) -> None:
-        """OCPP 2.1 has a word for a result nobody can use (OCPP.md A13)."""
-        codec = self._terms.codec
-        if codec.version != "v21":
+        """Answer a result that violates its schema: OCPP 2.1 has CALLRESULTERROR for it.
+
+        See docs/ocpp.md A13.
+        """
+        codec = self._context.codec
+        if not codec.ocpp.result_errors:
             return
         why = frame.violation or codec.check(command.action, "response", frame.payload)
         if why is not None:
@@ -295,9 +280,9 @@ class Commands:
             self._link.write(error)
 
     def _count(self, kind: str, action: str, frame: bytes) -> None:
-        terms = self._terms
-        terms.metrics.frames.add(terms.codec.version, "out", kind, action)
-        terms.cells.bytes_out[0] += len(frame)
+        context = self._context
+        context.metrics.frames.add(context.codec.version, "out", kind, action)
+        context.cells.bytes_out[0] += len(frame)
 
 
 _REJECTED = Fault("SecurityError", "", "BootNotification was answered Rejected")

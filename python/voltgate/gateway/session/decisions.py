@@ -3,26 +3,17 @@
 No state and no effects; the session asks and acts.
 """
 
-from datetime import UTC, datetime
-from functools import lru_cache
-
 from voltgate import _core
-from voltgate._core import Frame, Violation
+from voltgate._core import Frame, Version, Violation
+from voltgate.gateway import cloudevents
 from voltgate.gateway.interfaces import Reply
-from voltgate.gateway.session.call import Answer, Refused
+from voltgate.gateway.session.call import Answer, GatewayViolation
 from voltgate.policy import Rule
 from voltgate.schemas import Codec
 
-# What passes while a boot is Pending (CONTRACT 3.4, OCPP.md A18), beside what the CSMS asked for.
-_PASS_PENDING = {
-    "v16": ("BootNotification", "Heartbeat"),
-    "v201": ("BootNotification",),
-    "v21": ("BootNotification",),
-}
 
-
-def refusal(frame: Frame, rule: Rule | None) -> Violation | Refused | None:
-    """Why the frame itself is not passed on (CONTRACT 2.2): the first violation its level minds."""
+def refusal(frame: Frame, rule: Rule | None) -> Violation | GatewayViolation | None:
+    """Why the frame itself is not passed on (docs/contract.md 2.2): the first violation its level minds."""
     if frame.violation is not None:
         if rule is None or rule.validation == "strict":
             return frame.violation
@@ -36,28 +27,31 @@ def passed_on(frame: Frame) -> str:
     return "" if violation is None else f"{violation.code} {violation.pointer}".rstrip()
 
 
-def gated(version: str, boot: str, triggered: set[str], action: str) -> Refused | None:
+def gated(ocpp: Version, boot: str, triggered: set[str], action: str) -> GatewayViolation | None:
     """Whether a CALL must wait for BootNotification; ``boot``: a backend's last word on it, "" for none."""
     action = action.removesuffix("-Signed")
     passes = boot not in ("Pending", "Rejected") or action == "BootNotification"
-    if passes or (boot == "Pending" and (action in _PASS_PENDING[version] or action in triggered)):
+    if passes or (boot == "Pending" and (action in ocpp.passes_while_pending or action in triggered)):
         return None
-    return Refused("SecurityError", "", f"BootNotification was answered {boot}")
+    return GatewayViolation("SecurityError", "", f"BootNotification was answered {boot}")
 
 
-def error_id(version: str, frame: Frame, code: str) -> str | None:
-    """The id a CALLERROR goes to; None where the version says there is none (OCPP.md A10, A11, A14)."""
+def error_id(ocpp: Version, frame: Frame, code: str) -> str | None:
+    """The id a CALLERROR goes to; None where the version says there is none (docs/ocpp.md A10, A11, A14)."""
     if frame.type == 6:
         return None
-    if frame.type is None and code in ("MessageTypeNotSupported", "ProtocolError"):
-        return (frame.message_id or "-1") if version == "v201" else None
+    if frame.type is None and code == ocpp.unknown_type_code:
+        return (frame.message_id or ocpp.unreadable_id) if ocpp.answers_unknown_type else None
     if frame.message_id is not None:
         return frame.message_id
-    return None if version == "v16" else "-1"
+    return ocpp.unreadable_id
 
 
 def backend_answer(codec: Codec, action: str, reply: Reply, max_bytes: int) -> Answer | None:
-    """The backend's word as an answer; None where it is none a charger could be given (CONTRACT 3.4)."""
+    """The backend's word as an answer; None where it is none a charger could be given.
+
+    See docs/contract.md 3.4.
+    """
     headers = {name.lower(): value for name, value in reply.headers.items()}
     if "ocpp-error" in headers:
         code = _core.error_code(codec.version, headers["ocpp-error"])
@@ -66,17 +60,8 @@ def backend_answer(codec: Codec, action: str, reply: Reply, max_bytes: int) -> A
         return None
     if codec.check(action, "response", reply.data) is not None:
         return None
-    # A null payload, legal in 1.6, travels as {} (CONTRACT 2.2).
+    # A null payload, legal in 1.6, travels as {} (docs/contract.md 2.2).
     return Answer("backend", b"{}" if reply.data.strip() == b"null" else reply.data)
 
 
-def time_text(time_ms: int) -> str:
-    """The gateway's clock as OCPP wants it; some chargers insist on the ``Z`` (OCPP.md B)."""
-    second, ms = divmod(time_ms, 1000)
-    return f"{_second(second)}.{ms:03d}Z"
-
-
-@lru_cache(maxsize=2)
-def _second(second: int) -> str:
-    """A thousand Heartbeats a second are answered with the same one."""
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+time_text = cloudevents.time_text

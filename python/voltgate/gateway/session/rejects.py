@@ -1,52 +1,57 @@
-"""What one charger said and was refused: kept as reject facts, so that nothing is lost (CONTRACT 2.2, 3.2).
+"""The refused frames of one charger, kept as reject facts so that nothing is lost.
+
+See docs/contract.md 2.2, 3.2.
 
 Made with the first refused frame of a connection: most have none.
 """
 
 from collections.abc import Callable
 
-from voltgate._core import Frame, Publisher, Violation
-from voltgate.gateway.interfaces import LIVE, Ack, NotStored, Outside
+from voltgate._core import Frame, Violation
+from voltgate.gateway.interfaces import LIVE, Ack, NotStored
 from voltgate.gateway.rates import RejectRate
-from voltgate.gateway.session import redact
-from voltgate.gateway.session.call import Call, Refused
-from voltgate.gateway.session.context import Terms
+from voltgate.gateway.session import payloads
+from voltgate.gateway.session.call import Call, GatewayViolation
+from voltgate.gateway.session.context import Surroundings
 
-BYTES = 4096  # of a refused frame that are stored, but for tx actions
+BYTES = 4096  # stored of a refused frame, unless its action is of class tx
 
 
 class Rejects:
-    """See the module; above ``limits.rejects_per_minute`` they are only counted, but for tx actions."""
+    """See the module; above ``limits.rejects_per_minute`` they are only counted, except for class tx."""
 
-    def __init__(self, publisher: Publisher, terms: Terms, outside: Outside) -> None:
-        self._publisher, self._terms = publisher, terms
-        self._bus, self._clock = outside.bus, outside.clock
-        self._rate = RejectRate(terms.limits)
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._publisher, self._context = surroundings.publisher, surroundings.context
+        self._bus, self._clock = surroundings.outside.bus, surroundings.outside.clock
+        self._rate = RejectRate()
 
     def store(
-        self, call: Call, why: Violation | Refused, done: Callable[[Call, Ack | NotStored], None]
+        self,
+        call: Call,
+        why: Violation | GatewayViolation,
+        done: Callable[[Call, Ack | NotStored], None],
     ) -> None:
         """Store a refused CALL, then call ``done(call, ack)``."""
-        tx = call.rule is not None and call.rule.class_ == "tx"
-        if tx or self._taken():
+        tx = call.handling is not None and call.handling.tx
+        if tx or self._may_store():
             ticket = self._bus.ticket(done, call)
             self._bus.store(ticket, self._fact(call.frame, why, ticket.reply, 0 if tx else BYTES))
         else:
             done(call, LIVE)
 
     def stray(self, frame: Frame) -> None:
-        """A CALLRESULT or CALLERROR no CALL of ours waits for, or a CALLRESULTERROR: kept, never answered."""
+        """Store a CALLRESULT or CALLERROR to no CALL of ours, or a CALLRESULTERROR; it is never answered."""
         text = "the charger could not use our answer" if frame.type == 5 else "it answers no open CALL"
-        if self._taken():
-            why = frame.violation or Refused("GenericError", "", text)
+        if self._may_store():
+            why = frame.violation or GatewayViolation("GenericError", "", text)
             self._bus.emit(self._fact(frame, why, "", BYTES))
 
-    def _taken(self) -> bool:
-        if self._rate.take(self._clock.now):
+    def _may_store(self) -> bool:
+        if self._rate.take(self._clock.now, self._context.limits.rejects_per_minute):
             return True
-        self._terms.metrics.rejects_unstored.add(self._terms.codec.version)
+        self._context.metrics.rejects_unstored.add(self._context.codec.version)
         return False
 
-    def _fact(self, frame: Frame, why: Violation | Refused, reply: str, limit: int) -> bytes:
-        raw, now = redact.stray(frame), self._clock.time_ms
-        return self._publisher.reject(frame, raw, why.code, why.pointer, why.reason, now, reply, limit)
+    def _fact(self, frame: Frame, why: Violation | GatewayViolation, reply: str, limit: int) -> bytes:
+        raw, now = payloads.storable(frame), self._clock.time_ms
+        return self._publisher.reject(frame, raw, why, now, reply, limit)

@@ -1,4 +1,4 @@
-"""Steps that the bus or the clock takes in a session: not in a closed one, and with no fault that spreads."""
+"""Callbacks from the bus or the clock into a session: skipped once it is closed, and no fault spreads."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -6,12 +6,14 @@ from typing import Protocol, TypeVar
 
 
 class Guarded(Protocol):
-    """Whose steps are guarded."""
+    """An object whose callbacks are guarded."""
 
-    closed: bool
+    @property
+    def closed(self) -> bool:
+        """Whether results no longer matter."""
 
     def failed(self) -> None:
-        """End it: a fault of ours is never the charger's, and costs nobody else anything."""
+        """End it after an exception: a fault of ours must not reach other chargers."""
 
 
 S = TypeVar("S", bound=Guarded)
@@ -20,7 +22,7 @@ R = TypeVar("R")
 
 
 def guarded(step: Callable[[S, T, R], None]) -> Callable[[S, T, R], None]:
-    """``step(self, what, result)``, skipped where ``self.closed``; an exception ends ``self``."""
+    """``step(self, what, result)``, skipped if ``self.closed``; an exception ends ``self``."""
 
     @wraps(step)
     def guarded_step(self: S, what: T, result: R) -> None:

@@ -1,0 +1,196 @@
+"""The one connection of a process to NATS: connecting, reconnecting, and the bytes that wait to be written.
+
+What is sent leaves in one write per turn of the loop. Not here: what the bytes mean (bus).
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable
+from functools import partial
+
+import structlog
+from nats.errors import SlowConsumerError
+from nats.js import JetStreamManager
+
+from voltgate.config import Nats
+from voltgate.gateway.bus import uplink
+from voltgate.gateway.bus.connect import BusError, connect_options, keep_reconnecting
+from voltgate.gateway.bus.subscriptions import Client, Interests, Subscription, Take
+from voltgate.gateway.clock import Wheel
+from voltgate.gateway.metrics import Metrics
+
+log = structlog.get_logger()
+
+_LAST_WRITE = 1.0  # seconds for what is left to reach NATS at the end
+
+
+class Connection:
+    """``received`` takes each message of the inbox; ``changed(connected)``: NATS went away or came back."""
+
+    def __init__(
+        self, config: Nats, clock: Wheel, metrics: Metrics, received: Take, changed: Callable[[bool], None]
+    ) -> None:
+        self._config, self._metrics, self._received, self._changed = config, metrics, received, changed
+        self.client = Client()
+        self.connected = False
+        self.number = 0
+        """How many connections there were: a subscription of an earlier one may have missed messages."""
+        self.inbox = ""
+        """Prefix of this process's reply subjects, with its dot."""
+        self.interests = Interests(clock, self._send_line)
+        self._closing = False
+        self._out: list[bytes] = []
+        self._waiting_bytes = self._written_bytes = 0
+        self._max_waiting = config.max_pending_bytes
+        self._max_payload = 0
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # -- life ---------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Connect and subscribe. Raises BusError when no server can be reached."""
+        await self._connect()
+        self._tasks = [asyncio.create_task(self._pump())]
+
+    async def stop(self) -> None:
+        """Send what is left and disconnect, also from a NATS that no longer reads."""
+        self._closing = True
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_LAST_WRITE):
+                if self.connected:
+                    await self._write()
+                    await self.client.flush()
+        if self.inbox:  # nats-py cannot close a client that was never connected
+            uplink.forget(self.client)  # it would write what waits to a connection that is gone, and fail
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WRITE):
+                    await self.client.close()
+            uplink.cut(self.client)
+
+    async def _connect(self) -> None:
+        client = Client()
+        uplink.attach(client, self._config.urls)
+        options = connect_options(self._config)
+        try:
+            await client.connect(
+                **options,
+                name="voltgate",
+                # Never reached: send counts first. nats-py would stop the pump for ten seconds.
+                pending_size=2 * self._max_waiting,
+                flusher_queue_size=0,  # a full one would hold up the pings that find a dead server
+                error_cb=self._client_error,
+                disconnected_cb=partial(self._disconnected, client),
+                reconnected_cb=partial(self._reconnected, client),
+                closed_cb=partial(self._closed, client),
+            )
+            keep_reconnecting(client)
+            inbox = client.new_inbox()
+            await uplink.hand_over(client, Subscription(client, f"{inbox}.*", self._received).sub)
+            await client.flush()
+        except Exception as error:
+            await client.close()
+            raise BusError(f"NATS at {self._config.shown} cannot be used: {error}") from None
+        self.client, self.inbox, self.connected = client, inbox + ".", True
+        self.number += 1
+        self._max_payload = client.max_payload
+        self.interests.begin(client)
+
+    async def _reconnect_closed(self) -> None:
+        """The client closes itself for good on some server errors; a new one takes its place."""
+        while not self._closing and not self.connected:
+            try:
+                await self._connect()
+            except BusError as error:
+                log.warning("bus.connect_failed", error=str(error))
+                await asyncio.sleep(1 + random.random())  # noqa: S311 - jitter
+        if self.connected:
+            self._changed(True)
+
+    async def _disconnected(self, client: Client) -> None:
+        if self.connected and client is self.client:
+            self.connected = False
+            self._out, self._waiting_bytes, self._written_bytes = [], 0, 0
+            self._changed(False)
+        uplink.forget(client)
+
+    async def _reconnected(self, client: Client) -> None:
+        self.connected = client is self.client
+        self.number += 1
+        self.interests.resume()
+        self._changed(self.connected)
+
+    async def _closed(self, client: Client) -> None:
+        await self._disconnected(client)
+        if client is self.client and not self._closing:
+            self._tasks.append(asyncio.create_task(self._reconnect_closed()))
+
+    async def _client_error(self, error: Exception) -> None:
+        if isinstance(error, SlowConsumerError):
+            self._metrics.bus_dropped.add()
+        if not self._closing:
+            log.warning("bus.client_failed", error=str(error) or type(error).__name__)
+
+    # -- the way out --------------------------------------------------------------------------------
+
+    def send(self, hpub: bytes) -> bool:
+        """Whether a publish was queued: NATS is connected, and ``nats.max_pending_bytes`` not exceeded."""
+        # One over max_payload would make the server drop the connection of every charger.
+        size = len(hpub)
+        if not self.connected or size > self._max_payload:
+            return False
+        if self._waiting_bytes + self._written_bytes > self._max_waiting:
+            self._written_bytes = uplink.waiting(self.client)  # the server may have read since
+            if self._waiting_bytes + self._written_bytes > self._max_waiting:
+                return False
+        if not self._out:
+            self._wake.set()
+        self._out.append(hpub)
+        self._waiting_bytes += size
+        return True
+
+    def _send_line(self, client: Client, line: bytes) -> bool:
+        """A protocol line about a subscription; exempt from the bounds, there are two per charger."""
+        if not self.connected or client is not self.client:
+            return False
+        self._out.append(line)
+        self._wake.set()
+        return True
+
+    async def _pump(self) -> None:
+        while True:
+            await self._wake.wait()
+            try:
+                await self._write()
+            except Exception as error:  # the client's own reconnect deals with the connection
+                log.warning("bus.write_failed", error=str(error) or type(error).__name__)
+
+    async def _write(self) -> None:
+        self._wake.clear()
+        out, self._out, self._waiting_bytes = self._out, [], 0
+        if out:
+            await uplink.hand_over(self.client, b"".join(out))
+        # What has not left yet, because the server reads slowly or not at all.
+        self._written_bytes = uplink.waiting(self.client)
+
+    # -- streams ------------------------------------------------------------------------------------
+
+    def jetstream(self, timeout: float = 5.0) -> JetStreamManager:
+        """The management of streams and consumers; each request may take ``timeout`` seconds."""
+        return self.client.jsm(timeout=timeout)
+
+    async def open_inbox(self, take: Take) -> Subscription:
+        """A subscription of a new inbox, for as long as this connection."""
+        subscription = Subscription(self.client, self.client.new_inbox(), take)
+        await uplink.hand_over(self.client, subscription.sub)
+        return subscription
+
+    async def close_inbox(self, subscription: Subscription) -> None:
+        """The opposite; nothing is sent on a connection that is not its own."""
+        subscription.drop()
+        if subscription.client is self.client and self.connected:
+            with contextlib.suppress(Exception):  # of a connection that is going
+                await uplink.hand_over(self.client, subscription.unsub)

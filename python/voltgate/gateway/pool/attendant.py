@@ -1,0 +1,126 @@
+"""A worker's end of the control line: sends beats, obeys the supervisor, and leaves when it is gone."""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from typing import Protocol
+
+import structlog
+
+from voltgate.config import Config, Limits
+from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.pool.control import BEAT, Beat, Hello, Line, Word
+from voltgate.gateway.pool.merged import portable
+
+log = structlog.get_logger()
+
+_EAGER = 0.1  # seconds between beats until the listeners are open: the other workers wait for that
+
+
+class Worker(Protocol):
+    """What is attended: ``gateway.worker.Worker``."""
+
+    config: Config
+    metrics: Metrics
+    draining: bool
+
+    @property
+    def addresses(self) -> list[str]:
+        """The open listeners."""
+
+    async def run(self) -> None:
+        """Serve until stopped."""
+
+    def checks(self) -> dict[str, str]:
+        """Readiness checks: name -> "" or what is wrong."""
+
+    def reload(self, config: Config) -> None:
+        """Take new limits."""
+
+    def stop(self) -> None:
+        """Drain; a second time: leave at once."""
+
+    def abandon(self) -> None:
+        """Drain without grace."""
+
+
+class _Asked(Enum):
+    """Why a worker has to leave."""
+
+    SIGNAL = "signal"
+    ORDER = "order"  # of the supervisor
+    ALONE = "alone"  # the supervisor is gone
+
+
+class Attendant:
+    """Runs a worker under a supervisor. See :meth:`run`."""
+
+    def __init__(self, line: Line, worker: Worker) -> None:
+        self._line, self._worker = line, worker
+        self._asked = dict.fromkeys(_Asked, 0)
+        self._serving: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Serve until a signal, an order, or the end of the supervisor. Raises what the worker raises."""
+        self._serving = serving = asyncio.create_task(self._worker.run())
+        attending = asyncio.create_task(self._attend())
+        serving.add_done_callback(lambda _: attending.cancel())
+        await asyncio.wait({serving, attending}, return_when=asyncio.FIRST_EXCEPTION)
+        for task in (serving, attending):
+            task.cancel()
+        await asyncio.wait({serving, attending})
+        for task in (attending, serving):
+            if not task.cancelled():
+                task.result()
+
+    def signalled(self) -> None:
+        """SIGTERM or SIGINT to this process."""
+        self._ask(_Asked.SIGNAL)
+
+    def _ask(self, by: _Asked) -> None:
+        # A service manager may signal every process of the group while the supervisor passes its signal on,
+        # or because the supervisor died: that counts once, not twice.
+        before = max(self._asked.values())
+        self._asked[by] += 1
+        if max(self._asked.values()) > before:
+            self._leave(self._worker.stop)
+
+    def _leave(self, leave: Callable[[], None]) -> None:
+        if self._worker.addresses or self._worker.draining:
+            leave()
+        elif self._serving is not None:  # before the listeners are open there is nothing to drain
+            self._serving.cancel()
+
+    async def _attend(self) -> None:
+        beating = asyncio.create_task(self._beat())
+        try:
+            async for word, content in self._line.lines():
+                match word:
+                    case Word.LEAVE:
+                        self._ask(_Asked.ORDER)
+                    case Word.LIMITS:
+                        limits = Limits(**content)
+                        self._worker.reload(self._worker.config.model_copy(update={"limits": limits}))
+                    case Word.METRICS:
+                        self._line.send(Word.METRICS, portable(self._worker.metrics))
+        finally:
+            beating.cancel()
+        log.error("supervisor.lost")
+        self._asked[_Asked.ALONE] = 1
+        self._leave(self._worker.abandon)
+
+    async def _beat(self) -> None:
+        while True:
+            open_ = bool(self._worker.addresses)
+            self._line.send(Word.BEAT, Beat(self._worker.checks(), open_))
+            await self._line.drained()
+            await asyncio.sleep(BEAT if open_ else _EAGER)
+
+
+def settled(config: Config, hello: Hello) -> Config:
+    """The configuration with the ports and limits that the supervisor has settled for all workers."""
+    listeners = [
+        listener.model_copy(update={"port": port})
+        for listener, port in zip(config.listeners, hello.ports, strict=True)
+    ]
+    return config.model_copy(update={"listeners": listeners, "limits": Limits(**hello.limits)})

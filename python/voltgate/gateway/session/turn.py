@@ -1,0 +1,33 @@
+"""Who may send now on one connection: what a session and its commands both go by."""
+
+from collections import deque
+
+from voltgate.gateway.session.call import Call
+
+
+class Turn:
+    """The session writes all of it, but for ``commanding`` and ``triggered``, which its commands write."""
+
+    __slots__ = (
+        "boot", "calls", "commanding", "draining", "ended", "half_duplex", "leaving", "triggered",
+    )  # fmt: skip
+
+    def __init__(self, half_duplex: bool) -> None:
+        self.calls: deque[Call] = deque()  # open CALLs of the charger, the served one first
+        self.boot = ""  # what a backend last answered to BootNotification; "" for nothing
+        self.triggered: set[str] = set()  # actions that a command asked for: they pass while Pending
+        self.leaving = False  # nothing new begins: the connection is about to end, or has ended
+        self.draining = False  # it is about to end in a drain
+        self.ended = False  # the socket is gone
+        self.commanding = False  # a command is in flight
+        self.half_duplex = half_duplex  # the charger cannot take a CALL while its own is open (quirk)
+
+    @property
+    def crosses(self) -> bool:
+        """Whether a command sent now would cross a CALL of a charger that cannot take that."""
+        return self.half_duplex and bool(self.calls)
+
+    @property
+    def finishing(self) -> bool:
+        """Whether a drain waits for the answer to the command in flight (docs/contract.md 4.5)."""
+        return self.draining and self.commanding

@@ -1,0 +1,51 @@
+"""One worker's place: a process that is silent, dies, or cannot be started."""
+
+import asyncio
+import sys
+
+import pytest
+
+from voltgate.gateway.pool.control import Hello
+from voltgate.gateway.pool.member import SILENCE, START, Argv, Member
+
+HELLO = Hello(0, [], {})
+
+
+@pytest.mark.parametrize(
+    ("says", "patience", "expectation"),
+    [
+        ("", START, "a start may take its time"),
+        ('["beat",{"checks":{},"open":false}]\n', SILENCE, "who has spoken once must go on speaking"),
+    ],
+)
+async def test_a_process_that_says_nothing_is_killed(says: str, patience: int, expectation: str) -> None:
+    """After so many of our own ticks, however much time is between them: who was frozen may have been us."""
+    script = "import os, sys, time; os.write(int(sys.argv[1][10:]), sys.stdin.encode()); time.sleep(60)"
+    argv = Argv([sys.executable, "-c", script.replace("sys.stdin", repr(says))])
+    member = Member(0, lambda: None)
+    life = asyncio.create_task(member.live(argv, lambda _: HELLO))
+    async with asyncio.timeout(10):
+        while member.checks()["process"] != ("" if says else "starting"):
+            await asyncio.sleep(0)
+    for _ in range(patience):
+        member.tick()
+    before = member.silenced
+    member.tick()
+    assert (before, member.silenced) == (False, True), expectation
+    assert await life == -9
+    assert member.checks() == {"process": "not running"}
+
+
+async def test_a_process_that_dies_in_the_middle_of_a_word_is_just_gone() -> None:
+    script = 'import os, sys; os.write(int(sys.argv[1][10:]), b\'["beat",{"che\'); os._exit(3)'
+    member = Member(0, lambda: None)
+    assert await member.live(Argv([sys.executable, "-c", script]), lambda _: HELLO) == 3
+    assert await member.metrics() is None
+
+
+async def test_a_process_that_cannot_be_started_is_an_error_and_leaves_an_empty_place() -> None:
+    member = Member(0, lambda: None)
+    with pytest.raises(OSError, match="no such program"):
+        await member.live(Argv(["/no such program"]), lambda _: HELLO)
+    assert not member.running
+    assert await member.metrics() is None

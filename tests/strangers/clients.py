@@ -1,0 +1,118 @@
+"""The clients: where each comes from, and how its driver is built and started.
+
+What is fetched and built stays in ``.cache/strangers``, one folder for each state of a driver's sources.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CACHE = HERE.parent.parent / ".cache" / "strangers"
+PATIENCE = 600  # seconds for a registry and a compiler
+NPM = ("ocpp-rpc@2.2.1", "ocpp-ts@0.3.0")
+
+
+class UnavailableError(Exception):
+    """A tool or a package cannot be had on this machine; says which."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """``build`` fetches and compiles in an empty folder; ``command`` starts a driver from there."""
+
+    name: str
+    versions: Sequence[str]
+    sources: str  # folder
+    tools: Sequence[str]
+    build: Callable[[Path], None]
+    command: Callable[[Path], list[str]]
+
+    def ready(self) -> list[str]:
+        """The command of its driver, built where it is not. UnavailableError."""
+        for tool in self.tools:
+            if shutil.which(tool) is None:
+                raise UnavailableError(f"{tool} is not installed")
+        made = CACHE / f"{self.sources}-{self._state()}"
+        if not made.exists():
+            # Renamed when complete, so that an interrupted build is not taken for a whole one.
+            unfinished = made.with_suffix(f".{os.getpid()}")
+            unfinished.mkdir(parents=True)
+            try:
+                self.build(unfinished)
+                unfinished.rename(made)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+        return self.command(made)
+
+    def _state(self) -> str:
+        """A hash over the sources and over this file, which names packages and versions."""
+        files = sorted(path for path in (HERE / self.sources).iterdir() if path.is_file())
+        texts = [path.read_bytes() for path in [*files, Path(__file__)]]
+        return hashlib.sha256(b"\n".join(texts)).hexdigest()[:12]
+
+
+def run(command: Sequence[str], folder: Path) -> None:
+    """One step of a build. UnavailableError with its last words."""
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(f"{command[0]}: not done in {PATIENCE} s") from None
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise UnavailableError(f"{' '.join(command[:3])}: {' / '.join(lines[-4:]) or done.returncode}")
+
+
+def nothing(folder: Path) -> None:
+    """mobilityhouse's package is a dependency of the product."""
+
+
+def npm(folder: Path) -> None:
+    # Neither package needs a script; others' scripts need not run here.
+    quiet = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error")
+    run(["npm", "install", *quiet, "--prefix", str(folder), *NPM], folder)
+
+
+def go(folder: Path) -> None:
+    run(["go", "build", "-mod=readonly", "-buildvcs=false", "-o", str(folder / "driver"), "."], HERE / "go")
+
+
+def java(folder: Path) -> None:
+    into = f"-DoutputDirectory={folder / 'jars'}"
+    pom = str(HERE / "java" / "pom.xml")
+    run(
+        ["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DincludeScope=runtime", into], folder
+    )
+    run(["javac", "-cp", f"{folder}/jars/*", "-d", str(folder), str(HERE / "java" / "Driver.java")], folder)
+
+
+def node(script: str) -> Callable[[Path], list[str]]:
+    return lambda made: ["env", f"NODE_PATH={made / 'node_modules'}", "node", str(HERE / "node" / script)]
+
+
+def java_command(made: Path) -> list[str]:
+    # Three of its threads poll; a small heap and one compiler leave the cores to the others.
+    return ["java", "-Xmx96m", "-XX:TieredStopAtLevel=1", "-cp", f"{made}:{made}/jars/*", "Driver"]
+
+
+CLIENTS = [
+    Client(
+        "mobilityhouse ocpp",
+        ("1.6", "2.0.1", "2.1"),
+        "python",
+        (),
+        nothing,
+        lambda _: [sys.executable, str(HERE / "python" / "driver.py")],
+    ),
+    Client("ocpp-rpc", ("1.6", "2.0.1", "2.1"), "node", ("node", "npm"), npm, node("rpc.js")),
+    Client("ocpp-ts", ("1.6",), "node", ("node", "npm"), npm, node("ts.js")),
+    Client("ocpp-go", ("1.6", "2.0.1"), "go", ("go",), go, lambda made: [str(made / "driver")]),
+    Client("Java-OCA-OCPP", ("1.6",), "java", ("java", "javac", "mvn"), java, java_command),
+]
