@@ -1,6 +1,7 @@
 """Attacks one after the other: windows at rest and under attack, and what is left afterwards."""
 
 import asyncio
+import re
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
@@ -128,7 +129,8 @@ async def _round(order: Order, site: Site, size: Size, figures: Figures) -> Wind
         figures.aborted = True
         figures.wrong.append(str(error) or "the attacker was not answered in time")
     else:
-        figures.wrong += [one for one in outcome.wrong if one not in figures.wrong]
+        known = {_kind(one) for one in figures.wrong}
+        figures.wrong += [one for one in outcome.wrong if _kind(one) not in known]
         for what, count in outcome.counts.items():
             figures.counts[what] = figures.counts.get(what, 0) + count
     finally:
@@ -136,6 +138,11 @@ async def _round(order: Order, site: Site, size: Size, figures: Figures) -> Wind
     # An answer that is late because of the attack belongs to its window.
     await _until(site, lambda: backlog(site.crowd.tally) <= size.rate * IN_FLIGHT)
     return site.crowd.since(before)
+
+
+def _kind(wrong: str) -> str:
+    """Words without figures and what follows the colon: the next round finds the same with other figures."""
+    return re.sub(r"[\d.]+", "", wrong.partition(":")[0])
 
 
 async def _enough(site: Site, size: Size, before: Tally, figures: Figures) -> None:
