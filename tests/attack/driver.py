@@ -6,16 +6,19 @@ behind it or the end of its input, and writes one JSON line (an :class:`Outcome`
 
 import asyncio
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import uvloop
 
 from attack.target import Ports
 
+TESTS = Path(__file__).parent.parent
 SOURCE = "127.0.0.2"
 """The address attackers dial from; the well-behaved chargers have 127.0.0.1."""
 
@@ -100,7 +103,11 @@ class Driver:
         """A process that waits for :meth:`attack`."""
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "attack.driver", stdin=pipe, stdout=pipe, start_new_session=True
+            *(sys.executable, "-m", "attack.driver"),
+            stdin=pipe,
+            stdout=pipe,
+            start_new_session=True,
+            env=os.environ | {"PYTHONPATH": str(TESTS)},  # pytest has it on its own path only
         )
         driver = cls(process)
         driver._write(json.dumps(asdict(order)))
