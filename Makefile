@@ -13,7 +13,7 @@ APART := rust/fuzz benchmarks/load
 # As many workers as cores, a file of tests in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky strangers check lint fix bench clean
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers check lint fix bench clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -36,7 +36,7 @@ test: $(VENV)/.built ## what everybody runs: cargo test and pytest
 	@echo "Not part of this: make test-full, make test-upgrade, make faults (see CONTRIBUTING.md)"
 
 test-unit: $(VENV)/.built ## the tests that need no running gateway, in less than a minute
-	$(PYTEST) --ignore tests/e2e --ignore tests/faults --ignore tests/cli --ignore tests/charger
+	$(PYTEST) --ignore tests/e2e --ignore tests/faults --ignore tests/attack --ignore tests/cli --ignore tests/charger
 
 test-full: $(VENV)/.built ## property tests, the model of ownership and takeovers at their full size
 	VOLTGATE_FULL=1 cargo test --workspace --exclude voltgate-py --release
@@ -53,6 +53,9 @@ faults-repeat: $(VENV)/.built ## the short form of faults N=100 times; stops at 
 
 flaky: $(VENV)/.built ## the tests N=5 times beside a load on all cores
 	PYTHONPATH=tests $(BIN)/python -m flaky $(or $(N),5)
+
+attack: $(VENV)/.built ## attacks beside 200 chargers that must not notice, and a table; ATTACK="--only pings" runs some
+	PYTHONPATH=tests $(BIN)/python -m attack $(ATTACK)
 
 strangers: $(VENV)/.built ## chargers made of other people's clients (npm, Go, Maven), and what passed; tests/strangers/README.md
 	PYTHONPATH=tests $(BIN)/python -m strangers $(STRANGERS)
