@@ -40,6 +40,7 @@ impl Member {
 
 /// The members recorded by one pass over a payload. An empty range is a missing member.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // four facts about a payload, none depends on another
 pub struct Noted {
     /// Whether the top of the payload has a member `idToken`.
     pub id_token: bool,
