@@ -184,7 +184,7 @@ def _actions(role: str) -> set[str]:
     from voltgate import _core  # noqa: PLC0415 - the extension
 
     senders = ("charger", "both") if role == "answer" else ("csms", "both")
-    rows = [row for version in ("v16", "v201", "v21") for row in _core.actions(version)]
+    rows = [row for version in _core.versions() for row in _core.actions(version.token)]
     return {action for action, sender, *_ in rows if sender in senders}
 
 

@@ -201,7 +201,7 @@ def test_prefixes_that_overlap_are_refused(keys: dict[str, object], fault: str) 
 
 def test_every_line_to_nats_is_built_by_the_checked_writer() -> None:
     """A subject in a format string is a way into the protocol."""
-    written = re.compile(r"""[bfr]?["'](H?PUB|SUB|UNSUB|MSG)\b""")
+    written = re.compile(r"""[bfr]?["'](H?PUB|SUB|UNSUB|MSG)[ "']""")
     for path in sorted(Path(voltgate.__file__).parent.rglob("*.py")):
         for line in path.read_text().splitlines():
             found = written.search(line)
