@@ -41,7 +41,9 @@ class Running:
     port: int
 
     def ready(self) -> bool:
-        return "gateway.ready" in self.serve.err
+        return any(
+            event in self.serve.err for event in ("gateway.ready", "gateway.started")
+        )  # 0.1.0, and since
 
 
 @pytest.fixture(scope="module")

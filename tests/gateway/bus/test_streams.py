@@ -86,10 +86,10 @@ async def test_only_what_differs_is_changed_and_what_is_not_ours_stays(client: C
 @pytest.mark.parametrize(
     ("release", "later", "why"),
     [
-        ("0.1.1", "0.1.1", "the same promises"),
+        ("0.2.1", "0.2.1", "the same promises"),
         ("0.20.0-rc.1", "0.20.0-rc.1", "numbers, not letters"),
-        ("0.1.0", "", "our own: an operator changed it"),
-        ("0.0.9", "", "an earlier one: it is ours to change"),
+        ("0.2.0", "", "our own: an operator changed it"),
+        ("0.1.9", "", "an earlier one: it is ours to change"),
         ("1.0.0", "", "another major version promises nothing"),
         ("nonsense", "", "no release"),
         (None, "", "made by somebody else"),
