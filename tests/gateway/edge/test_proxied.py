@@ -13,6 +13,7 @@ from voltgate.gateway.edge.proxied import ProxiedTransport, Untrusted
 from voltgate.gateway.edge.proxy import SIGNATURE, Refused, TrustedProxies
 from voltgate.gateway.edge.secured import Handshakes, Secured
 from voltgate.gateway.edge.tls import Files, Peer, build
+from wire import Wire
 
 PATIENCE = 20.0
 # From 192.0.2.7:40000, a verified certificate of CP1 over TLS 1.3.
@@ -144,6 +145,16 @@ async def test_a_health_check_of_the_load_balancer_is_closed_and_not_a_refusal()
             assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
         await asyncio.wait_for(opened.sockets[0].ended.wait(), PATIENCE)
         assert (opened.refused, opened.sockets[0].got) == ([], b"")
+
+
+def test_a_socket_that_was_reset_before_its_accept_is_not_a_refusal() -> None:
+    """The kernel no longer knows its address."""
+    refused: list[object] = []
+    proxied = ProxiedTransport(
+        asyncio.Protocol(), TrustedProxies.of(["10.0.0.0/8"]), lambda *how: refused.append(how)
+    )
+    wire = Wire(proxied, peername=None)
+    assert (wire.is_reset(), refused) == (True, [])
 
 
 async def test_a_protocol_that_takes_over_gets_what_follows() -> None:

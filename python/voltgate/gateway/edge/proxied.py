@@ -65,7 +65,9 @@ class ProxiedTransport(asyncio.Transport, asyncio.Protocol):
         self._raw = cast(asyncio.Transport, transport)
         self._below.connection_made(self)
         peer = transport.get_extra_info("peername")
-        if not (isinstance(peer, tuple) and self._trusted.includes(peer[0])):
+        if peer is None:  # reset already, as HAProxy's health checks of the connection alone do
+            self._raw.abort()
+        elif not (isinstance(peer, tuple) and self._trusted.includes(peer[0])):
             self._end(Untrusted.UNTRUSTED)
 
     def data_received(self, data: bytes) -> None:
