@@ -25,6 +25,7 @@ from e2e.secured import CUT_OFF, OPERATOR, Pki, beats, charger
 from e2e.serving import serving
 from e2e.strangers import Facts, settle, until
 from jetstream import NatsServer, free_port
+from voltgate.gateway.bus import streams
 
 Register = Callable[..., Awaitable[None]]
 PAST = timedelta(days=-1)
@@ -337,8 +338,14 @@ def install(issued: Issued, files: tuple[Path, Path]) -> None:
 
 
 @pytest.fixture
+async def default_streams(nats_server: NatsServer, client: Client) -> None:
+    """Those of a configuration file that names none."""
+    await streams.apply(client, config(nats_server))
+
+
+@pytest.fixture
 async def served(
-    nats_server: NatsServer, house: Gateway, pki: Pki, tmp_path: Path, files: tuple[Path, Path]
+    nats_server: NatsServer, default_streams: None, pki: Pki, tmp_path: Path, files: tuple[Path, Path]
 ) -> AsyncIterator[tuple[Any, int]]:
     """``voltgate serve`` with one listener of profile 2 that takes anybody, and its port."""
     install(pki.servers.issue("first"), files)
@@ -389,7 +396,7 @@ QUIET = 300  # heartbeats that are timed while nothing happens
 async def stormed(
     nats_server: NatsServer,
     client: Client,
-    house: Gateway,
+    default_streams: None,
     pki: Pki,
     tmp_path: Path,
     files: tuple[Path, Path],
