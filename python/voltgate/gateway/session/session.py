@@ -237,7 +237,7 @@ class Session:
         shown = payloads.masked_report(frame.payload, not call.sound) if handling.reports else None
         if handling.live:
             call.fact = publisher.fact("live", frame, call.time_ms, "", call.violation, shown)
-            bus.emit(call.fact.command)
+            bus.emit(call.fact.hpub)
             self._advance(call)
             return
         ticket = bus.ticket(self._stored, call)
@@ -245,7 +245,7 @@ class Session:
         call.fact = fact = publisher.fact(class_, frame, call.time_ms, ticket.reply, tag, shown)
         if handling.keyed and self._context.keys.conflicts(fact):
             self._context.metrics.key_conflicts.add()
-        bus.store(ticket, hpub := fact.command, handling.tx)
+        bus.store(ticket, hpub := fact.hpub, handling.tx)
         self._surroundings.allowance.stored += len(hpub) - frame.size  # the frame counts since it was read
         if handling.boots:
             self._context.note_model(self._surroundings, frame.payload)
