@@ -44,6 +44,7 @@ def inside(path: Path) -> str:
         ("websockets", r"gateway/edge/.*|charger/.*"),
         ("aiohttp", r"gateway/admin"),
         ("prometheus_client", r"gateway/(metrics|pool/merged|admin)"),
+        ("opentelemetry", r"gateway/tracing"),
         ("typer", r"cli/.*"),
         ("pydantic_settings", r"config"),
     ],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from voltgate.config import Config
+from voltgate.gateway import tracing
 
 if TYPE_CHECKING:
     from voltgate.gateway.bus.bus import Bus
@@ -49,6 +50,8 @@ def unserved(config: Config) -> list[str]:
         lines += (
             f"listeners.{number}.{key} is not served yet: remove it and use a proxy in front" for key in asked
         )
+    if fault := tracing.missing(config.tracing):
+        lines.append(fault)
     return lines
 
 
