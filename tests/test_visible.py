@@ -8,7 +8,7 @@ import structlog
 
 from voltgate import logs
 from voltgate.config import Log
-from voltgate.visible import visible, visible_json, visible_lines
+from voltgate.visible import visible, visible_json, visible_lines, without_logins
 
 CASES = [
     ("plain ä 漢 🔌", "plain ä 漢 🔌"),
@@ -34,6 +34,12 @@ def test_no_character_does_anything() -> None:
         if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
             assert visible(char).isascii(), hex(number)
             assert visible(char).isprintable(), hex(number)
+
+
+def test_logins_are_taken_out_of_urls_in_linear_time() -> None:
+    assert without_logins("a@b\nx://u:p/:@h/?q y://h z://") == "a@b\nx://***@h/?q y://h z://"
+    text = "://" * 200_000 + "@"
+    assert without_logins(text) == "://***@"
 
 
 def test_json_keeps_its_value() -> None:

@@ -11,6 +11,7 @@ from enum import Enum
 
 import structlog
 
+from voltgate import _core
 from voltgate._core import Violation
 from voltgate.gateway.interfaces import Reply, Ticket
 from voltgate.gateway.reasons import Reason
@@ -72,7 +73,8 @@ class Question:
 
     def failed(self) -> None:
         """A fault of ours."""
-        log.exception("question.failed", action=self._call.frame.action)
+        identity = _core.identity(self._surroundings.publisher.token)
+        log.exception("question.failed", identity=identity, action=self._call.frame.action)
         self._done(self._call, Reason.INTERNAL)
 
     @guarded
