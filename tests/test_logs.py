@@ -22,7 +22,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in err.splitlines()]
 
 
-def test_a_line_is_json_where_no_person_reads(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_are_json_where_stderr_is_not_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Log())
     structlog.get_logger().info("gateway.ready", listeners=["127.0.0.1:9000"])
     (line,) = lines(capsys)
@@ -30,14 +30,14 @@ def test_a_line_is_json_where_no_person_reads(capsys: pytest.CaptureFixture[str]
     assert line == {"event": "gateway.ready", "level": "info", "listeners": ["127.0.0.1:9000"]}
 
 
-def test_what_is_below_the_level_is_not_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_below_the_level_are_not_written(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Log(level="warning"))
     structlog.get_logger().info("quiet")
     structlog.get_logger().warning("loud")
     assert [line["event"] for line in lines(capsys)] == ["loud"]
 
 
-def test_text_has_no_colour_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_has_no_colour_where_stderr_is_not_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Log(format="text"))
     structlog.get_logger().warning("loud", number=1)
     told = capsys.readouterr().err
@@ -52,7 +52,7 @@ LIBRARIES = [
 
 
 @pytest.mark.parametrize(("name", "level", "short", "why"), LIBRARIES)
-def test_libraries_end_in_the_same_form(
+def test_lines_of_libraries_have_the_same_form(
     capsys: pytest.CaptureFixture[str], name: str, level: int, short: bool, why: str
 ) -> None:
     logs.configure(Log())
@@ -66,7 +66,7 @@ def test_libraries_end_in_the_same_form(
     assert "what came was no HTTP" in json.dumps(line), "the cause is logged either way"
 
 
-def test_libraries_tell_warnings_and_worse_only(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_warnings_and_errors_of_libraries_are_written(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Log(level="debug"))
     logging.getLogger("websockets.client").info("connection open")
     logging.getLogger("nats").warning("slow")

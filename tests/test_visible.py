@@ -28,7 +28,7 @@ def test_what_could_steer_a_terminal_is_shown(text: str, shown: str) -> None:
     assert visible_lines(f"{text}\nx") == "\n".join(map(visible, text.split("\n"))) + "\nx"
 
 
-def test_no_character_does_anything() -> None:
+def test_every_control_and_format_character_is_escaped() -> None:
     for number in range(0x110000):
         char = chr(number)
         if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:

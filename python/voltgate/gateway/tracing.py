@@ -58,7 +58,9 @@ class Span:
         self.traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
     def child(self, name: str, kind: Kind) -> "Span":
-        """Begin a span within this one."""
+        """Begin a span within this one; what is within an unsampled span needs none of its own."""
+        if not self._span.is_recording():
+            return self
         return self._tracing.begin(name, kind, {}, self)
 
     def end(self, error: str = "", **attributes: str) -> None:

@@ -40,21 +40,16 @@ MakeCommand = Callable[[Request, str, Clock], Command]
 
 def calls(tracing: Tracing | None, publisher: Publisher) -> MakeCall:
     """What makes the CALLs of a session."""
-    return Call if tracing is None else partial(TracedCall, tracing, publisher)
+    return Call if tracing is None else partial(TracedCall, tracing, _charger(publisher))
 
 
 def commands(tracing: Tracing | None, publisher: Publisher, known: Container[str]) -> MakeCommand:
     """What makes the commands of a session; ``known``: the actions that there are."""
-    return Command if tracing is None else partial(TracedCommand, tracing, publisher, known)
+    return Command if tracing is None else partial(TracedCommand, tracing, _charger(publisher), known)
 
 
-def _ids(publisher: Publisher, action: str, message_id: str) -> dict[str, str]:
-    return {
-        "identity": _core.identity(publisher.token),
-        "session": _core.identity(publisher.session),
-        "action": action,
-        "message_id": message_id,
-    }
+def _charger(publisher: Publisher) -> dict[str, str]:
+    return {"identity": _core.identity(publisher.token), "session": _core.identity(publisher.session)}
 
 
 class TracedCall(Call):
@@ -63,7 +58,7 @@ class TracedCall(Call):
     def __init__(  # noqa: PLR0913, PLR0917 - those of Call, and where it came from
         self,
         tracing: Tracing,
-        publisher: Publisher,
+        charger: dict[str, str],
         frame: Frame,
         message_id: str | None,
         handling: Handling | None,
@@ -73,7 +68,8 @@ class TracedCall(Call):
         super().__init__(frame, message_id, handling, now, time_ms)
         # An unknown action is free text of a charger: no name of a span.
         action = handling.rule.action if handling else "unknown"
-        self._span = tracing.begin(f"CALL {action}", Kind.SERVER, _ids(publisher, action, message_id or ""))
+        ids = {**charger, "action": action, "message_id": message_id or ""}
+        self._span = tracing.begin(f"CALL {action}", Kind.SERVER, ids)
         self.traceparent = self._span.traceparent
         self._part: Span | None = None  # of the step
         self._question: Span | None = None
@@ -130,7 +126,7 @@ class TracedCommand(Command):
     def __init__(  # noqa: PLR0913, PLR0917 - those of Command, and where it came from
         self,
         tracing: Tracing,
-        publisher: Publisher,
+        charger: dict[str, str],
         known: Container[str],
         request: Request,
         action: str,
@@ -140,7 +136,7 @@ class TracedCommand(Command):
         self._part: Span | None = None  # of the stage
         self._stage = Stage.QUEUED
         name = action if action in known else "unknown"
-        ids = _ids(publisher, name, self.message_id) | {"command_id": self.command_id}
+        ids = charger | {"action": name, "message_id": self.message_id, "command_id": self.command_id}
         self._span = tracing.begin(f"command {name}", Kind.SERVER, ids, self.continues)
         self.traceparent = self._span.traceparent
 
