@@ -72,7 +72,7 @@ async def connect(config: Nats, inbox_prefix: str = "", **options: Any) -> Clien
     """A plain client for commands that are not the gateway. Raises BusError when no server can be reached."""
 
     async def quiet(error: Exception) -> None:
-        log.debug("nats", error=str(error))
+        log.debug("nats.failed", error=str(error))
 
     chosen: dict[str, Any] = {"error_cb": quiet} | connect_options(config, inbox_prefix) | options
     client = Client()
