@@ -120,7 +120,8 @@ async def test_the_work_of_a_check_does_not_depend_on_the_record(
     passwords: Passwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """docs/ocpp.md D: as many comparisons whichever spelling was hashed, and where there is no record."""
-    key, compared = bytes(range(20)), []
+    key = bytes(range(20))
+    compared: list[int] = []
     records = [known(fast(spelling(key))) for spelling in SPELLINGS.values()]
     compare = hmac.compare_digest
 
