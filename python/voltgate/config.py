@@ -88,7 +88,7 @@ class Nats(_Section):
     @classmethod
     def _is_a_seed(cls, seed: SecretStr) -> SecretStr:
         text = seed.get_secret_value()
-        if text and not _is_seed(text):
+        if text and not is_seed(text):
             raise ValueError("must be the seed of a NATS user, which begins with SU (nsc, or nk -gen user)")
         return seed
 
@@ -181,9 +181,14 @@ class Limits(_Section):
     remembered_chargers: Annotated[int, Field(ge=1, le=_MOST)] = 100_000
     ping_interval: Seconds = 60.0
     ping_timeout: Seconds = 30.0
+    accepts_per_second: Annotated[float, Field(gt=0)] = 2000.0
+    accepts_burst: Annotated[int, Field(ge=1, le=_MOST)] = 20_000
+    source_accepts_per_second: Annotated[float, Field(gt=0)] = 100.0
+    source_accepts_burst: Annotated[int, Field(ge=1, le=_MOST)] = 20_000
     handshake_timeout: Seconds = 10.0
     handshakes_per_second: Annotated[float, Field(gt=0)] = 2000.0
     logins_per_minute: Annotated[float, Field(ge=1)] = 120.0
+    login_delay: Seconds = 60.0
     command_queue: Annotated[int, Field(ge=1, le=_MOST)] = 16
 
 
@@ -361,8 +366,8 @@ def _is_server(url: str) -> bool:
     return port != 0
 
 
-def _is_seed(text: str) -> bool:
-    """Base32 of two bytes of kind, a key of 32, and a CRC-16 of both (nkeys)."""
+def is_seed(text: str) -> bool:
+    """Whether it is a NATS user's: base32 of two bytes of kind, a key of 32, and a CRC-16 of both (nkeys)."""
     if not re.fullmatch(r"SU[A-Z2-7]{56}", text):
         return False
     seed = base64.b32decode(text + "=" * (-len(text) % 8))
