@@ -9,7 +9,9 @@ from typing import Any
 
 import orjson
 
-from voltgate._core import Frame, masked, may_hold_secrets
+from voltgate._core import Frame
+from voltgate._core import masked as masked  # noqa: PLC0414 - used as payloads.masked
+from voltgate._core import may_hold_secrets as may_hold_secrets  # noqa: PLC0414
 from voltgate.gateway.interfaces import Verdict
 
 MASKED = b"***"
