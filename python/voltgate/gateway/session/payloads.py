@@ -4,6 +4,7 @@ Bytes in, values out. Secrets are masked in facts only (docs/contract.md 3.5): w
 back to the backend is never touched. Payloads may be of any shape: a lenient level passes them on.
 """
 
+import base64
 import re
 from typing import Any
 
@@ -14,8 +15,7 @@ from voltgate.gateway.interfaces import Verdict
 
 MASK = "***"
 MASKED = MASK.encode()
-REPORTS = frozenset({"NotifyEvent", "NotifyReport", "PublishFirmwareStatusNotification"})
-"""CALLs of chargers that may hold a secret."""
+_REPORTED = frozenset({"NotifyEvent", "NotifyReport", "PublishFirmwareStatusNotification"})
 
 # Names of configuration keys, variables and properties; case-insensitive in OCPP. Write-only ones are secret.
 _NAMES = r"authorization_?key|password|passphrase|vpn_?key|sim_?pin|private_?key"
@@ -23,7 +23,9 @@ _SECRET = re.compile(_NAMES, re.IGNORECASE)
 _LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*@")
 _ODD = re.compile(rb"[a-z]:(?:\\?/){2}\S*@|" + _NAMES.encode(), re.IGNORECASE)
 # Bytes without any of these have no secret, and are not parsed: a name, the @ of a login, an escape.
-_SUSPICIOUS = re.compile(rb"@|\\u|" + _NAMES.encode(), re.IGNORECASE)
+_SUSPICIOUS = re.compile(rb'@|\\u|"signature|' + _NAMES.encode(), re.IGNORECASE)
+# The payload of a signed message (docs/ocpp.md A16), where it is not parsed.
+_SIGNED = re.compile(rb'"payload"\s*:\s*"([^"]*)"')
 _URLS = frozenset({"location", "remoteLocation", "ocppCsmsUrl"})
 # Of an entry that is about a secret, these say which one it is; chargers may quote it anywhere else.
 _NO_SECRETS = frozenset(
@@ -61,6 +63,8 @@ def _without_secrets(value: Any, name: str, secret: bool) -> Any:
     if isinstance(value, dict):
         secret = secret or _about_secret(value)
         vpn = name == "vpn"  # its "key" is the shared secret, elsewhere a key's name
+        if (signed := _signed(value)) is not None and _is_secret(signed):
+            value = value | {"payload": MASK}
         return {
             key: _without_secrets(one, key, (secret and key not in _NO_SECRETS) or (vpn and key == "key"))
             for key, one in value.items()
@@ -89,6 +93,33 @@ def _without_login(url: str) -> str:
     return f"{scheme}{MASK}@{host}" if at else url
 
 
+def _signed(entry: Any) -> str | None:
+    """The payload of a signed message as it is in its envelope, base64; None for another value."""
+    if not isinstance(entry, dict) or not {"signature", "signatures"} & entry.keys():
+        return None
+    payload = entry.get("payload")
+    return payload if isinstance(payload, str) else None
+
+
+def _unsigned(payload: str) -> bytes:
+    """Raises ValueError for what is not base64, of either alphabet."""
+    text = payload.rstrip("=").replace("+", "-").replace("/", "_").encode()
+    return base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+def _is_secret(payload: str) -> bool:
+    """Whether a signed payload holds a secret, or cannot be read."""
+    try:
+        return masked(_unsigned(payload)) is not None
+    except ValueError:
+        return True
+
+
+def may_be_reported(action: str) -> bool:
+    """Whether a CALL of a charger may hold a secret."""
+    return action.removesuffix("-Signed") in _REPORTED
+
+
 def may_answer_secrets(action: str) -> bool:
     """Whether a charger's answer to ``action`` may hold a secret."""
     return action in _ANSWERED
@@ -96,7 +127,10 @@ def may_answer_secrets(action: str) -> bool:
 
 def may_hold_secrets(body: bytes) -> bool:
     """Whether the name of a secret or a login is in ``body``, of whatever form it is."""
-    return _ODD.search(body) is not None
+    if _ODD.search(body) is not None:
+        return True
+    signed = _SIGNED.findall(body) if b'"signature' in body else ()
+    return any(_is_secret(payload.decode(errors="replace")) for payload in signed)
 
 
 # An answer that says nothing but that it is one.
