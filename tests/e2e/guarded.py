@@ -12,7 +12,7 @@ from voltgate.config import Config, Nats, load
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "nats" / "permissions"
 ROLES = ("gateway", "backend", "csms", "operator")
-PASSWORD = "secret"
+PASSWORD = "nats-Geheimnis"
 
 
 class Guarded(NatsServer):
@@ -39,6 +39,10 @@ class Guarded(NatsServer):
         urls = [with_user(url, name) for url in settings.nats.urls]
         return settings.model_copy(update={"nats": settings.nats.model_copy(update={"url": urls})})
 
+    def permissions(self, name: str) -> str:
+        """The content of the user's block of permissions in the server's configuration."""
+        return self._users[name]
+
     @property
     def _reloads(self) -> int:
         return self.log.read_text().count("Reloaded server configuration")
@@ -54,9 +58,9 @@ class Guarded(NatsServer):
             return False
         for role in ROLES:
             shipped = SHIPPED / f"{role}.conf"
-            self._users[role + suffix] = str(role_of(settings, role)) if suffix else shipped.read_text()
+            self._users[role + suffix] = f"{role_of(settings, role)}\n" if suffix else shipped.read_text()
         rows = [
-            f"{{ user: {name!r}, password: {PASSWORD}, permissions: {{\n{rules}\n}} }}"
+            f"{{ user: {name!r}, password: {PASSWORD}, permissions: {{\n{rules}}} }}"
             for name, rules in self._users.items()
         ]
         everybody = f"{{ user: tests, password: {PASSWORD} }}"

@@ -15,7 +15,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from e2e.commanding import commandable, heard_call, send
-from e2e.guarded import Guarded
+from e2e.guarded import PASSWORD, Guarded
 from e2e.house import PATIENCE, Gateway, config, gateway, own_gateway
 from e2e.logins import KEY, asked, charger, login
 from e2e.releases import MESSAGES, OTHER, departures, golden, store
@@ -53,7 +53,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 @pytest.fixture
 async def wire(here: Gateway) -> AsyncIterator[Client]:
-    client = await connected(here.config.nats.urls[0].replace("gateway:secret@", ""))
+    client = await connected(here.config.nats.urls[0].replace(f"gateway:{PASSWORD}@", ""))
     yield client
     await client.close()
 
