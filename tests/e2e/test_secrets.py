@@ -1,4 +1,4 @@
-"""Secrets that pass through a running gateway: no stream, log, live message or printed configuration has them.
+"""Secrets that pass through a running gateway: no stream, log, live message or printed config has them.
 
 See docs/contract.md 3.5. ``gateway/session/test_payloads.py`` has the table of places; here all that keeps or
 shows anything is searched.
@@ -33,16 +33,18 @@ SIGNED = {"protected": "e30", "payload": ENCODED, "signature": "c2ln"}
 # Nothing of these may be found anywhere.
 SECRETS = (OWN.decode(), SECRET, PASSWORD, ENCODED, b64encode(b"CP-v16:" + OWN).decode())
 
+CHANGE = {"key": "AuthorizationKey", "value": SECRET}
+FILES = {"location": f"ftp://u:{SECRET}@h/"}
 # What is sent to a charger, and what it answers: ``~id~`` is the message id.
 COMMANDS: dict[str, list[tuple[str, dict[str, Any], str]]] = {
     "v16": [
-        ("ChangeConfiguration", {"key": "AuthorizationKey", "value": SECRET}, '[3,"~id~",{"status":"Rejected"}]'),
-        ("ChangeConfiguration", {"key": "AuthorizationKey", "value": SECRET},
+        ("ChangeConfiguration", CHANGE, '[3,"~id~",{"status":"Rejected"}]'),
+        ("ChangeConfiguration", CHANGE,
          f'[4,"~id~","GenericError","{SECRET} is weak",{{"value":"{SECRET}"}}]'),
         ("GetConfiguration", {}, '[3,"~id~",{"configurationKey":[{"key":"AuthorizationKey","readonly":false,'
          f'"value":"{SECRET}"}}]}}]'),
-        ("UpdateFirmware", {"location": f"ftp://u:{SECRET}@h/f", "retrieveDate": NOW}, '[3,"~id~",{}]'),
-        ("GetDiagnostics", {"location": f"ftp://u:{SECRET}@h/"}, f'[3,"~id~",{{"fileName":"{SECRET}","x":1}}]'),
+        ("UpdateFirmware", FILES | {"retrieveDate": NOW}, '[3,"~id~",{}]'),
+        ("GetDiagnostics", FILES, f'[3,"~id~",{{"fileName":"{SECRET}","x":1}}]'),
     ],
     "v201": [
         ("SetVariables", {"setVariableData": [PASSWORD_2 | {"attributeValue": SECRET}]}, json.dumps(
@@ -111,7 +113,7 @@ async def test_no_secret_is_kept_or_shown(server: Guarded, tmp_path: Path) -> No
     port, file, gateway = free_port(), tmp_path / "voltgate.toml", server.url_of("gateway")
     file.write_text(
         f'validation = "strict"\n[log]\nlevel = "debug"\n[admin]\nport = 0\n[drain]\ngrace = 0\n'
-        f'[nats]\nurl = "{gateway}"\n'
+        f'[nats]\nask_grace = 0.2\nurl = "{gateway}"\n'
         f'[[listeners]]\nhost = "127.0.0.1"\nport = {port}\n'
     )
     operator = server.url_of("operator")
@@ -127,7 +129,7 @@ async def test_no_secret_is_kept_or_shown(server: Guarded, tmp_path: Path) -> No
         for version in COMMANDS:
             await converse(client, port, version)
         await asyncio.to_thread(
-            tail.until, lambda: tail.out.count('"down"') == len(COMMANDS), "the last link"
+            tail.until, lambda: tail.out.count('"state":"down"') == len(COMMANDS), "the last link"
         )
         assert printed.process.wait(PATIENCE) == 0
     finally:
