@@ -7,11 +7,14 @@ shows anything is searched.
 import asyncio
 import json
 from base64 import b64encode
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from nats.aio.client import Client
+from nats.js.errors import NotFoundError
 
+from e2e.commanding import commandable
 from e2e.guarded import PASSWORD, Guarded
 from e2e.house import PATIENCE, config
 from e2e.logins import charger
@@ -76,6 +79,7 @@ async def converse(client: Client, port: int, version: str) -> None:
     """All commands and frames of a version."""
     identity = f"CP-{version}"
     async with charger(port, identity, OWN, version=version) as station:
+        await commandable(client, identity)
         for action, payload, answer in COMMANDS[version]:
             subject = f"ocpprpc.send.{action}.{token(identity)}"
             body = json.dumps(payload).encode()
@@ -97,9 +101,10 @@ async def stored(client: Client) -> str:
     for info in await client.jsm().streams_info():
         name = info.config.name
         assert name is not None
-        for seq in range(info.state.first_seq, info.state.last_seq + 1):
-            message = await client.jetstream().get_msg(name, seq)
-            found.append(f"{message.subject} {message.headers} {message.data!r}")
+        for seq in range(max(1, info.state.first_seq), info.state.last_seq + 1):
+            with suppress(NotFoundError):  # replaced by a later one of its subject
+                message = await client.jetstream().get_msg(name, seq)
+                found.append(f"{message.subject} {message.headers} {message.data!r}")
     return "\n".join(found)
 
 
