@@ -41,7 +41,8 @@ class Station:
     async def change(self, timeout: float = PATIENCE) -> Msg:
         """The command, sent as soon as commands reach the charger; its outcome."""
         if self.version == "v16":
-            action, body = "ChangeConfiguration", {"key": "AuthorizationKey", "value": NEW.hex()}
+            action = "ChangeConfiguration"
+            body: dict[str, Any] = {"key": "AuthorizationKey", "value": NEW.hex()}
         else:
             entry = PASSWORD | {"attributeValue": NEW.decode()}
             action, body = "SetVariables", {"setVariableData": [entry]}
