@@ -6,6 +6,7 @@ back to the backend is never touched. Payloads may be of any shape: a lenient le
 
 import base64
 import re
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -39,10 +40,8 @@ def _without_signed_secrets(body: bytes) -> bytes:
     """``body`` with ``***`` for each signed payload that holds a secret or cannot be read; else itself."""
     plain = body
     if b"\\" in body:  # a name may be spelled with escapes
-        try:
+        with suppress(orjson.JSONDecodeError):
             plain = orjson.dumps(orjson.loads(body))
-        except orjson.JSONDecodeError:
-            plain = body
     if b'"signature' not in plain:
         return body
     shown = _SIGNED.sub(lambda found: found[1] + b'"***"' if _is_secret(found[2]) else found[0], plain)
