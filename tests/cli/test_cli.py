@@ -1,6 +1,9 @@
 """The command line as a whole: help, wrong usage, faults that every command has (docs/contract.md 4.1)."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,22 +89,27 @@ def test_a_nats_that_is_away_is_named_without_its_password(
     assert "secret" not in err
 
 
+COMMANDS = [
+    "dev", "serve", "backend", "tail", "send", "validate", "policy", "actions", "schema", "permissions",
+    "violations", "check", "swarm", "version", "config example", "streams plan", "streams apply",
+    "chargers online",
+]  # fmt: skip
+
+
 def test_help_and_version_are_data(voltgate: Run) -> None:
     assert voltgate("--version") == (0, f"voltgate {__version__}\n", "")
     code, out, _ = voltgate("--help")
     assert code == 0
     assert "Exit codes: 0 done, 1 failed, 2 usage or config." in out
-    for command in (
-        "dev",
-        "serve",
-        "backend",
-        "tail",
-        "send",
-        "validate",
-        "policy",
-        "check",
-        "chargers online",
-    ):
+    for command in COMMANDS:
         code, text, _ = voltgate(*command.split(), "--help")
         assert (code, command.split()[0] in out, "--config" in text) == (0, True, True), command
         assert "Exit codes:" in " ".join(text.split())
+
+
+def test_a_shell_completes_commands() -> None:
+    """`voltgate --install-completion` makes the shell ask like this."""
+    asked = {"_VOLTGATE_COMPLETE": "complete_bash", "COMP_WORDS": "voltgate streams p", "COMP_CWORD": "2"}
+    command = [sys.executable, "-m", "voltgate"]
+    told = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["plan"]

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 HEADER_ROOM = 8192  # bytes reserved for a fact's subject and headers
+# Earlier ones refuse consumers whose filters overlap; before 2.12.3 they lose acknowledged messages when
+# killed (docs/ocpp.md F1).
+NATS_MINIMUM = (2, 12, 8)
+NATS_MINIMUM_TEXT = ".".join(map(str, NATS_MINIMUM))
 
 
 class StartError(Exception):
@@ -50,6 +54,15 @@ def unserved(config: Config) -> list[str]:
             f"listeners.{number}.{key} is not served yet: remove it and use a proxy in front" for key in asked
         )
     return lines
+
+
+def server_version(release: tuple[int, int, int]) -> Finding:
+    """Whether the NATS server is new enough."""
+    found = f"nats-server {'.'.join(map(str, release))}"
+    if release >= NATS_MINIMUM:
+        return Finding("nats", "ok", found)
+    why = "loses acknowledged messages" if release < (2, 12, 3) else "refuses consumers whose filters overlap"
+    return Finding("nats", "fail", f"{found} {why}", f"install {NATS_MINIMUM_TEXT} or newer")
 
 
 def message_size(config: Config, max_payload: int) -> Finding:
@@ -114,7 +127,7 @@ def jetstream_fault(error: Exception) -> str:
 
 async def verify(bus: "Bus", config: Config) -> None:
     """Raise StartError with all faults; log the hints."""
-    findings = [message_size(config, bus.max_payload)]
+    findings = [server_version(bus.server_release), message_size(config, bus.max_payload)]
     try:
         plan = await bus.plan(config)
         findings += jetstream(plan, await bus.covering(config), config)

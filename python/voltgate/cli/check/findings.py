@@ -12,7 +12,6 @@ from voltgate.cli.chargers.records import alike, bucket
 from voltgate.cli.check.certificates import certificates
 from voltgate.cli.check.durability import durability
 from voltgate.cli.check.permissions import permissions
-from voltgate.cli.dev.embedded import MINIMUM
 from voltgate.cli.serve.command import DESCRIPTOR_ROOM
 from voltgate.config import Config
 from voltgate.gateway import preflight
@@ -69,7 +68,7 @@ async def _nats(config: Config) -> list[Finding]:
     try:
         may = await permissions(config, client, complaints)
         return [
-            _version(client),
+            preflight.server_version(connect.server_release(client)),
             preflight.message_size(config, client.max_payload),
             may.finding,
             *(await _jetstream(config, client) if may.ask_jetstream else []),
@@ -97,12 +96,3 @@ async def _records(config: Config, client: "Client") -> list[Finding]:
                 found = f"{' and '.join(map(visible, present))} differ only in letter case"
                 return [Finding("records", "hint", found, "they are different chargers")]
     return []
-
-
-def _version(client: "Client") -> Finding:
-    server = client.connected_server_version
-    found = f"nats-server {server.major}.{server.minor}.{server.patch}"
-    if (server.major, server.minor, server.patch) >= MINIMUM:
-        return Finding("nats", "ok", found)
-    wanted = ".".join(map(str, MINIMUM))
-    return Finding("nats", "fail", f"{found} loses acknowledged messages", f"install {wanted} or newer")
