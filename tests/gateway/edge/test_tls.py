@@ -242,8 +242,8 @@ def test_a_client_that_does_not_trust_our_certificate(pki: Pki) -> None:
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
-        (b"GET /CP1 HTTP/1.1\r\nHost: x\r\n\r\n", Failure.NOT_TLS),
-        (b"\x00" * 64, Failure.NOT_TLS),
+        (b"GET /CP1 HTTP/1.1\r\nHost: x\r\n\r\n", Failure.MISSING),
+        (b"\x00" * 64, Failure.MISSING),
         (b"\x16\x03\x01\x00\x04\x01\x00\x00\x00", Failure.PROTOCOL),
     ],
     ids=["http", "zeros", "an empty hello"],
