@@ -24,13 +24,6 @@ def test_each_value_knows_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert load().where("nats", "url") == "nats.url", "nothing is kept from one to the next"
 
 
-def test_a_hint_repeats_the_file(tmp_path: Path) -> None:
-    file = tmp_path / "two words.toml"
-    file.write_text("")
-    assert load(file).command("streams apply") == f"`voltgate streams apply --config '{file}'`"
-    assert load().command("streams apply") == "`voltgate streams apply`"
-
-
 def test_a_pipe_is_read_once_and_remembered() -> None:
     """``--config <(...)``: a supervisor reads it for itself, for its workers, and again on SIGHUP."""
     reader, writer = os.pipe()

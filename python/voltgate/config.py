@@ -8,7 +8,6 @@ test compares the two. Files and the environment are read by ``config_sources``,
 import base64
 import binascii
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -276,13 +275,12 @@ class Config(BaseSettings):
         return (init_settings, env_settings, InitSettingsSource(settings_cls, dict(cls._values)))
 
     def where(self, *key: str | int) -> str:
-        """The source of a value and its key, for a message: ``voltgate.toml:12: nats.url``."""
-        return config_faults.line(self._sources, key, "")
+        """The source of a value and its key, for a message: ``voltgate.toml:12: nats.url``.
 
-    def command(self, arguments: str) -> str:
-        """A command with the configuration file in use, for a message."""
-        file = f" --config {shlex.quote(self._sources.file)}" if self._sources.file else ""
-        return f"`voltgate {arguments}{file}`"
+        Of a value that is not given: the table that lacks it, where the file has it.
+        """
+        source = self._sources.of(key) or self._sources.of(key[:-1])
+        return f"{source}: {'.'.join(map(str, key))}".removeprefix(": ")
 
 
 def load(file: Path | None = None, **flags: Any) -> Config:

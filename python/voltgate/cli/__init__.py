@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from voltgate.cli import hints
 from voltgate.cli.actions import app as actions_app
 from voltgate.cli.chargers.commands import app as chargers_app
 from voltgate.cli.check.command import app as check_app
@@ -78,6 +79,7 @@ def _open_standard_streams() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; a fault is a readable line on stderr."""
     _open_standard_streams()
+    hints.use(None)
     try:
         code = app(arguments, standalone_mode=False, prog_name="voltgate")
     except ReaderLeft:
@@ -92,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
                 say(line)
             return int(error.exit_code)
         text, code = explained(error)
-        for line in text.split("\n"):
+        for line in hints.hinted(text).split("\n"):
             say(f"voltgate: {line}")
         return code
     return code if isinstance(code, int) else DONE

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from voltgate import config as configuration
 from voltgate import logs
+from voltgate.cli import hints
 from voltgate.cli.faults import INTERRUPTED, Failure
 from voltgate.config import Config
 
@@ -21,6 +22,7 @@ Result = TypeVar("Result")
 
 def loaded(file: Path | None, lasting: bool = False, **flags: Any) -> Config:
     """Load the configuration and set up logging. Raises ConfigError."""
+    hints.use(file)
     config = configuration.load(file, **flags)
     logs.configure(config.log, lasting)
     return config

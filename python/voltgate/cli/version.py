@@ -8,7 +8,7 @@ import typer
 from voltgate import __version__
 from voltgate.cli.faults import EXIT_CODES
 from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json
-from voltgate.gateway.preflight import NATS_MINIMUM_TEXT
+from voltgate.gateway import NATS_MINIMUM
 
 app = typer.Typer()
 
@@ -23,7 +23,7 @@ def version(config: ConfigFile = None, as_json: AsJson = False) -> None:
         "voltgate": __version__,
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in PACKAGES},
-        "nats-server": f">= {NATS_MINIMUM_TEXT}",
+        "nats-server": f">= {NATS_MINIMUM}",
     }
     if as_json:
         out_json(shown)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from voltgate.config import Config
+from voltgate.gateway import NATS_MINIMUM, addresses
 from voltgate.gateway.edge import front
 
 if TYPE_CHECKING:
@@ -17,11 +18,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_OFF = (10039, 10076)  # JetStream's codes for: not enabled for the account, in the server
 HEADER_ROOM = 8192  # bytes reserved for a fact's subject and headers
-# Earlier ones refuse consumers whose filters overlap; before 2.12.3 they lose acknowledged messages when
-# killed (docs/ocpp.md F1).
-NATS_MINIMUM = (2, 12, 8)
-NATS_MINIMUM_TEXT = ".".join(map(str, NATS_MINIMUM))
 
 
 class StartError(Exception):
@@ -45,20 +43,21 @@ class Finding:
 
 def unserved(config: Config) -> list[str]:
     """A line for each key of a listener that contradicts another, or names a file that cannot be used."""
-    return [
-        f"listeners.{number}.{fault}"
-        for number, listener in enumerate(config.listeners)
-        for fault in [*front.faults(listener)] or front.unusable(listener)
-    ]
+    lines = []
+    for number, listener in enumerate(config.listeners):
+        for fault in [*front.faults(listener)] or front.unusable(listener):
+            key, text = fault.split(": ", 1)
+            lines.append(f"{config.where('listeners', number, key)}: {text}")
+    return lines + list(addresses.clashes(config))
 
 
 def server_version(release: tuple[int, int, int]) -> Finding:
     """Whether the NATS server is new enough."""
     found = f"nats-server {'.'.join(map(str, release))}"
-    if release >= NATS_MINIMUM:
+    if release >= tuple(map(int, NATS_MINIMUM.split("."))):
         return Finding("nats", "ok", found)
     why = "loses acknowledged messages" if release < (2, 12, 3) else "refuses consumers whose filters overlap"
-    return Finding("nats", "fail", f"{found} {why}", f"install {NATS_MINIMUM_TEXT} or newer")
+    return Finding("nats", "fail", f"{found} {why}", f"install {NATS_MINIMUM} or newer")
 
 
 def message_size(config: Config, max_payload: int) -> Finding:
@@ -71,7 +70,8 @@ def message_size(config: Config, max_payload: int) -> Finding:
     return Finding(
         "max_payload",
         "fail",
-        f"limits.max_message_bytes is {wanted}, but NATS accepts {max_payload} bytes with headers",
+        f"{config.where('limits', 'max_message_bytes')} is {wanted}, "
+        f"but NATS accepts {max_payload} bytes with headers",
         f"set it to at most {room}, or max_payload of the NATS server to at least {wanted + HEADER_ROOM}",
     )
 
@@ -92,6 +92,9 @@ def no_jetstream(error: Exception) -> Finding:
 
 def _stream(change: "Change") -> Finding:
     name, differences = change.stream, "; ".join(change.differences)
+    if change.taken:
+        found = f"stream {name} cannot be as configured: {'; '.join(change.taken)}"
+        return Finding(name, "fail", found, "change the subjects of that stream, or nats.prefix")
     if change.action == "ok":
         return Finding(name, "ok", "as configured")
     if change.later:  # applied by a later release that runs at the same time
@@ -113,6 +116,8 @@ def _questions(prefix: str, covering: str | None) -> Finding:
 def jetstream_fault(error: Exception) -> str:
     """The meaning of a JetStream API error, and the remedy."""
     description = getattr(error, "description", None)
+    if getattr(error, "err_code", None) in _OFF:
+        return f"JetStream is off ({description}): enable it in the NATS server and for this account"
     if description:
         return f"JetStream refuses ({description}): `voltgate streams plan` shows the remaining changes"
     return (

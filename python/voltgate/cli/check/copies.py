@@ -1,0 +1,47 @@
+"""Whether a second JetStream stores what gateways publish: a hub and a leaf node of one account, for example.
+
+Every fact is then stored twice, and signs of life seem to come from two places. The API of JetStream shows
+one domain only, so a message is published that every stream on its subject must refuse, and the refusals are
+counted.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import orjson
+
+from voltgate.config import Config
+from voltgate.gateway.preflight import Finding
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+_FIRST, _REST = 2.0, 0.3  # seconds until the first refusal, and for those that follow
+
+
+async def copies(client: "Client", config: Config) -> Finding:
+    """Count the streams that take signs of life: nobody subscribes to these, unlike to facts."""
+    bucket = f"{config.nats.stream_prefix.lower()}_gateways"
+    refusals: asyncio.Queue[Msg] = asyncio.Queue()
+    inbox = client.new_inbox()
+    listening = await client.subscribe(inbox, cb=refusals.put)
+    subject = f"$KV.{bucket}.check"
+    await client.publish(subject, b"", inbox, {"Nats-Expected-Stream": "none"})
+    found: list[str] = []
+    try:
+        wait = _FIRST
+        while True:
+            message = await asyncio.wait_for(refusals.get(), wait)
+            answer = orjson.loads(message.data) if message.data.startswith(b"{") else {}
+            found += [str(answer.get("domain") or "no domain")] if "stream" in answer else []
+            wait = _REST
+    except TimeoutError:
+        pass
+    finally:
+        await listening.unsubscribe()
+    if len(found) > 1:
+        text = f"{len(found)} streams store what is published below $KV.{bucket}: every fact is stored twice"
+        remedy = "give each JetStream a domain of its own, deny $KV.> and the prefixes between them"
+        return Finding("copies", "fail", text, remedy)
+    return Finding("copies", "ok", "one JetStream stores what gateways publish")
