@@ -41,7 +41,8 @@ class Sources:
         """``voltgate.toml:12``, the name of a variable, ``command line``, or "" for a default."""
         inner: Any = self.flags
         for part in key:
-            inner = inner.get(part) if isinstance(inner, Mapping) else None
+            entries = dict(enumerate(inner)) if isinstance(inner, list) else inner
+            inner = entries.get(part) if isinstance(entries, Mapping) else None
         if inner is not None:
             return "command line"
         names = tuple(str(part).lower() for part in key)

@@ -228,7 +228,7 @@ FINDINGS = [
     Wrong("an old NATS server", at_nats("$old"),
           ("nats-server 2.12.7 refuses consumers whose filters overlap: install 2.12.8 or newer",), code=1),
     Wrong("no file of credentials", at_nats("$ready", "credentials='none.creds'\n"),
-          ("nats.credentials: ", "none.creds: No such file")),
+          ("nats.credentials: ", "none.creds: No such file"), code=1),
 ]  # fmt: skip
 ACCOUNTS = ("ready", "missing", "contradicting", "overlapping", "covering", "plain")
 
@@ -263,7 +263,7 @@ async def prepare(urls: dict[str, str]) -> None:
     """Each account's streams, with its fault."""
     size = 64 << 20
     config = load(streams={f"{one}_max_bytes": size for one in ("tx", "events", "commands")})
-    for name in ("ready", "missing", "contradicting", "covering"):
+    for name in ("ready", "missing", "contradicting", "overlapping", "covering"):
         client = await nats.connect(urls[name])
         await apply(client, config)
         if name == "missing":
@@ -271,12 +271,12 @@ async def prepare(urls: dict[str, str]) -> None:
         if name == "contradicting":
             have = (await client.jsm().stream_info("OCPP_TX")).config
             await client.jsm().update_stream(have.evolve(max_age=7200.0))
+        if name == "overlapping":
+            await client.jsm().delete_stream("OCPP_TX")
+            await client.jsm().add_stream(name="BILLING", subjects=["ocpp.tx.>"])
         if name == "covering":
             await client.jsm().add_stream(name="GREEDY", subjects=["ocpprpc.>"])
         await client.close()
-    client = await nats.connect(urls["overlapping"])
-    await client.jsm().add_stream(name="BILLING", subjects=["ocpp.tx.>"])
-    await client.close()
 
 
 @contextmanager

@@ -28,7 +28,7 @@ UNSERVED: list[tuple[dict[str, object], list[str], str]] = [
 def test_a_listener_that_cannot_be_served_as_configured_is_named(
     listener: dict[str, object], keys: list[str], why: str
 ) -> None:
-    lines = preflight.unserved(load(listeners=[{}, listener]))
+    lines = preflight.unserved(load(listeners=[{"port": 1}, listener]))
     assert [line.split(": ")[1] for line in lines] == [f"listeners.1.{key}" for key in keys], why
 
 

@@ -1,8 +1,7 @@
 """Whether a second JetStream stores what gateways publish: a hub and a leaf node of one account, for example.
 
-Every fact is then stored twice, and signs of life seem to come from two places. The API of JetStream shows
-one domain only, so a message is published that every stream on its subject must refuse, and the refusals are
-counted.
+Every fact is then stored twice. The API of JetStream shows one domain only, so a message is published that
+every stream on its subject must refuse, and the refusals are counted.
 """
 
 import asyncio
@@ -21,12 +20,14 @@ _FIRST, _REST = 2.0, 0.3  # seconds until the first refusal, and for those that 
 
 
 async def copies(client: "Client", config: Config) -> Finding:
-    """Count the streams that take signs of life: nobody subscribes to these, unlike to facts."""
-    bucket = f"{config.nats.stream_prefix.lower()}_gateways"
+    """Count the streams that take a fact.
+
+    Its subject has a token more than facts of its class: ``ocpp.violation.*`` does not see it.
+    """
     refusals: asyncio.Queue[Msg] = asyncio.Queue()
     inbox = client.new_inbox()
     listening = await client.subscribe(inbox, cb=refusals.put)
-    subject = f"$KV.{bucket}.check"
+    subject = f"{config.nats.prefix}.violation.check.copies"
     await client.publish(subject, b"", inbox, {"Nats-Expected-Stream": "none"})
     found: list[str] = []
     try:
@@ -41,7 +42,8 @@ async def copies(client: "Client", config: Config) -> Finding:
     finally:
         await listening.unsubscribe()
     if len(found) > 1:
-        text = f"{len(found)} streams store what is published below $KV.{bucket}: every fact is stored twice"
-        remedy = "give each JetStream a domain of its own, deny $KV.> and the prefixes between them"
+        prefix = config.nats.prefix
+        text = f"{len(found)} streams store what is published below {prefix}: every fact is stored twice"
+        remedy = f"deny {prefix}.> between the hub and its leaf nodes, or use one JetStream"
         return Finding("copies", "fail", text, remedy)
     return Finding("copies", "ok", "one JetStream stores what gateways publish")

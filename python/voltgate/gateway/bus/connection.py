@@ -106,7 +106,7 @@ class Connection:
         except Exception as error:
             with contextlib.suppress(AssertionError):  # of nats-py, for a client that never dialled
                 await client.close()
-            raise BusError(f"NATS at {self._config.shown} cannot be used: {error}") from None
+            raise BusError(f"NATS at {self._config.shown} cannot be reached: {error}") from None
         self.client, self.connected = client, True
         self.number += 1
         self._max_payload = client.max_payload
