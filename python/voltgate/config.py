@@ -87,7 +87,7 @@ class Nats(_Section):
     @classmethod
     def _is_a_seed(cls, seed: SecretStr) -> SecretStr:
         text = seed.get_secret_value()
-        if text and not _is_seed(text):
+        if text and not is_seed(text):
             raise ValueError("must be the seed of a NATS user, which begins with SU (nsc, or nk -gen user)")
         return seed
 
@@ -345,8 +345,8 @@ def _is_server(url: str) -> bool:
     return port != 0
 
 
-def _is_seed(text: str) -> bool:
-    """Base32 of two bytes of kind, a key of 32, and a CRC-16 of both (nkeys)."""
+def is_seed(text: str) -> bool:
+    """Whether it is a NATS user's: base32 of two bytes of kind, a key of 32, and a CRC-16 of both (nkeys)."""
     if not re.fullmatch(r"SU[A-Z2-7]{56}", text):
         return False
     seed = base64.b32decode(text + "=" * (-len(text) % 8))

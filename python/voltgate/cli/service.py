@@ -37,14 +37,17 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 @asynccontextmanager
-async def connected(config: Config, name: str) -> AsyncIterator["Client"]:
-    """A client of NATS for one command. Raises BusError, and Failure for errors of JetStream."""
+async def connected(config: Config, name: str, **options: Any) -> AsyncIterator["Client"]:
+    """A client of NATS for one command. ``options``: more arguments of ``nats.connect``.
+
+    Raises BusError, and Failure for errors of JetStream.
+    """
     from nats.errors import Error  # noqa: PLC0415 - not every command needs NATS
 
     from voltgate.gateway.bus import connect  # noqa: PLC0415
     from voltgate.gateway.preflight import jetstream_fault  # noqa: PLC0415
 
-    client = await connect.connect(config.nats, name=name)
+    client = await connect.connect(config.nats, name=name, **options)
     try:
         yield client
     except (Error, TimeoutError) as error:

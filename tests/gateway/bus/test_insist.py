@@ -60,7 +60,7 @@ async def test_a_server_without_tls_gets_nothing_where_tls_was_asked_for() -> No
             ("tls", ssl.create_default_context()),
             ("nats", ssl.create_default_context()),
         ):
-            with pytest.raises(NoTlsError, match="offers no TLS"):
+            with pytest.raises(NoTlsError):
                 await dial(f"{scheme}://user:secret@127.0.0.1:{port}", context)
     assert received == b""
 
@@ -89,7 +89,7 @@ async def test_every_command_names_the_server_without_tls(
 ) -> None:
     url = nats_server.url.replace("nats://", "tls://" if asked == "tls://" else "nats://")
     ca = Authority(tmp_path).file if asked == "nats.tls_ca" else ""
-    with pytest.raises(BusError, match=f"NATS at {url} cannot be reached: it offers no TLS"):
+    with pytest.raises(BusError, match=f"NATS at {url} offers no TLS"):
         await connect(Nats(url=url, tls_ca=ca))
 
 
