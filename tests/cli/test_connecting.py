@@ -40,7 +40,9 @@ SHORT: dict[str, tuple[int, str]] = {
     "violations": (0, "^"),
 }
 LASTING = {"serve": "gateway.started", "backend": "backend.started"}
-WITHOUT_NATS = {"dev", "validate", "policy", "permissions", "swarm", "worker"}
+WITHOUT_NATS = {
+    "dev", "validate", "policy", "permissions", "swarm", "worker", "actions", "schema", "version", "config example",
+}  # fmt: skip
 
 
 def commands(group: Any, prefix: str = "") -> Iterator[str]:

@@ -6,12 +6,25 @@ from pathlib import Path
 import pytest
 
 from voltgate.cli.hints import hinted, use
+from voltgate.config import load
 
 
 @pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
+def forgotten(clean_environment: None) -> Iterator[None]:
     yield
     use(None)
+
+
+def test_a_key_of_nats_gets_its_source(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("[nats]\nurl='nats://a:1'\ncredentials='x'\n")
+    use(file, load(file))
+    assert hinted("nats.credentials: x: gone") == f"{file}:3: nats.credentials: x: gone"
+    assert hinted("NATS at nats://a:1 is away") == f"{file}:2: nats.url: NATS at nats://a:1 is away"
+    assert hinted("a line\nnats.url: b") == f"a line\n{file}:2: nats.url: b"
+    assert hinted(f"{file}:2: nats.url: b") == f"{file}:2: nats.url: b", "it has its source"
+    use(None, load())
+    assert hinted("NATS at nats://127.0.0.1:4222 is away") == "NATS at nats://127.0.0.1:4222 is away"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def loaded(file: Path | None, lasting: bool = False, **flags: Any) -> Config:
     """Load the configuration and set up logging. Raises ConfigError."""
     hints.use(file)
     config = configuration.load(file, **flags)
+    hints.use(file, config)
     logs.configure(config.log, lasting)
     return config
 
