@@ -113,6 +113,8 @@ _BOUNDS = {
     "literal_error": ("expected", "must be {}"),
     "too_short": ("min_length", "must have at least {} entries"),
     "too_long": ("max_length", "must have at most {} entries"),
+    "string_too_short": ("min_length", "must have at least {} characters"),
+    "string_too_long": ("max_length", "must have at most {} characters"),
 }
 
 

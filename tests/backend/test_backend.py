@@ -124,7 +124,7 @@ async def test_every_deformed_question_gets_a_sensible_answer(what: str) -> None
 
 @pytest.mark.parametrize(("version", "action", "answer"), ASKED)
 @pytest.mark.parametrize("payload", [{}, {"idToken": None, "idTag": None}, {"customData": []}])
-async def test_no_question_is_too_empty(
+async def test_empty_and_incomplete_questions_are_answered(
     version: str, action: str, answer: str, payload: dict[str, Any]
 ) -> None:
     backend = Backend(Tokens(), always_7)

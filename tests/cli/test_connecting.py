@@ -41,7 +41,8 @@ SHORT: dict[str, tuple[int, str]] = {
 }
 LASTING = {"serve": "gateway.started", "backend": "backend.started"}
 WITHOUT_NATS = {
-    "dev", "validate", "policy", "permissions", "swarm", "worker", "actions", "schema", "version", "config example",
+    "dev", "validate", "policy", "permissions", "swarm", "worker",
+    "actions", "schema", "version", "config example",
 }  # fmt: skip
 
 

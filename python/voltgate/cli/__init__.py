@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from voltgate import logs
 from voltgate.cli import hints
 from voltgate.cli.actions import app as actions_app
 from voltgate.cli.chargers.commands import app as chargers_app
@@ -94,7 +95,9 @@ def main(arguments: list[str] | None = None) -> int:
                 say(line)
             return int(error.exit_code)
         text, code = explained(error)
-        for line in hints.hinted(text).split("\n"):
-            say(f"voltgate: {line}")
+        text = hints.hinted(text)
+        if not logs.fatal(text, code):
+            for line in text.split("\n"):
+                say(f"voltgate: {line}")
         return code
     return code if isinstance(code, int) else DONE

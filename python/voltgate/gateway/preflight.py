@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from voltgate.config import Config
-from voltgate.gateway import NATS_MINIMUM, addresses
+from voltgate.gateway import NATS_MINIMUM, addresses, tracing
 from voltgate.gateway.edge import front
 
 if TYPE_CHECKING:
@@ -42,12 +42,14 @@ class Finding:
 
 
 def unserved(config: Config) -> list[str]:
-    """A line for each key of a listener that contradicts another, or names a file that cannot be used."""
+    """A line for each key that contradicts another, or names what cannot be used."""
     lines = []
     for number, listener in enumerate(config.listeners):
         for fault in [*front.faults(listener)] or front.unusable(listener):
             key, text = fault.split(": ", 1)
             lines.append(f"{config.where('listeners', number, key)}: {text}")
+    if fault := tracing.missing(config.tracing):
+        lines.append(fault.replace("tracing.endpoint", config.where("tracing", "endpoint")))
     return lines + list(addresses.clashes(config))
 
 

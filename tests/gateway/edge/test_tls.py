@@ -297,8 +297,8 @@ def test_when_files_expire(pki: Pki) -> None:
     found = {one.key: one for one in build(Files((soon.pair,), pki.chargers.file, lists)).expiries}
     now = datetime.now(UTC)
     days = {key: round((one.at - now) / timedelta(days=1)) for key, one in found.items()}
-    assert days == {"tls_certificates": 3, "client_ca": 365, "crl": 2}
-    assert found["tls_certificates"].file == soon.pair[0]
+    assert days == {"tls_certificates.0": 3, "client_ca": 365, "crl": 2}
+    assert found["tls_certificates.0"].file == soon.pair[0]
 
 
 FAULTS: list[tuple[Callable[[Pki], Files], str]] = [

@@ -121,7 +121,9 @@ def unusable(world: World) -> None:
 
 @pytest.mark.parametrize("ends", [lost, timed_out, unusable, kill])
 @pytest.mark.parametrize("password", [OLD, NEW])
-def test_where_nobody_knows_both_stay_until_one_logs_in(ends: Callable[[World], None], password: str) -> None:
+def test_after_an_unknown_outcome_both_passwords_stay_until_one_logs_in(
+    ends: Callable[[World], None], password: str
+) -> None:
     world = changing()
     send(world)
     ends(world)

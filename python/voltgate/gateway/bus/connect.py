@@ -57,7 +57,7 @@ async def connect(config: Nats, inbox_prefix: str = "", **options: Any) -> Clien
     """
 
     async def quiet(error: Exception) -> None:
-        log.debug("nats", error=str(error))
+        log.debug("nats.failed", error=str(error))
 
     tell, later = quiet, options.pop("error_cb", quiet)
 
