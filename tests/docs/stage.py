@@ -22,11 +22,12 @@ from processes import status
 PATIENCE = 30.0  # seconds for one command
 HERE = Path(__file__).parent
 # What a command prints of a charger that charges: a subject or the identity, or the fragment's own word.
-SEEN = re.compile(r"ocpp\.|CP001|asked|backend")
+SEEN = re.compile(r"ocpp\.|CP001|answered|backend")
 
 # Commands that run until a signal, and until what they have printed.
 LASTING = re.compile(r"voltgate (tail|backend|chargers online --watch)|nats (sub|reply)")
 SCALED = (
+    (r"--workers \d+", "--workers 2"),
     (r"--chargers \d+", "--chargers 5"),
     (r"--rate \d+", "--rate 20"),
     (r"--duration \d+", "--duration 1"),
@@ -80,11 +81,11 @@ class Stage:
     folder: Path
     reader: Reader = field(init=False)
     dev: Running | None = None
-    _started: int = 0
+    _started: list[Running] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.port, self.admin, self.nats = free_port(), free_port(), free_port()
-        self.serve_port, self.serve_admin = free_port(), free_port()
+        self.serve_port, self.serve_admin, self.tls_port = free_port(), free_port(), free_port()
         programs = self.folder / "bin"
         programs.mkdir()
         text = _DEV.format(port=self.port, admin=self.admin, nats=self.nats, python=sys.executable)
@@ -99,6 +100,9 @@ class Stage:
             "PATH": f"{programs}:{os.environ['PATH']}",
             "NATS_URL": self.url,
             "VOLTGATE_NATS__URL": self.url,
+            "VOLTGATE_ADMIN__PORT": str(self.serve_admin),
+            "VOLTGATE_LIMITS__MAX_CONNECTIONS": "100",
+            "VOLTGATE_DRAIN__GRACE": "0",
         }
         (self.folder / "fleet.csv").write_text("identity\nCP002\nCP003\n")
         (self.folder / "voltgate.toml").write_text(
@@ -116,7 +120,7 @@ class Stage:
 
     def run(self, block: Block) -> None:
         """Run a block; an AssertionError names the line of the page."""
-        if self.dev is None:
+        if self.dev is None and not block.text.startswith("voltgate dev"):
             self._develop("voltgate dev")
         if block.language == "python":
             self._python(block)
@@ -136,15 +140,14 @@ class Stage:
         self._watch(lasting)
 
     def _adapted(self, command: str) -> str:
-        ports = {"9000": self.port, "9464": self.admin, "4222": self.nats}
-        text = re.sub(r"\b(9000|9464|4222)\b", lambda found: str(ports[found[1]]), command)
+        ports = {"9000": self.port, "9464": self.admin, "4222": self.nats, "9443": self.tls_port}
+        text = re.sub(r"\b(9000|9464|4222|9443)\b", lambda found: str(ports[found[1]]), command)
         for pattern, scaled in SCALED:
             text = re.sub(pattern, scaled, text)
         return text
 
     def _start(self, name: str, command: str) -> Running:
-        self._started += 1
-        file = self.folder / f"output{self._started}"
+        file = self.folder / f"output{len(self._started)}"
         with file.open("wb") as output:
             process = subprocess.Popen(
                 ["bash", "-c", command],
@@ -155,7 +158,8 @@ class Stage:
                 stderr=output,
                 start_new_session=True,
             )
-        return Running(name, process, file)
+        self._started.append(Running(name, process, file))
+        return self._started[-1]
 
     def _complete(self, place: str, command: str) -> None:
         """A command that ends by itself, successfully."""
@@ -209,4 +213,9 @@ class Stage:
             self.dev = None
 
     def close(self) -> None:
-        self._leave()
+        """End everything, also what a failed test has left."""
+        self.reader.stop()
+        for one in self._started:
+            if one.process.poll() is None:
+                os.killpg(one.process.pid, signal.SIGKILL)
+                one.process.wait()
