@@ -92,7 +92,7 @@ def test_serve_is_alive_and_not_ready_while_nats_is_silent(
 def test_serve_never_edits_streams_and_reports_missing_ones(start: Start, served: Path) -> None:
     running = start("serve", "--config", str(served))
     assert running.process.wait(PATIENCE) == 1
-    assert "voltgate: stream OCPP_TX is missing: run `voltgate streams apply`" in running.err
+    assert "voltgate: stream OCPP_TX is missing: run `voltgate streams apply" in running.err
 
 
 @pytest.mark.parametrize(("position", "name"), [(0, "listener"), (1, "admin")])
