@@ -38,17 +38,12 @@ async def collect(config: Config, file: Path | None, monitor: str) -> list[Findi
     return [
         Finding("config", "ok", str(file) if file else "no file: defaults and environment"),
         *(unserved or [Finding("serve", "ok", "allowed")]),
-        # What `serve` refuses is said once.
-        *(one for one in certificates(config) if not (unserved and _is_listener_fault(one))),
+        *certificates(config),
         _descriptors(config),
         *await _addresses(config),
         *await _nats(config),
         *await durability(config, monitor),
     ]
-
-
-def _is_listener_fault(finding: Finding) -> bool:
-    return finding.severity == "fail" and finding.name.startswith("listeners.")
 
 
 def _descriptors(config: Config) -> Finding:
