@@ -21,6 +21,8 @@ def test_each_value_knows_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert config.where("listeners", 0, "port") == f"{file}:5: listeners.0.port"
     assert config.where("admin", "port") == "command line: admin.port"
     assert config.where("limits", "open_calls") == "limits.open_calls", "a default has no source"
+    assert config.where("nats", "tls_ca") == f"{file}:1: nats.tls_ca", "but for the table that lacks it"
+    assert config.where("validation") == "validation"
     assert load().where("nats", "url") == "nats.url", "nothing is kept from one to the next"
 
 

@@ -309,7 +309,7 @@ class Config(BaseSettings):
 
         Of a value that is not given: the table that lacks it, where the file has it.
         """
-        source = self._sources.of(key) or self._sources.of(key[:-1])
+        source = self._sources.of(key) or (self._sources.of(key[:-1]) if key[1:] else "")
         return f"{source}: {'.'.join(map(str, key))}".removeprefix(": ")
 
 

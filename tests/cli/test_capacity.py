@@ -69,9 +69,11 @@ def test_plan_prints_bytes_days_and_the_memory_of_the_window(
     code, out, _ = voltgate("streams", "plan", "--chargers", "10000", "--rate", "50", "--config", config)
     assert code == 0
     rows = {line.split()[0]: line for line in out.splitlines()[8:]}
-    assert "50 per second x 1200 B = 4.8 GiB a day: 64.0 MiB are full after 0.0 of 30 days" in rows["OCPP_TX"]
+    assert (
+        "50.00 per second x 1200 B = 4.8 GiB a day: 64.0 MiB are full after 0.0 of 30 days" in rows["OCPP_TX"]
+    )
     assert "set streams.tx_max_bytes to 155520000000 or more" in rows["OCPP_TX"]
-    assert "50 per second x 1200 s x 250 B = 14.3 MiB" in rows["duplicate"]
+    assert "50.00 per second x 1200 s x 250 B = 14.3 MiB" in rows["duplicate"]
     _, out, _ = voltgate("streams", "plan", "--chargers", "10000", "--json", "--config", config)
     told = json.loads(out)
     assert [row["stream"] for row in told["capacity"]] == ["OCPP_TX", "OCPP_EVENTS", "OCPP_COMMANDS"]

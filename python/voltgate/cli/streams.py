@@ -138,11 +138,11 @@ def _load_lines(config: Config, estimate: Estimate) -> list[str]:
     lines = []
     for one, rate, size in rows:
         remedy = "" if one.fits else f"; {one.remedy}"
-        lines.append(f"{one.stream:<20} {rate:.3g} per second x {size} B = {one.found}{remedy}")
+        lines.append(f"{one.stream:<20} {rate:,.2f} per second x {size} B = {one.found}{remedy}")
     window, memory = config.streams.duplicate_window, human(_window(config, estimate))
     return [
         *lines,
-        f"duplicate window: {estimate.tx_rate:.3g} per second x {window} s x {BYTES_PER_ID} B "
+        f"duplicate window: {estimate.tx_rate:,.2f} per second x {window} s x {BYTES_PER_ID} B "
         f"= {memory} of the NATS server's memory",
     ]
 
