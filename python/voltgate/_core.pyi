@@ -9,6 +9,7 @@ __all__ = [
     "Fact",
     "Frame",
     "Inbox",
+    "PubAcks",
     "Publisher",
     "Slicer",
     "Version",
@@ -81,6 +82,24 @@ class Inbox:
         """The reply subject of ``counter``. OverflowError beyond 64 bits."""
     def counter(self, subject: bytes) -> int | None:
         """The counter of a reply subject; None for any that was not made here."""
+
+@final
+class PubAcks:
+    """Takes the PubAcks of one inbox out of the bytes of one connection to NATS. Not thread-safe."""
+
+    def __new__(cls, inbox: Inbox, id: int) -> Self:
+        """``id``: of the inbox's subscription. OverflowError beyond 64 bits."""
+    def begin(self) -> None:
+        """A new connection: what is held of the last one is dropped."""
+    def feed(self, data: bytes) -> tuple[list[tuple[int, str, int, bool, bytes]], bytes]:
+        """Hold ``data``; return the PubAcks at the front, and the bytes for nats-py up to the next one.
+
+        A PubAck: counter of its reply subject, stream, sequence, whether it is a duplicate, body. Whatever is
+        not a plain one is among the bytes, as it came and in its place.
+        """
+    @property
+    def more(self) -> bool:
+        """Whether there is more behind what the last ``feed`` returned: ``feed(b"")`` returns it."""
 
 @final
 class Version:

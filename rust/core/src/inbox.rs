@@ -9,7 +9,7 @@ use crate::hpub::push_number;
 const TAG: usize = 16;
 
 /// The reply subjects of one process.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Inbox {
     /// With its dot.
     prefix: String,

@@ -6,6 +6,7 @@
 //! socket -> slice -> envelope -> validate (payload, over the tokens of json) -> frame (Decoded)
 //!                                                                                  |
 //! socket <- encode <- results, errors, calls    publish (subject, token, key) -> NATS
+//! NATS -> pubacks -> acknowledged counters
 //! ```
 //! There is no Python, no I/O, no clock and no unsafe code in this crate.
 
@@ -22,6 +23,7 @@ pub mod inbox;
 mod json;
 pub mod key;
 pub mod noted;
+pub mod pubacks;
 pub mod publish;
 pub mod schema;
 pub mod secrets;

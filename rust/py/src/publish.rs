@@ -81,7 +81,7 @@ fn unsubscribe(py: Python<'_>, id: u64) -> Py<PyBytes> {
 
 /// The reply subjects of one process.
 #[pyclass(frozen, module = "voltgate._core")]
-pub struct Inbox(inbox::Inbox);
+pub struct Inbox(pub inbox::Inbox);
 
 #[pymethods]
 impl Inbox {

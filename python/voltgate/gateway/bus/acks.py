@@ -64,10 +64,13 @@ class Acks:
             return _refused(body["error"])
         stream, seq, duplicate = body.get("stream"), body.get("seq"), body.get("duplicate", False)
         if type(stream) is str and type(seq) is int and seq > 0 and type(duplicate) is bool:
-            beginning = self._beginnings.get(stream) or self._of_bucket(stream)
-            if hpub.startswith(beginning):
+            if self.keeps(stream, hpub):
                 return Ack(stream, seq, duplicate)
         return NoAck.GARBAGE
+
+    def keeps(self, stream: str, hpub: bytes) -> bool:
+        """Whether ``stream`` is the one that keeps the message of the command ``hpub``."""
+        return hpub.startswith(self._beginnings.get(stream) or self._of_bucket(stream))
 
     def _of_bucket(self, stream: str) -> bytes:
         """How commands begin whose messages ``stream`` keeps: the stream of a KV bucket, else none."""

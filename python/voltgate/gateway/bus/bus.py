@@ -39,7 +39,7 @@ class Bus:
         self._config, self._clock, self._metrics = config, clock, metrics
         self.garbage = Garbage(clock, metrics)
         """See interfaces.Bus."""
-        self._connection = Connection(config, clock, metrics, self.garbage, self._received, self._changed)
+        self._connection = Connection(config, clock, metrics, self.garbage, self._acked, self._received, self._changed)
         self._acks = Acks(config)
         self._on_change: Callable[[bool], None] | None = None
         self._on_tx_failed: Callable[[str], None] | None = None
@@ -218,29 +218,47 @@ class Bus:
 
     # -- the way in ---------------------------------------------------------------------------------
 
+    def _acked(self, token: int, stream: str, seq: int, duplicate: bool, body: bytes) -> None:
+        """A plain PubAck (``_core.PubAcks``); any that no store waits for is a message like others."""
+        ticket = self._stores.get(token)
+        try:
+            if ticket is None or not self._acks.keeps(stream, ticket.hpub):
+                self._judge(token, b"", body)
+            else:
+                self._clock.now = time.monotonic()
+                self._stored(ticket, Ack(stream, seq, duplicate))
+        except Exception:  # of one charger: the others, and the connection, go on
+            log.exception("bus.callback_failed", subject=self._connection.inbox.subject(token))
+
     def _received(self, subject: bytes, reply: bytes, headers: bytes, data: bytes) -> None:
         del reply
         token = self._connection.inbox.counter(subject)
         if token is None:
             self.garbage("token", repr(subject))
             return
-        ticket = self._stores.get(token)
         try:
-            if ticket is None:
-                self._clock.refresh()
-                self._route(token, headers, data)
-                return
-            self._clock.now = now = time.monotonic()
-            match self._acks.judge(ticket.hpub, headers, data):
-                case Ack() as ack:
-                    del self._stores[token]
-                    self._ack_seconds.observe(now - ticket.sent)
-                    self.tx_acks += ticket.tx
-                    ticket.done(ticket.arg, ack)
-                case NoAck() as why:
-                    self._not_acked(ticket, why, data)
-        except Exception:  # of one charger: the others, and the connection, go on
+            self._judge(token, headers, data)
+        except Exception:  # as above
             log.exception("bus.callback_failed", subject=subject.decode(errors="replace"))
+
+    def _judge(self, token: int, headers: bytes, data: bytes) -> None:
+        ticket = self._stores.get(token)
+        if ticket is None:
+            self._clock.refresh()
+            self._route(token, headers, data)
+            return
+        self._clock.now = time.monotonic()
+        match self._acks.judge(ticket.hpub, headers, data):
+            case Ack() as ack:
+                self._stored(ticket, ack)
+            case NoAck() as why:
+                self._not_acked(ticket, why, data)
+
+    def _stored(self, ticket: Ticket[Any, Any], ack: Ack) -> None:
+        del self._stores[ticket.token]
+        self._ack_seconds.observe(self._clock.now - ticket.sent)
+        self.tx_acks += ticket.tx
+        ticket.done(ticket.arg, ack)
 
     def _route(self, token: int, headers: bytes, data: bytes) -> None:
         ticket = self._asks.get(token)

@@ -15,7 +15,7 @@ import structlog
 from nats.errors import SlowConsumerError
 from nats.js import JetStreamManager
 
-from voltgate._core import Inbox
+from voltgate._core import Inbox, PubAcks
 from voltgate.config import Nats
 from voltgate.gateway.bus import uplink
 from voltgate.gateway.bus.connect import BusError, connect_options, keep_reconnecting, unusable
@@ -31,7 +31,9 @@ _LAST_WRITE = 1.0  # seconds for what is left to reach NATS at the end
 
 
 class Connection:
-    """``received`` takes each message of the inbox; ``changed(connected)``: NATS went away or came back."""
+    """``acked`` takes the plain PubAcks of the inbox, ``received`` each other message of it;
+    ``changed(connected)``: NATS went away or came back.
+    """
 
     def __init__(  # noqa: PLR0913, PLR0917 - made in one place
         self,
@@ -39,10 +41,12 @@ class Connection:
         clock: Wheel,
         metrics: Metrics,
         garbage: Garbage,
+        acked: uplink.TakeAck,
         received: Take,
         changed: Callable[[bool], None],
     ) -> None:
-        self._config, self._metrics, self._received, self._changed = config, metrics, received, changed
+        self._config, self._metrics = config, metrics
+        self._acked, self._received, self._changed = acked, received, changed
         self.client = Client()
         self.connected = False
         self.number = 0
@@ -86,7 +90,8 @@ class Connection:
 
     async def _connect(self) -> None:
         client = Client()
-        uplink.attach(client, self._config.urls)
+        inbox = Subscription(client, f"{self._inbox}.*.*", self._received)
+        uplink.attach(client, self._config.urls, PubAcks(self.inbox, inbox.id), self._acked)
         options = connect_options(self._config, self._config.inbox_prefix)
         try:
             await client.connect(
@@ -101,7 +106,7 @@ class Connection:
                 closed_cb=partial(self._closed, client),
             )
             keep_reconnecting(client)
-            await uplink.hand_over(client, Subscription(client, f"{self._inbox}.*.*", self._received).sub)
+            await uplink.hand_over(client, inbox.sub)
             await client.flush()
         except Exception as error:
             with contextlib.suppress(AssertionError):  # of nats-py, for a client that never dialled

@@ -1,7 +1,7 @@
 """Subscriptions that take their messages at once: no queue, no task and no message object.
 
-nats-py's own cost 4.7 KB and 22 us each, and every charger has two; these cost 0.5 KB and 2 us. A PubAck, of
-which there is one for nearly every frame, comes as four byte strings, not as a message with parsed headers.
+nats-py's own cost 4.7 KB and 22 us each, and every charger has two; these cost 0.5 KB and 2 us. A message comes
+as four byte strings, without parsed headers.
 Touches nats-py's inside, as ``uplink`` does: pinned to >=2.16,<2.17, guarded by
 tests/gateway/bus/test_pin.py.
 
@@ -53,7 +53,7 @@ class Subscription:
     write.
     """
 
-    __slots__ = ("_id", "client", "subject", "take")
+    __slots__ = ("client", "id", "subject", "take")
 
     # What nats-py asks of a subscription and is the same for all of ours: no limits, no iterator, no task.
     _queue = ""
@@ -63,8 +63,8 @@ class Subscription:
     def __init__(self, client: Client, subject: str, take: Take) -> None:
         self.client, self.subject, self.take = client, subject, take
         client._sid += 1
-        self._id = client._sid
-        client._subs[self._id] = self  # type: ignore[assignment]
+        self.id = client._sid
+        client._subs[self.id] = self  # type: ignore[assignment]
 
     @property
     def _subject(self) -> str:
@@ -74,16 +74,16 @@ class Subscription:
     @property
     def sub(self) -> bytes:
         """Begins it at the server; sending it twice does no harm."""
-        return _core.subscribe(self.subject, self._queue, self._id)
+        return _core.subscribe(self.subject, self._queue, self.id)
 
     @property
     def unsub(self) -> bytes:
         """Ends it at the server; messages sent before still arrive."""
-        return _core.unsubscribe(self._id)
+        return _core.unsubscribe(self.id)
 
     def drop(self) -> None:
         """Take no more messages, and do not subscribe again."""
-        self.client._subs.pop(self._id, None)
+        self.client._subs.pop(self.id, None)
 
 
 class GroupSubscription(Subscription):

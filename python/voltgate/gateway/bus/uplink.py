@@ -7,20 +7,34 @@ tests/gateway/bus/test_pin.py.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import ParseResult
 
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
 
+from voltgate._core import PubAcks
+
 POLITE = 1.0  # seconds for the last bytes to leave
+
+# counter of the reply subject, stream, sequence, whether it is a duplicate, body; must not raise
+TakeAck = Callable[[int, str, int, bool, bytes], None]
 
 
 class Uplink(TcpTransport):
-    """nats-py's own TCP transport, which can hang up."""
+    """nats-py's own TCP transport, which can hang up, and hands PubAcks over before nats-py reads them.
+
+    nats-py takes 10 us to read a message and call whom it is for. What is not a plain PubAck reaches it as it
+    came, and in its place among them.
+    """
 
     _login = b""
     _ended = False
+
+    def __init__(self, acks: PubAcks | None = None, take: TakeAck | None = None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._acks, self._take = acks, take
 
     def __bool__(self) -> bool:
         """True also before it is connected: nats-py would put its own in place of a false one."""
@@ -41,6 +55,8 @@ class Uplink(TcpTransport):
         """Dial; an attempt before this one may have got no further than the TCP connection."""
         self.cut()
         self._ended = False
+        if self._acks is not None:
+            self._acks.begin()
         await super().connect(uri, buffer_size, connect_timeout)
 
     async def connect_tls(self, *arguments: Any) -> None:
@@ -55,6 +71,26 @@ class Uplink(TcpTransport):
         # Not said by nats-py: asyncio would log a warning for every server that hangs up.
         writer: Any = self._io_writer
         writer._protocol._over_ssl = True
+
+    async def read(self, buffer_size: int) -> bytes:
+        """Read what nats-py has to parse: after the login, which it reads in lines.
+
+        Nothing, where all that came were PubAcks. Between two calls it parses: what is behind waits for it.
+        """
+        if self._acks is None or self._take is None:
+            return await self._read(buffer_size)
+        taken, rest = self._acks.feed(b"" if self._acks.more else await self._read(buffer_size))
+        for ack in taken:
+            self._take(*ack)
+        return rest
+
+    async def _read(self, buffer_size: int) -> bytes:
+        data: bytes = await super().read(buffer_size)  # type: ignore[no-untyped-call]
+        return data
+
+    def at_eof(self) -> bool:
+        """Whether all is read, and handed over."""
+        return not (self._acks is not None and self._acks.more) and super().at_eof()
 
     def write(self, payload: bytes) -> None:
         """Write; the login waits for the PING behind it.
@@ -79,10 +115,12 @@ class Uplink(TcpTransport):
             self.cut()
 
 
-def attach(client: Client, urls: list[str]) -> None:
-    """Let ``client``, not yet connected, use an Uplink."""
+def attach(
+    client: Client, urls: list[str], acks: PubAcks | None = None, take: TakeAck | None = None
+) -> None:
+    """Let ``client``, not yet connected, use an Uplink, which passes to ``take`` what ``acks`` finds."""
     if not urls[0].startswith("ws"):  # a NATS behind websockets is nats-py's own affair
-        client._transport = Uplink()  # type: ignore[no-untyped-call]
+        client._transport = Uplink(acks, take)
 
 
 async def hand_over(client: Client, lines: bytes) -> None:
