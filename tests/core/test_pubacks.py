@@ -113,7 +113,9 @@ def cut(stream: bytes, sizes: list[int]) -> list[bytes]:
 
 
 COUNTERS = st.sampled_from([0, 7, 10**18, 2**64 - 1])
-NUMBERS = st.sampled_from(["1", "7", "0", "01", "-1", "1.0", "1e3", "9" * 18, "9" * 19, str(2**64), "true", ""])
+NUMBERS = st.sampled_from(
+    ["1", "7", "0", "01", "-1", "1.0", "1e3", "9" * 18, "9" * 19, str(2**64), "true", ""]
+)
 SPACES = st.sampled_from(["", "", "", " ", "\n\t", "\x0b", "\x0c", "\xa0"])
 VALUES = st.one_of(
     st.tuples(st.just('"seq"'), NUMBERS),
@@ -142,7 +144,9 @@ def bodies(draw: st.DrawFn) -> bytes:
     return f"{space}{{{inner}{tail}".encode()
 
 
-BLOCKS = st.sampled_from([b"NATS/1.0 503\r\n\r\n", b"NATS/1.0\r\na: b\r\n\r\n", b"7\r\n", b"\r\n7\r\n", b"", b"7"])
+BLOCKS = st.sampled_from(
+    [b"NATS/1.0 503\r\n\r\n", b"NATS/1.0\r\na: b\r\n\r\n", b"7\r\n", b"\r\n7\r\n", b"", b"7"]
+)
 PAYLOADS = st.one_of(
     bodies(),
     st.just(ACK),  # a message inside a message
@@ -156,7 +160,9 @@ def messages(draw: st.DrawFn) -> bytes:
     """Of our inbox or not, with or without headers and a reply subject; sometimes not as its line says."""
     whole = message(
         draw(PAYLOADS),
-        draw(st.one_of(COUNTERS.map(INBOX.subject), st.sampled_from(["_VOLTGATE.a.7.0123456789abcdef", "x"]))),
+        draw(
+            st.one_of(COUNTERS.map(INBOX.subject), st.sampled_from(["_VOLTGATE.a.7.0123456789abcdef", "x"]))
+        ),
         draw(st.sampled_from(["", "", "", "to.me", "5"])),
         draw(st.one_of(st.none(), st.none(), BLOCKS)),
         draw(st.sampled_from([ID, ID, ID, 2, 10**19])),

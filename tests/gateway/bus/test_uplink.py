@@ -1,22 +1,27 @@
 """A NATS that no longer reads: the bus finds out, holds no more than it may, and goes to where one reads."""
 
 import asyncio
+import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
 
+from certificates import Authority
 from desk import EVENT, TX, Desk, desk
 from jetstream import NatsServer
 from voltgate import _core
+from voltgate._core import Inbox, PubAcks
 from voltgate.config import load
 from voltgate.gateway.bus import uplink
 from voltgate.gateway.bus.bus import Bus
+from voltgate.gateway.bus.subscriptions import Client, Subscription
 from voltgate.gateway.bus.uplink import Uplink
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.interfaces import Ack, NotStored
+from voltgate.gateway.interfaces import Ack, NotStored, Reply
 from voltgate.gateway.metrics import Metrics
 
 LIMIT = 1 << 20  # the smallest nats.max_pending_bytes
@@ -129,3 +134,63 @@ def test_a_nats_behind_websockets_keeps_nats_pys_own_transport(scheme: str) -> N
     assert uplink.waiting(bus._connection.client) == 0
     uplink.cut(bus._connection.client)
     assert not isinstance(bus._connection.client._transport, Uplink)
+
+
+async def _quiet(error: Exception) -> None:
+    del error  # of the connection that is ended
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_pubacks_are_handed_over_among_the_other_messages_and_after_a_reconnect(
+    start_nats: Callable[..., NatsServer], tmp_path: Path, tls: bool
+) -> None:
+    """In the order in which the server sent them, also where the connection ended inside one."""
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("server").pair
+    server = start_nats(*(["--tls", "--tlscert", certificate, "--tlskey", key] if tls else []))
+    inbox, seen, client = Inbox("mine", bytes(16)), list[int | bytes](), Client()
+    subscription = Subscription(client, "mine.>", lambda _s, _r, _h, data: seen.append(data))
+    uplink.attach(
+        client, [server.url], PubAcks(inbox, subscription.id), lambda counter, *_: seen.append(counter)
+    )
+    context = ssl.create_default_context(cafile=authority.file) if tls else None
+    await client.connect(server.url, error_cb=_quiet, reconnect_time_wait=0.05, tls=context)
+    try:
+        await uplink.hand_over(client, subscription.sub)
+        ack = b'{"stream":"OCPP_TX", "seq":1}'
+        commands = [
+            _core.publish(inbox.subject(n), "", [], b"no ack" if n % 3 == 0 else ack) for n in range(3000)
+        ]
+        wanted = [b"no ack" if n % 3 == 0 else n for n in range(3000)]
+        for connection in range(3):
+            if connection:
+                await uplink.hand_over(client, b"".join(commands))
+                await until(lambda: seen)
+                await client.force_reconnect()
+                await until(lambda n=connection: client.is_connected and client.stats["reconnects"] == n)
+                await client.flush()
+            seen.clear()
+            await uplink.hand_over(client, b"".join(commands))
+            await until(lambda: len(seen) == len(wanted))
+            assert seen == wanted
+    finally:
+        await client.close()
+
+
+async def test_the_bus_judges_what_is_handed_over_like_any_other_message(server: NatsServer) -> None:
+    """A PubAck of another stream, one of a question, one that no message waits for, and an empty message."""
+    async with desk(server, make_streams=False) as at:
+        tickets, results = [], list[Any]()
+        for _ in range(3):
+            tickets.append(at.bus.ticket(lambda _, result: results.append(result), None))
+        store, question, late = tickets
+        at.bus.store(store, _core.publish("ocpp.tx.v16.X.CP", "", [], b""), tx=True)
+        at.bus.await_reply(question, 5)
+        body = b'{"stream":"OCPP_EVENTS","seq":4}'
+        for reply in (store.reply, question.reply, late.reply):
+            await at.client.publish(reply, body)
+        await at.client.publish(store.reply, b"")
+        await at.client.publish(store.reply, body.replace(b"EVENTS", b"TX"))
+        await until(lambda: len(results) == 2)
+        assert results == [Reply("reply", {}, body), Ack("OCPP_TX", 4, False)]
+        assert at.metrics.bus_garbage.cell("ack")[0] == 2

@@ -39,7 +39,9 @@ class Bus:
         self._config, self._clock, self._metrics = config, clock, metrics
         self.garbage = Garbage(clock, metrics)
         """See interfaces.Bus."""
-        self._connection = Connection(config, clock, metrics, self.garbage, self._acked, self._received, self._changed)
+        self._connection = Connection(
+            config, clock, metrics, self.garbage, self._acked, self._received, self._changed
+        )
         self._acks = Acks(config)
         self._on_change: Callable[[bool], None] | None = None
         self._on_tx_failed: Callable[[str], None] | None = None

@@ -38,7 +38,7 @@ class Client(InsistingClient):
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         known: object = self._subs.get(sid)
         if isinstance(known, Subscription):
-            known.take(subject, reply, headers, data)
+            known.take(subject, reply, headers or b"", data)  # nats-py has None for no headers
         else:
             # Of what is not text nats-py makes an exception, which would end the connection.
             with suppress(ValueError, IndexError):
