@@ -1,8 +1,8 @@
-"""The cost of a PubAck, from the bytes of NATS to the callback of its store: taken by the core, or parsed by nats-py.
+"""The cost of a PubAck, from the bytes of NATS to its store's callback: by the core, and by nats-py's parser.
 
-A thousand different PubAcks of a stream, as they come from the server, in chunks of 1, 8 and 64; the rounds of both
-ways are interleaved, so that a busy machine slows both. Both ways are those of the gateway: the first one every
-PubAck goes, the second one whatever is not a plain PubAck. Compare the ratios, not the times.
+A thousand different PubAcks, spelled as nats-server does, in chunks of 1, 8 and 64; the rounds of both ways
+are interleaved, so that a busy machine slows both. The gateway uses both: the core takes plain PubAcks,
+nats-py parses whatever else comes. Compare the ratios, not the times.
 Run: ``python benchmarks/pubacks.py``
 """
 

@@ -1,7 +1,7 @@
 """PubAcks out of the bytes of NATS: any stream, cut anywhere, against nats-py's own parser alone.
 
-nats-py's ``Parser`` reads a stream; the subject, ``PubAcks`` before another one, reads the same chunks. Both must
-see the same messages, lines and errors in the same order.
+nats-py's ``Parser`` reads a stream; the subject, ``PubAcks`` before another one, reads the same chunks. Both
+must see the same messages, lines and errors in the same order.
 """
 
 import os
@@ -168,7 +168,8 @@ def messages(draw: st.DrawFn) -> bytes:
         draw(st.sampled_from([ID, ID, ID, 2, 10**19])),
     )
     old, new = draw(st.sampled_from([(b"", b"")] * 12 + [
-        (b"MSG ", b"MSG  "), (b" ", b"\t"), (b"\r\n", b"\n"), (b"\r\n", b" \r\n"), (b"\r\n", b"\r\r\n"), (b"\r\n", b"XX"),
+        (b"MSG ", b"MSG  "), (b" ", b"\t"), (b"\r\n", b"\n"), (b"\r\n", b" \r\n"), (b"\r\n", b"\r\r\n"),
+        (b"\r\n", b"XX"),
         (b" 1 ", b" 1_0 "), (b" 1 ", b" 01 "), (b" 1 ", b" 1\r\n"), (b"MSG", b"msg"), (b"}\r\n", b"}xy"),
     ]))  # fmt: skip
     return whole.replace(old, new, 1) if old else whole
@@ -179,8 +180,9 @@ LINES = st.sampled_from([
     b'INFO {"a":"' + b"b" * 5000 + b'"}\r\n',
 ])  # fmt: skip
 STRANGE = st.sampled_from([
-    b"\r\n", b"PING \r\n", b"PING\n", b"-ERR\r\n", b"-ERR 'a' 'b'\r\n", b"-ERR ''\r\n", b"INFO  {}\r\n", b"INFO \r\n{}\r\n",
-    b"INFO {\r\n", b"NONSENSE\r\n", b"NONSENSE", b"x" * 5000 + b"\r\n", b"x" * 70_000, b"MSG a 1 5\r\n", b"\xff\r\n",
+    b"\r\n", b"PING \r\n", b"PING\n", b"-ERR\r\n", b"-ERR 'a' 'b'\r\n", b"-ERR ''\r\n", b"INFO  {}\r\n",
+    b"INFO \r\n{}\r\n", b"INFO {\r\n", b"NONSENSE\r\n", b"NONSENSE", b"x" * 5000 + b"\r\n", b"x" * 70_000,
+    b"MSG a 1 5\r\n", b"\xff\r\n",
     b"INFO {}\r\r\n", b"-ERR 'a\rb'\r\n", b"HMSG a 1 9\r\n",
 ])  # fmt: skip
 CLEAN = COUNTERS.map(lambda counter: message(BODY, INBOX.subject(counter)))

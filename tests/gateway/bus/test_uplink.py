@@ -158,32 +158,58 @@ async def test_pubacks_are_handed_over_among_the_other_messages_and_after_a_reco
     try:
         await uplink.hand_over(client, subscription.sub)
         ack = b'{"stream":"OCPP_TX", "seq":1}'
-        commands = [
-            _core.publish(inbox.subject(n), "", [], b"no ack" if n % 3 == 0 else ack) for n in range(3000)
-        ]
+        bodies = [b"no ack" if n % 3 == 0 else ack for n in range(3000)]
+        commands = b"".join(
+            b"PUB %s %d\r\n%s\r\n" % (inbox.subject(n).encode(), len(body), body)
+            for n, body in enumerate(bodies)
+        )
         wanted = [b"no ack" if n % 3 == 0 else n for n in range(3000)]
         for connection in range(3):
             if connection:
-                await uplink.hand_over(client, b"".join(commands))
+                await uplink.hand_over(client, commands)
                 await until(lambda: seen)
                 await client.force_reconnect()
                 await until(lambda n=connection: client.is_connected and client.stats["reconnects"] == n)
                 await client.flush()
             seen.clear()
-            await uplink.hand_over(client, b"".join(commands))
+            await uplink.hand_over(client, commands)
             await until(lambda: len(seen) == len(wanted))
             assert seen == wanted
     finally:
         await client.close()
 
 
+async def test_jetstream_spells_its_pubacks_so_that_they_are_taken(server: NatsServer) -> None:
+    """Also of a duplicate; what is not one reaches the subscription."""
+    async with desk(server):
+        inbox, taken, heard, client = Inbox("mine", bytes(16)), list[Any](), list[bytes](), Client()
+        subscription = Subscription(client, "mine.>", lambda _s, _r, headers, _d: heard.append(headers))
+        uplink.attach(client, [server.url], PubAcks(inbox, subscription.id), lambda *ack: taken.append(ack))
+        await client.connect(server.url, error_cb=_quiet)
+        try:
+            await uplink.hand_over(client, subscription.sub)
+            for n, subject in enumerate((TX, TX, EVENT, "ocpp.nowhere")):
+                key = [("Nats-Msg-Id", "a")] if subject == TX else []
+                await uplink.hand_over(client, _core.publish(subject, inbox.subject(n), key, b"x"))
+            await until(lambda: len(taken) == 3 and heard)
+        finally:
+            await client.close()
+        assert [ack[:4] for ack in sorted(taken)] == [
+            (0, "OCPP_TX", 1, False),
+            (1, "OCPP_TX", 1, True),
+            (2, "OCPP_EVENTS", 1, False),
+        ]
+        assert len(heard) == 1
+        assert heard[0].startswith(b"NATS/1.0 503\r\n")
+
+
 async def test_the_bus_judges_what_is_handed_over_like_any_other_message(server: NatsServer) -> None:
     """A PubAck of another stream, one of a question, one that no message waits for, and an empty message."""
     async with desk(server, make_streams=False) as at:
-        tickets, results = [], list[Any]()
-        for _ in range(3):
-            tickets.append(at.bus.ticket(lambda _, result: results.append(result), None))
-        store, question, late = tickets
+        results: list[Any] = []
+        store, question, late = (
+            at.bus.ticket(lambda _, result: results.append(result), None) for _ in range(3)
+        )
         at.bus.store(store, _core.publish("ocpp.tx.v16.X.CP", "", [], b""), tx=True)
         at.bus.await_reply(question, 5)
         body = b'{"stream":"OCPP_EVENTS","seq":4}'

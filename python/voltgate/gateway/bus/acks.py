@@ -63,10 +63,9 @@ class Acks:
         if "error" in body:
             return _refused(body["error"])
         stream, seq, duplicate = body.get("stream"), body.get("seq"), body.get("duplicate", False)
-        if type(stream) is str and type(seq) is int and seq > 0 and type(duplicate) is bool:
-            if self.keeps(stream, hpub):
-                return Ack(stream, seq, duplicate)
-        return NoAck.GARBAGE
+        if type(stream) is not str or type(seq) is not int or seq <= 0 or type(duplicate) is not bool:
+            return NoAck.GARBAGE
+        return Ack(stream, seq, duplicate) if self.keeps(stream, hpub) else NoAck.GARBAGE
 
     def keeps(self, stream: str, hpub: bytes) -> bool:
         """Whether ``stream`` is the one that keeps the message of the command ``hpub``."""

@@ -1,9 +1,8 @@
 """Subscriptions that take their messages at once: no queue, no task and no message object.
 
-nats-py's own cost 4.7 KB and 22 us each, and every charger has two; these cost 0.5 KB and 2 us. A message comes
-as four byte strings, without parsed headers.
-Touches nats-py's inside, as ``uplink`` does: pinned to >=2.16,<2.17, guarded by
-tests/gateway/bus/test_pin.py.
+nats-py's own cost 4.7 KB and 22 us each, and every charger has two; these cost 0.5 KB and 2 us. A message
+comes as four byte strings, without parsed headers. Touches nats-py's inside, as ``uplink`` does: pinned to
+>=2.16,<2.17, guarded by tests/gateway/bus/test_pin.py.
 
 Chargers have one subscription for each of their subjects. Where there is none, NATS answers "no responders"
 at once: a caller learns within milliseconds that a charger is not connected (docs/contract.md 3.5).

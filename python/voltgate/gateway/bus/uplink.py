@@ -25,8 +25,8 @@ TakeAck = Callable[[int, str, int, bool, bytes], None]
 class Uplink(TcpTransport):
     """nats-py's own TCP transport, which can hang up, and hands PubAcks over before nats-py reads them.
 
-    A PubAck costs two to three times as much through nats-py's parser (benchmarks/pubacks.py). What is not a plain
-    one reaches it as it came, and in its place among them.
+    A PubAck costs two to three times as much through nats-py's parser (benchmarks/pubacks.py). What is not a
+    plain one reaches it as it came, and in its place among them.
     """
 
     _login = b""
