@@ -310,6 +310,42 @@ async def test_a_record_that_was_changed_ends_the_socket(pki: Pki, tmp_path: Pat
 
 
 @on_uvloop
+async def test_a_handshake_that_was_answered_goes_before_new_ones(pki: Pki) -> None:
+    """Else a storm could begin all of them, and none would end before its deadline."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = trusting(pki).wrap_bio(incoming, outgoing, server_hostname="localhost")
+    async with door(pki.files) as opened, charger(opened.port, None) as dialled:
+        while not incoming.pending:
+            with suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+            dialled.writer.write(outgoing.read())
+            incoming.write(await asyncio.wait_for(dialled.reader.read(65_536), PATIENCE))
+        tls.do_handshake()
+        tls.write(b"a")
+        # The hellos of the others are on their sockets first.
+        crowd = [await asyncio.open_connection("127.0.0.1", opened.port) for _ in range(60)]
+        hello = ssl.MemoryBIO()
+        with suppress(ssl.SSLWantReadError):
+            trusting(pki).wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost").do_handshake()
+        data, answered = hello.read(), list[int]()
+        for number, (reader, writer) in enumerate(crowd):
+            writer.write(data)
+            first = asyncio.ensure_future(reader.read(1))
+            first.add_done_callback(lambda _, number=number: answered.append(number))  # type: ignore[misc]
+        dialled.writer.write(outgoing.read())
+        inner = opened.sockets[0]
+        await inner.until(lambda: inner.got == b"a")
+        assert len(answered) < len(crowd) / 2
+        async with asyncio.timeout(PATIENCE):
+            while len(answered) < len(crowd):
+                await asyncio.sleep(0)
+        for _, writer in crowd:
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+@on_uvloop
 async def test_handshakes_that_arrive_at_once_leave_turns_to_the_others(pki: Pki) -> None:
     """Connected chargers are answered between them, not behind the last one."""
     async with door(pki.files) as opened, charger(opened.port, trusting(pki)) as connected:

@@ -29,6 +29,9 @@ RECORD = 16_384  # bytes; what one record holds at most (RFC 8446 5.1)
 class Handshakes:
     """The handshakes of a process, in the order in which their bytes arrived, and how they ended.
 
+    Those that were answered once go first, and one new one a turn at least: else, in a storm that needs more
+    CPU than its chargers have time, each would be begun and none would end before its deadline.
+
     ``soon`` calls back in the next turn of the loop. ``done(version, resumed)`` and ``failed(failure, peer)``
     are called for each that ended by itself; those that were reset are counted where they were.
     """
@@ -40,24 +43,25 @@ class Handshakes:
         failed: Callable[[Failure, str], None],
     ) -> None:
         self.soon, self.done, self.failed = soon, done, failed
-        self._waiting: deque[Secured] = deque()
+        self._new: deque[Secured] = deque()
+        self._begun: deque[Secured] = deque()
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._new) + len(self._begun)
 
     def add(self, secured: "Secured") -> None:
         """Let ``secured`` take its next step soon."""
-        if not self._waiting:
+        if not len(self):
             self.soon(self._turn)
-        self._waiting.append(secured)
+        (self._begun if secured.begun else self._new).append(secured)
 
     def _turn(self) -> None:
         end = time.perf_counter() + TURN
-        while self._waiting:
-            self._waiting.popleft().step()
-            if time.perf_counter() > end:
-                break
-        if self._waiting:
+        if self._new:
+            self._new.popleft().step()
+        while len(self) and time.perf_counter() <= end:
+            (self._begun or self._new).popleft().step()
+        if len(self):
             self.soon(self._turn)
 
 
@@ -74,7 +78,9 @@ class Secured(asyncio.Transport, asyncio.Protocol):
     first byte on; everything else is that of the transport below.
     """
 
-    __slots__ = ("_handshakes", "_in", "_inner", "_out", "_paused", "_raw", "_state", "_tls")
+    __slots__ = (
+        "_handshakes", "_in", "_inner", "_out", "_paused", "_raw", "_state", "_tls", "begun",
+    )  # fmt: skip
 
     _raw: asyncio.Transport
 
@@ -85,6 +91,7 @@ class Secured(asyncio.Transport, asyncio.Protocol):
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
         self._state = _State.HANDSHAKE
         self._paused = False
+        self.begun = False  # the charger's hello was answered: most of the CPU is spent
 
     # -- the protocol of the transport below --------------------------------------------------------
 
@@ -133,6 +140,7 @@ class Secured(asyncio.Transport, asyncio.Protocol):
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
+            self.begun = self.begun or bool(self._out.pending)
             self._flush()
             self._raw.resume_reading()
         except ssl.SSLError as error:
