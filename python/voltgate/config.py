@@ -221,7 +221,7 @@ class Drain(_Section):
 
 
 class Admin(_Section):
-    """The admin HTTP server: /metrics, /livez, /readyz."""
+    """The admin HTTP server: /metrics, /livez, /readyz, /lbz."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 9464

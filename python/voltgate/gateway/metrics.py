@@ -204,6 +204,9 @@ class Metrics(Collector):
         self.stream_fill = g("voltgate_stream_fill_ratio", "Bytes of a stream over its limit.", ("stream",))
         self.loop_lag = h("voltgate_loop_lag_seconds", "How late the event loop runs a timer.")
         self.gc_pause = h("voltgate_gc_pause_seconds", "Pauses of the garbage collector.", ("generation",))
+        self.ready = g("voltgate_ready", "1 while this check of readiness passes.", ("check",))
+        self.outage = g("voltgate_outage", "1 while NATS cannot store, for this reason.", ("reason",))
+        self.outages = c("voltgate_outages_total", "Outages that began, by reason.", ("reason",))
         self.draining = g("voltgate_draining", "1 while the process drains.")
         self.build_info = g("voltgate_build_info", "The running release.", version)
         self.build_info.read = lambda: [((__version__,), 1.0)]

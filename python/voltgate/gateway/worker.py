@@ -54,7 +54,7 @@ class Worker:
         self.metrics = metrics = Metrics(str(number or 0))
         self._clock = clock = Wheel(time.monotonic, time.time)
         self.bus = Bus(config.nats, clock, metrics)
-        self.outage = Outage(config.nats, self.bus, clock, name, self._outage_changed)
+        self.outage = Outage(config.nats, self.bus, clock, metrics, name, self._outage_changed)
         slow = config.registry
         self._passwords = Passwords(slow.hash_threads, slow.max_hashes, slow.max_hashes_per_address, clock)
         self._gc_policy = GcPolicy(metrics)
@@ -80,6 +80,7 @@ class Worker:
         self._stop_now = asyncio.Event()
         self._grace_over = asyncio.Event()
         self.draining = False
+        metrics.ready.read = lambda: [((name,), float(not fault)) for name, fault in self.checks().items()]
         metrics.draining.read = lambda: [((), float(self.draining))]
 
     # -- life ---------------------------------------------------------------------------------------
@@ -149,6 +150,7 @@ class Worker:
             "streams": self.outage.reason,
             "draining": "leaving" if self.draining else "",
             "connections": "limits.max_connections is reached" if self._full else "",
+            "listeners": "" if self.addresses else "not open yet",
         }
 
     def closed(self) -> Refusal | None:

@@ -53,9 +53,7 @@ async def _serve(config: Config, file: Path | None) -> None:
 
     worker = Worker(config)
     # Started first, so that /livez answers during the wait for NATS.
-    runner = await admin.start(
-        config.admin, worker.metrics, lambda: admin.with_listeners(worker.checks(), worker.addresses)
-    )
+    runner = await admin.start(config.admin, worker.metrics, worker.checks)
     try:
         running = asyncio.create_task(worker.run())
 

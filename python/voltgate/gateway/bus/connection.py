@@ -95,7 +95,7 @@ class Connection:
                 # Never reached: send counts first. nats-py would stop the pump for ten seconds.
                 pending_size=2 * self._max_waiting,
                 flusher_queue_size=0,  # a full one would hold up the pings that find a dead server
-                error_cb=self._client_error,
+                error_cb=partial(self._client_error, client),
                 disconnected_cb=partial(self._disconnected, client),
                 reconnected_cb=partial(self._reconnected, client),
                 closed_cb=partial(self._closed, client),
@@ -107,6 +107,7 @@ class Connection:
             with contextlib.suppress(AssertionError):  # of nats-py, for a client that never dialled
                 await client.close()
             raise BusError(f"NATS at {self._config.shown} cannot be used: {error}") from None
+        log.info("bus.connected", server=uplink.server(client))
         self.client, self.connected = client, True
         self.number += 1
         self._max_payload = client.max_payload
@@ -126,12 +127,14 @@ class Connection:
     async def _disconnected(self, client: Client) -> None:
         if self.connected and client is self.client:
             self.connected = False
+            log.warning("bus.disconnected", server=uplink.server(client))
             self._out.take()  # what waits was reported as not stored
             self._written_bytes = 0
             self._changed(False)
         uplink.forget(client)
 
     async def _reconnected(self, client: Client) -> None:
+        log.info("bus.connected", server=uplink.server(client))
         self.connected = client is self.client
         self.number += 1
         self.interests.resume()
@@ -142,11 +145,15 @@ class Connection:
         if client is self.client and not self._closing:
             self._tasks.append(asyncio.create_task(self._reconnect_closed()))
 
-    async def _client_error(self, error: Exception) -> None:
+    async def _client_error(self, client: Client, error: Exception) -> None:
         if isinstance(error, SlowConsumerError):
             self._metrics.bus_dropped.add()
         if not self._closing:
-            log.warning("bus.client_failed", error=str(error) or type(error).__name__)
+            log.warning(
+                "bus.client_failed",
+                server=uplink.server(client),
+                error=str(error) or type(error).__name__,
+            )
 
     # -- the way out --------------------------------------------------------------------------------
 
@@ -189,7 +196,11 @@ class Connection:
             try:
                 await self._write()
             except Exception as error:  # the client's own reconnect deals with the connection
-                log.warning("bus.write_failed", error=str(error) or type(error).__name__)
+                log.warning(
+                    "bus.write_failed",
+                    server=uplink.server(self.client),
+                    error=str(error) or type(error).__name__,
+                )
 
     async def _write(self) -> None:
         self._wake.clear()

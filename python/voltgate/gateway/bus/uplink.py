@@ -19,6 +19,9 @@ POLITE = 1.0  # seconds for the last bytes to leave
 class Uplink(TcpTransport):
     """nats-py's own TCP transport, which can hang up."""
 
+    server = ""
+    """``host:port`` that was dialled last."""
+
     def __bool__(self) -> bool:
         """True also before it is connected: nats-py would put its own in place of a false one."""
         return True
@@ -37,6 +40,7 @@ class Uplink(TcpTransport):
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
         """Dial; an attempt before this one may have got no further than the TCP connection."""
         self.cut()
+        self.server = uri.netloc.rpartition("@")[2]
         await super().connect(uri, buffer_size, connect_timeout)
 
     async def wait_closed(self) -> None:
@@ -70,6 +74,15 @@ def waiting(client: Client) -> int:
     """Bytes on their way to the server that are still in this process."""
     transport: Any = client._transport
     return client.pending_data_size + (transport.waiting if isinstance(transport, Uplink) else 0)
+
+
+def server(client: Client) -> str:
+    """``host:port`` of the server that ``client`` uses, or tried last."""
+    transport: Any = client._transport
+    if isinstance(transport, Uplink):
+        return transport.server
+    url = client.connected_url
+    return url.netloc.rpartition("@")[2] if url is not None else ""
 
 
 def forget(client: Client) -> None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from voltgate.gateway.admin import with_listeners
+from voltgate.gateway.admin import turned_away
 from voltgate.gateway.pool import control
 from voltgate.gateway.pool.control import Beat, Hello, Word
 
@@ -49,6 +49,16 @@ class Member:
     def running(self) -> bool:
         """Whether there is a process."""
         return self._process is not None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, if there is one."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def accepts(self) -> bool:
+        """Whether it takes connections of chargers."""
+        return self.running and self._last is not None and not turned_away(self._last.checks)
 
     async def live(self, argv: Argv, hello: Callable[[int], Hello]) -> int:
         """Run one process from start to end: its exit code, or minus the signal. Raises OSError."""
@@ -130,4 +140,4 @@ class Member:
         if self._last is None:
             return {"process": "starting"}
         process = f"silent for {self._quiet} s" if self._quiet > SILENCE // 3 else ""
-        return {"process": process, **with_listeners(self._last.checks, self._last.open)}
+        return {"process": process, **self._last.checks}

@@ -87,13 +87,16 @@ class Supervisor:
 
     def readiness(self) -> Readiness:
         """Ready while at least one worker is ready and the supervisor is not leaving."""
-        leaving = self._leaving.is_set()
-        results, ready = {"draining": "leaving" if leaving else ""}, False
+        leaving = "leaving" if self._leaving.is_set() else ""
+        results, ready, closed = {"draining": leaving}, False, "no worker's listeners are open"
         for member in self._members:
             checks = member.checks()
             ready = ready or not any(checks.values())
+            if member.accepts:
+                closed = ""
             results |= {f"worker {member.number} {name}": fault for name, fault in checks.items()}
-        return Readiness(ready and not leaving, results)
+        pids = {f"worker {member.number}": member.pid for member in self._members if member.pid is not None}
+        return Readiness(ready and not leaving, results, pids, leaving or closed)
 
     async def scrape(self) -> Merged:
         """The metrics of the supervisor and of all workers that answer in time."""
