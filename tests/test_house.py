@@ -120,7 +120,7 @@ TESTED_IN = {
     "cli/check/{command,findings,subjects}": "cli/check/test_check.py",
     "cli/dev/command": "cli/test_dev.py",
     "cli/dev/embedded": "cli/test_embedded.py",
-    "cli/serve/{command,workers}": "cli/test_serve.py",
+    "cli/serve/{command,reloading,workers}": "cli/test_serve.py",
     "cli/swarm/{command,course,figures}": "charger/test_swarm.py",
     "cli/tail/command": "cli/test_tail.py",
     "cli/tail/lines": "cli/test_lines.py",

@@ -190,6 +190,8 @@ async def test_workers_share_the_port_and_the_admin_pages_speak_for_all(
     assert (code, text.splitlines()[-1]) == (200, "ok")
     assert "[+] worker 0 nats ok\n" in text
     assert "[+] worker 1 listeners ok\n" in text
+    assert {int(pid) for pid in re.findall(r"^worker \d: pid (\d+)$", text, re.MULTILINE)} == crew.pids
+    assert status(crew.admin, "/lbz") == (200, "ok\n")
     assert status(crew.admin, "/livez") == (200, "ok\n")
 
 
@@ -241,10 +243,15 @@ async def test_sighup_gives_every_worker_the_new_limits(
     crew.serve.process.send_signal(signal.SIGHUP)
     await until(lambda: crew.events("reload.failed"))
     assert len(crew.events("reload.failed")) == 1
+    reloaded = "voltgate_config_reload_successful"
+    await until(lambda: crew.sample(reloaded) == [("0", 0.0), ("1", 0.0)])
     crew.file.write_text(f"{good}[limits]\nmax_connections = 1\n")
     crew.serve.process.send_signal(signal.SIGHUP)
     await until(lambda: status(crew.admin, "/readyz")[0] == 503)
     assert crew.check("0", "connections") == crew.check("1", "connections") != "ok", "both are full"
+    assert crew.sample(reloaded) == [("0", 1.0), ("1", 1.0)]
+    (line,) = crew.events("config.reloaded")
+    assert line["changed"] == ["limits.max_connections: 15000 -> 1"]
     crew.file.write_text("broken")  # of no interest to a worker that is replaced now
     os.kill(next(iter(held)), signal.SIGKILL)
     await until(lambda: status(crew.admin, "/readyz")[0] == 200)
@@ -292,6 +299,9 @@ async def test_a_drain_lets_every_worker_leave(crews: Crews, links: Links, diall
     assert "Traceback" not in crew.serve.err
     assert crew.serve.out == ""
     assert crew.events("worker.exited") == [], "nobody fell"
+    ends = crew.events("drain.ended")
+    assert (len(ends), sum(end["closed"] for end in ends)) == (2, len(held))
+    assert {(end["cut"], end["seconds"] < PATIENCE) for end in ends} == {(0, True)}
 
 
 async def test_a_second_sigterm_ends_all_at_once(crews: Crews, links: Links, dialled: AsyncExitStack) -> None:
@@ -303,6 +313,7 @@ async def test_a_second_sigterm_ends_all_at_once(crews: Crews, links: Links, dia
     assert "[-] draining: leaving\n" in status(crew.admin, "/readyz?verbose")[1]
     for pid in held:  # as a service manager may do: the wish that the supervisor has passed on already
         os.kill(pid, signal.SIGTERM)
+    assert status(crew.admin, "/lbz") == (503, "leaving\n")
     await until(lambda: len(crew.events("drain.began")) == 2)
     for _, charger in held.values():
         assert await charger.ask(STATUS) == '[3,"s",{}]'
@@ -313,6 +324,8 @@ async def test_a_second_sigterm_ends_all_at_once(crews: Crews, links: Links, dia
     crew.serve.process.send_signal(signal.SIGTERM)
     assert await crew.exit_code() == 1, "not all left well"
     assert crew.sample("voltgate_workers_running") == []
+    (end,) = crew.events("drain.ended")
+    assert end["closed"] + end["cut"] >= 1, "of the one that did not fall"
 
 
 async def test_workers_end_with_their_supervisor(crews: Crews, links: Links, dialled: AsyncExitStack) -> None:

@@ -207,6 +207,13 @@ class Metrics(Collector):
         self.ready = g("voltgate_ready", "1 while this check of readiness passes.", ("check",))
         self.outage = g("voltgate_outage", "1 while NATS cannot store, for this reason.", ("reason",))
         self.outages = c("voltgate_outages_total", "Outages that began, by reason.", ("reason",))
+        self.reload_successful = g(
+            "voltgate_config_reload_successful", "1 unless the last reload of the configuration failed."
+        )
+        self.reload_at = g(
+            "voltgate_config_reload_success_timestamp_seconds",
+            "When the configuration was last loaded, in seconds since the Unix epoch.",
+        )
         self.draining = g("voltgate_draining", "1 while the process drains.")
         self.build_info = g("voltgate_build_info", "The running release.", version)
         self.build_info.read = lambda: [((__version__,), 1.0)]

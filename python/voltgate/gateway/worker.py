@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from voltgate.config import Config
-from voltgate.gateway import preflight
+from voltgate.gateway import preflight, reload
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.bus.outage import Outage
@@ -33,6 +33,7 @@ from voltgate.gateway.rates import Budgets, HandshakeRate
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import Passwords
 from voltgate.gateway.registry.security import Security
+from voltgate.gateway.reload import ReloadError, Reloads
 from voltgate.gateway.roster import Process, Roster
 
 log = structlog.get_logger()
@@ -76,10 +77,14 @@ class Worker:
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
+        self._reloads = Reloads(metrics)
+        self.opened = asyncio.Event()
+        """The listeners are open, or were."""
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
         self._grace_over = asyncio.Event()
         self.draining = False
+        self._left = 0  # chargers that a drain or an outage asked to leave
         metrics.ready.read = lambda: [((name,), float(not fault)) for name, fault in self.checks().items()]
         metrics.draining.read = lambda: [((), float(self.draining))]
 
@@ -97,6 +102,7 @@ class Worker:
         await self.outage.over.wait()
         await self.roster.peers.loaded()
         await self._open()
+        self.opened.set()
         self._gc_policy.start()
 
     async def run(self) -> None:
@@ -126,11 +132,23 @@ class Worker:
         self._stop.set()
 
     def reload(self, config: Config) -> None:
-        """Take the limits of ``config``, on live connections too; all else stays (docs/contract.md 4.2)."""
-        self.config = self.config.model_copy(update={"limits": config.limits})
+        """Take the limits and drain settings of ``config``, on live connections too (docs/contract.md 4.2).
+
+        Raises ReloadError, and keeps the ones before, where NATS would not take what they allow.
+        """
+        self._reloads.failed()
+        if self.bus.connections:  # else the start compares the two
+            size = preflight.message_size(config, self.bus.max_payload)
+            if size.severity == "fail":
+                raise ReloadError(size.text)
+        self.config = reload.taken(self.config, reload.settings(config))
         self._shared.take(config.limits)
         self.roster.take(config.limits)
-        log.info("limits.reloaded")
+        self._reloads.succeeded()
+
+    def reload_failed(self) -> None:
+        """New settings were refused before they came here."""
+        self._reloads.failed()
 
     @property
     def addresses(self) -> list[str]:
@@ -227,7 +245,7 @@ class Worker:
     # -- closing chargers ---------------------------------------------------------------------------
 
     async def _drain(self) -> None:
-        drain = self.config.drain
+        drain, began = self.config.drain, time.monotonic()
         self.draining = True
         log.info("drain.began", chargers=len(self.roster), rate=drain.rate)
         with contextlib.suppress(TimeoutError):
@@ -240,18 +258,24 @@ class Worker:
                     # Again for the chargers whose upgrade was being decided when the drain began.
                     await self._close_paced(Reason.DRAIN)
                     await self._unless_stopped(_DRAIN_TICK)
-        log.info("drain.ended", chargers=len(self.roster))
+        unfinished = sum(charger.session.leaving for charger in self.roster)
+        log.info(
+            "drain.ended",
+            closed=self._left - unfinished,
+            cut=len(self.roster),  # before what they had begun was finished
+            seconds=round(time.monotonic() - began, 1),
+        )
 
     async def _close_paced(self, reason: Reason) -> None:
         """Let sessions leave at ``drain.rate`` a second, in no order a charger could predict."""
         leaving = [charger for charger in self.roster if not charger.session.leaving]
         random.shuffle(leaving)
-        batch = self.config.drain.rate * _DRAIN_TICK
         owed = 0.0
         while leaving and not self._stop_now.is_set():
-            owed += batch * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+            owed += self.config.drain.rate * _DRAIN_TICK * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
             while owed >= 1 and leaving:
                 leaving.pop().leave(reason)
+                self._left += 1
                 owed -= 1
             await self._unless_stopped(_DRAIN_TICK)
 

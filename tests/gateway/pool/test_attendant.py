@@ -8,12 +8,15 @@ from contextlib import suppress
 
 import pytest
 from prometheus_client.core import Metric
+from structlog.testing import capture_logs
 
 from voltgate.config import Config, Listener, load
+from voltgate.gateway import reload
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool import control
 from voltgate.gateway.pool.attendant import Attendant, settled
 from voltgate.gateway.pool.control import Hello, Word
+from voltgate.gateway.reload import ReloadError
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -40,7 +43,13 @@ class Attended:
         return {"nats": ""}
 
     def reload(self, config: Config) -> None:
-        self.calls.append(config.limits.max_connections)
+        if config.limits.max_message_bytes > 1 << 20:
+            raise ReloadError("too large")
+        self.calls.append((config.limits.max_connections, config.drain.rate))
+        self.config = config
+
+    def reload_failed(self) -> None:
+        self.calls.append("reload_failed")
 
     def stop(self) -> None:
         self.calls.append("stop")
@@ -109,12 +118,24 @@ async def test_metrics_are_sent_when_asked_for(attended: Attendance) -> None:
     assert all(Metric(name, text, kind) for name, text, kind, _ in families)
 
 
-async def test_limits_go_to_the_worker_and_nothing_else_of_its_configuration_changes(
+async def test_settings_go_to_the_worker_and_nothing_else_of_its_configuration_changes(
     attended: Attendance,
 ) -> None:
-    attended.line.send(Word.LIMITS, load(limits={"max_connections": 7}).limits.model_dump())
+    fresh = load(limits={"max_connections": 7}, drain={"rate": 3}, nats={"prefix": "other"})
+    attended.line.send(Word.RELOAD, reload.settings(fresh))
+    attended.line.send(Word.RELOAD_FAILED)
     await attended.obeyed()
-    assert attended.worker.calls == [7]
+    assert attended.worker.calls == [(7, 3.0), "reload_failed"]
+    assert attended.worker.config.nats == load().nats
+
+
+async def test_settings_that_the_worker_refuses_are_logged_and_it_serves_on(attended: Attendance) -> None:
+    with capture_logs() as logs:
+        attended.line.send(Word.RELOAD, reload.settings(load(limits={"max_message_bytes": 1 << 21})))
+        await attended.obeyed()
+    assert [(line["event"], line["error"]) for line in logs] == [("reload.failed", "too large")]
+    assert attended.worker.calls == []
+    assert not attended.running.done()
 
 
 LEAVING = [
@@ -159,10 +180,9 @@ async def test_before_the_listeners_are_open_there_is_nothing_to_drain(attended:
     assert attended.worker.calls == ["cancelled"]
 
 
-def test_ports_and_limits_are_the_supervisors() -> None:
+def test_ports_and_settings_are_the_supervisors() -> None:
     config = load(listeners=[Listener(port=0).model_dump(), {"port": 9001}])
-    limits = load(limits={"open_calls": 3}).limits.model_dump()
-    ours = settled(config, Hello(1, [40_000, 9001], limits))
+    ours = settled(config, Hello(1, [40_000, 9001], reload.settings(load(limits={"open_calls": 3}))))
     assert [listener.port for listener in ours.listeners] == [40_000, 9001]
     assert ours.limits.open_calls == 3
     assert ours.nats == config.nats

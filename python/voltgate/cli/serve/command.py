@@ -9,7 +9,8 @@ import structlog
 import typer
 
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure
-from voltgate.cli.serve.workers import reloaded, supervise
+from voltgate.cli.serve.systemd import Notify
+from voltgate.cli.serve.workers import supervise
 from voltgate.cli.service import connected, insistent, loaded, on_signals, run
 from voltgate.cli.terminal import ConfigFile
 from voltgate.config import Config
@@ -25,7 +26,7 @@ PATIENCE = {"max_reconnect_attempts": -1, "reconnect_time_wait": 2}
 
 
 @app.command(
-    epilog=f"SIGTERM drains and exits, a second one exits at once; SIGHUP reloads the limits. {EXIT_CODES}"
+    epilog=f"SIGTERM drains, a second one exits at once; SIGHUP reloads [limits] and [drain]. {EXIT_CODES}"
 )
 def serve(
     config: ConfigFile = None,
@@ -48,27 +49,28 @@ def serve(
 
 
 async def _serve(config: Config, file: Path | None) -> None:
-    from voltgate.gateway import admin  # noqa: PLC0415 - start-up of other commands
+    from voltgate.cli.serve.reloading import Reloading  # noqa: PLC0415 - start-up of other commands
+    from voltgate.gateway import admin  # noqa: PLC0415
     from voltgate.gateway.worker import Worker  # noqa: PLC0415
 
-    worker = Worker(config)
+    worker, notify = Worker(config), Notify()
     # Started first, so that /livez answers during the wait for NATS.
     runner = await admin.start(config.admin, worker.metrics, worker.checks)
     try:
         running = asyncio.create_task(worker.run())
+        notifying = asyncio.create_task(notify.run(worker.opened))
 
         def leave() -> None:
+            drain = worker.config.drain
+            notify.stopping(drain.grace + drain.deadline)
             if worker.addresses:
                 worker.stop()
             else:  # before the listeners are open there is nothing to drain
                 running.cancel()
 
-        def reload() -> None:
-            if (fresh := reloaded(file)) is not None:
-                worker.reload(fresh)
-
-        on_signals(insistent(leave), reload)
+        on_signals(insistent(leave), Reloading(file, config, worker, notify))
         await asyncio.wait({running})
+        notifying.cancel()
         if not running.cancelled():
             running.result()
     finally:

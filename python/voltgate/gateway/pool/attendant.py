@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Callable
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
-from voltgate.config import Config, Limits
+from voltgate.config import Config
+from voltgate.gateway import reload
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.control import BEAT, Beat, Hello, Line, Word
 from voltgate.gateway.pool.merged import portable
+from voltgate.gateway.reload import ReloadError
 
 log = structlog.get_logger()
 
@@ -35,7 +37,10 @@ class Worker(Protocol):
         """Readiness checks: name -> "" or the fault."""
 
     def reload(self, config: Config) -> None:
-        """Apply new limits."""
+        """Apply new settings. Raises ReloadError."""
+
+    def reload_failed(self) -> None:
+        """New settings were refused before they came here."""
 
     def stop(self) -> None:
         """Drain; on the second call, exit immediately."""
@@ -98,9 +103,10 @@ class Attendant:
                 match word:
                     case Word.LEAVE:
                         self._ask(_Asked.ORDER)
-                    case Word.LIMITS:
-                        limits = Limits(**content)
-                        self._worker.reload(self._worker.config.model_copy(update={"limits": limits}))
+                    case Word.RELOAD:
+                        self._reload(content)
+                    case Word.RELOAD_FAILED:
+                        self._worker.reload_failed()
                     case Word.METRICS:
                         self._line.send(Word.METRICS, portable(self._worker.metrics))
         finally:
@@ -108,6 +114,12 @@ class Attendant:
         log.error("supervisor.lost")
         self._asked[_Asked.ALONE] = 1
         self._leave(self._worker.abandon)
+
+    def _reload(self, settings: dict[str, Any]) -> None:
+        try:
+            self._worker.reload(reload.taken(self._worker.config, settings))
+        except ReloadError as error:
+            log.error("reload.failed", error=str(error), kept="the configuration in force")
 
     async def _beat(self) -> None:
         while True:
@@ -118,9 +130,9 @@ class Attendant:
 
 
 def settled(config: Config, hello: Hello) -> Config:
-    """The configuration with the ports and limits that the supervisor has settled for all workers."""
+    """The configuration with the ports and settings that the supervisor has settled for all workers."""
     listeners = [
         listener.model_copy(update={"port": port})
         for listener, port in zip(config.listeners, hello.ports, strict=True)
     ]
-    return config.model_copy(update={"listeners": listeners, "limits": Limits(**hello.limits)})
+    return reload.taken(config.model_copy(update={"listeners": listeners}), hello.settings)

@@ -12,7 +12,8 @@ from typing import Literal
 
 import structlog
 
-from voltgate.config import Limits
+from voltgate.config import Config
+from voltgate.gateway import reload
 from voltgate.gateway.admin import Readiness
 from voltgate.gateway.pool.control import BEAT, Hello, Word
 from voltgate.gateway.pool.member import Argv, Member
@@ -43,18 +44,21 @@ class Backoff:
 class Supervisor:
     """Keeps ``count`` workers running until :meth:`leave`. See :meth:`run`."""
 
-    def __init__(self, argv: Argv, count: int, ports: list[int], limits: Limits) -> None:
-        """``limits`` are those of the configuration, ``ports`` those of its listeners, in order."""
+    def __init__(self, argv: Argv, count: int, ports: list[int], config: Config) -> None:
+        """``ports`` are those of the configuration's listeners, in order."""
         self.metrics = Supervision()
         self.metrics.running.read = lambda: [((), float(sum(m.running for m in self._members)))]
-        self._argv, self._ports, self._limits = argv, ports, limits
-        self._opened, self._leaving = asyncio.Event(), asyncio.Event()
-        self._members = [Member(number, self._opened.set) for number in range(count)]
+        self._argv, self._ports, self._settings = argv, ports, reload.settings(config)
+        self._reload_failed = False
+        self.opened = asyncio.Event()
+        """The listeners of a worker are open, or were."""
+        self._leaving = asyncio.Event()
+        self._members = [Member(number, self.opened.set) for number in range(count)]
 
     async def run(self) -> int:
         """Serve until :meth:`leave`; the exit code. The first worker listens before the others start."""
         watching = asyncio.create_task(self._watch())
-        opening = asyncio.create_task(self._opened.wait())
+        opening = asyncio.create_task(self.opened.wait())
         first, *others = self._members
         keeping = [asyncio.create_task(self._keep(first))]
         try:
@@ -79,11 +83,17 @@ class Supervisor:
         for member in self._members:
             member.kill()
 
-    def reload(self, limits: Limits) -> None:
-        """Apply the limits to every worker, also to those started later (docs/contract.md 4.2)."""
-        self._limits = limits
+    def reload(self, config: Config) -> None:
+        """Apply the settings to every worker, also to those started later (docs/contract.md 4.2)."""
+        self._settings, self._reload_failed = reload.settings(config), False
         for member in self._members:
-            member.send(Word.LIMITS, limits.model_dump())
+            member.send(Word.RELOAD, self._settings)
+
+    def reload_failed(self) -> None:
+        """The configuration was refused: every worker shows it."""
+        self._reload_failed = True
+        for member in self._members:
+            member.send(Word.RELOAD_FAILED)
 
     def readiness(self) -> Readiness:
         """Ready while at least one worker is ready and the supervisor is not leaving."""
@@ -107,7 +117,7 @@ class Supervisor:
         return Merged(self.metrics, [answer for answer in answers if answer is not None])
 
     def _hello(self, number: int) -> Hello:
-        return Hello(number, self._ports, self._limits.model_dump())
+        return Hello(number, self._ports, self._settings, self._reload_failed)
 
     async def _watch(self) -> None:
         while True:
@@ -123,11 +133,11 @@ class Supervisor:
             try:
                 code = await member.live(self._argv, self._hello)
             except OSError as error:  # the process could not be started
-                if not self._opened.is_set():
+                if not self.opened.is_set():
                     raise
                 code = 1
                 log.error("worker.start_failed", worker=member.number, error=str(error))
-            if self._leaving.is_set() or not self._opened.is_set():
+            if self._leaving.is_set() or not self.opened.is_set():
                 if self._leaving.is_set() and code == -signal.SIGTERM:
                     return 0  # the whole process group was signalled while this process started
                 if code < 0:  # else the worker has logged the reason
