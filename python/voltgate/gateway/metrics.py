@@ -214,6 +214,19 @@ class Metrics(Collector):
             "voltgate_config_reload_success_timestamp_seconds",
             "When the configuration was last loaded, in seconds since the Unix epoch.",
         )
+        self.tls_handshakes = c(
+            "voltgate_tls_handshakes_total", "TLS handshakes that succeeded.", ("version", "resumed")
+        )
+        self.certificate_expiry = g(
+            "voltgate_certificate_expiry_timestamp_seconds",
+            "When a file of a listener's TLS is no longer valid, Unix time.",
+            ("certificate",),
+        )
+        self.certificate_reloads = c(
+            "voltgate_certificate_reloads_total",
+            "Reloads of a listener's TLS files: taken, or kept as they were because one cannot be used.",
+            ("result",),
+        )
         self.draining = g("voltgate_draining", "1 while the process drains.")
         self.build_info = g("voltgate_build_info", "The running release.", version)
         self.build_info.read = lambda: [((__version__,), 1.0)]
