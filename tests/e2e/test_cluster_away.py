@@ -1,6 +1,7 @@
 """Three NATS servers, three replicas (docs/contract.md 2.3): elections and a lost server do no harm."""
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -9,7 +10,7 @@ import pytest
 
 from e2e.house import Gateway, config, gateway
 from e2e.outages import meter, readiness, ready
-from e2e.strangers import Facts, connected, dial, token, until
+from e2e.strangers import Charger, Facts, connected, dial, token, until
 from jetstream import Cluster, NatsServer
 from voltgate import _core
 
@@ -130,6 +131,50 @@ async def test_the_server_behind_the_gateway_dies(
         finally:
             gone.start()
     assert await stored(home(threefold, cluster), identity) == ["1"]
+
+
+async def test_a_server_that_announces_its_end_is_left_before_it_ends(
+    threefold: Gateway, cluster: Cluster, identity: str
+) -> None:
+    """Lame duck mode: the gateway is connected elsewhere first; a charger, a command and a follower go on."""
+    gone, outages = home(threefold, cluster), threefold.metric("voltgate_outages_total")
+    commander = await connected(next(node for node in cluster.nodes.values() if node is not gone).url)
+    asked, over = 0, asyncio.Event()
+
+    async def talk(charger: Charger) -> None:
+        nonlocal asked
+        while not over.is_set():
+            assert await charger.ask(meter(f"{asked}")) == f'[3,"{asked}",{{}}]'
+            asked += 1
+
+    def goes_on(before: int) -> bool:
+        return asked > before + 3 or talking.done()
+
+    async with dial(threefold.port, identity) as charger, dial(threefold.port, identity + "-2") as other:
+        talking = asyncio.ensure_future(talk(charger))
+        await until(partial(goes_on, asked))
+        gone.lame_duck()
+        try:
+            await until(lambda: home(threefold, cluster) is not gone)
+            await until(partial(goes_on, asked))
+            calling = asyncio.ensure_future(
+                commander.request(f"ocpprpc.send.ClearCache.{token(identity + '-2')}", b"{}", timeout=20)
+            )
+            message_id = json.loads(await other.hear())[1]
+            await other.send(f'[3,"{message_id}",{{"status":"Accepted"}}]')
+            assert (await calling).headers["ocpp-outcome"] == "result"
+        finally:
+            gone.kill()
+        await until(partial(goes_on, asked))
+        async with dial(threefold.port, identity + "-new"):
+            over.set()
+            await talking
+    gone.start()
+    await cluster.whole(TX)
+    assert threefold.metric("voltgate_outages_total") == outages
+    assert (await readiness(threefold))[0] == 200
+    assert len(await stored(home(threefold, cluster), identity)) == asked
+    await commander.close()
 
 
 async def test_a_message_whose_twin_is_on_its_way_waits_for_it(

@@ -28,6 +28,7 @@ from voltgate.gateway.metrics import Metrics
 log = structlog.get_logger()
 
 _LAST_WRITE = 1.0  # seconds for what is left to reach NATS at the end
+_OVERLAP = 2.0  # seconds that a client stays after another has taken its place
 
 
 class Connection:
@@ -53,6 +54,8 @@ class Connection:
         """The reply subjects of this process."""
         self.interests = Interests(clock, self._send_line, self._may_answer, garbage)
         self._closing = False
+        self._moving = False  # another client is about to take the place of ``client``
+        self._writing = asyncio.Lock()
         self._wake = asyncio.Event()
         self._out = Outbox(time.monotonic, later, self._wake.set)
         self._written_bytes = 0
@@ -84,10 +87,11 @@ class Connection:
                     await self.client.close()
             uplink.cut(self.client)
 
-    async def _connect(self) -> None:
+    async def _dial(self, urls: list[str]) -> Client:
+        """A client that is connected to one of them and receives the inbox. Raises BusError."""
         client = Client()
-        uplink.attach(client, self._config.urls)
-        options = connect_options(self._config, self._config.inbox_prefix)
+        uplink.attach(client, urls)
+        options = connect_options(self._config, self._config.inbox_prefix) | {"servers": urls}
         try:
             await client.connect(
                 **options,
@@ -99,6 +103,7 @@ class Connection:
                 disconnected_cb=partial(self._disconnected, client),
                 reconnected_cb=partial(self._reconnected, client),
                 closed_cb=partial(self._closed, client),
+                lame_duck_mode_cb=partial(self._server_leaves, client),
             )
             keep_reconnecting(client)
             await uplink.hand_over(client, Subscription(client, f"{self._inbox}.*.*", self._received).sub)
@@ -108,10 +113,67 @@ class Connection:
                 await client.close()
             raise BusError(f"NATS at {self._config.shown} cannot be used: {error}") from None
         log.info("bus.connected", server=uplink.server(client))
-        self.client, self.connected = client, True
+        return client
+
+    async def _connect(self) -> None:
+        self._use(await self._dial(self._config.urls))
+
+    def _use(self, client: Client) -> None:
+        self.client, self.connected, self._moving = client, True, False
         self.number += 1
         self._max_payload = client.max_payload
         self.interests.begin(client)
+
+    # -- a server in lame duck mode -----------------------------------------------------------------
+
+    async def _server_leaves(self, client: Client) -> None:
+        """The server of ``client`` announces that it will shut down; it takes no new connections."""
+        if client is self.client and not self._closing:
+            log.info("bus.shutdown_announced", server=uplink.server(client))
+            self._tasks.append(asyncio.create_task(self._move(client, self.number)))
+
+    async def _move(self, old: Client, number: int) -> None:
+        """Connect to another server before this one closes the connection, so that nothing is interrupted."""
+        urls = self._config.urls + uplink.discovered(old, self._config.urls)
+        while self.number == number:  # else the old client has found another server itself
+            try:
+                new = await self._dial(urls)
+            except BusError:
+                await asyncio.sleep(0.5 + random.random())  # noqa: S311 - jitter
+                continue
+            async with self._writing:
+                await self._replace(old, new, number)
+            return
+
+    async def _replace(self, old: Client, new: Client, number: int) -> None:
+        self._moving = True
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_LAST_WRITE):
+                # Facts of one charger are stored in the order in which they were read: what was sent by the
+                # old client is at its server, and on its way to the stream, before the new one sends any.
+                await self._write()
+                await old.flush()
+                await old.flush()  # nats-py's first PING may overtake what waits in its buffer
+        was_connected = self.connected
+        if self.number != number:
+            self._moving = False
+            await new.close()
+            return
+        self._use(new)
+        if not was_connected:
+            self._changed(True)
+        self._wake.set()
+        self._tasks.append(asyncio.create_task(self._retire(old)))
+
+    async def _retire(self, old: Client) -> None:
+        """Requests and replies reach the old client until every server knows the new subscriptions."""
+        await asyncio.sleep(_OVERLAP)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WRITE):
+                await old.close()
+        uplink.cut(old)
+
+    # -- when it goes ---------------------------------------------------------------------------------
 
     async def _reconnect_closed(self) -> None:
         """The client closes itself for good on some server errors; a new one takes its place."""
@@ -134,11 +196,13 @@ class Connection:
         uplink.forget(client)
 
     async def _reconnected(self, client: Client) -> None:
+        if client is not self.client:
+            return
         log.info("bus.connected", server=uplink.server(client))
-        self.connected = client is self.client
+        self.connected, self._max_payload = True, client.max_payload
         self.number += 1
         self.interests.resume()
-        self._changed(self.connected)
+        self._changed(True)
 
     async def _closed(self, client: Client) -> None:
         await self._disconnected(client)
@@ -172,7 +236,7 @@ class Connection:
 
     def _send_line(self, client: Client, line: bytes) -> bool:
         """A protocol line about a subscription; exempt from the bounds, there are two per charger."""
-        if not self.connected or client is not self.client:
+        if not self.connected or self._moving or client is not self.client:
             return False
         self._out.add(line)
         return True
@@ -194,7 +258,8 @@ class Connection:
         while True:
             await self._wake.wait()
             try:
-                await self._write()
+                async with self._writing:
+                    await self._write()
             except Exception as error:  # the client's own reconnect deals with the connection
                 log.warning(
                     "bus.write_failed",

@@ -85,6 +85,14 @@ def server(client: Client) -> str:
     return url.netloc.rpartition("@")[2] if url is not None else ""
 
 
+def discovered(client: Client, urls: list[str]) -> list[str]:
+    """The other servers of its cluster that ``client`` knows of, with scheme and login of the first URL."""
+    scheme, _, rest = urls[0].rpartition("://")
+    login = rest.rpartition("@")[0]
+    start = f"{scheme or 'nats'}://{login + '@' if login else ''}"
+    return [start + server.netloc.rpartition("@")[2] for server in client.discovered_servers]
+
+
 def forget(client: Client) -> None:
     """Drop what ``client`` kept for the time after a reconnect.
 
