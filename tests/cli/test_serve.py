@@ -11,7 +11,7 @@ import nats
 import pytest
 
 from cli.configuration import SMALL
-from jetstream import NatsServer
+from jetstream import NatsServer, free_port
 from processes import PATIENCE, Start, Voltgate, is_free, status
 from voltgate.cli import main
 
@@ -153,9 +153,36 @@ def test_serve_is_alive_and_not_ready_while_nats_is_silent(
 
 
 def test_serve_never_edits_streams_and_reports_missing_ones(start: Start, served: Path) -> None:
-    running = start("serve", "--config", str(served))
+    running = start("serve", "--wait", "0", "--config", str(served))
     assert running.process.wait(PATIENCE) == 1
     assert "voltgate: stream OCPP_TX is missing: run `voltgate streams apply`" in running.err
+
+
+def test_serve_waits_for_nats_and_for_streams_and_not_for_what_contradicts(
+    start: Start, served: Path, ports: tuple[int, int, int], tmp_path: Path
+) -> None:
+    """The start order does not matter: the gateway, then NATS, then `streams apply`."""
+    nats_port = free_port()
+    served.write_text(re.sub(r"url='.*'", f"url='nats://127.0.0.1:{nats_port}'", served.read_text()))
+    running = start("serve", "--config", str(served))
+    running.until(lambda: len(events(running, "start.delayed")) == 1, "NATS is awaited")
+    assert (
+        f"NATS at nats://127.0.0.1:{nats_port} cannot be used"
+        in events(running, "start.delayed")[0]["reason"]
+    )
+    assert status(ports[1], "/livez") == (200, "ok\n")
+    assert status(ports[1], "/lbz") == (503, "not open yet\n")
+    nats = NatsServer(tmp_path / "nats", port=nats_port)
+    running.until(lambda: len(events(running, "start.delayed")) == 2, "streams are awaited")
+    assert "stream OCPP_TX is missing" in events(running, "start.delayed")[1]["reason"]
+    apply(served)
+    running.until(lambda: status(ports[1], "/readyz")[0] == 200, "ready")
+    assert running.ends(signal.SIGTERM) == 0
+    served.write_text(f"{served.read_text()}[limits]\nmax_message_bytes=4000000\n")
+    running = start("serve", "--config", str(served))
+    assert running.process.wait(PATIENCE) == 1
+    assert events(running, "start.delayed") == []
+    nats.kill()
 
 
 @pytest.mark.parametrize(("position", "name"), [(0, "listener"), (1, "admin")])

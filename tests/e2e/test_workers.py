@@ -37,13 +37,14 @@ class Crew:
     def __init__(self, folder: Path, nats: NatsServer, **settings: Any) -> None:
         self.port, self.admin = settings.get("port") or free_port(), settings.get("admin") or free_port()
         streams, grace = settings.get("streams", "OCPP"), settings.get("grace", 0.0)
+        wait = settings.get("wait", "60")
         self.file = folder / "voltgate.toml"
         self.file.write_text(
             f'[nats]\nurl = "{nats.url}"\nstream_prefix = "{streams}"\n[registry]\nrequired = false\n'
             f'[admin]\nport = {self.admin}\n[[listeners]]\nhost = "127.0.0.1"\nport = {self.port}\n'
             f"allow_unauthenticated = true\n[drain]\ngrace = {grace}\n"
         )
-        self.serve = Voltgate(folder, "serve", "--workers", "2", "--config", str(self.file))
+        self.serve = Voltgate(folder, "serve", "--workers", "2", "--wait", wait, "--config", str(self.file))
 
     def ready(self) -> "Crew":
         """Once both workers are."""
@@ -344,7 +345,7 @@ async def test_workers_end_with_their_supervisor(crews: Crews, links: Links, dia
 
 def test_what_no_worker_can_do_is_said_once(crews: Crews) -> None:
     """Streams are missing: the first worker's words and its exit code, no second one, no restart."""
-    crew = crews(streams="NONE")
+    crew = crews(streams="NONE", wait="0")
     assert crew.serve.process.wait(PATIENCE) == 1
     assert crew.serve.err.count("voltgate: stream NONE_TX is missing: run `voltgate streams apply`") == 1
     assert len(crew.events("gateway.stopped")) == 1

@@ -19,6 +19,7 @@ import structlog
 from voltgate.config import Config
 from voltgate.gateway import preflight, reload
 from voltgate.gateway.bus.bus import Bus
+from voltgate.gateway.bus.connect import UnreachableError
 from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.bus.outage import Outage
 from voltgate.gateway.clock import TICK, Wheel
@@ -33,7 +34,7 @@ from voltgate.gateway.edge.tls import Failure, TlsError
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
 from voltgate.gateway.metrics import Metrics
-from voltgate.gateway.preflight import StartError
+from voltgate.gateway.preflight import NotYetError, StartError
 from voltgate.gateway.rates import Budgets, HandshakeRate
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import Passwords
@@ -44,18 +45,21 @@ from voltgate.gateway.roster import Process, Roster
 log = structlog.get_logger()
 
 _DRAIN_TICK = 0.05
+_AGAIN = 0.5  # seconds between two tries to find NATS and its streams
 _GOODBYE = 1.0  # seconds for chargers to read their Close frame, at the very end
 
 
 class Worker:
     """Serves every configured listener until :meth:`stop` is called. See :meth:`run`."""
 
-    def __init__(self, config: Config, number: int | None = None) -> None:
-        """``number``: of several that share the ports. Raises ConfigError, or StartError."""
+    def __init__(self, config: Config, number: int | None = None, wait: float = 0.0) -> None:
+        """``number``: of several that share the ports; ``wait``: seconds for NATS, JetStream and streams that
+        are not there yet. Raises ConfigError, or StartError.
+        """
         if faults := preflight.unserved(config):
             raise StartError("\n".join(faults))
         self.config = config
-        self._shares_ports = number is not None
+        self._shares_ports, self._wait = number is not None, wait
         self.name = name = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.metrics = metrics = Metrics(str(number or 0))
         self._clock = clock = Wheel(time.monotonic, time.time)
@@ -99,9 +103,7 @@ class Worker:
 
     async def start(self) -> None:
         """Connect to NATS, verify the streams, open the listeners. Raises StartError or BusError."""
-        await self.bus.start()
-        self._spawn(self._turn())
-        await preflight.verify(self.bus, self.config)
+        await self._find_nats()
         self._spawn(self.outage.watch())
         self._spawn(self.roster.registry.run())
         self._spawn(self.roster.peers.run())
@@ -111,6 +113,26 @@ class Worker:
         await self._open()
         self.opened.set()
         self._gc_policy.start()
+
+    async def _find_nats(self) -> None:
+        """Connect, and verify the streams. What is not there yet is waited for; a contradiction is final."""
+        loop = asyncio.get_running_loop()
+        ends, said = loop.time() + self._wait, ""
+        while True:
+            try:
+                if not self.bus.connections:
+                    await self.bus.start()
+                    self._spawn(self._turn())
+                await preflight.verify(self.bus, self.config)
+            except (UnreachableError, NotYetError) as error:
+                if loop.time() >= ends:
+                    raise
+                if (reason := str(error)) != said:
+                    said = reason
+                    log.warning("start.delayed", reason=reason, seconds=round(ends - loop.time()))
+                await asyncio.sleep(_AGAIN)
+            else:
+                return
 
     async def run(self) -> None:
         """Serve until stopped, then leave as docs/contract.md 4.5 says."""

@@ -10,7 +10,7 @@ import typer
 
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure
 from voltgate.cli.serve.systemd import Notify
-from voltgate.cli.serve.workers import supervise
+from voltgate.cli.serve.workers import WAIT, Wait, supervise
 from voltgate.cli.service import connected, insistent, loaded, on_signals, run
 from voltgate.cli.terminal import ConfigFile
 from voltgate.config import Config
@@ -34,6 +34,7 @@ def serve(
         int,
         typer.Option(min=1, max=MAX_WORKERS, metavar="N", help="Number of processes that share the ports."),
     ] = 1,
+    wait: Wait = WAIT,
 ) -> None:
     """Run the gateway against an existing NATS."""
     from voltgate.gateway import preflight  # noqa: PLC0415 - start-up of other commands
@@ -43,17 +44,17 @@ def serve(
         raise Failure("\n".join(faults), USAGE)
     _raise_descriptor_limit(settings.limits.max_connections + DESCRIPTOR_ROOM)
     if workers == 1:
-        run(_serve(settings, config))
-    elif code := run(supervise(settings, config, workers)):
+        run(_serve(settings, config, wait))
+    elif code := run(supervise(settings, config, workers, wait)):
         raise typer.Exit(code)
 
 
-async def _serve(config: Config, file: Path | None) -> None:
+async def _serve(config: Config, file: Path | None, wait: float) -> None:
     from voltgate.cli.serve.reloading import Reloading  # noqa: PLC0415 - start-up of other commands
     from voltgate.gateway import admin  # noqa: PLC0415
     from voltgate.gateway.worker import Worker  # noqa: PLC0415
 
-    worker, notify = Worker(config), Notify()
+    worker, notify = Worker(config, wait=wait), Notify()
     # Started first, so that /livez answers during the wait for NATS.
     runner = await admin.start(config.admin, worker.metrics, worker.checks)
     try:

@@ -24,7 +24,19 @@ app = typer.Typer()
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-async def supervise(config: Config, file: Path | None, count: int) -> int:
+Wait = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=86_400,
+        metavar="SECONDS",
+        help="Seconds to wait at the start for NATS, JetStream and streams that are not there yet.",
+    ),
+]
+WAIT = 60.0
+
+
+async def supervise(config: Config, file: Path | None, count: int, wait: float) -> int:
     """Serve with ``count`` workers until a signal; the exit code."""
     from voltgate.cli.serve.reloading import Reloading  # noqa: PLC0415 - start-up of other commands
     from voltgate.gateway import admin  # noqa: PLC0415
@@ -33,7 +45,9 @@ async def supervise(config: Config, file: Path | None, count: int) -> int:
     from voltgate.gateway.pool.supervisor import Supervisor  # noqa: PLC0415
 
     # -P: modules in the working directory must not be imported.
-    argv = Argv([sys.executable, "-P", "-m", "voltgate", "worker", f"--release={__version__}"])
+    argv = Argv(
+        [sys.executable, "-P", "-m", "voltgate", "worker", f"--release={__version__}", f"--wait={wait}"]
+    )
     if file is not None:
         copy = _copy(file)
         argv = Argv([*argv.words, f"--config=/proc/self/fd/{copy}"], (copy,))
@@ -66,6 +80,7 @@ def _copy(file: Path) -> int:
 def serve_worker(
     control: Annotated[int, typer.Option(metavar="FD", help="Socket to the supervisor.")],
     release: Annotated[str, typer.Option(metavar="X.Y.Z", help="Release of the supervisor.")] = "",
+    wait: Wait = WAIT,
     config: ConfigFile = None,
 ) -> None:
     """Run one of the processes of `voltgate serve --workers N`, which starts it."""
@@ -81,10 +96,10 @@ def serve_worker(
         raise Failure("this command is only for `voltgate serve --workers N` to start", USAGE) from None
     # The socket ends with the supervisor. A stopped worker cannot read it, so SIGCONT resumes it.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGCONT))
-    run(_work(loaded(config, lasting=True), sock))
+    run(_work(loaded(config, lasting=True), sock, wait))
 
 
-async def _work(config: Config, sock: socket.socket) -> None:
+async def _work(config: Config, sock: socket.socket, wait: float) -> None:
     from voltgate.gateway.pool import attendant, control  # noqa: PLC0415
     from voltgate.gateway.worker import Worker  # noqa: PLC0415
 
@@ -93,7 +108,7 @@ async def _work(config: Config, sock: socket.socket) -> None:
     if hello is None:
         raise Failure("the supervisor has ended")
     structlog.contextvars.bind_contextvars(worker=hello.worker)
-    gateway = Worker(attendant.settled(config, hello), hello.worker)
+    gateway = Worker(attendant.settled(config, hello), hello.worker, wait)
     if hello.reload_failed:
         gateway.reload_failed()
     worker = attendant.Attendant(line, gateway)

@@ -20,6 +20,10 @@ class BusError(Exception):
     """NATS cannot be used as configured; the text says what to do."""
 
 
+class UnreachableError(BusError):
+    """No server answers; one may soon."""
+
+
 def connect_options(config: Nats, inbox_prefix: str = "") -> dict[str, Any]:
     """``nats.connect`` arguments of a configuration. Raises BusError where a file cannot be used.
 

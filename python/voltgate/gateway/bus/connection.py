@@ -12,13 +12,13 @@ from collections.abc import Callable
 from functools import partial
 
 import structlog
-from nats.errors import SlowConsumerError
+from nats.errors import NoServersError, SlowConsumerError
 from nats.js import JetStreamManager
 
 from voltgate._core import Inbox
 from voltgate.config import Nats
 from voltgate.gateway.bus import uplink
-from voltgate.gateway.bus.connect import BusError, connect_options, keep_reconnecting
+from voltgate.gateway.bus.connect import BusError, UnreachableError, connect_options, keep_reconnecting
 from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.outbox import Outbox
 from voltgate.gateway.bus.subscriptions import Client, Interests, Subscription, Take
@@ -28,6 +28,7 @@ from voltgate.gateway.metrics import Metrics
 log = structlog.get_logger()
 
 _LAST_WRITE = 1.0  # seconds for what is left to reach NATS at the end
+_ABSENT = (OSError, TimeoutError, NoServersError)  # of nats-py, where no server answers
 _OVERLAP = 2.0  # seconds that a client stays after another has taken its place
 
 
@@ -111,7 +112,8 @@ class Connection:
         except Exception as error:
             with contextlib.suppress(AssertionError):  # of nats-py, for a client that never dialled
                 await client.close()
-            raise BusError(f"NATS at {self._config.shown} cannot be used: {error}") from None
+            kind = UnreachableError if isinstance(error, _ABSENT) else BusError
+            raise kind(f"NATS at {self._config.shown} cannot be used: {error}") from None
         log.info("bus.connected", server=uplink.server(client))
         return client
 
