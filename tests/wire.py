@@ -129,7 +129,9 @@ class Edge:
         self.clock = Wheel(lambda: self.time, lambda: EPOCH + self.time - 1000.0)
         self.metrics = Metrics()
         self.soon: list[Callable[[], None]] = []  # due in the next turn of the loop
-        self.shared = Shared(self.clock, Limits(**limits), self.metrics, self.soon.append)
+        self.shared = Shared(
+            self.clock, Limits(**limits), self.metrics, self.soon.append, lambda _, run: self.soon.append(run)
+        )
 
     def knock(self, decide: Callable[[Upgrade], None], *chunks: bytes, **extra: Any) -> Wire:
         """A socket that has sent ``chunks``; ``extra``: what its transport knows."""
