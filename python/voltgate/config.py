@@ -168,6 +168,7 @@ class Limits(_Section):
     """Bounds; each has an answer to the sender and a metric."""
 
     max_connections: Annotated[int, Field(ge=1, le=_MOST)] = 15_000
+    max_connection_age: Annotated[float, Field(ge=0, le=31 * 86_400)] = 0.0
     max_handshakes: Annotated[int, Field(ge=1, le=_MOST)] = 5_000
     max_message_bytes: Annotated[int, Field(ge=1024, le=_MOST)] = 524_288
     max_buffered_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 268_435_456

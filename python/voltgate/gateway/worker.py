@@ -25,7 +25,7 @@ from voltgate.gateway.bus.outage import Outage
 from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.cluster.liveness import Liveness
 from voltgate.gateway.edge.front import Front
-from voltgate.gateway.edge.listener import Entrance, Listener
+from voltgate.gateway.edge.listener import Admission, Entrance, Listener
 from voltgate.gateway.edge.proxied import Untrusted
 from voltgate.gateway.edge.proxy import Refused
 from voltgate.gateway.edge.secured import Handshakes
@@ -33,6 +33,7 @@ from voltgate.gateway.edge.socket import Shared
 from voltgate.gateway.edge.tls import Failure, TlsError
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
+from voltgate.gateway.listening import ListenError, Listening, Make, Place
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.preflight import NotYetError, StartError
 from voltgate.gateway.rates import Budgets, HandshakeRate
@@ -52,16 +53,17 @@ _GOODBYE = 1.0  # seconds for chargers to read their Close frame, at the very en
 class Worker:
     """Serves every configured listener until :meth:`stop` is called. See :meth:`run`."""
 
-    def __init__(self, config: Config, number: int | None = None, wait: float = 0.0) -> None:
-        """``number``: of several that share the ports; ``wait``: seconds for NATS, JetStream and streams that
-        are not there yet. Raises ConfigError, or StartError.
+    def __init__(self, config: Config, place: Place | None = None, wait: float = 0.0) -> None:
+        """``place``: among several that share the ports; ``wait``: seconds for NATS, JetStream and streams
+        that are not there yet. Raises ConfigError, or StartError.
         """
         if faults := preflight.unserved(config):
             raise StartError("\n".join(faults))
         self.config = config
-        self._shares_ports, self._wait = number is not None, wait
+        self._wait = wait
+        self.listening = Listening(config.listeners, place)
         self.name = name = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self.metrics = metrics = Metrics(str(number or 0))
+        self.metrics = metrics = Metrics(str(place.number if place is not None else 0))
         self._clock = clock = Wheel(time.monotonic, time.time)
         self.bus = Bus(config.nats, clock, metrics)
         self.outage = Outage(config.nats, self.bus, clock, metrics, name, self._outage_changed)
@@ -81,15 +83,16 @@ class Worker:
             HandshakeRate(),
             Budgets(metrics.budgets_shared.cell()),
             self.closed,
-            roster.start_session,
+            self._start_session,
         )
         self._fronts: list[Front] = []
-        self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
         self._reloads = Reloads(metrics)
         self.opened = asyncio.Event()
         """The listeners are open, or were."""
+        self.filled = asyncio.Event()
+        """A charger was accepted, and ``limits.max_connections`` is reached."""
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
         self._grace_over = asyncio.Event()
@@ -155,8 +158,7 @@ class Worker:
 
     def abandon(self) -> None:
         """The supervisor is gone: accept no more connections, and drain without grace."""
-        for server in self._servers:
-            server.close()
+        self.listening.close()
         self._grace_over.set()
         self._stop.set()
 
@@ -187,12 +189,11 @@ class Worker:
     @property
     def addresses(self) -> list[str]:
         """``host:port`` of every open listener."""
-        return [
-            "{}:{}".format(*sock.getsockname()[:2]) for server in self._servers for sock in server.sockets
-        ]
+        return self.listening.addresses
 
     @property
-    def _full(self) -> bool:
+    def full(self) -> bool:
+        """Whether it has as many chargers as it may."""
         return len(self.roster) >= self._shared.limits.max_connections
 
     def checks(self) -> dict[str, str]:
@@ -201,8 +202,8 @@ class Worker:
             "nats": "" if self.bus.connected else "not connected",
             "streams": self.outage.reason,
             "draining": "leaving" if self.draining else "",
-            "connections": "limits.max_connections is reached" if self._full else "",
-            "listeners": "" if self.addresses else "not open yet",
+            "connections": "limits.max_connections is reached" if self.full else "",
+            "listeners": "" if self.listening.is_open else "not open yet",
         }
 
     def closed(self) -> Refusal | None:
@@ -211,7 +212,7 @@ class Worker:
             return Refusal.DRAINING
         if self.outage.reason:
             return Refusal.BUS_AWAY
-        return Refusal.FULL if self._full else None
+        return Refusal.FULL if self.full else None
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` in a task; a process whose clock or watch has failed must end."""
@@ -226,8 +227,13 @@ class Worker:
         self._tasks.add(task)
         task.add_done_callback(ended)
 
+    def _start_session(self, admission: Admission, upgrade: Upgrade, replaced: str | None) -> None:
+        self.roster.start_session(admission, upgrade, replaced)
+        if self.full:
+            self.filled.set()
+
     async def _open(self) -> None:
-        loop = asyncio.get_running_loop()
+        makers: list[Make] = []
         shared, tls = self._shared, self.metrics.tls_handshakes
         handshakes = Handshakes(
             shared.soon, lambda version, resumed: tls.add(version, str(resumed).lower()), self._turned_away
@@ -239,16 +245,11 @@ class Worker:
                 raise StartError(f"listeners.{number}.{error}") from None
             self._fronts.append(front)
             listener = Listener(settings, self.config.registry, self._entrance, shared, front)
-            make = partial(_accepted, front, shared, listener)
-            try:
-                server = await loop.create_server(
-                    make, settings.host, settings.port, backlog=4096, reuse_port=self._shares_ports or None
-                )
-            except OSError as error:
-                raise StartError(
-                    f"listener {settings.host}:{settings.port}: {error.strerror or error}"
-                ) from None
-            self._servers.append(server)
+            makers.append(partial(_accepted, front, shared, listener))
+        try:
+            await self.listening.open(makers)
+        except ListenError as error:
+            raise StartError(str(error)) from None
 
     def _turned_away(self, reason: Failure | Refused | Untrusted, peer: str) -> None:
         """A socket of ``peer`` ended before its upgrade request began."""
@@ -272,8 +273,7 @@ class Worker:
             self._clock.advance()
 
     async def _shut(self) -> None:
-        for server in self._servers:
-            server.close()
+        self.listening.close()
         for connection in list(self._shared.open):
             connection.close(Reason.DRAIN)
         with contextlib.suppress(TimeoutError):
@@ -306,8 +306,7 @@ class Worker:
             async with asyncio.timeout(drain.deadline):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._grace_over.wait(), drain.grace)
-                for server in self._servers:
-                    server.close()
+                self.listening.close()
                 while self.roster and not self._stop_now.is_set():
                     # Again for the chargers whose upgrade was being decided when the drain began.
                     await self._close_paced(Reason.DRAIN)

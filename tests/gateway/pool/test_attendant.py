@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from voltgate.config import Config, Listener, load
 from voltgate.gateway import reload
+from voltgate.gateway.listening import Listening
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool import control
 from voltgate.gateway.pool.attendant import Attendant, settled
@@ -24,11 +25,12 @@ pytestmark = pytest.mark.usefixtures("clean_environment")
 class Attended:
     """A worker that records its calls, and runs until it is stopped twice."""
 
-    def __init__(self, addresses: list[str]) -> None:
+    def __init__(self, is_open: bool) -> None:
         self.config: Config = load()
         self.metrics = Metrics("1")
         self.draining = False
-        self.addresses = addresses
+        self.listening, self.filled, self.full = Listening([], None), asyncio.Event(), False
+        self.listening.is_open = is_open
         self.calls: list[object] = []
         self._over = asyncio.Event()
 
@@ -90,7 +92,7 @@ class Attendance:
 async def attended(request: pytest.FixtureRequest) -> AsyncIterator[Attendance]:
     """Its listeners are open unless the parameter is false."""
     ours, theirs = socket.socketpair()
-    worker = Attended(getattr(request, "param", ["127.0.0.1:9000"]))
+    worker = Attended(getattr(request, "param", True))
     lines = await control.line(theirs), await control.line(ours)
     attendance = Attendance(worker, Attendant(lines[0], worker), lines[1])
     yield attendance
@@ -102,7 +104,17 @@ async def attended(request: pytest.FixtureRequest) -> AsyncIterator[Attendance]:
 
 
 async def test_it_beats_with_the_checks_of_the_worker(attended: Attendance) -> None:
-    assert await attended.next(Word.BEAT) == {"checks": {"nats": ""}, "open": True}
+    assert await attended.next(Word.BEAT) == {"checks": {"nats": ""}, "open": True, "full": False}
+
+
+async def test_a_worker_that_fills_up_says_so_at_once(attended: Attendance) -> None:
+    """The next beat would be due in a second: in a storm, hundreds of chargers later."""
+    await attended.next(Word.BEAT)
+    asked = asyncio.get_running_loop().time()
+    attended.worker.full = True
+    attended.worker.filled.set()
+    assert await attended.next(Word.BEAT) == {"checks": {"nats": ""}, "open": True, "full": True}
+    assert asyncio.get_running_loop().time() - asked < control.BEAT / 2
 
 
 async def test_metrics_are_sent_when_asked_for(attended: Attendance) -> None:
@@ -172,9 +184,9 @@ async def test_a_worker_leaves_without_its_supervisor(attended: Attendance) -> N
     assert attended.worker.calls == ["abandon"]
 
 
-@pytest.mark.parametrize("attended", [[]], indirect=True)
+@pytest.mark.parametrize("attended", [False], indirect=True)
 async def test_before_the_listeners_are_open_there_is_nothing_to_drain(attended: Attendance) -> None:
-    assert await attended.next(Word.BEAT) == {"checks": {"nats": ""}, "open": False}
+    assert await attended.next(Word.BEAT) == {"checks": {"nats": ""}, "open": False, "full": False}
     attended.attendant.signalled()
     await attended.running
     assert attended.worker.calls == ["cancelled"]
@@ -182,7 +194,7 @@ async def test_before_the_listeners_are_open_there_is_nothing_to_drain(attended:
 
 def test_ports_and_settings_are_the_supervisors() -> None:
     config = load(listeners=[Listener(port=0).model_dump(), {"port": 9001}])
-    ours = settled(config, Hello(1, [40_000, 9001], reload.settings(load(limits={"open_calls": 3}))))
+    ours = settled(config, Hello(1, [40_000, 9001], [], reload.settings(load(limits={"open_calls": 3}))))
     assert [listener.port for listener in ours.listeners] == [40_000, 9001]
     assert ours.limits.open_calls == 3
     assert ours.nats == config.nats

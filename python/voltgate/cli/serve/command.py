@@ -64,7 +64,7 @@ async def _serve(config: Config, file: Path | None, wait: float) -> None:
         def leave() -> None:
             drain = worker.config.drain
             notify.stopping(drain.grace + drain.deadline)
-            if worker.addresses:
+            if worker.listening.is_open:
                 worker.stop()
             else:  # before the listeners are open there is nothing to drain
                 running.cancel()

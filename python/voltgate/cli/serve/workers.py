@@ -51,8 +51,8 @@ async def supervise(config: Config, file: Path | None, count: int, wait: float) 
     if file is not None:
         copy = _copy(file)
         argv = Argv([*argv.words, f"--config=/proc/self/fd/{copy}"], (copy,))
-    with sockets.kept(config.listeners) as ports:
-        supervisor, notify = Supervisor(argv, count, ports, config), Notify()
+    with sockets.kept(config.listeners, count) as kept:
+        supervisor, notify = Supervisor(argv, kept, config), Notify()
         runner = await admin.serve(config.admin, supervisor.scrape, supervisor.readiness)
 
         def leave() -> None:
@@ -100,6 +100,7 @@ def serve_worker(
 
 
 async def _work(config: Config, sock: socket.socket, wait: float) -> None:
+    from voltgate.gateway.listening import Place  # noqa: PLC0415
     from voltgate.gateway.pool import attendant, control  # noqa: PLC0415
     from voltgate.gateway.worker import Worker  # noqa: PLC0415
 
@@ -108,7 +109,7 @@ async def _work(config: Config, sock: socket.socket, wait: float) -> None:
     if hello is None:
         raise Failure("the supervisor has ended")
     structlog.contextvars.bind_contextvars(worker=hello.worker)
-    gateway = Worker(attendant.settled(config, hello), hello.worker, wait)
+    gateway = Worker(attendant.settled(config, hello), Place(hello.worker, hello.sets), wait)
     if hello.reload_failed:
         gateway.reload_failed()
     worker = attendant.Attendant(line, gateway)

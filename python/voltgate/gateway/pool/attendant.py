@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ import structlog
 
 from voltgate.config import Config
 from voltgate.gateway import reload
+from voltgate.gateway.listening import Listening
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.control import BEAT, Beat, Hello, Line, Word
 from voltgate.gateway.pool.merged import portable
@@ -25,10 +27,12 @@ class Worker(Protocol):
     config: Config
     metrics: Metrics
     draining: bool
+    listening: Listening
+    filled: asyncio.Event
 
     @property
-    def addresses(self) -> list[str]:
-        """The open listeners."""
+    def full(self) -> bool:
+        """Whether it has as many chargers as it may."""
 
     async def run(self) -> None:
         """Serve until stopped."""
@@ -91,7 +95,7 @@ class Attendant:
             self._leave(self._worker.stop)
 
     def _leave(self, leave: Callable[[], None]) -> None:
-        if self._worker.addresses or self._worker.draining:
+        if self._worker.listening.is_open or self._worker.draining:
             leave()
         elif self._serving is not None:  # before the listeners are open there is nothing to drain
             self._serving.cancel()
@@ -105,6 +109,8 @@ class Attendant:
                         self._ask(_Asked.ORDER)
                     case Word.RELOAD:
                         self._reload(content)
+                    case Word.ACCEPT:
+                        await self._worker.listening.accept_on(content)
                     case Word.RELOAD_FAILED:
                         self._worker.reload_failed()
                     case Word.METRICS:
@@ -123,10 +129,14 @@ class Attendant:
 
     async def _beat(self) -> None:
         while True:
-            open_ = bool(self._worker.addresses)
-            self._line.send(Word.BEAT, Beat(self._worker.checks(), open_))
+            open_, filled = self._worker.listening.is_open, self._worker.filled
+            filled.clear()
+            self._line.send(Word.BEAT, Beat(self._worker.checks(), open_, self._worker.full))
             await self._line.drained()
-            await asyncio.sleep(BEAT if open_ else _EAGER)
+            with suppress(TimeoutError):
+                # A full worker does not wait with it: new chargers can go to another one.
+                async with asyncio.timeout(BEAT if open_ else _EAGER):
+                    await filled.wait()
 
 
 def settled(config: Config, hello: Hello) -> Config:

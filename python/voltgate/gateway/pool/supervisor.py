@@ -15,9 +15,11 @@ import structlog
 from voltgate.config import Config
 from voltgate.gateway import reload
 from voltgate.gateway.admin import Readiness
+from voltgate.gateway.pool.assignment import assignment
 from voltgate.gateway.pool.control import BEAT, Hello, Word
 from voltgate.gateway.pool.member import Argv, Member
 from voltgate.gateway.pool.merged import Merged, Supervision
+from voltgate.gateway.pool.sockets import Kept
 
 log = structlog.get_logger()
 
@@ -44,16 +46,18 @@ class Backoff:
 class Supervisor:
     """Keeps ``count`` workers running until :meth:`leave`. See :meth:`run`."""
 
-    def __init__(self, argv: Argv, count: int, ports: list[int], config: Config) -> None:
-        """``ports`` are those of the configuration's listeners, in order."""
+    def __init__(self, argv: Argv, kept: Kept, config: Config) -> None:
+        """A worker for each set of sockets in ``kept``."""
         self.metrics = Supervision()
         self.metrics.running.read = lambda: [((), float(sum(m.running for m in self._members)))]
-        self._argv, self._ports, self._settings = argv, ports, reload.settings(config)
+        self._kept, self._descriptors, self._settings = kept, kept.descriptors, reload.settings(config)
+        inherited = [fd for one in self._descriptors for listener in one for fd in listener]
+        self._argv = Argv(argv.words, (*argv.descriptors, *inherited))
         self._reload_failed = False
         self.opened = asyncio.Event()
         """The listeners of a worker are open, or were."""
         self._leaving = asyncio.Event()
-        self._members = [Member(number, self.opened.set) for number in range(count)]
+        self._members = [Member(number, self._changed) for number in range(len(kept.sets))]
 
     async def run(self) -> int:
         """Serve until :meth:`leave`; the exit code. The first worker listens before the others start."""
@@ -75,6 +79,7 @@ class Supervisor:
     def leave(self) -> None:
         """Drain all workers; on the second call, exit immediately (docs/contract.md 4.5)."""
         self._leaving.set()
+        self._kept.close()  # the workers accept on theirs until their grace is over
         for member in self._members:
             member.leave()
 
@@ -117,7 +122,17 @@ class Supervisor:
         return Merged(self.metrics, [answer for answer in answers if answer is not None])
 
     def _hello(self, number: int) -> Hello:
-        return Hello(number, self._ports, self._settings, self._reload_failed)
+        return Hello(number, self._kept.ports, self._descriptors, self._settings, self._reload_failed)
+
+    def _changed(self, member: Member) -> None:
+        """A worker has beaten, or ended: chargers go to those that have room."""
+        if member.was_open:
+            self.opened.set()
+        if not self._leaving.is_set():
+            for one, sets in zip(
+                self._members, assignment([one.state for one in self._members]), strict=True
+            ):
+                one.accept_on(sets)
 
     async def _watch(self) -> None:
         while True:
