@@ -1,9 +1,10 @@
 """A gateway with a full worker, and chargers that are moved: real processes, several workers."""
 
 import asyncio
-import re
+import json
+import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -11,17 +12,37 @@ import pytest
 from nats.aio.client import Client
 from websockets import InvalidStatus
 
-from e2e.crews import STATUS, Crew, Crews, Links, when_let_in
+from e2e.crews import STATUS, Crew, Links, when_let_in
 from e2e.house import Gateway
 from e2e.strangers import Backend, Charger, dial, knock, request, until
+from jetstream import NatsServer
 from processes import Voltgate, status
 
 MOST = 4  # chargers per worker
 
 
-@pytest.fixture(scope="module", autouse=True)
-def streams(house: Gateway) -> None:
-    """The house has made them."""
+class Limited(Crew):
+    """A supervisor with two workers whose limit of chargers changes."""
+
+    def limit(self, most: int) -> None:
+        """Let each worker have so many, once both are ready."""
+        self.ready()
+        self.file.write_text(
+            f"{self.file.read_text().split('[limits]')[0]}[limits]\nmax_connections = {most}\n"
+        )
+        before = len(self.events("config.reloaded"))
+        self.serve.process.send_signal(signal.SIGHUP)
+        self.serve.until(lambda: len(self.events("config.reloaded")) > before, "reloaded")
+
+
+@pytest.fixture(scope="module")
+def crew(
+    tmp_path_factory: pytest.TempPathFactory, nats_server: NatsServer, house: Gateway
+) -> Iterator[Limited]:
+    """The one of all tests here; the house has made the streams."""
+    one = Limited(tmp_path_factory.mktemp("crew"), nats_server)
+    yield one
+    one.end()
 
 
 def refused(crew: Crew) -> float:
@@ -30,10 +51,10 @@ def refused(crew: Crew) -> float:
 
 
 async def test_a_full_worker_hands_its_listening_over_while_another_has_room(
-    crews: Crews, links: Links, dialled: AsyncExitStack
+    crew: Limited, links: Links, dialled: AsyncExitStack
 ) -> None:
     """Nobody is refused as long as one has room; the last one answers 503, and room that comes is used."""
-    crew = crews(more=f"[limits]\nmax_connections = {MOST}\n").ready()
+    crew.limit(MOST)
     held: dict[int, list[Charger]] = {pid: [] for pid in crew.pids}
     while max(map(len, held.values())) < MOST:
         identity = f"full {sum(map(len, held.values()))}"
@@ -44,7 +65,7 @@ async def test_a_full_worker_hands_its_listening_over_while_another_has_room(
     await until(lambda: any(line["sets"] == [] for line in crew.events("listening.assigned")))
     assert any(line["sets"] == [0, 1] for line in crew.events("listening.assigned"))
     before = refused(crew)
-    for number in range(20):
+    for number in range(10):
         async with dial(crew.port, f"passing {number}") as charger:
             assert await charger.ask(STATUS) == '[3,"s",{}]'
         await until(lambda who=f"passing {number}": links.state(who) == "down")  # type: ignore[misc]
@@ -107,13 +128,13 @@ async def on_one_worker(crew: Crew, links: Links, count: int) -> AsyncIterator[l
 
 
 async def test_chargers_are_moved_from_the_full_worker_to_the_empty_one(
-    crews: Crews,
+    crew: Limited,
     links: Links,
     client: Client,
     tmp_path: Path,
 ) -> None:
     """Paced, with 1001, and only those without an open call; then the workers hold about as many."""
-    crew = crews().ready()
+    crew.limit(15_000)
     async with on_one_worker(crew, links, 12) as chargers:
         busy = chargers[0]
         backend = Backend(client, busy.identity, {"Authorize": None})
@@ -122,7 +143,9 @@ async def test_chargers_are_moved_from_the_full_worker_to_the_empty_one(
         await until(lambda: backend.withheld)
         folder = tmp_path / "rebalance"
         folder.mkdir()
-        moving = Voltgate(folder, "rebalance", "--rate", "100", "--json", "--config", str(crew.file))
+        host = str(links.last[busy.identity]["gateway"]).rsplit("-", 2)[0]
+        among = [*(f"--gateway={host}-{pid}-" for pid in crew.pids), "--config", str(crew.file)]
+        moving = Voltgate(folder, "rebalance", "--rate", "100", "--json", *among)
         code = await asyncio.to_thread(moving.process.wait, 60)
         held = Counter(links.pid(charger.identity) for charger in chargers)
         assert code == 0, moving.err
@@ -132,8 +155,10 @@ async def test_chargers_are_moved_from_the_full_worker_to_the_empty_one(
         assert set().union(*(charger.codes for charger in chargers)) == {1001}
         moved = sum(charger.codes.total() for charger in chargers)
         assert sum(n for _, n in crew.sample("voltgate_disconnects_total", reason="rebalanced")) == moved
-        assert len(re.findall(r'"before"', moving.out)) >= 2
-        again = Voltgate(folder, "rebalance", "--dry-run", "--config", str(crew.file))
+        rows = [json.loads(line) for line in moving.out.splitlines()]
+        assert sorted(row["before"] for row in rows) == [0, len(chargers)]
+        assert sorted(row["after"] for row in rows) == sorted(held[pid] for pid in crew.pids)
+        again = Voltgate(folder, "rebalance", "--dry-run", *among)
         assert await asyncio.to_thread(again.process.wait, 60) == 0
         await backend.withheld[0].respond(b'{"idTagInfo":{"status":"Accepted"}}')
         assert await busy.charger.hear() == '[3,"open",{"idTagInfo":{"status":"Accepted"}}]'

@@ -37,10 +37,11 @@ COLUMNS = ("gateway", "before", "after")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How fast, how evenly, and whether anything is done."""
+    """How fast, how evenly, among which gateways, and whether anything is done."""
 
     rate: float
     tolerance: float
+    gateways: tuple[str, ...]
     dry_run: bool
 
 
@@ -48,7 +49,7 @@ class Plan:
     epilog=f"Columns are separated by tabs: gateway, chargers before and after. Exit code 1 if one is still "
     f"above --tolerance. {EXIT_CODES}"
 )
-def rebalance(
+def rebalance(  # noqa: PLR0913, PLR0917 - the options of a command
     rate: Annotated[
         float, typer.Option(min=0.01, max=10_000, metavar="N", help="Chargers to move per second.")
     ] = 10.0,
@@ -56,6 +57,14 @@ def rebalance(
         float,
         typer.Option(min=0, max=100, metavar="PERCENT", help="Accept gateways this far above the mean."),
     ] = 5.0,
+    gateways: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gateway",
+            metavar="PREFIX",
+            help="Only gateways whose names begin so (host, host-pid), as those of one site; repeatable.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print how many would move, and move none.")
     ] = False,
@@ -66,7 +75,9 @@ def rebalance(
 
     A charger is moved by closing its connection with 1001 while nothing is open on it.
     """
-    before, after = run(_rebalanced(loaded(config), Plan(rate, tolerance / 100, dry_run)))
+    before, after = run(
+        _rebalanced(loaded(config), Plan(rate, tolerance / 100, tuple(gateways or [""]), dry_run))
+    )
     if not as_json:
         out("\t".join(COLUMNS))
     for gateway in sorted(before | after):
@@ -137,7 +148,8 @@ async def _rebalanced(config: Config, plan: Plan) -> tuple[Counter[str], Counter
     nats = config.nats
     async with connected(config, "voltgate-rebalance") as client:
         try:
-            places = Places(await _living(client, f"KV_{nats.stream_prefix.lower()}_gateways"))
+            living = await _living(client, f"KV_{nats.stream_prefix.lower()}_gateways")
+            places = Places({gateway for gateway in living if gateway.startswith(plan.gateways)})
 
             async def heard(message: "Msg") -> None:
                 places.take(message.subject, message.data)
