@@ -62,7 +62,7 @@ async def test_a_load_balancer_goes_on_while_nats_is_away(get, check: str, statu
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics/x", "/debug", "/config"])
-async def test_there_is_nothing_else(get, path: str) -> None:  # type: ignore[no-untyped-def]
+async def test_every_other_page_is_404(get, path: str) -> None:  # type: ignore[no-untyped-def]
     _, fetch = get
     assert (await fetch(path))[0] == 404
 

@@ -214,6 +214,7 @@ class Metrics(Collector):
             "voltgate_config_reload_success_timestamp_seconds",
             "When the configuration was last loaded, in seconds since the Unix epoch.",
         )
+        self.spans = c("voltgate_spans_total", "Spans of traces by what became of them.", ("outcome",))
         self.tls_handshakes = c(
             "voltgate_tls_handshakes_total", "TLS handshakes that succeeded.", ("version", "resumed")
         )

@@ -38,6 +38,7 @@ from voltgate.gateway.registry.rotation import Hash, Rotation
 from voltgate.gateway.session.context import Context
 from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
+from voltgate.gateway.tracing import Tracing
 from voltgate.policy import rules
 from voltgate.schemas import SUBPROTOCOLS, VERSIONS
 
@@ -81,6 +82,7 @@ class Process:
     bus: Bus
     clock: Wheel
     metrics: Metrics
+    tracing: Tracing | None = None
 
 
 class Roster:
@@ -103,7 +105,9 @@ class Roster:
         keys, table = TransactionKeys(), rules(process.config)
         # By version and what a record asks for: its validation level, and whether it is half duplex.
         self._contexts: dict[tuple[str, str | None, bool], Context] = {
-            (version, None, False): Context.of(version, process.config, table[version], self._metrics, keys)
+            (version, None, False): Context.of(
+                version, process.config, table[version], self._metrics, keys, process.tracing
+            )
             for version in SUBPROTOCOLS
         }
         self._chargers: dict[Holder, Charger] = {}

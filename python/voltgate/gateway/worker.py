@@ -10,20 +10,21 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any
 
 import structlog
 
 from voltgate.config import Config
-from voltgate.gateway import preflight, reload
+from voltgate.gateway import preflight, reload, tracing
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.connect import UnreachableError
 from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.bus.outage import Outage
 from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.cluster.liveness import Liveness
+from voltgate.gateway.edge.accepts import Accepts, Overrun
 from voltgate.gateway.edge.front import Front
 from voltgate.gateway.edge.listener import Admission, Entrance, Listener
 from voltgate.gateway.edge.proxied import Untrusted
@@ -36,7 +37,7 @@ from voltgate.gateway.gc_policy import GcPolicy
 from voltgate.gateway.listening import ListenError, Listening, Make, Place
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.preflight import NotYetError, StartError
-from voltgate.gateway.rates import Budgets, HandshakeRate
+from voltgate.gateway.rates import Bucket, Budgets
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import Passwords
 from voltgate.gateway.registry.security import Security
@@ -70,7 +71,8 @@ class Worker:
         slow = config.registry
         self._passwords = Passwords(slow.hash_threads, slow.max_hashes, slow.max_hashes_per_address, clock)
         self._gc_policy = GcPolicy(metrics)
-        process = Process(name, config, self.bus, clock, metrics)
+        self._tracing = tracing.start(config.tracing, metrics, name)
+        process = Process(name, config, self.bus, clock, metrics, self._tracing)
         self.roster = roster = Roster(process, self._gc_policy, self._passwords.hash)
         signs = Follow(self.bus, clock, f"KV_{config.nats.stream_prefix.lower()}_gateways", whole=True)
         self._liveness = Liveness(signs, self.bus, clock, roster.peers, roster.links)
@@ -80,7 +82,7 @@ class Worker:
             self._passwords,
             roster.ownership,
             Security(self.bus, clock, config.nats.prefix, name),
-            HandshakeRate(),
+            Bucket(),
             Budgets(metrics.budgets_shared.cell()),
             self.closed,
             self._start_session,
@@ -239,17 +241,24 @@ class Worker:
             shared.soon, lambda version, resumed: tls.add(version, str(resumed).lower()), self._turned_away
         )
         for number, settings in enumerate(self.config.listeners):
+            accepts = Accepts(shared, settings.proxy_protocol, self._overrun)
             try:
-                front = Front(settings, handshakes, self._turned_away)
+                front = Front(settings, handshakes, self._turned_away, accepts.name)
             except TlsError as error:  # it has changed since the configuration was checked
                 raise StartError(f"listeners.{number}.{error}") from None
             self._fronts.append(front)
             listener = Listener(settings, self.config.registry, self._entrance, shared, front)
-            makers.append(partial(_accepted, front, shared, listener))
+            makers.append(
+                partial(_accepted, front, partial(Upgrade, shared, listener.decide, accepts.accept))
+            )
         try:
             await self.listening.open(makers)
         except ListenError as error:
             raise StartError(str(error)) from None
+
+    def _overrun(self, bound: Overrun, peer: str) -> None:
+        """A socket of ``peer`` was reset at its accept."""
+        self._shared.refused(peer, None, bound.label)
 
     def _turned_away(self, reason: Failure | Refused | Untrusted, peer: str) -> None:
         """A socket of ``peer`` ended before its upgrade request began."""
@@ -293,6 +302,8 @@ class Worker:
         self.roster.flush()
         self.outage.remove_liveness()
         await self.bus.stop()
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.stop)
         self._gc_policy.stop()
         log.info("gateway.stopped", gateway=self.name)
 
@@ -357,9 +368,9 @@ class Worker:
             await asyncio.sleep(random.uniform(0.5, 1.5) / self.config.drain.rate)  # noqa: S311 - jitter
 
 
-def _accepted(front: Front, shared: Shared, listener: Listener) -> asyncio.Protocol:
+def _accepted(front: Front, upgrade: Callable[[], Upgrade]) -> asyncio.Protocol:
     """The protocol of a socket that a listener has accepted."""
-    return front.wrap(Upgrade(shared, listener.decide))
+    return front.wrap(upgrade())
 
 
 def _host() -> str:

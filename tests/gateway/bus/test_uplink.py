@@ -57,7 +57,7 @@ async def test_servers_of_the_cluster_are_dialled_with_the_login_that_is_configu
             assert uplink.discovered(at.client, [url]) == [dialled]
 
 
-async def test_towards_a_server_that_does_not_read_waits_what_may_and_all_is_well_when_it_reads_again(
+async def test_a_server_that_does_not_read_bounds_what_waits_until_it_reads_again(
     server: NatsServer,
 ) -> None:
     """Also where nothing was sent meanwhile: a bus that was full does not stay so."""

@@ -96,6 +96,9 @@ def narrowed(patterns: list[str], class_: str) -> list[str]:
     return uncovered(within)
 
 
+_NEXT = timedelta(microseconds=1)
+
+
 class Reader:
     """One stream, read in order from a time on."""
 
@@ -156,6 +159,9 @@ class Reader:
     async def _open(self) -> None:
         from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy  # noqa: PLC0415
 
+        stream = self._source.stream
+        if self._last and (await self._client.jsm().stream_info(stream)).state.last_seq < self._last:
+            self._last = 0  # the stream was restored from a backup, or made anew: go on by time
         start: dict[str, Any] = (
             {"deliver_policy": DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": self._last + 1}
             if self._last
@@ -169,7 +175,7 @@ class Reader:
             num_replicas=1,
             **start,
         )
-        info = await self._client.jsm().add_consumer(self._source.stream, consumer)
+        info = await self._client.jsm().add_consumer(stream, consumer)
         self._consumer, self._taken, self._asked = info.name, 0, 0
         pending = info.num_pending or 0
         self._left = pending if self._left < 0 else min(self._left, pending)
@@ -203,7 +209,7 @@ class Reader:
                     await self._read_on()
                     continue
                 self._asked -= 1
-                self._last = at.stream
+                self._last, self._since = at.stream, message.metadata.timestamp + _NEXT
                 return message
 
     async def _next(self) -> "Msg | None":
@@ -223,7 +229,8 @@ class Reader:
         self._asked = page["batch"]
         self._pages += 1
         self._page = f"{self._inbox}.{self._pages}"
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._source.stream}.{self._consumer}"
+        api = self._client.jsm()._prefix  # noqa: SLF001 - nats-py's pull subscriptions take a page at a time
+        subject = f"{api}.CONSUMER.MSG.NEXT.{self._source.stream}.{self._consumer}"
         await self._client.publish(subject, orjson.dumps(page), reply=self._page)
 
     async def _read_on(self) -> None:

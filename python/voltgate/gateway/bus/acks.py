@@ -1,7 +1,8 @@
 """What a PubAck says, checked like any other input. Bytes in, a verdict out.
 
 Whoever sees a reply subject can send to it: a PubAck counts only with the right types and from the stream
-that keeps what was published (docs/contract.md 3.7).
+that keeps what was published (docs/contract.md 3.7), in its domain if one is named: where a leaf node and its
+hub both have such a stream, both acknowledge.
 """
 
 from enum import Enum, auto
@@ -35,6 +36,7 @@ class Acks:
     """Judges what comes to the reply subject of a publish."""
 
     def __init__(self, config: Nats) -> None:
+        self._domain = config.domain
         facts, streams = f"HPUB {config.prefix}.", config.stream_prefix
         kept = {
             "TX": ("tx",),
@@ -65,7 +67,7 @@ class Acks:
         stream, seq, duplicate = body.get("stream"), body.get("seq"), body.get("duplicate", False)
         if type(stream) is str and type(seq) is int and seq > 0 and type(duplicate) is bool:
             beginning = self._beginnings.get(stream) or self._of_bucket(stream)
-            if hpub.startswith(beginning):
+            if hpub.startswith(beginning) and self._domain in ("", body.get("domain")):
                 return Ack(stream, seq, duplicate)
         return NoAck.GARBAGE
 

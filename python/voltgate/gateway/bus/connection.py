@@ -12,23 +12,24 @@ from collections.abc import Callable
 from functools import partial
 
 import structlog
-from nats.errors import NoServersError, SlowConsumerError
+from nats.errors import SlowConsumerError
 from nats.js import JetStreamManager
 
 from voltgate._core import Inbox
 from voltgate.config import Nats
 from voltgate.gateway.bus import uplink
-from voltgate.gateway.bus.connect import BusError, UnreachableError, connect_options, keep_reconnecting
+from voltgate.gateway.bus.connect import BusError, connect_options, keep_reconnecting, unusable
 from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.outbox import Outbox
 from voltgate.gateway.bus.subscriptions import Client, Interests, Subscription, Take
 from voltgate.gateway.clock import Wheel, later
+from voltgate.gateway.domain import BUCKETS, within
 from voltgate.gateway.metrics import Metrics
 
 log = structlog.get_logger()
 
 _LAST_WRITE = 1.0  # seconds for what is left to reach NATS at the end
-_ABSENT = (OSError, TimeoutError, NoServersError)  # of nats-py, where no server answers
+_KEY = f"HPUB {BUCKETS}".encode()  # how a publish to a key of a bucket begins
 _OVERLAP = 2.0  # seconds that a client stays after another has taken its place
 
 
@@ -45,7 +46,7 @@ class Connection:
         changed: Callable[[bool], None],
     ) -> None:
         self._config, self._metrics, self._received, self._changed = config, metrics, received, changed
-        self.client = Client()
+        self.client = Client(config.domain)
         self.connected = False
         self.number = 0
         """How many connections there were: a subscription of an earlier one may have missed messages."""
@@ -62,6 +63,7 @@ class Connection:
         self._written_bytes = 0
         self._max_waiting = config.max_pending_bytes
         self._max_payload = 0
+        self._key = f"HPUB {within(config.domain, BUCKETS)}".encode()
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life ---------------------------------------------------------------------------------------
@@ -90,7 +92,7 @@ class Connection:
 
     async def _dial(self, urls: list[str]) -> Client:
         """A client that is connected to one of them and receives the inbox. Raises BusError."""
-        client = Client()
+        client = Client(self._config.domain)
         uplink.attach(client, urls)
         options = connect_options(self._config, self._config.inbox_prefix) | {"servers": urls}
         try:
@@ -112,8 +114,7 @@ class Connection:
         except Exception as error:
             with contextlib.suppress(AssertionError):  # of nats-py, for a client that never dialled
                 await client.close()
-            kind = UnreachableError if isinstance(error, _ABSENT) else BusError
-            raise kind(f"NATS at {self._config.shown} cannot be used: {error}") from None
+            raise unusable(self._config, error) from None
         log.info("bus.connected", server=uplink.server(client))
         return client
 
@@ -233,6 +234,8 @@ class Connection:
             self._written_bytes = uplink.waiting(self.client)  # the server may have read since
             if self._out.size + self._written_bytes > self._max_waiting:
                 return False
+        if self._config.domain and hpub.startswith(_KEY):
+            hpub = self._key + hpub.removeprefix(_KEY)
         self._out.add(hpub)
         return True
 

@@ -29,6 +29,8 @@ class Shared:
     buffered: Buffered = field(init=False)
     turns: Turns = field(init=False)
     open: set["Socket"] = field(default_factory=set)
+    upgrading: int = 0
+    """Those of them that are not upgraded, or are being closed after a refusal."""
     refusals: RefusalLog = field(default_factory=RefusalLog)
 
     def __post_init__(self) -> None:
