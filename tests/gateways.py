@@ -81,6 +81,10 @@ class Feed:
         """What was stored so far was overwritten, but for the last message."""
         self._at = max(self._at, len(self._time.bus.streams[self.stream]) - 1)
 
+    def read_anew(self) -> None:
+        self.begin_anew()
+        self.deliver()
+
     def begin_anew(self) -> None:
         """The stream was deleted and made again."""
         self._at = 0
@@ -191,6 +195,10 @@ class Gateway:
 
     def links_lost(self) -> None:
         self.links.lost()
+
+    def links_missing(self) -> None:
+        self.events.append(("missing",))
+        self.peers.read_anew()
 
 
 def states(time: Time) -> list[tuple[str, str, str | None]]:

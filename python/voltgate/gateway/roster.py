@@ -203,6 +203,10 @@ class Roster:
         if charger is not None and charger.link is link:
             charger.connection.close(Reason.SUPERSEDED)
 
+    def links_missing(self) -> None:
+        """See links.Connected."""
+        self.peers.read_anew()
+
     def link_known(self, link: LinkFact, known: bool) -> None:
         """See links.Connected: commands are sent while it is known."""
         charger = self.here(link.identity)

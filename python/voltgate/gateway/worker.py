@@ -348,7 +348,9 @@ class Worker:
             await asyncio.wait_for(self._stop_now.wait(), seconds)
 
     def _outage_changed(self) -> None:
-        if self.outage.reason:
+        if not self.outage.reason:
+            self.roster.links.verify()
+        else:
             self._clock.after(self.config.nats.outage_close, self._outage_lasts, self.outage.since)
 
     def _outage_lasts(self, since: float) -> None:

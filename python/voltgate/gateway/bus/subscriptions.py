@@ -61,7 +61,7 @@ class Client(InsistingClient):
         return super().jsm(**self._prefix, **options)
 
     @property
-    def _prefix(self) -> dict[str, str]:
+    def _prefix(self) -> dict[str, Any]:
         return {"prefix": js_api(self.domain).removesuffix(".")} if self.domain else {}
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
