@@ -99,7 +99,7 @@ class Worker:
         self._stop_now = asyncio.Event()
         self._grace_over = asyncio.Event()
         self.draining = False
-        self._left = 0  # chargers that a drain or an outage asked to leave
+        self._left = 0  # chargers that a drain asked to leave
         metrics.ready.read = lambda: [((name,), float(not fault)) for name, fault in self.checks().items()]
         metrics.certificate_expiry.read = self._expiries
         metrics.draining.read = lambda: [((), float(self.draining))]

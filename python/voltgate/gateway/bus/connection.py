@@ -78,6 +78,8 @@ class Connection:
         self._closing = True
         for task in self._tasks:
             task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_LAST_WRITE)
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_LAST_WRITE):
                 if self.connected:
@@ -170,11 +172,13 @@ class Connection:
 
     async def _retire(self, old: Client) -> None:
         """Requests and replies reach the old client until every server knows the new subscriptions."""
-        await asyncio.sleep(_OVERLAP)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_WRITE):
-                await old.close()
-        uplink.cut(old)
+        try:
+            await asyncio.sleep(_OVERLAP)
+        finally:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WRITE):
+                    await old.close()
+            uplink.cut(old)
 
     # -- when it goes ---------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 """Which worker accepts on which set of listening sockets (``gateway.listening``).
 
-A worker accepts on its own set as long as it has room. A full one hands its set over to one that has room;
-where none has, each keeps its own and answers 503 (docs/contract.md 2.1). So does one that drains, or does
-not respond. One that is being started again finds in its accept queue what came meanwhile, unless that takes
-long: chargers that were cut off together would all move to the other workers.
+A worker accepts on its own set as long as it has room. The sets of workers that are full, drain or do not
+respond are accepted on by those that have room; where none has, each full one keeps its own and answers 503
+(docs/contract.md 2.1). A worker that is being started again finds in its accept queue what came meanwhile,
+unless that takes long: else chargers that were cut off together would all move to the other workers.
 """
 
 from collections.abc import Sequence

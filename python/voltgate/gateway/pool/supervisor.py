@@ -148,6 +148,8 @@ class Supervisor:
             try:
                 code = await member.live(self._argv, self._hello)
             except OSError as error:  # the process could not be started
+                if self._leaving.is_set():
+                    return 0  # its sockets are closed
                 if not self.opened.is_set():
                     raise
                 code = 1
