@@ -153,7 +153,7 @@ def test_serve_is_alive_and_not_ready_while_nats_is_silent(
 
 
 def test_serve_never_edits_streams_and_reports_missing_ones(start: Start, served: Path) -> None:
-    running = start("serve", "--wait", "0", "--config", str(served))
+    running = start("serve", "--config", str(served))
     assert running.process.wait(PATIENCE) == 1
     assert "voltgate: stream OCPP_TX is missing: run `voltgate streams apply`" in running.err
 
@@ -164,7 +164,7 @@ def test_serve_waits_for_nats_and_for_streams_and_not_for_what_contradicts(
     """The start order does not matter: the gateway, then NATS, then `streams apply`."""
     nats_port = free_port()
     served.write_text(re.sub(r"url='.*'", f"url='nats://127.0.0.1:{nats_port}'", served.read_text()))
-    running = start("serve", "--config", str(served))
+    running = start("serve", "--wait", "60", "--config", str(served))
     running.until(lambda: len(events(running, "start.delayed")) == 1, "NATS is awaited")
     assert (
         f"NATS at nats://127.0.0.1:{nats_port} cannot be used"
@@ -179,7 +179,7 @@ def test_serve_waits_for_nats_and_for_streams_and_not_for_what_contradicts(
     running.until(lambda: status(ports[1], "/readyz")[0] == 200, "ready")
     assert running.ends(signal.SIGTERM) == 0
     served.write_text(f"{served.read_text()}[limits]\nmax_message_bytes=4000000\n")
-    running = start("serve", "--config", str(served))
+    running = start("serve", "--wait", "60", "--config", str(served))
     assert running.process.wait(PATIENCE) == 1
     assert events(running, "start.delayed") == []
     nats.kill()

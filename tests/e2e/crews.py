@@ -31,14 +31,13 @@ class Crew:
     def __init__(self, folder: Path, nats: NatsServer, **settings: Any) -> None:
         self.port, self.admin = settings.get("port") or free_port(), settings.get("admin") or free_port()
         streams, grace = settings.get("streams", "OCPP"), settings.get("grace", 0.0)
-        wait = settings.get("wait", "60")
         self.file = folder / "voltgate.toml"
         self.file.write_text(
             f'[nats]\nurl = "{nats.url}"\nstream_prefix = "{streams}"\n[registry]\nrequired = false\n'
             f'[admin]\nport = {self.admin}\n[[listeners]]\nhost = "127.0.0.1"\nport = {self.port}\n'
             f"allow_unauthenticated = true\n[drain]\ngrace = {grace}\n{settings.get('more', '')}"
         )
-        self.serve = Voltgate(folder, "serve", "--workers", "2", "--wait", wait, "--config", str(self.file))
+        self.serve = Voltgate(folder, "serve", "--workers", "2", "--config", str(self.file))
 
     def ready(self) -> "Crew":
         """Once both workers are."""

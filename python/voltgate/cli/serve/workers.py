@@ -33,7 +33,7 @@ Wait = Annotated[
         help="Seconds to wait at the start for NATS, JetStream and streams that are not there yet.",
     ),
 ]
-WAIT = 60.0
+WAIT = 0.0
 
 
 async def supervise(config: Config, file: Path | None, count: int, wait: float) -> int:

@@ -93,4 +93,5 @@ def unusable(config: Nats, error: Exception) -> BusError:
     if "authorization" in why.lower() or "authentication" in why.lower():
         keys = "the user and password in nats.url, nats.credentials, nats.nkey_seed"
         return BusError(f"{server} refuses the login ({why}): check {keys}")
-    return UnreachableError(f"{server} cannot be reached: {why}")
+    kind = BusError if isinstance(error, ssl.SSLError) else UnreachableError
+    return kind(f"{server} cannot be reached: {why}")
