@@ -114,6 +114,7 @@ async def on_one_worker(crew: Crew, links: Links, count: int) -> AsyncIterator[l
         await until(lambda who=charger.identity: links.state(who) == "up")  # type: ignore[misc]
         if found and links.pid(charger.identity) != links.pid(found[0].identity):
             task.cancel()
+            await asyncio.wait({task})
             continue
         found.append(charger)
         running.append(task)
@@ -125,6 +126,7 @@ async def on_one_worker(crew: Crew, links: Links, count: int) -> AsyncIterator[l
     finally:
         for task in running:
             task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def test_chargers_are_moved_from_the_full_worker_to_the_empty_one(

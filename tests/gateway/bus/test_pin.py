@@ -42,9 +42,10 @@ def touched(path: Path) -> set[str]:
     tree = ast.parse(path.read_text())
     own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
-    own |= {node.attr for node in nodes if isinstance(node.ctx, ast.Store) and _is_self(node.value)}
-    names = {node.attr for node in nodes if not _is_self(node.value) or node.attr not in own}
     theirs = {*dir(nats_py.Client()), *dir(TcpTransport())}  # type: ignore[no-untyped-call]
+    stored = {node.attr for node in nodes if isinstance(node.ctx, ast.Store) and _is_self(node.value)}
+    own |= stored - theirs
+    names = {node.attr for node in nodes if not _is_self(node.value) or node.attr not in own}
     return {name for name in names & theirs if re.match(r"_[a-z]", name)}
 
 
