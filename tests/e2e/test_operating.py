@@ -13,9 +13,9 @@ from nats.aio.client import Client
 from websockets import InvalidStatus
 
 from e2e.crews import STATUS, Crew, Links, when_let_in
+from e2e.guarded import Guarded
 from e2e.house import Gateway
 from e2e.strangers import Backend, Charger, dial, knock, request, until
-from jetstream import NatsServer
 from processes import Voltgate, status
 
 MOST = 4  # chargers per worker
@@ -36,9 +36,7 @@ class Limited(Crew):
 
 
 @pytest.fixture(scope="module")
-def crew(
-    tmp_path_factory: pytest.TempPathFactory, nats_server: NatsServer, house: Gateway
-) -> Iterator[Limited]:
+def crew(tmp_path_factory: pytest.TempPathFactory, nats_server: Guarded, house: Gateway) -> Iterator[Limited]:
     """The one of all tests here; the house has made the streams."""
     one = Limited(tmp_path_factory.mktemp("crew"), nats_server)
     yield one
@@ -133,6 +131,7 @@ async def test_chargers_are_moved_from_the_full_worker_to_the_empty_one(
     crew: Limited,
     links: Links,
     client: Client,
+    nats_server: Guarded,
     tmp_path: Path,
 ) -> None:
     """Paced, with 1001, and only those without an open call; then the workers hold about as many."""
@@ -147,7 +146,8 @@ async def test_chargers_are_moved_from_the_full_worker_to_the_empty_one(
         folder.mkdir()
         host = str(links.last[busy.identity]["gateway"]).rsplit("-", 2)[0]
         among = [*(f"--gateway={host}-{pid}-" for pid in crew.pids), "--config", str(crew.file)]
-        moving = Voltgate(folder, "rebalance", "--rate", "100", "--json", *among)
+        operator = {"VOLTGATE_NATS__URL": nats_server.url_of("operator")}
+        moving = Voltgate(folder, "rebalance", "--rate", "100", "--json", *among, **operator)
         code = await asyncio.to_thread(moving.process.wait, 60)
         held = Counter(links.pid(charger.identity) for charger in chargers)
         assert code == 0, moving.err
@@ -160,7 +160,7 @@ async def test_chargers_are_moved_from_the_full_worker_to_the_empty_one(
         rows = [json.loads(line) for line in moving.out.splitlines()]
         assert sorted(row["before"] for row in rows) == [0, len(chargers)]
         assert sorted(row["after"] for row in rows) == sorted(held[pid] for pid in crew.pids)
-        again = Voltgate(folder, "rebalance", "--dry-run", *among)
+        again = Voltgate(folder, "rebalance", "--dry-run", *among, **operator)
         assert await asyncio.to_thread(again.process.wait, 60) == 0
         await backend.withheld[0].respond(b'{"idTagInfo":{"status":"Accepted"}}')
         assert await busy.charger.hear() == '[3,"open",{"idTagInfo":{"status":"Accepted"}}]'
