@@ -121,7 +121,7 @@ TESTED_IN = {
     "cli/check/{command,findings,subjects}": "cli/check/test_check.py",
     "cli/dev/command": "cli/test_dev.py",
     "cli/dev/embedded": "cli/test_embedded.py",
-    "cli/serve/{command,workers}": "cli/test_serve.py",
+    "cli/serve/{command,reloading,workers}": "cli/test_serve.py",
     "cli/swarm/{command,course,figures}": "charger/test_swarm.py",
     "cli/tail/command": "cli/test_tail.py",
     "cli/tail/lines": "cli/test_lines.py",
@@ -201,7 +201,7 @@ def test_the_core_is_pure() -> None:
 def test_an_identity_is_never_a_metric_label() -> None:
     closed = {
         "version", "direction", "type", "action", "code", "reason", "result", "by", "class", "outcome",
-        "stream", "cause", "bound", "generation", "kind", "worker", "resumed", "certificate",
+        "stream", "cause", "bound", "generation", "kind", "worker", "resumed", "certificate", "check",
     }  # fmt: skip
     for family in [*Metrics().families(), *Supervision().families()]:
         assert set(family.labels) <= closed, family.name
