@@ -41,6 +41,12 @@ class Observer:
     def rejected(self, line: "Line") -> None:
         """Refused with a final status; the line does not redial."""
 
+    def upgraded(self, line: "Line", seconds: float) -> None:
+        """Connected, ``seconds`` after the dial."""
+
+    def refused(self, line: "Line", reason: str, seconds: float) -> None:
+        """An upgrade did not succeed."""
+
     def kept(self, line: "Line", message: Queued) -> None:
         """A message was added to the outbox, before it is sent."""
 
@@ -104,6 +110,14 @@ class Line(Link):
         """See Link."""
         self.observer.rejected(self)
 
+    def dialled(self, refusal: str) -> None:
+        """See Link."""
+        seconds = monotonic() - self.dialled_at
+        if refusal:
+            self.observer.refused(self, refusal, seconds)
+        else:
+            self.observer.upgraded(self, seconds)
+
     def ended(self, was: Phase, interrupted: bool) -> None:
         """See Link: CALLs outside of the outbox end too."""
         ended, self._calls = self._calls, []
@@ -117,6 +131,8 @@ class Line(Link):
         if was is Phase.READY:
             self.observer.left(self)
         for call in ended:
+            if not interrupted:
+                self._over(call, valid=False)
             if call.done is not None:
                 call.done(Unanswered.LOST)
 
@@ -195,19 +211,25 @@ class Line(Link):
         over = not call.kept
         if isinstance(end, Answer):
             self.observer.answered(self, call, end)
-            if not end.code:
-                over = True
-                if call.latencies is not None:
-                    call.latencies.add(monotonic() - call.since)
+            over = over or not end.code
         if call.kept:
             over = over or self._failed(call)
             if over:
                 self.outbox.remove(call)
             if isinstance(end, Answer) and not end.code:
                 self.settled(call, end)
-        if over and call.done is not None:
-            call.done(end)
+        if over:
+            self._over(call, isinstance(end, Answer) and not end.code)
+            if call.done is not None:
+                call.done(end)
         self._next()
+
+    def _over(self, call: Queued, valid: bool) -> None:
+        """Count a CALL that is not sent again."""
+        seconds = monotonic() - call.since
+        self.tally.ended(call.action, seconds, valid)
+        if call.latencies is not None:
+            call.latencies.add(seconds)
 
     def _failed(self, message: Queued) -> bool:
         """Whether that was its last attempt."""
