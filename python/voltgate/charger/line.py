@@ -53,6 +53,9 @@ class Observer:
     def answered(self, line: "Line", call: Queued, answer: Answer) -> None:
         """A CALL was answered; ``call.sends`` includes this attempt."""
 
+    def over(self, line: "Line", call: Queued, seconds: float, error: str) -> None:
+        """A CALL has ended for good, ``seconds`` after it was due; ``error`` is empty for a valid answer."""
+
     def commanded(self, line: "Line", action: str, payload: Payload) -> None:
         """A valid CALL of the CSMS, before it is executed."""
 
@@ -132,7 +135,7 @@ class Line(Link):
             self.observer.left(self)
         for call in ended:
             if not interrupted:
-                self._over(call, valid=False)
+                self._over(call, Unanswered.LOST)
             if call.done is not None:
                 call.done(Unanswered.LOST)
 
@@ -219,15 +222,17 @@ class Line(Link):
             if isinstance(end, Answer) and not end.code:
                 self.settled(call, end)
         if over:
-            self._over(call, isinstance(end, Answer) and not end.code)
+            self._over(call, end)
             if call.done is not None:
                 call.done(end)
         self._next()
 
-    def _over(self, call: Queued, valid: bool) -> None:
+    def _over(self, call: Queued, end: End) -> None:
         """Count a CALL that is not sent again."""
         seconds = monotonic() - call.since
-        self.tally.ended(call.action, seconds, valid)
+        error = end.code if isinstance(end, Answer) else end.name.lower()
+        self.observer.over(self, call, seconds, error)
+        self.tally.ended(call.action, seconds, not error)
         if call.latencies is not None:
             call.latencies.add(seconds)
 

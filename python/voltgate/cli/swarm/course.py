@@ -70,7 +70,7 @@ class Phases:
         await self._all_in()
         report, tally = self._fleet.report()
         if report.joined == 0 and not self._stop.is_set():
-            raise Failure(f"no charger was admitted: {_obstacle(tally)}")
+            raise Failure(f"no charger was admitted: {obstacle(tally)}")
         return Course(connecting=report.joined_at - report.began_at if report.joined else 0.0)
 
     async def _load(self, course: Course) -> None:
@@ -201,7 +201,7 @@ async def _reachable(plan: Plan) -> None:
     writer.transport.abort()
 
 
-def _obstacle(tally: Tally) -> str:
+def obstacle(tally: Tally) -> str:
     """Why chargers that could dial were not admitted."""
     if tally.boots:
         statuses = ", ".join(f"{status} ({count} times)" for status, count in tally.boots.most_common(3))

@@ -22,7 +22,7 @@ class Search:
         self._steps: list[dict[str, Any]] = []
 
     def next(self, rate: float, seconds: float, before: Tally, report: Report, tally: Tally) -> float | None:
-        """Judge a step at ``rate`` whose last answer came after ``seconds``; the next rate, None at the end."""
+        """Judge a step whose last answer came after ``seconds``; the next rate, or None at the end."""
         load = tally.load.since(before.load)
         errors = tally.errors - before.errors
         achieved = (len(load) - min(errors, len(load))) / seconds

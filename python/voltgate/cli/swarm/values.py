@@ -52,8 +52,7 @@ def host_of(url: str) -> str:
         raise Failure(f"--url {url}: the port must be from 1 to 65535", USAGE)
     if parts.query or parts.fragment or url.endswith(("?", "#")):
         raise Failure(
-            f"--url {url}: must not have a query or fragment, because the identity is appended to the path",
-            USAGE,
+            "--url: must not have a query or fragment, because the identity is appended to its path", USAGE
         )
     if parts.username is not None:
         raise Failure(
