@@ -114,7 +114,7 @@ TESTED_IN = {
     "schemas": "core/test_codec.py",
     "backend/{answers,service,tokens}": "backend/test_backend.py",
     "charger/{calls,commands,connectors,line,link,messages,settings,station}": "charger/test_charger.py",
-    "charger/{fleet,plan,processes,tally,wire,worker}": "charger/test_swarm.py",
+    "charger/{fleet,plan,processes,tally,worker}": "charger/test_swarm.py",
     "cli/{service,terminal,versions}": "cli/test_cli.py",
     "cli/chargers/{commands,importing,kick,online,options,records,setting}": "cli/test_chargers.py",
     "cli/check/{command,findings,subjects}": "cli/check/test_check.py",

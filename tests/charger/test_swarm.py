@@ -185,7 +185,7 @@ async def test_a_half_open_socket_stays_open_until_the_csms_closes_it() -> None:
             await wait_until(lambda: len(csms.sockets) == 2)
             await wait_until(lambda: len(made.tally.back) == 1)
             assert (made.tally.silent, len(made.tally.noticed), made.tally.disconnects) == (1, 0, 0)
-            await csms.sockets[0].close()
+            csms.sockets[0].transport.close()
             await wait_until(lambda: len(made.tally.noticed) == 1)
         assert made.tally.back.longest >= 1.0, "a router does not come back at once"
         assert len(csms.all("BootNotification")) == 2

@@ -97,7 +97,6 @@ class Swarm(Observer):
             self._beginning.discard(line)
             self._start(line)
         if line in self._gone:
-            self.tally.back.add(monotonic() - self._gone[line])
             self._was_away(line)
             line.greeting = self.tally.start
 
@@ -108,6 +107,8 @@ class Swarm(Observer):
     def rejected(self, line: Line) -> None:
         """A charger was refused with a final status."""
         self._gave_up += 1
+        if line in self._gone:
+            self._was_away(line)
 
     # Orders of the parent
 
@@ -155,13 +156,12 @@ class Swarm(Observer):
         self._until = monotonic() + grace
 
     async def finish(self) -> None:
-        """Stop the load and wait for open CALLs; those without an answer count at their age."""
+        """Stop the load, wait for open CALLs and absent chargers; what is left counts at its age."""
         self.pause()
-        while self.tally.open and monotonic() < self._until:  # noqa: ASYNC110 - twenty a second
+        while (self.tally.open or self._gone) and monotonic() < self._until:  # noqa: ASYNC110 - twenty a second
             await asyncio.sleep(0.05)
         now = monotonic()
-        for line, since in list(self._gone.items()):
-            self.tally.back.add(now - since)
+        for line in list(self._gone):
             self._was_away(line)
         for charger in self._chargers:
             for call in charger.outbox:
@@ -195,7 +195,7 @@ class Swarm(Observer):
 
     def _was_away(self, line: Line) -> None:
         """Its CALLs were delayed by the swarm, so they do not count as those of the load."""
-        del self._gone[line]
+        self.tally.back.add(monotonic() - self._gone.pop(line))
         for call in line.outbox:
             if call.latencies is self.tally.load:
                 call.latencies = self.tally.away

@@ -54,7 +54,8 @@ def why(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS: certificate not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return f"TLS: {(error.reason or str(error) or 'the handshake failed').replace('_', ' ').lower()}"
+        reason = getattr(error, "reason", None) or (str(error) if error.args else "the handshake failed")
+        return f"TLS: {reason.replace('_', ' ').lower()}"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 

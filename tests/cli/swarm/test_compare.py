@@ -27,7 +27,8 @@ def run(times: float = 1.0, rate: float = 100.0, errors: float = 0.0, seed: int 
         windows.append(window.dump()[0])
     return {
         "schema": SCHEMA, "scenario": "steady", "chargers": 10, "rate_planned": 100, "mix": {},
-        "processes": 1, "rate_achieved": rate, "error_share": errors, "windows": windows, **percentiles(total),
+        "processes": 1, "rate_achieved": rate, "error_share": errors, "windows": windows,
+        **percentiles(total),
     }  # fmt: skip
 
 
