@@ -243,6 +243,7 @@ class Swarm(Observer):
 
     def _settled(self, end: End) -> None:
         if isinstance(end, Answer):
+            self.tally.served += 1
             self._answered_at = monotonic()
 
     def _call(self) -> Queued:

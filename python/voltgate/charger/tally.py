@@ -101,6 +101,8 @@ class Tally:
     """CALLs from the CSMS."""
     due: int = 0
     """Planned CALLs whose time has come."""
+    served: int = 0
+    """Those that were answered, with a CALLRESULT or a CALLERROR."""
     unanswered: int = 0
     """Planned CALLs still open or queued at the end."""
     silent: int = 0

@@ -22,6 +22,7 @@ def searched(first: float, capacity: float, errors: int = 0, slow: float = 1.0) 
         for _ in range(round(rate * SECONDS)):
             tally.load.add(0.01 if held else 0.5)
         tally.due += round(rate * SECONDS)
+        tally.served += round(rate * SECONDS)
         tally.timeout += 0 if held else errors
         rate = search.next(rate, SECONDS * (1.0 if held else slow), before, Report(), tally)
     figures = search.figures()
@@ -44,7 +45,7 @@ def test_it_ends_where_no_rate_holds() -> None:
 def test_a_step_with_errors_or_late_answers_does_not_hold() -> None:
     search = Search(10.0, SECONDS, parse("--until", "p99_ms<1000"))
     for errors, seconds in ((1, SECONDS), (0, 2 * SECONDS)):
-        tally = Tally(due=100, timeout=errors)
+        tally = Tally(due=100, served=100, timeout=errors)
         for _ in range(100):
             tally.load.add(0.01)
         search.next(10.0, seconds, Tally(), Report(), tally)

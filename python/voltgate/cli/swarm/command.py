@@ -84,6 +84,9 @@ def swarm(context: typer.Context, **given: Any) -> None:
             raise Failure(f"{option}: must follow {context.invoked_subcommand}, not precede it", USAGE)
 
 
+# typer reads the options of a command from the signature of its function.
+
+
 def _signature(defaults: dict[str, Any], *first: inspect.Parameter) -> inspect.Signature:
     """One parameter per field of Options, as typer reads it."""
     hints = get_type_hints(Options, include_extras=True)

@@ -85,7 +85,6 @@ class Commander:
         for due in self._open.values():
             self._outcomes["unanswered"] += 1
             self._latencies.add(now - due)
-        self._open.clear()
         errors = self._outcomes.total() - self._outcomes["result"]
         return {"errors": errors, "outcomes": dict(self._outcomes), **row(self._latencies)}
 

@@ -39,14 +39,16 @@ class Run:
         """Run all phases. Raises Failure."""
         stop = asyncio.Event()
         on_signals(stop.set)
-        await _reachable(self.plans[0])
         try:
-            async with processes(self.plans) as fleet, AsyncExitStack() as stack:
-                for helper in (self.commander, self.consumers):
-                    if helper is not None:
-                        await stack.enter_async_context(helper)
+            async with AsyncExitStack() as stack:
+                if self.commander is not None:
+                    await stack.enter_async_context(self.commander)
+                await _reachable(self.plans[0])
+                if self.consumers is not None:
+                    await stack.enter_async_context(self.consumers)
+                fleet = await stack.enter_async_context(processes(self.plans))
                 course = await Phases(self, fleet, show, stop).run()
-                course.windows = show.series.windows
+                course.windows = [] if self.search else show.series.windows
                 return course, *fleet.report()
         except SwarmError as error:
             raise Failure(str(error)) from None

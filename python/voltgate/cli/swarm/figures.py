@@ -53,7 +53,6 @@ def result(wish: Wish, course: Course, report: Report, tally: Tally) -> dict[str
     """The output of --json."""
     # Answers that come after the load belong to it, so the time until the last of them does too.
     loaded = max(course.loaded, report.answered_at - course.began) if course.began else 0.0
-    ended = len(tally.load) + len(tally.away)
     storm = None
     if course.storm is not None:
         storm = {"seconds": round(course.storm, 3), "all_returned": course.returned, **row(tally.storm)}
@@ -80,7 +79,7 @@ def result(wish: Wish, course: Course, report: Report, tally: Tally) -> dict[str
         "interrupted": tally.interrupted,
         "commands_received": tally.commands,
         "rate_planned": wish.rate,
-        "rate_achieved": round((ended - tally.unanswered) / loaded, 1) if loaded else 0.0,
+        "rate_achieved": round(tally.served / loaded, 1) if loaded else 0.0,
         **percentiles(tally.load),
         "connect": {"seconds": round(course.connecting, 3), **row(tally.start)},
         "upgrade": row(tally.upgrade),

@@ -25,7 +25,7 @@ class Search:
         """Judge a step whose last answer came after ``seconds``; the next rate, or None at the end."""
         load = tally.load.since(before.load)
         errors = tally.errors - before.errors
-        achieved = (len(load) - min(errors, len(load))) / seconds
+        achieved = (tally.served - before.served) / seconds
         due = (tally.due - before.due) / self._duration
         step = {
             "rate": round(rate, 1),
