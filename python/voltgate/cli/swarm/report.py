@@ -102,19 +102,21 @@ def _plot(
         f'<text x="{LEFT - 6}" y="{height(mark) + 4:.1f}" text-anchor="end">{mark:.4g}</text>'
         for mark in marks
     ]
-    for number, (name, label) in enumerate(names.items()):
-        colour = COLOURS[number]
+    for name, colour in zip(names, COLOURS, strict=False):
         for line in _lines(series, name):
             points = " ".join(
                 f"{LEFT + (WIDTH - LEFT) * at / end:.1f},{height(value):.1f}" for at, value in line
             )
             drawn.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        drawn.append(f'<text x="{LEFT + 8 + 130 * number}" y="16" fill="{colour}">{escape(label)}</text>')
     drawn += [
         f'<text x="{LEFT}" y="{HEIGHT}">0 s</text>',
         f'<text x="{WIDTH}" y="{HEIGHT}" text-anchor="end">{end:.0f} s</text>',
     ]
-    heading = f"<h2>{escape(title)}{f', {unit}' if unit else ''}</h2>"
+    legend = " ".join(
+        f'<span style="color:{colour}">{escape(label)}</span>'
+        for label, colour in zip(names.values(), COLOURS, strict=False)
+    )
+    heading = f"<h2>{escape(title)}{f', {unit}' if unit else ''}</h2><p>{legend}</p>"
     return f'{heading}<svg viewBox="0 0 {WIDTH} {HEIGHT + 6}" width="100%">{"".join(drawn)}</svg>'
 
 
