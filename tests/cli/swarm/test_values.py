@@ -8,6 +8,8 @@ import pytest
 from voltgate.charger.plan import MIX
 from voltgate.cli.faults import Failure
 from voltgate.cli.swarm import values
+from voltgate.cli.swarm.options import Options
+from voltgate.cli.swarm.prepare import prepared
 from voltgate.cli.swarm.scenarios import DAY, day
 
 WRONG = [
@@ -96,6 +98,31 @@ def test_another_profile_is_a_fault(tmp_path: Path, text: str, words: str) -> No
     (tmp_path / "day.csv").write_text(text)
     with pytest.raises(Failure, match=words):
         values.profile(tmp_path / "day.csv")
+
+
+def test_a_recording_has_the_chargers_and_the_file_their_passwords(tmp_path: Path) -> None:
+    frames, passwords = tmp_path / "frames", tmp_path / "passwords"
+    lines = [
+        f'{{"at":{at},"identity":"{identity}","version":"v16","action":"Heartbeat","payload":{{}}}}'
+        for at, identity in ((5, "CP 1"), (9, "CP 2"))
+    ]
+    frames.write_text("\n".join(lines))
+    passwords.write_text("CP 2,secret\nCP 3,other\n")
+    run = prepared("steady", Options(replay=frames, password_file=passwords, speed=2.0, processes=1)).run
+    (plan,) = run.plans
+    assert plan.chargers == [("CP 1", "v16", None, ""), ("CP 2", "v16", "secret", "")]
+    assert (run.wish.chargers, run.wish.duration, run.wish.rate) == (2, 2.0, 1.0)
+
+
+def test_a_profile_is_shared_by_the_processes_and_keeps_its_calls_at_any_speed(tmp_path: Path) -> None:
+    (tmp_path / "day.csv").write_text("0,10\n100,30\n")
+    run = prepared(
+        "steady",
+        Options(profile=tmp_path / "day.csv", speed=4.0, processes=2, chargers=4, reconnect_rate=1.0),
+    ).run
+    assert [plan.profile for plan in run.plans] == [[(0.0, 20.0), (25.0, 60.0)]] * 2
+    assert (run.wish.duration, run.wish.rate) == (25.0, 80.0)
+    assert [plan.reconnect_rate for plan in run.plans] == [0.5, 0.5]
 
 
 def test_kinds_that_a_mix_does_not_name_get_no_share() -> None:

@@ -40,12 +40,12 @@ def measure(scenario: str, options: Options) -> None:
         "processes": len(ready.run.plans),
         "thresholds": [threshold.verdict(figures) for threshold in ready.thresholds],
     }
-    if options.report is not None:
-        options.report.write_text(page(figures, show.series.rows), encoding="utf-8")
     if options.as_json:
         out_json(figures)
     else:
         out(table(figures))
+    if options.report is not None:
+        options.report.write_text(page(figures, show.series.rows), encoding="utf-8")
     if not _good(figures, course.returned, ready.thresholds):
         raise typer.Exit(FAILED)
 

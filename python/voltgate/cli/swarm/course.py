@@ -84,7 +84,8 @@ class Phases:
         commanding = asyncio.create_task(commander.load(wish.duration)) if commander else None
         if wish.half_open:
             await self._until(course.began + wish.duration / 4, course)
-            self._fleet.order("silence", share=wish.half_open)
+            if not self._stop.is_set():
+                self._fleet.order("silence", share=wish.half_open)
         if wish.storm:
             await self._until(course.began + wish.duration / 2, course)
             if not self._stop.is_set():

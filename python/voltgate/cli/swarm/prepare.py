@@ -129,9 +129,7 @@ def _replayed(given: Options) -> Load:
     values.host_of(given.url)
     frames = values.frames(given.replay)
     versions = {frame.identity: frame.version for frame in frames}
-    passwords: dict[str, str | None] = {}
-    if given.password_file:
-        passwords = dict(values.logins(0, "", given.password_file))
+    passwords = dict(values.credentials(given.password_file)) if given.password_file else {}
     chargers = [(name, version, passwords.get(name), "") for name, version in versions.items()]
     length = (frames[-1].at - frames[0].at) / given.speed
     seconds = length if given.duration is None else given.duration

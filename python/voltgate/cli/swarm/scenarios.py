@@ -32,7 +32,7 @@ SCENARIOS = {
     ),
     "fan-out": Scenario(
         "Send one command to each of 10,000 chargers.",
-        {"chargers": 10_000, "fan_out": True, "commands": 500.0},
+        {"chargers": 10_000, "fan_out": True, "commands": 500.0, "duration": 20.0},
     ),
     "day": Scenario(
         "Run the day of a network of 10,000 chargers in an hour: --rate is its mean, in the network's time.",

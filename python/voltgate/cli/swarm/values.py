@@ -82,17 +82,22 @@ def logins(count: int, prefix: str, file: Path | None) -> list[tuple[str, str | 
     """Identities with their passwords."""
     if file is None:
         return [(f"{prefix}{number:05}", None) for number in range(1, count + 1)]
+    found = credentials(file)
+    if len(found) < count:
+        raise Failure(f"--password-file {file}: {len(found)} logins for {count} chargers", USAGE)
+    return found[:count]
+
+
+def credentials(file: Path) -> list[tuple[str, str | None]]:
+    """All lines of --password-file."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
-        found = [_login(line) for line in lines if line.strip()]
+        return [_login(line) for line in lines if line.strip()]
     except (OSError, ValueError, KeyError) as error:  # never the line itself: it contains a password
         reason = (
             getattr(error, "strerror", None) or "lines must be 'identity,password', or JSON with these keys"
         )
         raise Failure(f"--password-file {file}: {reason}", USAGE) from None
-    if len(found) < count:
-        raise Failure(f"--password-file {file}: {len(found)} logins for {count} chargers", USAGE)
-    return found[:count]
 
 
 def _login(line: str) -> tuple[str, str | None]:
