@@ -122,7 +122,7 @@ TESTED_IN = {
     "cli/dev/command": "cli/test_dev.py",
     "cli/dev/embedded": "cli/test_embedded.py",
     "cli/serve/{command,workers}": "cli/test_serve.py",
-    "cli/swarm/{commander,consumer,course,figures,options,prepare,progress,report,scenarios}": (
+    "cli/swarm/{commander,consumer,course,options,prepare,progress,report,scenarios}": (
         "cli/swarm/test_command.py"
     ),
     "cli/tail/command": "cli/test_tail.py",
