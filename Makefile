@@ -13,7 +13,7 @@ APART := rust/fuzz benchmarks/load
 # As many workers as cores, a file of tests in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers check lint fix bench clean
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers check lint fix bench locust swarm-day clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -84,6 +84,16 @@ fix: $(VENV)/.built ## format, and mend what linters can mend
 
 bench: $(VENV)/.built ## every figure of benchmarks/README.md, measured and written; BENCH="--quick --no-write" tries it
 	$(BIN)/python benchmarks/run.py $(BENCH)
+
+locust: $(VENV)/.locust ## Locust against a gateway that it starts: .cache/locust.html; LOCUST="--users 1000 --seconds 300"
+	$(BIN)/python benchmarks/locusts.py $(LOCUST)
+
+$(VENV)/.locust: $(VENV)/.built
+	$(BIN)/python -m pip install --quiet 'locust>=2.40'
+	@touch $@
+
+swarm-day: $(VENV)/.built ## the day of a network of 10,000 chargers in an hour: .cache/day.html; DAY="--speed 96" is faster
+	$(BIN)/python benchmarks/day.py $(DAY)
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) .cache target voltgate-data
