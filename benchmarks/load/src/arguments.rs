@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::payload::Payload;
@@ -14,6 +15,10 @@ voltgate-load --url HOST:PORT [options]
   --window N             upgrades open at once (64)
   --subprotocol NAME     (that of the payload)
   --deflate              offer permessage-deflate
+  --password TEXT        log in with it, every charger under its identity
+  --tls-ca FILE          TLS; the server is localhost, and its certificate is of this authority
+  --tls-version VERSION  1.2 or 1.3, and no other (1.3)
+  --tls-resume           `again` resumes the TLS sessions
   --mode MODE            pingpong: the next CALL when the last one is answered; open: --rate CALLs a second
                          over all chargers, however slow the answers; idle: answer pings (pingpong)
   --payload NAME         heartbeat, status, meter (1.6) or transaction (2.0.1) (meter)
@@ -42,6 +47,24 @@ impl FromStr for Mode {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    V12,
+    V13,
+}
+
+impl FromStr for TlsVersion {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "1.2" => Ok(TlsVersion::V12),
+            "1.3" => Ok(TlsVersion::V13),
+            _ => Err("1.2 or 1.3"),
+        }
+    }
+}
+
 pub struct Arguments {
     pub url: String,
     pub path_prefix: String,
@@ -51,6 +74,10 @@ pub struct Arguments {
     pub window: usize,
     pub subprotocol: Option<String>,
     pub deflate: bool,
+    pub password: Option<String>,
+    pub tls_ca: Option<PathBuf>,
+    pub tls_version: TlsVersion,
+    pub tls_resume: bool,
     pub mode: Mode,
     pub payload: Payload,
     pub seconds: f64,
@@ -71,6 +98,10 @@ impl Arguments {
             window: 64,
             subprotocol: None,
             deflate: false,
+            password: None,
+            tls_ca: None,
+            tls_version: TlsVersion::V13,
+            tls_resume: false,
             mode: Mode::PingPong,
             payload: Payload::Meter,
             seconds: 5.0,
@@ -89,6 +120,10 @@ impl Arguments {
                 "--window" => parsed.window = value(name, words.next())?,
                 "--subprotocol" => parsed.subprotocol = Some(value(name, words.next())?),
                 "--deflate" => parsed.deflate = true,
+                "--password" => parsed.password = Some(value(name, words.next())?),
+                "--tls-ca" => parsed.tls_ca = Some(value(name, words.next())?),
+                "--tls-version" => parsed.tls_version = value(name, words.next())?,
+                "--tls-resume" => parsed.tls_resume = true,
                 "--mode" => parsed.mode = value(name, words.next())?,
                 "--payload" => parsed.payload = value(name, words.next())?,
                 "--seconds" => parsed.seconds = value(name, words.next())?,

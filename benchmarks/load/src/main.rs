@@ -2,13 +2,15 @@
 //!
 //! It is controlled by lines, so that the harness can read the server's CPU time between the phases: it prints
 //! `ready`; after a line on stdin it connects and prints the result; every further line `go [SECONDS]` starts a
-//! run and prints its figures; the end of stdin ends it. Figures are JSON, one object per line.
+//! run and prints its figures, and `again` resets every connection and connects anew; the end of stdin ends it.
+//! Figures are JSON, one object per line.
 //! `arguments` is the command line, `swarm` the event loop, `socket` one websocket, `payload` the messages,
-//! `figures` the counters.
+//! `secure` their TLS, `figures` the counters.
 
 mod arguments;
 mod figures;
 mod payload;
+mod secure;
 mod socket;
 mod swarm;
 
@@ -46,6 +48,11 @@ fn perform(arguments: &Arguments) -> io::Result<()> {
     }
     println!("{}", swarm.connect()?);
     while let Some(line) = order(&mut swarm, &orders)? {
+        if line == "again" {
+            swarm.hang_up();
+            println!("{}", swarm.connect()?);
+            continue;
+        }
         let given = line.strip_prefix("go").and_then(|seconds| seconds.trim().parse().ok());
         let seconds = Duration::from_secs_f64(given.unwrap_or(arguments.seconds));
         let figures = match arguments.mode {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::arguments::Arguments;
 use crate::figures::Figures;
 use crate::payload::Frames;
+use crate::secure::Security;
 use crate::socket::{Event, Socket, State};
 
 const STDIN: Token = Token(usize::MAX);
@@ -31,6 +32,7 @@ struct Charger {
 pub struct Swarm<'a> {
     arguments: &'a Arguments,
     server: SocketAddr,
+    security: Option<Security>,
     poll: Poll,
     /// Shared with the reader of stdin: dropping the last one would lose its last wake.
     waker: Arc<Waker>,
@@ -60,6 +62,7 @@ impl<'a> Swarm<'a> {
             waker: Arc::new(Waker::new(poll.registry(), STDIN)?),
             poll,
             arguments,
+            security: Security::new(arguments)?,
             server: server.ok_or_else(|| io::Error::other("--url names no address"))?,
             events: Events::with_capacity(4096),
             chargers: Vec::with_capacity(arguments.connections),
@@ -107,6 +110,7 @@ impl<'a> Swarm<'a> {
             "connected": self.upgraded,
             "refused": self.arguments.connections - self.upgraded,
             "first_refused": self.first_gone,
+            "resumed": self.chargers.iter().filter(|charger| charger.socket.resumed()).count(),
             "seconds": began.elapsed().as_secs_f64(),
         }))
     }
@@ -120,10 +124,14 @@ impl<'a> Swarm<'a> {
         } else {
             ""
         };
+        let login = arguments.password.as_ref().map_or_else(String::new, |password| {
+            let token = base64(format!("BENCH{identity:06}:{password}").as_bytes());
+            format!("Authorization: Basic {token}\r\n")
+        });
         let request = format!(
             "GET {}/BENCH{identity:06} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: dm9sdGdhdGUtYmVuY2htYQ==\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Protocol: {}\r\n{deflate}\r\n",
+             Sec-WebSocket-Protocol: {}\r\n{deflate}{login}\r\n",
             arguments.path_prefix,
             arguments.url,
             arguments.subprotocol.as_deref().unwrap_or(arguments.payload.subprotocol()),
@@ -131,7 +139,8 @@ impl<'a> Swarm<'a> {
         let spread = usize::from(arguments.source_addresses);
         let last = u8::try_from(1 + index % spread).unwrap_or(1);
         let source = (spread > 1).then_some(Ipv4Addr::new(127, 0, 0, last));
-        let mut socket = Socket::dial(self.server, source, request.into_bytes())?;
+        let session = self.security.as_mut().map(|security| security.session(index)).transpose()?;
+        let mut socket = Socket::dial(self.server, source, request.into_bytes(), session)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut socket.stream, Token(index), interest)?;
         self.chargers.push(Charger { socket, open: None, due: VecDeque::new() });
@@ -299,5 +308,20 @@ impl<'a> Swarm<'a> {
     /// Resets every connection.
     pub fn hang_up(&mut self) {
         self.chargers.clear();
+        (self.upgraded, self.gone) = (0, 0);
     }
+}
+
+/// RFC 4648 4.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let bits = (0..3).fold(0, |bits, at| bits << 8 | usize::from(three.get(at).copied().unwrap_or(0)));
+        for at in 0..4 {
+            let digit = char::from(DIGITS[bits >> (18 - 6 * at) & 63]);
+            text.push(if at <= three.len() { digit } else { '=' });
+        }
+    }
+    text
 }
