@@ -10,6 +10,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from attack.driver import Attacker
+from attack.metrics import metric
 from attack.sockets import ENDED, dial, text
 from attack.target import ACCOUNTS, connected, subjects
 
@@ -84,7 +85,7 @@ async def forged_acks(attacker: Attacker) -> None:
     """PubAcks under guessed tokens, made from the reply subjects that every subscriber of facts can see."""
     dice = random.Random(attacker.order.round)
     injected: list[str] = []
-    duplicates = await _metric(attacker, "voltgate_duplicates_total")
+    duplicates = await metric(attacker.ports.admin, "voltgate_duplicates_total")
     async with connected(attacker.ports.nats_url("forger")) as forger:
 
         async def injection(message: Msg) -> None:
@@ -117,7 +118,7 @@ async def forged_acks(attacker: Attacker) -> None:
                         attacker.counts["forged"] += 1
             await forger.flush()
     attacker.expect(not injected, f"NATS protocol was injected: {injected[:3]}")
-    counted = await _metric(attacker, "voltgate_duplicates_total") - duplicates
+    counted = await metric(attacker.ports.admin, "voltgate_duplicates_total") - duplicates
     attacker.expect(counted == 0, f"{counted:.0f} forged PubAcks were believed")
 
 
@@ -132,14 +133,6 @@ def _guesses(reply: str, dice: random.Random) -> list[str]:
         return [f"{prefix}.{ahead}"]
     stem = prefix[: counter.start()]
     return [f"{stem}{ahead}.{last}", f"{stem}{ahead}.{dice.getrandbits(64):016x}", f"{stem}{ahead}"]
-
-
-async def _metric(attacker: Attacker, name: str) -> float:
-    reader, writer = await asyncio.open_connection("127.0.0.1", attacker.ports.admin)
-    writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
-    page = (await reader.read()).decode()
-    writer.close()
-    return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*?}})? (\S+)$", page, re.MULTILINE))
 
 
 async def garbage(attacker: Attacker) -> None:

@@ -1,0 +1,76 @@
+"""Certificates that are not the charger's, and logins by another profile than its own (docs/ocpp.md A22, A25)."""
+
+import asyncio
+import ssl
+from collections import Counter
+
+from attack.certificates import MUTUAL, REFUSED, UNAUTHORIZED, client
+from attack.driver import Attacker
+from attack.metrics import metric
+from attack.sockets import ENDED, RefusedError, dial
+from attack.target import PASSWORD, connected, subjects
+
+LABELS = ("expired", "unknown_authority", "revoked", "no_certificate")
+PARALLEL = 4  # of each kind
+PAUSE = 0.1  # seconds; a flood of handshakes is another attack
+MOST_FACTS = 4  # of each reason in one round, from each of two workers
+VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+
+
+async def wrong_client_certificates(attacker: Attacker) -> None:
+    """Each kind ends in its handshake, or is answered 401; the charger itself comes in meanwhile."""
+    ports, ends = attacker.ports, Counter[tuple[str, str]]()
+    before = {label: await metric(ports.admin, "voltgate_handshakes_total", result=label) for label in LABELS}
+
+    async def one(kind: str, port: int, identity: str, password: str | None, version: ssl.TLSVersion) -> str:
+        secured = client(ports.certificates, kind, version)
+        try:
+            async with dial(port, identity, password, secured=secured):
+                return "101"
+        except RefusedError as refused:
+            return str(refused.status) if refused.status else "closed"
+        except TimeoutError:
+            return "no end"
+        except ENDED:
+            return "closed"
+
+    async def again(kind: str, identity: str, version: ssl.TLSVersion) -> None:
+        while True:
+            ends[kind, await one(kind, ports.mutual, identity, None, version)] += 1
+            if not await attacker.pause(PAUSE):
+                return
+
+    kinds = ["", *REFUSED, *UNAUTHORIZED]
+    await asyncio.gather(
+        *(
+            again(kind, MUTUAL, version)
+            for kind in kinds
+            for version in VERSIONS
+            for _ in range(PARALLEL // 2)
+        )
+    )
+    for (kind, end), count in ends.items():
+        right = ("closed",) if kind in ("", *REFUSED) else ("401",)
+        attacker.expect(end in (*right, "503"), f"certificate {kind or 'none'}: {end}")
+        attacker.counts[end] += count
+    for kind in UNAUTHORIZED:
+        attacker.expect(ends[kind, "401"] > 0, f"certificate {kind}: never answered 401")
+    cases = {
+        "its own certificate": ("own", ports.mutual, MUTUAL, None, "101"),
+        "its own for another identity": ("own", ports.mutual, "sha256", None, "401"),
+        "its own with another's password": ("own", ports.mutual, "sha256", PASSWORD, "401"),
+        "its own where passwords are asked for": ("own", ports.tls, MUTUAL, None, "401"),
+    }
+    for name, (kind, port, identity, password, right) in cases.items():
+        for version in VERSIONS:
+            end = await one(kind, port, identity, password, version)
+            attacker.expect(end == right, f"{name}: {end}")
+    for label, count in before.items():
+        counted = await metric(ports.admin, "voltgate_handshakes_total", result=label) - count
+        attacker.expect(counted > 0, f"none was counted as {label}")
+    async with connected(ports.nats_url("gateway")) as nats:
+        facts = await subjects(nats, "OCPP_REJECTS", "ocpp.security.>")
+    attacker.expect(bool(facts), "no security fact was stored")
+    most = MOST_FACTS * (attacker.order.round + 1)
+    for subject, number in facts.items():
+        attacker.expect(number <= most, f"{number} facts {subject}, {most} are allowed")

@@ -1,0 +1,129 @@
+"""Logins in great numbers: wrong ones, with and without TLS, and a storm of right ones."""
+
+import asyncio
+import os
+import random
+import ssl
+from time import monotonic, process_time
+
+import psutil
+
+from attack.certificates import client
+from attack.driver import Attacker
+from attack.sockets import ENDED, PATIENCE, RefusedError, dial, request, tcp
+from attack.target import ACCOUNTS, PASSWORD, STORM
+
+LOGINS = 10_000
+PARALLEL = 400
+ADDRESSES = 100
+LONGEST, LONGEST_TLS = 40.0, 90.0  # seconds for all of them on this machine, which the attackers share
+WAIT = 1.0  # seconds between two attempts of a charger that was refused
+SPARE = 3.0  # seconds of a storm in which nothing is computed: attempts that wait
+
+
+async def bad_logins(attacker: Attacker) -> None:
+    """10,000 with wrong passwords, half of them from one address."""
+    await _bad_logins(attacker, attacker.ports.closed, None, LONGEST)
+
+
+async def bad_logins_over_tls(attacker: Attacker) -> None:
+    """The same, each with a full handshake."""
+    await _bad_logins(attacker, attacker.ports.tls, client(attacker.ports.certificates), LONGEST_TLS)
+
+
+async def _bad_logins(attacker: Attacker, port: int, secured: ssl.SSLContext | None, longest: float) -> None:
+    os.nice(10)  # its handshakes cost as much as the gateway's, and would be computed elsewhere
+    left = iter(range(LOGINS))
+    kinds = [*ACCOUNTS, "unknown", "-"]
+    done = asyncio.Event()
+
+    async def wrong() -> None:
+        for number in left:
+            source = "127.0.0.2" if number % 2 else f"127.0.4.{1 + number % ADDRESSES}"
+            status = 0
+            try:
+                async with asyncio.timeout(PATIENCE), tcp(port, source, secured) as socket:
+                    await socket.send(request(kinds[number % len(kinds)], f"{number:040}"))
+                    status = await socket.status()
+            except TimeoutError:
+                attacker.expect(False, "a wrong login has no end")
+            except OSError:
+                pass
+            attacker.counts[str(status) if status else "closed"] += 1
+            attacker.expect(status in (0, 401, 503), f"a wrong login was answered {status}")
+
+    async def right(identity: str) -> None:
+        """The charger itself, from another address."""
+        while not done.is_set():
+            try:
+                async with dial(port, identity, PASSWORD, source="127.0.0.3", secured=secured):
+                    attacker.counts["right logins"] += 1
+            except RefusedError as refused:
+                attacker.expect(False, f"{identity}: the right password is answered {refused.status}")
+            except ENDED as error:
+                attacker.expect(False, f"{identity}: the right password is not answered: {error!r}")
+            await attacker.pause(0.5)
+
+    began = monotonic()
+    sha256, argon2, _ = ACCOUNTS
+    rights = [asyncio.create_task(right(identity)) for identity in (sha256, argon2)]
+    await asyncio.gather(*(wrong() for _ in range(PARALLEL)))
+    seconds = monotonic() - began
+    done.set()
+    await asyncio.gather(*rights)
+    attacker.expect(seconds <= longest, f"{LOGINS} took {seconds:.0f} s, {longest:.0f} are allowed")
+    attacker.counts["seconds"] = round(seconds)
+
+
+async def storm(attacker: Attacker) -> None:
+    """2,000 chargers log in at once with full handshakes, each from its site of ten; refused ones come again."""
+    os.nice(10)
+    secured = client(attacker.ports.certificates)
+    workers = [psutil.Process(pid) for pid in attacker.order.workers]
+    inside, leave = 0, asyncio.Event()
+    all_in = asyncio.Event()
+
+    async def charger(number: int) -> None:
+        nonlocal inside
+        source = f"127.0.5.{1 + number % 200}"
+        while not leave.is_set():
+            try:
+                async with dial(
+                    attacker.ports.tls, STORM[number], PASSWORD, source=source, secured=secured
+                ) as socket:
+                    inside += 1
+                    if inside == len(STORM):
+                        all_in.set()
+                    serving, leaving = asyncio.create_task(socket.serve()), asyncio.create_task(leave.wait())
+                    await asyncio.wait({serving, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                    attacker.expect(leave.is_set(), "a charger of the storm lost its connection")
+                    serving.cancel()
+                    leaving.cancel()
+                    return
+            except RefusedError as refused:
+                attacker.counts[f"refused {refused.status}"] += 1
+                attacker.expect(refused.status == 503, f"a right login was answered {refused.status}")
+            except ENDED:
+                attacker.counts["closed"] += 1
+            await asyncio.sleep(WAIT * random.uniform(0.5, 1.5))
+
+    began, own, theirs = monotonic(), process_time(), _cpu(workers)
+    chargers = [asyncio.create_task(charger(number)) for number in range(len(STORM))]
+    try:
+        async with asyncio.timeout(LONGEST_TLS):
+            await all_in.wait()
+    except TimeoutError:
+        attacker.expect(False, f"only {inside} came in")
+    seconds = monotonic() - began
+    computed = process_time() - own + _cpu(workers) - theirs
+    attacker.expect(
+        seconds <= computed + SPARE, f"all were in after {seconds:.1f} s, computed were {computed:.1f}"
+    )
+    attacker.counts["ms of the gateway a login"] = round((_cpu(workers) - theirs) * 1000 / len(STORM), 2)
+    attacker.counts["seconds"] = round(seconds)
+    leave.set()
+    await asyncio.gather(*chargers)
+
+
+def _cpu(processes: list[psutil.Process]) -> float:
+    return sum(sum(one.cpu_times()[:2]) for one in processes)
