@@ -67,7 +67,7 @@ MAY_IMPORT = {
     "registry": {"leaf", "bus"},
     "edge": {"leaf", "registry"},
     "cluster": {"leaf", "bus", "registry"},
-    "preflight": {"leaf", "bus"},
+    "preflight": {"leaf", "bus", "edge"},
     "roster": {"leaf", "bus", "session", "registry", "edge", "cluster"},
     "worker": {"leaf", "bus", "session", "registry", "edge", "cluster", "preflight", "roster"},
 }
@@ -200,7 +200,7 @@ def test_the_core_is_pure() -> None:
 def test_an_identity_is_never_a_metric_label() -> None:
     closed = {
         "version", "direction", "type", "action", "code", "reason", "result", "by", "class", "outcome",
-        "stream", "cause", "bound", "generation", "kind", "worker",
+        "stream", "cause", "bound", "generation", "kind", "worker", "resumed", "certificate",
     }  # fmt: skip
     for family in [*Metrics().families(), *Supervision().families()]:
         assert set(family.labels) <= closed, family.name

@@ -131,9 +131,9 @@ class Edge:
         self.soon: list[Callable[[], None]] = []  # due in the next turn of the loop
         self.shared = Shared(self.clock, Limits(**limits), self.metrics, self.soon.append)
 
-    def knock(self, decide: Callable[[Upgrade], None], *chunks: bytes) -> Wire:
-        """A socket that has sent ``chunks``."""
-        wire = Wire(Upgrade(self.shared, decide))
+    def knock(self, decide: Callable[[Upgrade], None], *chunks: bytes, **extra: Any) -> Wire:
+        """A socket that has sent ``chunks``; ``extra``: what its transport knows."""
+        wire = Wire(Upgrade(self.shared, decide), **extra)
         wire.send(*chunks)
         return wire
 

@@ -337,3 +337,13 @@ class Publisher:
 
 def key(version: str, action: str, identity: str, session: str, message_id: str, payload: bytes) -> str:
     """The business key ``ocpp-key`` of a message (docs/contract.md 3.3)."""
+
+def masked(body: bytes, quoted: bool = False) -> bytes | None:
+    """The payload without its secrets (docs/contract.md 3.5); None if it has none.
+
+    ``quoted``: it answers a command that holds a secret, which may be in any of its texts. A body that is no
+    JSON and may hold a secret is ``***``.
+    """
+
+def may_hold_secrets(body: bytes) -> bool:
+    """Whether the name of a secret or a login is in ``body``, of whatever form it is."""

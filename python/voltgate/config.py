@@ -139,12 +139,7 @@ class Nats(_Section):
 
 
 class Listener(_Section):
-    """One address that chargers connect to.
-
-    Not served yet; the gateway refuses to start with them (``gateway.preflight.unserved``):
-    ``tls_certificates``, ``client_ca``, ``crl``, ``organization``, ``proxy_protocol``, ``trusted_proxies``,
-    and a ``security_profile`` other than 1.
-    """
+    """One address that chargers connect to. Which keys go together is in ``gateway.edge.front.faults``."""
 
     host: str = "0.0.0.0"  # noqa: S104 - chargers come from outside
     port: Annotated[int, Field(ge=0, le=65_535)] = 9000

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from voltgate.config import Config
+from voltgate.gateway.edge import front
 
 if TYPE_CHECKING:
     from voltgate.gateway.bus.bus import Bus
@@ -39,17 +40,12 @@ class Finding:
 
 
 def unserved(config: Config) -> list[str]:
-    """A line for each key that is not served yet: the gateway must not run less securely than configured."""
-    keys = ("tls_certificates", "client_ca", "crl", "proxy_protocol", "trusted_proxies", "organization")
-    lines: list[str] = []
-    for number, listener in enumerate(config.listeners):
-        asked = [key for key in keys if getattr(listener, key)]
-        if listener.security_profile != 1:
-            asked.append("security_profile")
-        lines += (
-            f"listeners.{number}.{key} is not served yet: remove it and use a proxy in front" for key in asked
-        )
-    return lines
+    """A line for each key of a listener that contradicts another, or names a file that cannot be used."""
+    return [
+        f"listeners.{number}.{fault}"
+        for number, listener in enumerate(config.listeners)
+        for fault in [*front.faults(listener)] or front.unusable(listener)
+    ]
 
 
 def message_size(config: Config, max_payload: int) -> Finding:
@@ -123,5 +119,5 @@ async def verify(bus: "Bus", config: Config) -> None:
     for finding in findings:
         if finding.severity == "hint":
             log.warning("stream.newer", stream=finding.name, reason=finding.text)
-    if faults := unserved(config) + [one.text for one in findings if one.severity == "fail"]:
+    if faults := [one.text for one in findings if one.severity == "fail"]:
         raise StartError("\n".join(faults))

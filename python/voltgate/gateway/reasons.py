@@ -62,6 +62,9 @@ class Refusal(Enum):
     UNKNOWN_IDENTITY = HttpAnswer(*_UNAUTHORIZED)
     DISABLED = HttpAnswer(*_UNAUTHORIZED)
     WRONG_PROFILE = HttpAnswer(*_UNAUTHORIZED)
+    NO_CERTIFICATE = HttpAnswer(*_UNAUTHORIZED)  # these three: security profile 3
+    WRONG_ORGANIZATION = HttpAnswer(*_UNAUTHORIZED)
+    WRONG_COMMON_NAME = HttpAnswer(*_UNAUTHORIZED)
     NOT_REGISTERED = HttpAnswer(404, "no such charger")  # on a listener without credentials
     BUS_AWAY = HttpAnswer(503, "not ready", (30, 60))
     DRAINING = HttpAnswer(503, "going away", (1, 5))

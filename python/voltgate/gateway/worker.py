@@ -10,7 +10,7 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from functools import partial
 from typing import Any
 
@@ -23,8 +23,13 @@ from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.bus.outage import Outage
 from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.cluster.liveness import Liveness
+from voltgate.gateway.edge.front import Front
 from voltgate.gateway.edge.listener import Entrance, Listener
+from voltgate.gateway.edge.proxied import Untrusted
+from voltgate.gateway.edge.proxy import Refused
+from voltgate.gateway.edge.secured import Handshakes
 from voltgate.gateway.edge.socket import Shared
+from voltgate.gateway.edge.tls import Failure, TlsError
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
 from voltgate.gateway.metrics import Metrics
@@ -73,6 +78,7 @@ class Worker:
             self.closed,
             roster.start_session,
         )
+        self._fronts: list[Front] = []
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
@@ -80,6 +86,7 @@ class Worker:
         self._stop_now = asyncio.Event()
         self._grace_over = asyncio.Event()
         self.draining = False
+        metrics.certificate_expiry.read = self._expiries
         metrics.draining.read = lambda: [((), float(self.draining))]
 
     # -- life ---------------------------------------------------------------------------------------
@@ -125,11 +132,17 @@ class Worker:
         self._stop.set()
 
     def reload(self, config: Config) -> None:
-        """Take the limits of ``config``, on live connections too; all else stays (docs/contract.md 4.2)."""
+        """Take the limits of ``config``, on live connections too, and read the files of TLS again.
+
+        All else stays (docs/contract.md 4.2).
+        """
         self.config = self.config.model_copy(update={"limits": config.limits})
         self._shared.take(config.limits)
         self.roster.take(config.limits)
         log.info("limits.reloaded")
+        for front in self._fronts:
+            if front.expiries:
+                self.metrics.certificate_reloads.add("taken" if front.reload() else "kept")
 
     @property
     def addresses(self) -> list[str]:
@@ -174,9 +187,18 @@ class Worker:
 
     async def _open(self) -> None:
         loop = asyncio.get_running_loop()
-        for settings in self.config.listeners:
-            listener = Listener(settings, self.config.registry, self._entrance, self._shared)
-            make = partial(Upgrade, self._shared, listener.decide)
+        shared, tls = self._shared, self.metrics.tls_handshakes
+        handshakes = Handshakes(
+            shared.soon, lambda version, resumed: tls.add(version, str(resumed).lower()), self._turned_away
+        )
+        for number, settings in enumerate(self.config.listeners):
+            try:
+                front = Front(settings, handshakes, self._turned_away)
+            except TlsError as error:  # it has changed since the configuration was checked
+                raise StartError(f"listeners.{number}.{error}") from None
+            self._fronts.append(front)
+            listener = Listener(settings, self.config.registry, self._entrance, shared, front)
+            make = partial(_accepted, front, shared, listener)
             try:
                 server = await loop.create_server(
                     make, settings.host, settings.port, backlog=4096, reuse_port=self._shares_ports or None
@@ -186,6 +208,17 @@ class Worker:
                     f"listener {settings.host}:{settings.port}: {error.strerror or error}"
                 ) from None
             self._servers.append(server)
+
+    def _turned_away(self, reason: Failure | Refused | Untrusted, peer: str) -> None:
+        """A socket of ``peer`` ended before its upgrade request began."""
+        self._shared.refused(peer, None, reason.label)
+        if reason.is_security:
+            self._entrance.security.note(reason.label, None, peer)
+
+    def _expiries(self) -> Iterator[tuple[tuple[str], float]]:
+        for number, front in enumerate(self._fronts):
+            for one in front.expiries:
+                yield (f"listeners.{number}.{one.key}",), one.at.timestamp()
 
     async def _turn(self) -> None:
         """Advance the clock, and measure how late the event loop runs."""
@@ -276,6 +309,11 @@ class Worker:
                 return
             charger.leave(Reason.OUTAGE)
             await asyncio.sleep(random.uniform(0.5, 1.5) / self.config.drain.rate)  # noqa: S311 - jitter
+
+
+def _accepted(front: Front, shared: Shared, listener: Listener) -> asyncio.Protocol:
+    """The protocol of a socket that a listener has accepted."""
+    return front.wrap(Upgrade(shared, listener.decide))
 
 
 def _host() -> str:

@@ -40,6 +40,17 @@ class Shared:
         for socket in list(self.open):
             socket.limits_changed()
 
+    def refused(self, peer: str, identity: str | None, label: str) -> None:
+        """One more handshake that was not accepted; ``label``: its ``result``."""
+        self.metrics.handshakes.add(label)
+        self.refusals.note(self.clock.now, peer, identity, label)
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """``address:port`` of the other side."""
+    peer = transport.get_extra_info("peername")
+    return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
+
 
 class Socket(asyncio.Protocol):
     """One accepted socket; in ``Shared.open`` until its transport is gone."""

@@ -24,7 +24,7 @@ from voltgate._core import Codec
 from voltgate.gateway.edge import head
 from voltgate.gateway.edge.connection import Connection
 from voltgate.gateway.edge.sansio import release, server_protocol
-from voltgate.gateway.edge.socket import Shared, Socket
+from voltgate.gateway.edge.socket import Shared, Socket, peer_of
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.record import Quirk
 
@@ -49,13 +49,17 @@ class Upgrade(Socket):
         self._protocol: ServerProtocol = server_protocol(shared.limits.max_message_bytes)
         self.identity: str | None = None  # where the request names a legal one
 
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The socket's; it knows the charger's address and its TLS."""
+        return self._transport
+
     # -- asyncio.Protocol ---------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A TCP (or TLS) connection is open; the upgrade must be complete in ``handshake_timeout``."""
+        """A socket was accepted; PROXY header, TLS and upgrade must be complete in ``handshake_timeout``."""
         self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
-        peer = transport.get_extra_info("peername")
-        self.peer = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
+        self.peer = peer_of(transport)
         shared, limits = self._shared, self._shared.limits
         shared.open.add(self)
         if len(shared.open) > limits.max_connections + limits.max_handshakes:
@@ -72,6 +76,8 @@ class Upgrade(Socket):
         if self._head is None:
             self._behind += data
             return
+        if not self._head:
+            self.peer = peer_of(self._transport)  # a PROXY header has named another meanwhile
         self._head += data
         if self._head.startswith((b"\r", b"\n")):
             self._head = self._head.lstrip(b"\r\n")
@@ -106,6 +112,7 @@ class Upgrade(Socket):
                 self._unreadable(head.refusal_of(protocol.handshake_exc))
 
     def _timed_out(self) -> None:
+        self.peer = peer_of(self._transport)
         self._count("timeout")
         self.abort()
 
@@ -177,6 +184,4 @@ class Upgrade(Socket):
 
     def _count(self, label: str) -> None:
         """One more that was not accepted."""
-        shared = self._shared
-        shared.metrics.handshakes.add(label)
-        shared.refusals.note(shared.clock.now, self.peer, self.identity, label)
+        self._shared.refused(self.peer, self.identity, label)
