@@ -1,4 +1,4 @@
-"""Certificates: of the gateway, of the charger MUTUAL, and those of others, which must not pass as its own."""
+"""Certificates: of the gateway, of the charger MUTUAL, and others that must not pass as its own."""
 
 import ssl
 from datetime import timedelta
@@ -20,7 +20,7 @@ def make(folder: Path) -> list[str]:
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     day, hour = timedelta(days=1), timedelta(hours=1)
-    pairs = [servers.issue(kind, "localhost", kind=kind).pair for kind in ("rsa", "ec")]  # type: ignore[arg-type]
+    pairs = [servers.issue(kind, "localhost", kind=kind).pair for kind in ("rsa", "ec")]
     chargers.issue("own", MUTUAL, ORGANIZATION)
     chargers.issue("expired", MUTUAL, ORGANIZATION, begins=-2 * day, ends=-hour)
     chargers.issue("early", MUTUAL, ORGANIZATION, begins=hour)

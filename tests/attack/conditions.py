@@ -25,6 +25,7 @@ class Ports:
     :mod:`attack.certificates`.
     """
 
+    certificates: str
     open: int
     closed: int
     tls: int
@@ -32,7 +33,6 @@ class Ports:
     balanced: int
     admin: int
     nats: int
-    certificates: str
 
     def nats_url(self, user: str) -> str:
         """The nats-server for one of its users."""

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from attack.target import PASSWORD, Ports
+from attack.conditions import Ports
+from attack.target import PASSWORD
 from voltgate.charger.processes import Processes, processes
 from voltgate.charger.swarm import Plan
 from voltgate.charger.tally import Latencies, Tally

@@ -73,7 +73,7 @@ def _good(latest: bool) -> bytes:
 
 
 async def hellos(attacker: Attacker) -> None:
-    """ClientHellos as fast as they go, from many addresses: the sender computes nothing, the gateway signs."""
+    """ClientHellos in a flood from many addresses: the sender computes nothing, the gateway signs."""
 
     async def flood(number: int) -> None:
         while True:
@@ -153,7 +153,7 @@ async def downgrade(attacker: Attacker) -> None:
         attacker.expect(counted > 0, f"none was counted as {label}")
 
 
-_LABELS = ("version", "suites")
+_LABELS = ("tls_version", "tls_suites")
 
 
 async def renegotiation(attacker: Attacker) -> None:

@@ -1,7 +1,7 @@
 """ClientHellos of any kind (RFC 5246 7.4.1.2, RFC 8446 4.1.2), and what a server answers to one.
 
-Written by hand, since no library offers any more what must be refused. None can be completed: nothing here has
-the key of its key share.
+Written by hand, since no library offers any more what must be refused. None can be completed: nothing here
+has the key of its key share.
 """
 
 import os

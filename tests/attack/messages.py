@@ -33,7 +33,7 @@ async def reply_subjects(attacker: Attacker) -> None:
         connected(attacker.ports.nats_url("gateway")) as admin,
         dial(attacker.ports.open, identity) as charger,
     ):
-        record = await _record(admin, victim)
+        before_record = await record(admin, victim)
         before = await _count(admin, "OCPP_COMMANDS")
         published: Counter[str] = Counter()
 
@@ -65,13 +65,16 @@ async def reply_subjects(attacker: Attacker) -> None:
         for target in published:
             attacker.expect(False, f"an answer was published to {target.replace(identity, 'CHARGER')}")
         attacker.counts["answers published"] += published.total()
-        attacker.expect(await _record(admin, victim) == record, "the record of another charger was replaced")
+        attacker.expect(
+            await record(admin, victim) == before_record, "the record of another charger was replaced"
+        )
         attacker.expect(await _count(admin, "OCPP_COMMANDS") >= before, "OCPP_COMMANDS was purged")
         forged = await subjects(admin, "OCPP_TX", f"ocpp.tx.*.*.{identity}")
         attacker.expect(not forged, "facts that no charger sent are stored")
 
 
-async def _record(client: Client, identity: str) -> bytes:
+async def record(client: Client, identity: str) -> bytes:
+    """What the registry holds of a charger."""
     request = json.dumps({"last_by_subj": f"$KV.ocpp_chargers.{identity}"}).encode()
     return (await client.request("$JS.API.DIRECT.GET.KV_ocpp_chargers", request, timeout=10)).data
 

@@ -1,4 +1,4 @@
-"""Forged PROXY headers (haproxy's doc/proxy-protocol.txt): from anywhere, and from the load balancer itself."""
+"""Forged PROXY headers (haproxy's doc/proxy-protocol.txt), from anywhere and from the load balancer."""
 
 import asyncio
 import os
@@ -102,7 +102,7 @@ async def forged_headers(attacker: Attacker) -> None:
     cases = {name: (ports.balanced, TRUSTED, head) for name, head in from_the_balancer().items()}
     for name, port in {"balanced": ports.balanced, "open": ports.open, "tls": ports.tls}.items():
         cases[f"a sound header from anywhere, to {name}"] = (port, SOURCE, SOUND)
-    untrusted = await metric(ports.admin, "voltgate_handshakes_total", result="untrusted_proxy")
+    untrusted = await metric(ports.admin, "voltgate_handshakes_total", result="proxy_untrusted")
     trickling = asyncio.gather(*(trickle() for _ in range(20)))
     while True:
         statuses = await asyncio.gather(*(one(name, *case) for name, case in cases.items()))
@@ -114,5 +114,5 @@ async def forged_headers(attacker: Attacker) -> None:
         if not await attacker.pause(PAUSE):
             break
     await trickling
-    counted = await metric(ports.admin, "voltgate_handshakes_total", result="untrusted_proxy") - untrusted
-    attacker.expect(counted > 0, "none was counted as untrusted_proxy")
+    counted = await metric(ports.admin, "voltgate_handshakes_total", result="proxy_untrusted") - untrusted
+    attacker.expect(counted > 0, "none was counted as proxy_untrusted")

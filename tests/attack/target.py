@@ -1,6 +1,6 @@
 """The target: `voltgate serve` with two workers, a nats-server with three users, the reference backend.
 
-It has a listener for each kind of attack: with and without credentials, TLS, mutual TLS, behind a load balancer.
+It has a listener for each kind of attack: with and without credentials, TLS, mutual TLS, load balancer.
 """
 
 import csv
@@ -101,7 +101,7 @@ class Target:
     """Made by :func:`running`."""
 
     def __init__(self, folder: Path, conditions: Conditions, good: list[str]) -> None:
-        self.ports = Ports(*(free_port() for _ in range(7)), certificates=str(folder))
+        self.ports = Ports(str(folder), *(free_port() for _ in range(7)))
         self._folder, self._good = folder, good
         mutual = certificates.make(folder)
         self._config = folder / "voltgate.toml"
