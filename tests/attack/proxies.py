@@ -52,7 +52,7 @@ def from_the_balancer() -> dict[str, bytes]:
         "no family": header(ADDRESSES + tls(MUTUAL), family=0x00),
         "addresses cut short": header(ADDRESSES[:7]),
         "65,535 bytes": header(ADDRESSES + tls(MUTUAL), length=65_535),
-        "65,535 bytes, all of them": header(ADDRESSES + tls(MUTUAL) + bytes(65_535))[:16] + bytes(65_535),
+        "65,535 bytes, all of them": header(ADDRESSES + tls(MUTUAL), length=65_535) + bytes(65_535),
         "4,097 bytes": header(ADDRESSES + tls(MUTUAL) + tlv(0x04, bytes(4097))),
         "random TLVs": header(ADDRESSES + random),
         "random TLVs after the name": header(ADDRESSES + tls(MUTUAL) + b"\x01\xff\xff" + random),

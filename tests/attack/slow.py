@@ -5,9 +5,10 @@ import re
 import socket
 from asyncio.subprocess import PIPE, STDOUT
 
+import psutil
+
 from attack.certificates import client
 from attack.driver import Attacker
-from attack.metrics import metric
 from attack.sockets import ENDED, RefusedError, Socket, dial, text
 from attack.target import HANDSHAKE_TIMEOUT, PASSWORD, STORM
 from frames import FIN, PING, frame
@@ -23,6 +24,8 @@ TOOL = {
     "reads": ("-X", "-w", "1", "-y", "8", "-n", "1", "-z", "1", "-k", "3"),
 }
 TOOL_CONNECTIONS = 200  # of each
+LOOK = 0.25  # seconds
+ROOM = 20  # descriptors that may be others'
 
 
 async def slow_readers(attacker: Attacker) -> None:
@@ -48,10 +51,7 @@ async def slow_readers(attacker: Attacker) -> None:
             if not await attacker.pause(PAUSE):
                 return
 
-    before = await metric(attacker.ports.admin, "voltgate_disconnects_total", reason="slow_reader")
     await attacker.until_stop(*(greedy(number) for number in range(2 * READERS)))
-    ended = await metric(attacker.ports.admin, "voltgate_disconnects_total", reason="slow_reader") - before
-    attacker.counts["ended as slow readers"] = round(ended)
 
 
 async def _starve(one: Socket) -> None:
@@ -75,7 +75,10 @@ async def _starve(one: Socket) -> None:
 
 
 async def slowhttptest(attacker: Attacker) -> None:
-    """Slow headers, bodies and reads at once: every connection is ended, every probe is answered."""
+    """Slow headers, bodies and reads at once: no connection outlives its deadline, every probe is answered.
+
+    The slow reads stay open for the tool, which reads a byte a second: the system has them, not the gateway.
+    """
     url = f"http://127.0.0.1:{attacker.ports.open}/ocpp/{attacker.identity('slowhttptest')}"
     common = ("-c", str(TOOL_CONNECTIONS), "-r", "200", "-l", str(TOOL_SECONDS), "-p", "3", "-u", url)
 
@@ -91,7 +94,19 @@ async def slowhttptest(attacker: Attacker) -> None:
         words = re.sub(r"\x1b\[[\d;]*[A-Za-z]", "", shown.decode(errors="replace"))
         availability = re.findall(r"service available:\s*(\w+)", words)
         attacker.expect(bool(availability) and "NO" not in availability, f"{name}: probes were not answered")
-        attacker.expect("No open connections left" in words, f"{name}: connections stay open: {words[-300:]}")
         attacker.counts[f"slow {name}"] += TOOL_CONNECTIONS
 
-    await asyncio.gather(*(one(name, options) for name, options in TOOL.items()))
+    workers = [psutil.Process(pid) for pid in attacker.order.workers]
+    before = most = last = _descriptors(workers)
+    running = asyncio.gather(*(one(name, options) for name, options in TOOL.items()))
+    while not running.done():
+        last = _descriptors(workers)
+        most = max(most, last)
+        await asyncio.wait({running}, timeout=LOOK)
+    running.result()
+    attacker.expect(most > before + TOOL_CONNECTIONS, f"only {most - before} connections were open")
+    attacker.expect(last <= before + ROOM, f"{last - before} connections outlive their deadline")
+
+
+def _descriptors(workers: list[psutil.Process]) -> int:
+    return sum(worker.num_fds() for worker in workers)

@@ -13,6 +13,7 @@ voltgate-load --url HOST:PORT [options]
   --connections N        chargers (100)
   --source-addresses K   spread them over 127.0.0.1 to 127.0.0.K (1)
   --window N             upgrades open at once (64)
+  --persist              dial again, a second later, where an upgrade fails
   --subprotocol NAME     (that of the payload)
   --deflate              offer permessage-deflate
   --password TEXT        log in with it, every charger under its identity
@@ -65,6 +66,7 @@ impl FromStr for TlsVersion {
     }
 }
 
+#[allow(clippy::struct_excessive_bools)] // switches of a command line
 pub struct Arguments {
     pub url: String,
     pub path_prefix: String,
@@ -72,6 +74,7 @@ pub struct Arguments {
     pub connections: usize,
     pub source_addresses: u8,
     pub window: usize,
+    pub persist: bool,
     pub subprotocol: Option<String>,
     pub deflate: bool,
     pub password: Option<String>,
@@ -96,6 +99,7 @@ impl Arguments {
             connections: 100,
             source_addresses: 1,
             window: 64,
+            persist: false,
             subprotocol: None,
             deflate: false,
             password: None,
@@ -118,6 +122,7 @@ impl Arguments {
                 "--connections" => parsed.connections = value(name, words.next())?,
                 "--source-addresses" => parsed.source_addresses = value(name, words.next())?,
                 "--window" => parsed.window = value(name, words.next())?,
+                "--persist" => parsed.persist = true,
                 "--subprotocol" => parsed.subprotocol = Some(value(name, words.next())?),
                 "--deflate" => parsed.deflate = true,
                 "--password" => parsed.password = Some(value(name, words.next())?),

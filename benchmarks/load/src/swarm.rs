@@ -19,6 +19,7 @@ use crate::socket::{Event, Socket, State};
 const STDIN: Token = Token(usize::MAX);
 /// For the upgrades, and for the last answers of a run.
 const TIMEOUT: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(1);
 
 struct Charger {
@@ -47,6 +48,9 @@ pub struct Swarm<'a> {
     limit: u64,
     upgraded: usize,
     gone: usize,
+    /// Chargers that dial again, and when; in order.
+    later: VecDeque<(Instant, usize)>,
+    attempts: usize,
     first_gone: Option<String>,
     figures: Figures,
 }
@@ -74,6 +78,8 @@ impl<'a> Swarm<'a> {
             limit: u64::MAX,
             upgraded: 0,
             gone: 0,
+            later: VecDeque::new(),
+            attempts: 0,
             first_gone: None,
             figures: Figures::default(),
         })
@@ -102,7 +108,13 @@ impl<'a> Swarm<'a> {
             while self.chargers.len() < self.arguments.connections
                 && self.chargers.len() - self.upgraded - self.gone < self.arguments.window
             {
-                self.dial()?;
+                self.dial(self.chargers.len())?;
+            }
+            while let Some(&(at, index)) = self.later.front()
+                && at <= Instant::now()
+            {
+                self.later.pop_front();
+                self.dial(index)?;
             }
             self.turn(Some(Duration::from_millis(100)))?;
         }
@@ -110,13 +122,14 @@ impl<'a> Swarm<'a> {
             "connected": self.upgraded,
             "refused": self.arguments.connections - self.upgraded,
             "first_refused": self.first_gone,
+            "attempts": self.attempts,
             "resumed": self.chargers.iter().filter(|charger| charger.socket.resumed()).count(),
             "seconds": began.elapsed().as_secs_f64(),
         }))
     }
 
-    fn dial(&mut self) -> io::Result<()> {
-        let index = self.chargers.len();
+    fn dial(&mut self, index: usize) -> io::Result<()> {
+        self.attempts += 1;
         let arguments = self.arguments;
         let identity = arguments.identities_from + index;
         let deflate = if arguments.deflate {
@@ -143,7 +156,11 @@ impl<'a> Swarm<'a> {
         let mut socket = Socket::dial(self.server, source, request.into_bytes(), session)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut socket.stream, Token(index), interest)?;
-        self.chargers.push(Charger { socket, open: None, due: VecDeque::new() });
+        let charger = Charger { socket, open: None, due: VecDeque::new() };
+        match self.chargers.get_mut(index) {
+            Some(earlier) => *earlier = charger,
+            None => self.chargers.push(charger),
+        }
         Ok(())
     }
 
@@ -292,7 +309,8 @@ impl<'a> Swarm<'a> {
 
     fn end(&mut self, index: usize, error: &io::Error) {
         let charger = &mut self.chargers[index];
-        if charger.socket.state == State::Open {
+        let opened = charger.socket.state == State::Open;
+        if opened {
             self.upgraded -= 1;
             self.figures.closed += 1;
         }
@@ -301,14 +319,19 @@ impl<'a> Swarm<'a> {
         charger.socket.state = State::Gone;
         let _ = self.poll.registry().deregister(&mut charger.socket.stream); // it may be deregistered already
         let _ = charger.socket.stream.shutdown(std::net::Shutdown::Both);
-        self.gone += 1;
+        if self.arguments.persist && !opened {
+            self.later.push_back((Instant::now() + AGAIN, index));
+        } else {
+            self.gone += 1;
+        }
         self.first_gone.get_or_insert_with(|| error.to_string());
     }
 
     /// Resets every connection.
     pub fn hang_up(&mut self) {
         self.chargers.clear();
-        (self.upgraded, self.gone) = (0, 0);
+        (self.upgraded, self.gone, self.attempts) = (0, 0, 0);
+        self.later.clear();
     }
 }
 
