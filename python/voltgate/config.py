@@ -181,9 +181,14 @@ class Limits(_Section):
     remembered_chargers: Annotated[int, Field(ge=1, le=_MOST)] = 100_000
     ping_interval: Seconds = 60.0
     ping_timeout: Seconds = 30.0
+    accepts_per_second: Annotated[float, Field(gt=0)] = 2000.0
+    accepts_burst: Annotated[int, Field(ge=1, le=_MOST)] = 20_000
+    source_accepts_per_second: Annotated[float, Field(gt=0)] = 100.0
+    source_accepts_burst: Annotated[int, Field(ge=1, le=_MOST)] = 20_000
     handshake_timeout: Seconds = 10.0
     handshakes_per_second: Annotated[float, Field(gt=0)] = 2000.0
     logins_per_minute: Annotated[float, Field(ge=1)] = 120.0
+    login_delay: Seconds = 60.0
     command_queue: Annotated[int, Field(ge=1, le=_MOST)] = 16
 
 

@@ -68,10 +68,12 @@ async def beats(socket: ClientConnection, identity: str) -> bool:
     return answer is not None and bool(answer.current_time)
 
 
-async def status(port: int, identity: str, context: ssl.SSLContext | None, password: bytes = b"") -> int:
+async def status(
+    port: int, identity: str, context: ssl.SSLContext | None, password: bytes = b"", **options: Any
+) -> int:
     """The status of the answer to an upgrade: 101 where it was accepted."""
     try:
-        async with charger(port, identity, context, password):
+        async with charger(port, identity, context, password, **options):
             return 101
     except websockets.InvalidStatus as refusal:
         return refusal.response.status_code

@@ -10,7 +10,7 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.bus.outage import Outage
 from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.cluster.liveness import Liveness
+from voltgate.gateway.edge.accepts import Accepts, Overrun
 from voltgate.gateway.edge.front import Front
 from voltgate.gateway.edge.listener import Entrance, Listener
 from voltgate.gateway.edge.proxied import Untrusted
@@ -34,7 +35,7 @@ from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.preflight import StartError
-from voltgate.gateway.rates import Budgets, HandshakeRate
+from voltgate.gateway.rates import Bucket, Budgets
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import Passwords
 from voltgate.gateway.registry.security import Security
@@ -73,7 +74,7 @@ class Worker:
             self._passwords,
             roster.ownership,
             Security(self.bus, clock, config.nats.prefix, name),
-            HandshakeRate(),
+            Bucket(),
             Budgets(metrics.budgets_shared.cell()),
             self.closed,
             roster.start_session,
@@ -192,13 +193,14 @@ class Worker:
             shared.soon, lambda version, resumed: tls.add(version, str(resumed).lower()), self._turned_away
         )
         for number, settings in enumerate(self.config.listeners):
+            accepts = Accepts(shared, settings.proxy_protocol, self._overrun)
             try:
-                front = Front(settings, handshakes, self._turned_away)
+                front = Front(settings, handshakes, self._turned_away, accepts.name)
             except TlsError as error:  # it has changed since the configuration was checked
                 raise StartError(f"listeners.{number}.{error}") from None
             self._fronts.append(front)
             listener = Listener(settings, self.config.registry, self._entrance, shared, front)
-            make = partial(_accepted, front, shared, listener)
+            make = partial(_accepted, front, partial(Upgrade, shared, listener.decide, accepts.accept))
             try:
                 server = await loop.create_server(
                     make, settings.host, settings.port, backlog=4096, reuse_port=self._shares_ports or None
@@ -208,6 +210,10 @@ class Worker:
                     f"listener {settings.host}:{settings.port}: {error.strerror or error}"
                 ) from None
             self._servers.append(server)
+
+    def _overrun(self, bound: Overrun, peer: str) -> None:
+        """A socket of ``peer`` was reset at its accept."""
+        self._shared.refused(peer, None, bound.label)
 
     def _turned_away(self, reason: Failure | Refused | Untrusted, peer: str) -> None:
         """A socket of ``peer`` ended before its upgrade request began."""
@@ -311,9 +317,9 @@ class Worker:
             await asyncio.sleep(random.uniform(0.5, 1.5) / self.config.drain.rate)  # noqa: S311 - jitter
 
 
-def _accepted(front: Front, shared: Shared, listener: Listener) -> asyncio.Protocol:
+def _accepted(front: Front, upgrade: Callable[[], Upgrade]) -> asyncio.Protocol:
     """The protocol of a socket that a listener has accepted."""
-    return front.wrap(Upgrade(shared, listener.decide))
+    return front.wrap(upgrade())
 
 
 def _host() -> str:

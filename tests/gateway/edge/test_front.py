@@ -55,7 +55,7 @@ def authority(tmp_path: Path) -> Authority:
 
 async def front(**settings: Any) -> Front:
     handshakes = Handshakes(asyncio.get_running_loop().call_soon, lambda *_: None, lambda *_: None)
-    return Front(Listener(**settings), handshakes, lambda *_: None)
+    return Front(Listener(**settings), handshakes, lambda *_: None, lambda _: True)
 
 
 async def test_what_is_put_before_an_upgrade(authority: Authority) -> None:

@@ -13,7 +13,7 @@ from voltgate.gateway.edge.secured import Handshakes
 from voltgate.gateway.edge.tls import Peer
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.interfaces import Claim, NotRead
-from voltgate.gateway.rates import Budgets, HandshakeRate
+from voltgate.gateway.rates import Bucket, Budgets
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import REFUSED_AFTER, Passwords, hash_key
 from voltgate.gateway.registry.record import Found, Known, Record
@@ -42,14 +42,14 @@ class Entry(Edge):
             Passwords(1, 10, 10, self.clock),
             self,
             Security(self.bus, self.clock, "ocpp", "gw"),
-            HandshakeRate(),
+            Bucket(),
             Budgets([0]),
             lambda: self.refusal,
             self.start_session,
         )
         listener = config.Listener(**settings)
         handshakes = Handshakes(self.soon.append, lambda *_: None, lambda *_: None)
-        front = Front(listener, handshakes, lambda *_: None)
+        front = Front(listener, handshakes, lambda *_: None, lambda _: True)
         self.listener = Listener(listener, config.Registry(required=required), entrance, self.shared, front)
 
     # listener.Records
@@ -271,6 +271,8 @@ def test_failed_logins_have_a_rate_by_source_and_identity(recorded: bool) -> Non
         entry.dial(password="ba" * 20)
     assert status(entry.dial(password=KEY)) == 503
     assert status(entry.dial("/CP2", password=KEY)) == 0, "another identity is not concerned: 401 when due"
+    assert entry.results()["failed_logins"] == 1
+    assert "ocpp.security.failed_logins." in "".join(message.subject for message in entry.bus.live)
     entry.pass_time(21)
     assert status(entry.dial(password=KEY)) == (101 if recorded else 0)
 

@@ -13,6 +13,7 @@ from voltgate.gateway.edge.proxied import ProxiedTransport, Untrusted
 from voltgate.gateway.edge.proxy import SIGNATURE, Refused, TrustedProxies
 from voltgate.gateway.edge.secured import Handshakes, Secured
 from voltgate.gateway.edge.tls import Files, Peer, build
+from wire import Wire
 
 PATIENCE = 20.0
 # From 192.0.2.7:40000, a verified certificate of CP1 over TLS 1.3.
@@ -50,6 +51,12 @@ class Door:
         self.port = 0
         self.sockets: list[Echo] = []
         self.refused: list[tuple[Refused | Untrusted, str]] = []
+        self.names: list[str] = []
+        self.stays = True
+
+    def named(self, peer: str) -> bool:
+        self.names.append(peer)
+        return self.stays
 
 
 @asynccontextmanager
@@ -62,7 +69,9 @@ async def door(trusted: str = "127.0.0.0/8", context: ssl.SSLContext | None = No
         inner: asyncio.Protocol = opened.sockets[-1]
         if context is not None:
             inner = Secured(inner, context, handshakes)
-        return ProxiedTransport(inner, TrustedProxies.of([trusted]), lambda *how: opened.refused.append(how))
+        return ProxiedTransport(
+            inner, TrustedProxies.of([trusted]), lambda *how: opened.refused.append(how), opened.named
+        )
 
     server = await loop.create_server(make, "127.0.0.1", 0)
     opened.port = server.sockets[0].getsockname()[1]
@@ -144,6 +153,30 @@ async def test_a_health_check_of_the_load_balancer_is_closed_and_not_a_refusal()
             assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
         await asyncio.wait_for(opened.sockets[0].ended.wait(), PATIENCE)
         assert (opened.refused, opened.sockets[0].got) == ([], b"")
+
+
+async def test_a_charger_of_which_there_are_too_many_is_reset_behind_its_header() -> None:
+    """Before TLS of our own costs anything."""
+    async with door() as opened, dial(opened.port) as (reader, writer):
+        opened.stays = False
+        writer.write(PLAIN + b"hello")
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
+        await asyncio.wait_for(opened.sockets[0].ended.wait(), PATIENCE)
+        assert (opened.names, opened.sockets[0].got) == (["192.0.2.7:40000"], b"")
+
+
+def test_a_socket_that_was_reset_before_its_accept_is_not_a_refusal() -> None:
+    """The kernel no longer knows its address."""
+    refused: list[object] = []
+    proxied = ProxiedTransport(
+        asyncio.Protocol(),
+        TrustedProxies.of(["10.0.0.0/8"]),
+        lambda *how: refused.append(how),
+        lambda _: True,
+    )
+    wire = Wire(proxied, peername=None)
+    assert (wire.is_reset(), refused) == (True, [])
 
 
 async def test_a_protocol_that_takes_over_gets_what_follows() -> None:

@@ -69,16 +69,21 @@ def _tls(settings: Listener) -> Tls | None:
 
 
 class Front:
-    """Of one listener. ``refused`` is called for each socket that is reset because of its PROXY header."""
+    """Of one listener. ``refused`` is called for each socket that is reset because of its PROXY header.
+
+    ``named``: whether a charger behind a load balancer may stay, once its address is known.
+    """
 
     def __init__(
         self,
         settings: Listener,
         handshakes: Handshakes,
         refused: Callable[[Refused | Untrusted, str], None],
+        named: Callable[[str], bool],
     ) -> None:
         """Raises TlsError where a file cannot be used."""
-        self._settings, self._handshakes, self._refused = settings, handshakes, refused
+        self._settings, self._handshakes = settings, handshakes
+        self._refused, self._named = refused, named
         self._trusted = TrustedProxies.of(settings.trusted_proxies)
         self._tls = _tls(settings)
 
@@ -108,7 +113,7 @@ class Front:
         if self._tls is not None:
             protocol = Secured(protocol, self._tls.context, self._handshakes)
         if self._settings.proxy_protocol:
-            protocol = ProxiedTransport(protocol, self._trusted, self._refused)
+            protocol = ProxiedTransport(protocol, self._trusted, self._refused, self._named)
         return protocol
 
     def is_secured(self, transport: asyncio.BaseTransport) -> bool:

@@ -17,7 +17,7 @@ from voltgate.gateway.edge.socket import Shared
 from voltgate.gateway.edge.tls import CertificateFault
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.interfaces import Claim, NotRead
-from voltgate.gateway.rates import Allowance, Budgets, HandshakeRate, source_of
+from voltgate.gateway.rates import Allowance, Bucket, Budgets, source_of
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import REFUSED_AFTER, Judgement, Passwords, basic
 from voltgate.gateway.registry.record import ALIAS, ALIAS_OF, Found, Known, Record
@@ -79,7 +79,7 @@ class Entrance:
     passwords: Passwords
     ownership: Ownership
     security: Security
-    rate: HandshakeRate
+    rate: Bucket
     logins: Budgets
     closed: Callable[[], Refusal | None]
     """Why nobody may connect now, or None."""
@@ -122,8 +122,9 @@ class Listener:
     def decide(self, upgrade: Upgrade) -> None:
         """Accept or refuse one upgrade request, now or later."""
         entrance, now = self._entrance, self._shared.clock.now
+        rate = self._shared.limits.handshakes_per_second
         refusal = entrance.closed()
-        if refusal is None and not entrance.rate.take(now, self._shared.limits.handshakes_per_second):
+        if refusal is None and not entrance.rate.take(now, rate, max(rate, 1.0)):
             refusal = Refusal.RATE
         identity = upgrade.identity
         if refusal is not None or identity is None:
@@ -161,8 +162,8 @@ class Listener:
         limits = self._shared.limits
         source = source_of(attempt.upgrade.peer)
         logins = self._entrance.logins.of(attempt.identity, source, attempt.at, limits)
-        if not logins.login(attempt.at, limits.logins_per_minute):
-            attempt.upgrade.refuse(Refusal.RATE)
+        if not logins.login(attempt.at, limits):
+            self._refuse(attempt, Refusal.FAILED_LOGINS, known)
             return
         refusal = None
         if known is None:
@@ -186,7 +187,7 @@ class Listener:
         if refusal is not None:
             self._refuse_when_due(attempt, refusal, known)
         else:
-            logins.logged_in(self._shared.limits.logins_per_minute)
+            logins.logged_in(self._shared.limits)
             self._admit(attempt, known)
 
     def _by_password(
@@ -202,7 +203,7 @@ class Listener:
 
         def judged(judgement: Judgement) -> None:
             if judgement is Judgement.PASSED:
-                logins.logged_in(self._shared.limits.logins_per_minute)
+                logins.logged_in(self._shared.limits)
             if upgrade.gone:
                 return
             match judgement:

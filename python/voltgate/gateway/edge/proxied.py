@@ -39,11 +39,12 @@ class ProxiedTransport(asyncio.Transport, asyncio.Protocol):
     """The protocol of a transport until its header ends; the transport of ``inner``.
 
     ``refused(reason, peer)`` is called once where the socket is reset; ``peer``: who sent the header.
-    ``get_extra_info`` knows ``peername``, the charger's, and where its TLS ended at the load balancer
-    ``tls_version`` and ``client_certificate``.
+    ``named(peer)``: whether the charger may stay, now that its address is known. ``get_extra_info`` knows
+    ``peername``, the charger's, and where its TLS ended at the load balancer ``tls_version`` and
+    ``client_certificate``.
     """
 
-    __slots__ = ("_header", "_inner", "_proxied", "_raw", "_refused", "_trusted")
+    __slots__ = ("_header", "_inner", "_named", "_proxied", "_raw", "_refused", "_trusted")
 
     _raw: asyncio.Transport
 
@@ -52,9 +53,10 @@ class ProxiedTransport(asyncio.Transport, asyncio.Protocol):
         inner: asyncio.Protocol,
         trusted: TrustedProxies,
         refused: Callable[[Refused | Untrusted, str], None],
+        named: Callable[[str], bool],
     ) -> None:
         self._inner: asyncio.Protocol | None = inner
-        self._trusted, self._refused = trusted, refused
+        self._trusted, self._refused, self._named = trusted, refused, named
         self._header = b""
         self._proxied: Proxied | None = None
 
@@ -65,7 +67,9 @@ class ProxiedTransport(asyncio.Transport, asyncio.Protocol):
         self._raw = cast(asyncio.Transport, transport)
         self._below.connection_made(self)
         peer = transport.get_extra_info("peername")
-        if not (isinstance(peer, tuple) and self._trusted.includes(peer[0])):
+        if peer is None:  # reset already, as HAProxy's health checks of the connection alone do
+            self._raw.abort()
+        elif not (isinstance(peer, tuple) and self._trusted.includes(peer[0])):
             self._end(Untrusted.UNTRUSTED)
 
     def data_received(self, data: bytes) -> None:
@@ -83,6 +87,9 @@ class ProxiedTransport(asyncio.Transport, asyncio.Protocol):
             case Proxied() as proxied:
                 behind, self._header = self._header[proxied.size :], b""
                 self._proxied = proxied
+                if not self._named(peer_of(self)):
+                    self._raw.abort()
+                    return
                 inner = self._below
                 self._raw.set_protocol(inner)
                 if behind:

@@ -36,14 +36,17 @@ class Upgrade(Socket):
     later.
     """
 
-    __slots__ = ("_behind", "_decide", "_head", "_protocol", "_response", "identity", "request")
+    __slots__ = ("_accepts", "_behind", "_decide", "_head", "_protocol", "_response", "identity", "request")
 
     request: Request
     _response: Response
 
-    def __init__(self, shared: Shared, decide: Callable[["Upgrade"], None]) -> None:
+    def __init__(
+        self, shared: Shared, decide: Callable[["Upgrade"], None], accepts: Callable[[str], bool]
+    ) -> None:
+        """``accepts(peer)``: whether a socket just accepted may stay; it counts those that may not."""
         super().__init__(shared)
-        self._decide = decide
+        self._decide, self._accepts = decide, accepts
         self._head: bytearray | None = bytearray()  # None: complete, or refused
         self._behind = b""  # bytes after the head
         self._protocol: ServerProtocol = server_protocol(shared.limits.max_message_bytes)
@@ -62,7 +65,11 @@ class Upgrade(Socket):
         self.peer = peer_of(transport)
         shared, limits = self._shared, self._shared.limits
         shared.open.add(self)
-        if len(shared.open) > limits.max_connections + limits.max_handshakes:
+        shared.upgrading += 1
+        if not self._accepts(self.peer):
+            self.abort()
+            return
+        if shared.upgrading > limits.max_handshakes:
             # File descriptors are the scarcest resource in a storm: no answer, the charger dials again.
             self._count("sockets")
             self.abort()
@@ -94,6 +101,7 @@ class Upgrade(Socket):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The charger hung up, or was refused."""
+        self._shared.upgrading -= 1
         super().connection_lost(error)
         release(self._protocol)
 
@@ -142,6 +150,7 @@ class Upgrade(Socket):
         self._flush(self._protocol)
         connection = Connection(self, self._protocol, codec, quirks)
         connection.behind_head(self._behind)
+        shared.upgrading -= 1
         shared.open.discard(self)
         shared.open.add(connection)
         self._transport.set_protocol(connection)
