@@ -136,10 +136,10 @@ class Target:
         # Every tenth has a password that a person chose; its memory is part of the rest value.
         chosen = [*self._good[::10], argon2]
         random = [identity for identity in (*self._good, sha256, *STORM) if identity not in chosen]
-        rows = [*((identity, PASSWORD, "true") for identity in random), (disabled, PASSWORD, "false")]
+        rows = [(identity, PASSWORD, "true", "") for identity in random]
+        rows += [(disabled, PASSWORD, "false", ""), (certificates.MUTUAL, PASSWORD, "true", "3")]
         self._import("random.csv", rows, "--random-keys")
-        self._voltgate("chargers", "add", certificates.MUTUAL, "--profile", "3")
-        self._import("chosen.csv", [(identity, PASSWORD, "true") for identity in chosen])
+        self._import("chosen.csv", [(identity, PASSWORD, "true", "") for identity in chosen])
         self._gateway.start()
         self._backend.start()
 
@@ -151,10 +151,10 @@ class Target:
         psutil.wait_procs(workers, 10)  # they end with their supervisor
         self._nats.kill()
 
-    def _import(self, name: str, rows: Iterable[tuple[str, str, str]], *options: str) -> None:
+    def _import(self, name: str, rows: Iterable[tuple[str, str, str, str]], *options: str) -> None:
         file = self._folder / name
         with file.open("w", newline="") as out:
-            csv.writer(out).writerows([("identity", "password", "enabled"), *rows])
+            csv.writer(out).writerows([("identity", "password", "enabled", "security_profile"), *rows])
         self._voltgate("chargers", "import", str(file), *options)
 
     def _voltgate(self, *arguments: str) -> None:
