@@ -61,10 +61,10 @@ async def wrong_client_certificates(attacker: Attacker) -> None:
         "its own with another's password": ("own", ports.mutual, "sha256", PASSWORD, "401"),
         "its own where passwords are asked for": ("own", ports.tls, MUTUAL, None, "401"),
     }
+    version = VERSIONS[attacker.order.round % len(VERSIONS)]
     for name, (kind, port, identity, password, right) in cases.items():
-        for version in VERSIONS:
-            end = await one(kind, port, identity, password, version)
-            attacker.expect(end == right, f"{name}: {end}")
+        end = await one(kind, port, identity, password, version)
+        attacker.expect(end == right, f"{name}: {end}")
     for label, earlier in before.items():
         counted = await metric(ports.admin, "voltgate_handshakes_total", result=label) - earlier
         attacker.expect(counted > 0, f"none was counted as {label}")

@@ -103,14 +103,14 @@ async def forged_headers(attacker: Attacker) -> None:
     for name, port in {"balanced": ports.balanced, "open": ports.open, "tls": ports.tls}.items():
         cases[f"a sound header from anywhere, to {name}"] = (port, SOURCE, SOUND)
     untrusted = await metric(ports.admin, "voltgate_handshakes_total", result="proxy_untrusted")
+    status = await one("a sound header", ports.balanced, TRUSTED, SOUND)
+    attacker.expect(status == 101, f"a sound header: {status}")
     trickling = asyncio.gather(*(trickle() for _ in range(20)))
     while True:
         statuses = await asyncio.gather(*(one(name, *case) for name, case in cases.items()))
         for name, status in zip(cases, statuses, strict=True):
             attacker.expect(status in (0, 503) or 400 <= status < 500, f"{name}: {status}")
             attacker.counts[str(status) if status else "closed"] += 1
-        status = await one("a sound header", ports.balanced, TRUSTED, SOUND)
-        attacker.expect(status == 101, f"a sound header: {status}")
         if not await attacker.pause(PAUSE):
             break
     await trickling
