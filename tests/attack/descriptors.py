@@ -22,7 +22,7 @@ async def _hold(attacker: Attacker, number: int) -> None:
                 attacker.counts["held"] += 1
                 await socket.serve()
         except RefusedError as refused:
-            attacker.counts[f"refused {refused.status}"] += 1
+            attacker.counts[f"refused {refused.status}" if refused.status else "closed"] += 1
         except ENDED:
             attacker.counts["closed"] += 1
         if not await attacker.pause(REDIAL):
@@ -31,16 +31,18 @@ async def _hold(attacker: Attacker, number: int) -> None:
 
 async def _comes_in(attacker: Attacker) -> None:
     """Once descriptors are free again, the next charger is accepted."""
+    last: Exception | None = None
     try:
         async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     async with dial(attacker.ports.closed, ACCOUNTS[0], PASSWORD, source="127.0.0.3"):
                         return
-                except (*ENDED, RefusedError):
-                    await asyncio.sleep(REDIAL)
+                except (*ENDED, RefusedError) as error:
+                    last = error
+                await asyncio.sleep(REDIAL)
     except TimeoutError:
-        attacker.expect(False, "no charger comes in after the attack")
+        attacker.expect(False, f"no charger comes in after the attack: {last!r}")
 
 
 async def held_sockets(attacker: Attacker) -> None:

@@ -85,13 +85,12 @@ async def storm(attacker: Attacker) -> None:
     os.nice(10)
     secured = client(attacker.ports.certificates)
     workers = [psutil.Process(pid) for pid in attacker.order.workers]
-    inside, leave = 0, asyncio.Event()
-    all_in = asyncio.Event()
+    inside, all_in = 0, asyncio.Event()
 
     async def charger(number: int) -> None:
         nonlocal inside
         source = f"127.0.5.{1 + number % 200}"
-        while not leave.is_set():
+        while True:
             try:
                 async with dial(
                     attacker.ports.tls, STORM[number], PASSWORD, source=source, secured=secured
@@ -99,12 +98,9 @@ async def storm(attacker: Attacker) -> None:
                     inside += 1
                     if inside == len(STORM):
                         all_in.set()
-                    serving, leaving = asyncio.create_task(socket.serve()), asyncio.create_task(leave.wait())
-                    await asyncio.wait({serving, leaving}, return_when=asyncio.FIRST_COMPLETED)
-                    attacker.expect(leave.is_set(), "a charger of the storm lost its connection")
-                    serving.cancel()
-                    leaving.cancel()
-                    return
+                    await socket.serve()
+                    inside -= 1
+                    attacker.counts["lost again"] += 1
             except RefusedError as refused:
                 attacker.counts[str(refused.status) if refused.status else "closed"] += 1
                 attacker.expect(refused.status in (0, 503), f"a right login was answered {refused.status}")
@@ -126,8 +122,11 @@ async def storm(attacker: Attacker) -> None:
     )
     attacker.counts["us of the gateway a login"] = round((_cpu(workers) - theirs) * 1e6 / len(STORM))
     attacker.counts["seconds"] = round(seconds)
-    leave.set()
-    await asyncio.gather(*chargers)
+    for task in chargers:
+        task.cancel()
+    for ended in await asyncio.gather(*chargers, return_exceptions=True):
+        if isinstance(ended, Exception):
+            raise ended
 
 
 def _cpu(processes: list[psutil.Process]) -> float:
