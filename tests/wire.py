@@ -132,9 +132,12 @@ class Edge:
         self.accepted: list[str] = []  # peers
         self.accepts = True
         self.soon: list[Callable[[], None]] = []  # due in the next turn of the loop
-        self.shared = Shared(
-            self.clock, Limits(**limits), self.metrics, self.soon.append, lambda _, run: self.soon.append(run)
-        )
+        self.rests: list[float] = []  # how long queued connections wait for it, in seconds
+        self.shared = Shared(self.clock, Limits(**limits), self.metrics, self.soon.append, self._later)
+
+    def _later(self, seconds: float, run: Callable[[], None]) -> None:
+        self.rests.append(seconds)
+        self.soon.append(run)
 
     def knock(self, decide: Callable[[Upgrade], None], *chunks: bytes, **extra: Any) -> Wire:
         """A socket that has sent ``chunks``; ``extra``: what its transport knows."""

@@ -116,6 +116,7 @@ PASSWORDS = [
     (bytes(range(236, 256)), bytes(range(236, 256)), "twenty raw bytes (1.6)"),
     (bytes(range(236, 256)), bytes(range(236, 256)).hex().encode(), "kept raw, sent as the digits typed"),
     (bytes(range(20)).hex().encode(), bytes(range(20)).hex().encode(), "a hash over the digits themselves"),
+    (bytes(range(20)).hex().encode(), bytes(range(20)), "a hash over the digits, sent as their bytes"),
     ("Zürich-Öl-16 Zeichen".encode(), "Zürich-Öl-16 Zeichen".encode(), "UTF-8 (2.x)"),
 ]
 

@@ -343,20 +343,6 @@ async def default_streams(nats_server: NatsServer, client: Client) -> None:
     await streams.apply(client, config(nats_server))
 
 
-@pytest.fixture
-async def served(
-    nats_server: NatsServer, default_streams: None, pki: Pki, tmp_path: Path, files: tuple[Path, Path]
-) -> AsyncIterator[tuple[Any, int]]:
-    """``voltgate serve`` with one listener of profile 2 that takes anybody, and its port."""
-    install(pki.servers.issue("first"), files)
-    door = (
-        "[registry]\nrequired = false\n[[listeners]]\nallow_unauthenticated = true\nsecurity_profile = 2\n"
-        f'tls_certificates = [["{files[0]}", "{files[1]}"]]\n'
-    )
-    async with serving(nats_server.url, tmp_path / "serve", door) as running:
-        yield running
-
-
 def shown(pki: Pki, port: int) -> bytes | None:
     """The certificate that the gateway shows."""
     with (
@@ -366,23 +352,46 @@ def shown(pki: Pki, port: int) -> bytes | None:
         return wrapped.getpeercert(binary_form=True)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 async def test_sighup_reloads_certificates_and_disconnects_nobody(
-    served: tuple[Any, int], pki: Pki, files: tuple[Path, Path], identity: str, tmp_path: Path
+    nats_server: NatsServer,
+    default_streams: None,
+    pki: Pki,
+    files: tuple[Path, Path],
+    identity: str,
+    tmp_path: Path,
+    workers: int,
 ) -> None:
-    process, port = served
-    err = tmp_path / "serve" / "err"
-    async with charger(port, identity, pki.context()) as socket:
-        first = shown(pki, port)
+    """In every worker; a broken file keeps the old one."""
+    install(pki.servers.issue("first"), files)
+    door = (
+        "[registry]\nrequired = false\n[[listeners]]\nallow_unauthenticated = true\nsecurity_profile = 2\n"
+        f'tls_certificates = [["{files[0]}", "{files[1]}"]]\n'
+    )
+    folder = tmp_path / "serve"
+
+    async def all_say(event: str) -> None:
+        await until(lambda: (folder / "err").read_text().count(event) == workers)
+
+    def all_shown(port: int) -> set[bytes | None]:
+        return {shown(pki, port) for _ in range(8 * workers)}
+
+    async with (
+        serving(nats_server.url, folder, door, f"--workers={workers}") as (process, port),
+        charger(port, identity, pki.context()) as socket,
+    ):
+        await all_say("gateway.started")
+        (first,) = all_shown(port)
         install(pki.servers.issue("second"), files)
-        assert shown(pki, port) == first, "before the signal nothing changes"
+        assert all_shown(port) == {first}, "before the signal nothing changes"
         process.send_signal(signal.SIGHUP)
-        await until(lambda: "certificates.reloaded" in err.read_text())
-        second = shown(pki, port)
+        await all_say("certificates.reloaded")
+        (second,) = all_shown(port)
         assert second != first
         files[1].write_text("no key")
         process.send_signal(signal.SIGHUP)
-        await until(lambda: "certificates.kept" in err.read_text())
-        assert shown(pki, port) == second, "a broken file keeps the old one"
+        await all_say("certificates.kept")
+        assert all_shown(port) == {second}
         assert await beats(socket, identity)
 
 

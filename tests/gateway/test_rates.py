@@ -18,7 +18,7 @@ def test_rejects_are_counted_over_any_minute() -> None:
     ]
 
 
-def test_none_at_all_may_be_configured() -> None:
+def test_a_limit_of_zero_rejects_stores_none() -> None:
     assert not RejectRate().take(0.0, 0)
 
 
@@ -89,7 +89,7 @@ def test_beyond_the_bound_newcomers_share_one_per_source(budgets: Budgets, share
     assert len(sources) == 1, "the table of sources is bounded too"
 
 
-def test_who_has_spent_a_part_is_not_forgotten(budgets: Budgets) -> None:
+def test_a_partly_spent_budget_is_not_evicted(budgets: Budgets) -> None:
     spent = [budgets.of(f"CP{n}", None, 0.0, room(4)) for n in range(4)]
     spent[0].calls = spent[1].stored = 100.0
     assert spent[2].reject(70.0, 1)

@@ -204,6 +204,7 @@ class Metrics(Collector):
         self.stream_fill = g("voltgate_stream_fill_ratio", "Bytes of a stream over its limit.", ("stream",))
         self.loop_lag = h("voltgate_loop_lag_seconds", "How late the event loop runs a timer.")
         self.gc_pause = h("voltgate_gc_pause_seconds", "Pauses of the garbage collector.", ("generation",))
+        self.spans = c("voltgate_spans_total", "Spans of traces by what became of them.", ("outcome",))
         self.tls_handshakes = c(
             "voltgate_tls_handshakes_total", "TLS handshakes that succeeded.", ("version", "resumed")
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from voltgate.config import Config
+from voltgate.gateway import tracing
 from voltgate.gateway.edge import front
 
 if TYPE_CHECKING:
@@ -40,12 +41,14 @@ class Finding:
 
 
 def unserved(config: Config) -> list[str]:
-    """A line for each key of a listener that contradicts another, or names a file that cannot be used."""
-    return [
+    """A line for each key that contradicts another, or names what cannot be used."""
+    listeners = [
         f"listeners.{number}.{fault}"
         for number, listener in enumerate(config.listeners)
         for fault in [*front.faults(listener)] or front.unusable(listener)
     ]
+    fault = tracing.missing(config.tracing)
+    return [*listeners, fault] if fault else listeners
 
 
 def message_size(config: Config, max_payload: int) -> Finding:

@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from voltgate.config import Config
-from voltgate.gateway import preflight
+from voltgate.gateway import preflight, tracing
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.bus.outage import Outage
@@ -64,7 +64,8 @@ class Worker:
         slow = config.registry
         self._passwords = Passwords(slow.hash_threads, slow.max_hashes, slow.max_hashes_per_address, clock)
         self._gc_policy = GcPolicy(metrics)
-        process = Process(name, config, self.bus, clock, metrics)
+        self._tracing = tracing.start(config.tracing, metrics, name)
+        process = Process(name, config, self.bus, clock, metrics, self._tracing)
         self.roster = roster = Roster(process, self._gc_policy, self._passwords.hash)
         signs = Follow(self.bus, clock, f"KV_{config.nats.stream_prefix.lower()}_gateways", whole=True)
         self._liveness = Liveness(signs, self.bus, clock, roster.peers, roster.links)
@@ -258,6 +259,8 @@ class Worker:
         self.roster.flush()
         self.outage.remove_liveness()
         await self.bus.stop()
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.stop)
         self._gc_policy.stop()
         log.info("gateway.stopped", gateway=self.name)
 

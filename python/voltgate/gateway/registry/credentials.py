@@ -9,8 +9,11 @@ import base64
 import binascii
 import hashlib
 import hmac
+import os
 import re
 import secrets
+import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -79,22 +82,29 @@ def _key_bytes(password: bytes) -> bytes:
 
 
 def _forms(password: bytes) -> tuple[bytes, ...]:
+    """The spellings that count as ``password``: a key may be hashed, and sent, as its bytes or as hex digits.
+
+    How many there are depends on what was sent, never on the record.
+    """
     key = _key_bytes(password)
-    return (key,) if key == password else (key, password)
+    digits = (key.hex().encode(), key.hex().upper().encode()) if 16 <= len(key) <= 20 else ()
+    return tuple(dict.fromkeys((key, password, *digits)))
 
 
-def _passes_fast(hash_: str, password: bytes) -> bool:
+def _passes_fast(hash_: str, forms: Sequence[bytes]) -> bool:
     parts = _FAST.fullmatch(hash_)
     if parts is None:
         return False
     salt, digest = bytes.fromhex(parts[1]), bytes.fromhex(parts[2])
-    return any(hmac.compare_digest(hashlib.sha256(salt + form).digest(), digest) for form in _forms(password))
+    # All of them, so that the time does not say which one passed.
+    passed = [hmac.compare_digest(hashlib.sha256(salt + form).digest(), digest) for form in forms]
+    return any(passed)
 
 
 def _passes_slow(hashes: Sequence[str], password: bytes) -> str | None:
-    """The first of ``hashes`` that it passes."""
-    for hash_ in hashes:
-        for form in _forms(password):
+    """The first of ``hashes`` that it passes; the likeliest form is tried on all of them first."""
+    for form in _forms(password):
+        for hash_ in hashes:
             try:
                 _argon2.verify(hash_, form)
             except (Argon2Error, InvalidHashError):
@@ -105,7 +115,8 @@ def _passes_slow(hashes: Sequence[str], password: bytes) -> str | None:
 
 def _kept(password: bytes, random: bool, hashes: tuple[str, ...]) -> str:
     """The one of ``hashes`` that ``password`` passes, else a new one."""
-    fast = (hash_ for hash_ in hashes if _passes_fast(hash_, password))
+    forms = _forms(password)
+    fast = (hash_ for hash_ in hashes if _passes_fast(hash_, forms))
     known = next(fast, None) or _passes_slow([hash_ for hash_ in hashes if _is_slow(hash_)], password)
     if known is not None:
         return known
@@ -118,6 +129,12 @@ def _timed(hashes: Sequence[str], password: bytes) -> tuple[str | None, float]:
     """The first of ``hashes`` that it passes, and the seconds the check took."""
     began = time.monotonic()
     return _passes_slow(hashes, password), time.monotonic() - began
+
+
+def _yield_to_the_loop() -> None:
+    """Where a thread has a priority of its own: connected chargers come before passwords."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 class Attempt(Protocol):
@@ -145,6 +162,7 @@ Judged = Callable[[Judgement], None]
 # Seconds after the request at which a refusal is told, whatever is wrong: the time says nothing about the
 # reason, and guessing is slow.
 REFUSED_AFTER = 0.5
+_NICE = 10
 _GUESS = 0.05  # seconds an argon2 check takes, until one has been measured
 
 
@@ -160,7 +178,7 @@ class Passwords:
 
     def __init__(self, threads: int, most: int, most_of_one: int, clock: Clock) -> None:
         """``most``: slots; ``most_of_one``: of one address."""
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
+        self._pool = ThreadPoolExecutor(threads, "passwords", _yield_to_the_loop)
         self._threads, self._clock = threads, clock
         self._most, self._most_of_one, self._busy, self._hashing = most, most_of_one, 0, 0
         self._asking: Counter[str] = Counter()  # by address: the slots it has
@@ -179,7 +197,8 @@ class Passwords:
         if known is not None and hmac.compare_digest(known.proof, proof):
             judged(Judgement.PASSED)
             return
-        fast = [_passes_fast(hash_, password) for hash_ in hashes or (self._no_hash,)]
+        forms = _forms(password)
+        fast = [_passes_fast(hash_, forms) for hash_ in hashes or (self._no_hash,)]
         if known is not None and any(fast):
             known.proof, known.passed = proof, hashes[fast.index(True)]
             judged(Judgement.PASSED)
