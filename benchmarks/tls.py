@@ -140,7 +140,7 @@ class Storm:
 
 
 def storm(security: Security, size: Size) -> Storm:
-    """Everybody at once, beside chargers that send CALLs; whoever is refused dials again."""
+    """All at once, beside chargers that send CALLs; one that is refused dials again."""
     calls = {"payload": "heartbeat", "connections": CONNECTED, "mode": "open", "rate": CALLS}
     logins = {"payload": "heartbeat", "connections": size.idle, "identities_from": CONNECTED, "persist": True}
     logins |= {"window": size.idle, "source_addresses": 100}
@@ -222,7 +222,7 @@ def storms_table(rounds: dict[Security, list[Storm]], size: Size) -> Table:
     """How long it takes, and what the connected notice."""
     columns = [
         "case",
-        "all in, s",
+        "all connected, s",
         "core busy",
         "login CPU us",
         "attempts",

@@ -29,7 +29,7 @@ async def _hold(attacker: Attacker, number: int) -> None:
             return
 
 
-async def _comes_in(attacker: Attacker) -> None:
+async def _accepted(attacker: Attacker) -> None:
     """Once descriptors are free again, the next charger is accepted."""
     last: Exception | None = None
     try:
@@ -42,13 +42,13 @@ async def _comes_in(attacker: Attacker) -> None:
                     last = error
                 await asyncio.sleep(REDIAL)
     except TimeoutError:
-        attacker.expect(False, f"no charger comes in after the attack: {last!r}")
+        attacker.expect(False, f"no charger is accepted after the attack: {last!r}")
 
 
 async def held_sockets(attacker: Attacker) -> None:
     """All descriptors are taken and kept."""
     await attacker.until_stop(*(_hold(attacker, number) for number in range(HELD)))
-    await _comes_in(attacker)
+    await _accepted(attacker)
 
 
 async def connects(attacker: Attacker) -> None:
@@ -73,4 +73,4 @@ async def connects(attacker: Attacker) -> None:
     for task in holding:
         task.cancel()
     await asyncio.gather(*holding, return_exceptions=True)
-    await _comes_in(attacker)
+    await _accepted(attacker)

@@ -17,7 +17,7 @@ VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
 
 
 async def wrong_client_certificates(attacker: Attacker) -> None:
-    """Each kind ends in its handshake, or is answered 401; the charger itself comes in meanwhile."""
+    """Each kind ends in its handshake, or is answered 401; the charger itself is accepted."""
     ports, ends = attacker.ports, Counter[tuple[str, str]]()
     kinds = ["", *REFUSED, *UNAUTHORIZED]
     contexts = {

@@ -81,7 +81,7 @@ async def _bad_logins(attacker: Attacker, port: int, secured: ssl.SSLContext | N
 
 
 async def storm(attacker: Attacker) -> None:
-    """2,000 chargers log in at once with full handshakes, from sites of ten; refused ones come again."""
+    """2,000 chargers log in at once with full handshakes, from sites of ten; refused ones dial again."""
     os.nice(10)
     secured = client(attacker.ports.certificates)
     workers = [psutil.Process(pid) for pid in attacker.order.workers]
@@ -114,11 +114,11 @@ async def storm(attacker: Attacker) -> None:
         async with asyncio.timeout(LONGEST_TLS):
             await all_in.wait()
     except TimeoutError:
-        attacker.expect(False, f"only {inside} came in")
+        attacker.expect(False, f"only {inside} are connected")
     seconds = monotonic() - began
     computed = process_time() - own + _cpu(workers) - theirs
     attacker.expect(
-        seconds <= computed + SPARE, f"all were in after {seconds:.1f} s, computed were {computed:.1f}"
+        seconds <= computed + SPARE, f"all were connected after {seconds:.1f} s, computed were {computed:.1f}"
     )
     attacker.counts["us of the gateway a login"] = round((_cpu(workers) - theirs) * 1e6 / len(STORM))
     attacker.counts["seconds"] = round(seconds)

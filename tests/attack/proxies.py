@@ -75,7 +75,7 @@ def from_the_balancer() -> dict[str, bytes]:
 
 
 async def forged_headers(attacker: Attacker) -> None:
-    """Nobody becomes a charger by a header; whoever does not end one is ended at the deadline."""
+    """No header makes its sender a charger; one that never ends is ended at the deadline."""
     ports = attacker.ports
     ask = request(MUTUAL)
 

@@ -29,7 +29,7 @@ ROOM = 20  # descriptors that may be others'
 
 
 async def slow_readers(attacker: Attacker) -> None:
-    """They ask for much and read little: nobody waits for them, and what waits for them is bounded."""
+    """They ask for much and read little: what waits for them is bounded, and delays no other charger."""
     secured = client(attacker.ports.certificates)
 
     async def greedy(number: int) -> None:

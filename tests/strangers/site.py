@@ -1,4 +1,4 @@
-"""What the chargers come to: one gateway with a listener for each way in, NATS, the backend, HAProxy.
+"""What the chargers connect to: one gateway with a listener for each way, NATS, the backend, HAProxy.
 
 HAProxy terminates TLS and passes on what it knows with PROXY protocol version 2.
 """
