@@ -63,6 +63,7 @@ def test_handshake_results_and_reasons_of_disconnects() -> None:
         ("`by`", "session"),
         ("`type`", "session"),
         ("`outcome` of asks", "."),
+        ("`outcome` of spans", "."),
         ("`reason` of the link `down` that another gateway writes for a dead one", "cluster"),
     ],
 )

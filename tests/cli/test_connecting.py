@@ -40,7 +40,10 @@ SHORT: dict[str, tuple[int, str]] = {
     "violations": (0, "^"),
 }
 LASTING = {"serve": "gateway.started", "backend": "backend.started"}
-WITHOUT_NATS = {"dev", "validate", "policy", "permissions", "swarm", "worker"}
+WITHOUT_NATS = {
+    "dev", "validate", "policy", "permissions", "swarm", "worker", "version", "actions", "schema",
+    "config example",
+}  # fmt: skip
 
 
 def commands(group: Any, prefix: str = "") -> Iterator[str]:
@@ -134,7 +137,7 @@ def test_every_command_connects(
         assert main([*command.split(), "--config", config]) == code, (command, capsys.readouterr())
         out, err = capsys.readouterr()
         assert re.search(told, out + err, re.MULTILINE), (command, out, err)
-    for command, line in LASTING.items():
+    for command, line in LASTING.items() if way in ("mutual", "creds") else ():
         running = start(command, "--config", config)
         running.until(lambda running=running, line=line: line in running.err, line)  # type: ignore[misc]
 
@@ -193,6 +196,7 @@ def test_every_command_says_why_it_does_not_connect(
         out, err = capsys.readouterr()
         said: Any = out if command == "check" and fault.code == 1 else err
         assert (code, fault.told.replace("{}", address) in said) == (fault.code, True), (command, out, err)
-        assert command == "check" or (out, err.count("\n")) == ("", 1), command
+        words = [line for line in err.splitlines() if line.startswith("voltgate: ")]
+        assert command == "check" or (out, len(words)) == ("", 1), (command, err)
         assert "bug in voltgate" not in err
         assert "SUA" not in err, "no seed is shown"

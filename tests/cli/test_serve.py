@@ -92,10 +92,10 @@ def test_serve_is_alive_and_not_ready_while_nats_is_silent(
 def test_serve_never_edits_streams_and_reports_missing_ones(start: Start, served: Path) -> None:
     running = start("serve", "--config", str(served))
     assert running.process.wait(PATIENCE) == 1
-    assert "voltgate: stream OCPP_TX is missing: run `voltgate streams apply`" in running.err
+    assert "voltgate: stream OCPP_TX is missing: run `voltgate streams apply" in running.err
 
 
-@pytest.mark.parametrize(("position", "name"), [(0, "listener"), (1, "admin")])
+@pytest.mark.parametrize(("position", "name"), [(0, "listeners.0.port"), (1, "admin.port")])
 def test_serve_names_an_address_it_cannot_have(
     start: Start, served: Path, ports: tuple[int, int, int], position: int, name: str
 ) -> None:
@@ -103,7 +103,7 @@ def test_serve_names_an_address_it_cannot_have(
     with socket.create_server(("127.0.0.1", ports[position])):
         running = start("serve", "--config", str(served))
         assert running.process.wait(PATIENCE) == 1
-    assert f"voltgate: {name} 127.0.0.1:{ports[position]}: " in running.err
+    assert f": {name}: 127.0.0.1:{ports[position]} is in use: " in running.err
     assert "Traceback" not in running.err
 
 

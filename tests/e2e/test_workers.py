@@ -19,7 +19,7 @@ from nats.aio.msg import Msg
 from prometheus_client.parser import text_string_to_metric_families
 from websockets import InvalidMessage, InvalidStatus
 
-from e2e.house import PATIENCE, Gateway
+from e2e.house import PATIENCE, Gateway, config
 from e2e.strangers import Charger, dial, settle, until
 from jetstream import NatsServer, free_port
 from processes import Voltgate, is_free, status
@@ -37,9 +37,10 @@ class Crew:
     def __init__(self, folder: Path, nats: NatsServer, **settings: Any) -> None:
         self.port, self.admin = settings.get("port") or free_port(), settings.get("admin") or free_port()
         streams, grace = settings.get("streams", "OCPP"), settings.get("grace", 0.0)
+        (url,) = config(nats, nats={"stream_prefix": streams}).nats.urls
         self.file = folder / "voltgate.toml"
         self.file.write_text(
-            f'[nats]\nurl = "{nats.url}"\nstream_prefix = "{streams}"\n[registry]\nrequired = false\n'
+            f'[nats]\nurl = "{url}"\nstream_prefix = "{streams}"\n[registry]\nrequired = false\n'
             f'[admin]\nport = {self.admin}\n[[listeners]]\nhost = "127.0.0.1"\nport = {self.port}\n'
             f"allow_unauthenticated = true\n[drain]\ngrace = {grace}\n"
         )
@@ -333,7 +334,7 @@ def test_what_no_worker_can_do_is_said_once(crews: Crews) -> None:
     """Streams are missing: the first worker's words and its exit code, no second one, no restart."""
     crew = crews(streams="NONE")
     assert crew.serve.process.wait(PATIENCE) == 1
-    assert crew.serve.err.count("voltgate: stream NONE_TX is missing: run `voltgate streams apply`") == 1
+    assert crew.serve.err.count("voltgate: stream NONE_TX is missing: run `voltgate streams apply") == 1
     assert len(crew.events("gateway.stopped")) == 1
     assert crew.events("worker.exited") == []
     assert is_free(crew.port)

@@ -16,7 +16,7 @@ from nats.js import JetStreamManager
 
 from voltgate import _core
 from voltgate.config import Config, Nats
-from voltgate.gateway.bus import leader, streams
+from voltgate.gateway.bus import connect, leader, streams
 from voltgate.gateway.bus.acks import Acks, NoAck
 from voltgate.gateway.bus.connection import Connection
 from voltgate.gateway.bus.garbage import Garbage
@@ -80,6 +80,11 @@ class Bus:
     def max_payload(self) -> int:
         """What the server takes, headers and body together, in bytes."""
         return self._connection.client.max_payload
+
+    @property
+    def server_release(self) -> tuple[int, int, int]:
+        """The release of the NATS server."""
+        return connect.server_release(self._connection.client)
 
     async def start(self) -> None:
         """Connect and subscribe. Raises BusError when no server can be reached."""
