@@ -1,4 +1,4 @@
-"""What a target is set up with, and where it listens."""
+"""What a target is set up with."""
 
 from dataclasses import dataclass
 
@@ -14,26 +14,3 @@ class Conditions:
 
 
 USUAL = Conditions()
-
-
-@dataclass(frozen=True)
-class Ports:
-    """Where everything listens on 127.0.0.1.
-
-    ``closed`` wants credentials, ``open`` does not; ``tls`` is security profile 2, ``mutual`` profile 3, and
-    ``balanced`` profile 3 behind a load balancer at the address TRUSTED. ``certificates`` is the folder of
-    :mod:`attack.certificates`.
-    """
-
-    certificates: str
-    open: int
-    closed: int
-    tls: int
-    mutual: int
-    balanced: int
-    admin: int
-    nats: int
-
-    def nats_url(self, user: str) -> str:
-        """The nats-server for one of its users."""
-        return f"nats://{user}:{user}@127.0.0.1:{self.nats}"

@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from attack.conditions import Ports
-from attack.target import PASSWORD
+from attack.target import PASSWORD, Ports
 from voltgate.charger.processes import Processes, processes
 from voltgate.charger.swarm import Plan
 from voltgate.charger.tally import Latencies, Tally

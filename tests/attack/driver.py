@@ -16,7 +16,7 @@ from typing import Any
 
 import uvloop
 
-from attack.conditions import Ports
+from attack.target import Ports
 
 TESTS = Path(__file__).parent.parent
 SOURCE = "127.0.0.2"

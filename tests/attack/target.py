@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import psutil
 from nats.aio.client import Client
 
 from attack import certificates
-from attack.conditions import Conditions, Ports
+from attack.conditions import Conditions
 from faults.process import Process, tail
 from jetstream import NatsServer, free_port
 from processes import status
@@ -95,6 +96,29 @@ class = "event"
 [policy.v21.Heartbeat]
 class = "event"
 """
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where everything listens on 127.0.0.1.
+
+    ``closed`` wants credentials, ``open`` does not; ``tls`` is security profile 2, ``mutual`` profile 3, and
+    ``balanced`` profile 3 behind a load balancer at the address TRUSTED. ``certificates`` is the folder of
+    :mod:`attack.certificates`.
+    """
+
+    certificates: str
+    open: int
+    closed: int
+    tls: int
+    mutual: int
+    balanced: int
+    admin: int
+    nats: int
+
+    def nats_url(self, user: str) -> str:
+        """The nats-server for one of its users."""
+        return f"nats://{user}:{user}@127.0.0.1:{self.nats}"
 
 
 class Target:
