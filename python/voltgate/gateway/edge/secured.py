@@ -42,9 +42,9 @@ class Handshakes:
         done: Callable[[str, bool], None],
         failed: Callable[[Failure, str], None],
     ) -> None:
+        self._ended = 0
         self.soon, self.done, self.failed = soon, done, failed
         self._waiting: deque[Secured] = deque()
-        self._ended = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
