@@ -57,7 +57,7 @@ flaky: $(VENV)/.built ## the tests N=5 times beside a load on all cores
 attack: $(VENV)/.built ## attacks beside 200 chargers that must not notice, and a table; ATTACK="--only pings" runs some
 	PYTHONPATH=tests $(BIN)/python -m attack $(ATTACK)
 
-strangers: $(VENV)/.built ## chargers made of other people's clients (npm, Go, Maven), and what passed; tests/strangers/README.md
+strangers: $(VENV)/.built ## chargers made of other people's clients, by each security profile, and what passed; tests/strangers/README.md
 	PYTHONPATH=tests $(BIN)/python -m strangers $(STRANGERS)
 
 lint: $(VENV)/.built ## formatters, linters, types, the stub against the extension
@@ -84,6 +84,7 @@ fix: $(VENV)/.built ## format, and mend what linters can mend
 
 bench: $(VENV)/.built ## every figure of benchmarks/README.md, measured and written; BENCH="--quick --no-write" tries it
 	$(BIN)/python benchmarks/run.py $(BENCH)
+	$(if $(findstring --only,$(BENCH)),,$(BIN)/python benchmarks/tls.py $(filter --quick --no-write,$(BENCH)))
 
 locust: $(VENV)/.locust ## Locust against a gateway that it starts: .cache/locust.html; LOCUST="--users 1000 --seconds 300"
 	$(BIN)/python benchmarks/locusts.py $(LOCUST)
