@@ -204,6 +204,16 @@ class Metrics(Collector):
         self.stream_fill = g("voltgate_stream_fill_ratio", "Bytes of a stream over its limit.", ("stream",))
         self.loop_lag = h("voltgate_loop_lag_seconds", "How late the event loop runs a timer.")
         self.gc_pause = h("voltgate_gc_pause_seconds", "Pauses of the garbage collector.", ("generation",))
+        self.ready = g("voltgate_ready", "1 while this check of readiness passes.", ("check",))
+        self.outage = g("voltgate_outage", "1 while NATS cannot store, for this reason.", ("reason",))
+        self.outages = c("voltgate_outages_total", "Outages that began, by reason.", ("reason",))
+        self.reload_successful = g(
+            "voltgate_config_reload_successful", "1 unless the last reload of the configuration failed."
+        )
+        self.reload_at = g(
+            "voltgate_config_reload_success_timestamp_seconds",
+            "When the configuration was last loaded, in seconds since the Unix epoch.",
+        )
         self.spans = c("voltgate_spans_total", "Spans of traces by what became of them.", ("outcome",))
         self.tls_handshakes = c(
             "voltgate_tls_handshakes_total", "TLS handshakes that succeeded.", ("version", "resumed")

@@ -8,11 +8,12 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 import uvloop
 
 from certificates import Authority
-from voltgate.gateway.edge.secured import Handshakes, Secured
+from voltgate.gateway.edge.secured import GIVEN_BACK, Handshakes, Secured
 from voltgate.gateway.edge.tls import Failure, Files, Peer, build
 
 PATIENCE = 20.0
@@ -377,3 +378,19 @@ async def test_handshakes_that_arrive_at_once_leave_turns_to_the_others(pki: Pki
             writer.transport.abort()
             with suppress(OSError):
                 await writer.wait_closed()
+
+
+def test_the_memory_of_many_connections_goes_back_to_the_system() -> None:
+    later: list[Callable[[], None]] = []
+    handshakes = Handshakes(later.append, lambda *_: None, lambda *_: None)
+    for _ in range(GIVEN_BACK - 1):
+        handshakes.ended()
+    assert later == []
+    handshakes.ended()
+    blocks = [bytearray(b"x" * 20_000) for _ in range(2000)]
+    kept = blocks[::20]  # holes between them
+    del blocks
+    before = psutil.Process().memory_info().rss
+    later.pop()()
+    assert psutil.Process().memory_info().rss < before - 20_000_000
+    assert len(kept) == 100

@@ -22,6 +22,7 @@ from voltgate.gateway.bus.connection import Connection
 from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.subscriptions import Interest, Subscription, Take, parse_headers
 from voltgate.gateway.clock import Wheel
+from voltgate.gateway.domain import js_api
 from voltgate.gateway.interfaces import Ack, NotRead, NotStored, Reply, Request, Stored, Ticket
 from voltgate.gateway.metrics import Metrics
 
@@ -40,7 +41,7 @@ class Bus:
         self.garbage = Garbage(clock, metrics)
         """See interfaces.Bus."""
         self._connection = Connection(config, clock, metrics, self.garbage, self._received, self._changed)
-        self._acks = Acks(config)
+        self._acks, self._api = Acks(config), js_api(config.domain)
         self._on_change: Callable[[bool], None] | None = None
         self._on_tx_failed: Callable[[str], None] | None = None
         self.tx_acks = 0
@@ -150,7 +151,7 @@ class Bus:
         """See interfaces.Bus. A direct get: any replica answers."""
         ticket = self.ticket(done, arg)
         ticket.stream, ticket.subject = stream, subject
-        self._query(f"$JS.API.DIRECT.GET.{stream}", "read", seq, ticket)
+        self._query(f"{self._api}DIRECT.GET.{stream}", "read", seq, ticket)
 
     def read_leader(
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
@@ -158,7 +159,7 @@ class Bus:
         """See interfaces.Bus. Not a direct get."""
         ticket = self.ticket(done, arg)
         ticket.stream, ticket.subject = stream, subject
-        self._query(f"$JS.API.STREAM.MSG.GET.{stream}", "read_leader", seq, ticket)
+        self._query(f"{self._api}STREAM.MSG.GET.{stream}", "read_leader", seq, ticket)
 
     def _query(
         self, api: str, kind: Literal["read", "read_leader"], seq: int, ticket: Ticket[Any, Any]
