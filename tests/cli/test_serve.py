@@ -167,7 +167,7 @@ def test_serve_waits_for_nats_and_for_streams_and_not_for_what_contradicts(
     running = start("serve", "--wait", "60", "--config", str(served))
     running.until(lambda: len(events(running, "start.delayed")) == 1, "NATS is awaited")
     assert (
-        f"NATS at nats://127.0.0.1:{nats_port} cannot be used"
+        f"NATS at nats://127.0.0.1:{nats_port} cannot be"
         in events(running, "start.delayed")[0]["reason"]
     )
     assert status(ports[1], "/livez") == (200, "ok\n")
