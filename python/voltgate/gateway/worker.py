@@ -80,6 +80,8 @@ class Worker:
         self._stop_now = asyncio.Event()
         self._grace_over = asyncio.Event()
         self.draining = False
+        metrics.limit.read = self._bounds
+        metrics.handshakes_in_progress.read = lambda: [((), float(len(self._shared.open) - len(roster)))]
         metrics.draining.read = lambda: [((), float(self.draining))]
 
     # -- life ---------------------------------------------------------------------------------------
@@ -150,6 +152,11 @@ class Worker:
             "draining": "leaving" if self.draining else "",
             "connections": "limits.max_connections is reached" if self._full else "",
         }
+
+    def _bounds(self) -> list[tuple[tuple[str], float]]:
+        """The bounds in force, as a metric."""
+        limits = self._shared.limits.model_dump() | {"max_pending_bytes": self.config.nats.max_pending_bytes}
+        return [((name,), float(bound)) for name, bound in limits.items() if isinstance(bound, int | float)]
 
     def closed(self) -> Refusal | None:
         """See listener.Entrance."""

@@ -36,7 +36,7 @@ class Upgrade(Socket):
     later.
     """
 
-    __slots__ = ("_behind", "_decide", "_head", "_protocol", "_response", "identity", "request")
+    __slots__ = ("_behind", "_decide", "_head", "_protocol", "_response", "_since", "identity", "request")
 
     request: Request
     _response: Response
@@ -57,6 +57,7 @@ class Upgrade(Socket):
         peer = transport.get_extra_info("peername")
         self.peer = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
         shared, limits = self._shared, self._shared.limits
+        self._since = shared.clock.read()
         shared.open.add(self)
         if len(shared.open) > limits.max_connections + limits.max_handshakes:
             # File descriptors are the scarcest resource in a storm: no answer, the charger dials again.
@@ -133,6 +134,7 @@ class Upgrade(Socket):
         self._cancel_check()
         self._protocol.send_response(self._response)
         self._flush(self._protocol)
+        shared.metrics.handshake_seconds.cell().observe(shared.clock.read() - self._since)
         connection = Connection(self, self._protocol, codec, quirks)
         connection.behind_head(self._behind)
         shared.open.discard(self)

@@ -8,7 +8,7 @@ import asyncio
 import random
 import signal
 from contextlib import suppress
-from typing import Literal
+from typing import Literal, get_args
 
 import structlog
 
@@ -46,6 +46,8 @@ class Supervisor:
     def __init__(self, argv: Argv, count: int, ports: list[int], limits: Limits) -> None:
         """``limits`` are those of the configuration, ``ports`` those of its listeners, in order."""
         self.metrics = Supervision()
+        for reason in get_args(RestartReason):
+            self.metrics.restarts.cell(reason)
         self.metrics.running.read = lambda: [((), float(sum(m.running for m in self._members)))]
         self._argv, self._ports, self._limits = argv, ports, limits
         self._opened, self._leaving = asyncio.Event(), asyncio.Event()
