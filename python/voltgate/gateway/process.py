@@ -7,6 +7,7 @@ folder since 6.2, and an older kernel is asked for the list.
 import os
 import resource
 import time
+from functools import cache
 from pathlib import Path
 
 _PROC = Path("/proc/self")
@@ -36,6 +37,7 @@ def max_fds() -> float:
     return _UNLIMITED if soft == resource.RLIM_INFINITY else soft
 
 
+@cache
 def start_time_seconds() -> float:
     """When the process was started, since the Unix epoch."""
     # proc(5): the name in parentheses may hold anything; the start is the 20th field behind it, in ticks

@@ -83,11 +83,10 @@ class Session:
         if live is None or self._queue or self._gated:
             self._take(frame, context.actions.get(plain))
         else:
-            clock = self._clock
-            read_at, time_ms = clock.now, clock.time_ms
+            clock, time_ms = self._clock, self._clock.time_ms
             self._bus.emit(self._publisher.live(frame, time_ms))
             self._link.write(live.answer(frame, time_ms))
-            live.observe(clock.read() - read_at)
+            live.observe(clock.read() - clock.now)
         self.spent(1.0)
 
     def broken(self, frame: Frame, size: int, why: str) -> None:
@@ -344,6 +343,7 @@ class Session:
             context.count_unknown(answer.by)
         else:
             handling.answered(answer.by)
+            handling.seconds.observe(self._clock.read() - call.read_at)
         if answer.code:
             context.cells.errors[0] += 1
             frame = context.codec.encode_error(message_id, answer.code, answer.description)
@@ -352,8 +352,6 @@ class Session:
             frame = context.codec.encode_result(message_id, answer.payload)
         context.cells.bytes_out[0] += len(frame)
         self._link.write(frame)
-        if handling is not None:
-            handling.seconds.observe(self._clock.read() - call.read_at)
         self._done()
 
     def _time(self) -> Answer:
