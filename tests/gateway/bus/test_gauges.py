@@ -6,7 +6,7 @@ from typing import Any
 
 import nats
 import pytest
-from nats.js.api import ConsumerConfig
+from nats.js.api import AckPolicy, ConsumerConfig
 from prometheus_client.samples import Sample
 
 from desk import TX, Desk, desk
@@ -83,8 +83,8 @@ async def test_consumers_that_are_watched(server: NatsServer) -> None:
     async with desk(server, nats=names) as at:
         client = await nats.connect(server.url)
         await client.jsm().add_consumer(
-            "OCPP_TX", ConsumerConfig(durable_name="billing", ack_policy="explicit")
-        )  # type: ignore[arg-type]
+            "OCPP_TX", ConsumerConfig(durable_name="billing", ack_policy=AckPolicy.EXPLICIT)
+        )
         for number in range(3):
             await at.store(TX, str(number).encode())
         await measuring(at).measure()
