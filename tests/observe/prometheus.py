@@ -44,7 +44,7 @@ def faster(rules: dict[str, Any]) -> dict[str, Any]:
 class Prometheus:
     """The process. Its rules are the recording rules and the alerts, 60 times as fast."""
 
-    def __init__(self, folder: Path, targets: list[str]) -> None:
+    def __init__(self, folder: Path, target: str) -> None:
         folder.mkdir()
         self._began = 0.0
         port = free_port()
@@ -63,7 +63,7 @@ class Prometheus:
                         "evaluation_interval": every,
                     },
                     "rule_files": [str(file) for file in files],
-                    "scrape_configs": [{"job_name": "voltgate", "static_configs": [{"targets": targets}]}],
+                    "scrape_configs": [{"job_name": "voltgate", "static_configs": [{"targets": [target]}]}],
                 }
             )
         )
@@ -78,8 +78,11 @@ class Prometheus:
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
-        self.until(lambda: self.value("sum(up)") == len(targets), "Prometheus scrapes")
-        self._began = float(self.value("time()"))
+
+    def ready(self) -> None:
+        """Wait for its first scrape."""
+        self.until(lambda: self.value("sum(up)") == 1, "Prometheus scrapes")
+        self._began = self.value("time()")
 
     def stop(self) -> None:
         self._process.kill()

@@ -35,26 +35,37 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._started = contextlib.ExitStack()
         self.nats = NatsServer(folder / "nats")
+        self._started.callback(self.nats.kill)
         self.port, self.admin, self.door = free_port(), free_port(), free_port()
         self.file = folder / "voltgate.toml"
         self._write(1 << 20)
+        self.serve: Voltgate
+        self.prometheus: Prometheus
+
+    def open(self) -> None:
+        """Start the rest."""
         asyncio.run(self._prepare())
-        (folder / "serve").mkdir()
-        self.serve = Voltgate(folder / "serve", "serve", "--workers", "2", "--config", str(self.file))
+        config = ("--config", str(self.file))
+        self.serve = self._start("serve", "--workers", "2", *config)
         self.serve.until(self._ready, "both workers are ready")
-        (folder / "backend").mkdir()
-        self.backend = Voltgate(
-            folder / "backend", "backend", "--config", str(self.file), "--except", "Authorize"
-        )
-        self.prometheus = Prometheus(folder / "prometheus", [f"127.0.0.1:{self.admin}"])
+        self._start("backend", "--except", "Authorize", *config)
+        self.prometheus = Prometheus(self.folder / "prometheus", f"127.0.0.1:{self.admin}")
+        self._started.callback(self.prometheus.stop)
+        self.prometheus.ready()
 
     def stop(self) -> None:
-        self.prometheus.stop()
-        for process in (self.backend.process, self.serve.process):
-            process.kill()
-            process.wait()
-        self.nats.kill()
+        """End everything, also where the start failed."""
+        self._started.close()
+
+    def _start(self, command: str, *arguments: str) -> Voltgate:
+        folder = self.folder / command
+        folder.mkdir()
+        started = Voltgate(folder, command, *arguments)
+        self._started.callback(started.process.wait)
+        self._started.callback(started.process.kill)
+        return started
 
     def _write(self, tx_max_bytes: int) -> None:
         self.file.write_text(
@@ -91,11 +102,9 @@ class Scene:
 
     def swarm(self, seconds: int) -> Voltgate:
         """Simulated chargers that come, talk, are all cut off at half-time, and talk on."""
-        folder = self.folder / "swarm"
-        folder.mkdir()
         words = ("--chargers", str(CHARGERS), "--rate", "60", "--duration", str(seconds), "--storm")
         url = f"ws://127.0.0.1:{self.port}/ocpp"
-        return Voltgate(folder, "swarm", "--url", url, "--connect-rate", "60", *words)
+        return self._start("swarm", "--url", url, "--connect-rate", "60", *words)
 
     def trouble(self, done: Callable[[], bool]) -> None:
         """Wrong logins, wrong messages, wrong answers, and commands of every kind until ``done``."""

@@ -18,7 +18,7 @@ from observe.rules import ROOT
 from observe.scene import Scene
 
 pytestmark = [
-    pytest.mark.skipif(not os.environ.get("VOLTGATE_OBSERVE"), reason="make observe-test"),
+    pytest.mark.skipif(not os.environ.get("OBSERVE"), reason="make observe-test"),
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs prometheus (Debian package)"),
     pytest.mark.timeout(600),
 ]
@@ -29,6 +29,7 @@ BOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     made = Scene(tmp_path_factory.mktemp("scene"))
     try:
+        made.open()
         swarm = made.swarm(20)
         made.trouble(lambda: swarm.process.poll() is not None)
         yield made
