@@ -20,6 +20,8 @@ PATIENCE = 90.0  # seconds until a condition that should hold counts as failed
 FASTER = 60  # every time in the copy of the rules is shorter by this
 SCRAPE = 0.5  # seconds
 
+Curve = tuple[dict[str, str], list[tuple[float, float]]]  # labels, and values by time
+
 _MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _TIME = re.compile(r"(\d+)([smhd])")
 
@@ -107,9 +109,7 @@ class Prometheus:
             else math.nan
         )
 
-    def curves(
-        self, expression: str, step: float = 1.0
-    ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+    def curves(self, expression: str, step: float = 1.0) -> list[Curve]:
         """Labels and (seconds since the start, value) of each series with at least one number."""
         now = self.value("time()")
         found = self._get("query_range", query=expression, start=self._began, end=now, step=step)["result"]

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
+import random
 import re
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,7 @@ class Scene:
         self._started.callback(self.nats.kill)
         self.port, self.admin, self.door = free_port(), free_port(), free_port()
         self.file = folder / "voltgate.toml"
-        self._write(1 << 20)
+        self._write(8 << 20)
         self.serve: Voltgate
         self.prometheus: Prometheus
 
@@ -60,8 +62,7 @@ class Scene:
         self._started.close()
 
     def _start(self, command: str, *arguments: str) -> Voltgate:
-        folder = self.folder / command
-        folder.mkdir()
+        folder = Path(tempfile.mkdtemp(prefix=command, dir=self.folder))
         started = Voltgate(folder, command, *arguments)
         self._started.callback(started.process.wait)
         self._started.callback(started.process.kill)
@@ -100,11 +101,12 @@ class Scene:
 
     # -- what goes on -------------------------------------------------------------------------------
 
-    def swarm(self, seconds: int) -> Voltgate:
-        """Simulated chargers that come, talk, are all cut off at half-time, and talk on."""
-        words = ("--chargers", str(CHARGERS), "--rate", "60", "--duration", str(seconds), "--storm")
+    def swarm(self, seconds: int, storm: bool = True) -> Voltgate:
+        """Simulated chargers that come and talk; ``storm``: all are cut off at half-time, and talk on."""
+        words = ("--chargers", str(CHARGERS), "--rate", "60", "--duration", str(seconds))
         url = f"ws://127.0.0.1:{self.port}/ocpp"
-        return self._start("swarm", "--url", url, "--connect-rate", "60", *words)
+        extra = ("--connect-rate", "60", *(["--storm"] if storm else []))
+        return self._start("swarm", "--url", url, *words, *extra)
 
     def trouble(self, done: Callable[[], bool]) -> None:
         """Wrong logins, wrong messages, wrong answers, and commands of every kind until ``done``."""
@@ -147,6 +149,7 @@ class Scene:
         for action, body in (("ClearCache", b"{}"), ("Reset", b'{"type":"Nonsense"}')):
             with contextlib.suppress(Error):  # no responders: it is not connected now
                 await client.request(f"ocpprpc.send.{action}.{name}", body, timeout=5)
+        await client.publish(f"ocpprpc.send.ClearCache.{name}", b"{}", reply="elsewhere.x")
 
     # -- faults -------------------------------------------------------------------------------------
 
@@ -190,6 +193,4 @@ class Scene:
 
 def random_bytes(seed: int) -> bytes:
     """A message that does not compress."""
-    import random
-
     return random.Random(seed).randbytes(32_000)

@@ -4,17 +4,15 @@ Every time in the copy of the rules is 60 times as short (``for: 1m`` is a secon
 come every half second. The faults, and what clears them, are real and take their own time.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from observe.prometheus import Prometheus, faster
-from observe.rules import ROOT
+from observe.boards import BOARDS, panels
+from observe.prometheus import faster
 from observe.scene import Scene
 
 pytestmark = [
@@ -22,7 +20,6 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs prometheus (Debian package)"),
     pytest.mark.timeout(600),
 ]
-BOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
 
 
 @pytest.fixture(scope="module")
@@ -69,35 +66,11 @@ def test_chargers_that_come_and_go(scene: Scene) -> None:
     scene.prometheus.clears("ReconnectStorm")
 
 
-class Query(NamedTuple):
-    """One query of one panel."""
-
-    board: str
-    panel: str
-    legend: str
-    expression: str
-
-    def curves(self, prometheus: Prometheus) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
-        """With the variables that Grafana would put in."""
-        expression = self.expression.replace("$__rate_interval", "5s")
-        expression = expression.replace("$job", "voltgate").replace("$instance", ".+")
-        assert "$" not in expression
-        return prometheus.curves(expression)
-
-
-def queries(board: Path) -> Iterator[Query]:
-    """Of every panel of a dashboard."""
-    read = json.loads(board.read_text())
-    for panel in read["panels"]:
-        for target in panel["targets"]:
-            yield Query(read["title"], panel["title"], target["legendFormat"], target["expr"])
-
-
 @pytest.mark.parametrize("board", BOARDS, ids=[board.stem for board in BOARDS])
 def test_no_panel_is_empty(scene: Scene, board: Path) -> None:
     """Read after the faults, over the whole time."""
-    asked = list(queries(board))
-    empty = [(one.panel, one.expression) for one in asked if not one.curves(scene.prometheus)]
+    asked = [(panel.title, query) for panel in panels(board) for query in panel.queries]
+    empty = [(title, query.expression) for title, query in asked if not query.curves(scene.prometheus)]
     assert asked
     assert empty == []
 

@@ -97,6 +97,20 @@ def test_the_objectives_are_as_sloth_writes_them(tmp_path: Path) -> None:
     assert yaml.safe_load(made.read_text()) == yaml.safe_load((PROMETHEUS / "slos.yaml").read_text())
 
 
+needs_go = pytest.mark.skipif(shutil.which("go") is None, reason="needs Go")
+
+
+@needs_go
+def test_the_dashboards_are_as_their_program_writes_them(tmp_path: Path) -> None:
+    """It checks each one strictly, and its own test proves that the check finds faults."""
+    build = ROOT / "deploy" / "grafana" / "build"
+    for words in (["go", "vet", "."], ["go", "test", "."], ["go", "run", ".", str(tmp_path)]):
+        done = subprocess.run(words, cwd=build, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    shipped = {file.name: file.read_text() for file in (build.parent / "dashboards").iterdir()}
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == shipped
+
+
 # -- each alert fires and clears --------------------------------------------------------------------------
 
 
