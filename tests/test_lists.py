@@ -10,6 +10,10 @@ from typing import Any, get_args
 import pytest
 
 from voltgate.config import Config, Limits
+from voltgate.gateway.edge.accepts import Overrun
+from voltgate.gateway.edge.proxied import Untrusted
+from voltgate.gateway.edge.proxy import Refused
+from voltgate.gateway.edge.tls import Failure
 from voltgate.gateway.interfaces import Garbage
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.merged import Supervision
@@ -42,11 +46,13 @@ def strings(package: str) -> set[str]:
 
 
 def test_handshake_results_and_reasons_of_disconnects() -> None:
-    results = {refusal.label for refusal in Refusal}
-    assert documented("`result`") == results | {"accepted", "timeout", "sockets"}
+    before = [*Failure, *Refused, *Untrusted, *Overrun]
+    results = {one.label for one in [*Refusal, *before]}
+    assert len(results) == len(Refusal) + len(before)
+    assert documented("`result` of handshakes") == results | {"accepted", "timeout", "sockets"}
     reasons = {reason.label for reason in Reason}
     assert documented("`reason` of disconnects, and of link `down` facts") == reasons
-    security = {refusal.label for refusal in Refusal if refusal.is_security}
+    security = {one.label for one in [*Refusal, *Failure, *Refused, *Untrusted] if one.is_security}
     assert documented("`<reason>` of security facts") == security
     assert documented("`kind`") == set(get_args(Garbage))
 

@@ -97,7 +97,7 @@ async def test_latency_delays_and_slices_are_small(proxy: Proxy, far: Far) -> No
     near[1].transport.abort()
 
 
-async def test_what_is_held_comes_later_and_what_is_lost_never(proxy: Proxy, far: Far) -> None:
+async def test_held_bytes_arrive_after_healing_and_lost_bytes_never(proxy: Proxy, far: Far) -> None:
     near, other = await joined(proxy, far)
     proxy.up.hold()
     near[1].write(b"1")

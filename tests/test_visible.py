@@ -8,7 +8,7 @@ import structlog
 
 from voltgate import logs
 from voltgate.config import Log
-from voltgate.visible import visible, visible_json, visible_lines
+from voltgate.visible import visible, visible_json, visible_lines, without_logins
 
 CASES = [
     ("plain ä 漢 🔌", "plain ä 漢 🔌"),
@@ -28,12 +28,18 @@ def test_what_could_steer_a_terminal_is_shown(text: str, shown: str) -> None:
     assert visible_lines(f"{text}\nx") == "\n".join(map(visible, text.split("\n"))) + "\nx"
 
 
-def test_no_character_does_anything() -> None:
+def test_every_control_and_format_character_is_escaped() -> None:
     for number in range(0x110000):
         char = chr(number)
         if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
             assert visible(char).isascii(), hex(number)
             assert visible(char).isprintable(), hex(number)
+
+
+def test_logins_are_taken_out_of_urls_in_linear_time() -> None:
+    assert without_logins("a@b\nx://u:p/:@h/?q y://h z://") == "a@b\nx://***@h/?q y://h z://"
+    text = "://" * 200_000 + "@"
+    assert without_logins(text) == "://***@"
 
 
 def test_json_keeps_its_value() -> None:

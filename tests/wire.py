@@ -40,7 +40,8 @@ class Wire(asyncio.Transport):
     """A socket. What the charger sends is read chunk by chunk, as long as the gateway reads."""
 
     def __init__(self, protocol: asyncio.Protocol, **extra: Any) -> None:
-        super().__init__({"peername": ("192.0.2.1", 5000)} | extra)
+        self.extra = {"peername": ("192.0.2.1", 5000)} | extra
+        super().__init__(self.extra)
         self.protocol = protocol
         self.sent: list[bytes] = []  # by the charger, not read yet
         self.written = b""
@@ -128,14 +129,26 @@ class Edge:
         self.time = 1000.0
         self.clock = Wheel(lambda: self.time, lambda: EPOCH + self.time - 1000.0)
         self.metrics = Metrics()
+        self.accepted: list[str] = []  # peers
+        self.accepts = True
         self.soon: list[Callable[[], None]] = []  # due in the next turn of the loop
-        self.shared = Shared(self.clock, Limits(**limits), self.metrics, self.soon.append)
+        self.rests: list[float] = []  # how long queued connections wait for it, in seconds
+        self.shared = Shared(self.clock, Limits(**limits), self.metrics, self.soon.append, self._later)
 
-    def knock(self, decide: Callable[[Upgrade], None], *chunks: bytes) -> Wire:
-        """A socket that has sent ``chunks``."""
-        wire = Wire(Upgrade(self.shared, decide))
+    def _later(self, seconds: float, run: Callable[[], None]) -> None:
+        self.rests.append(seconds)
+        self.soon.append(run)
+
+    def knock(self, decide: Callable[[Upgrade], None], *chunks: bytes, **extra: Any) -> Wire:
+        """A socket that has sent ``chunks``; ``extra``: what its transport knows."""
+        wire = Wire(Upgrade(self.shared, decide, self.accept), **extra)
         wire.send(*chunks)
         return wire
+
+    def accept(self, peer: str) -> bool:
+        """Whether a socket may stay."""
+        self.accepted.append(peer)
+        return self.accepts
 
     def turn(self) -> None:
         """The loop turns once."""
@@ -208,7 +221,7 @@ class Charger:
         self.receiver.resting = resting
         self.connection: Connection
         self._quirks = frozenset(quirks)
-        self.wire = Wire(Upgrade(edge.shared, self._accept), socket=plug)
+        self.wire = Wire(Upgrade(edge.shared, self._accept, edge.accept), socket=plug)
         self.wire.send(request(**headers) + behind)
 
     def _accept(self, upgrade: Upgrade) -> None:

@@ -37,6 +37,7 @@ from voltgate.gateway.registry.rotation import Rotation
 from voltgate.gateway.session.context import Context
 from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
+from voltgate.gateway.tracing import Tracing
 from voltgate.policy import Rules, rules
 
 LINKS = "link"  # the in-memory bus names its streams by the class of their subjects
@@ -234,9 +235,11 @@ class World:
         identity: str = "CP 1",
         half_duplex: bool = False,
         fast: bool = True,
+        tracing: Tracing | None = None,
         **config: Any,
     ) -> None:
         """``fast``: CALLs may take the short path (session/fast.py)."""
+        self.tracing = tracing
         self.time = 1000.0
         self.clock = Wheel(lambda: self.time, lambda: EPOCH + self.time - 1000.0)
         self.bus = Bus(self.clock)
@@ -259,7 +262,7 @@ class World:
         self.closed = None
         nats = self.config.nats
         self.context = Context.of(
-            self.version, self.config, self._rules[self.version], self.metrics, self.keys
+            self.version, self.config, self._rules[self.version], self.metrics, self.keys, self.tracing
         )
         if self.half_duplex or self.level is not None:
             self.context = self.context.at(self.level, self.half_duplex)

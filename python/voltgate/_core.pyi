@@ -253,8 +253,8 @@ class Fact:
     """A fact ready to be published, with the values used by its Response fact and its question."""
 
     @property
-    def command(self) -> bytes:
-        """The whole ``HPUB`` command."""
+    def hpub(self) -> bytes:
+        """The whole NATS message, an ``HPUB`` line with headers and body."""
     @property
     def key(self) -> str:
         """``ocpp-key`` (docs/contract.md 3.3)."""
@@ -291,7 +291,8 @@ class Publisher:
     """Writes one connection's NATS messages, each as one ``HPUB`` line with headers and body.
 
     Subjects and headers: docs/contract.md 3.2, 3.3. Holds the constant parts and the counter of ``ce-id``.
-    Times are milliseconds since the Unix epoch; ``reply`` may be ``""`` (no reply expected).
+    Times are milliseconds since the Unix epoch; ``reply`` may be ``""`` (no reply expected), ``traceparent``
+    is the text of that header (``""``: none).
     """
 
     def __new__(
@@ -310,6 +311,7 @@ class Publisher:
         reply: str,
         violation: str = "",
         redacted: bytes | None = None,
+        traceparent: str = "",
     ) -> Fact:
         """A CALL or SEND as a fact of ``class_`` (``tx|event|live``). ``Nats-Msg-Id`` on ``tx`` only.
 
@@ -318,16 +320,28 @@ class Publisher:
         """
     def live(self, frame: Frame, time_ms: int) -> bytes:
         """The command of a ``live`` fact, without a reply subject."""
-    def question(self, fact: Fact, time_ms: int, deadline_ms: int, reply: str) -> bytes:
+    def question(
+        self, fact: Fact, time_ms: int, deadline_ms: int, reply: str, traceparent: str = ""
+    ) -> bytes:
         """The message of ``fact`` on ``ocpprpc.ask.<v>.<Action>.<token>``, with ``ocpp-deadline``."""
-    def response(self, fact: Fact, answer: _Answered, time_ms: int, reply: str) -> bytes:
+    def response(
+        self, fact: Fact, answer: _Answered, time_ms: int, reply: str, traceparent: str = ""
+    ) -> bytes:
         """The answer to ``fact`` under ``<Action>Response``, with its class and key.
 
         ``Nats-Msg-Id`` on ``tx`` only: that of ``fact`` and ``/response``; none where the answer is an
         error or an empty fallback.
         """
     def reject(
-        self, frame: Frame, raw: bytes, why: _Why, time_ms: int, reply: str, limit: int, size: int = 0
+        self,
+        frame: Frame,
+        raw: bytes,
+        why: _Why,
+        time_ms: int,
+        reply: str,
+        limit: int,
+        size: int = 0,
+        traceparent: str = "",
     ) -> bytes:
         """A refused frame: ``raw`` cut at ``limit`` (0: whole), its size in ``ocpp-reject-bytes`` if cut.
 
@@ -337,3 +351,13 @@ class Publisher:
 
 def key(version: str, action: str, identity: str, session: str, message_id: str, payload: bytes) -> str:
     """The business key ``ocpp-key`` of a message (docs/contract.md 3.3)."""
+
+def masked(body: bytes, quoted: bool = False) -> bytes | None:
+    """The payload without its secrets (docs/contract.md 3.5); None if it has none.
+
+    ``quoted``: it answers a command that holds a secret, which may be in any of its texts. A body that is no
+    JSON and may hold a secret is ``***``.
+    """
+
+def may_hold_secrets(body: bytes) -> bool:
+    """Whether the name of a secret or a login is in ``body``, of whatever form it is."""

@@ -90,7 +90,7 @@ class Nats(_Section):
     @classmethod
     def _is_a_seed(cls, seed: SecretStr) -> SecretStr:
         text = seed.get_secret_value()
-        if text and not _is_seed(text):
+        if text and not is_seed(text):
             raise ValueError("must be the seed of a NATS user, which begins with SU (nsc, or nk -gen user)")
         return seed
 
@@ -141,12 +141,7 @@ class Nats(_Section):
 
 
 class Listener(_Section):
-    """One address that chargers connect to.
-
-    Not served yet; the gateway refuses to start with them (``gateway.preflight.unserved``):
-    ``tls_certificates``, ``client_ca``, ``crl``, ``organization``, ``proxy_protocol``, ``trusted_proxies``,
-    and a ``security_profile`` other than 1.
-    """
+    """One address that chargers connect to. Which keys go together is in ``gateway.edge.front.faults``."""
 
     host: str = "0.0.0.0"  # noqa: S104 - chargers come from outside
     port: Annotated[int, Field(ge=0, le=65_535)] = 9000
@@ -188,9 +183,14 @@ class Limits(_Section):
     remembered_chargers: Annotated[int, Field(ge=1, le=_MOST)] = 100_000
     ping_interval: Seconds = 60.0
     ping_timeout: Seconds = 30.0
+    accepts_per_second: Annotated[float, Field(gt=0)] = 2000.0
+    accepts_burst: Annotated[int, Field(ge=1, le=_MOST)] = 20_000
+    source_accepts_per_second: Annotated[float, Field(gt=0)] = 100.0
+    source_accepts_burst: Annotated[int, Field(ge=1, le=_MOST)] = 20_000
     handshake_timeout: Seconds = 10.0
     handshakes_per_second: Annotated[float, Field(gt=0)] = 2000.0
     logins_per_minute: Annotated[float, Field(ge=1)] = 120.0
+    login_delay: Seconds = 60.0
     command_queue: Annotated[int, Field(ge=1, le=_MOST)] = 16
 
 
@@ -227,6 +227,30 @@ class Admin(_Section):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 9464
+
+
+class Tracing(_Section):
+    """OpenTelemetry traces over OTLP/HTTP, off without an endpoint; needs the extra ``voltgate[otel]``."""
+
+    endpoint: str = ""
+    ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
+    service_name: Annotated[str, Field(min_length=1, max_length=255)] = "voltgate"
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_a_collector(cls, url: str) -> str:
+        if url and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
+            raise ValueError('must be the URL of an OTLP/HTTP receiver, such as "http://127.0.0.1:4318"')
+        return url
+
+    @property
+    def shown(self) -> str:
+        """The endpoint without user name and password."""
+        return _masked(self.endpoint)
+
+    @field_serializer("endpoint")
+    def _mask_password(self, url: str) -> str:
+        return _masked(url)
 
 
 class Log(_Section):
@@ -266,6 +290,7 @@ class Config(BaseSettings):
     drain: Drain = Drain()
     admin: Admin = Admin()
     log: Log = Log()
+    tracing: Tracing = Tracing()
     policy: dict[Version, dict[str, ActionPolicy]] = {}
 
     @classmethod
@@ -343,8 +368,8 @@ def _is_server(url: str) -> bool:
     return port != 0
 
 
-def _is_seed(text: str) -> bool:
-    """Base32 of two bytes of kind, a key of 32, and a CRC-16 of both (nkeys)."""
+def is_seed(text: str) -> bool:
+    """Whether it is a NATS user's: base32 of two bytes of kind, a key of 32, and a CRC-16 of both (nkeys)."""
     if not re.fullmatch(r"SU[A-Z2-7]{56}", text):
         return False
     seed = base64.b32decode(text + "=" * (-len(text) % 8))

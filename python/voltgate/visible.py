@@ -4,12 +4,27 @@ Escape sequences, control characters, line breaks, and marks that turn the direc
 escapes. Chargers, backends and anybody with a NATS user choose identities, subjects, headers and bodies.
 """
 
+import re
+
 
 def visible(text: str, keep: str = "") -> str:
     """``text`` on one line, what is not printable as Python's escapes; ``keep``: characters that stay."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
+
+def without_logins(text: str) -> str:
+    """``text`` with ``***`` in place of user name and password in every URL; in linear time."""
+    if "@" not in text or "://" not in text:
+        return text
+    return re.sub(r"\S+", lambda word: _without_login(word[0]), text)
+
+
+def _without_login(word: str) -> str:
+    head, scheme, rest = word.partition("://")
+    _, at, host = rest.rpartition("@")  # a password may hold an @
+    return f"{head}://***@{host}" if at else head + scheme + rest
 
 
 def visible_lines(text: str) -> str:

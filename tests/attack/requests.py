@@ -91,7 +91,6 @@ def malformations() -> dict[str, bytes]:
         found[f"{new[:30]!r} for {old.decode()}"] = sound.replace(old, new, 1)
     found["TLS"] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500)
     found["HTTP/2 preface"] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(30)
-    found["only line feeds"] = sound.replace(b"\r\n", b"\n")
     found["zeros"] = bytes(10_000)
     return found
 

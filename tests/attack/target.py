@@ -200,7 +200,7 @@ async def subjects(client: Client, stream: str, pattern: str) -> dict[str, int]:
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Client]:
     """A NATS client."""
-    client = await nats.connect(url, inbox_prefix=b"_INBOX_test")
+    client = await nats.connect(url)
     try:
         yield client
     finally:

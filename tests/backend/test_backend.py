@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 
 from jetstream import NatsServer
 from voltgate import Codec, _core
-from voltgate.backend import Backend, Tokens, run, serve
+from voltgate.backend import Backend, Tokens, run
 from voltgate.backend.answers import Question, UnanswerableError
 from voltgate.backend.service import subjects
 from voltgate.schemas import SUBPROTOCOLS
@@ -124,7 +124,7 @@ async def test_every_deformed_question_gets_a_sensible_answer(what: str) -> None
 
 @pytest.mark.parametrize(("version", "action", "answer"), ASKED)
 @pytest.mark.parametrize("payload", [{}, {"idToken": None, "idTag": None}, {"customData": []}])
-async def test_no_question_is_too_empty(
+async def test_empty_and_incomplete_questions_are_answered(
     version: str, action: str, answer: str, payload: dict[str, Any]
 ) -> None:
     backend = Backend(Tokens(), always_7)
@@ -280,12 +280,9 @@ async def test_what_is_excepted_is_left_to_another_backend(nc: Client) -> None:
         subjects("ocpprpc", ["Authorise"])
 
 
-async def test_serve_connects_answers_under_its_prefix_and_drains_when_told(
-    nats_url: str, nc: Client
-) -> None:
-    stop = asyncio.Event()
-    options = {"servers": [nats_url], "name": "mine"}
-    serving = asyncio.create_task(serve(options, "my.rpc", 60, None, stop))
+async def test_it_answers_under_its_prefix_and_ends_when_told(nats_url: str, nc: Client) -> None:
+    stop, own = asyncio.Event(), await nats.connect(nats_url)
+    serving = asyncio.create_task(run(own, stop, prefix="my.rpc", interval=60))
     reply = None
     while reply is None:
         try:
@@ -297,3 +294,4 @@ async def test_serve_connects_answers_under_its_prefix_and_drains_when_told(
     await asyncio.wait_for(serving, 5)
     with pytest.raises(nats.errors.NoRespondersError):
         await ask(nc, "v16.BootNotification", b"{}", prefix="my.rpc")
+    await own.close()

@@ -204,7 +204,7 @@ REFUSED = {"v16": {"idTagInfo": {"status": "Blocked"}}, "v201": {"idTokenInfo": 
 
 
 @pytest.mark.parametrize("version", ["v16", "v201"])
-async def test_a_card_that_is_refused_starts_nothing(version: str) -> None:
+async def test_a_refused_card_starts_no_transaction(version: str) -> None:
     def decide(call: Call) -> Decision:
         return REFUSED[version] if call.action == "Authorize" else accept(call)
 

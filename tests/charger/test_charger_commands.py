@@ -121,7 +121,7 @@ async def test_a_trigger_that_is_accepted_is_obeyed(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_transaction_from_afar_starts_and_ends(version: str) -> None:
+async def test_a_remote_start_and_a_remote_stop(version: str) -> None:
     new = version != "v16"
     async with conversation(version) as (charger, csms):
         await ready(charger)

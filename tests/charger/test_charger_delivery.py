@@ -155,7 +155,7 @@ async def test_one_call_is_open_at_a_time() -> None:
             await csms.wait_for("DataTransfer")
 
 
-async def test_with_several_addresses_chance_decides_and_the_outbox_goes_along() -> None:
+async def test_with_several_addresses_one_is_chosen_at_random_and_the_outbox_is_kept() -> None:
     """As behind a load balancer: a message left unanswered by one CSMS is sent to another one."""
     one, two = Csms(lambda call: CLOSE if call.action == "MeterValues" else accept(call)), Csms()
     urls = [await one.start(), await two.start()]

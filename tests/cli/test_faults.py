@@ -70,7 +70,7 @@ def test_a_file_of_credentials_that_is_none_is_named(
     for text in (None, "garbage", "\xff"):
         if text is not None:
             file.write_text(text, encoding="latin-1")
-        assert main(["send", "CP1", "Reset"]) == 1
+        assert main(["send", "CP1", "Reset"]) == 2
         assert f"nats.credentials: {file}: " in capsys.readouterr().err
 
 

@@ -84,7 +84,7 @@ def test_reasons_name_the_schema_and_never_the_value() -> None:
     assert "idTag" in missing.reason
 
 
-def test_known_actions_come_interned() -> None:
+def test_known_actions_are_interned_strings() -> None:
     """One string per action, not one per frame."""
     for text in ("Heartbeat", "Heartbeat-Signed"):
         raw = f'[2,"1","{text}",{{}}]'.encode()
@@ -150,7 +150,7 @@ def test_any_bytes_have_an_answer() -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_codec_knows_itself(version: str) -> None:
+def test_a_codec_has_its_version_and_subprotocol(version: str) -> None:
     """The number of actions; at most the schema nodes there are without sharing equal ones.
 
     See docs/contract.md 5.
@@ -200,7 +200,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("schema", "reason"), REFUSED)
-def test_what_the_compiler_does_not_know_it_refuses(schema: str, reason: str) -> None:
+def test_schema_keywords_that_the_compiler_does_not_know_are_refused(schema: str, reason: str) -> None:
     """A new schema package is never under-validated in silence: file, place and cause are named."""
     loop = '{"type":"object","properties":{"a":{"$ref":"#/definitions/Loop"}}}'
     file = (

@@ -75,15 +75,15 @@ def exact(subject: str, reply: str, headers: dict[str, str], payload: bytes) -> 
 def test_a_fact_is_exactly_these_bytes() -> None:
     fact = publisher().fact("tx", frame(), TIME_MS, "_INBOX.a.7")
     headers = COMMON | {"Nats-Msg-Id": START_ID}
-    assert fact.command == exact("ocpp.tx.v16.StartTransaction.RDAM=201", "_INBOX.a.7", headers, START)
-    assert read(fact.command).headers == headers
+    assert fact.hpub == exact("ocpp.tx.v16.StartTransaction.RDAM=201", "_INBOX.a.7", headers, START)
+    assert read(fact.hpub).headers == headers
     assert (fact.key, fact.nats_id) == (START_KEY, START_ID)
 
 
 @pytest.mark.parametrize("class_", ["event", "live"])
 def test_a_fact_of_another_class_has_no_id_of_its_own_but_knows_it(class_: str) -> None:
     fact = publisher().fact(class_, frame(), TIME_MS, "")
-    assert fact.command == exact(f"ocpp.{class_}.v16.StartTransaction.RDAM=201", "", COMMON, START)
+    assert fact.hpub == exact(f"ocpp.{class_}.v16.StartTransaction.RDAM=201", "", COMMON, START)
     assert fact.nats_id == START_ID
 
 
@@ -169,7 +169,7 @@ def test_what_came_as_latin1_is_tagged() -> None:
         fact = publisher().fact("event", frame, TIME_MS, "")
         why = GatewayViolation("GenericError", "", "x")
         commands = [
-            fact.command,
+            fact.hpub,
             publisher().question(fact, TIME_MS, TIME_MS, "r"),
             publisher().live(frame, TIME_MS),
             publisher().reject(frame, frame.raw, why, TIME_MS, "", 0),
@@ -177,21 +177,35 @@ def test_what_came_as_latin1_is_tagged() -> None:
         assert [b"\r\nocpp-latin1: true\r\n" in command for command in commands] == [latin1] * 4
 
 
+def test_every_message_of_a_call_may_carry_a_traceparent() -> None:
+    own, trace = publisher(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    fact = own.fact("tx", frame(), TIME_MS, "", traceparent=trace)
+    why = Codec("ocpp1.6").decode(b'[2,"i","Nope",{}]').violation
+    assert why is not None
+    messages = (
+        fact.hpub,
+        own.question(fact, TIME_MS, TIME_MS, "r", traceparent=trace),
+        own.response(fact, Answer("gateway", b"{}", ""), TIME_MS, "r", traceparent=trace),
+        own.reject(frame(), b"{}", why, TIME_MS, "", 0, traceparent=trace),
+    )
+    assert [read(hpub).headers["traceparent"] for hpub in messages] == [trace] * len(messages)
+
+
 def test_every_command_of_a_connection_has_its_own_ce_id() -> None:
     own, call = publisher(), frame()
     fact = own.fact("tx", call, TIME_MS, "")
     commands = [
-        fact.command,
+        fact.hpub,
         own.question(fact, TIME_MS, TIME_MS, ""),
         own.response(fact, Answer("gateway"), TIME_MS, ""),
-        own.fact("tx", call, TIME_MS, "").command,
+        own.fact("tx", call, TIME_MS, "").hpub,
     ]
     assert [read(command).headers["ce-id"] for command in commands] == [f"s-1/{n}" for n in (1, 2, 3, 4)]
 
 
 def test_a_null_payload_travels_as_an_empty_object_and_is_hashed_as_one() -> None:
     fact = publisher().fact("live", frame(b"null", "Heartbeat"), TIME_MS, "")
-    assert read(fact.command).payload == b"{}"
+    assert read(fact.hpub).payload == b"{}"
     assert fact.nats_id == hashlib.sha256(fact.key.encode() + b"\n{}").hexdigest()[:32]
 
 
@@ -199,8 +213,8 @@ def test_a_signed_message_keeps_its_suffix_and_the_prefixes_are_configurable() -
     own = _core.Publisher("v201", "a.b", "s", "north", "northrpc")
     call = frame(b'{"payload":"e30","signatures":[]}', "TransactionEvent-Signed", "ocpp2.0.1")
     fact = own.fact("tx", call, TIME_MS, "")
-    assert read(fact.command).subject == "north.tx.v201.TransactionEvent-Signed.a=2Eb"
-    assert read(fact.command).headers["ce-type"] == "ocpp.v201.TransactionEvent-Signed"
+    assert read(fact.hpub).subject == "north.tx.v201.TransactionEvent-Signed.a=2Eb"
+    assert read(fact.hpub).headers["ce-type"] == "ocpp.v201.TransactionEvent-Signed"
     question = own.question(fact, TIME_MS, TIME_MS, "")
     assert read(question).subject == "northrpc.ask.v201.TransactionEvent-Signed.a=2Eb"
     response = own.response(fact, Answer("backend"), TIME_MS, "")
@@ -250,14 +264,14 @@ def commands() -> list[bytes]:
     refused = Codec("ocpp1.6").decode(b"\xff")
     assert refused.violation is not None
     return [
-        fact.command,
+        fact.hpub,
         own.question(fact, TIME_MS, TIME_MS, "_INBOX.nobody"),
         own.response(fact, Answer("backend", b'{"transactionId":7}'), TIME_MS, ""),
         own.reject(
             refused, b"\xff\r\n\x00", GatewayViolation("NotImplemented", "", "unknown"), TIME_MS, "", 0
         ),
         _core.publish("ocpp.link.RDAM=201", "", [("a", "b c")], b""),
-        fact.command,
+        fact.hpub,
     ]
 
 

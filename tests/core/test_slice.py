@@ -149,7 +149,7 @@ CASES_BY_NAME = {
 
 
 @pytest.mark.parametrize("chunks", CASES_BY_NAME.values(), ids=CASES_BY_NAME.keys())
-def test_what_comes_out(chunks: list[tuple[bytes, list[Piece]]]) -> None:
+def test_chunks_are_sliced_into_these_pieces(chunks: list[tuple[bytes, list[Piece]]]) -> None:
     slicer = Slicer(CODEC, LIMIT)
     assert [joined(fed(slicer, chunk)) for chunk, _ in chunks] == [pieces for _, pieces in chunks]
 
@@ -169,7 +169,9 @@ FRONTS = {
 
 
 @pytest.mark.parametrize(("chunks", "front"), FRONTS.values(), ids=FRONTS)
-def test_the_front_is(chunks: list[bytes], front: bytes) -> None:
+def test_the_beginning_of_an_unfinished_or_failed_frame_can_be_read(
+    chunks: list[bytes], front: bytes
+) -> None:
     slicer = Slicer(CODEC, LIMIT)
     for chunk in chunks:
         fed(slicer, chunk)
@@ -183,7 +185,7 @@ def test_the_same_comes_out_byte_by_byte(chunks: list[tuple[bytes, list[Piece]]]
     assert sorted_out(pieces) == sorted_out([piece for _, pieces in chunks for piece in pieces])
 
 
-def test_what_goes_on_comes_one_by_one() -> None:
+def test_frames_for_the_server_protocol_are_returned_one_by_one() -> None:
     """So that what one frame inflates to can be used before the next one inflates."""
     assert fed(Slicer(CODEC, LIMIT), PING_FRAME * 2 + PACKED * 2) == [PING_FRAME] * 2 + [PACKED] * 2
 
@@ -210,7 +212,7 @@ def test_unfinished_bytes_are_counted() -> None:
     assert slicer.unfinished == 0
 
 
-def test_nothing_is_decoded_in_advance() -> None:
+def test_only_the_returned_frame_is_decoded() -> None:
     """What waits is held as it came, and given back as it is handed on."""
     slicer = Slicer(CODEC, LIMIT)
     slicer.hold(CALL_FRAME * 100)

@@ -218,7 +218,7 @@ async def test_a_question_about_money_waits_for_its_fact(
     await ready(brittle)
 
 
-async def test_a_long_outage_sends_the_idle_ones_away(
+async def test_idle_chargers_are_closed_in_a_long_outage(
     server: NatsServer, identity: str, client: Client
 ) -> None:
     """After nats.outage_close they are closed with 1013, so that they queue."""

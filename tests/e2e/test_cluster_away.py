@@ -59,7 +59,7 @@ async def led_elsewhere(running: Gateway, cluster: Cluster) -> NatsServer:
     return leader
 
 
-async def test_leaders_that_step_down_are_not_noticed(
+async def test_chargers_do_not_notice_leaders_that_step_down(
     threefold: Gateway, cluster: Cluster, identity: str
 ) -> None:
     """A charger that never stops talking gets every answer, also to what a leader swallowed."""
@@ -86,7 +86,9 @@ async def test_leaders_that_step_down_are_not_noticed(
     assert len(await stored(home(threefold, cluster), identity)) == asked
 
 
-async def test_a_leader_that_dies_is_not_noticed(threefold: Gateway, cluster: Cluster, identity: str) -> None:
+async def test_chargers_do_not_notice_the_death_of_a_stream_leader(
+    threefold: Gateway, cluster: Cluster, identity: str
+) -> None:
     """Until another one is elected NATS says 503, and the gateway tries again inside publish_timeout."""
     leader = await led_elsewhere(threefold, cluster)
     retries = threefold.metric("voltgate_publish_retries_total")
@@ -132,7 +134,7 @@ async def test_the_server_behind_the_gateway_dies(
     assert await stored(home(threefold, cluster), identity) == ["1"]
 
 
-async def test_a_message_whose_twin_is_on_its_way_waits_for_it(
+async def test_a_duplicate_of_a_message_in_process_waits_for_its_pub_ack(
     threefold: Gateway, cluster: Cluster, identity: str
 ) -> None:
     """NATS refuses it meanwhile (10158); it is stored once, and everyone is told so."""

@@ -39,6 +39,13 @@ async def bucket(client: Client, closed: Gateway) -> KeyValue:
     return await client.jetstream().key_value("closed_chargers")
 
 
+@pytest.fixture
+async def facts_of_logins(client: Client, identity: str) -> Facts:
+    heard = Facts(client, identity, "closed", "CLOSED")
+    await heard.listen()
+    return heard
+
+
 Register = Callable[..., Awaitable[None]]
 
 
@@ -109,6 +116,7 @@ PASSWORDS = [
     (bytes(range(236, 256)), bytes(range(236, 256)), "twenty raw bytes (1.6)"),
     (bytes(range(236, 256)), bytes(range(236, 256)).hex().encode(), "kept raw, sent as the digits typed"),
     (bytes(range(20)).hex().encode(), bytes(range(20)).hex().encode(), "a hash over the digits themselves"),
+    (bytes(range(20)).hex().encode(), bytes(range(20)), "a hash over the digits, sent as their bytes"),
     ("Zürich-Öl-16 Zeichen".encode(), "Zürich-Öl-16 Zeichen".encode(), "UTF-8 (2.x)"),
 ]
 
@@ -351,10 +359,35 @@ RECORDS: list[dict[str, Any] | None] = [
     "record", RECORDS, ids=["unknown", "sha256", "argon2", "both", "disabled", "no password"]
 )
 async def test_a_crowd_of_wrong_passwords_gets_the_same_answers_whatever_the_record_holds(
-    closed: Gateway, register: Register, identity: str, record: dict[str, Any] | None
+    closed: Gateway, bucket: KeyValue, identity: str, record: dict[str, Any] | None
 ) -> None:
-    """80 at once from one address: as many are refused as may be asked at once, the others are put off."""
+    """80 at once from one address: as many are refused as may be asked at once, the others are put off.
+
+    Ten chargers, since one that fails more often in a row has to wait for itself.
+    """
+    names = [f"{identity}-{number}" for number in range(10)]
     if record is not None:
-        await register(**record)
-    answers = await asyncio.gather(*(asked(closed.port, identity, login(identity, b"no")) for _ in range(80)))
+        fields = {"enabled": True, "password_hashes": [fast(KEY)]} | record
+        for name in names:
+            await bucket.put(token(name), json.dumps(fields).encode())
+    asking = [asked(closed.port, name, login(name, b"no")) for name in names * 8]
+    answers = await asyncio.gather(*asking)
     assert Counter(answer.status for answer in answers) == {401: 50, 503: 30}
+
+
+async def test_whoever_guesses_has_to_wait_longer_each_time(
+    closed: Gateway, facts_of_logins: Facts, register: Register, identity: str
+) -> None:
+    """Ten are free; then the answer is 503 whatever the password is, and a security fact."""
+    await register()
+    before = closed.metric("voltgate_handshakes_total", result="failed_logins")
+    for _ in range(10):
+        assert (await asked(closed.port, identity, login(identity, b"no"))).status == 401
+    put_off = await asked(closed.port, identity, login(identity, KEY))
+    assert put_off.status == 503
+    assert int(put_off.headers["retry-after"]) > 0
+    assert closed.metric("voltgate_handshakes_total", result="failed_logins") == before + 1
+    assert (await facts_of_logins.find(".security.failed_logins.")).json["identity"] == identity
+    async with asyncio.timeout(PATIENCE):
+        while (await asked(closed.port, identity, login(identity, KEY))).status != 101:
+            pass

@@ -174,7 +174,7 @@ async def test_an_upgrade_refused_leaves_nothing(square: Gateway, emptied: Empti
     await emptied()
 
 
-async def test_one_packet_for_all(square: Gateway, identity: str) -> None:
+async def test_upgrade_calls_and_close_in_one_packet(square: Gateway, identity: str) -> None:
     """Head, CALLs and close in one packet: everything before the close is answered or at least harmless."""
     words = request(f"/{quote(identity)}") + frame(TEXT, b'[2,"1","Heartbeat",{}]')
     words += frame(CLOSE, (1000).to_bytes(2, "big")) + frame(TEXT, b'[2,"2","Heartbeat",{}]')

@@ -94,7 +94,7 @@ async def test_a_charger_that_comes_and_goes_at_once(house: Gateway, identity: s
     assert states == ["up", "down"] * 20
 
 
-async def test_a_charger_we_do_not_read_is_not_dead(
+async def test_a_paused_charger_is_not_closed_as_silent(
     nats_server: NatsServer, identity: str, backend: Backends
 ) -> None:
     """Held back by open_calls it cannot pong; that does not let a stranger take its place.
@@ -163,7 +163,9 @@ async def _closed_at(reader: asyncio.StreamReader) -> tuple[int, float]:
     return await close_code(reader), time.monotonic()
 
 
-async def test_a_charger_that_does_not_hang_up_holds_nobody(nats_server: NatsServer, identity: str) -> None:
+async def test_the_process_ends_although_a_charger_keeps_its_socket_open(
+    nats_server: NatsServer, identity: str
+) -> None:
     """After the drain the process ends, whatever the charger's side of the socket does."""
     async with (
         own_gateway(config(nats_server)) as leaving,

@@ -83,7 +83,7 @@ def _hold(server: NatsServer, wire: Proxy) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("hurt", [_stop, _cut, _half_open, _lose, _hold])
-async def test_however_nats_goes_the_table_holds(
+async def test_chargers_queue_during_an_outage_of_any_kind(
     server: NatsServer,
     wire: Proxy,
     far_off: Gateway,
@@ -111,7 +111,7 @@ async def test_however_nats_goes_the_table_holds(
     assert stored in (["0", "1"], ["0", "9"]), "the resend is the same message"
 
 
-async def test_a_pub_ack_that_comes_late_is_nobodys_any_more(
+async def test_a_late_pub_ack_has_no_effect(
     wire: Proxy, far_off: Gateway, identity: str, client: Client
 ) -> None:
     """The socket was closed in time; the resend is a duplicate and is answered; NATS was never away."""
@@ -199,7 +199,9 @@ async def test_a_refusal_that_comes_late_is_no_outage(
         assert (await readiness(far_off))[0] == 200
 
 
-async def test_a_bad_wire_is_only_slow(wire: Proxy, far_off: Gateway, identity: str, client: Client) -> None:
+async def test_small_slices_and_latency_between_gateway_and_nats_lose_nothing(
+    wire: Proxy, far_off: Gateway, identity: str, client: Client
+) -> None:
     """Slices of three bytes and some latency: everything is answered, in order."""
     wire.up.slice = wire.down.slice = 3
     wire.up.latency = wire.down.latency = 0.005

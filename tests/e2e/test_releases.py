@@ -163,7 +163,7 @@ async def test_what_the_other_was_answered_is_answered_again(
 
 
 @pytest.mark.parametrize("body", [golden("transaction_response").data, b"", b"\xff", b"[]", b'{"a":'])
-async def test_of_two_answers_the_one_the_other_stored_wins_if_it_is_one(
+async def test_a_valid_answer_that_the_other_release_stored_first_wins(
     here: Gateway, wire: Client, body: bytes, identity: str
 ) -> None:
     backend = Backend(wire, identity, {"StartTransaction": None})
@@ -182,7 +182,7 @@ async def test_of_two_answers_the_one_the_other_stored_wins_if_it_is_one(
 
 
 @later
-async def test_its_records_are_used_and_keep_what_we_do_not_know(
+async def test_records_of_the_other_release_are_used_and_keep_unknown_keys(
     here: Gateway, wire: Client, later: bool
 ) -> None:
     """A password change that it began ends here, when the new password logs in."""
@@ -201,7 +201,7 @@ async def test_its_records_are_used_and_keep_what_we_do_not_know(
         assert ("later" in kept) == later
 
 
-async def test_garbage_in_every_place_is_passed_over(here: Gateway, wire: Client, identity: str) -> None:
+async def test_garbage_on_every_subject_is_ignored(here: Gateway, wire: Client, identity: str) -> None:
     """No charger is closed, nothing is logged as an error, and a clear message afterwards takes effect."""
     facts, mine = Facts(wire, identity), token(identity)
     named = [b'{"state":"up","session":1,"gateway":"x"}', b'{"state":"asleep","session":"s","gateway":"x"}']

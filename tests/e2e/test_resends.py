@@ -143,7 +143,7 @@ async def test_two_workers_agree_on_one_answer(
         assert [fact.data.decode() for fact in await facts.stored("TX")] == [START, started(22)]
 
 
-async def test_the_same_money_twice_in_one_breath(
+async def test_a_start_transaction_sent_under_several_ids_at_once_is_one_transaction(
     house: Gateway, identity: str, facts: Facts, backend: Backends
 ) -> None:
     """Weak firmware sends a StartTransaction under two ids at once (docs/ocpp.md C): one transaction."""

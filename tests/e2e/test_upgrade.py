@@ -168,6 +168,23 @@ async def test_more_handshakes_than_the_rate_are_told_to_wait(nats_server: NatsS
                         break
 
 
+async def test_an_address_that_dials_too_often_is_reset(nats_server: NatsServer) -> None:
+    """Before anything is read of it; other addresses are not concerned."""
+    limits = {"source_accepts_burst": 2, "source_accepts_per_second": 0.001}
+    async with own_gateway(config(nats_server, limits=limits)) as running:
+        for number in range(2):
+            async with knock(running.port, request(f"/{number}")) as answer:
+                assert answer.status == 101
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            async with knock(running.port, request("/3")):
+                pass
+        await running.counts(1, "voltgate_handshakes_total", result="source_accepts")
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port, local_addr=("127.0.0.3", 0))
+        writer.write(request("/4"))
+        assert (await answer_of(reader, writer)).status == 101
+        writer.transport.abort()
+
+
 # -- identity in use (docs/contract.md 3.6) -------------------------------------------------------------
 
 

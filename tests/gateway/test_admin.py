@@ -67,7 +67,7 @@ async def test_readiness_follows_the_checks_and_liveness_does_not(get) -> None: 
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics/x", "/debug", "/config"])
-async def test_there_is_nothing_else(get, path: str) -> None:  # type: ignore[no-untyped-def]
+async def test_every_other_page_is_404(get, path: str) -> None:  # type: ignore[no-untyped-def]
     _, fetch = get
     assert (await fetch(path))[0] == 404
 

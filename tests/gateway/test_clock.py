@@ -49,7 +49,7 @@ def test_a_cancelled_timer_never_fires() -> None:
     assert time.fired == []
 
 
-def test_a_timer_may_set_the_next_and_cancel_its_neighbour() -> None:
+def test_a_timer_may_set_and_cancel_other_timers() -> None:
     time = Time()
 
     def first() -> None:
@@ -63,7 +63,7 @@ def test_a_timer_may_set_the_next_and_cancel_its_neighbour() -> None:
     assert time.fired == ["next"]
 
 
-def test_now_is_as_fresh_as_the_last_look() -> None:
+def test_now_is_updated_by_refresh() -> None:
     time = Time()
     time.now += 0.003
     assert time.wheel.now == 100.0

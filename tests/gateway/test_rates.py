@@ -3,7 +3,7 @@
 import pytest
 
 from voltgate.config import Limits
-from voltgate.gateway.rates import Budgets, HandshakeRate, RejectRate, source_of
+from voltgate.gateway.rates import FORGOTTEN, FREE_LOGINS, Bucket, Budgets, RejectRate, source_of
 
 
 def test_rejects_are_counted_over_any_minute() -> None:
@@ -18,7 +18,7 @@ def test_rejects_are_counted_over_any_minute() -> None:
     ]
 
 
-def test_none_at_all_may_be_configured() -> None:
+def test_a_limit_of_zero_rejects_stores_none() -> None:
     assert not RejectRate().take(0.0, 0)
 
 
@@ -28,22 +28,23 @@ def test_a_lower_limit_counts_what_was_stored_before_it() -> None:
     assert [rate.take(2.0, 1), rate.take(60.5, 1), rate.take(61.5, 1)] == [False, False, True]
 
 
-def test_handshakes_have_a_burst_of_one_second() -> None:
-    rate = HandshakeRate()
-    assert [rate.take(100.0, 3.0) for _ in range(4)] == [True, True, True, False]
-    assert [rate.take(100.4, 3.0) for _ in range(2)] == [True, False]
+def test_a_bucket_has_a_burst_and_a_rate() -> None:
+    bucket = Bucket()
+    assert [bucket.take(100.0, 3.0, 3.0) for _ in range(4)] == [True, True, True, False]
+    assert [bucket.take(100.4, 3.0, 3.0) for _ in range(2)] == [True, False]
+    assert [bucket.is_full(at, 3.0, 3.0) for at in (100.9, 101.5)] == [False, True]
 
 
-def test_a_slow_rate_of_handshakes_still_lets_one_in() -> None:
-    rate = HandshakeRate()
-    assert [rate.take(at, 0.5) for at in (0.0, 1.0, 2.0, 3.0)] == [True, False, True, False]
+def test_a_slow_bucket_still_lets_one_in() -> None:
+    bucket = Bucket()
+    assert [bucket.take(at, 0.5, 1.0) for at in (0.0, 1.0, 2.0, 3.0)] == [True, False, True, False]
 
 
-def test_another_rate_of_handshakes_counts_at_once() -> None:
-    rate = HandshakeRate()
-    assert rate.take(0.0, 1000.0)
-    assert [rate.take(0.0, 2.0) for _ in range(3)] == [True, True, False]
-    assert [rate.take(1.0, 4.0) for _ in range(5)] == [True] * 4 + [False]
+def test_another_rate_of_a_bucket_counts_at_once() -> None:
+    bucket = Bucket()
+    assert bucket.take(0.0, 1000.0, 1000.0)
+    assert [bucket.take(0.0, 2.0, 2.0) for _ in range(3)] == [True, True, False]
+    assert [bucket.take(1.0, 4.0, 4.0) for _ in range(5)] == [True] * 4 + [False]
 
 
 # -- budgets that outlive a reconnect --------------------------------------------------------------------
@@ -88,7 +89,7 @@ def test_beyond_the_bound_newcomers_share_one_per_source(budgets: Budgets, share
     assert len(sources) == 1, "the table of sources is bounded too"
 
 
-def test_who_has_spent_a_part_is_not_forgotten(budgets: Budgets) -> None:
+def test_a_partly_spent_budget_is_not_evicted(budgets: Budgets) -> None:
     spent = [budgets.of(f"CP{n}", None, 0.0, room(4)) for n in range(4)]
     spent[0].calls = spent[1].stored = 100.0
     assert spent[2].reject(70.0, 1)
@@ -131,11 +132,39 @@ def test_strangers_take_no_place_of_chargers_with_credentials(budgets: Budgets, 
 
 
 def test_failed_logins_have_a_rate_and_others_cost_nothing(budgets: Budgets) -> None:
-    allowance = budgets.of("CP1", "192.0.2.1", 0.0, room(4))
-    for _ in range(10):
-        assert allowance.login(0.0, 3)
-        allowance.logged_in(3)
-    assert [allowance.login(at, 3) for at in (0.0, 0.0, 0.0, 0.0, 19.0, 21.0, 21.0)] == [
+    limits = Limits(logins_per_minute=3)
+    allowance = budgets.of("CP1", "192.0.2.1", 0.0, limits)
+    for _ in range(2 * FREE_LOGINS):
+        assert allowance.login(0.0, limits)
+        allowance.logged_in(limits)
+    assert [allowance.login(at, limits) for at in (0.0, 0.0, 0.0, 0.0, 19.0, 21.0, 21.0)] == [
         True, True, True, False, False, True, False,
     ]  # fmt: skip
-    assert budgets.of("CP1", "192.0.2.2", 0.0, room(4)).login(0.0, 3)
+    assert budgets.of("CP1", "192.0.2.2", 0.0, limits).login(0.0, limits)
+
+
+def test_logins_that_fail_in_a_row_wait_longer_each_time(budgets: Budgets) -> None:
+    """A second, two, four, up to login_delay; tries before their time change nothing."""
+    limits = Limits(login_delay=10.0)
+    allowance, now, waits = budgets.of("CP1", "192.0.2.1", 0.0, limits), 1000.0, []
+    for _ in range(FREE_LOGINS):
+        assert allowance.login(now, limits)
+    for _ in range(6):
+        tried = now
+        while not allowance.login(now, limits):
+            now += 0.5
+        waits.append(now - tried)
+    assert waits == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+    assert not allowance.idle(now + FORGOTTEN - 1, limits), "the next newcomer does not take its place"
+    assert allowance.idle(now + FORGOTTEN + 1, limits)
+    assert [allowance.login(now + FORGOTTEN + 1, limits) for _ in range(2)] == [True, True]
+
+
+def test_a_login_that_passes_ends_the_delay(budgets: Budgets) -> None:
+    limits = Limits()
+    allowance = budgets.of("CP1", "192.0.2.1", 0.0, limits)
+    for _ in range(FREE_LOGINS):
+        allowance.login(0.0, limits)
+    assert [allowance.login(at, limits) for at in (0.5, 1.5)] == [False, True]
+    allowance.logged_in(limits)
+    assert [allowance.login(1.5, limits) for _ in range(FREE_LOGINS)] == [True] * FREE_LOGINS

@@ -5,7 +5,7 @@ gateway is imported: a backend needs only subjects, headers and JSON.
 """
 
 from voltgate.backend.answers import Backend
-from voltgate.backend.service import run, serve
+from voltgate.backend.service import client_failed, run
 from voltgate.backend.tokens import Tokens
 
-__all__ = ["Backend", "Tokens", "run", "serve"]
+__all__ = ["Backend", "Tokens", "client_failed", "run"]

@@ -2,17 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import nats
 import orjson
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error
 from nats.js import JetStreamContext
 from nats.js.api import KeyValueConfig
 from nats.js.errors import BucketNotFoundError, KeyWrongLastSequenceError
@@ -26,51 +24,6 @@ WEEK = 7 * 24 * 3600.0
 MAX_ID = 2**31 - 1  # chargers keep a transactionId in a signed 32-bit integer
 
 log = structlog.get_logger()
-
-
-class _Client(Client):
-    """nats-py's client, which would end its connection where a subject is not text."""
-
-    async def _process_msg(self, *message: Any) -> None:
-        with suppress(ValueError, IndexError):
-            await super()._process_msg(*message)
-
-
-async def serve(  # noqa: PLR0913, PLR0917 - the arguments of the command line
-    nats_options: dict[str, Any],
-    rpc_prefix: str,
-    interval: int,
-    tokens: Path | None,
-    stop: asyncio.Event,
-    replicas: int = 1,
-    may_answer: Callable[[str], bool] = bool,
-    excepted: Collection[str] = (),
-) -> None:
-    """Connect (``nats_options`` are those of ``nats.connect``), answer until ``stop``, drain.
-
-    ``may_answer``: whether a question with this reply subject is answered; anybody may have chosen it.
-    """
-    known = Tokens(tokens)
-    patient: dict[str, Any] = {
-        "name": "voltgate-backend",
-        "max_reconnect_attempts": -1,
-        "error_cb": client_failed,
-    }
-    nc = _Client()
-    await nc.connect(**patient | nats_options)
-    try:
-        await run(
-            nc,
-            stop,
-            prefix=rpc_prefix,
-            interval=interval,
-            tokens=known,
-            replicas=replicas,
-            may_answer=may_answer,
-            excepted=excepted,
-        )
-    finally:
-        await nc.drain()
 
 
 async def run(  # noqa: PLR0913 - keywords with defaults
@@ -130,7 +83,7 @@ async def reply(nc: Client, backend: Backend, msg: Msg) -> None:
     try:
         body, headers = await answer(backend, msg)
         await nc.publish(msg.reply, body, headers=headers)
-    except nats.errors.Error as error:
+    except Error as error:
         log.warning("question.unanswered", subject=msg.subject, error=repr(error))
 
 

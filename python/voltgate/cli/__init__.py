@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from voltgate import logs
 from voltgate.cli.chargers.commands import app as chargers_app
 from voltgate.cli.check.command import app as check_app
 from voltgate.cli.dev.command import app as dev_app
@@ -88,7 +89,8 @@ def main(arguments: list[str] | None = None) -> int:
                 say(line)
             return int(error.exit_code)
         text, code = explained(error)
-        for line in text.split("\n"):
-            say(f"voltgate: {line}")
+        if not logs.fatal(text, code):
+            for line in text.split("\n"):
+                say(f"voltgate: {line}")
         return code
     return code if isinstance(code, int) else DONE

@@ -24,13 +24,13 @@ def explained(error: Exception) -> tuple[str, int]:
     """The text for an error, one line per fault, and the exit code."""
     # Lazy imports: if the error came from these modules, they are already loaded.
     from voltgate.gateway.admin import AdminError  # noqa: PLC0415
-    from voltgate.gateway.bus.connect import BusError  # noqa: PLC0415
+    from voltgate.gateway.bus.connect import BusError, SettingError  # noqa: PLC0415
     from voltgate.gateway.pool.sockets import AddressError  # noqa: PLC0415
     from voltgate.gateway.preflight import StartError  # noqa: PLC0415
 
     if isinstance(error, Failure):
         return str(error), error.code
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError | SettingError):
         return str(error), USAGE
     if isinstance(error, AddressError | AdminError | BusError | StartError):
         return str(error), FAILED

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from voltgate import config as configuration
-from voltgate import logs
+from voltgate import config_log, logs
 from voltgate.cli.faults import INTERRUPTED, Failure
 from voltgate.config import Config
 
@@ -21,7 +21,11 @@ Result = TypeVar("Result")
 
 def loaded(file: Path | None, lasting: bool = False, **flags: Any) -> Config:
     """Load the configuration and set up logging. Raises ConfigError."""
-    config = configuration.load(file, **flags)
+    try:
+        config = configuration.load(file, **flags)
+    except configuration.ConfigError:
+        logs.configure(config_log.settings(file), lasting)  # to say so
+        raise
     logs.configure(config.log, lasting)
     return config
 
@@ -35,14 +39,17 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 @asynccontextmanager
-async def connected(config: Config, name: str) -> AsyncIterator["Client"]:
-    """A client of NATS for one command. Raises BusError, and Failure for errors of JetStream."""
+async def connected(config: Config, name: str, **options: Any) -> AsyncIterator["Client"]:
+    """A client of NATS for one command. ``options``: more arguments of ``nats.connect``.
+
+    Raises BusError, and Failure for errors of JetStream.
+    """
     from nats.errors import Error  # noqa: PLC0415 - not every command needs NATS
 
     from voltgate.gateway.bus import connect  # noqa: PLC0415
     from voltgate.gateway.preflight import jetstream_fault  # noqa: PLC0415
 
-    client = await connect.connect(config.nats, name=name)
+    client = await connect.connect(config.nats, name=name, **options)
     try:
         yield client
     except (Error, TimeoutError) as error:

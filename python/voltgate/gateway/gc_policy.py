@@ -1,10 +1,17 @@
-"""Garbage collection: connections form no reference cycles, so long-lived objects are not rescanned."""
+"""Memory of a worker: what is collected, and what goes back to the system.
 
+Connections form no reference cycles, so long-lived objects are not rescanned. Large messages are allocated
+apart from small objects, so that a flood of them leaves no holes behind.
+"""
+
+import ctypes
 import gc
 import time
 
 from voltgate.gateway.metrics import Metrics
 
+# glibc raises its own bound to the largest block it has seen, and keeps what is below it (mallopt(3)).
+_M_MMAP_THRESHOLD, _LARGE = -3, 128 << 10
 _FREEZE_EVERY = 1000  # chargers; scanning 15,000 at once pauses all of them for 200 ms
 
 
@@ -18,6 +25,9 @@ class GcPolicy:
 
     def start(self) -> None:
         """Exclude all existing objects from scans, and scan the rest rarely."""
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+        if mallopt is not None:
+            mallopt(_M_MMAP_THRESHOLD, _LARGE)
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 50, 100)

@@ -110,7 +110,7 @@ class Metrics(Collector):
             "voltgate_handshake_seconds", "Accepted socket to its 101, where it got one.", _HANDSHAKE
         )
         self.handshakes_in_progress = g(
-            "voltgate_handshakes_in_progress", "Sockets without a session: before their 101, or closing."
+            "voltgate_handshakes_in_progress", "Sockets whose upgrade is not finished."
         )
         self.disconnects = c(
             "voltgate_disconnects_total",
@@ -204,6 +204,24 @@ class Metrics(Collector):
         self.loop_lag = h("voltgate_loop_lag_seconds", "How late the event loop runs a timer.", _LAG)
         self.gc_pause = h(
             "voltgate_gc_pause_seconds", "Pauses of the garbage collector.", _PAUSE, ("generation",)
+        )
+        self.spans = c("voltgate_spans_total", "Spans of traces by what became of them.", ("outcome",))
+        self.tls_handshakes = c(
+            "voltgate_tls_handshakes_total",
+            "TLS handshakes that succeeded.",
+            ("version", "resumed"),
+            [["TLSv1.2", "TLSv1.3"], ["true", "false"]],
+        )
+        self.certificate_expiry = g(
+            "voltgate_certificate_expiry_timestamp_seconds",
+            "When a file of a listener's TLS is no longer valid, Unix time.",
+            ("certificate",),
+        )
+        self.certificate_reloads = c(
+            "voltgate_certificate_reloads_total",
+            "Reloads of a listener's TLS files: taken, or kept as they were because one cannot be used.",
+            ("result",),
+            [["taken", "kept"]],
         )
         self.draining = g("voltgate_draining", "1 while the process drains.")
         self.build_info = g("voltgate_build_info", "The running release.", version)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from voltgate.config import Config
+from voltgate.gateway import tracing
+from voltgate.gateway.edge import front
 
 if TYPE_CHECKING:
     from voltgate.gateway.bus.bus import Bus
@@ -39,17 +41,14 @@ class Finding:
 
 
 def unserved(config: Config) -> list[str]:
-    """A line for each key that is not served yet: the gateway must not run less securely than configured."""
-    keys = ("tls_certificates", "client_ca", "crl", "proxy_protocol", "trusted_proxies", "organization")
-    lines: list[str] = []
-    for number, listener in enumerate(config.listeners):
-        asked = [key for key in keys if getattr(listener, key)]
-        if listener.security_profile != 1:
-            asked.append("security_profile")
-        lines += (
-            f"listeners.{number}.{key} is not served yet: remove it and use a proxy in front" for key in asked
-        )
-    return lines
+    """A line for each key that contradicts another, or names what cannot be used."""
+    listeners = [
+        f"listeners.{number}.{fault}"
+        for number, listener in enumerate(config.listeners)
+        for fault in [*front.faults(listener)] or front.unusable(listener)
+    ]
+    fault = tracing.missing(config.tracing)
+    return [*listeners, fault] if fault else listeners
 
 
 def message_size(config: Config, max_payload: int) -> Finding:
@@ -123,5 +122,5 @@ async def verify(bus: "Bus", config: Config) -> None:
     for finding in findings:
         if finding.severity == "hint":
             log.warning("stream.newer", stream=finding.name, reason=finding.text)
-    if faults := unserved(config) + [one.text for one in findings if one.severity == "fail"]:
+    if faults := [one.text for one in findings if one.severity == "fail"]:
         raise StartError("\n".join(faults))

@@ -35,22 +35,33 @@ class RejectRate:
         return bool(self._times) and now - self._times[-1] < 60
 
 
-class HandshakeRate:
-    """``limits.handshakes_per_second`` over the whole process, with a burst of one second."""
+class Bucket:
+    """A token bucket, full at first; its rate and its burst are those of each call."""
 
     __slots__ = ("_at", "_tokens")
 
     def __init__(self) -> None:
         self._tokens, self._at = math.inf, 0.0
 
-    def take(self, now: float, per_second: float) -> bool:
-        """Whether one more may be answered at ``now``."""
-        self._tokens = min(self._tokens + (now - self._at) * per_second, max(per_second, 1.0))
-        self._at = now
+    def take(self, now: float, per_second: float, burst: float) -> bool:
+        """Whether there is a token at ``now``, which is gone then."""
+        self._tokens, self._at = self._filled(now, per_second, burst), now
         if self._tokens < 1:
             return False
         self._tokens -= 1
         return True
+
+    def is_full(self, now: float, per_second: float, burst: float) -> bool:
+        """Whether it is like a new one."""
+        return self._filled(now, per_second, burst) >= burst
+
+    def _filled(self, now: float, per_second: float, burst: float) -> float:
+        return min(self._tokens + (now - self._at) * per_second, burst)
+
+
+# Failed logins in a row without a delay: a person who types a password, a charger with two of them.
+FREE_LOGINS = 10
+FORGOTTEN = 600.0  # seconds after which failed logins no longer count
 
 
 class Allowance:
@@ -61,11 +72,14 @@ class Allowance:
     single large one never times out.
     """
 
-    __slots__ = ("calls", "calls_at", "logins", "rejects", "stored", "stored_at", "users")
+    __slots__ = (
+        "calls", "calls_at", "failed", "failed_at", "logins", "rejects", "stored", "stored_at", "users",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.calls = self.calls_at = self.stored = self.stored_at = 0.0
         self.logins = 0.0  # until when the failed ones so far would have lasted at the rate
+        self.failed, self.failed_at = 0, 0.0  # logins that failed in a row, and when the last one was tried
         self.rejects: RejectRate | None = None  # made with the first one
         self.users = 0  # connections
 
@@ -95,23 +109,34 @@ class Allowance:
             self.rejects = RejectRate()
         return self.rejects.take(now, limit)
 
-    def login(self, now: float, per_minute: float) -> bool:
-        """Whether one more login may be tried; a minute's worth may be tried at once."""
-        logins = max(self.logins, now) + 60 / per_minute
+    def login(self, now: float, limits: Limits) -> bool:
+        """Whether one more login may be tried; a minute's worth may be tried at once.
+
+        Behind ``FREE_LOGINS`` that failed in a row each waits for twice as long as the one before it, from a
+        second to ``limits.login_delay``.
+        """
+        if now - self.failed_at > FORGOTTEN:
+            self.failed = 0
+        delay = min(2.0 ** min(self.failed - FREE_LOGINS, 30), limits.login_delay)
+        if self.failed >= FREE_LOGINS and now - self.failed_at < delay:
+            return False
+        logins = max(self.logins, now) + 60 / limits.logins_per_minute
         if logins - now > 60:
             return False
-        self.logins = logins
+        self.logins, self.failed, self.failed_at = logins, self.failed + 1, now
         return True
 
-    def logged_in(self, per_minute: float) -> None:
+    def logged_in(self, limits: Limits) -> None:
         """The login passed: only those that fail count."""
-        self.logins -= 60 / per_minute
+        self.logins -= 60 / limits.logins_per_minute
+        self.failed = 0
 
     def idle(self, now: float, limits: Limits) -> bool:
         """Whether it is like a new one."""
         calls_until = self.calls_at + self.calls / limits.calls_per_second
         stored_until = self.stored_at + self.stored / limits.stored_bytes_per_second
-        spent = max(calls_until, stored_until, self.logins) > now
+        failed_until = self.failed_at + FORGOTTEN if self.failed >= FREE_LOGINS else 0.0
+        spent = max(calls_until, stored_until, self.logins, failed_until) > now
         return not (spent or self.users or (self.rejects is not None and self.rejects.any(now)))
 
 

@@ -62,11 +62,15 @@ class Refusal(Enum):
     UNKNOWN_IDENTITY = HttpAnswer(*_UNAUTHORIZED)
     DISABLED = HttpAnswer(*_UNAUTHORIZED)
     WRONG_PROFILE = HttpAnswer(*_UNAUTHORIZED)
+    NO_CERTIFICATE = HttpAnswer(*_UNAUTHORIZED)  # these three: security profile 3
+    WRONG_ORGANIZATION = HttpAnswer(*_UNAUTHORIZED)
+    WRONG_COMMON_NAME = HttpAnswer(*_UNAUTHORIZED)
     NOT_REGISTERED = HttpAnswer(404, "no such charger")  # on a listener without credentials
     BUS_AWAY = HttpAnswer(503, "not ready", (30, 60))
     DRAINING = HttpAnswer(503, "going away", (1, 5))
     FULL = HttpAnswer(503, "connection limit reached", (30, 60))
     RATE = HttpAnswer(503, "too many handshakes", (1, 10))
+    FAILED_LOGINS = HttpAnswer(503, "too many failed logins", (10, 60))
     IDENTITY_IN_USE = HttpAnswer(503, "this identity is connected and alive", (30, 60))
     FLAPPING = HttpAnswer(503, "this identity reconnects too often", (60, 90))
 
@@ -78,7 +82,7 @@ class Refusal(Enum):
     @property
     def is_security(self) -> bool:
         """Whether it is also a security fact: the identity was claimed without the right to it."""
-        return self.value.status in (401, 404) or self is Refusal.IDENTITY_IN_USE
+        return self.value.status in (401, 404) or self in (Refusal.FAILED_LOGINS, Refusal.IDENTITY_IN_USE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -37,6 +37,7 @@ from voltgate.gateway.registry.rotation import Hash, Rotation
 from voltgate.gateway.session.context import Context
 from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
+from voltgate.gateway.tracing import Tracing
 from voltgate.policy import rules
 from voltgate.schemas import SUBPROTOCOLS, VERSIONS
 
@@ -75,6 +76,7 @@ class Process:
     bus: Bus
     clock: Wheel
     metrics: Metrics
+    tracing: Tracing | None = None
 
 
 class Roster:
@@ -97,7 +99,9 @@ class Roster:
         keys, table = TransactionKeys(), rules(process.config)
         # By version and what a record asks for: its validation level, and whether it is half duplex.
         self._contexts: dict[tuple[str, str | None, bool], Context] = {
-            (version, None, False): Context.of(version, process.config, table[version], self._metrics, keys)
+            (version, None, False): Context.of(
+                version, process.config, table[version], self._metrics, keys, process.tracing
+            )
             for version in SUBPROTOCOLS
         }
         self._chargers: dict[Holder, Charger] = {}

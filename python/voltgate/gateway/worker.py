@@ -10,26 +10,32 @@ import random
 import secrets
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Any
 
 import structlog
 
 from voltgate.config import Config
-from voltgate.gateway import preflight
+from voltgate.gateway import preflight, tracing
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.bus.outage import Outage
 from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.cluster.liveness import Liveness
+from voltgate.gateway.edge.accepts import Accepts, Overrun
+from voltgate.gateway.edge.front import Front
 from voltgate.gateway.edge.listener import Entrance, Listener
+from voltgate.gateway.edge.proxied import Untrusted
+from voltgate.gateway.edge.proxy import Refused
+from voltgate.gateway.edge.secured import Handshakes
 from voltgate.gateway.edge.socket import Shared
+from voltgate.gateway.edge.tls import Failure, TlsError
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.preflight import StartError
-from voltgate.gateway.rates import Budgets, HandshakeRate
+from voltgate.gateway.rates import Bucket, Budgets
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import Passwords
 from voltgate.gateway.registry.security import Security
@@ -58,7 +64,8 @@ class Worker:
         slow = config.registry
         self._passwords = Passwords(slow.hash_threads, slow.max_hashes, slow.max_hashes_per_address, clock)
         self._gc_policy = GcPolicy(metrics)
-        process = Process(name, config, self.bus, clock, metrics)
+        self._tracing = tracing.start(config.tracing, metrics, name)
+        process = Process(name, config, self.bus, clock, metrics, self._tracing)
         self.roster = roster = Roster(process, self._gc_policy, self._passwords.hash)
         signs = Follow(self.bus, clock, f"KV_{config.nats.stream_prefix.lower()}_gateways", whole=True)
         self._liveness = Liveness(signs, self.bus, clock, roster.peers, roster.links)
@@ -68,11 +75,12 @@ class Worker:
             self._passwords,
             roster.ownership,
             Security(self.bus, clock, config.nats.prefix, name),
-            HandshakeRate(),
+            Bucket(),
             Budgets(metrics.budgets_shared.cell()),
             self.closed,
             roster.start_session,
         )
+        self._fronts: list[Front] = []
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
@@ -80,8 +88,11 @@ class Worker:
         self._stop_now = asyncio.Event()
         self._grace_over = asyncio.Event()
         self.draining = False
+        for reason in (*Failure, *Refused, *Untrusted, *Overrun):
+            metrics.handshakes.cell(reason.label)
         metrics.limit.read = self._bounds
-        metrics.handshakes_in_progress.read = lambda: [((), float(len(self._shared.open) - len(roster)))]
+        metrics.handshakes_in_progress.read = lambda: [((), float(self._shared.upgrading))]
+        metrics.certificate_expiry.read = self._expiries
         metrics.draining.read = lambda: [((), float(self.draining))]
 
     # -- life ---------------------------------------------------------------------------------------
@@ -127,11 +138,17 @@ class Worker:
         self._stop.set()
 
     def reload(self, config: Config) -> None:
-        """Take the limits of ``config``, on live connections too; all else stays (docs/contract.md 4.2)."""
+        """Take the limits of ``config``, on live connections too, and read the files of TLS again.
+
+        All else stays (docs/contract.md 4.2).
+        """
         self.config = self.config.model_copy(update={"limits": config.limits})
         self._shared.take(config.limits)
         self.roster.take(config.limits)
         log.info("limits.reloaded")
+        for front in self._fronts:
+            if front.expiries:
+                self.metrics.certificate_reloads.add("taken" if front.reload() else "kept")
 
     @property
     def addresses(self) -> list[str]:
@@ -181,9 +198,19 @@ class Worker:
 
     async def _open(self) -> None:
         loop = asyncio.get_running_loop()
-        for settings in self.config.listeners:
-            listener = Listener(settings, self.config.registry, self._entrance, self._shared)
-            make = partial(Upgrade, self._shared, listener.decide)
+        shared, tls = self._shared, self.metrics.tls_handshakes
+        handshakes = Handshakes(
+            shared.soon, lambda version, resumed: tls.add(version, str(resumed).lower()), self._turned_away
+        )
+        for number, settings in enumerate(self.config.listeners):
+            accepts = Accepts(shared, settings.proxy_protocol, self._overrun)
+            try:
+                front = Front(settings, handshakes, self._turned_away, accepts.name)
+            except TlsError as error:  # it has changed since the configuration was checked
+                raise StartError(f"listeners.{number}.{error}") from None
+            self._fronts.append(front)
+            listener = Listener(settings, self.config.registry, self._entrance, shared, front)
+            make = partial(_accepted, front, partial(Upgrade, shared, listener.decide, accepts.accept))
             try:
                 server = await loop.create_server(
                     make, settings.host, settings.port, backlog=4096, reuse_port=self._shares_ports or None
@@ -193,6 +220,21 @@ class Worker:
                     f"listener {settings.host}:{settings.port}: {error.strerror or error}"
                 ) from None
             self._servers.append(server)
+
+    def _overrun(self, bound: Overrun, peer: str) -> None:
+        """A socket of ``peer`` was reset at its accept."""
+        self._shared.refused(peer, None, bound.label)
+
+    def _turned_away(self, reason: Failure | Refused | Untrusted, peer: str) -> None:
+        """A socket of ``peer`` ended before its upgrade request began."""
+        self._shared.refused(peer, None, reason.label)
+        if reason.is_security:
+            self._entrance.security.note(reason.label, None, peer)
+
+    def _expiries(self) -> Iterator[tuple[tuple[str], float]]:
+        for number, front in enumerate(self._fronts):
+            for one in front.expiries:
+                yield (f"listeners.{number}.{one.key}",), one.at.timestamp()
 
     async def _turn(self) -> None:
         """Advance the clock, and measure how late the event loop runs."""
@@ -226,6 +268,8 @@ class Worker:
         self.roster.flush()
         self.outage.remove_liveness()
         await self.bus.stop()
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.stop)
         self._gc_policy.stop()
         log.info("gateway.stopped", gateway=self.name)
 
@@ -283,6 +327,11 @@ class Worker:
                 return
             charger.leave(Reason.OUTAGE)
             await asyncio.sleep(random.uniform(0.5, 1.5) / self.config.drain.rate)  # noqa: S311 - jitter
+
+
+def _accepted(front: Front, upgrade: Callable[[], Upgrade]) -> asyncio.Protocol:
+    """The protocol of a socket that a listener has accepted."""
+    return front.wrap(upgrade())
 
 
 def _host() -> str:

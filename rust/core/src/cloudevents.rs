@@ -12,6 +12,8 @@ pub struct Stamp<'a> {
     pub time_ms: i64,
     /// The reply subject; `""`: no reply is expected.
     pub reply: &'a str,
+    /// The text of `traceparent`; `""` leaves the header out.
+    pub traceparent: &'a str,
 }
 
 /// The attributes of one connection, escaped once: three byte strings between the varying parts.
@@ -38,7 +40,7 @@ impl CloudEvents {
         Self { id, source, time }
     }
 
-    /// Writes all attributes: the last part of `ce-type`, and the type of the body.
+    /// Writes all attributes: the last part of `ce-type`, and the type of the body; then `traceparent`.
     pub fn write(&self, out: &mut Command, kind: &str, stamp: &Stamp, content: &str) {
         out.bytes(&self.id);
         push_number(out.buffer(), stamp.count);
@@ -49,5 +51,8 @@ impl CloudEvents {
         out.bytes(b"\r\nce-datacontenttype: ");
         out.bytes(content.as_bytes());
         out.bytes(b"\r\n");
+        if !stamp.traceparent.is_empty() {
+            out.line("traceparent", stamp.traceparent);
+        }
     }
 }

@@ -24,6 +24,7 @@ pub mod key;
 pub mod noted;
 pub mod publish;
 pub mod schema;
+pub mod secrets;
 pub mod slice;
 mod tables;
 mod text;

@@ -20,7 +20,7 @@ fn publisher() -> Publisher {
 }
 
 fn stamp(count: u64) -> Stamp<'static> {
-    Stamp { count, time_ms: TIME_MS, reply: "_INBOX.a.7" }
+    Stamp { count, time_ms: TIME_MS, reply: "_INBOX.a.7", traceparent: "" }
 }
 
 /// A command's subject, reply, header lines and payload, with both sizes checked.
@@ -187,7 +187,7 @@ fn a_time_is_rfc_3339_in_utc() {
         (i64::MAX, "9999-12-31T23:59:59.999Z"),
         (i64::MIN, "0000-01-01T00:00:00.000Z"),
     ] {
-        let stamp = Stamp { count: u64::MAX, time_ms, reply: "" };
+        let stamp = Stamp { count: u64::MAX, time_ms, reply: "", traceparent: "" };
         publisher().fact(&mut command, Class::Live, &start(), &stamp, Tags::default());
         let (subject, headers, _) = parsed(command.as_bytes());
         assert_eq!(subject.len(), 1, "no reply subject if no reply is expected");
@@ -226,7 +226,7 @@ proptest! {
         let publisher = Publisher::new(Version::V21, &identity, &session, "p", "r");
         let message = Message::new("MeterValues", &id, &payload);
         let mut command = Command::default();
-        let stamp = Stamp { count, time_ms, reply: "" };
+        let stamp = Stamp { count, time_ms, reply: "", traceparent: "" };
         let (made, nats_id) = publisher.fact(&mut command, Class::Tx, &message, &stamp, Tags { violation: &violation, redacted: None });
         let (subject, headers, body) = parsed(command.as_bytes());
         prop_assert_eq!(subject[0].split('.').count(), 5);

@@ -118,7 +118,7 @@ fn key_of(
 /// A fact ready to be published.
 #[pyclass(frozen, module = "voltgate._core")]
 pub struct Fact {
-    command: Py<PyBytes>,
+    hpub: Py<PyBytes>,
     key: String,
     /// Computed immediately only for class `tx`: hashing costs as much as the rest of the work.
     nats_id: Option<String>,
@@ -131,8 +131,8 @@ pub struct Fact {
 #[pymethods]
 impl Fact {
     #[getter]
-    fn command(&self, py: Python<'_>) -> Py<PyBytes> {
-        self.command.clone_ref(py)
+    fn hpub(&self, py: Python<'_>) -> Py<PyBytes> {
+        self.hpub.clone_ref(py)
     }
     #[getter]
     fn key(&self) -> &str {
@@ -203,11 +203,11 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    fn stamp<'a>(&self, time_ms: i64, reply: &'a str) -> PyResult<Stamp<'a>> {
+    fn stamp<'a>(&self, time_ms: i64, reply: &'a str, traceparent: &'a str) -> PyResult<Stamp<'a>> {
         if !reply.is_empty() {
             check_subject(reply).map_err(|error| refused(&error))?;
         }
-        Ok(Stamp { count: self.count.fetch_add(1, Ordering::Relaxed), time_ms, reply })
+        Ok(Stamp { count: self.count.fetch_add(1, Ordering::Relaxed), time_ms, reply, traceparent })
     }
 }
 
@@ -234,7 +234,7 @@ impl Publisher {
         self.publisher.session()
     }
 
-    #[pyo3(signature = (class_, frame, time_ms, reply, violation = "", redacted = None))]
+    #[pyo3(signature = (class_, frame, time_ms, reply, violation = "", redacted = None, traceparent = ""))]
     #[allow(clippy::too_many_arguments, reason = "keywords in Python")]
     fn fact(
         &self,
@@ -245,23 +245,25 @@ impl Publisher {
         reply: &str,
         violation: &str,
         redacted: Option<&[u8]>,
+        traceparent: &str,
     ) -> PyResult<Fact> {
         let (class, call) = (class_of(class_)?, Call::of(py, frame.get())?);
-        let stamp = self.stamp(time_ms, reply)?;
+        let stamp = self.stamp(time_ms, reply, traceparent)?;
         let tags = Tags { violation, redacted };
-        let (command, (key, nats_id)) =
+        let (hpub, (key, nats_id)) =
             written(py, |out| self.publisher.fact(out, class, &call.message(), &stamp, tags));
         let (frame, violation) = (frame.clone().unbind(), violation.to_owned());
-        Ok(Fact { command, key, nats_id, class, frame, violation })
+        Ok(Fact { hpub, key, nats_id, class, frame, violation })
     }
 
     fn live(&self, py: Python<'_>, frame: &Bound<'_, Frame>, time_ms: i64) -> PyResult<Py<PyBytes>> {
         let call = Call::of(py, frame.get())?;
-        let stamp = self.stamp(time_ms, "")?;
+        let stamp = self.stamp(time_ms, "", "")?;
         Ok(written(py, |out| self.publisher.fact(out, Class::Live, &call.message(), &stamp, Tags::default()))
             .0)
     }
 
+    #[pyo3(signature = (fact, time_ms, deadline_ms, reply, traceparent = ""))]
     fn question(
         &self,
         py: Python<'_>,
@@ -269,14 +271,16 @@ impl Publisher {
         time_ms: i64,
         deadline_ms: i64,
         reply: &str,
+        traceparent: &str,
     ) -> PyResult<Py<PyBytes>> {
         let call = Call::of(py, fact.frame.get())?;
         let (key, violation) = (&*fact.key, &*fact.violation);
         let question = Question { message: &call.message(), key, deadline_ms, violation };
-        let stamp = self.stamp(time_ms, reply)?;
+        let stamp = self.stamp(time_ms, reply, traceparent)?;
         Ok(written(py, |out| self.publisher.question(out, &question, &stamp)).0)
     }
 
+    #[pyo3(signature = (fact, answer, time_ms, reply, traceparent = ""))]
     fn response(
         &self,
         py: Python<'_>,
@@ -284,6 +288,7 @@ impl Publisher {
         answer: Answered,
         time_ms: i64,
         reply: &str,
+        traceparent: &str,
     ) -> PyResult<Py<PyBytes>> {
         let call = Call::of(py, fact.frame.get())?;
         let nats_id = if fact.class == Class::Tx { fact.nats_id(py) } else { Cow::Borrowed("") };
@@ -297,11 +302,11 @@ impl Publisher {
             error_code: &answer.code,
             reply_violation: &answer.reply_violation,
         };
-        let stamp = self.stamp(time_ms, reply)?;
+        let stamp = self.stamp(time_ms, reply, traceparent)?;
         Ok(written(py, |out| self.publisher.response(out, fact.class, &answer, &stamp)).0)
     }
 
-    #[pyo3(signature = (frame, raw, why, time_ms, reply, limit, size = 0))]
+    #[pyo3(signature = (frame, raw, why, time_ms, reply, limit, size = 0, traceparent = ""))]
     #[allow(clippy::too_many_arguments, reason = "one reject fact")]
     fn reject(
         &self,
@@ -312,6 +317,7 @@ impl Publisher {
         reply: &str,
         limit: usize,
         size: usize,
+        traceparent: &str,
     ) -> PyResult<Py<PyBytes>> {
         let (py, frame) = (frame.py(), frame.get());
         let id = frame.decoded.message_id(frame.raw(py));
@@ -319,7 +325,7 @@ impl Publisher {
         let (redacted, latin1) = (raw != frame.raw(py), frame.decoded.latin1);
         let refusal =
             Refusal { id: id.as_deref(), raw, code, pointer, reason, limit, redacted, size, latin1 };
-        let stamp = self.stamp(time_ms, reply)?;
+        let stamp = self.stamp(time_ms, reply, traceparent)?;
         Ok(written(py, |out| self.publisher.reject(out, &refusal, &stamp)).0)
     }
 }

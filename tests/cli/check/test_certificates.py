@@ -1,4 +1,4 @@
-"""The certificates for NATS."""
+"""The certificates of listeners and for NATS."""
 
 import ssl
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
+from certificates import Authority
 from cli.configuration import OPEN
 
 Findings = Callable[..., dict[str, tuple[str, str]]]
@@ -125,3 +126,29 @@ def test_authorities(
     assert ssl.create_default_context(cafile=str(ca)), "what passes can be loaded"
     verdict, text = findings(file(f"{OPEN}{nats}'{certificate}'\n"))["nats.tls_ca"]
     assert (verdict, "is not an authority" in text) == ("fail", True), "it cannot sign a server's certificate"
+
+
+def test_the_files_of_a_listener(
+    findings: Findings, file: Callable[[str], Path], tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    """Both kinds are well; one alone is a hint, an expired one and a list whose time is over are faults."""
+    servers, chargers = Authority(tmp_path, "servers"), Authority(tmp_path, "chargers")
+    rsa, ec = servers.issue("rsa", kind="rsa"), servers.issue("ec")
+    old = servers.issue("old", begins=timedelta(days=-9), ends=timedelta(days=-1))
+    over = chargers.revoke(ends=timedelta(days=-1))
+    doors = [
+        f"security_profile=2\ntls_certificates={[list(rsa.pair), list(ec.pair)]}\n",
+        f"security_profile=3\ntls_certificates={[list(old.pair)]}\n"
+        f"client_ca='{chargers.file}'\ncrl='{over}'\n",
+    ]
+    listeners = "".join(f"[[listeners]]\nport={number}\n{door}" for number, door in enumerate(doors, 9100))
+    seen = findings(file(f"{listeners}[nats]\nurl='nats://127.0.0.1:{free_port()}'\n"))
+    verdicts = {name: verdict for name, (verdict, _) in seen.items() if name.startswith("listeners")}
+    assert verdicts == {
+        "listeners.0.tls_certificates.0": "ok",
+        "listeners.0.tls_certificates.1": "ok",
+        "listeners.1.tls_certificates.0": "fail",
+        "listeners.1.tls_certificates": "hint",
+        "listeners.1.client_ca": "ok",
+        "listeners.1.crl": "fail",
+    }

@@ -90,7 +90,7 @@ def test_anything_else_is_no_pub_ack(body: Any) -> None:
     assert judged(body) is NoAck.GARBAGE
 
 
-def test_an_empty_body_says_something_by_its_status_only() -> None:
+def test_an_empty_body_is_judged_by_its_status_alone() -> None:
     assert judged(b"", headers=b"NATS/1.0 503\r\n\r\n") is NoAck.NOT_NOW
     assert judged(b"", headers=b"") is NoAck.GARBAGE
     assert judged(b"", headers=b"NATS/1.0\r\nStatus: 503\r\n\r\n") is NoAck.GARBAGE

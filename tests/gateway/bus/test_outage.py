@@ -170,7 +170,7 @@ def test_what_begins_an_outage(happens: Callable[[Scene], None], reason: str) ->
     play(act)
 
 
-def test_it_ends_at_the_next_check_when_all_is_well_again_and_may_begin_again() -> None:
+def test_an_outage_ends_with_the_next_check_that_passes_and_may_begin_again() -> None:
     async def act(scene: Scene) -> None:
         for _ in range(2):
             failed("full")(scene)
@@ -193,7 +193,7 @@ def test_late_stores_of_before_an_outage_do_not_count_after_it() -> None:
     play(act)
 
 
-def test_a_second_cause_does_not_begin_it_again() -> None:
+def test_a_second_cause_does_not_begin_a_second_outage() -> None:
     async def act(scene: Scene) -> None:
         away(scene)
         since = scene.outage.since

@@ -84,7 +84,7 @@ def test_a_steady_stream_is_written_once_a_millisecond_at_most() -> None:
     assert 80 <= len(scene.writes) <= 101
 
 
-def test_from_32_kib_on_nothing_waits() -> None:
+def test_32_kib_are_written_at_once() -> None:
     scene = Scene()
     scene.add(b"first")
     scene.add(bytes(AT_ONCE - 1))

@@ -100,7 +100,9 @@ async def test_one_of_the_group_gets_a_request(server: NatsServer, client: Clien
         await other.close()
 
 
-async def test_it_stays_over_a_reconnect_unless_it_was_dropped(server: NatsServer, client: Client) -> None:
+async def test_a_subscription_survives_a_reconnect_unless_it_was_dropped(
+    server: NatsServer, client: Client
+) -> None:
     """The client subscribes again by itself; twice begun is begun."""
     heard = Heard()
     kept, dropped = (Subscription(client, subject, heard.take) for subject in ("kept", "dropped"))

@@ -43,7 +43,7 @@ async def fill(at: Desk) -> tuple[int, list[Any]]:
     return taken, results
 
 
-async def test_towards_a_server_that_does_not_read_waits_what_may_and_all_is_well_when_it_reads_again(
+async def test_a_server_that_does_not_read_bounds_what_waits_until_it_reads_again(
     server: NatsServer,
 ) -> None:
     """Also where nothing was sent meanwhile: a bus that was full does not stay so."""

@@ -67,7 +67,7 @@ def test_a_gateway_that_lives_keeps_its_links() -> None:
     assert cluster.purged == []
 
 
-def test_nobody_is_judged_while_our_own_sign_is_missing() -> None:
+def test_no_gateway_counts_as_dead_while_our_own_key_is_missing() -> None:
     """A gateway that was frozen, or whose signs are not stored, knows nothing of others."""
     cluster = Cluster("a", "b")
     cluster.all["b"].up()
@@ -82,7 +82,7 @@ def test_nobody_is_judged_while_our_own_sign_is_missing() -> None:
 
 
 @pytest.mark.parametrize("feed", ["feed", "signs"])
-def test_nobody_is_judged_while_a_stream_is_not_followed(feed: str) -> None:
+def test_no_gateway_counts_as_dead_while_a_stream_is_not_followed(feed: str) -> None:
     cluster = Cluster("a", "b")
     cluster.all["b"].up()
     cluster.go_on(5)
@@ -95,7 +95,7 @@ def test_nobody_is_judged_while_a_stream_is_not_followed(feed: str) -> None:
     assert states(cluster.time)[-1] == ("down", "b-1", "gateway_lost")
 
 
-def test_the_first_of_the_living_does_it_and_the_next_one_where_that_one_does_not() -> None:
+def test_the_first_live_gateway_marks_links_down_or_the_next_if_it_does_not() -> None:
     cluster = Cluster("a", "b", "c")
     cluster.all["c"].up()
     cluster.go_on(5)

@@ -51,7 +51,7 @@ def test_an_up_here_ends_the_link_there(time: Time) -> None:
     assert here.events[1:] == [("changed_hands", "CP"), ("superseded", "a-1")]
 
 
-def test_a_stream_that_was_made_anew_forgets_all(time: Time) -> None:
+def test_a_recreated_stream_clears_the_known_links(time: Time) -> None:
     here, there = Gateway(time, "a"), Gateway(time, "b")
     here.up()
     time.bus.streams.clear()

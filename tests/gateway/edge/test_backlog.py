@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from voltgate.config import Limits
-from voltgate.gateway.edge.backlog import SECONDS, Backlog, Buffered
+from voltgate.gateway.edge.backlog import REST, SECONDS, Backlog, Buffered
 from voltgate.gateway.reasons import Reason
 from wire import Edge, Wire
 
@@ -170,3 +170,4 @@ def test_one_turn_of_the_loop_takes_no_longer_than_one_connection_may(buffered: 
         edge.turn()
         assert sum(holder.turns for holder in holders) == served
     assert edge.soon == []
+    assert edge.rests == [0.0, pytest.approx(2 * SECONDS * 0.6 * REST)], "everybody else is served meanwhile"

@@ -261,6 +261,30 @@ def test_whatever_is_sent_a_turn_takes_a_bounded_part_of_it(one: bytes, a_turn: 
     assert charger.ends == []
 
 
+@pytest.mark.parametrize(
+    ("heavy", "deflates"),
+    [(frame(TEXT, bytes(70_000)), False), (frame(TEXT | 0x40, PACKED), True), (frame(PING) * 64, False)],
+    ids=["a large message", "a deflated one", "a turn of pings"],
+)
+def test_behind_a_heavy_turn_the_next_one_is_taken_in_the_queue(heavy: bytes, deflates: bool) -> None:
+    edge = Edge()
+    charger = Charger(edge, Sec_WebSocket_Extensions="permessage-deflate" if deflates else "")
+    charger.send(A)
+    assert edge.soon == []
+    charger.wire.send(heavy)
+    messages = len(charger.receiver.messages)
+    half = len(frame(TEXT, A)) // 2
+    for chunk in (frame(TEXT, A)[:half], frame(TEXT, A)[half:]):
+        charger.wire.send(chunk)
+        assert len(charger.receiver.messages) == messages
+        assert len(edge.soon) == 1, "also for a part of a message"
+        edge.settle()
+    assert len(charger.receiver.messages) == messages + 1
+    charger.send(A)
+    assert len(charger.receiver.messages) == messages + 2, "a light one: as before"
+    assert edge.soon == []
+
+
 def test_a_paused_connection_gets_no_turn() -> None:
     edge = Edge()
     charger = Charger(edge)

@@ -10,7 +10,7 @@ import pytest
 
 from certificates import Authority
 from voltgate.config import Listener
-from voltgate.gateway.edge.front import Front, faults
+from voltgate.gateway.edge.front import Front, faults, unusable
 from voltgate.gateway.edge.proxied import ProxiedTransport
 from voltgate.gateway.edge.secured import Handshakes, Secured
 from voltgate.gateway.edge.tls import CertificateFault, Peer, TlsError
@@ -33,6 +33,7 @@ RULES: list[tuple[dict[str, Any], list[str]]] = [
     ({"security_profile": 3}, ["tls_certificates"]),
     ({"security_profile": 3, "tls_certificates": PAIR}, ["client_ca"]),
     ({"security_profile": 2, "tls_certificates": PAIR, "client_ca": "ca"}, ["client_ca"]),
+    ({"security_profile": 3, "allow_unauthenticated": True} | PROXIES, ["allow_unauthenticated"]),
     ({"security_profile": 3, "organization": "O"} | PROXIES, ["organization"]),
     ({"crl": "l"}, ["crl"]),
     ({"proxy_protocol": True}, ["trusted_proxies"]),
@@ -53,8 +54,8 @@ def authority(tmp_path: Path) -> Authority:
 
 
 async def front(**settings: Any) -> Front:
-    handshakes = Handshakes(asyncio.get_running_loop(), lambda *_: None, lambda _: None)
-    return Front(Listener(**settings), handshakes, lambda _: None)
+    handshakes = Handshakes(asyncio.get_running_loop().call_soon, lambda *_: None, lambda *_: None)
+    return Front(Listener(**settings), handshakes, lambda *_: None, lambda _: True)
 
 
 async def test_what_is_put_before_an_upgrade(authority: Authority) -> None:
@@ -89,6 +90,8 @@ async def test_a_file_that_cannot_be_used_at_the_start(tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.pem")
     with pytest.raises(TlsError, match=r"missing\.pem: No such file"):
         await front(security_profile=2, tls_certificates=[(missing, missing)])
+    (line,) = unusable(Listener(security_profile=2, tls_certificates=[(missing, missing)]))
+    assert line.startswith(f"tls_certificates: {missing}: No such file")
 
 
 class Known(asyncio.Transport):

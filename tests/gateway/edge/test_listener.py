@@ -7,10 +7,13 @@ from urllib.parse import quote
 import pytest
 
 from voltgate import config
+from voltgate.gateway.edge.front import Front
 from voltgate.gateway.edge.listener import Admission, Entrance, Listener
+from voltgate.gateway.edge.secured import Handshakes
+from voltgate.gateway.edge.tls import Peer
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.interfaces import Claim, NotRead
-from voltgate.gateway.rates import Budgets, HandshakeRate
+from voltgate.gateway.rates import Bucket, Budgets
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import REFUSED_AFTER, Passwords, hash_key
 from voltgate.gateway.registry.record import Found, Known, Record
@@ -39,14 +42,15 @@ class Entry(Edge):
             Passwords(1, 10, 10, self.clock),
             self,
             Security(self.bus, self.clock, "ocpp", "gw"),
-            HandshakeRate(),
+            Bucket(),
             Budgets([0]),
             lambda: self.refusal,
             self.start_session,
         )
-        self.listener = Listener(
-            config.Listener(**settings), config.Registry(required=required), entrance, self.shared
-        )
+        listener = config.Listener(**settings)
+        handshakes = Handshakes(self.soon.append, lambda *_: None, lambda *_: None)
+        front = Front(listener, handshakes, lambda *_: None, lambda _: True)
+        self.listener = Listener(listener, config.Registry(required=required), entrance, self.shared, front)
 
     # listener.Records
     def find(self, identity: str, found: Found) -> None:
@@ -67,11 +71,12 @@ class Entry(Edge):
         fields = {"password_hashes": (hash_key(bytes.fromhex(KEY)),)} | fields
         self.records[identity] = Known(identity, identity, Record(enabled=enabled, **fields))
 
-    def dial(self, path: str = "/CP1", password: str = "", **headers: str) -> Wire:
+    def dial(self, path: str = "/CP1", password: str = "", *, transport: Any = None, **headers: str) -> Wire:
+        """``transport``: a dict of what the transport knows beside the address."""
         if password:
             name = path.rpartition("/")[2]
             headers.setdefault("Authorization", f"Basic {b64encode(f'{name}:{password}'.encode()).decode()}")
-        return self.knock(self.listener.decide, request(path, **headers))
+        return self.knock(self.listener.decide, request(path, **headers), **(transport or {}))
 
     def results(self) -> dict[str, float]:
         """``voltgate_handshakes_total`` by result."""
@@ -266,6 +271,8 @@ def test_failed_logins_have_a_rate_by_source_and_identity(recorded: bool) -> Non
         entry.dial(password="ba" * 20)
     assert status(entry.dial(password=KEY)) == 503
     assert status(entry.dial("/CP2", password=KEY)) == 0, "another identity is not concerned: 401 when due"
+    assert entry.results()["failed_logins"] == 1
+    assert "ocpp.security.failed_logins." in "".join(message.subject for message in entry.bus.live)
     entry.pass_time(21)
     assert status(entry.dial(password=KEY)) == (101 if recorded else 0)
 
@@ -292,6 +299,73 @@ def test_wrong_credentials_are_all_refused_alike(
     assert wire.written.endswith(b"credentials are missing or wrong\n")
     assert (entry.results(), entry.sessions) == ({result: 1}, [])
     assert [message.subject.split(".")[2] for message in entry.bus.live] == [result]
+
+
+# -- security profiles ----------------------------------------------------------------------------------
+
+PROXIED: dict[str, Any] = {"proxy_protocol": True, "trusted_proxies": ["192.0.2.1"]}
+TLS: dict[str, Any] = {"tls_version": "TLSv1.3"}
+OWN = TLS | {"client_certificate": Peer("CP1", "")}
+
+PROFILES: list[tuple[int, dict[str, Any] | None, dict[str, Any], str]] = [
+    # the listener's profile, the record, what its transport knows, the result
+    (1, {"security_profile": 1}, {}, ""),
+    (1, {"security_profile": 2}, {}, "wrong_profile"),
+    (2, {"security_profile": 2}, TLS, ""),
+    (2, {}, TLS, ""),
+    (2, {"security_profile": 1}, TLS, "wrong_profile"),
+    (2, {"security_profile": 3}, TLS, "wrong_profile"),
+    (2, {"security_profile": 2}, {}, "wrong_profile"),  # no TLS before the load balancer
+    (2, {}, {}, "wrong_profile"),
+    (3, {"security_profile": 3}, OWN, ""),
+    (3, {}, OWN, ""),
+    (3, {"password_hashes": ()}, OWN, ""),
+    (3, {"security_profile": 2}, OWN, "wrong_profile"),
+    (3, {"security_profile": 3}, {}, "wrong_profile"),
+    (3, {}, TLS, "no_certificate"),
+    (3, {"certificate_cn": "serial"}, OWN, "wrong_common_name"),
+    (3, {"certificate_cn": "serial"}, TLS | {"client_certificate": Peer("serial", "")}, ""),
+    (3, {}, TLS | {"client_certificate": Peer("CP2", "")}, "wrong_common_name"),
+    (3, {}, TLS | {"client_certificate": Peer("", "")}, "wrong_common_name"),
+    (3, {"enabled": False}, OWN, "disabled"),
+    (3, None, OWN, "unknown_identity"),
+]
+
+
+@pytest.mark.parametrize(("profile", "record", "transport", "result"), PROFILES)
+def test_one_security_profile_a_charger(
+    profile: int, record: dict[str, Any] | None, transport: dict[str, Any], result: str
+) -> None:
+    """The right password is no substitute for TLS, nor for the charger's own certificate."""
+    entry = Entry(security_profile=profile, **(PROXIED if profile > 1 else {}))
+    if record is not None:
+        entry.record(**record)
+    wire = entry.dial(password=KEY, transport=transport)
+    if not result:
+        assert status(wire) == 101
+        ((admission, _),) = entry.sessions
+        assert (admission.security_profile, admission.authenticated) == (profile, True)
+        return
+    entry.pass_time(REFUSED_AFTER - 0.1)
+    assert wire.head == "", "as late as a wrong password"
+    entry.pass_time(0.2)
+    assert (status(wire), entry.results(), entry.sessions) == (401, {result: 1}, [])
+    assert [message.subject.split(".")[2] for message in entry.bus.live] == [result]
+
+
+def test_wrong_certificates_have_the_rate_of_failed_logins() -> None:
+    entry = Entry({"logins_per_minute": 3}, security_profile=3, **PROXIED)
+    entry.record()
+    for _ in range(3):
+        entry.dial(transport=TLS)
+    assert status(entry.dial(transport=OWN)) == 503
+    entry.pass_time(21)
+    assert [status(entry.dial(transport=OWN)) for _ in range(5)] == [101] * 5
+
+
+def test_without_credentials_a_listener_of_profile_2_wants_tls_all_the_same() -> None:
+    entry = Entry(security_profile=2, allow_unauthenticated=True, required=False, **PROXIED)
+    assert [status(entry.dial(f"/{n}", transport=known)) for n, known in enumerate(({}, TLS))] == [401, 101]
 
 
 # -- identity in use ------------------------------------------------------------------------------------
@@ -362,6 +436,14 @@ def test_which_changes_of_its_record_end_a_connection(
     (subprotocol,) = (name for name, version in VERSIONS.items() if version == "v16")
     admission = Admission("CP1", subprotocol, 1, True, known(), needs_record=True)
     assert admission.ended_by(None if fields is None else known(**fields)) is reason
+
+
+@pytest.mark.parametrize(("profile", "reason"), [(2, None), (3, Reason.RECORD_CHANGED)])
+def test_another_common_name_ends_a_connection_by_certificate(profile: int, reason: Reason | None) -> None:
+    before = Known("CP1", "CP1", Record(enabled=True))
+    after = Known("CP1", "CP1", Record(enabled=True, certificate_cn="serial"))
+    admission = Admission("CP1", "ocpp1.6", profile, True, before, needs_record=True)
+    assert admission.ended_by(after) is reason
 
 
 def test_a_record_that_is_not_needed_may_be_removed() -> None:

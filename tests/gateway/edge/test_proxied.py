@@ -13,6 +13,7 @@ from voltgate.gateway.edge.proxied import ProxiedTransport, Untrusted
 from voltgate.gateway.edge.proxy import SIGNATURE, Refused, TrustedProxies
 from voltgate.gateway.edge.secured import Handshakes, Secured
 from voltgate.gateway.edge.tls import Files, Peer, build
+from wire import Wire
 
 PATIENCE = 20.0
 # From 192.0.2.7:40000, a verified certificate of CP1 over TLS 1.3.
@@ -49,20 +50,28 @@ class Door:
     def __init__(self) -> None:
         self.port = 0
         self.sockets: list[Echo] = []
-        self.refused: list[Refused | Untrusted] = []
+        self.refused: list[tuple[Refused | Untrusted, str]] = []
+        self.names: list[str] = []
+        self.stays = True
+
+    def named(self, peer: str) -> bool:
+        self.names.append(peer)
+        return self.stays
 
 
 @asynccontextmanager
 async def door(trusted: str = "127.0.0.0/8", context: ssl.SSLContext | None = None) -> AsyncIterator[Door]:
     loop, opened = asyncio.get_running_loop(), Door()
-    handshakes = Handshakes(loop, lambda *_: None, lambda _: None)
+    handshakes = Handshakes(loop.call_soon, lambda *_: None, lambda *_: None)
 
     def make() -> ProxiedTransport:
         opened.sockets.append(Echo())
         inner: asyncio.Protocol = opened.sockets[-1]
         if context is not None:
             inner = Secured(inner, context, handshakes)
-        return ProxiedTransport(inner, TrustedProxies.of([trusted]), opened.refused.append)
+        return ProxiedTransport(
+            inner, TrustedProxies.of([trusted]), lambda *how: opened.refused.append(how), opened.named
+        )
 
     server = await loop.create_server(make, "127.0.0.1", 0)
     opened.port = server.sockets[0].getsockname()[1]
@@ -91,16 +100,14 @@ async def dial(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.S
     [
         (PLAIN, ("192.0.2.7", 40_000), None, None),
         (SECURED, ("192.0.2.7", 40_000), "TLSv1.3", Peer("CP1", "")),
-        (LOCAL, None, None, None),
     ],
-    ids=["plain", "TLS ended at the proxy", "LOCAL"],
+    ids=["plain", "TLS ended at the proxy"],
 )
 @pytest.mark.parametrize("cut", [0, 1, 15, 16, 20])
 async def test_the_charger_is_whom_the_header_names(
-    header: bytes, address: tuple[str, int] | None, version: str | None, certificate: Peer | None, cut: int
+    header: bytes, address: tuple[str, int], version: str | None, certificate: Peer | None, cut: int
 ) -> None:
     async with door() as opened, dial(opened.port) as (reader, writer):
-        own = writer.get_extra_info("sockname")
         writer.write(header[:cut])
         await writer.drain()
         writer.write(header[cut:] + b"hello")
@@ -109,15 +116,15 @@ async def test_the_charger_is_whom_the_header_names(
         assert await asyncio.wait_for(reader.readexactly(5), PATIENCE) == b"again"
         echo = opened.sockets[0]
         assert echo.got == b"helloagain"
-        assert echo.transport.get_extra_info("peername") == (address or own)
+        assert echo.transport.get_extra_info("peername") == address
         assert echo.transport.get_extra_info("tls_version") == version
         assert echo.transport.get_extra_info("client_certificate") == certificate
 
 
 REFUSED: list[tuple[str, bytes, Refused | Untrusted]] = [
-    ("127.0.0.0/8", b"GET /CP1 HTTP/1.1\r\n\r\n", Refused.NOT_PROXY),
+    ("127.0.0.0/8", b"GET /CP1 HTTP/1.1\r\n\r\n", Refused.MISSING),
     ("127.0.0.0/8", b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n", Refused.VERSION_1),
-    ("10.0.0.0/8", PLAIN + b"hello", Untrusted.UNTRUSTED_PROXY),
+    ("10.0.0.0/8", PLAIN + b"hello", Untrusted.UNTRUSTED),
 ]
 
 
@@ -133,8 +140,43 @@ async def test_everything_else_is_reset_and_reported(
             while not opened.sockets:
                 await asyncio.sleep(0)
             await opened.sockets[0].ended.wait()
-        assert opened.refused == [reason]
+        host, port = writer.get_extra_info("sockname")
+        assert opened.refused == [(reason, f"{host}:{port}")]
         assert opened.sockets[0].got == b""
+
+
+async def test_a_health_check_of_the_load_balancer_is_closed_and_not_a_refusal() -> None:
+    """LOCAL names no charger; what follows it is not read."""
+    async with door() as opened, dial(opened.port) as (reader, writer):
+        writer.write(LOCAL + b"GET /CP1 HTTP/1.1\r\n\r\n")
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
+        await asyncio.wait_for(opened.sockets[0].ended.wait(), PATIENCE)
+        assert (opened.refused, opened.sockets[0].got) == ([], b"")
+
+
+async def test_a_charger_of_which_there_are_too_many_is_reset_behind_its_header() -> None:
+    """Before TLS of our own costs anything."""
+    async with door() as opened, dial(opened.port) as (reader, writer):
+        opened.stays = False
+        writer.write(PLAIN + b"hello")
+        with suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), PATIENCE) == b""
+        await asyncio.wait_for(opened.sockets[0].ended.wait(), PATIENCE)
+        assert (opened.names, opened.sockets[0].got) == (["192.0.2.7:40000"], b"")
+
+
+def test_a_socket_that_was_reset_before_its_accept_is_not_a_refusal() -> None:
+    """The kernel no longer knows its address."""
+    refused: list[object] = []
+    proxied = ProxiedTransport(
+        asyncio.Protocol(),
+        TrustedProxies.of(["10.0.0.0/8"]),
+        lambda *how: refused.append(how),
+        lambda _: True,
+    )
+    wire = Wire(proxied, peername=None)
+    assert (wire.is_reset(), refused) == (True, [])
 
 
 async def test_a_protocol_that_takes_over_gets_what_follows() -> None:

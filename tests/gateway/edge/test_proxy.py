@@ -103,8 +103,8 @@ HEADERS: list[tuple[str, bytes, object]] = [
     ("too long, before it is there", header(b"", length=MAX_BYTES + 1), Refused.TOO_LONG),
     ("version 1", b"PROXY TCP4 192.0.2.7 192.0.2.1 40000 443\r\n", Refused.VERSION_1),
     ("the beginning of version 1", b"PROXY", Refused.VERSION_1),
-    ("an upgrade without a header", b"GET /CP1 HTTP/1.1\r\n", Refused.NOT_PROXY),
-    ("a hello of TLS", b"\x16\x03\x01", Refused.NOT_PROXY),
+    ("an upgrade without a header", b"GET /CP1 HTTP/1.1\r\n", Refused.MISSING),
+    ("a hello of TLS", b"\x16\x03\x01", Refused.MISSING),
     ("nothing yet", b"", NeedMore.NEED_MORE),
     ("a part of the signature", SIGNATURE[:7], NeedMore.NEED_MORE),
 ]

@@ -96,7 +96,9 @@ class Door:
 async def door(files: Files, inner: type[Inner] = Inner) -> AsyncIterator[Door]:
     opened, context = Door(), build(files).context
     handshakes = Handshakes(
-        asyncio.get_running_loop(), lambda *how: opened.done.append(how), opened.failed.append
+        asyncio.get_running_loop().call_soon,
+        lambda *how: opened.done.append(how),
+        lambda failure, _: opened.failed.append(failure),
     )
 
     def make() -> Secured:
@@ -259,7 +261,7 @@ async def test_the_charger_hangs_up(pki: Pki) -> None:
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
-        (b"GET / HTTP/1.1\r\n\r\n", Failure.NOT_TLS),
+        (b"GET / HTTP/1.1\r\n\r\n", Failure.MISSING),
         (b"\x16\x03\x01\x00\x04\x01\x00\x00\x00", Failure.PROTOCOL),
     ],
 )

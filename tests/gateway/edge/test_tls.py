@@ -242,8 +242,8 @@ def test_a_client_that_does_not_trust_our_certificate(pki: Pki) -> None:
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
-        (b"GET /CP1 HTTP/1.1\r\nHost: x\r\n\r\n", Failure.NOT_TLS),
-        (b"\x00" * 64, Failure.NOT_TLS),
+        (b"GET /CP1 HTTP/1.1\r\nHost: x\r\n\r\n", Failure.MISSING),
+        (b"\x00" * 64, Failure.MISSING),
         (b"\x16\x03\x01\x00\x04\x01\x00\x00\x00", Failure.PROTOCOL),
     ],
     ids=["http", "zeros", "an empty hello"],
@@ -297,8 +297,8 @@ def test_when_files_expire(pki: Pki) -> None:
     found = {one.key: one for one in build(Files((soon.pair,), pki.chargers.file, lists)).expiries}
     now = datetime.now(UTC)
     days = {key: round((one.at - now) / timedelta(days=1)) for key, one in found.items()}
-    assert days == {"tls_certificates": 3, "client_ca": 365, "crl": 2}
-    assert found["tls_certificates"].file == soon.pair[0]
+    assert days == {"tls_certificates.0": 3, "client_ca": 365, "crl": 2}
+    assert found["tls_certificates.0"].file == soon.pair[0]
 
 
 FAULTS: list[tuple[Callable[[Pki], Files], str]] = [

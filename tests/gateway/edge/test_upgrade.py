@@ -188,14 +188,34 @@ def test_the_upgrade_must_be_complete_in_handshake_timeout(sent: bytes) -> None:
     assert edge.counted("voltgate_handshakes_total", result="timeout") == 1
 
 
-def test_beyond_connections_and_handshakes_a_socket_is_reset() -> None:
-    edge = Edge(max_connections=2, max_handshakes=1)
-    wires = [asked(edge)[0] for _ in range(4)]
-    assert [wire.is_reset() for wire in wires] == [False, False, False, True]
+def test_beyond_so_many_upgrades_at_a_time_a_socket_is_reset() -> None:
+    """Connected chargers are none of them."""
+    edge = Edge(max_handshakes=2)
+    chargers = [Charger(edge) for _ in range(3)]
+    wires = [asked(edge)[0] for _ in range(3)]
+    assert [wire.is_reset() for wire in wires] == [False, False, True]
     assert edge.counted("voltgate_handshakes_total", result="sockets") == 1
-    for wire in (wires[3], wires[0]):
+    for wire in (wires[2], wires[0]):
         wire.lose()
-    assert not asked(edge)[0].is_reset()
+    assert [asked(edge)[0].is_reset() for _ in range(2)] == [False, True]
+    assert not any(charger.wire.is_reset() for charger in chargers)
+
+
+def test_a_socket_that_may_not_stay_is_reset_at_its_accept() -> None:
+    edge = Edge()
+    edge.accepts = False
+    wire, upgrades = asked(edge, request())
+    assert (wire.is_reset(), upgrades, edge.accepted) == (True, [], ["192.0.2.1:5000"])
+
+
+def test_the_address_is_the_one_that_a_proxy_header_names() -> None:
+    """It is known after the accept, and before the first byte of the request."""
+    edge = Edge(handshake_timeout=10)
+    upgrade = Upgrade(edge.shared, lambda _: None, edge.accept)
+    wire = Wire(upgrade, peername=("10.0.0.1", 1))
+    wire.extra["peername"] = ("192.0.2.7", 40_000)
+    wire.send(b"G")
+    assert upgrade.peer == "192.0.2.7:40000"
 
 
 def test_unmatched_may_be_a_101_that_is_closed_at_once() -> None:

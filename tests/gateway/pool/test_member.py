@@ -36,7 +36,7 @@ async def test_a_silent_process_is_killed(output: str, ticks: int, expectation: 
     assert member.checks() == {"process": "not running"}
 
 
-async def test_a_process_that_dies_in_the_middle_of_a_word_is_just_gone() -> None:
+async def test_a_process_that_dies_within_a_control_message_counts_as_ended() -> None:
     script = 'import os, sys; os.write(int(sys.argv[1][10:]), b\'["beat",{"che\'); os._exit(3)'
     member = Member(0, lambda: None)
     assert await member.live(Argv([sys.executable, "-c", script]), lambda _: HELLO) == 3

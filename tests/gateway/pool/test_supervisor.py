@@ -12,9 +12,7 @@ from voltgate.gateway.pool.supervisor import Backoff
         ([59, 59, 60, 59], [0.5, 1, 0.5, 1], "a minute of life is forgiven"),
     ],
 )
-def test_a_place_stays_empty_longer_each_time(
-    lives: list[float], pauses: list[float], expectation: str
-) -> None:
+def test_the_pause_before_a_restart_grows(lives: list[float], pauses: list[float], expectation: str) -> None:
     backoff = Backoff()
     for lived, pause in zip(lives, pauses, strict=True):
         assert pause * 0.75 <= backoff.after(lived) <= pause * 1.25, expectation

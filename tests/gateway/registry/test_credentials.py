@@ -1,12 +1,17 @@
 """Passwords: the header they come in, their hashes, and how many are checked at once."""
 
 import asyncio
+import hashlib
+import hmac
+import itertools
 import sys
 import time
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
+from argon2 import PasswordHasher
 
 from judging import Attempt, judged
 from voltgate.gateway.clock import Wheel
@@ -75,6 +80,60 @@ HERE = Attempt("", 0.0)
 
 def known(*hashes: str) -> Known:
     return Known("CP", "CP", Record(enabled=True, password_hashes=hashes))
+
+
+def fast(hashed: bytes) -> str:
+    """Of these very bytes, as another tool may have made it."""
+    return f"$voltgate-sha256${'5a' * 16}${hashlib.sha256(b'Z' * 16 + hashed).hexdigest()}"
+
+
+def slow(hashed: bytes) -> str:
+    return PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(hashed)
+
+
+SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
+    "bytes": bytes,
+    "digits": lambda key: key.hex().encode(),
+    "DIGITS": lambda key: key.hex().upper().encode(),
+}
+
+
+@pytest.mark.parametrize("kind", [fast, slow])
+@pytest.mark.parametrize("key", [bytes(range(0xF0, 0x100)), bytes(range(0xEC, 0x100))], ids=["16", "20"])
+async def test_a_key_passes_as_its_bytes_and_as_the_digits_it_is_typed_in(
+    passwords: Passwords, key: bytes, kind: Callable[[bytes], str]
+) -> None:
+    for hashed, sent in itertools.product(SPELLINGS, repeat=2):
+        charger = known(kind(SPELLINGS[hashed](key)))
+        assert await judged(passwords, charger, SPELLINGS[sent](key)) is Judgement.PASSED, (hashed, sent)
+    assert await judged(passwords, charger, key[::-1].hex().encode()) is Judgement.WRONG
+
+
+@pytest.mark.parametrize("key", [b"k" * 15, b"k" * 21], ids=["15", "21"])
+async def test_what_is_no_key_of_1_6_has_one_spelling(passwords: Passwords, key: bytes) -> None:
+    digits = key.hex().encode()
+    mixed = [judged(passwords, known(fast(one)), other) for one, other in ((key, digits), (digits, key))]
+    assert await asyncio.gather(*mixed) == [Judgement.WRONG] * 2
+
+
+async def test_the_work_of_a_check_does_not_depend_on_the_record(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/ocpp.md D: as many comparisons whichever spelling was hashed, and where there is no record."""
+    key = bytes(range(20))
+    compared: list[int] = []
+    records = [known(fast(spelling(key))) for spelling in SPELLINGS.values()]
+    compare = hmac.compare_digest
+
+    def counted(left: bytes, right: bytes) -> bool:
+        compared[-1] += 1
+        return compare(left, right)
+
+    monkeypatch.setattr(hmac, "compare_digest", counted)
+    for charger in (*records, known(fast(b"another")), None):
+        compared.append(charger is None)  # nothing was proven by a charger without a record
+        await judged(passwords, charger, key)
+    assert len(set(compared)) == 1, compared
 
 
 async def test_a_password_that_passed_argon2_is_not_hashed_again(passwords: Passwords) -> None:

@@ -168,9 +168,7 @@ async def test_a_consumer_that_is_gone_is_replaced_and_nothing_is_missed(
     assert house.changes[0][0] == "CP4"
 
 
-async def test_a_bucket_that_was_made_anew_is_not_the_one_that_was_read(
-    house: House, bucket: KeyValue, client: Client
-) -> None:
+async def test_a_recreated_bucket_is_read_again(house: House, bucket: KeyValue, client: Client) -> None:
     """Whoever had a record in the old one has none, however much the new one holds by the time it is seen."""
     await bucket.put("CP6", b'{"enabled":true}')
     await house.until(lambda: house.find_now("CP6"))
@@ -182,7 +180,7 @@ async def test_a_bucket_that_was_made_anew_is_not_the_one_that_was_read(
     assert await house.find("CP6") is NotRead.MISSING
 
 
-async def test_who_follows_the_whole_stream_is_told_the_past_also_by_a_second_try(
+async def test_a_follower_of_a_whole_stream_gets_earlier_messages_also_after_a_failed_attempt(
     house: House, bucket: KeyValue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """NATS did not take the first one: what stood before is not passed over."""

@@ -121,7 +121,9 @@ def unusable(world: World) -> None:
 
 @pytest.mark.parametrize("ends", [lost, timed_out, unusable, kill])
 @pytest.mark.parametrize("password", [OLD, NEW])
-def test_where_nobody_knows_both_stay_until_one_logs_in(ends: Callable[[World], None], password: str) -> None:
+def test_after_an_unknown_outcome_both_passwords_stay_until_one_logs_in(
+    ends: Callable[[World], None], password: str
+) -> None:
     world = changing()
     send(world)
     ends(world)
@@ -141,6 +143,28 @@ def test_a_charger_that_restarts_later_can_log_in_before_and_after(password: str
     assert world.passwords == ([NEW] if password == NEW else [OLD, NEW])
     body = json.loads(world.bus.streams["KV_ocpp_chargers"][-1].data)
     assert body.get("password_change") == (None if password == NEW else "at_reboot")
+
+
+def test_a_key_that_an_operator_made_counts_when_it_logs_in() -> None:
+    """voltgate chargers set --new-key: it is entered in the charger at some later time."""
+    world = World()
+    world.record(password_hashes=[OLD, NEW], password_change="new_key")
+    login(world, OLD)
+    assert world.passwords == [OLD, NEW]
+    login(world, NEW)
+    assert world.passwords == [NEW]
+    body = json.loads(world.bus.streams["KV_ocpp_chargers"][-1].data)
+    assert "password_change" not in body
+
+
+@pytest.mark.parametrize(
+    ("status", "kept"), [("Accepted", [NEW]), ("Rejected", [OLD, NEW]), ("RebootRequired", [OLD, NEW])]
+)
+def test_a_key_that_an_operator_made_may_be_sent_by_a_command(status: str, kept: list[str]) -> None:
+    world = World()
+    world.record(password_hashes=[OLD, NEW], password_change="new_key")
+    answer(world, send(world), status)
+    assert (outcomes(world), world.passwords) == (["result"], kept)
 
 
 @pytest.mark.parametrize("password", [OLD, NEW])

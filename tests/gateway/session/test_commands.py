@@ -96,7 +96,7 @@ def test_commands_go_one_at_a_time_in_the_order_of_arrival_and_beyond_the_queue_
     assert [m.subject for m in world.replies()] == ["_INBOX.0", "_INBOX.1", "_INBOX.2"]
 
 
-def test_who_waits_longer_than_his_deadline_was_not_sent() -> None:
+def test_a_command_that_waits_beyond_its_deadline_is_not_sent() -> None:
     world = World()
     world.command("Reset", SOFT)
     world.command("ClearCache", ocpp_timeout=5)
@@ -163,7 +163,7 @@ def test_when_the_socket_ends_the_sent_one_is_lost_and_the_queued_ones_are_gone(
     assert outcome(world).headers["ocpp-outcome"] == "gone", "it was on its way when the socket ended"
 
 
-def test_one_whose_fact_is_on_its_way_when_the_socket_ends_is_gone() -> None:
+def test_a_command_whose_fact_is_being_stored_when_the_socket_ends_is_gone() -> None:
     world = World()
     world.bus.hold = True
     world.command("Reset", SOFT)
@@ -173,7 +173,7 @@ def test_one_whose_fact_is_on_its_way_when_the_socket_ends_is_gone() -> None:
     assert world.answers() == []
 
 
-def test_who_leaves_sends_nothing_more() -> None:
+def test_a_leaving_session_sends_no_further_command() -> None:
     world = World()
     world.bus.hold = True
     world.send("1", "StatusNotification", STATUS)

@@ -105,7 +105,7 @@ def test_a_repeat_of_an_ended_command_gets_the_recorded_outcome(
     assert len(world.bus.streams["command"]) == 2
 
 
-def test_what_nobody_knows_is_lost_until_a_late_answer_tells() -> None:
+def test_an_unrecorded_outcome_is_lost_until_a_late_answer_is_stored() -> None:
     world = World()
     world.command("Reset", SOFT, ocpp_command_id="c")
     message_id = call(world)

@@ -4,25 +4,33 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from voltgate.cli.chargers import importing, options
+from voltgate.cli.chargers.backup import app as backup
 from voltgate.cli.chargers.kick import app as kick
 from voltgate.cli.chargers.online import app as online
-from voltgate.cli.chargers.records import alike, given, hash_of, legal, on_records, record_of, records
+from voltgate.cli.chargers.records import (
+    alike,
+    generated,
+    given,
+    hash_of,
+    legal,
+    on_records,
+    record_of,
+    records,
+)
 from voltgate.cli.chargers.setting import app as setting
+from voltgate.cli.chargers.showing import COLUMNS, shown, text
 from voltgate.cli.faults import EXIT_CODES, Failure
 from voltgate.cli.service import loaded, run
 from voltgate.cli.terminal import AsJson, ConfigFile, exact, out, out_json, say
 from voltgate.config import Config
 from voltgate.gateway.registry.record import Record
-from voltgate.visible import visible
 
 app = typer.Typer(help="Manage the registry of chargers and their connections.")
-
-COLUMNS = ("identity", "state", "profile", "versions", "validation", "quirks", "passwords")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +125,8 @@ async def _import(config: Config, rows: list[importing.Row], random_keys: bool, 
 
 
 def _newcomer(identity: str, record: Record, password: str | None, random_key: bool) -> Newcomer:
-    from voltgate.gateway.registry import credentials  # noqa: PLC0415 - loads argon2
-
-    shown = None
-    if password is None:
-        shown = credentials.new_key()
-        hash_ = credentials.hash_key(shown.encode())
-    else:
-        hash_ = hash_of(identity, password, random_key)
-    return Newcomer(identity, record.model_copy(update={"password_hashes": (hash_,)}), shown)
+    key, hash_ = generated() if password is None else (None, hash_of(identity, password, random_key))
+    return Newcomer(identity, record.model_copy(update={"password_hashes": (hash_,)}), key)
 
 
 def warn_of_case(added: Collection[str], known: Collection[str]) -> None:
@@ -143,12 +144,12 @@ def warn_of_case(added: Collection[str], known: Collection[str]) -> None:
 def show(identity: options.Identity, as_json: AsJson = False, config: ConfigFile = None) -> None:
     """Show one record, without its hashes."""
     record = run(on_records(loaded(config), lambda book: book.get(identity)))
-    shown = _shown(identity, record)
+    row = shown(identity, record)
     if as_json:
-        out_json(shown)
+        out_json(row)
         return
-    for name, value in shown.items():
-        out(f"{name:<16} {_text(value)}")
+    for name, value in row.items():
+        out(f"{name:<16} {text(value)}")
 
 
 @app.command(name="list", epilog=f"Columns are separated by tabs. {EXIT_CODES}")
@@ -162,47 +163,38 @@ async def _list(config: Config, as_json: bool) -> None:
         if not as_json:
             out("\t".join(COLUMNS))
         async for identity, record in book.all():
-            shown = _shown(identity, record)
-            out_json(shown) if as_json else out("\t".join(_text(value) for value in shown.values()))
-
-
-def _shown(identity: str, record: Record) -> dict[str, Any]:
-    return {
-        "identity": identity,
-        "state": "enabled" if record.enabled else "disabled",
-        "profile": record.security_profile,
-        "versions": record.versions,
-        "validation": record.validation,
-        "quirks": sorted(record.quirks),
-        "passwords": [
-            hash_.split("$")[1] if "$" in hash_ else "unusable" for hash_ in record.password_hashes
-        ],
-    }
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        value = " ".join(value)
-    return "-" if value in (None, "") else visible(str(value))
+            row = shown(identity, record)
+            out_json(row) if as_json else out("\t".join(text(value) for value in row.values()))
 
 
 @app.command(epilog=EXIT_CODES)
-def disable(identity: options.Identity, config: ConfigFile = None) -> None:
+def disable(identity: options.Identity, as_json: AsJson = False, config: ConfigFile = None) -> None:
     """Disconnect a charger and refuse it from now on; its record stays."""
-    run(on_records(loaded(config), lambda book: book.change(identity, lambda _: {"enabled": False})))
+    _enable(identity, False, as_json, config)
 
 
 @app.command(epilog=EXIT_CODES)
-def enable(identity: options.Identity, config: ConfigFile = None) -> None:
+def enable(identity: options.Identity, as_json: AsJson = False, config: ConfigFile = None) -> None:
     """Accept a disabled charger again."""
-    run(on_records(loaded(config), lambda book: book.change(identity, lambda _: {"enabled": True})))
+    _enable(identity, True, as_json, config)
+
+
+def _enable(identity: str, enabled: bool, as_json: bool, config: Path | None) -> None:
+    changed = run(
+        on_records(loaded(config), lambda book: book.change(identity, lambda _: {"enabled": enabled}))
+    )
+    if as_json:
+        out_json(shown(identity, changed))
 
 
 @app.command(epilog=EXIT_CODES)
-def remove(identity: options.Identity, config: ConfigFile = None) -> None:
+def remove(identity: options.Identity, as_json: AsJson = False, config: ConfigFile = None) -> None:
     """Remove a charger from the registry; disconnect it if a record is required."""
     run(on_records(loaded(config), lambda book: book.remove(identity)))
+    if as_json:
+        out_json({"identity": identity})
 
 
+app.registered_commands += backup.registered_commands
 app.registered_commands += setting.registered_commands + kick.registered_commands
 app.registered_commands += online.registered_commands

@@ -10,9 +10,7 @@ from voltgate.gateway.registry.record import QUIRKS
 Identity = Annotated[str, typer.Argument(metavar="ID", help="Charger identity, verbatim (case-sensitive).")]
 Profile = Annotated[
     int | None,
-    typer.Option(
-        metavar="N", min=1, max=3, help="The only security profile it may use; 2 and 3 are not served yet."
-    ),
+    typer.Option(metavar="N", min=1, max=3, help="The only security profile it may use."),
 ]
 Versions = Annotated[
     list[str] | None, typer.Option("--version", metavar="VERSION", help="An OCPP version it may use.")
@@ -22,7 +20,8 @@ Validation = Annotated[
     typer.Option(metavar="LEVEL", help="strict, lenient or off; overrides the policy of every action."),
 ]
 CommonName = Annotated[
-    str | None, typer.Option("--cn", metavar="NAME", help="CN of its client certificate; not served yet.")
+    str | None,
+    typer.Option("--cn", metavar="NAME", help="CN of its client certificate, if it is not the identity."),
 ]
 RandomKey = Annotated[
     bool,

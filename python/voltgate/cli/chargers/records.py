@@ -71,15 +71,12 @@ class Records:
 
     async def create(self, identity: str, record: Record) -> bool:
         """Returns False, and writes nothing, if the identity has a record."""
-        from nats.js.errors import KeyWrongLastSequenceError  # noqa: PLC0415
+        return await self.put(identity, record.body, 0)
 
-        with suppress(KeyWrongLastSequenceError):
-            await self._bucket.create(_core.token(identity), record.body)
-            return True
-        return False
+    async def change(self, identity: str, fields: Callable[[Record], dict[str, Any]]) -> Record:
+        """Set the fields that ``fields`` returns for the record; None removes one. The record as stored.
 
-    async def change(self, identity: str, fields: Callable[[Record], dict[str, Any]]) -> None:
-        """Set the fields that ``fields`` returns for the record; None removes one. Raises Failure.
+        Raises Failure.
 
         All other fields stay, also those of another release and those that are written at the same time.
         """
@@ -87,10 +84,11 @@ class Records:
 
         for _ in range(_TRIES):
             record, body, revision = await self._entry(identity)
-            wanted = {key: value for key, value in (body | fields(record)).items() if value is not None}
+            kept = {key: value for key, value in (body | fields(record)).items() if value is not None}
+            wanted = orjson.dumps(kept)
             with suppress(KeyWrongLastSequenceError):
-                await self._bucket.update(_core.token(identity), orjson.dumps(wanted), last=revision)
-                return
+                await self._bucket.update(_core.token(identity), wanted, last=revision)
+                return parse(wanted)
         raise Failure(f"{identity}: record is being changed concurrently: try again")
 
     async def remove(self, identity: str) -> None:
@@ -98,18 +96,35 @@ class Records:
         await self._bucket.get(_core.token(identity))
         await self._bucket.delete(_core.token(identity))
 
-    async def all(self) -> AsyncIterator[tuple[str, Record]]:
-        """Every charger with its record; one that cannot be used counts as disabled, as in the gateway."""
+    async def put(self, identity: str, body: bytes, revision: int) -> bool:
+        """Store a record over the one of ``revision``, 0 for none; False if another is the last."""
+        from nats.js.errors import KeyWrongLastSequenceError  # noqa: PLC0415
+
+        with suppress(KeyWrongLastSequenceError):
+            if revision:
+                await self._bucket.update(_core.token(identity), body, last=revision)
+            else:
+                await self._bucket.create(_core.token(identity), body)
+            return True
+        return False
+
+    async def stored(self) -> AsyncIterator[tuple[str, int, bytes]]:
+        """Every charger with the revision and the bytes of its record."""
         prefix = f"$KV.{self._name}."
         async for message in kept(self._client, f"KV_{self._name}", f"{prefix}>"):
             if "KV-Operation" in (message.headers or {}):
                 continue
             with suppress(ValueError):
                 identity = _core.identity(message.subject.removeprefix(prefix))
-                try:
-                    yield identity, parse(message.data)
-                except ValueError:
-                    yield identity, Record(enabled=False)
+                yield identity, message.metadata.sequence.stream, message.data
+
+    async def all(self) -> AsyncIterator[tuple[str, Record]]:
+        """Every charger with its record; one that cannot be used counts as disabled, as in the gateway."""
+        async for identity, _, body in self.stored():
+            try:
+                yield identity, parse(body)
+            except ValueError:
+                yield identity, Record(enabled=False)
 
     async def identities(self) -> set[str]:
         """The chargers that have, or had, a record."""
@@ -166,6 +181,14 @@ def given(password: str | None) -> str | None:
     if password == "":
         raise Failure("--password: the password is empty", USAGE)
     return password
+
+
+def generated() -> tuple[str, str]:
+    """A random key, and its hash."""
+    from voltgate.gateway.registry import credentials  # noqa: PLC0415 - loads argon2
+
+    key = credentials.new_key()
+    return key, credentials.hash_key(key.encode())
 
 
 def hash_of(identity: str, password: str, random_key: bool) -> str:

@@ -1,7 +1,4 @@
-"""The certificates for NATS: the client certificate with its key, and the trusted authorities.
-
-TLS for chargers is not served yet, so listeners have no certificates.
-"""
+"""The certificates of listeners and for NATS: each with its key, the authorities, the revocation lists."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from voltgate.config import Config
+from voltgate.config import Config, Listener
 from voltgate.gateway.preflight import Finding
 
 SOON = timedelta(days=30)
@@ -25,13 +22,44 @@ class _Fault(Exception):
 
 
 def certificates(config: Config) -> Iterator[Finding]:
-    """Findings for the client certificate with its key, and for the file of authorities."""
+    """Findings for each certificate with its key, and for each file of authorities."""
+    for number, listener in enumerate(config.listeners):
+        yield from _of_listener(f"listeners.{number}", listener)
     if config.nats.tls_cert:
         # The key may be in the same file.
         key = config.nats.tls_key or config.nats.tls_cert
         yield _finding("nats.tls_cert", config.nats.tls_cert, key)
     if config.nats.tls_ca:
         yield _finding("nats.tls_ca", config.nats.tls_ca)
+
+
+def _of_listener(name: str, listener: Listener) -> Iterator[Finding]:
+    pairs = listener.tls_certificates
+    for number, (certificate, key) in enumerate(pairs):
+        yield _finding(f"{name}.tls_certificates.{number}", certificate, key)
+    if len(pairs) == 1:
+        found = f"{pairs[0][0]} is the only certificate: chargers may have suites for the other kind alone"
+        yield Finding(f"{name}.tls_certificates", "hint", found, "name an RSA and an ECDSA certificate")
+    if listener.client_ca:
+        yield _finding(f"{name}.client_ca", listener.client_ca)
+    if listener.crl:
+        yield _list(f"{name}.crl", listener.crl)
+
+
+def _list(name: str, file: str) -> Finding:
+    """A revocation list whose time is over refuses every charger of its authority."""
+    try:
+        found = x509.load_pem_x509_crl(_content(file))
+    except _Fault as fault:
+        return Finding(name, "fail", str(fault))
+    except ValueError:
+        return Finding(name, "fail", f"{file}: not a certificate revocation list in PEM form")
+    until = found.next_update_utc
+    if until is None:
+        return Finding(name, "ok", f"{file}, without an end")
+    if until <= datetime.now(UTC):
+        return Finding(name, "fail", f"{file} is over since {until:%Y-%m-%d %H:%M}: fetch the next list")
+    return Finding(name, "ok", f"{file}, valid until {until:%Y-%m-%d %H:%M}")
 
 
 def _finding(name: str, file: str, key: str = "") -> Finding:

@@ -64,6 +64,8 @@ async def _nats(config: Config) -> list[Finding]:
         client = await connect.connect(
             config.nats, config.nats.inbox_prefix, name="voltgate-check", error_cb=complaint
         )
+    except connect.SettingError:
+        raise  # a fault of the configuration, as where it is loaded
     except connect.BusError as error:
         return [Finding("nats", "fail", str(error), "check nats.url and this user's credentials")]
     try:

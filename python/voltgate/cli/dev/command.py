@@ -14,7 +14,7 @@ import typer
 
 from voltgate.cli.dev import embedded
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
-from voltgate.cli.serve.command import PATIENCE, actions_of
+from voltgate.cli.serve.command import actions_of, answer
 from voltgate.cli.service import loaded, on_signals, run
 from voltgate.cli.tail.command import follow, subjects
 from voltgate.cli.terminal import ConfigFile, out, say
@@ -212,33 +212,13 @@ async def _leave(task: "asyncio.Task[None]", grace: float = LEAVE_SECONDS) -> No
 
 @asynccontextmanager
 async def _backend(plan: Plan) -> AsyncIterator["asyncio.Task[None]"]:
-    from voltgate import backend  # noqa: PLC0415
-    from voltgate.gateway.bus import connect  # noqa: PLC0415
-
-    stop, nats = asyncio.Event(), plan.config.nats
-    options = connect.connect_options(nats) | PATIENCE
-    serving = backend.serve(
-        options,
-        nats.rpc_prefix,
-        300,
-        plan.tokens,
-        stop,
-        may_answer=nats.may_answer_question,
-        excepted=plan.backend_except,
-    )
-    task = asyncio.create_task(_backend_serving(serving))
+    stop = asyncio.Event()
+    task = asyncio.create_task(answer(plan.config, stop, plan.tokens, plan.backend_except))
     try:
         yield task
     finally:
         stop.set()
         await _leave(task)
-
-
-async def _backend_serving(serving: Coroutine[Any, Any, None]) -> None:
-    try:
-        await serving
-    except ValueError as error:  # the token file or an exception: names it
-        raise Failure(str(error), USAGE) from None
 
 
 @asynccontextmanager

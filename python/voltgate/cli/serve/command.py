@@ -20,9 +20,6 @@ log = structlog.get_logger()
 MAX_WORKERS = 256  # a typing error must not overload the machine
 DESCRIPTOR_ROOM = 256  # descriptors for NATS, listeners, admin, upgrades in progress
 
-# The backend waits for NATS without limit.
-PATIENCE = {"max_reconnect_attempts": -1, "reconnect_time_wait": 2}
-
 
 @app.command(
     epilog=f"SIGTERM drains and exits, a second one exits at once; SIGHUP reloads the limits. {EXIT_CODES}"
@@ -116,25 +113,8 @@ def actions_of(text: str) -> list[str]:
 
 
 async def _backend(config: Config, tokens: Path | None, interval: int, excepted: list[str]) -> None:
-    from voltgate import backend as reference  # noqa: PLC0415
-    from voltgate.gateway.bus import connect  # noqa: PLC0415
-
-    # The backend waits for NATS without limit; at its start, an absent NATS is an error.
-    async with connected(config, "voltgate-backend"):
-        pass
     stop = asyncio.Event()
-    answering = asyncio.create_task(
-        reference.serve(
-            connect.connect_options(config.nats) | PATIENCE,
-            config.nats.rpc_prefix,
-            interval,
-            tokens,
-            stop,
-            config.streams.replicas,
-            config.nats.may_answer_question,
-            excepted,
-        )
-    )
+    answering = asyncio.create_task(answer(config, stop, tokens, excepted, interval))
 
     def leave() -> None:
         if stop.is_set():
@@ -143,9 +123,31 @@ async def _backend(config: Config, tokens: Path | None, interval: int, excepted:
 
     on_signals(leave)
     await asyncio.wait({answering})
-    if answering.cancelled():
-        return
-    try:
+    if not answering.cancelled():
         answering.result()
-    except ValueError as error:  # the token file (with its name and line), or an exception
+
+
+async def answer(
+    config: Config, stop: asyncio.Event, tokens: Path | None, excepted: list[str], interval: int = 300
+) -> None:
+    """Run the reference backend until ``stop``. An absent NATS is an error at its start only.
+
+    Raises BusError, and Failure (usage) for the token file (with its name and line) or an exception.
+    """
+    from voltgate import backend as reference  # noqa: PLC0415
+
+    try:
+        async with connected(config, "voltgate-backend", error_cb=reference.client_failed) as client:
+            await reference.run(
+                client,
+                stop,
+                prefix=config.nats.rpc_prefix,
+                interval=interval,
+                tokens=reference.Tokens(tokens),
+                replicas=config.streams.replicas,
+                may_answer=config.nats.may_answer_question,
+                excepted=excepted,
+            )
+            await client.drain()
+    except ValueError as error:
         raise Failure(str(error), USAGE) from None

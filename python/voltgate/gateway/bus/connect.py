@@ -1,31 +1,31 @@
 """Connecting to NATS as configured: for the gateway, the backend and the command line."""
 
 import random
-import re
-from pathlib import Path
+import ssl
 from typing import Any
 
 import structlog
 
 from voltgate.config import Nats
+from voltgate.gateway.bus import uplink
+from voltgate.gateway.bus.insist import NoTlsError
+from voltgate.gateway.bus.login import BusError, SettingError, login
 from voltgate.gateway.bus.subscriptions import Client
+
+__all__ = ["BusError", "SettingError", "connect", "connect_options", "keep_reconnecting", "unusable"]
 
 log = structlog.get_logger()
 
-# nats-py makes of any other file that no server is available.
-_CREDENTIALS = re.compile(r"^-+BEGIN NATS USER JWT-+$.+^-+BEGIN USER NKEY SEED-+$", re.MULTILINE | re.DOTALL)
-
-
-class BusError(Exception):
-    """NATS cannot be used as configured; the text says what to do."""
+# Of OpenSSL, where no trusted CA signed the certificate: those of nats.tls_ca are not the right ones.
+_UNTRUSTED = (2, 18, 19, 20, 21)
 
 
 def connect_options(config: Nats, inbox_prefix: str = "") -> dict[str, Any]:
-    """``nats.connect`` arguments of a configuration. Raises BusError where a file cannot be used.
+    """``nats.connect`` arguments of a configuration. Raises SettingError where a file cannot be used.
 
     ``inbox_prefix``: else the first of ``nats.reply_prefixes``, where gateways answer commands.
     """
-    options: dict[str, Any] = {
+    return login(config) | {
         "servers": config.urls,
         "inbox_prefix": (inbox_prefix or config.reply_prefixes[0]).encode(),
         "connect_timeout": 5,
@@ -36,30 +36,6 @@ def connect_options(config: Nats, inbox_prefix: str = "") -> dict[str, Any]:
         "max_reconnect_attempts": 1,
         "reconnect_time_wait": 0,
     }
-    if config.credentials:
-        try:
-            text = Path(config.credentials).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "is not a .creds file"
-            raise BusError(f"nats.credentials: {config.credentials}: {why}") from None
-        if not _CREDENTIALS.search(text):
-            raise BusError(
-                f"nats.credentials: {config.credentials}: is not a .creds file (nsc generate creds)"
-            )
-        options["user_credentials"] = config.credentials
-    if seed := config.nkey_seed.get_secret_value():
-        options["nkeys_seed_str"] = seed
-    if config.tls_ca or config.tls_cert:
-        import ssl  # noqa: PLC0415 - only where TLS is configured
-
-        try:
-            context = ssl.create_default_context(cafile=config.tls_ca or None)
-            if config.tls_cert:
-                context.load_cert_chain(config.tls_cert, config.tls_key or None)
-        except OSError as error:
-            raise BusError(f"nats.tls_ca, nats.tls_cert, nats.tls_key: {error}") from None
-        options["tls"] = context
-    return options
 
 
 def keep_reconnecting(client: Client) -> None:
@@ -69,17 +45,48 @@ def keep_reconnecting(client: Client) -> None:
 
 
 async def connect(config: Nats, inbox_prefix: str = "", **options: Any) -> Client:
-    """A plain client for commands that are not the gateway. Raises BusError when no server can be reached."""
+    """A plain client for commands that are not the gateway. Raises BusError when no server can be reached.
+
+    An ``error_cb`` is called once the client is connected: why it is not is in the error.
+    """
 
     async def quiet(error: Exception) -> None:
-        log.debug("nats", error=str(error))
+        log.debug("nats.failed", error=str(error))
 
-    chosen: dict[str, Any] = {"error_cb": quiet} | connect_options(config, inbox_prefix) | options
+    tell, later = quiet, options.pop("error_cb", quiet)
+
+    async def failed(error: Exception) -> None:
+        await tell(error)
+
     client = Client()
+    uplink.attach(client, config.urls)
     try:
-        await client.connect(**chosen)
+        await client.connect(**connect_options(config, inbox_prefix) | options, error_cb=failed)
     except Exception as error:
-        why = str(error) or type(error).__name__
-        raise BusError(f"NATS at {config.shown} cannot be reached: {why}") from None
+        raise unusable(config, error) from None
+    tell = later
     keep_reconnecting(client)
     return client
+
+
+def unusable(config: Nats, error: Exception) -> BusError:
+    """Why no server of a configuration can be used, for a person."""
+    if isinstance(error, BusError):
+        return error
+    server = f"NATS at {config.shown}"
+    if isinstance(error, NoTlsError):
+        return BusError(f"{server} offers no TLS, and the configuration asks for it: nothing was sent")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = error.verify_message
+        if error.verify_code not in _UNTRUSTED:
+            return BusError(f"{server}: its certificate cannot be used: {why}")
+        if config.tls_ca:
+            return SettingError(
+                "tls_ca", f"{config.tls_ca}: not the CA of the certificate of {server}: {why}"
+            )
+        return SettingError("tls_ca", f"must name the CA of the certificate of {server}: {why}")
+    why = str(error).removeprefix("nats: ").strip("'") or type(error).__name__
+    if "authorization" in why.lower() or "authentication" in why.lower():
+        keys = "the user and password in nats.url, nats.credentials, nats.nkey_seed"
+        return BusError(f"{server} refuses the login ({why}): check {keys}")
+    return BusError(f"{server} cannot be reached: {why}")

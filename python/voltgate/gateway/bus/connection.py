@@ -18,7 +18,7 @@ from nats.js import JetStreamManager
 from voltgate._core import Inbox
 from voltgate.config import Nats
 from voltgate.gateway.bus import uplink
-from voltgate.gateway.bus.connect import BusError, connect_options, keep_reconnecting
+from voltgate.gateway.bus.connect import BusError, connect_options, keep_reconnecting, unusable
 from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.outbox import Outbox
 from voltgate.gateway.bus.subscriptions import Client, Interests, Subscription, Take
@@ -118,7 +118,7 @@ class Connection:
         except Exception as error:
             with contextlib.suppress(AssertionError):  # of nats-py, for a client that never dialled
                 await client.close()
-            raise BusError(f"NATS at {self._config.shown} cannot be used: {error}") from None
+            raise unusable(self._config, error) from None
         self.client, self.connected = client, True
         self.number += 1
         self._max_payload = client.max_payload

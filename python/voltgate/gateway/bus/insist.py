@@ -9,33 +9,36 @@ from typing import Any
 
 from nats import errors
 from nats.aio import client as nats_py
+from nats.aio.client import ErrorCallback
 
 
 class NoTlsError(errors.Error):
     """The server offers no TLS, and the configuration asks for it."""
 
-    def __str__(self) -> str:
-        return "it offers no TLS, and the configuration asks for it: nothing was sent"
-
 
 class InsistingClient(nats_py.Client):
     """nats-py's client, which sends nothing to a server without TLS if its ``tls`` or a URL asks for TLS."""
 
-    _refused = False
-
     async def connect(self, *arguments: Any, **options: Any) -> None:
-        """As nats-py's. Raises NoTlsError where no server was left for that reason."""
+        """As nats-py's, with ``error_cb``. Where no server was left, raises why the last one was no use."""
+        error_cb: ErrorCallback = options.pop("error_cb")
+        why: Exception | None = None
+
+        async def failed(error: Exception) -> None:
+            nonlocal why
+            if not isinstance(why, NoTlsError):
+                why = error
+            await error_cb(error)
+
+        options["error_cb"] = failed
         try:
             await super().connect(*arguments, **options)
-        except errors.NoServersError:
-            if self._refused:
-                raise NoTlsError from None
-            raise
+        except errors.NoServersError as error:
+            raise (why or error) from None
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         """The server's first line, read before anything is sent, and each later one."""
         if initial_connection and self._insists and not info.get("tls_required"):
-            self._refused = True
             raise NoTlsError
         await super()._process_info(info, initial_connection)
 

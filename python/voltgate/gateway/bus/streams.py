@@ -22,6 +22,7 @@ log = structlog.get_logger()
 
 _DAY = 86_400
 REJECTS_MAX_BYTES = 256 << 20
+RECORD_MAX_BYTES = 64 << 10  # of a link or an entry of a bucket, which every gateway reads
 _UNLIMITED = -1
 _RELEASE = "voltgate_release"  # in a stream's metadata
 _SIGNED = {_RELEASE: __version__}
@@ -69,6 +70,7 @@ def wanted(config: Config) -> list[StreamConfig]:
             deny_delete=True,
             discard=DiscardPolicy.NEW,
             max_bytes=_UNLIMITED,
+            max_msg_size=RECORD_MAX_BYTES,
         )
 
     window = float(streams.duplicate_window)
@@ -100,7 +102,7 @@ def wanted(config: Config) -> list[StreamConfig]:
             max_age=float(streams.commands_max_age_days * _DAY),
             max_bytes=streams.commands_max_bytes,
         ),
-        stream("LINKS", [f"{facts}.link.*"], max_msgs_per_subject=1),
+        stream("LINKS", [f"{facts}.link.*"], max_msgs_per_subject=1, max_msg_size=RECORD_MAX_BYTES),
         kv("chargers"),
         kv("gateways"),
         kv("models"),

@@ -39,6 +39,15 @@ class Uplink(TcpTransport):
         self.cut()
         await super().connect(uri, buffer_size, connect_timeout)
 
+    async def connect_tls(self, *arguments: Any) -> None:
+        """Begin TLS; a connection whose handshake failed is gone: nothing would report its end."""
+        try:
+            await super().connect_tls(*arguments)
+        except BaseException:
+            self.cut()
+            self._io_writer = None
+            raise
+
     async def wait_closed(self) -> None:
         """Wait until the connection has ended, and end it when that takes too long."""
         try:

@@ -11,7 +11,9 @@ about to leave). It is queued while it has frames left that did not fit into one
 
 Turns. All queued connections of a process share one callback of the loop: each gets at most one turn per
 call, in order, and the call ends after the time one connection may take. Between two calls the loop serves
-everybody else.
+everybody else, after a long one for three times as long. A connection that used up its last turn, by one large
+message or by many small ones, is queued with whatever it sends next: many such connections together take no
+more than one.
 """
 
 import asyncio
@@ -27,6 +29,8 @@ from voltgate.gateway.reasons import Reason
 # What one connection may take of one turn of the loop, whichever comes first (docs/contract.md 2.2): frames,
 # bytes (decoded or inflated), seconds.
 FRAMES, BYTES, SECONDS = 64, 65_536, 0.001
+# How much longer everybody else is served between two calls that were used up.
+REST = 3
 
 
 class Feeder(Protocol):
@@ -48,10 +52,12 @@ class Owner(Protocol):
 
 
 class Turns:
-    """See the module. ``soon(run)`` calls ``run`` in the next turn of the loop."""
+    """See the module. ``later(seconds, run)`` calls ``run``; with 0 in the next turn of the loop."""
 
-    def __init__(self, clock: Wheel, metrics: Metrics, soon: Callable[[Callable[[], None]], object]) -> None:
-        self._clock, self._soon = clock, soon
+    def __init__(
+        self, clock: Wheel, metrics: Metrics, later: Callable[[float, Callable[[], None]], object]
+    ) -> None:
+        self._clock, self._later = clock, later
         self._metrics = metrics
         self._queue: deque[Owner] = deque()
         self._planned = False
@@ -60,23 +66,24 @@ class Turns:
         """``owner`` is queued."""
         self._metrics.paused.add("turn")
         self._queue.append(owner)
-        self._plan()
+        self._plan(0.0)
 
-    def _plan(self) -> None:
+    def _plan(self, seconds: float) -> None:
         if self._queue and not self._planned:
             self._planned = True
-            self._soon(self._run)
+            self._later(seconds, self._run)
 
     def _run(self) -> None:
-        self._planned = False
         clock, queue = self._clock, self._queue
         clock.refresh()
-        until = clock.now + SECONDS
+        began = clock.now
         for _ in range(len(queue)):
             queue.popleft().turn()
-            if clock.now >= until:
+            if clock.now - began >= SECONDS:
                 break
-        self._plan()
+        self._planned = False
+        took = clock.now - began
+        self._plan(took * REST if took >= SECONDS else 0.0)
 
 
 class Buffered:
@@ -99,11 +106,11 @@ class Buffered:
 
 
 class Backlog:
-    """See the module. ``counted``, ``paused`` and ``queued`` are for the frame path to read."""
+    """See the module. ``counted``, ``heavy``, ``paused`` and ``queued`` are for the frame path to read."""
 
     __slots__ = (
         "_buffered", "_fragments", "_in_session", "_owner", "_reading", "_slicer", "_transport", "_turns",
-        "counted", "paused", "queued",
+        "counted", "heavy", "paused", "queued",
     )  # fmt: skip
 
     def __init__(
@@ -115,6 +122,7 @@ class Backlog:
         self.counted = 0  # bytes this backlog is counted with
         self.paused = True  # until the session is there to take anything
         self.queued = self._reading = False
+        self.heavy = False  # its last turn was used up: the next one is taken in the queue
 
     # -- bytes --------------------------------------------------------------------------------------
 

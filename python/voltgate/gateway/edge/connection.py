@@ -96,6 +96,9 @@ class Connection(Socket):
         clock.refresh()
         if backlog.paused or backlog.queued:
             slicer.hold(data)  # read before the pause took effect
+        elif backlog.heavy:
+            slicer.hold(data)
+            backlog.queue()
         else:
             try:
                 piece = slicer.feed(data)
@@ -105,6 +108,7 @@ class Connection(Socket):
                     else:
                         self.last_seen = clock.now
                         self._receiver.received(piece)
+                        backlog.heavy = piece.size >= BYTES
                     if slicer.unfinished:
                         self._slice(None)
             except Exception:
@@ -147,11 +151,13 @@ class Connection(Socket):
         try:
             while frames > 0 and size > 0 and clock.now < until:
                 if piece is None and (backlog.paused or (piece := self._slicer.feed(b"")) is None):
+                    backlog.heavy = backlog.heavy and frames == FRAMES
                     return
                 frames -= 1
                 size -= self._piece(piece)
                 piece = None
                 clock.refresh()
+            backlog.heavy = True
             if self._slicer.unfinished:
                 backlog.queue()
         finally:

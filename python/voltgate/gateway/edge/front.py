@@ -35,6 +35,8 @@ def faults(settings: Listener) -> Iterator[str]:
         yield f"tls_certificates: security_profile {settings.security_profile} needs TLS: name them"
     if settings.security_profile == 3 and secured and not settings.client_ca:
         yield "client_ca: security_profile 3 needs the authority of the chargers: name it"
+    if settings.security_profile == 3 and settings.allow_unauthenticated:
+        yield "allow_unauthenticated: with security_profile 3 the certificate is the credential: remove it"
     if settings.client_ca and not (settings.security_profile == 3 and secured):
         yield "client_ca: is used with security_profile 3 and tls_certificates only: remove it"
     if settings.crl and not settings.client_ca:
@@ -52,30 +54,43 @@ def faults(settings: Listener) -> Iterator[str]:
         yield f"trusted_proxies: {error}"
 
 
+def unusable(settings: Listener) -> Iterator[str]:
+    """Why its files cannot be used; a line that names the key."""
+    try:
+        _tls(settings)
+    except TlsError as error:
+        yield str(error)
+
+
+def _tls(settings: Listener) -> Tls | None:
+    if not settings.tls_certificates:
+        return None
+    return build(Files(tuple(settings.tls_certificates), settings.client_ca, settings.crl))
+
+
 class Front:
-    """Of one listener. ``refused`` is called for each socket that is reset because of its PROXY header."""
+    """Of one listener. ``refused`` is called for each socket that is reset because of its PROXY header.
+
+    ``named``: whether a charger behind a load balancer may stay, once its address is known.
+    """
 
     def __init__(
         self,
         settings: Listener,
         handshakes: Handshakes,
-        refused: Callable[[Refused | Untrusted], None],
+        refused: Callable[[Refused | Untrusted, str], None],
+        named: Callable[[str], bool],
     ) -> None:
         """Raises TlsError where a file cannot be used."""
-        self._settings, self._handshakes, self._refused = settings, handshakes, refused
+        self._settings, self._handshakes = settings, handshakes
+        self._refused, self._named = refused, named
         self._trusted = TrustedProxies.of(settings.trusted_proxies)
-        self._tls = self._build()
-
-    def _build(self) -> Tls | None:
-        settings = self._settings
-        if not settings.tls_certificates:
-            return None
-        return build(Files(tuple(settings.tls_certificates), settings.client_ca, settings.crl))
+        self._tls = _tls(settings)
 
     def reload(self) -> bool:
         """Read the files again; where one cannot be used all of them stay as they are, and it is logged."""
         try:
-            self._tls = self._build()
+            self._tls = _tls(self._settings)
         except TlsError as error:
             log.error("certificates.kept", listener=self._name, error=str(error))
             return False
@@ -98,7 +113,7 @@ class Front:
         if self._tls is not None:
             protocol = Secured(protocol, self._tls.context, self._handshakes)
         if self._settings.proxy_protocol:
-            protocol = ProxiedTransport(protocol, self._trusted, self._refused)
+            protocol = ProxiedTransport(protocol, self._trusted, self._refused, self._named)
         return protocol
 
     def is_secured(self, transport: asyncio.BaseTransport) -> bool:

@@ -11,11 +11,13 @@ from functools import partial
 from typing import Protocol, assert_never
 
 from voltgate import _core, config
+from voltgate.gateway.edge.front import Front
 from voltgate.gateway.edge.head import offered
 from voltgate.gateway.edge.socket import Shared
+from voltgate.gateway.edge.tls import CertificateFault
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.interfaces import Claim, NotRead
-from voltgate.gateway.rates import Budgets, HandshakeRate, source_of
+from voltgate.gateway.rates import Allowance, Bucket, Budgets, source_of
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import REFUSED_AFTER, Judgement, Passwords, basic
 from voltgate.gateway.registry.record import ALIAS, ALIAS_OF, Found, Known, Record
@@ -49,6 +51,8 @@ class Admission:
         if not record.enabled:
             return Reason.DISABLED
         fits = record.allows_profile(self.security_profile) and record.serves(VERSIONS[self.subprotocol])
+        if self.security_profile == 3:
+            fits = fits and record.certificate_cn == before.certificate_cn
         same = (record.validation, record.quirks) == (before.validation, before.quirks)
         return None if fits and same else Reason.RECORD_CHANGED
 
@@ -75,7 +79,7 @@ class Entrance:
     passwords: Passwords
     ownership: Ownership
     security: Security
-    rate: HandshakeRate
+    rate: Bucket
     logins: Budgets
     closed: Callable[[], Refusal | None]
     """Why nobody may connect now, or None."""
@@ -103,8 +107,14 @@ class Listener:
     """One configured address."""
 
     def __init__(
-        self, settings: config.Listener, registry: config.Registry, entrance: Entrance, shared: Shared
+        self,
+        settings: config.Listener,
+        registry: config.Registry,
+        entrance: Entrance,
+        shared: Shared,
+        front: Front,
     ) -> None:
+        self._front = front
         self._settings, self._entrance, self._shared = settings, entrance, shared
         self._authenticates = not settings.allow_unauthenticated
         self._needs_record = registry.required or self._authenticates
@@ -112,8 +122,9 @@ class Listener:
     def decide(self, upgrade: Upgrade) -> None:
         """Accept or refuse one upgrade request, now or later."""
         entrance, now = self._entrance, self._shared.clock.now
+        rate = self._shared.limits.handshakes_per_second
         refusal = entrance.closed()
-        if refusal is None and not entrance.rate.take(now, self._shared.limits.handshakes_per_second):
+        if refusal is None and not entrance.rate.take(now, rate, max(rate, 1.0)):
             refusal = Refusal.RATE
         identity = upgrade.identity
         if refusal is not None or identity is None:
@@ -136,36 +147,63 @@ class Listener:
             self._authenticate(attempt, known)
         elif self._needs_record if known is None else not known.record.enabled:
             self._refuse(attempt, Refusal.NOT_REGISTERED, known)
-        elif known is not None and not known.record.allows_profile(self._settings.security_profile):
+        elif self._is_other_profile(attempt, known):
             self._refuse(attempt, Refusal.WRONG_PROFILE, known)
         else:
             self._admit(attempt, known)
 
+    def _is_other_profile(self, attempt: Attempt, known: Known | None) -> bool:
+        """Whether its record names another profile, or its connection lacks what this one demands."""
+        profile = self._settings.security_profile
+        allowed = known is None or known.record.allows_profile(profile)
+        return not (allowed and self._front.is_secured(attempt.upgrade.transport))
+
     def _authenticate(self, attempt: Attempt, known: Known | None) -> None:
-        upgrade, limits = attempt.upgrade, self._shared.limits
-        source = source_of(upgrade.peer)
+        limits = self._shared.limits
+        source = source_of(attempt.upgrade.peer)
         logins = self._entrance.logins.of(attempt.identity, source, attempt.at, limits)
-        if not logins.login(attempt.at, limits.logins_per_minute):
-            upgrade.refuse(Refusal.RATE)
+        if not logins.login(attempt.at, limits):
+            self._refuse(attempt, Refusal.FAILED_LOGINS, known)
             return
-        user, password = basic(upgrade.request.headers.get_all("Authorization")) or (None, b"")
-        # Neither of these two depends on the record.
-        if user is None or not hmac.compare_digest(user, attempt.identity.encode()):  # docs/ocpp.md A23
-            refusal = Refusal.NO_CREDENTIALS if user is None else Refusal.WRONG_USER
-            wait = max(attempt.at + REFUSED_AFTER - self._shared.clock.now, 0.0)
-            self._shared.clock.after(wait, self._refuse, attempt, refusal, known)
-            return
-        refusal = Refusal.WRONG_PASSWORD
+        refusal = None
         if known is None:
             refusal = Refusal.UNKNOWN_IDENTITY
         elif not known.record.enabled:
             refusal = Refusal.DISABLED
-        elif not known.record.allows_profile(self._settings.security_profile):
+        elif self._is_other_profile(attempt, known):
             refusal = Refusal.WRONG_PROFILE
+        if self._settings.security_profile == 3:
+            self._by_certificate(attempt, known, refusal, logins)
+        else:
+            self._by_password(attempt, known, refusal, logins)
+
+    def _by_certificate(
+        self, attempt: Attempt, known: Known | None, refusal: Refusal | None, logins: Allowance
+    ) -> None:
+        """Security profile 3: TLS has verified the certificate, and it must be this charger's."""
+        name = known.record.certificate_cn if known is not None else None
+        fault = self._front.certificate_fault(attempt.upgrade.transport, attempt.identity, name)
+        refusal = refusal or _refusal_of(fault)
+        if refusal is not None:
+            self._refuse_when_due(attempt, refusal, known)
+        else:
+            logins.logged_in(self._shared.limits)
+            self._admit(attempt, known)
+
+    def _by_password(
+        self, attempt: Attempt, known: Known | None, refusal: Refusal | None, logins: Allowance
+    ) -> None:
+        upgrade = attempt.upgrade
+        user, password = basic(upgrade.request.headers.get_all("Authorization")) or (None, b"")
+        # Neither of these two depends on the record.
+        if user is None or not hmac.compare_digest(user, attempt.identity.encode()):  # docs/ocpp.md A23
+            wrong = Refusal.NO_CREDENTIALS if user is None else Refusal.WRONG_USER
+            self._refuse_when_due(attempt, wrong, known)
+            return
 
         def judged(judgement: Judgement) -> None:
             if judgement is Judgement.PASSED:
-                logins.logged_in(limits.logins_per_minute)
+                logins.logged_in(self._shared.limits)
             if upgrade.gone:
                 return
             match judgement:
@@ -174,12 +212,16 @@ class Listener:
                 case Judgement.CROWDED:
                     upgrade.refuse(Refusal.RATE)
                 case Judgement.WRONG:
-                    self._refuse(attempt, refusal, known)
+                    self._refuse(attempt, refusal or Refusal.WRONG_PASSWORD, known)
                 case _:
                     assert_never(judgement)
 
-        judge = self._entrance.passwords.judge
-        judge(known if refusal is Refusal.WRONG_PASSWORD else None, password, attempt, judged)
+        self._entrance.passwords.judge(known if refusal is None else None, password, attempt, judged)
+
+    def _refuse_when_due(self, attempt: Attempt, refusal: Refusal, known: Known | None) -> None:
+        """At the time at which a wrong password is refused."""
+        wait = max(attempt.at + REFUSED_AFTER - self._shared.clock.now, 0.0)
+        self._shared.clock.after(wait, self._refuse, attempt, refusal, known)
 
     def _admit(self, attempt: Attempt, known: Known | None) -> None:
         upgrade, headers, entrance = attempt.upgrade, attempt.upgrade.request.headers, self._entrance
@@ -234,3 +276,17 @@ def _serves(record: Record, name: str) -> bool:
     if name == ALIAS:
         return "subprotocol_alias" in record.quirks and record.serves(VERSIONS[ALIAS_OF])
     return name in VERSIONS and record.serves(VERSIONS[name])
+
+
+def _refusal_of(fault: CertificateFault | None) -> Refusal | None:
+    match fault:
+        case None:
+            return None
+        case CertificateFault.NONE:
+            return Refusal.NO_CERTIFICATE
+        case CertificateFault.ORGANIZATION:
+            return Refusal.WRONG_ORGANIZATION
+        case CertificateFault.COMMON_NAME:
+            return Refusal.WRONG_COMMON_NAME
+        case _:
+            assert_never(fault)

@@ -1,6 +1,7 @@
 """The first bytes of a socket behind a load balancer: a PROXY header, then what the charger sends.
 
-    header --whole, PROXY or LOCAL--> passed on (TLS of our own, or the upgrade)
+    header --whole, PROXY--> passed on (TLS of our own, or the upgrade)
+      |-----whole, LOCAL--> closed: a health check of the load balancer, there is no charger
       |
       +--refused, or not from a trusted proxy--> reset
 
@@ -14,28 +15,36 @@ from enum import Enum
 from typing import Any, cast
 
 from voltgate.gateway.edge.proxy import NeedMore, Proxied, ProxyTls, Refused, TrustedProxies, parse
+from voltgate.gateway.edge.socket import peer_of
 from voltgate.gateway.edge.tls import Peer
 
 
 class Untrusted(Enum):
     """The one reason that lies in where a connection comes from."""
 
-    UNTRUSTED_PROXY = "not from listeners.trusted_proxies"
+    UNTRUSTED = "not from listeners.trusted_proxies"
 
     @property
     def label(self) -> str:
-        """The label of metrics."""
-        return self.name.lower()
+        """The ``result`` label of ``voltgate_handshakes_total``."""
+        return f"proxy_{self.name.lower()}"
+
+    @property
+    def is_security(self) -> bool:
+        """Whether it is also a security fact: who is not trusted may have claimed any address."""
+        return True
 
 
 class ProxiedTransport(asyncio.Transport, asyncio.Protocol):
     """The protocol of a transport until its header ends; the transport of ``inner``.
 
-    ``refused(reason)`` is called once where the socket is reset. ``get_extra_info`` knows ``peername``, the
-    charger's, and where its TLS ended at the load balancer ``tls_version`` and ``client_certificate``.
+    ``refused(reason, peer)`` is called once where the socket is reset; ``peer``: who sent the header.
+    ``named(peer)``: whether the charger may stay, now that its address is known. ``get_extra_info`` knows
+    ``peername``, the charger's, and where its TLS ended at the load balancer ``tls_version`` and
+    ``client_certificate``.
     """
 
-    __slots__ = ("_header", "_inner", "_proxied", "_raw", "_refused", "_trusted")
+    __slots__ = ("_header", "_inner", "_named", "_proxied", "_raw", "_refused", "_trusted")
 
     _raw: asyncio.Transport
 
@@ -43,10 +52,11 @@ class ProxiedTransport(asyncio.Transport, asyncio.Protocol):
         self,
         inner: asyncio.Protocol,
         trusted: TrustedProxies,
-        refused: Callable[[Refused | Untrusted], None],
+        refused: Callable[[Refused | Untrusted, str], None],
+        named: Callable[[str], bool],
     ) -> None:
         self._inner: asyncio.Protocol | None = inner
-        self._trusted, self._refused = trusted, refused
+        self._trusted, self._refused, self._named = trusted, refused, named
         self._header = b""
         self._proxied: Proxied | None = None
 
@@ -57,8 +67,10 @@ class ProxiedTransport(asyncio.Transport, asyncio.Protocol):
         self._raw = cast(asyncio.Transport, transport)
         self._below.connection_made(self)
         peer = transport.get_extra_info("peername")
-        if not (isinstance(peer, tuple) and self._trusted.includes(peer[0])):
-            self._end(Untrusted.UNTRUSTED_PROXY)
+        if peer is None:  # reset already, as HAProxy's health checks of the connection alone do
+            self._raw.abort()
+        elif not (isinstance(peer, tuple) and self._trusted.includes(peer[0])):
+            self._end(Untrusted.UNTRUSTED)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the header."""
@@ -70,9 +82,14 @@ class ProxiedTransport(asyncio.Transport, asyncio.Protocol):
                 pass
             case Refused() as reason:
                 self._end(reason)
+            case Proxied(peer=None):
+                self._raw.close()
             case Proxied() as proxied:
                 behind, self._header = self._header[proxied.size :], b""
                 self._proxied = proxied
+                if not self._named(peer_of(self)):
+                    self._raw.abort()
+                    return
                 inner = self._below
                 self._raw.set_protocol(inner)
                 if behind:
@@ -85,7 +102,7 @@ class ProxiedTransport(asyncio.Transport, asyncio.Protocol):
             inner.connection_lost(error)
 
     def _end(self, reason: Refused | Untrusted) -> None:
-        self._refused(reason)
+        self._refused(reason, peer_of(self._raw))
         self._raw.abort()
 
     @property
@@ -111,7 +128,7 @@ class ProxiedTransport(asyncio.Transport, asyncio.Protocol):
         if proxied is None:
             return self._raw.get_extra_info(name, default)
         match name, proxied.tls:
-            case "peername", _ if proxied.peer is not None:
+            case "peername", _:
                 return proxied.peer
             case "tls_version", ProxyTls() as tls:
                 return tls.version

@@ -27,7 +27,7 @@ _tls = struct.Struct(">BI")
 class Refused(Enum):
     """Why the bytes are not accepted; the socket is closed without an answer (2)."""
 
-    NOT_PROXY = "not a PROXY protocol header"
+    MISSING = "not a PROXY protocol header"
     VERSION_1 = "PROXY protocol version 1: let the load balancer send version 2"
     VERSION = "a later version of the PROXY protocol"
     COMMAND = "neither PROXY nor LOCAL"
@@ -37,8 +37,13 @@ class Refused(Enum):
 
     @property
     def label(self) -> str:
-        """The label of metrics."""
-        return self.name.lower()
+        """The ``result`` label of ``voltgate_handshakes_total``."""
+        return f"proxy_{self.name.lower()}"
+
+    @property
+    def is_security(self) -> bool:
+        """Whether it is also a security fact: only a trusted load balancer has sent these bytes."""
+        return False
 
 
 class NeedMore(Enum):
@@ -78,10 +83,10 @@ def parse(data: bytes) -> Proxied | NeedMore | Refused:
     if len(data) < FIXED:
         if SIGNATURE.startswith(data[: len(SIGNATURE)]):
             return NeedMore.NEED_MORE
-        return Refused.VERSION_1 if data[:5] == b"PROXY"[: len(data)] else Refused.NOT_PROXY
+        return Refused.VERSION_1 if data[:5] == b"PROXY"[: len(data)] else Refused.MISSING
     signature, version_command, family_protocol, length = _head.unpack_from(data)
     if signature != SIGNATURE:
-        return Refused.VERSION_1 if data.startswith(b"PROXY") else Refused.NOT_PROXY
+        return Refused.VERSION_1 if data.startswith(b"PROXY") else Refused.MISSING
     if version_command >> 4 != 2:
         return Refused.VERSION
     if length > MAX_BYTES:

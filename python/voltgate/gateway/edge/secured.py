@@ -18,6 +18,7 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import Any, cast
 
+from voltgate.gateway.edge.socket import peer_of
 from voltgate.gateway.edge.tls import Failure, Peer, failure, peer
 
 # Seconds of one turn of the loop after which no further handshake is begun: the others are read in between.
@@ -28,17 +29,17 @@ RECORD = 16_384  # bytes; what one record holds at most (RFC 8446 5.1)
 class Handshakes:
     """The handshakes of a process, in the order in which their bytes arrived, and how they ended.
 
-    ``done(version, resumed)`` and ``failed(failure)`` are called for each that ended by itself; those that
-    were reset are counted where they were.
+    ``soon`` calls back in the next turn of the loop. ``done(version, resumed)`` and ``failed(failure, peer)``
+    are called for each that ended by itself; those that were reset are counted where they were.
     """
 
     def __init__(
         self,
-        loop: asyncio.AbstractEventLoop,
+        soon: Callable[[Callable[[], None]], object],
         done: Callable[[str, bool], None],
-        failed: Callable[[Failure], None],
+        failed: Callable[[Failure, str], None],
     ) -> None:
-        self._loop, self.done, self.failed = loop, done, failed
+        self.soon, self.done, self.failed = soon, done, failed
         self._waiting: deque[Secured] = deque()
 
     def __len__(self) -> int:
@@ -47,12 +48,8 @@ class Handshakes:
     def add(self, secured: "Secured") -> None:
         """Let ``secured`` take its next step soon."""
         if not self._waiting:
-            self._loop.call_soon(self._turn)
+            self.soon(self._turn)
         self._waiting.append(secured)
-
-    def soon(self, do: Callable[[], None]) -> None:
-        """Call ``do`` in the next turn."""
-        self._loop.call_soon(do)
 
     def _turn(self) -> None:
         end = time.perf_counter() + TURN
@@ -61,7 +58,7 @@ class Handshakes:
             if time.perf_counter() > end:
                 break
         if self._waiting:
-            self._loop.call_soon(self._turn)
+            self.soon(self._turn)
 
 
 class _State(Enum):
@@ -140,7 +137,7 @@ class Secured(asyncio.Transport, asyncio.Protocol):
             self._raw.resume_reading()
         except ssl.SSLError as error:
             self._flush()  # the alert says why
-            self._handshakes.failed(failure(error))
+            self._handshakes.failed(failure(error), peer_of(self._raw))
             self._state = _State.CLOSED
             self._raw.close()
         else:

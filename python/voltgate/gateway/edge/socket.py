@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from websockets.server import ServerProtocol
 
 from voltgate.config import Limits
-from voltgate.gateway.clock import Timer, Wheel
+from voltgate.gateway.clock import Timer, Wheel, later
 from voltgate.gateway.edge.backlog import Buffered, Turns
 from voltgate.gateway.edge.refusals import RefusalLog
 from voltgate.gateway.metrics import Metrics
@@ -25,20 +25,34 @@ class Shared:
     metrics: Metrics
     soon: Callable[[Callable[[], None]], object] = lambda run: asyncio.get_running_loop().call_soon(run)
     """Calls back in the next turn of the loop."""
+    later: Callable[[float, Callable[[], None]], object] = later
     buffered: Buffered = field(init=False)
     turns: Turns = field(init=False)
     open: set["Socket"] = field(default_factory=set)
+    upgrading: int = 0
+    """Those of them that are not upgraded, or are being closed after a refusal."""
     refusals: RefusalLog = field(default_factory=RefusalLog)
 
     def __post_init__(self) -> None:
         self.buffered = Buffered(self.limits)
-        self.turns = Turns(self.clock, self.metrics, self.soon)
+        self.turns = Turns(self.clock, self.metrics, self.later)
 
     def take(self, limits: Limits) -> None:
         """Apply ``limits`` to open sockets and to new ones (docs/reference.md, "Limits")."""
         self.limits = self.buffered.limits = limits
         for socket in list(self.open):
             socket.limits_changed()
+
+    def refused(self, peer: str, identity: str | None, label: str) -> None:
+        """One more handshake that was not accepted; ``label``: its ``result``."""
+        self.metrics.handshakes.add(label)
+        self.refusals.note(self.clock.now, peer, identity, label)
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """``address:port`` of the other side."""
+    peer = transport.get_extra_info("peername")
+    return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
 
 
 class Socket(asyncio.Protocol):

@@ -68,15 +68,15 @@ def build(files: Files) -> Tls:
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
     context.num_tickets = 1  # a charger resumes one connection, not two at a time
     expiries, kinds = [], dict[str, str]()
-    for certificate, key in files.certificates:
+    for number, (certificate, key) in enumerate(files.certificates):
         _load(context, certificate, key)
-        kind, expiry = _inspect(certificate)
+        kind, at = _inspect(certificate)
+        expiries.append(Expiry(f"tls_certificates.{number}", certificate, at))
         if kind in kinds:
             raise TlsError(
                 f"tls_certificates: {certificate} and {kinds[kind]} are both {kind}: name one of each kind"
             )
         kinds[kind] = certificate
-        expiries.append(expiry)
     if not kinds:
         raise TlsError("tls_certificates: is empty: name a certificate and its key")
     if files.client_ca:
@@ -104,7 +104,7 @@ def _load(context: ssl.SSLContext, certificate: str, key: str) -> None:
         raise TlsError(f"tls_certificates: {text}") from None
 
 
-def _inspect(file: str) -> tuple[str, Expiry]:
+def _inspect(file: str) -> tuple[str, datetime]:
     """The kind of a certificate's key, and when the first certificate of its chain expires."""
     from cryptography import x509  # noqa: PLC0415 - 10 MiB that only listeners with TLS need
     from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: PLC0415
@@ -119,7 +119,7 @@ def _inspect(file: str) -> tuple[str, Expiry]:
             raise TlsError(
                 f"tls_certificates: {file}: use RSA from 2048 bits or EC from 224 (docs/ocpp.md A25)"
             )
-    return kind, Expiry("tls_certificates", file, min(one.not_valid_after_utc for one in certificates))
+    return kind, min(one.not_valid_after_utc for one in certificates)
 
 
 def _require_client(context: ssl.SSLContext, files: Files) -> Iterable[Expiry]:
@@ -164,7 +164,7 @@ def _content(key: str, file: str) -> bytes:
 
 
 class Failure(Enum):
-    """Why a handshake failed; ``name.lower()`` is its label."""
+    """Why a handshake failed."""
 
     NO_CERTIFICATE = "the charger sent none"
     UNKNOWN_AUTHORITY = "its certificate is of another authority"
@@ -175,13 +175,13 @@ class Failure(Enum):
     VERSION = "it offers TLS 1.1 or less only"
     SUITES = "no common suite"
     ALERT = "the charger ended it: it does not trust our certificate"
-    NOT_TLS = "what came is not TLS"
+    MISSING = "what came is not TLS"
     PROTOCOL = "it broke the protocol"
 
     @property
     def label(self) -> str:
-        """The label of metrics."""
-        return self.name.lower()
+        """The ``result`` label of ``voltgate_handshakes_total``."""
+        return f"tls_{self.name.lower()}"
 
     @property
     def is_security(self) -> bool:
@@ -202,10 +202,10 @@ _REASONS = {
     "VERSION_TOO_LOW": Failure.VERSION,
     "NO_SHARED_CIPHER": Failure.SUITES,
     "NO_SUITABLE_SIGNATURE_ALGORITHM": Failure.SUITES,
-    "HTTP_REQUEST": Failure.NOT_TLS,
-    "HTTPS_PROXY_REQUEST": Failure.NOT_TLS,
-    "WRONG_VERSION_NUMBER": Failure.NOT_TLS,
-    "RECORD_LAYER_FAILURE": Failure.NOT_TLS,
+    "HTTP_REQUEST": Failure.MISSING,
+    "HTTPS_PROXY_REQUEST": Failure.MISSING,
+    "WRONG_VERSION_NUMBER": Failure.MISSING,
+    "RECORD_LAYER_FAILURE": Failure.MISSING,
 }
 
 

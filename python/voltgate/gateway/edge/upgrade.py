@@ -24,7 +24,7 @@ from voltgate._core import Codec
 from voltgate.gateway.edge import head
 from voltgate.gateway.edge.connection import Connection
 from voltgate.gateway.edge.sansio import release, server_protocol
-from voltgate.gateway.edge.socket import Shared, Socket
+from voltgate.gateway.edge.socket import Shared, Socket, peer_of
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.record import Quirk
 
@@ -36,30 +36,43 @@ class Upgrade(Socket):
     later.
     """
 
-    __slots__ = ("_behind", "_decide", "_head", "_protocol", "_response", "_since", "identity", "request")
+    __slots__ = (
+        "_accepts", "_behind", "_decide", "_head", "_protocol", "_response", "_since", "identity", "request",
+    )  # fmt: skip
 
     request: Request
     _response: Response
 
-    def __init__(self, shared: Shared, decide: Callable[["Upgrade"], None]) -> None:
+    def __init__(
+        self, shared: Shared, decide: Callable[["Upgrade"], None], accepts: Callable[[str], bool]
+    ) -> None:
+        """``accepts(peer)``: whether a socket just accepted may stay; it counts those that may not."""
         super().__init__(shared)
-        self._decide = decide
+        self._decide, self._accepts = decide, accepts
         self._head: bytearray | None = bytearray()  # None: complete, or refused
         self._behind = b""  # bytes after the head
         self._protocol: ServerProtocol = server_protocol(shared.limits.max_message_bytes)
         self.identity: str | None = None  # where the request names a legal one
 
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The socket's; it knows the charger's address and its TLS."""
+        return self._transport
+
     # -- asyncio.Protocol ---------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A TCP (or TLS) connection is open; the upgrade must be complete in ``handshake_timeout``."""
+        """A socket was accepted; PROXY header, TLS and upgrade must be complete in ``handshake_timeout``."""
         self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
-        peer = transport.get_extra_info("peername")
-        self.peer = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else str(peer or "")
+        self.peer = peer_of(transport)
         shared, limits = self._shared, self._shared.limits
         self._since = shared.clock.read()
         shared.open.add(self)
-        if len(shared.open) > limits.max_connections + limits.max_handshakes:
+        shared.upgrading += 1
+        if not self._accepts(self.peer):
+            self.abort()
+            return
+        if shared.upgrading > limits.max_handshakes:
             # File descriptors are the scarcest resource in a storm: no answer, the charger dials again.
             self._count("sockets")
             self.abort()
@@ -73,6 +86,8 @@ class Upgrade(Socket):
         if self._head is None:
             self._behind += data
             return
+        if not self._head:
+            self.peer = peer_of(self._transport)  # a PROXY header has named another meanwhile
         self._head += data
         if self._head.startswith((b"\r", b"\n")):
             self._head = self._head.lstrip(b"\r\n")
@@ -89,6 +104,7 @@ class Upgrade(Socket):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The charger hung up, or was refused."""
+        self._shared.upgrading -= 1
         super().connection_lost(error)
         release(self._protocol)
 
@@ -107,6 +123,7 @@ class Upgrade(Socket):
                 self._unreadable(head.refusal_of(protocol.handshake_exc))
 
     def _timed_out(self) -> None:
+        self.peer = peer_of(self._transport)
         self._count("timeout")
         self.abort()
 
@@ -137,6 +154,7 @@ class Upgrade(Socket):
         shared.metrics.handshake_seconds.cell().observe(shared.clock.read() - self._since)
         connection = Connection(self, self._protocol, codec, quirks)
         connection.behind_head(self._behind)
+        shared.upgrading -= 1
         shared.open.discard(self)
         shared.open.add(connection)
         self._transport.set_protocol(connection)
@@ -179,6 +197,4 @@ class Upgrade(Socket):
 
     def _count(self, label: str) -> None:
         """One more that was not accepted."""
-        shared = self._shared
-        shared.metrics.handshakes.add(label)
-        shared.refusals.note(shared.clock.now, self.peer, self.identity, label)
+        self._shared.refused(self.peer, self.identity, label)

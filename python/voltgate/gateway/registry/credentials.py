@@ -79,22 +79,29 @@ def _key_bytes(password: bytes) -> bytes:
 
 
 def _forms(password: bytes) -> tuple[bytes, ...]:
+    """The spellings that count as ``password``: a key may be hashed, and sent, as its bytes or as hex digits.
+
+    How many there are depends on what was sent, never on the record.
+    """
     key = _key_bytes(password)
-    return (key,) if key == password else (key, password)
+    digits = (key.hex().encode(), key.hex().upper().encode()) if 16 <= len(key) <= 20 else ()
+    return tuple(dict.fromkeys((key, password, *digits)))
 
 
-def _passes_fast(hash_: str, password: bytes) -> bool:
+def _passes_fast(hash_: str, forms: Sequence[bytes]) -> bool:
     parts = _FAST.fullmatch(hash_)
     if parts is None:
         return False
     salt, digest = bytes.fromhex(parts[1]), bytes.fromhex(parts[2])
-    return any(hmac.compare_digest(hashlib.sha256(salt + form).digest(), digest) for form in _forms(password))
+    # All of them, so that the time does not say which one passed.
+    passed = [hmac.compare_digest(hashlib.sha256(salt + form).digest(), digest) for form in forms]
+    return any(passed)
 
 
 def _passes_slow(hashes: Sequence[str], password: bytes) -> str | None:
-    """The first of ``hashes`` that it passes."""
-    for hash_ in hashes:
-        for form in _forms(password):
+    """The first of ``hashes`` that it passes; the likeliest form is tried on all of them first."""
+    for form in _forms(password):
+        for hash_ in hashes:
             try:
                 _argon2.verify(hash_, form)
             except (Argon2Error, InvalidHashError):
@@ -105,7 +112,8 @@ def _passes_slow(hashes: Sequence[str], password: bytes) -> str | None:
 
 def _kept(password: bytes, random: bool, hashes: tuple[str, ...]) -> str:
     """The one of ``hashes`` that ``password`` passes, else a new one."""
-    fast = (hash_ for hash_ in hashes if _passes_fast(hash_, password))
+    forms = _forms(password)
+    fast = (hash_ for hash_ in hashes if _passes_fast(hash_, forms))
     known = next(fast, None) or _passes_slow([hash_ for hash_ in hashes if _is_slow(hash_)], password)
     if known is not None:
         return known
@@ -179,7 +187,8 @@ class Passwords:
         if known is not None and hmac.compare_digest(known.proof, proof):
             judged(Judgement.PASSED)
             return
-        fast = [_passes_fast(hash_, password) for hash_ in hashes or (self._no_hash,)]
+        forms = _forms(password)
+        fast = [_passes_fast(hash_, forms) for hash_ in hashes or (self._no_hash,)]
         if known is not None and any(fast):
             known.proof, known.passed = proof, hashes[fast.index(True)]
             judged(Judgement.PASSED)

@@ -19,6 +19,7 @@ ALIAS, ALIAS_OF = "ocpp1.6j", "ocpp1.6"  # sent by some (docs/ocpp.md B)
 
 Quirk = Literal["half_duplex", "abort_close", "no_ping", "no_compression", "subprotocol_alias", "latin1"]
 QUIRKS: tuple[Quirk, ...] = get_args(Quirk)
+PasswordChange = Literal["sent", "at_reboot", "new_key"]
 
 
 class Record(BaseModel):
@@ -36,14 +37,15 @@ class Record(BaseModel):
     versions: tuple[Version, ...] | None = None
     validation: Level | None = None
     quirks: frozenset[Quirk] = frozenset()
-    password_change: Literal["sent", "at_reboot"] | None = None
-    """A command sent the second password: it may be in force, or will be after a restart."""
+    password_change: PasswordChange | None = None
+    """Where the second password came from: a command sent it (it may be in force, or will be after a
+    restart), or an operator made it, to be entered in the charger."""
 
     @field_validator("password_change", mode="before")
     @classmethod
     def _of_a_later_release(cls, value: object) -> object:
-        # Gateways write it: an unknown value must not lock a charger out. Both passwords pass, both stay.
-        return value if value in ("sent", "at_reboot") else None
+        # An unknown value must not lock a charger out. Both passwords pass, both stay.
+        return value if value in get_args(PasswordChange) else None
 
     def serves(self, version: str) -> bool:
         """Whether the charger may speak ``version``."""

@@ -7,8 +7,9 @@
 
 Accepted retires the old password and a refusal keeps it (docs/ocpp.md A24). RebootRequired is neither: the
 old one is in force until the charger restarts, the new one from then on, so only the login of the new one
-decides. A record is written by compare-and-set on its revision, and the CALL leaves after it: whatever
-process ends at whatever step, the password the charger has is in the record.
+decides. Likewise for a key that an operator made (new_key), which is in force when it is entered. A record is
+written by compare-and-set on its revision, and the CALL leaves after it: whatever process ends at whatever
+step, the password the charger has is in the record.
 
 The password in SetNetworkProfile is not one of these: it is stored in a slot the charger may use later,
 perhaps for another CSMS.
@@ -81,7 +82,7 @@ class Rotation:
         hashes, state = known.record.password_hashes, known.record.password_change
         if state is None or len(hashes) < 2 or known.passed not in hashes:
             return
-        if state == "at_reboot" and known.passed == hashes[0]:
+        if state in ("at_reboot", "new_key") and known.passed == hashes[0]:
             return
         _run(self._edit(known.token, hashes, {"password_hashes": [known.passed], "password_change": None}))
 

@@ -112,6 +112,7 @@ class Call:
     ack: Ack = LIVE  # of the fact or the Response fact that was stored last
     answer: Answer | None = None
     read_back = False  # ``answer`` is the recorded one
+    traceparent = ""  # of its facts, where tracing is on (``traced``)
 
     def __init__(
         self, frame: Frame, message_id: str | None, handling: Handling | None, now: float, time_ms: int
@@ -146,6 +147,13 @@ class Call:
                 return At.DONE
             case _:
                 assert_never(self.step)
+
+    def question_began(self) -> str:
+        """It is asked: the ``traceparent`` of the question, "" where tracing is off."""
+        return ""
+
+    def question_ended(self, outcome: str) -> None:
+        """The question has ended; ``outcome`` as in voltgate_asks_total."""
 
     def same(self, message_id: str | None, action: str | None) -> bool:
         """Whether a CALL with this id and action is this one; another action under a used id is another."""

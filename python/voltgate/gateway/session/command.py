@@ -85,6 +85,7 @@ class Command:
     change: Change | None = None  # of the charger's password
     recorded = False  # the charger's record has the new password
     violation = ""  # the text of ocpp-violation, where its payload is passed on
+    traceparent = ""  # of its facts, where tracing is on (``traced``)
 
     def __init__(self, request: Request, action: str, clock: Clock) -> None:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -93,6 +94,7 @@ class Command:
         # No body, which tools make easy to send, and the null of 1.6 are the empty payload (docs/ocpp.md A9).
         self.body = b"{}" if request.data.strip() in (b"", b"null") else request.data
         self.command_id = headers.get("ocpp-command-id", "")
+        self.continues = headers.get("traceparent", "")
         self.message_id = str(uuid.uuid4())  # collides with no other id (docs/ocpp.md A20)
         self.redacted = payloads.masked(self.body)
         timeout, deadline = headers.get("ocpp-timeout"), headers.get("ocpp-deadline")
@@ -129,6 +131,9 @@ class Command:
             self.redacted = payloads.masked_report(self.body, odd=True)
             violation = frame.fatal
         return Fault(violation.code, violation.pointer, violation.reason) if violation else None
+
+    def ended(self, outcome: Outcome) -> None:
+        """It has its outcome."""
 
     def same(self, other: "Command") -> bool:
         """Whether ``other``, under the same command id, asks for the same thing."""
@@ -238,6 +243,8 @@ class Writer:
         )
         if command.command_id:
             headers.append(("ocpp-command-id", command.command_id))
+        if command.traceparent:
+            headers.append(("traceparent", command.traceparent))
         if shown.violation:
             headers.append(("ocpp-violation", shown.violation))
         if shown.redacted:

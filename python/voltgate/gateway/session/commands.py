@@ -36,6 +36,7 @@ from voltgate.gateway.session.decisions import description
 from voltgate.gateway.session.fence import Fence, Fenced
 from voltgate.gateway.session.readback import PastOutcome, Recall
 from voltgate.gateway.session.steps import guarded
+from voltgate.gateway.session.traced import commands
 from voltgate.gateway.session.turn import Turn
 
 LATE = 16  # commands that timed out, whose answers are still recognised
@@ -60,6 +61,7 @@ class Commands:
         self._outside = surroundings.outside
         self._bus, self._clock, self._rotation, _ = surroundings.outside
         self._token = surroundings.publisher.token
+        self._command = commands(self._context.tracing, surroundings.publisher, self._context.commands)
         self._writer = Writer(surroundings.publisher, self._context.codec.version, self._context.nats.prefix)
         self._queue: deque[Command] = deque()
         self._current: Command | None = None  # the one in flight
@@ -74,7 +76,7 @@ class Commands:
         if not request.reply:
             return
         context, action = self._context, request.subject.split(".")[2]
-        command = Command(request, action, self._clock)
+        command = self._command(request, action, self._clock)
         fault = command.fault(context.codec, context.commands, context.limits.max_message_bytes)
         fault = fault or self._password(command)
         if fault is None and self._turn.boot == "Rejected":
@@ -283,6 +285,7 @@ class Commands:
         if self._named.get(command.command_id) is command:
             del self._named[command.command_id]
         self._settle(command, said)
+        command.ended(outcome)
         Report(command, said, self._writer, self._outside).send()
         action = command.action if command.action in context.commands else "unknown"
         for _ in command.replies:

@@ -14,6 +14,7 @@ from voltgate.gateway.session.call import GatewayViolation, Handling
 from voltgate.gateway.session.fast import Live
 from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.violations import ReplyFaults, Violations, model
+from voltgate.gateway.tracing import Tracing
 from voltgate.policy import Rules, command_levels
 from voltgate.schemas import SUBPROTOCOLS, Codec
 
@@ -38,6 +39,8 @@ class Context:
     """Actions a CSMS may send as a CALL, and how strictly they and their results are validated."""
     violations: Violations = field(default_factory=Violations)
     reply_faults: ReplyFaults = field(default_factory=ReplyFaults)
+    tracing: Tracing | None = None
+    """None where tracing is off."""
     half_duplex: bool = False
     """Whether a command waits while a CALL of the charger is open (docs/contract.md 3.8, quirk)."""
     open_calls: int = 0
@@ -59,8 +62,14 @@ class Context:
         self.stored_burst = limits.stored_bytes_burst
 
     @classmethod
-    def of(
-        cls, version: str, config: Config, rules: Rules, metrics: Metrics, keys: TransactionKeys
+    def of(  # noqa: PLR0913, PLR0917 - once per version
+        cls,
+        version: str,
+        config: Config,
+        rules: Rules,
+        metrics: Metrics,
+        keys: TransactionKeys,
+        tracing: Tracing | None = None,
     ) -> "Context":
         """The context of ``version``."""
         codec, cells = Codec(SUBPROTOCOLS[version]), FrameCells(metrics, version)
@@ -71,10 +80,13 @@ class Context:
         fast: dict[str | None, Live] = {
             name: Live(codec, handling.clock, handling.counts, cells)
             for name, handling in actions.items()
-            if handling.live and handling.rule.answer == "gateway"
+            # The short path has no spans: with tracing every CALL takes the steps.
+            if handling.live and handling.rule.answer == "gateway" and tracing is None
         }
         commands = command_levels(version, config)
-        return cls(codec, config.nats, config.limits, metrics, keys, cells, actions, fast, commands)
+        shared = cls(codec, config.nats, config.limits, metrics, keys, cells, actions, fast, commands)
+        shared.tracing = tracing
+        return shared
 
     def at(self, level: Level | None, half_duplex: bool) -> "Context":
         """The same with what a charger's record says: one level for every action, commands too; quirks.

@@ -9,94 +9,29 @@ from typing import Any
 
 import orjson
 
-from voltgate._core import Frame
+from voltgate._core import Frame, masked, may_hold_secrets
 from voltgate.gateway.interfaces import Verdict
 
-MASK = "***"
-MASKED = MASK.encode()
+MASKED = b"***"
 REPORTS = frozenset({"NotifyEvent", "NotifyReport", "PublishFirmwareStatusNotification"})
 """CALLs of chargers that may hold a secret."""
 
-# Names of configuration keys, variables and properties; case-insensitive in OCPP. Write-only ones are secret.
-_NAMES = r"authorization_?key|password|passphrase|vpn_?key|sim_?pin|private_?key"
-_SECRET = re.compile(_NAMES, re.IGNORECASE)
-_LOGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*@")
-_ODD = re.compile(rb"[a-z]:(?:\\?/){2}\S*@|" + _NAMES.encode(), re.IGNORECASE)
-# Bytes without any of these have no secret, and are not parsed: a name, the @ of a login, an escape.
-_SUSPICIOUS = re.compile(rb"@|\\u|" + _NAMES.encode(), re.IGNORECASE)
-_URLS = frozenset({"location", "remoteLocation", "ocppCsmsUrl"})
-# Of an entry that is about a secret, these say which one it is; chargers may quote it anywhere else.
-_NO_SECRETS = frozenset(
-    {"attributeStatus", "attributeType", "component", "dataType", "key", "mutability", "status", "type",
-     "variable"}
-)  # fmt: skip
 _ANSWERED = frozenset({"GetConfiguration", "GetVariables"})
 
 
 # -- secrets --------------------------------------------------------------------------------------------
 
 
-def masked(body: bytes, quoted: bool = False) -> bytes | None:
-    """The payload without its secrets; None if it has none.
-
-    ``quoted``: it answers a command that holds a secret, which may be in any of its texts.
-    """
-    if not quoted and _SUSPICIOUS.search(body) is None:
-        return None
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return MASKED if quoted or may_hold_secrets(body) else None
-    shown = _without_secrets(value, "", quoted)
-    return None if shown == value else orjson.dumps(shown)
-
-
 def masked_report(body: bytes, odd: bool) -> bytes | None:
-    """The same for a payload that may violate its schema (``odd``): then a secret may be in any place."""
+    """The payload without its secrets; None if it has none. ``odd``: it may violate its schema: then a secret
+    may be in any place.
+    """
     return MASKED if odd and may_hold_secrets(body) else masked(body)
-
-
-def _without_secrets(value: Any, name: str, secret: bool) -> Any:
-    """``value`` of the property ``name``; ``secret``: it belongs to an entry about a secret."""
-    if isinstance(value, dict):
-        secret = secret or _about_secret(value)
-        vpn = name == "vpn"  # its "key" is the shared secret, elsewhere a key's name
-        return {
-            key: _without_secrets(one, key, (secret and key not in _NO_SECRETS) or (vpn and key == "key"))
-            for key, one in value.items()
-        }
-    if isinstance(value, list):
-        return [_without_secrets(one, name, secret) for one in value]
-    if value is None or isinstance(value, bool):
-        return value
-    if secret or _SECRET.search(name):
-        return MASK
-    if not isinstance(value, str):
-        return value
-    return _without_login(value) if name in _URLS or _LOGIN.search(value) else value
-
-
-def _about_secret(entry: dict[str, Any]) -> bool:
-    variable = entry.get("variable")
-    named = variable.get("name") if isinstance(variable, dict) else entry.get("key")
-    return isinstance(named, str) and _SECRET.search(named) is not None
-
-
-def _without_login(url: str) -> str:
-    # By hand: urlsplit sees no password in a URL without a scheme, or with a slash in the password.
-    secret, at, host = url.rpartition("@")
-    scheme = secret.partition("://")[0] + "://" if "://" in secret else ""
-    return f"{scheme}{MASK}@{host}" if at else url
 
 
 def may_answer_secrets(action: str) -> bool:
     """Whether a charger's answer to ``action`` may hold a secret."""
     return action in _ANSWERED
-
-
-def may_hold_secrets(body: bytes) -> bool:
-    """Whether the name of a secret or a login is in ``body``, of whatever form it is."""
-    return _ODD.search(body) is not None
 
 
 # An answer that says nothing but that it is one.

@@ -11,6 +11,7 @@ from enum import Enum
 
 import structlog
 
+from voltgate import _core
 from voltgate._core import Violation
 from voltgate.gateway.interfaces import Reply, Ticket
 from voltgate.gateway.metrics import AskOutcome
@@ -41,12 +42,15 @@ class Unanswered(Enum):
 class Question:
     """Calls ``done(call, answer)`` once, or with the reason why the charger's socket must be closed."""
 
-    __slots__ = ("_asked_at", "_call", "_done", "_surroundings", "_ticket", "_violation", "_wait_until")
+    __slots__ = (
+        "_asked_at", "_call", "_done", "_surroundings", "_ticket", "_trace", "_violation", "_wait_until",
+    )  # fmt: skip
 
     def __init__(self, call: Call, surroundings: Surroundings, done: Done) -> None:
         self._call, self._surroundings, self._done = call, surroundings, done
         self._asked_at = surroundings.outside.clock.now
         self._ticket: Ticket[None, Reply] | None = None
+        self._trace = call.question_began()
         self._violation = ""  # of the first reply that could not be used
         self._wait_until = 0.0  # for a better one
 
@@ -64,12 +68,14 @@ class Question:
         left = self._asked_at + context.nats.ask_timeout - clock.now
         deadline = clock.time_ms + int(left * 1000)
         self._ticket = ticket = bus.ticket(self._replied, None)
-        question = self._surroundings.publisher.question(call.fact, call.time_ms, deadline, ticket.reply)
+        publisher, trace = self._surroundings.publisher, self._trace
+        question = publisher.question(call.fact, call.time_ms, deadline, ticket.reply, trace)
         bus.ask(ticket, question, left)
 
     def failed(self) -> None:
         """A fault of ours."""
-        log.exception("question.failed", action=self._call.frame.action)
+        identity = _core.identity(self._surroundings.publisher.token)
+        log.exception("question.failed", identity=identity, action=self._call.frame.action)
         self._done(self._call, Reason.INTERNAL)
 
     @guarded
@@ -134,6 +140,7 @@ class Question:
     def _end(self, outcome: AskOutcome, answer: Answer | Reason) -> None:
         metrics, clock = self._surroundings.context.metrics, self._surroundings.outside.clock
         metrics.asks.add(outcome)
+        self._call.question_ended(outcome)
         metrics.ask_seconds.cell().observe(clock.now - self._asked_at)
         if self._violation and isinstance(answer, Answer):
             answer = answer._replace(reply_violation=self._violation)

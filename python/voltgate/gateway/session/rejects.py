@@ -37,7 +37,9 @@ class Rejects:
         tx = call.handling is not None and call.handling.tx
         if tx or self._may_store():
             ticket = self._bus.ticket(done, call)
-            self._bus.store(ticket, self._fact(call.frame, why, ticket.reply, 0 if tx else BYTES))
+            self._bus.store(
+                ticket, self._fact(call.frame, why, ticket.reply, 0 if tx else BYTES, trace=call.traceparent)
+            )
         else:
             done(call, LIVE)
 
@@ -61,10 +63,16 @@ class Rejects:
         self._context.metrics.rejects_unstored.add(self._context.codec.version)
         return False
 
-    def _fact(
-        self, frame: Frame, why: Violation | GatewayViolation, reply: str, limit: int, size: int = 0
+    def _fact(  # noqa: PLR0913, PLR0917 - one reject fact
+        self,
+        frame: Frame,
+        why: Violation | GatewayViolation,
+        reply: str,
+        limit: int,
+        size: int = 0,
+        trace: str = "",
     ) -> bytes:
         raw, now = payloads.storable(frame, self._turn.secretive), self._clock.time_ms
-        fact = self._publisher.reject(frame, raw, why, now, reply, limit, size)
+        fact = self._publisher.reject(frame, raw, why, now, reply, limit, size, trace)
         self._bounds.stored(len(fact))
         return fact

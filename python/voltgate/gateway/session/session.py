@@ -39,6 +39,7 @@ from voltgate.gateway.session.question import Question
 from voltgate.gateway.session.readback import PastAnswer
 from voltgate.gateway.session.rejects import Rejects
 from voltgate.gateway.session.steps import guarded
+from voltgate.gateway.session.traced import calls
 from voltgate.gateway.session.turn import Turn
 from voltgate.policy import gateway_answer
 
@@ -52,9 +53,9 @@ class Session:
     """See the module. ``received`` and ``leave`` are called by the connection and the worker."""
 
     __slots__ = (
-        "_answered", "_bounds", "_bus", "_clock", "_commands", "_context", "_gated", "_link", "_publisher",
-        "_queue", "_reason", "_rejects", "_serving", "_surroundings", "_watched", "closed", "resting",
-        "spent", "turn",
+        "_answered", "_bounds", "_bus", "_call", "_clock", "_commands", "_context", "_gated", "_link",
+        "_publisher", "_queue", "_reason", "_rejects", "_serving", "_surroundings", "_watched", "closed",
+        "resting", "spent", "turn",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +64,7 @@ class Session:
         self.closed, self.turn = False, (turn := Turn(context.half_duplex))
         self._surroundings = Surroundings(publisher, context, link, outside, allowance)
         self._publisher, self._context, self._link = publisher, context, link
+        self._call = calls(context.tracing, publisher)
         self._bus, self._clock, self._queue = outside.bus, outside.clock, turn.calls
         self._answered = Answered()
         self._commands: Commands | None = None  # made when the first one arrives
@@ -158,7 +160,7 @@ class Session:
             # The same call, not another one (docs/contract.md 2.2).
             context.metrics.duplicates.add(handling.class_ if handling else "event")
             return
-        call = Call(frame, message_id, handling, self._clock.now, self._clock.time_ms)
+        call = self._call(frame, message_id, handling, self._clock.now, self._clock.time_ms)
         if not sound or message_id is None:
             call.sound = False
         queue.append(call)
@@ -234,19 +236,19 @@ class Session:
         assert handling is not None
         if not call.sound and handling.rule.validation == "lenient":
             call.violation = decisions.tag(frame.violation)
-        call.asks = handling.asks(frame)
+        call.asks, tag, trace = handling.asks(frame), call.violation, call.traceparent
         shown = payloads.masked_report(frame.payload, not call.sound) if handling.reports else None
         if handling.live:
-            call.fact = publisher.fact("live", frame, call.time_ms, "", call.violation, shown)
-            bus.emit(call.fact.command)
+            call.fact = publisher.fact("live", frame, call.time_ms, "", tag, shown, trace)
+            bus.emit(call.fact.hpub)
             self._advance(call)
             return
         ticket = bus.ticket(self._stored, call)
-        class_, tag = handling.class_, call.violation
-        call.fact = fact = publisher.fact(class_, frame, call.time_ms, ticket.reply, tag, shown)
+        class_, reply = handling.class_, ticket.reply
+        call.fact = fact = publisher.fact(class_, frame, call.time_ms, reply, tag, shown, trace)
         if handling.keyed and self._context.keys.conflicts(fact):
             self._context.metrics.key_conflicts.add()
-        bus.store(ticket, hpub := fact.command, handling.tx)
+        bus.store(ticket, hpub := fact.hpub, handling.tx)
         self._surroundings.allowance.stored += len(hpub) - frame.size  # the frame counts since it was read
         if handling.boots:
             self._context.note_model(self._surroundings, frame.payload)
@@ -257,8 +259,7 @@ class Session:
     @guarded
     def _stored(self, call: Call, ack: Ack | NotStored) -> None:
         if not isinstance(ack, Ack):
-            self._close(Reason.NOT_STORED)
-            return
+            return self._close(Reason.NOT_STORED)
         call.ack = ack
         if ack.duplicate:
             self._context.metrics.duplicates.add(call.handling.class_ if call.handling else "event")
@@ -276,8 +277,7 @@ class Session:
     @guarded
     def _found(self, call: Call, found: Answer | NotRead) -> None:
         if found is NotRead.UNREADABLE:
-            self._close(Reason.NOT_STORED)
-            return
+            return self._close(Reason.NOT_STORED)
         if isinstance(found, Answer):
             call.answer, call.read_back = found, True
         self._advance(call)
@@ -287,7 +287,8 @@ class Session:
         assert call.fact is not None
         ticket = self._bus.ticket(self._recorded, call)
         call.answer = answer = call.answer or self._time()
-        hpub = self._publisher.response(call.fact, answer, self._clock.time_ms, ticket.reply)
+        now, trace = self._clock.time_ms, call.traceparent
+        hpub = self._publisher.response(call.fact, answer, now, ticket.reply, trace)
         self._bus.store(ticket, hpub, call.handling.tx)
         self._bounds.stored(len(hpub))
 
@@ -307,8 +308,7 @@ class Session:
     @guarded
     def _asked(self, call: Call, outcome: Answer | Reason) -> None:
         if isinstance(outcome, Reason):
-            self._close(outcome)
-            return
+            return self._close(outcome)
         call.answer = outcome
         if call.step is At.ASKING:  # else its fact is not stored yet
             self._advance(call)
@@ -337,8 +337,7 @@ class Session:
             elif handling.boots and answer.by == "backend" and not answer.code:
                 self._booted(orjson.loads(answer.payload).get("status", ""))
         if message_id is None or (handling is not None and handling.silent):
-            self._done()
-            return
+            return self._done()
         if handling is None:
             context.count_unknown(answer.by)
         else:

@@ -3,9 +3,10 @@
 import asyncio
 import io
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import nats
 import pytest
@@ -13,90 +14,15 @@ from argon2 import PasswordHasher
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from cli.configuration import SMALL
+from cli.chargers.book import Kept, OnNats, Run, put
 from jetstream import NatsServer
 from processes import Start
 from voltgate.cli import main
 
 pytestmark = pytest.mark.usefixtures("clean_environment", "own_logs")
 
-T = TypeVar("T")
 
-
-@pytest.fixture(scope="module")
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    """A NATS with the streams, for all tests of this file."""
-    folder = tmp_path_factory.mktemp("chargers")
-    server = NatsServer(folder / "jetstream")
-    assert main(["streams", "apply", "--config", str(written(folder, server))]) == 0
-    yield server
-    server.kill()
-
-
-def written(folder: Path, server: NatsServer) -> Path:
-    file = folder / "voltgate.toml"
-    file.write_text(f"[nats]\nurl='{server.url}'\n{SMALL}")
-    return file
-
-
-@pytest.fixture
-def config(nats_server: NatsServer, tmp_path: Path, on_nats: "OnNats") -> Path:
-    """A configuration whose streams are there, and empty."""
-
-    async def purge(client: Client) -> None:
-        for stream in ("KV_ocpp_chargers", "OCPP_LINKS"):
-            await client.jsm().purge_stream(stream)
-
-    on_nats(purge)
-    return written(tmp_path, nats_server)
-
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def chargers(config: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command of the group: exit code, stdout, stderr."""
-    capsys.readouterr()
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        code = main(["chargers", *map(str, arguments), "--config", str(config)])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
-
-    return run
-
-
-@pytest.fixture
-def on_nats(nats_server: NatsServer) -> Callable[[Callable[[Client], Awaitable[Any]]], Any]:
-    """Do something with a plain client."""
-
-    async def with_client(work: Callable[[Client], Awaitable[Any]]) -> Any:
-        client = await nats.connect(nats_server.url)
-        try:
-            return await work(client)
-        finally:
-            await client.close()
-
-    return lambda work: asyncio.run(with_client(work))
-
-
-OnNats = Callable[[Callable[[Client], Awaitable[Any]]], Any]
-
-
-@pytest.fixture
-def kept(on_nats: OnNats) -> Callable[[str], Any]:
-    """The record under a key of the bucket, as it is."""
-
-    async def read(client: Client, key: str) -> Any:
-        entry = await (await client.jetstream().key_value("ocpp_chargers")).get(key)
-        return json.loads(entry.value or b"null")
-
-    return lambda key: on_nats(lambda client: read(client, key))
-
-
-def test_add_prints_the_key_once_and_keeps_a_hash(chargers: Run, kept: Callable[[str], Any]) -> None:
+def test_add_prints_the_key_once_and_keeps_a_hash(chargers: Run, kept: Kept) -> None:
     code, out, err = chargers("add", "CP 1")
     key = out.strip()
     assert (code, len(bytes.fromhex(key)), err) == (0, 20, "")
@@ -108,7 +34,7 @@ def test_add_prints_the_key_once_and_keeps_a_hash(chargers: Run, kept: Callable[
     assert key not in chargers("show", "CP 1")[1] + chargers("list")[1]
 
 
-def test_add_takes_every_field_of_a_record(chargers: Run, kept: Callable[[str], Any]) -> None:
+def test_add_takes_every_field_of_a_record(chargers: Run, kept: Kept) -> None:
     code, out, _ = chargers(
         "add", "CP1", "--profile", "2", "--version", "1.6", "--version", "ocpp2.1", "--validation", "lenient",
         "--quirk", "no_ping", "--cn", "SN-7", "--json",
@@ -138,7 +64,7 @@ def test_add_takes_every_field_of_a_record(chargers: Run, kept: Callable[[str], 
 
 
 def test_a_password_of_ones_own_is_hashed_slowly_unless_it_is_a_random_key(
-    chargers: Run, kept: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+    chargers: Run, kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert chargers("add", "CP1", "--password", "chosen by a person") == (0, "", "")
     assert PasswordHasher().verify(kept("CP1")["password_hashes"][0], "chosen by a person")
@@ -191,9 +117,7 @@ def test_names_that_differ_in_case_only_are_pointed_out(chargers: Run) -> None:
     assert "CP1 and cp1 differ only in letter case" in chargers("add", "CP1")[2]
 
 
-def test_disable_and_enable_leave_the_rest_as_it_is(
-    chargers: Run, kept: Callable[[str], Any], on_nats: OnNats
-) -> None:
+def test_disable_and_enable_leave_the_rest_as_it_is(chargers: Run, kept: Kept, on_nats: OnNats) -> None:
     async def write(client: Client) -> None:
         bucket = await client.jetstream().key_value("ocpp_chargers")
         await bucket.put("CP1", b'{"enabled":true,"versions":["v16"],"of_a_newer_release":1}')
@@ -207,7 +131,7 @@ def test_disable_and_enable_leave_the_rest_as_it_is(
 
 
 def test_import_prints_the_keys_it_made_and_passes_over_what_is_there(
-    chargers: Run, kept: Callable[[str], Any], tmp_path: Path
+    chargers: Run, kept: Kept, tmp_path: Path
 ) -> None:
     chargers("add", "CP1")
     file = tmp_path / "fleet.csv"
@@ -374,7 +298,7 @@ def test_kick_that_is_not_answered_as_expected_is_one_line(
 # set
 
 
-def test_set_changes_only_the_given_fields(chargers: Run, kept: Callable[[str], Any]) -> None:
+def test_set_changes_only_the_given_fields(chargers: Run, kept: Kept) -> None:
     chargers("add", "CP1", "--quirk", "no_ping", "--version", "1.6", "--cn", "SN-7")
     hashes = kept("CP1")["password_hashes"]
 
@@ -396,7 +320,7 @@ def test_set_changes_only_the_given_fields(chargers: Run, kept: Callable[[str], 
 
 
 def test_set_gives_a_charger_one_password_again(
-    chargers: Run, kept: Callable[[str], Any], on_nats: OnNats, monkeypatch: pytest.MonkeyPatch
+    chargers: Run, kept: Kept, on_nats: OnNats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def write(client: Client) -> None:
         bucket = await client.jetstream().key_value("ocpp_chargers")
@@ -411,7 +335,73 @@ def test_set_gives_a_charger_one_password_again(
     assert "password_change" not in record
 
 
-def test_set_makes_a_record_where_it_is_told_to(chargers: Run, kept: Callable[[str], Any]) -> None:
+def new_key(chargers: Run, *options: str) -> tuple[str, str]:
+    """The key that ``set --new-key`` printed, and what it said."""
+    code, out, err = chargers("set", "CP1", "--new-key", *options)
+    assert (code, out.count("\n")) == (0, 1)
+    return json.loads(out)["password"] if "--json" in options else out.strip(), err
+
+
+def test_a_new_key_passes_beside_the_old_password_and_replaces_one_that_was_never_used(
+    chargers: Run, kept: Kept
+) -> None:
+    chargers("add", "CP1")
+    (old,) = kept("CP1")["password_hashes"]
+    key, said = new_key(chargers)
+    record = kept("CP1")
+    assert (record["password_hashes"][0], record["password_change"]) == (old, "new_key")
+    assert fast_of(record["password_hashes"][1], key)
+    assert "the old password passes too, until it logs in with the new key" in said
+    again, said = new_key(chargers, "--json", "--add-quirk", "no_ping")
+    record = kept("CP1")
+    assert (record["password_hashes"][0], len(record["password_hashes"])) == (old, 2)
+    assert fast_of(record["password_hashes"][1], again)
+    assert "the new key made before, which has not logged in, no longer passes" in said
+    assert record["quirks"] == ["no_ping"]
+    assert key not in json.dumps(record) + chargers("show", "CP1")[1]
+
+
+def fast_of(hash_: str, key: str) -> bool:
+    """docs/reference.md, "The registry": a generated key is hashed as the bytes its digits spell."""
+    _, kind, salt, digest = hash_.split("$")
+    return kind == "voltgate-sha256" and digest == sha256(bytes.fromhex(salt + key)).hexdigest()
+
+
+def test_a_new_key_is_the_only_one_where_there_was_none(chargers: Run, kept: Kept) -> None:
+    key, said = new_key(chargers, "--create")
+    record = kept("CP1")
+    assert fast_of(record["password_hashes"][0], key)
+    assert (len(record["password_hashes"]), "password_change" in record, said) == (1, False, "")
+
+
+@pytest.mark.parametrize("change", [None, "sent", "at_reboot"])
+def test_no_new_key_where_it_is_not_known_which_of_two_passwords_is_in_force(
+    chargers: Run, kept: Kept, on_nats: OnNats, change: str | None
+) -> None:
+    record = {"enabled": True, "password_hashes": ["a", "b"], "password_change": change}
+    on_nats(lambda client: put(client, "CP1", record))
+    code, out, err = chargers("set", "CP1", "--new-key")
+    assert (code, out, kept("CP1")) == (1, "", record)
+    assert "two passwords are kept" in err
+    assert chargers("set", "CP1", "--new-key", "--password", "x")[0] == 2
+
+
+def test_changes_are_printed_as_json(chargers: Run) -> None:
+    chargers("add", "CP1")
+    shown = json.loads(chargers("show", "CP1", "--json")[1])
+    for command, change in (
+        (["set", "CP1", "--version", "1.6"], {"versions": ["v16"]}),
+        (["disable", "CP1"], {"state": "disabled"}),
+        (["enable", "CP1"], {"state": "enabled"}),
+    ):
+        code, out, _ = chargers(*command, "--json")
+        shown |= change
+        assert (code, json.loads(out)) == (0, shown)
+    code, out, _ = chargers("remove", "CP1", "--json")
+    assert (code, json.loads(out)) == (0, {"identity": "CP1"})
+
+
+def test_set_makes_a_record_where_it_is_told_to(chargers: Run, kept: Kept) -> None:
     code, _, err = chargers("set", "NEW", "--add-quirk", "latin1")
     assert (code, "--create makes a record of NEW" in err) == (1, True)
     assert chargers("set", "NEW", "--create", "--add-quirk", "latin1", "--version", "1.6") == (0, "", "")
@@ -434,7 +424,7 @@ WRONG_SETTINGS = [
 
 @pytest.mark.parametrize(("arguments", "code", "told"), WRONG_SETTINGS)
 def test_invalid_settings_are_reported_and_change_nothing(
-    chargers: Run, kept: Callable[[str], Any], arguments: list[str], code: int, told: str
+    chargers: Run, kept: Kept, arguments: list[str], code: int, told: str
 ) -> None:
     chargers("add", "CP1")
     before = kept("CP1")
