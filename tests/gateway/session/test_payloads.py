@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from voltgate._core import masked
 from voltgate.gateway.interfaces import Verdict
-from voltgate.gateway.session.payloads import masked, passwords, verdict
+from voltgate.gateway.session.payloads import passwords, verdict
 from world import ACCEPTED, NOW, World, answered, booted, call, outcome, outcomes
 
 P = "hunter2hunter2hu"

@@ -11,9 +11,9 @@ about to leave). It is queued while it has frames left that did not fit into one
 
 Turns. All queued connections of a process share one callback of the loop: each gets at most one turn per
 call, in order, and the call ends after the time one connection may take. Between two calls the loop serves
-everybody else, after a long one for three times as long. A connection that used up its last turn, by one large
-message or by many small ones, is queued with whatever it sends next: many such connections together take no
-more than one.
+everybody else, after a long one for three times as long. A connection that used up its last turn, by one
+large message or by many small ones, is queued with whatever it sends next: many such connections together
+take no more than one.
 """
 
 import asyncio

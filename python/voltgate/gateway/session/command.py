@@ -96,7 +96,7 @@ class Command:
         self.command_id = headers.get("ocpp-command-id", "")
         self.continues = headers.get("traceparent", "")
         self.message_id = str(uuid.uuid4())  # collides with no other id (docs/ocpp.md A20)
-        self.redacted = payloads.masked(self.body)
+        self.redacted = _core.masked(self.body)
         timeout, deadline = headers.get("ocpp-timeout"), headers.get("ocpp-deadline")
         seconds = _seconds(timeout) if deadline is None else _ahead(deadline, clock.time_ms)
         self.timeout = math.nan if seconds is None else seconds
@@ -212,12 +212,12 @@ class Writer:
     def response(self, command: Command, said: Said, time_ms: int, reply: str) -> bytes:
         """How it ended, under ``<Action>Response``."""
         body, quoted = said.body or b"{}", command.redacted is not None
-        secret = quoted or payloads.may_answer_secrets(command.action) or payloads.may_hold_secrets(body)
+        secret = quoted or payloads.may_answer_secrets(command.action) or _core.may_hold_secrets(body)
         if secret and said.body and (said.outcome is not Outcome.RESULT or said.late or said.odd):
             # Chargers quote what they refuse, and a result of another form may have a secret anywhere.
             masked: bytes | None = payloads.MASKED
         else:
-            masked = payloads.masked(body, quoted)
+            masked = _core.masked(body, quoted)
         more = [("ocpp-outcome", said.outcome.label), *([("ocpp-late", "true")] if said.late else [])]
         unique = f"{self._token}/{command.message_id}/{'late' if said.late else 'response'}"
         kind, redacted = f"{command.action}Response", masked is not None

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 import structlog
 
+from voltgate import _core
 from voltgate.gateway.interfaces import Ack, Bus, NotRead, Stored
 from voltgate.gateway.reasons import Outcome
-from voltgate.gateway.session import payloads
 from voltgate.gateway.session.call import Answer, Call
 from voltgate.gateway.session.command import Command, Said
 from voltgate.gateway.session.steps import guarded
@@ -185,5 +185,5 @@ class PastOutcome:
 
 def _masked(body: bytes) -> bytes:
     """A fact's body as facts of this release hold it: a release that masked less may have written it."""
-    masked = payloads.masked(body)
+    masked = _core.masked(body)
     return body if masked is None else masked
