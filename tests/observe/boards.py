@@ -1,6 +1,7 @@
 """The queries of the shipped dashboards, with the variables that Grafana would put in."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,11 @@ class Query(NamedTuple):
         assert "$" not in expression
         return prometheus.curves(expression)
 
+    @property
+    def metrics(self) -> set[str]:
+        """Those it reads."""
+        return set(re.findall(r"voltgate_\w+", self.expression))
+
     def name(self, labels: dict[str, str]) -> str:
         """What the legend calls a series."""
         name = self.legend
@@ -39,6 +45,7 @@ class Panel(NamedTuple):
     kind: str
     unit: str
     stacked: bool
+    logarithmic: bool
     queries: list[Query]
 
 
@@ -46,8 +53,13 @@ def panels(board: Path) -> Iterator[Panel]:
     """Of a dashboard, in its order."""
     for panel in json.loads(board.read_text())["panels"]:
         defaults: dict[str, Any] = panel["fieldConfig"]["defaults"]
-        stacking = defaults.get("custom", {}).get("stacking", {})
+        custom = defaults.get("custom", {})
         queries = [Query(target["legendFormat"], target["expr"]) for target in panel["targets"]]
         yield Panel(
-            panel["title"], panel["type"], defaults["unit"], stacking.get("mode") == "normal", queries
+            title=panel["title"],
+            kind=panel["type"],
+            unit=defaults["unit"],
+            stacked=custom.get("stacking", {}).get("mode") == "normal",
+            logarithmic=custom.get("scaleDistribution", {}).get("type") == "log",
+            queries=queries,
         )

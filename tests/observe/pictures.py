@@ -11,7 +11,7 @@ from time import monotonic
 import matplotlib as mpl
 from matplotlib import pyplot
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, FuncFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, PercentFormatter
 
 from observe.boards import BOARDS, Panel, panels
 from observe.prometheus import Prometheus
@@ -78,9 +78,19 @@ def _draw(place: Axes, panel: Panel, prometheus: Prometheus) -> None:
         place.stackplot(times, heights, labels=[name for name, _ in shown], alpha=0.7)
     else:
         for name, values in shown:
-            place.plot([at for at, _ in values], [value for _, value in values], label=name, linewidth=1.2)
+            place.plot(
+                [at for at, _ in values],
+                [value for _, value in values],
+                label=name,
+                linewidth=1.2,
+                clip_on=False,
+            )
     place.set_title(panel.title, fontsize=10, loc="left")
-    place.set_ylim(bottom=0)
+    if panel.logarithmic:
+        place.set_yscale("log")
+    else:
+        place.set_ylim(bottom=0)
+        place.yaxis.set_major_locator(MaxNLocator(5, integer=panel.unit == "short"))
     formatter = FORMATS.get(panel.unit)
     if formatter is not None:
         place.yaxis.set_major_formatter(formatter)

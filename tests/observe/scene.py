@@ -8,6 +8,7 @@ import re
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.js.api import AckPolicy, ConsumerConfig
+from websockets import InvalidStatus
 
+from certificates import Authority
 from e2e.strangers import Charger, connected, dial, knock, request
 from jetstream import NatsServer, free_port
 from observe.prometheus import Prometheus
@@ -40,8 +43,10 @@ class Scene:
         self._started = contextlib.ExitStack()
         self.nats = NatsServer(folder / "nats")
         self._started.callback(self.nats.kill)
-        self.port, self.admin, self.door = free_port(), free_port(), free_port()
+        self.port, self.admin, self.door, self.secured = (free_port() for _ in range(4))
         self.file = folder / "voltgate.toml"
+        self._authority = Authority(folder)
+        self._issue(60)
         self._write(8 << 20)
         self.serve: Voltgate
         self.prometheus: Prometheus
@@ -75,6 +80,8 @@ class Scene:
             f"[limits]\nrejects_per_minute = 1\n[drain]\ngrace = 0\n[admin]\nport = {self.admin}\n"
             f'[[listeners]]\nhost = "127.0.0.1"\nport = {self.port}\nallow_unauthenticated = true\n'
             f'[[listeners]]\nhost = "127.0.0.1"\nport = {self.door}\n'
+            f'[[listeners]]\nhost = "127.0.0.1"\nport = {self.secured}\nsecurity_profile = 2\n'
+            f"tls_certificates = [{list(self._pair)}]\n"
         )
 
     @property
@@ -113,7 +120,7 @@ class Scene:
         asyncio.run(self._trouble(done))
 
     async def _trouble(self, done: Callable[[], bool]) -> None:
-        async with self._client() as client, dial(self.port, ROGUE) as rogue:
+        async with self._client() as client, self._admitted(ROGUE) as rogue:
             await client.subscribe("ocpprpc.ask.*.Authorize.*", "authorize", self._authorize)
             number = 0
             while not done():
@@ -121,6 +128,17 @@ class Scene:
                 await asyncio.gather(
                     self._wrong_logins(), self._wrong_messages(rogue, number), self._commands(client, number)
                 )
+
+    @contextlib.asynccontextmanager
+    async def _admitted(self, identity: str) -> AsyncIterator[Charger]:
+        """A charger that dials again as long as it gets 503, which it does while NATS was just away."""
+        async with contextlib.AsyncExitStack() as stack:
+            while True:
+                with contextlib.suppress(InvalidStatus):
+                    charger = await stack.enter_async_context(dial(self.port, identity))
+                    break
+                await asyncio.sleep(0.1)
+            yield charger
 
     async def _authorize(self, question: Msg) -> None:
         """Another backend: it accepts everybody, and says nonsense to one."""
@@ -179,6 +197,14 @@ class Scene:
     async def _apply(self) -> None:
         async with self._client() as client:
             await streams.apply(client, self.config)
+
+    def certify(self, days: int) -> None:
+        """Another certificate in the same files, and SIGHUP."""
+        self._issue(days)
+        self.serve.process.send_signal(signal.SIGHUP)
+
+    def _issue(self, days: int) -> None:
+        self._pair = self._authority.issue("listener", ends=timedelta(days=days)).pair
 
     def storm(self, done: Callable[[], bool]) -> None:
         """Chargers that come and go until ``done``."""

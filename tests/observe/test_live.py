@@ -13,6 +13,7 @@ import pytest
 
 from observe.boards import BOARDS, panels
 from observe.prometheus import faster
+from observe.rules import announced
 from observe.scene import Scene
 
 pytestmark = [
@@ -60,6 +61,14 @@ def test_a_stream_that_is_full(scene: Scene) -> None:
     scene.prometheus.clears("StreamFull")
 
 
+def test_a_certificate_that_expires(scene: Scene) -> None:
+    scene.prometheus.clears("CertificateExpiring")
+    scene.certify(days=10)
+    scene.prometheus.fires("CertificateExpiring")
+    scene.certify(days=60)
+    scene.prometheus.clears("CertificateExpiring")
+
+
 def test_chargers_that_come_and_go(scene: Scene) -> None:
     scene.prometheus.clears("ReconnectStorm")
     scene.storm(lambda: "ReconnectStorm" in scene.prometheus.firing())
@@ -70,7 +79,8 @@ def test_chargers_that_come_and_go(scene: Scene) -> None:
 def test_no_panel_is_empty(scene: Scene, board: Path) -> None:
     """Read after the faults, over the whole time."""
     asked = [(panel.title, query) for panel in panels(board) for query in panel.queries]
-    empty = [(title, query.expression) for title, query in asked if not query.curves(scene.prometheus)]
+    served = [(title, query) for title, query in asked if not query.metrics <= announced()]
+    empty = [(title, query.expression) for title, query in served if not query.curves(scene.prometheus)]
     assert asked
     assert empty == []
 

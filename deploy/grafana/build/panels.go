@@ -23,6 +23,7 @@ type panel struct {
 	width             uint32
 	number            bool // the last value instead of a curve
 	stacked           bool
+	logarithmic       bool
 	queries           []query
 }
 
@@ -78,11 +79,17 @@ func (panel panel) build() cog.Builder[dashboard.Panel] {
 		return builder
 	}
 	builder := timeseries.NewPanelBuilder().Title(panel.title).Description(panel.text).Unit(panel.unit).
-		Datasource(source()).Span(panel.width).Height(8).Min(0).LineWidth(1).FillOpacity(10).
+		Datasource(source()).Span(panel.width).Height(8).LineWidth(1).FillOpacity(10).
 		Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeList).
 			Placement(common.LegendPlacementBottom).ShowLegend(true)).
 		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).
 			Sort(common.SortOrderDescending))
+	if panel.logarithmic {
+		builder = builder.ScaleDistribution(common.NewScaleDistributionConfigBuilder().
+			Type(common.ScaleDistributionLog).Log(10))
+	} else {
+		builder = builder.Min(0)
+	}
 	if panel.stacked {
 		builder = builder.Stacking(common.NewStackingConfigBuilder().Mode(common.StackingModeNormal))
 	}

@@ -97,7 +97,7 @@ class Metrics(Collector):
 
     def __init__(self, worker: str = "0") -> None:
         self._worker = worker
-        c, g, h, t = Counter, Gauge, Histogram, Total
+        c, g, h = Counter, Gauge, Histogram
         version = ("version",)
         self.connections = g("voltgate_connections", "Connected chargers.", version)
         self.handshakes = c(
@@ -182,24 +182,7 @@ class Metrics(Collector):
         """How many; what adds a command to a queue, or takes one out of it, counts here."""
         self.commands_queued.read = lambda: [((), float(self.queued[0]))]
         self.command_seconds = h("voltgate_command_seconds", "Command received to its outcome.", _COMMAND)
-        self.bus_connected = g("voltgate_bus_connected", "1 while NATS is connected.")
-        self.bus_reconnects = t("voltgate_bus_reconnects_total", "Connections to NATS after the first.")
-        self.bus_info = g("voltgate_bus_info", "1: the NATS server of the connection.", ("server", "version"))
-        self.bus_rtt = g("voltgate_bus_rtt_seconds", "The last ping of NATS and its pong.")
-        self.bus_pending = g("voltgate_bus_pending", "Publishes and questions awaiting their answer.")
-        self.bus_pending_bytes = g("voltgate_bus_pending_bytes", "Bytes that wait to be written to NATS.")
-        self.bus_dropped = c(
-            "voltgate_bus_dropped_total", "Messages from NATS dropped by the client (slow consumer)."
-        )
-        self.bus_garbage = c(
-            "voltgate_bus_garbage_total", "Messages from NATS that are not what they should be.", ("kind",)
-        )
-        self.stream_fill = g("voltgate_stream_fill_ratio", "Bytes of a stream over its limit.", ("stream",))
-        self.consumer_pending = g(
-            "voltgate_consumer_pending_messages",
-            "Messages that a consumer of nats.watched_consumers has not acknowledged.",
-            ("stream", "consumer"),
-        )
+        self._describe_nats()
         self.limit = g("voltgate_limit", "The bound in force, in its own unit.", ("bound",))
         self.loop_lag = h("voltgate_loop_lag_seconds", "How late the event loop runs a timer.", _LAG)
         self.gc_pause = h(
@@ -229,6 +212,27 @@ class Metrics(Collector):
         self._read_process()
         self._name_actions()
 
+    def _describe_nats(self) -> None:
+        c, g = Counter, Gauge
+        self.bus_connected = g("voltgate_bus_connected", "1 while NATS is connected.")
+        self.bus_reconnects = Total("voltgate_bus_reconnects_total", "Connections to NATS after the first.")
+        self.bus_info = g("voltgate_bus_info", "1: the NATS server of the connection.", ("server", "version"))
+        self.bus_rtt = g("voltgate_bus_rtt_seconds", "The last ping of NATS and its pong.")
+        self.bus_pending = g("voltgate_bus_pending", "Publishes and questions awaiting their answer.")
+        self.bus_pending_bytes = g("voltgate_bus_pending_bytes", "Bytes that wait to be written to NATS.")
+        self.bus_dropped = c(
+            "voltgate_bus_dropped_total", "Messages from NATS dropped by the client (slow consumer)."
+        )
+        self.bus_garbage = c(
+            "voltgate_bus_garbage_total", "Messages from NATS that are not what they should be.", ("kind",)
+        )
+        self.stream_fill = g("voltgate_stream_fill_ratio", "Bytes of a stream over its limit.", ("stream",))
+        self.consumer_pending = g(
+            "voltgate_consumer_pending_messages",
+            "Messages that a consumer of nats.watched_consumers has not acknowledged.",
+            ("stream", "consumer"),
+        )
+
     def _read_process(self) -> None:
         g = Gauge
         self.cpu = _of_process(Total("voltgate_process_cpu_seconds_total", "User and system time."))
@@ -243,7 +247,7 @@ class Metrics(Collector):
         """Count 0 for each action; those of chargers follow with their rules (ActionCounts)."""
         for version in get_args(Version):
             self.answered.cell(version, "unknown", "refused")
-            for code in ("NotImplemented", "FormatViolation" if version != "v16" else "FormationViolation"):
+            for code in ("NotImplemented", *(code for code in _codes(version) if code.startswith("Form"))):
                 self.violations.cell(version, "unknown", code)
             for action, sender, *_ in _core.actions(version):
                 if sender != "charger":
