@@ -41,7 +41,8 @@ async def test_the_size_does_not_depend_on_the_chargers(nats_server: NatsServer)
 
         await asyncio.gather(*(talk(number) for number in range(CHARGERS)))
         await gateway.counts(CHARGERS + 1, "voltgate_connections")
-        seconds, after = [], []
+        seconds: list[float] = []
+        after: list[str] = []
         for _ in range(5):
             took, after = await scraped(session, gateway.admin_url)
             seconds.append(took)
