@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from voltgate.config import Config, Limits
+from voltgate.gateway.bus.outage import Cause
 from voltgate.gateway.edge.accepts import Overrun
 from voltgate.gateway.edge.proxied import Untrusted
 from voltgate.gateway.edge.proxy import Refused
@@ -19,6 +20,7 @@ from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.merged import Supervision
 from voltgate.gateway.pool.supervisor import RestartReason
 from voltgate.gateway.reasons import Outcome, Reason, Refusal
+from voltgate.gateway.worker import Worker
 
 ROOT = Path(__file__).parent.parent
 GATEWAY = ROOT / "python" / "voltgate" / "gateway"
@@ -63,6 +65,7 @@ def test_handshake_results_and_reasons_of_disconnects() -> None:
         ("`by`", "session"),
         ("`type`", "session"),
         ("`outcome` of asks", "."),
+        ("`outcome` of spans", "."),
         ("`reason` of the link `down` that another gateway writes for a dead one", "cluster"),
     ],
 )
@@ -73,6 +76,11 @@ def test_every_documented_word_is_in_the_code(name: str, package: str) -> None:
 
 def test_reasons_of_restarts() -> None:
     assert documented("`reason` of restarts") == set(get_args(RestartReason))
+
+
+def test_reasons_of_outages_and_checks_of_readiness() -> None:
+    assert documented("`reason` of outages") == {cause.label for cause in Cause}
+    assert documented("`check`") == Worker(Config()).checks().keys()
 
 
 def test_outcomes_of_commands() -> None:

@@ -1,8 +1,11 @@
 """Attacks by upgrade requests: wrong passwords, fresh connections, dials of a live identity."""
 
 import asyncio
+import math
+import random
 from collections import Counter, defaultdict
-from statistics import median
+from itertools import combinations
+from statistics import mean, variance
 from time import monotonic
 
 from attack.driver import Attacker
@@ -12,7 +15,7 @@ from frames import FIN, PING, PONG, frame
 
 PARALLEL = 80  # wrong logins of each kind at a time
 SHARE = 0.1  # by which the shares of an answer may differ between kinds
-SECONDS = 0.25  # by which the times of a refusal may differ between kinds (medians)
+SECONDS = 0.25  # by which the times of a refusal may differ between kinds (means)
 CALLS_PER_SECOND, CALLS_BURST, REJECTS_PER_MINUTE = 20, 200, 10  # the defaults of `limits`
 STAY = 0.5  # seconds on each connection
 VICTIM_PINGS = 10  # a probe for each of 500 dials is an attack on the victim
@@ -20,6 +23,7 @@ VICTIM_PINGS = 10  # a probe for each of 500 dials is an attack on the victim
 
 async def wrong_logins(attacker: Attacker) -> None:
     """80 of each kind at a time: the answers do not show what a record holds, and lock no charger out."""
+    dice = random.Random(attacker.order.round)
     answers: defaultdict[str, Counter[int]] = defaultdict(Counter)
     times: defaultdict[str, list[float]] = defaultdict(list)
 
@@ -36,6 +40,8 @@ async def wrong_logins(attacker: Attacker) -> None:
             if status == 401:
                 times[kind].append(monotonic() - began)
             attacker.counts["wrong logins"] += 1
+            # Who is answered would else be who was answered before: places are free for who dials first.
+            await attacker.pause(dice.random())
 
     async def right(kind: str) -> None:
         """The charger itself, from another address."""
@@ -51,19 +57,24 @@ async def wrong_logins(attacker: Attacker) -> None:
     kinds = [*ACCOUNTS, "unknown"]
     sha256, argon2, _ = ACCOUNTS
     await asyncio.gather(
-        *(wrong(kind) for kind in kinds for _ in range(PARALLEL)), right(sha256), right(argon2)
+        *(wrong(kind) for _ in range(PARALLEL) for kind in kinds), right(sha256), right(argon2)
     )
     for status in {status for seen in answers.values() for status in seen}:
         shares = {kind: answers[kind][status] / max(1, answers[kind].total()) for kind in kinds}
         spread = max(shares.values()) - min(shares.values())
         words = ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items())
         attacker.expect(spread <= SHARE, f"{status} tells kinds of records apart: {words}")
-    medians = {kind: median(seen) for kind, seen in times.items()}
-    if medians:
-        words = ", ".join(f"{kind} {seconds * 1000:.0f} ms" for kind, seconds in medians.items())
-        attacker.expect(
-            max(medians.values()) - min(medians.values()) <= SECONDS, f"times tell records apart: {words}"
-        )
+    for one, other in combinations(times, 2):
+        words = ", ".join(f"{kind} {mean(times[kind]):.2f} s ({len(times[kind])})" for kind in (one, other))
+        attacker.expect(not _differ(times[one], times[other]), f"times tell records apart: {words}")
+
+
+def _differ(one: list[float], other: list[float]) -> bool:
+    """By more than what chance explains: means beyond four standard errors, and SECONDS."""
+    if min(len(one), len(other)) < 10:
+        return False
+    error = math.sqrt(variance(one) / len(one) + variance(other) / len(other))
+    return abs(mean(one) - mean(other)) > max(SECONDS, 4 * error)
 
 
 async def reconnecting(attacker: Attacker) -> None:

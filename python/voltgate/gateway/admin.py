@@ -1,9 +1,10 @@
-"""The admin HTTP server: /metrics, /livez, /readyz, and nothing else (docs/contract.md 4.3)."""
+"""The admin HTTP server: /metrics, /livez, /readyz, /lbz, and nothing else (docs/contract.md 4.3)."""
 
 import asyncio
 import gzip
+import os
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from aiohttp import web
 from prometheus_client.core import Metric
@@ -30,16 +31,22 @@ class AdminError(Exception):
     """The admin address cannot be used."""
 
 
-class Readiness(NamedTuple):
-    """Whether this process should get new connections, and each check: name -> "" or the fault."""
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What the pages say of this process, or of several under one supervisor."""
 
     ready: bool
     checks: dict[str, str]
+    """Name -> "" or the fault."""
+    pids: dict[str, int]
+    """Of the processes that answer chargers, by a name for people."""
+    turned_away: str
+    """Why a load balancer must send no charger here: "" if it may (docs/contract.md 4.3)."""
 
 
-def with_listeners(checks: dict[str, str], open_: object) -> dict[str, str]:
-    """Readiness of a worker: its own checks, and whether its listeners are open."""
-    return checks | {"listeners": "" if open_ else "not open yet"}
+def turned_away(checks: dict[str, str]) -> str:
+    """Of one worker. NATS is not asked: a gateway without it answers 503 with Retry-After itself."""
+    return checks["draining"] or checks["listeners"]
 
 
 def _page(families: list[Metric], encode: Callable[[Collector], bytes], zipped: bool) -> bytes:
@@ -55,7 +62,8 @@ async def start(settings: Admin, metrics: Collector, checks: Checks) -> web.AppR
 
     def readiness() -> Readiness:
         results = checks()
-        return Readiness(not any(results.values()), results)
+        ready = not any(results.values())
+        return Readiness(ready, results, {"process": os.getpid()}, turned_away(results))
 
     return await serve(settings, scrape, readiness)
 
@@ -81,19 +89,27 @@ async def serve(
         return web.Response(text="ok\n")  # any answer shows that the event loop runs
 
     async def ready(request: web.Request) -> web.Response:
-        good, results = readiness()
-        text = "ok\n" if good else "not ready\n"
+        now = readiness()
+        text = "ok\n" if now.ready else "not ready\n"
         if "verbose" in request.query:
-            lines = (
-                f"[-] {name}: {fault}\n" if fault else f"[+] {name} ok\n" for name, fault in results.items()
+            pids = "".join(f"{name}: pid {pid}\n" for name, pid in now.pids.items())
+            checks = (
+                f"[-] {name}: {fault}\n" if fault else f"[+] {name} ok\n"
+                for name, fault in now.checks.items()
             )
-            text = "".join(lines) + text
-        return web.Response(text=text, status=200 if good else 503)
+            text = pids + "".join(checks) + text
+        return web.Response(text=text, status=200 if now.ready else 503)
+
+    async def balanced(request: web.Request) -> web.Response:
+        del request
+        why = readiness().turned_away
+        return web.Response(text=f"{why}\n" if why else "ok\n", status=503 if why else 200)
 
     app = web.Application()
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/livez", live)
     app.router.add_get("/readyz", ready)
+    app.router.add_get("/lbz", balanced)
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     try:

@@ -188,6 +188,7 @@ class Metrics(Collector):
         self.gc_pause = h(
             "voltgate_gc_pause_seconds", "Pauses of the garbage collector.", _PAUSE, ("generation",)
         )
+        self._describe_readiness()
         self.spans = c("voltgate_spans_total", "Spans of traces by what became of them.", ("outcome",))
         self.tls_handshakes = c(
             "voltgate_tls_handshakes_total",
@@ -211,6 +212,19 @@ class Metrics(Collector):
         self.build_info.read = lambda: [((__version__,), 1.0)]
         self._read_process()
         self._name_actions()
+
+    def _describe_readiness(self) -> None:
+        c, g = Counter, Gauge
+        self.ready = g("voltgate_ready", "1 while this check of readiness passes.", ("check",))
+        self.outage = g("voltgate_outage", "1 while NATS cannot store, for this reason.", ("reason",))
+        self.outages = c("voltgate_outages_total", "Outages that began, by reason.", ("reason",))
+        self.reload_successful = g(
+            "voltgate_config_reload_successful", "1 unless the last reload of the configuration failed."
+        )
+        self.reload_at = g(
+            "voltgate_config_reload_success_timestamp_seconds",
+            "When the configuration was last loaded, in seconds since the Unix epoch.",
+        )
 
     def _describe_nats(self) -> None:
         c, g = Counter, Gauge

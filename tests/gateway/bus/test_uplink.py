@@ -43,6 +43,20 @@ async def fill(at: Desk) -> tuple[int, list[Any]]:
     return taken, results
 
 
+async def test_servers_of_the_cluster_are_dialled_with_the_login_that_is_configured(
+    nats_server: NatsServer,
+) -> None:
+    async with desk(nats_server) as at:
+        assert uplink.server(at.client) == f"127.0.0.1:{nats_server.port}"
+        await at.client._process_info({"connect_urls": ["192.0.2.2:4222"]})
+        for url, dialled in [
+            ("nats://a:4222", "nats://192.0.2.2:4222"),
+            ("tls://user:p@ss@a:4222", "tls://user:p@ss@192.0.2.2:4222"),
+            ("a", "nats://192.0.2.2:4222"),
+        ]:
+            assert uplink.discovered(at.client, [url]) == [dialled]
+
+
 async def test_a_server_that_does_not_read_bounds_what_waits_until_it_reads_again(
     server: NatsServer,
 ) -> None:

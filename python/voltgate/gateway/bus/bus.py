@@ -17,13 +17,14 @@ from nats.js import JetStreamManager
 
 from voltgate import _core
 from voltgate.config import Config, Nats
-from voltgate.gateway.bus import leader, streams
+from voltgate.gateway.bus import connect, leader, streams
 from voltgate.gateway.bus.acks import Acks, NoAck
 from voltgate.gateway.bus.connection import Connection
 from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.gauges import Gauges
 from voltgate.gateway.bus.subscriptions import Interest, Subscription, Take, parse_headers
 from voltgate.gateway.clock import Wheel
+from voltgate.gateway.domain import js_api
 from voltgate.gateway.interfaces import Ack, NotRead, NotStored, Reply, Request, Stored, Ticket
 from voltgate.gateway.metrics import Metrics
 
@@ -42,7 +43,7 @@ class Bus:
         self.garbage = Garbage(clock, metrics)
         """See interfaces.Bus."""
         self._connection = Connection(config, clock, metrics, self.garbage, self._received, self._changed)
-        self._acks = Acks(config)
+        self._acks, self._api = Acks(config), js_api(config.domain)
         self._gauges = Gauges(config, self._connection, metrics)
         self._measuring: asyncio.Task[None] | None = None
         self._on_change: Callable[[bool], None] | None = None
@@ -87,6 +88,11 @@ class Bus:
     def max_payload(self) -> int:
         """What the server takes, headers and body together, in bytes."""
         return self._connection.client.max_payload
+
+    @property
+    def server_release(self) -> tuple[int, int, int]:
+        """The release of the NATS server."""
+        return connect.server_release(self._connection.client)
 
     async def start(self) -> None:
         """Connect and subscribe. Raises BusError when no server can be reached."""
@@ -155,7 +161,7 @@ class Bus:
         """See interfaces.Bus. A direct get: any replica answers."""
         ticket = self.ticket(done, arg)
         ticket.stream, ticket.subject = stream, subject
-        self._query(f"$JS.API.DIRECT.GET.{stream}", "read", seq, ticket)
+        self._query(f"{self._api}DIRECT.GET.{stream}", "read", seq, ticket)
 
     def read_leader(
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
@@ -163,7 +169,7 @@ class Bus:
         """See interfaces.Bus. Not a direct get."""
         ticket = self.ticket(done, arg)
         ticket.stream, ticket.subject = stream, subject
-        self._query(f"$JS.API.STREAM.MSG.GET.{stream}", "read_leader", seq, ticket)
+        self._query(f"{self._api}STREAM.MSG.GET.{stream}", "read_leader", seq, ticket)
 
     def _query(
         self, api: str, kind: Literal["read", "read_leader"], seq: int, ticket: Ticket[Any, Any]

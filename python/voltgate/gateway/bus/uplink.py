@@ -19,6 +19,11 @@ POLITE = 1.0  # seconds for the last bytes to leave
 class Uplink(TcpTransport):
     """nats-py's own TCP transport, which can hang up."""
 
+    server = ""
+    """``host:port`` that was dialled last."""
+    _login = b""
+    _ended = False
+
     def __bool__(self) -> bool:
         """True also before it is connected: nats-py would put its own in place of a false one."""
         return True
@@ -37,19 +42,39 @@ class Uplink(TcpTransport):
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
         """Dial; an attempt before this one may have got no further than the TCP connection."""
         self.cut()
+        self.server = uri.netloc.rpartition("@")[2]
+        self._ended = False
         await super().connect(uri, buffer_size, connect_timeout)
 
     async def connect_tls(self, *arguments: Any) -> None:
-        """Begin TLS; a connection whose handshake failed is gone: nothing would report its end."""
+        """Begin TLS; of a connection whose handshake failed nothing would report the end."""
+        self._ended = True
         try:
             await super().connect_tls(*arguments)
         except BaseException:
             self.cut()
-            self._io_writer = None
             raise
+        self._ended = False
+        # Not said by nats-py: asyncio would log a warning for every server that hangs up.
+        writer: Any = self._io_writer
+        writer._protocol._over_ssl = True
+
+    def write(self, payload: bytes) -> None:
+        """Write; the login waits for the PING behind it.
+
+        A server that refuses the login answers and hangs up: written on its own, the PING could meet a closed
+        connection, and why it was closed would not be read.
+        """
+        if payload.startswith(b"CONNECT "):
+            self._login = payload
+            return
+        login, self._login = self._login, b""
+        super().write(login + payload)  # type: ignore[no-untyped-call]
 
     async def wait_closed(self) -> None:
         """Wait until the connection has ended, and end it when that takes too long."""
+        if self._ended:
+            return
         try:
             async with asyncio.timeout(POLITE):
                 await super().wait_closed()  # type: ignore[no-untyped-call]
@@ -79,6 +104,23 @@ def waiting(client: Client) -> int:
     """Bytes on their way to the server that are still in this process."""
     transport: Any = client._transport
     return client.pending_data_size + (transport.waiting if isinstance(transport, Uplink) else 0)
+
+
+def server(client: Client) -> str:
+    """``host:port`` of the server that ``client`` uses, or tried last."""
+    transport: Any = client._transport
+    if isinstance(transport, Uplink):
+        return transport.server
+    url = client.connected_url
+    return url.netloc.rpartition("@")[2] if url is not None else ""
+
+
+def discovered(client: Client, urls: list[str]) -> list[str]:
+    """The other servers of its cluster that ``client`` knows of, with scheme and login of the first URL."""
+    scheme, _, rest = urls[0].rpartition("://")
+    login = rest.rpartition("@")[0]
+    start = f"{scheme or 'nats'}://{login + '@' if login else ''}"
+    return [start + server.netloc.rpartition("@")[2] for server in client.discovered_servers]
 
 
 def forget(client: Client) -> None:

@@ -9,6 +9,7 @@ from websockets.server import ServerProtocol
 from voltgate.config import Limits
 from voltgate.gateway.clock import Timer, Wheel, later
 from voltgate.gateway.edge.backlog import Buffered, Turns
+from voltgate.gateway.edge.paced import Paced
 from voltgate.gateway.edge.refusals import RefusalLog
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Reason
@@ -28,6 +29,7 @@ class Shared:
     later: Callable[[float, Callable[[], None]], object] = later
     buffered: Buffered = field(init=False)
     turns: Turns = field(init=False)
+    upgrades: Paced = field(init=False)
     open: set["Socket"] = field(default_factory=set)
     upgrading: int = 0
     """Those of them that are not upgraded, or are being closed after a refusal."""
@@ -36,6 +38,7 @@ class Shared:
     def __post_init__(self) -> None:
         self.buffered = Buffered(self.limits)
         self.turns = Turns(self.clock, self.metrics, self.later)
+        self.upgrades = Paced(self.clock, self.soon)
 
     def take(self, limits: Limits) -> None:
         """Apply ``limits`` to open sockets and to new ones (docs/reference.md, "Limits")."""

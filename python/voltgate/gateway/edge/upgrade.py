@@ -13,6 +13,7 @@ would parse frames and answer pings before the upgrade is granted.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import cast
 
@@ -111,9 +112,13 @@ class Upgrade(Socket):
     def _read(self, data: bytes, size: int) -> None:
         self._transport.pause_reading()
         self._head, self._behind = None, data[size:]
-        self._shared.clock.refresh()
+        self._shared.upgrades.run(partial(self._judge, data[:size]))
+
+    def _judge(self, request_head: bytes) -> None:
+        if self.gone:
+            return
         protocol = self._protocol
-        protocol.receive_data(head.strict(data[:size]))
+        protocol.receive_data(head.strict(request_head))
         match protocol.events_received():
             case [Request() as request]:
                 self.request, self.identity = request, head.identity_of(request.path)

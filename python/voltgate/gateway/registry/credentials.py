@@ -9,8 +9,11 @@ import base64
 import binascii
 import hashlib
 import hmac
+import os
 import re
 import secrets
+import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -128,6 +131,12 @@ def _timed(hashes: Sequence[str], password: bytes) -> tuple[str | None, float]:
     return _passes_slow(hashes, password), time.monotonic() - began
 
 
+def _yield_to_the_loop() -> None:
+    """Where a thread has a priority of its own: connected chargers come before passwords."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+
+
 class Attempt(Protocol):
     """A login."""
 
@@ -153,6 +162,7 @@ Judged = Callable[[Judgement], None]
 # Seconds after the request at which a refusal is told, whatever is wrong: the time says nothing about the
 # reason, and guessing is slow.
 REFUSED_AFTER = 0.5
+_NICE = 10
 _GUESS = 0.05  # seconds an argon2 check takes, until one has been measured
 
 
@@ -168,7 +178,7 @@ class Passwords:
 
     def __init__(self, threads: int, most: int, most_of_one: int, clock: Clock) -> None:
         """``most``: slots; ``most_of_one``: of one address."""
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
+        self._pool = ThreadPoolExecutor(threads, "passwords", _yield_to_the_loop)
         self._threads, self._clock = threads, clock
         self._most, self._most_of_one, self._busy, self._hashing = most, most_of_one, 0, 0
         self._asking: Counter[str] = Counter()  # by address: the slots it has

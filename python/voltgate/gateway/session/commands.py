@@ -160,6 +160,7 @@ class Commands:
             self._end(command, Said(Outcome.BUSY))
         else:
             open_.replies += command.replies
+            command.joined()
 
     def _begin(self) -> None:
         """Begin the next command, and the one after it where that ended on the spot; no recursion."""
