@@ -6,6 +6,7 @@ import json
 import random
 import re
 import signal
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -150,6 +151,11 @@ class Scene:
         for path in ("/ocpp/NOBODY", "/ocpp/a:b"):
             async with knock(self.door, request(path)) as answer:
                 assert answer.status in (400, 401, 503)
+        secured = ssl.create_default_context(cafile=self._authority.file)
+        _, writer = await asyncio.open_connection("127.0.0.1", self.secured, ssl=secured)
+        writer.close()
+        with contextlib.suppress(OSError, ssl.SSLError):
+            await writer.wait_closed()
 
     async def _wrong_messages(self, rogue: Charger, number: int) -> None:
         """One more of each kind, and a repeat; a second rogue sends binary and is closed."""
