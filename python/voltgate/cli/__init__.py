@@ -42,12 +42,12 @@ app = typer.Typer(
 )
 groups = (
     dev_app, serve_app, tail_app, send_app, validate_app, policy_app, actions_app, schema_app,
-    permissions_app, violations_app, check_app, swarm_app, version_app, workers_app,
-    rebalance_app,
+    permissions_app, violations_app, check_app, version_app, workers_app, rebalance_app,
 )  # fmt: skip
 for group in groups:
     app.registered_commands += group.registered_commands
 app.add_typer(streams_app, name="streams")
+app.add_typer(swarm_app, name="swarm")
 app.add_typer(chargers_app, name="chargers")
 app.add_typer(config_app, name="config")
 
