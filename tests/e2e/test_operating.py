@@ -60,6 +60,11 @@ async def test_a_full_worker_hands_its_listening_over_while_another_has_room(
         await until(lambda who=identity: links.state(who) == "up")  # type: ignore[misc]
         held[links.pid(identity)].append(charger)
     full = next(pid for pid, chargers in held.items() if len(chargers) == MOST)
+    other = next(pid for pid in held if pid != full)
+    for charger in held[other]:
+        await charger.socket.close()
+    await until(lambda: sum(n for _, n in crew.sample("voltgate_connections")) == MOST)
+    held[other].clear()
     await until(lambda: any(line["sets"] == [] for line in crew.events("listening.assigned")))
     assert any(line["sets"] == [0, 1] for line in crew.events("listening.assigned"))
     before = refused(crew)
@@ -72,7 +77,7 @@ async def test_a_full_worker_hands_its_listening_over_while_another_has_room(
     assert status(crew.admin, "/readyz")[0] == 200
     while sum(map(len, held.values())) < 2 * MOST:
         charger = await when_let_in(crew.port, f"last {sum(map(len, held.values()))}", dialled)
-        held[next(pid for pid in held if pid != full)].append(charger)
+        held[other].append(charger)
     await until(lambda: status(crew.admin, "/readyz")[0] == 503)
     assert status(crew.admin, "/lbz")[0] == 200
     async with knock(crew.port, request("/one%20too%20many")) as answer:
