@@ -13,7 +13,8 @@ APART := rust/fuzz benchmarks/load
 # As many workers as cores, a file of tests in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers check lint fix bench locust swarm-day clean
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers check lint fix bench locust swarm-day observe-test \
+	pictures dashboards slos clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -59,6 +60,18 @@ attack: $(VENV)/.built ## attacks beside 200 chargers that must not notice, and 
 
 strangers: $(VENV)/.built ## chargers made of other people's clients, by each security profile, and what passed; tests/strangers/README.md
 	PYTHONPATH=tests $(BIN)/python -m strangers $(STRANGERS)
+
+observe-test: $(VENV)/.built ## the shipped alerts and dashboards against a real Prometheus, a gateway and its faults
+	OBSERVE=1 $(BIN)/python -m pytest -q tests/observe
+
+pictures: $(VENV)/.built ## docs/images: the dashboards as that Prometheus has them
+	PYTHONPATH=tests $(BIN)/python -m observe.pictures
+
+dashboards: ## write deploy/grafana/dashboards; needs Go
+	cd deploy/grafana/build && go run . ../dashboards
+
+slos: ## write deploy/prometheus/slos.yaml; needs sloth
+	sloth generate -i deploy/prometheus/slos.sloth.yaml -o deploy/prometheus/slos.yaml
 
 lint: $(VENV)/.built ## formatters, linters, types, the stub against the extension
 	cargo fmt --all --check

@@ -43,7 +43,7 @@ def inside(path: Path) -> str:
         ("nats", r"gateway/bus/.*|backend/.*|cli/.*"),
         ("websockets", r"gateway/edge/.*|charger/.*"),
         ("aiohttp", r"gateway/admin"),
-        ("prometheus_client", r"gateway/(metrics|pool/merged|admin)"),
+        ("prometheus_client", r"gateway/(families|metrics|pool/merged|admin)"),
         ("opentelemetry", r"gateway/tracing"),
         ("typer", r"cli/.*"),
         ("pydantic_settings", r"config"),
@@ -203,7 +203,8 @@ def test_the_core_is_pure() -> None:
 def test_an_identity_is_never_a_metric_label() -> None:
     closed = {
         "version", "direction", "type", "action", "code", "reason", "result", "by", "class", "outcome",
-        "stream", "cause", "bound", "generation", "kind", "worker", "resumed", "certificate", "check",
+        "stream", "cause", "bound", "generation", "kind", "worker", "server", "consumer", "resumed",
+        "certificate", "check",
     }  # fmt: skip
     for family in [*Metrics().families(), *Supervision().families()]:
         assert set(family.labels) <= closed, family.name

@@ -40,6 +40,7 @@ Class = Literal["tx", "event", "live"]
 Level = Literal["strict", "lenient", "off"]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _MOST = (1 << 53) - 1  # of any number: every reader of JSON and TOML has it exactly
+Watched = Annotated[str, Field(pattern=r"^[^\s.*>/]{1,255}/[^\s.*>/]{1,255}$")]  # STREAM/CONSUMER
 # Prefixes become NATS subjects and stream names: one plain token each.
 Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 
@@ -71,6 +72,7 @@ class Nats(_Section):
     outage_close: Seconds = 60.0
     ping_interval: Seconds = 10.0
     max_pending_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 64 << 20
+    watched_consumers: Annotated[list[Watched], Field(max_length=100)] = []
 
     @field_validator("url")
     @classmethod

@@ -5,7 +5,7 @@ import ssl
 from collections import Counter
 
 from attack.certificates import MUTUAL, REFUSED, UNAUTHORIZED, client
-from attack.driver import Attacker
+from attack.driver import SOURCE, Attacker
 from attack.metrics import metric
 from attack.sockets import ENDED, RefusedError, dial
 from attack.target import PASSWORD, connected, subjects
@@ -29,9 +29,17 @@ async def wrong_client_certificates(attacker: Attacker) -> None:
 
     facts_before = await _security_facts(attacker)
 
-    async def one(kind: str, port: int, identity: str, password: str | None, version: ssl.TLSVersion) -> str:
+    async def one(
+        kind: str,
+        port: int,
+        identity: str,
+        password: str | None,
+        version: ssl.TLSVersion,
+        source: str = SOURCE,
+    ) -> str:
+        secured = contexts[kind, version]
         try:
-            async with dial(port, identity, password, secured=contexts[kind, version]):
+            async with dial(port, identity, password, source=source, secured=secured):
                 return "101"
         except RefusedError as refused:
             return str(refused.status) if refused.status else "closed"
@@ -61,7 +69,8 @@ async def wrong_client_certificates(attacker: Attacker) -> None:
     }
     version = VERSIONS[attacker.order.round % len(VERSIONS)]
     for name, (kind, port, identity, password, right) in cases.items():
-        end = await one(kind, port, identity, password, version)
+        # Its own address: attempts that failed count by address and identity.
+        end = await one(kind, port, identity, password, version, "127.0.0.3")
         attacker.expect(end == right, f"{name}: {end}")
     for label, earlier in before.items():
         counted = await metric(ports.admin, "voltgate_handshakes_total", result=label) - earlier

@@ -38,7 +38,7 @@ SHORT: dict[str, tuple[int, str]] = {
     "send CP1 Reset": (1, "the charger is not connected"),
     "tail --since 1m --no-follow": (0, "^$"),
     "violations": (0, "^"),
-    "rebalance --dry-run": (0, "^gateway"),
+    "rebalance": (0, "^gateway"),
     "swarm fan-out --url ws://127.0.0.1:9": (1, "cannot connect to ws://127.0.0.1:9"),
 }
 LASTING = {"serve": "gateway.started", "backend": "backend.started"}

@@ -10,7 +10,7 @@ from ipaddress import IPv6Address
 from itertools import islice
 
 from voltgate.config import Limits
-from voltgate.gateway.metrics import Cell
+from voltgate.gateway.families import Cell
 
 
 class RejectRate:

@@ -66,6 +66,18 @@ class Connection:
         self._key = KEY.replace(BUCKETS.encode(), within(config.domain, BUCKETS).encode())
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def waiting(self) -> int:
+        """Bytes on their way to NATS that are still in this process."""
+        return self._out.size + (uplink.waiting(self.client) if self.connected else 0)
+
+    def info(self) -> list[tuple[tuple[str, str], float]]:
+        """The server as a metric: its address and release."""
+        if not self.connected or (url := self.client.connected_url) is None:
+            return []
+        version = self.client.connected_server_version
+        return [((f"{url.hostname}:{url.port}", f"{version.major}.{version.minor}.{version.patch}"), 1.0)]
+
     # -- life ---------------------------------------------------------------------------------------
 
     async def start(self) -> None:

@@ -17,13 +17,14 @@ from voltgate.schemas import Codec
 class Live:
     """An action whose CALLs may take the short path, with the counters they add to."""
 
-    __slots__ = ("_answered", "_cells", "_clock", "_codec", "_received", "_seconds")
+    __slots__ = ("_answered", "_cells", "_clock", "_codec", "_received", "observe")
 
     def __init__(self, codec: Codec, clock: bool, counts: ActionCounts, cells: FrameCells) -> None:
         """``clock``: the answer holds the time (Heartbeat)."""
         self._codec, self._clock, self._cells = codec, clock, cells
         self._received, self._answered = counts.received, counts.cell("gateway")
-        self._seconds = counts.seconds
+        self.observe = counts.seconds.observe
+        """Takes the seconds from CALL read to answer written."""
 
     def answer(self, frame: Frame, time_ms: int) -> bytes:
         """The answer to ``frame`` as a websocket frame; both are counted."""
@@ -31,7 +32,6 @@ class Live:
         answer, cells = self._codec.answer(frame, payload), self._cells
         self._received[0] += 1
         self._answered[0] += 1
-        self._seconds.counts[0] += 1  # answered in no time
         cells.results[0] += 1
         cells.bytes_in[0] += frame.size
         cells.bytes_out[0] += len(answer)
