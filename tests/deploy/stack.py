@@ -127,7 +127,9 @@ class Stack:
     def _mounted(self, name: str) -> Iterator[tuple[str, Path]]:
         """(path in the container, path here) of each volume, files copied with the addresses of this machine."""
         volumes = [volume.split(":") for volume in self.services[name].get("volumes", [])]
-        paths = {inside: self._folder / name / inside.strip("/").replace("/", "_") for _, inside, *_ in volumes}
+        paths = {
+            inside: self._folder / name / inside.strip("/").replace("/", "_") for _, inside, *_ in volumes
+        }
         for outside, inside, *_ in volumes:
             here, source = paths[inside], COMPOSE.parent / outside
             if outside == "./certificates":

@@ -226,5 +226,7 @@ def test_wrong_values_are_refused_by_the_schema(wrong: dict[str, Any]) -> None:
 
 def test_probes_ask_for_what_they_are_for() -> None:
     (container,) = rendered({})["Deployment gw-voltgate"]["spec"]["template"]["spec"]["containers"]
-    paths = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("liveness", "readiness", "startup")}
+    paths = {
+        name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("liveness", "readiness", "startup")
+    }
     assert paths == {"liveness": "/livez", "readiness": "/lbz", "startup": "/lbz"}
