@@ -100,7 +100,7 @@ class NatsServer:
         )
         assert keeper.stdout is not None
         self._keeper, self.process = keeper, psutil.Process(int(keeper.stdout.readline()))
-        _until(self._greets, f"nats-server greets on {self.port}")
+        until(self._greets, f"nats-server greets on {self.port}")
 
     def _greets(self) -> bool:
         if not self.runs:
@@ -123,7 +123,7 @@ class NatsServer:
     def stop(self) -> None:
         """SIGTERM: a clean end, complete on return."""
         self.process.send_signal(signal.SIGTERM)
-        _until(lambda: not self.runs, "nats-server stops")
+        until(lambda: not self.runs, "nats-server stops")
         self.kill()
 
     def kill(self) -> None:
@@ -140,7 +140,7 @@ class NatsServer:
         """SIGSTOP: connections stay open and nothing answers."""
         self.process.suspend()
         # The signal takes its time.
-        _until(lambda: self.process.status() == psutil.STATUS_STOPPED, "nats-server freezes")
+        until(lambda: self.process.status() == psutil.STATUS_STOPPED, "nats-server freezes")
 
     def thaw(self) -> None:
         """SIGCONT."""
@@ -245,7 +245,7 @@ def _current(info: StreamInfo) -> list[str]:
     return [name for name in names if name]
 
 
-def _until(holds: Callable[[], bool], what: str) -> None:
+def until(holds: Callable[[], bool], what: str) -> None:
     deadline = monotonic() + PATIENCE
     while not holds():
         assert monotonic() < deadline, f"not in time: {what}"

@@ -43,21 +43,30 @@ _UNLIMITED = (
 )  # fmt: skip
 _EVERYTHING: dict[str, Any] = dict.fromkeys(_UNLIMITED, -1) | {"wildcards": True}
 
+_NO_STREAMS = _EVERYTHING | dict.fromkeys(("mem_storage", "disk_storage", "streams", "consumer"), 0)
+
 
 def operated(folder: Path) -> tuple[str, Path]:
     """An operator with one account: lines of a server's configuration, and the creds file of a user."""
     operator, account, one = Key(nkeys.PREFIX_BYTE_OPERATOR), Key(nkeys.PREFIX_BYTE_ACCOUNT), user()
+    system = Key(nkeys.PREFIX_BYTE_ACCOUNT)
     version = {"version": 2}
     operator_jwt = operator.sign(operator.public, "operator", {"type": "operator"} | version)
-    account_jwt = operator.sign(
-        account.public, "account", {"type": "account", "limits": _EVERYTHING} | version
-    )
-    rights = {"type": "user", "subs": -1, "data": -1, "payload": -1} | version
-    user_jwt = account.sign(one.public, "user", rights)
+    rights = {"type": "account"} | version
+    accounts = {
+        account.public: operator.sign(account.public, "account", rights | {"limits": _EVERYTHING}),
+        system.public: operator.sign(system.public, "system", rights | {"limits": _NO_STREAMS}),
+    }
+    of_user = {"type": "user", "subs": -1, "data": -1, "payload": -1} | version
+    user_jwt = account.sign(one.public, "user", of_user)
     file = folder / "user.creds"
     file.write_text(
         f"-----BEGIN NATS USER JWT-----\n{user_jwt}\n------END NATS USER JWT------\n\n"
         f"-----BEGIN USER NKEY SEED-----\n{one.seed}\n------END USER NKEY SEED------\n"
     )
-    preload = f"resolver_preload: {{ {account.public}: {account_jwt} }}"
-    return f"operator: {operator_jwt}\nresolver: MEMORY\n{preload}\n", file
+    preload = "\n".join(f"{key}: {jwt}" for key, jwt in accounts.items())
+    return (
+        f"operator: {operator_jwt}\nsystem_account: {system.public}\n"
+        f"resolver: MEMORY\nresolver_preload: {{\n{preload}\n}}\n",
+        file,
+    )

@@ -34,12 +34,14 @@ FAULTS = [
     ("[policy.v16.Heartbeat]\nclass = 'command'", "policy.v16.Heartbeat.class: ", "no such class"),
     ("validation = 'loose'", "validation: ", "no such level"),
     ("[log]\nlevel = 'trace'", "log.level: ", "no such level of logs"),
-    ("[nats", "", "no TOML; the file is named"),
+    ("[nats", "is not valid TOML", "the file is named"),
 ]
 
 
 @pytest.mark.parametrize(("text", "line", "why"), FAULTS, ids=[why for *_, why in FAULTS])
-def test_a_fault_is_one_line_that_begins_with_its_key(tmp_path: Path, text: str, line: str, why: str) -> None:
+def test_a_fault_is_one_line_with_the_line_of_the_file_and_the_key(
+    tmp_path: Path, text: str, line: str, why: str
+) -> None:
     file = tmp_path / "voltgate.toml"
     file.write_text(text)
     if why.endswith("is legal"):
@@ -48,7 +50,7 @@ def test_a_fault_is_one_line_that_begins_with_its_key(tmp_path: Path, text: str,
     with pytest.raises(ConfigError) as caught:
         load(file)
     (told,) = str(caught.value).splitlines()
-    assert told.startswith(line or str(file)), why
+    assert re.match(rf"{re.escape(str(file))}:\d: {re.escape(line)}", told), why
 
 
 def test_all_faults_are_reported_together(tmp_path: Path) -> None:
@@ -56,7 +58,10 @@ def test_all_faults_are_reported_together(tmp_path: Path) -> None:
     file.write_text("[nats]\na = 1\n[limits]\nb = 2\n")
     with pytest.raises(ConfigError) as caught:
         load(file)
-    assert str(caught.value).splitlines() == ["nats.a: no such key", "limits.b: no such key"]
+    assert [line.split("; ")[0] for line in str(caught.value).splitlines()] == [
+        f"{file}:2: nats.a: no such key",
+        f"{file}:4: limits.b: no such key",
+    ]
 
 
 def test_a_file_that_is_missing_or_no_text_is_named(tmp_path: Path) -> None:
@@ -97,10 +102,10 @@ def test_flags_beat_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 WRONG_VARIABLES = [
-    ("VOLTGATE_NATSURL", "nats://b:1", "environment variable VOLTGATE_NATSURL: no such key"),
-    ("VOLTGATE_NATS__URLL", "nats://b:1", "nats.urll: no such key"),
-    ("VOLTGATE_LIMITS__OPEN_CALLS", "many", "limits.open_calls: "),
-    ("VOLTGATE_LISTENERS", "[{", "environment: "),
+    ("VOLTGATE_NATSURL", "nats://b:1", "VOLTGATE_NATSURL: no such key; did you mean VOLTGATE_NATS__URL?"),
+    ("VOLTGATE_NATS__URLL", "nats://b:1", "VOLTGATE_NATS__URLL: nats.urll: no such key"),
+    ("VOLTGATE_LIMITS__OPEN_CALLS", "many", "VOLTGATE_LIMITS__OPEN_CALLS: limits.open_calls: "),
+    ("VOLTGATE_LISTENERS", "[{", "VOLTGATE_LISTENERS: is not JSON"),
 ]
 
 

@@ -65,6 +65,7 @@ def test_handshake_results_and_reasons_of_disconnects() -> None:
         ("`by`", "session"),
         ("`type`", "session"),
         ("`outcome` of asks", "."),
+        ("`outcome` of spans", "."),
         ("`reason` of the link `down` that another gateway writes for a dead one", "cluster"),
     ],
 )
@@ -91,7 +92,7 @@ def test_outcomes_of_commands() -> None:
 def test_causes_of_publish_failures_and_bounds_of_pauses() -> None:
     causes = arguments(r'(?:_failed\(ticket, |publish_failures\.add\()"(\w+)"')
     assert documented("`cause`") == causes | {"timeout"}
-    assert documented("`bound`") == arguments(r'paused\.add\("(\w+)"')
+    assert documented("`bound` of pauses") == arguments(r'paused\.add\("(\w+)"')
 
 
 def test_the_metrics_in_code_are_those_in_the_docs() -> None:

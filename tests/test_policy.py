@@ -153,4 +153,4 @@ def test_what_ocpp_does_not_allow_stops_the_start(
     with pytest.raises(ConfigError) as caught:
         changed(version, action, **change)
     (told,) = str(caught.value).splitlines()
-    assert told.startswith(line), why
+    assert told.startswith(f"command line: {line}"), why

@@ -20,6 +20,8 @@ __all__ = [
     "header_value",
     "identity",
     "key",
+    "masked",
+    "may_hold_secrets",
     "publish",
     "subscribe",
     "token",

@@ -1,15 +1,16 @@
 """The configuration: TOML file, then environment, then flags (docs/contract.md 4.2).
 
-The only reader of configuration files and of the environment. Every key, its default and its unit are here;
-``deploy/voltgate.toml`` is the same list with comments, and a test compares the two.
+Every key, its default and its unit are here; ``deploy/voltgate.toml`` is the same list with comments, and a
+test compares the two. Files and the environment are read by ``config_sources``, faults put into words by
+``config_faults``.
 """
 
 import base64
 import binascii
-import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -24,25 +25,24 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
-    TomlConfigSettingsSource,
 )
 
-ENV_PREFIX = "VOLTGATE_"
+from voltgate import config_faults, config_sources
+from voltgate.config_sources import ENV_PREFIX, Sources
+from voltgate.config_sources import ConfigError as ConfigError  # noqa: PLC0414 - raised by load()
 
 Version = Literal["v16", "v201", "v21"]
 Class = Literal["tx", "event", "live"]
 Level = Literal["strict", "lenient", "off"]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _MOST = (1 << 53) - 1  # of any number: every reader of JSON and TOML has it exactly
+Watched = Annotated[str, Field(pattern=r"^[^\s.*>/]{1,255}/[^\s.*>/]{1,255}$")]  # STREAM/CONSUMER
 # Prefixes become NATS subjects and stream names: one plain token each.
 Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
-
-
-class ConfigError(Exception):
-    """The configuration is invalid. The text has one line per fault, each with the key to change."""
 
 
 class _Section(BaseModel):
@@ -72,6 +72,7 @@ class Nats(_Section):
     outage_close: Seconds = 60.0
     ping_interval: Seconds = 10.0
     max_pending_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 64 << 20
+    watched_consumers: Annotated[list[Watched], Field(max_length=100)] = []
 
     @field_validator("url")
     @classmethod
@@ -279,7 +280,8 @@ class Config(BaseSettings):
         env_nested_delimiter="__",
         nested_model_default_partial_update=True,
     )
-    _file: ClassVar[Path | None] = None
+    _values: ClassVar[Mapping[str, Any]] = {}  # of the file
+    _sources: ClassVar[Sources] = Sources()
 
     validation: Level | None = None
     nats: Nats = Nats()
@@ -304,32 +306,41 @@ class Config(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags beat the environment, the environment beats the file."""
         del dotenv_settings, file_secret_settings
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=cls._file))
+        return (init_settings, env_settings, InitSettingsSource(settings_cls, dict(cls._values)))
+
+    def where(self, *key: str | int) -> str:
+        """The source of a value and its key, for a message: ``voltgate.toml:12: nats.url``.
+
+        Of a value that is not given: the table that lacks it, where the file has it.
+        """
+        source = self._sources.of(key) or (self._sources.of(key[:-1]) if key[1:] else "")
+        return f"{source}: {'.'.join(map(str, key))}".removeprefix(": ")
 
 
 def load(file: Path | None = None, **flags: Any) -> Config:
     """Read the configuration.
 
     ``flags`` are sections as nested dicts, for example ``nats={"url": "..."}``.
-    Raises ConfigError with one line per fault, each naming the key.
+    Raises ConfigError with one line per fault, each naming the source of the value and its key.
     """
-    if file is not None and not file.is_file():
-        raise ConfigError(f"config file {file} does not exist or is not a regular file")
-    unknown = [name for name in os.environ if name.startswith(ENV_PREFIX) and not _known_variable(name)]
-    if unknown:
-        raise ConfigError("\n".join(f"environment variable {name}: no such key" for name in sorted(unknown)))
-    source = type("_ConfigFromFile", (Config,), {"_file": file, "__doc__": Config.__doc__})
+    values, sources = config_sources.read(file, flags)
+    known = config_faults.known(Config) | {
+        "policy": {version: {"*": config_faults.known(ActionPolicy)} for version in get_args(Version)}
+    }
+    source = type(
+        "_ConfigFromFile", (Config,), {"_values": values, "_sources": sources, "__doc__": Config.__doc__}
+    )
+    faults = config_faults.unknown_variables(sources, known)
     try:
         loaded: Config = source(**flags)
     except ValidationError as error:
-        raise ConfigError("\n".join(_line(fault) for fault in error.errors())) from None
-    except SettingsError as error:
-        raise ConfigError(f"environment: {error}") from None
-    except ValueError as error:  # tomllib.TOMLDecodeError, bad UTF-8
-        raise ConfigError(f"{file}: {error}") from None
-    except RecursionError:
-        raise ConfigError(f"{file or 'environment'}: values are nested too deeply") from None
-    return loaded
+        faults += config_faults.explained(error.errors(), sources, known)
+    except SettingsError:  # it names neither the variable nor the fault
+        faults += config_faults.not_json(sources, Config)
+    else:
+        if not faults:
+            return loaded
+    raise ConfigError("\n".join(faults))
 
 
 def printable(config: Config) -> dict[str, Any]:
@@ -374,17 +385,6 @@ def is_seed(text: str) -> bool:
         return False
     seed = base64.b32decode(text + "=" * (-len(text) % 8))
     return binascii.crc_hqx(seed[:-2], 0) == int.from_bytes(seed[-2:], "little")
-
-
-def _known_variable(name: str) -> bool:
-    return name.removeprefix(ENV_PREFIX).lower().split("__")[0] in Config.model_fields
-
-
-def _line(fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"]) or "config"
-    if fault["type"] == "extra_forbidden":
-        return f"{key}: no such key"
-    return f"{key}: {fault['msg'].removeprefix('Value error, ')}"
 
 
 def _masked(url: str) -> str:

@@ -6,6 +6,8 @@ The defaults come from the core's action table; the configuration overrides sing
 handled here.
 """
 
+import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -97,16 +99,21 @@ def _version_rules(version: str, config: Config, faults: list[str]) -> Rules:
             _fallback(action, change.fallback),
         )
         table[action] = rule
-        faults += (f"policy.{version}.{action}.{fault}" for fault in _faults(codec, rule, answer))
+        faults += (
+            f"{config.where('policy', version, action, key)}: {text}"
+            for key, text in _faults(codec, rule, answer)
+        )
         if codec.ocpp.signed and answer != "none":
             # A signed message is answered by a backend: the gateway cannot verify it (docs/ocpp.md A16).
             signed = f"{action}-Signed"
             table[signed] = replace(table[action], action=signed, answer="backend")
     commands = command_levels(version, config)
     for action, change in changes.items():
-        where = f"policy.{version}.{action}"
+        where = config.where("policy", version, action)
         if action not in commands:
-            faults.append(f"{where}: not an action of {version}")
+            close = difflib.get_close_matches(action, (*table, *commands), 1)
+            meant = f"; did you mean {close[0]}?" if close else "; `voltgate actions` lists them"
+            faults.append(f"{where}: not an action of {version}{meant}")
         elif change != ActionPolicy(validation=change.validation) or change.validation is None:
             faults.append(f"{where}: not an action that a charger may send: only its validation can be set")
     return table
@@ -139,24 +146,23 @@ def _fallback(action: str, configured: str | dict[str, Any] | None) -> Fallback:
     return Fallback(code="InternalError")
 
 
-def _faults(codec: Codec, rule: Rule, default_answer: str) -> list[str]:
-    """The faults of a rule; each begins with its key."""
-    faults = []
+def _faults(codec: Codec, rule: Rule, default_answer: str) -> Iterator[tuple[str, str]]:
+    """The faults of a rule: the key, and what is wrong with it."""
     if default_answer == "none" and rule.answer != "none":
-        faults.append("answer: a SEND is never answered")
+        yield "answer", "a SEND is never answered: remove the key"
     elif rule.answer == "gateway" and codec.check(rule.action, "response", gateway_answer(rule.action, "")):
-        faults.append('answer: must be "backend": the response has required members')
+        yield "answer", 'must be "backend": the response has required members'
     if rule.fallback.code and rule.fallback.code not in _core.error_codes(rule.version):
         known = ", ".join(_core.error_codes(rule.version))
-        faults.append(
-            f'fallback: "{rule.fallback.code}" is neither a {rule.version} error code ({known}) nor "close"'
+        yield (
+            "fallback",
+            f'"{rule.fallback.code}" is neither a {rule.version} error code ({known}) nor "close"',
         )
     elif rule.fallback.payload is not None and rule.answer != "none":
         payload = fallback_payload(rule, "")
         violation = codec.check(rule.action, "response", payload)
         if violation:
-            faults.append(f"fallback: {violation.code} at {violation.pointer or '/'}: {violation.reason}")
-    return faults
+            yield "fallback", f"{violation.code} at {violation.pointer or '/'}: {violation.reason}"
 
 
 _ANY_TIME = "2026-01-01T00:00:00Z"

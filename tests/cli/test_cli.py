@@ -1,5 +1,8 @@
 """The command line as a whole: help, wrong usage, faults that every command has (docs/contract.md 4.1)."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,26 +54,6 @@ def test_a_worker_of_another_release_than_its_supervisor_prints_the_remedy(voltg
     assert "restart `voltgate serve`" in err
 
 
-TLS = "tls_certificates=[['a','b']]\n"
-REFUSED = [
-    (OPEN + TLS, "listeners.0.tls_certificates", "chargers would dial in plain"),
-    (OPEN + "client_ca='ca.pem'\n", "listeners.0.client_ca", "no certificate would be asked for"),
-    (OPEN + "proxy_protocol=true\n", "listeners.0.proxy_protocol", "its header would be read as HTTP"),
-    (OPEN + "security_profile=2\n", "listeners.0.security_profile", "more would be promised than kept"),
-    (OPEN + "[policy.v16.Nope]\n", "policy.v16.Nope", "no such action"),
-    ("[nats]\nurll=1\n", "nats.urll", "no such key"),
-]
-
-
-@pytest.mark.parametrize(("text", "key", "why"), REFUSED, ids=[key for _, key, _ in REFUSED])
-def test_serve_does_not_start_with_a_configuration_it_cannot_keep(
-    voltgate: Run, file: Callable[[str], Path], text: str, key: str, why: str
-) -> None:
-    code, out, err = voltgate("serve", "--config", file(text + "\n[admin]\nport=0\n"))
-    assert (code, out) == (2, ""), why
-    assert any(line.startswith(f"voltgate: {key}") for line in err.splitlines()), (why, err)
-
-
 @pytest.mark.parametrize(
     "command", ["serve", "backend", "tail", "send CP1 Reset", "streams plan", "streams apply"]
 )
@@ -81,8 +64,15 @@ def test_a_nats_that_is_away_is_named_without_its_password(
     config = file(f"[nats]\nurl='nats://u:secret@127.0.0.1:{port}'\n{OPEN}[admin]\nport=0\n")
     code, out, err = voltgate(*command.split(), "--config", config)
     assert (code, out) == (1, "")
-    assert f"voltgate: NATS at nats://***@127.0.0.1:{port}" in err
+    assert f"voltgate: {config}:2: nats.url: NATS at nats://***@127.0.0.1:{port}" in err
     assert "secret" not in err
+
+
+COMMANDS = [
+    "dev", "serve", "backend", "tail", "send", "validate", "policy", "actions", "schema", "permissions",
+    "violations", "check", "swarm", "version", "config example", "streams plan", "streams apply",
+    "chargers online",
+]  # fmt: skip
 
 
 def test_help_and_version_are_data(voltgate: Run) -> None:
@@ -90,17 +80,15 @@ def test_help_and_version_are_data(voltgate: Run) -> None:
     code, out, _ = voltgate("--help")
     assert code == 0
     assert "Exit codes: 0 done, 1 failed, 2 usage or config." in out
-    for command in (
-        "dev",
-        "serve",
-        "backend",
-        "tail",
-        "send",
-        "validate",
-        "policy",
-        "check",
-        "chargers online",
-    ):
+    for command in COMMANDS:
         code, text, _ = voltgate(*command.split(), "--help")
         assert (code, command.split()[0] in out, "--config" in text) == (0, True, True), command
         assert "Exit codes:" in " ".join(text.split())
+
+
+def test_a_shell_completes_commands() -> None:
+    """`voltgate --install-completion` makes the shell ask like this."""
+    asked = {"_VOLTGATE_COMPLETE": "complete_bash", "COMP_WORDS": "voltgate streams p", "COMP_CWORD": "2"}
+    command = [sys.executable, "-m", "voltgate"]
+    told = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["plan"]

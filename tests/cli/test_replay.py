@@ -182,7 +182,7 @@ async def test_a_stream_that_is_missing_is_named(
     monkeypatch.setenv("VOLTGATE_NATS__URL", nats_server.url)
     running = start("tail", "tx", "--since", "1h")
     assert running.process.wait(PATIENCE) == 1
-    assert "stream OCPP_TX is missing: run `voltgate streams apply`" in running.err
+    assert "stream OCPP_TX is missing: run `voltgate streams apply" in running.err
 
 
 WITHIN = [

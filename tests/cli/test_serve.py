@@ -155,7 +155,7 @@ def test_serve_is_alive_and_not_ready_while_nats_is_silent(
 def test_serve_never_edits_streams_and_reports_missing_ones(start: Start, served: Path) -> None:
     running = start("serve", "--config", str(served))
     assert running.process.wait(PATIENCE) == 1
-    assert "voltgate: stream OCPP_TX is missing: run `voltgate streams apply`" in running.err
+    assert "voltgate: stream OCPP_TX is missing: run `voltgate streams apply" in running.err
 
 
 def test_serve_waits_for_nats_and_for_streams_and_not_for_what_contradicts(
@@ -166,10 +166,8 @@ def test_serve_waits_for_nats_and_for_streams_and_not_for_what_contradicts(
     served.write_text(re.sub(r"url='.*'", f"url='nats://127.0.0.1:{nats_port}'", served.read_text()))
     running = start("serve", "--wait", "60", "--config", str(served))
     running.until(lambda: len(events(running, "start.delayed")) == 1, "NATS is awaited")
-    assert (
-        f"NATS at nats://127.0.0.1:{nats_port} cannot be used"
-        in events(running, "start.delayed")[0]["reason"]
-    )
+    (delayed,) = events(running, "start.delayed")
+    assert delayed["reason"].startswith(f"NATS at nats://127.0.0.1:{nats_port} cannot be reached: ")
     assert status(ports[1], "/livez") == (200, "ok\n")
     assert status(ports[1], "/lbz") == (503, "not open yet\n")
     nats = NatsServer(tmp_path / "nats", port=nats_port)
@@ -185,7 +183,7 @@ def test_serve_waits_for_nats_and_for_streams_and_not_for_what_contradicts(
     nats.kill()
 
 
-@pytest.mark.parametrize(("position", "name"), [(0, "listener"), (1, "admin")])
+@pytest.mark.parametrize(("position", "name"), [(0, "listeners.0.port"), (1, "admin.port")])
 def test_serve_names_an_address_it_cannot_have(
     start: Start, served: Path, ports: tuple[int, int, int], position: int, name: str
 ) -> None:
@@ -193,7 +191,7 @@ def test_serve_names_an_address_it_cannot_have(
     with socket.create_server(("127.0.0.1", ports[position])):
         running = start("serve", "--config", str(served))
         assert running.process.wait(PATIENCE) == 1
-    assert f"voltgate: {name} 127.0.0.1:{ports[position]}: " in running.err
+    assert f": {name}: 127.0.0.1:{ports[position]} is in use: " in running.err
     assert "Traceback" not in running.err
 
 

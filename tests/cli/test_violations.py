@@ -55,7 +55,7 @@ def test_violations_are_read_from_the_stream_and_the_bucket(
 ) -> None:
     config = file(f"{SMALL}[nats]\nurl='{nats_server.url}'\n")
     code, _, err = voltgate("violations", "--config", config)
-    assert (code, "run `voltgate streams apply`" in err) == (1, True)
+    assert (code, "run `voltgate streams apply" in err) == (1, True)
     assert voltgate("streams", "apply", "--config", config)[0] == 0
     asyncio.run(published(nats_server.url))
     code, out, err = voltgate("violations", "--config", config)

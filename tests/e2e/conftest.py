@@ -10,37 +10,40 @@ import pytest
 from nats.aio.client import Client
 
 from e2e.crews import Crew, Crews, Links
+from e2e.guarded import Guarded
 from e2e.house import Gateway, config, gateway
 from e2e.strangers import Backend, Facts, Responder, connected, settle
-from jetstream import NatsServer
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    server = NatsServer(tmp_path_factory.mktemp("jetstream"))
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """Gateways and backends are users with the permissions of deploy/nats."""
+    server = Guarded(tmp_path_factory.mktemp("jetstream"))
     yield server
     server.kill()
+    assert server.violations() == []
 
 
 @pytest.fixture(scope="session")
-def house(nats_server: NatsServer) -> Iterator[Gateway]:
+def house(nats_server: Guarded) -> Iterator[Gateway]:
     """The gateway most strangers meet."""
     with gateway(config(nats_server)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """A nats-server of the module's own: it is going to be killed, frozen or upgraded."""
-    own = NatsServer(tmp_path_factory.mktemp("own"))
+    own = Guarded(tmp_path_factory.mktemp("own"))
     yield own
     own.kill()
+    assert own.violations() == []
 
 
 @pytest.fixture
-async def client(nats_server: NatsServer) -> AsyncIterator[Client]:
+async def client(nats_server: Guarded) -> AsyncIterator[Client]:
     client = await connected(nats_server.url)
     yield client
     await client.close()
@@ -53,26 +56,30 @@ def identity() -> str:
 
 
 @pytest.fixture
-async def facts(client: Client, identity: str) -> Facts:
-    heard = Facts(client, identity)
+async def facts(nats_server: Guarded, identity: str) -> AsyncIterator[Facts]:
+    operator = await connected(nats_server.url_of("operator"))
+    heard = Facts(operator, identity)
     await heard.listen()
-    return heard
+    yield heard
+    await operator.close()
 
 
 @pytest.fixture
-def backend(client: Client, identity: str) -> Callable[..., Awaitable[Backend]]:
+async def backend(nats_server: Guarded, identity: str) -> AsyncIterator[Callable[..., Awaitable[Backend]]]:
     """``await backend(Authorize='{"idTagInfo":...}')`` answers these questions about the test's charger."""
+    user = await connected(nats_server.url_of("backend"))
 
     async def make(**answers: bytes | str | Responder | None) -> Backend:
-        made = Backend(client, identity, answers)
+        made = Backend(user, identity, answers)
         await made.listen()
         return made
 
-    return make
+    yield make
+    await user.close()
 
 
 @pytest.fixture
-def crews(tmp_path: Path, nats_server: NatsServer) -> Iterator[Crews]:
+def crews(tmp_path: Path, nats_server: Guarded) -> Iterator[Crews]:
     """Make one of the test's own."""
     made: list[Crew] = []
 

@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 from prometheus_client.parser import text_string_to_metric_families
 from websockets import InvalidMessage, InvalidStatus
 
-from e2e.house import PATIENCE
+from e2e.house import PATIENCE, config
 from e2e.strangers import Charger, dial, until
 from jetstream import NatsServer, free_port
 from processes import Voltgate, status
@@ -31,9 +31,10 @@ class Crew:
     def __init__(self, folder: Path, nats: NatsServer, **settings: Any) -> None:
         self.port, self.admin = settings.get("port") or free_port(), settings.get("admin") or free_port()
         streams, grace = settings.get("streams", "OCPP"), settings.get("grace", 0.0)
+        (url,) = config(nats, nats={"stream_prefix": streams}).nats.urls
         self.file = folder / "voltgate.toml"
         self.file.write_text(
-            f'[nats]\nurl = "{nats.url}"\nstream_prefix = "{streams}"\n[registry]\nrequired = false\n'
+            f'[nats]\nurl = "{url}"\nstream_prefix = "{streams}"\n[registry]\nrequired = false\n'
             f'[admin]\nport = {self.admin}\n[[listeners]]\nhost = "127.0.0.1"\nport = {self.port}\n'
             f"allow_unauthenticated = true\n[drain]\ngrace = {grace}\n{settings.get('more', '')}"
         )

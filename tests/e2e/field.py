@@ -23,6 +23,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
+from e2e.guarded import with_user
 from e2e.house import PATIENCE, Gateway
 from e2e.strangers import (
     CLOSE,
@@ -189,7 +190,8 @@ async def backend(case: dict[str, Any], client: Client, identity: str) -> AsyncI
 async def reference(client: Client) -> AsyncIterator[None]:
     """``voltgate backend`` on a connection of its own."""
     assert client.connected_url is not None
-    own, stop = await connected(client.connected_url.geturl()), asyncio.Event()
+    own = await connected(with_user(client.connected_url.geturl(), "backend"))
+    stop = asyncio.Event()
     running = asyncio.create_task(run(own, stop))
     try:
         async with asyncio.timeout(PATIENCE):

@@ -14,6 +14,7 @@ import uvloop
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
+from e2e.guarded import Guarded, as_operator
 from jetstream import NatsServer
 from voltgate.config import Config, load
 from voltgate.gateway import admin
@@ -76,7 +77,7 @@ class Gateway:
     async def _apply(self) -> None:
         while True:  # the server may still be starting
             try:
-                client = await connect(self.config.nats)
+                client = await connect(as_operator(self.config).nats)
                 await streams.apply(client, self.config)
                 break
             except Exception:
@@ -143,7 +144,8 @@ def config(server: NatsServer, *listeners: dict[str, Any], **sections: Any) -> C
     for name, section in sections.items():
         defaults[name] = defaults.get(name, {}) | section if isinstance(section, dict) else section
     doors = [open_door | listener for listener in listeners or ({},)]
-    return load(**defaults, listeners=doors)
+    settings = load(**defaults, listeners=doors)
+    return server.guard(settings) if isinstance(server, Guarded) else settings
 
 
 @contextmanager

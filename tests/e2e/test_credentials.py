@@ -23,15 +23,9 @@ from jetstream import NatsServer
 def closed(nats_server: NatsServer) -> Iterator[Gateway]:
     """Wants credentials; beside it a door that wants a record, and one that takes anybody."""
     doors: list[dict[str, Any]] = [{"allow_unauthenticated": False}, {"unmatched": "close"}]
-    settings = config(nats_server, *doors, registry={"required": True}, nats={"stream_prefix": "CLOSED"})
-    with gateway(config_prefixed(settings)) as running:
+    own = {"prefix": "closed", "rpc_prefix": "closedrpc", "stream_prefix": "CLOSED"}
+    with gateway(config(nats_server, *doors, registry={"required": True}, nats=own)) as running:
         yield running
-
-
-def config_prefixed(settings: Any) -> Any:
-    """Streams of its own beside those of the other gateways on this server."""
-    nats = settings.nats.model_copy(update={"prefix": "closed", "rpc_prefix": "closedrpc"})
-    return settings.model_copy(update={"nats": nats})
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
+from e2e.guarded import Guarded
 from e2e.house import Gateway, config, own_gateway
 from e2e.strangers import (
     TEXT,
@@ -31,7 +32,7 @@ from e2e.strangers import (
     token,
     until,
 )
-from jetstream import NatsServer, free_port
+from jetstream import free_port
 
 Backends = Callable[..., Awaitable[Backend]]
 BEAT = '[2,"1","Heartbeat",{}]'
@@ -95,7 +96,7 @@ async def test_a_charger_that_comes_and_goes_at_once(house: Gateway, identity: s
 
 
 async def test_a_paused_charger_is_not_closed_as_silent(
-    nats_server: NatsServer, identity: str, backend: Backends
+    nats_server: Guarded, identity: str, backend: Backends
 ) -> None:
     """Held back by open_calls it cannot pong; that does not let a stranger take its place.
 
@@ -116,7 +117,7 @@ async def test_a_paused_charger_is_not_closed_as_silent(
 
 
 async def test_a_drain_answers_what_is_in_flight_and_closes_with_1001(
-    nats_server: NatsServer, identity: str, facts: Facts, backend: Backends
+    nats_server: Guarded, identity: str, facts: Facts, backend: Backends
 ) -> None:
     """Readiness false, upgrades refused, the open question still answered, then Close 1001 and a down."""
     withheld = (await backend(Authorize=None)).withheld
@@ -141,7 +142,7 @@ async def test_a_drain_answers_what_is_in_flight_and_closes_with_1001(
     assert (await facts.link("down"))["reason"] == "drain"
 
 
-async def test_a_drain_is_paced(nats_server: NatsServer, identity: str) -> None:
+async def test_a_drain_is_paced(nats_server: Guarded, identity: str) -> None:
     """60 chargers at 60 a second take about one second."""
     async with own_gateway(config(nats_server, drain={"rate": 60.0})) as leaving:
         sockets = [await asyncio.open_connection("127.0.0.1", leaving.port) for _ in range(60)]
@@ -164,7 +165,7 @@ async def _closed_at(reader: asyncio.StreamReader) -> tuple[int, float]:
 
 
 async def test_the_process_ends_although_a_charger_keeps_its_socket_open(
-    nats_server: NatsServer, identity: str
+    nats_server: Guarded, identity: str
 ) -> None:
     """After the drain the process ends, whatever the charger's side of the socket does."""
     async with (
@@ -177,7 +178,7 @@ async def test_the_process_ends_although_a_charger_keeps_its_socket_open(
 
 
 async def test_a_second_sigterm_ends_at_once(
-    nats_server: NatsServer, identity: str, facts: Facts, backend: Backends
+    nats_server: Guarded, identity: str, facts: Facts, backend: Backends
 ) -> None:
     """A grace of a minute and an open question: nobody waits for them any more."""
     asked = await backend(Authorize=None)
@@ -197,13 +198,13 @@ async def test_a_second_sigterm_ends_at_once(
 
 
 async def test_serve_is_this_gateway(
-    house: Gateway, nats_server: NatsServer, tmp_path: Path, identity: str, facts: Facts
+    house: Gateway, nats_server: Guarded, tmp_path: Path, identity: str, facts: Facts
 ) -> None:
     """``voltgate serve`` as a process: serves, drains on SIGTERM with 1001, exits 0 without a traceback."""
-    port = free_port()
+    port, url = free_port(), nats_server.url_of("gateway")
     file = tmp_path / "voltgate.toml"
     file.write_text(
-        f'[nats]\nurl = "{nats_server.url}"\n[registry]\nrequired = false\n'
+        f'[nats]\nurl = "{url}"\n[registry]\nrequired = false\n'
         f'[[listeners]]\nhost = "127.0.0.1"\nport = {port}\nallow_unauthenticated = true\n'
         "[drain]\ngrace = 0\n[admin]\nport = 0\n"
     )

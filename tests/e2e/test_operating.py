@@ -13,9 +13,9 @@ from nats.aio.client import Client
 from websockets import InvalidStatus
 
 from e2e.crews import STATUS, Crew, Links, when_let_in
+from e2e.guarded import Guarded
 from e2e.house import Gateway
 from e2e.strangers import Backend, Charger, dial, knock, request, until
-from jetstream import NatsServer
 from processes import Voltgate, status
 
 MOST = 4  # chargers per worker
@@ -36,9 +36,7 @@ class Limited(Crew):
 
 
 @pytest.fixture(scope="module")
-def crew(
-    tmp_path_factory: pytest.TempPathFactory, nats_server: NatsServer, house: Gateway
-) -> Iterator[Limited]:
+def crew(tmp_path_factory: pytest.TempPathFactory, nats_server: Guarded, house: Gateway) -> Iterator[Limited]:
     """The one of all tests here; the house has made the streams."""
     one = Limited(tmp_path_factory.mktemp("crew"), nats_server)
     yield one
@@ -62,6 +60,11 @@ async def test_a_full_worker_hands_its_listening_over_while_another_has_room(
         await until(lambda who=identity: links.state(who) == "up")  # type: ignore[misc]
         held[links.pid(identity)].append(charger)
     full = next(pid for pid, chargers in held.items() if len(chargers) == MOST)
+    other = next(pid for pid in held if pid != full)
+    for charger in held[other]:
+        await charger.socket.close()
+    await until(lambda: sum(n for _, n in crew.sample("voltgate_connections")) == MOST)
+    held[other].clear()
     await until(lambda: any(line["sets"] == [] for line in crew.events("listening.assigned")))
     assert any(line["sets"] == [0, 1] for line in crew.events("listening.assigned"))
     before = refused(crew)
@@ -74,7 +77,7 @@ async def test_a_full_worker_hands_its_listening_over_while_another_has_room(
     assert status(crew.admin, "/readyz")[0] == 200
     while sum(map(len, held.values())) < 2 * MOST:
         charger = await when_let_in(crew.port, f"last {sum(map(len, held.values()))}", dialled)
-        held[next(pid for pid in held if pid != full)].append(charger)
+        held[other].append(charger)
     await until(lambda: status(crew.admin, "/readyz")[0] == 503)
     assert status(crew.admin, "/lbz")[0] == 200
     async with knock(crew.port, request("/one%20too%20many")) as answer:
@@ -114,6 +117,7 @@ async def on_one_worker(crew: Crew, links: Links, count: int) -> AsyncIterator[l
         await until(lambda who=charger.identity: links.state(who) == "up")  # type: ignore[misc]
         if found and links.pid(charger.identity) != links.pid(found[0].identity):
             task.cancel()
+            await asyncio.wait({task})
             continue
         found.append(charger)
         running.append(task)
@@ -125,12 +129,14 @@ async def on_one_worker(crew: Crew, links: Links, count: int) -> AsyncIterator[l
     finally:
         for task in running:
             task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 async def test_chargers_are_moved_from_the_full_worker_to_the_empty_one(
     crew: Limited,
     links: Links,
     client: Client,
+    nats_server: Guarded,
     tmp_path: Path,
 ) -> None:
     """Paced, with 1001, and only those without an open call; then the workers hold about as many."""
@@ -145,7 +151,8 @@ async def test_chargers_are_moved_from_the_full_worker_to_the_empty_one(
         folder.mkdir()
         host = str(links.last[busy.identity]["gateway"]).rsplit("-", 2)[0]
         among = [*(f"--gateway={host}-{pid}-" for pid in crew.pids), "--config", str(crew.file)]
-        moving = Voltgate(folder, "rebalance", "--rate", "100", "--json", *among)
+        operator = {"VOLTGATE_NATS__URL": nats_server.url_of("operator")}
+        moving = Voltgate(folder, "rebalance", "--rate", "100", "--json", *among, **operator)
         code = await asyncio.to_thread(moving.process.wait, 60)
         held = Counter(links.pid(charger.identity) for charger in chargers)
         assert code == 0, moving.err
@@ -158,7 +165,7 @@ async def test_chargers_are_moved_from_the_full_worker_to_the_empty_one(
         rows = [json.loads(line) for line in moving.out.splitlines()]
         assert sorted(row["before"] for row in rows) == [0, len(chargers)]
         assert sorted(row["after"] for row in rows) == sorted(held[pid] for pid in crew.pids)
-        again = Voltgate(folder, "rebalance", "--dry-run", *among)
+        again = Voltgate(folder, "rebalance", "--dry-run", *among, **operator)
         assert await asyncio.to_thread(again.process.wait, 60) == 0
         await backend.withheld[0].respond(b'{"idTagInfo":{"status":"Accepted"}}')
         assert await busy.charger.hear() == '[3,"open",{"idTagInfo":{"status":"Accepted"}}]'

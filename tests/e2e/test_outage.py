@@ -14,10 +14,10 @@ import pytest
 from nats.aio.client import Client
 from websockets import ConnectionClosed, InvalidStatus
 
+from e2e.guarded import Guarded
 from e2e.house import PATIENCE, Gateway, config, gateway
 from e2e.outages import BEAT, check_outage, meter, readiness, ready
 from e2e.strangers import Facts, connected, dial, until
-from jetstream import NatsServer
 from proxy import Proxy
 from voltgate.gateway.bus import streams, uplink
 
@@ -26,7 +26,7 @@ LIMIT = 1 << 20  # the smallest nats.max_pending_bytes
 
 
 @pytest.fixture(scope="module")
-def wire(server: NatsServer) -> Iterator[Proxy]:
+def wire(server: Guarded) -> Iterator[Proxy]:
     """Between the gateway and NATS."""
     made = Proxy(server.port)
     yield made
@@ -34,7 +34,7 @@ def wire(server: NatsServer) -> Iterator[Proxy]:
 
 
 @pytest.fixture(scope="module")
-def far_off(server: NatsServer, wire: Proxy) -> Iterator[Gateway]:
+def far_off(server: Guarded, wire: Proxy) -> Iterator[Gateway]:
     """A gateway at the end of the wire."""
     nats = {"url": wire.nats, "publish_timeout": 0.6, "ping_interval": 0.8, "max_pending_bytes": LIMIT}
     with gateway(config(server, nats=nats, streams={"tx_max_bytes": 64 << 20})) as running:
@@ -42,32 +42,32 @@ def far_off(server: NatsServer, wire: Proxy) -> Iterator[Gateway]:
 
 
 @pytest.fixture
-async def client(server: NatsServer) -> AsyncIterator[Client]:
+async def client(server: Guarded) -> AsyncIterator[Client]:
     """One that is not behind the wire."""
     client = await connected(server.url)
     yield client
     await client.close()
 
 
-def _stop(server: NatsServer, wire: Proxy) -> Callable[[], None]:
+def _stop(server: Guarded, wire: Proxy) -> Callable[[], None]:
     del wire
     server.stop()
     return server.start
 
 
-def _cut(server: NatsServer, wire: Proxy) -> Callable[[], None]:
+def _cut(server: Guarded, wire: Proxy) -> Callable[[], None]:
     wire.refuse()
     wire.reset()
     return wire.accept
 
 
-def _half_open(server: NatsServer, wire: Proxy) -> Callable[[], None]:
+def _half_open(server: Guarded, wire: Proxy) -> Callable[[], None]:
     wire.refuse()
     wire.half_open()
     return wire.accept
 
 
-def _lose(server: NatsServer, wire: Proxy) -> Callable[[], None]:
+def _lose(server: Guarded, wire: Proxy) -> Callable[[], None]:
     wire.lose()
 
     def heal() -> None:
@@ -77,18 +77,18 @@ def _lose(server: NatsServer, wire: Proxy) -> Callable[[], None]:
     return heal
 
 
-def _hold(server: NatsServer, wire: Proxy) -> Callable[[], None]:
+def _hold(server: Guarded, wire: Proxy) -> Callable[[], None]:
     wire.hold()
     return wire.heal
 
 
 @pytest.mark.parametrize("hurt", [_stop, _cut, _half_open, _lose, _hold])
 async def test_chargers_queue_during_an_outage_of_any_kind(
-    server: NatsServer,
+    server: Guarded,
     wire: Proxy,
     far_off: Gateway,
     identity: str,
-    hurt: Callable[[NatsServer, Proxy], Callable[[], None]],
+    hurt: Callable[[Guarded, Proxy], Callable[[], None]],
 ) -> None:
     """Who needs it gets 1013 and no answer, the idle stay, newcomers wait; then all is stored, once."""
     async with dial(far_off.port, identity) as charger, dial(far_off.port, identity + "-idle") as idle:
@@ -219,7 +219,7 @@ CROWD = 100
 
 
 @pytest.fixture(scope="module")
-def patient(server: NatsServer) -> Iterator[Gateway]:
+def patient(server: Guarded) -> Iterator[Gateway]:
     """One that gives up a silent NATS late: a crowd has filled what may wait by then."""
     nats = {"url": server.url, "publish_timeout": 0.6, "ping_interval": 2.0, "max_pending_bytes": LIMIT}
     with gateway(config(server, nats=nats, streams={"tx_max_bytes": 64 << 20})) as running:
@@ -227,7 +227,7 @@ def patient(server: NatsServer) -> Iterator[Gateway]:
 
 
 async def test_a_crowd_and_a_nats_that_does_not_read(
-    server: NatsServer, patient: Gateway, identity: str, client: Client
+    server: Guarded, patient: Gateway, identity: str, client: Client
 ) -> None:
     """What waits for it is bounded, and everything is stored once when the chargers have dialled again."""
 
@@ -274,7 +274,7 @@ async def test_a_crowd_and_a_nats_that_does_not_read(
 
 async def test_nats_that_comes_back_empty_is_not_called_away(tmp_path: Path, identity: str) -> None:
     """Readiness says what is missing; who was idle stays, and is served once the streams are there."""
-    server = NatsServer(tmp_path / "store")
+    server = Guarded(tmp_path / "store")
     settings = config(server)
     try:
         with gateway(settings) as running:

@@ -13,18 +13,18 @@ from nats.errors import NoRespondersError
 from websockets import InvalidStatus
 
 from e2e.commanding import commandable
+from e2e.guarded import Guarded
 from e2e.house import PATIENCE, Gateway, config, gateway, own_gateway
 from e2e.logins import KEY, fast, login
 from e2e.serving import serving
 from e2e.strangers import Facts, connected, dial, followed, knock, request, token, until
-from jetstream import NatsServer
 
 BEAT = '[2,"1","Heartbeat",{}]'
 KEYS = ("session", "gateway", "epoch", "replaces")
 
 
 @pytest.fixture(scope="module")
-def pair(nats_server: NatsServer) -> Iterator[tuple[Gateway, Gateway]]:
+def pair(nats_server: Guarded) -> Iterator[tuple[Gateway, Gateway]]:
     """Two gateways that authenticate at their first port, against one NATS."""
     settings = config(nats_server, {"allow_unauthenticated": False}, {})  # the second takes anybody
     with gateway(settings) as one, gateway(settings) as other:
@@ -107,7 +107,7 @@ async def test_takeovers_on_all_gateways_count_together(
 
 
 async def test_a_live_charger_elsewhere_is_not_thrown_out_by_its_name(
-    house: Gateway, nats_server: NatsServer, identity: str, facts: Facts
+    house: Gateway, nats_server: Guarded, identity: str, facts: Facts
 ) -> None:
     """Without authentication the other gateway is asked to probe it; one that is silent loses."""
     async with own_gateway(config(nats_server)) as other:
@@ -154,9 +154,9 @@ async def test_an_operator_can_probe_and_kick(
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
+def server(tmp_path: Path) -> Iterator[Guarded]:
     """A NATS of this test's own: its gateways know no others."""
-    server = NatsServer(tmp_path / "store")
+    server = Guarded(tmp_path / "store")
     yield server
     server.kill()
 
@@ -168,7 +168,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def wire(server: NatsServer) -> AsyncIterator[Client]:
+async def wire(server: Guarded) -> AsyncIterator[Client]:
     async with asyncio.timeout(PATIENCE):
         client = await connected(server.url)
     yield client
@@ -176,7 +176,7 @@ async def wire(server: NatsServer) -> AsyncIterator[Client]:
 
 
 async def test_the_links_of_a_killed_gateway_are_set_down(
-    server: NatsServer, wire: Client, tmp_path: Path, hasty: None
+    server: Guarded, wire: Client, tmp_path: Path, hasty: None
 ) -> None:
     """By one that is alive; each names the gateway that is dead."""
     del hasty
@@ -184,7 +184,7 @@ async def test_the_links_of_a_killed_gateway_are_set_down(
     here = {who: Facts(wire, who) for who in "ABC"}
     async with (
         own_gateway(settings) as living,
-        serving(server.url, tmp_path) as (killed, port),
+        serving(server.url_of("gateway"), tmp_path) as (killed, port),
         dial(port, "A"),
         dial(port, "B"),
         dial(living.port, "C"),
@@ -198,7 +198,7 @@ async def test_the_links_of_a_killed_gateway_are_set_down(
             assert [down.json[name] for name in same] == [up["A"].json[name] for name in same]
             assert (await held(here["B"]))["gateway"] == living.worker.name
             assert await held(here["C"]) == up["C"].json, "who lives keeps what it has"
-    async with serving(server.url, tmp_path) as (killed, port), dial(port, "A"):
+    async with serving(server.url_of("gateway"), tmp_path) as (killed, port), dial(port, "A"):
         gone = (await here["A"].kept_link(state="up")).json["gateway"]
         killed.kill()
         killed.wait()

@@ -23,11 +23,11 @@ from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.js.errors import KeyNotFoundError
 
+from e2e.guarded import Guarded, with_user
 from e2e.house import PATIENCE, config
 from e2e.logins import KEY, charger, fast, login
 from e2e.serving import KNOWN, serving
 from e2e.strangers import Charger, Facts, answer_of, connected, request, token, until
-from jetstream import NatsServer
 from proxy import Proxy
 from voltgate.gateway.bus import streams
 
@@ -41,15 +41,15 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[NatsServer]:
+def server(tmp_path: Path) -> Iterator[Guarded]:
     """A NATS of this test's own: its gateways know no others."""
-    server = NatsServer(tmp_path / "store")
+    server = Guarded(tmp_path / "store")
     yield server
     server.kill()
 
 
 @pytest.fixture
-async def wire(server: NatsServer) -> AsyncIterator[Client]:
+async def wire(server: Guarded) -> AsyncIterator[Client]:
     """A client of it; the streams are there."""
     client = await connected(server.url)
     await streams.apply(client, config(server))
@@ -149,13 +149,13 @@ class Commander:
 
 
 @asynccontextmanager
-async def pair(server: NatsServer, folder: Path) -> AsyncIterator[list[tuple[Popen[bytes], int, Proxy]]]:
+async def pair(server: Guarded, folder: Path) -> AsyncIterator[list[tuple[Popen[bytes], int, Proxy]]]:
     """Two gateways: process, port, and the proxy before their NATS."""
     proxies = [Proxy(server.port) for _ in range(2)]
     try:
         async with (
-            serving(proxies[0].nats, folder / "one", KNOWN) as one,
-            serving(proxies[1].nats, folder / "other", KNOWN) as other,
+            serving(with_user(proxies[0].nats, "gateway"), folder / "one", KNOWN) as one,
+            serving(with_user(proxies[1].nats, "gateway"), folder / "other", KNOWN) as other,
         ):
             yield [(*one, proxies[0]), (*other, proxies[1])]
     finally:
@@ -164,7 +164,7 @@ async def pair(server: NatsServer, folder: Path) -> AsyncIterator[list[tuple[Pop
 
 
 async def test_a_command_on_sight_of_each_up_is_answered_by_that_session(
-    server: NatsServer, wire: Client, tmp_path: Path
+    server: Guarded, wire: Client, tmp_path: Path
 ) -> None:
     """Half of the dials are takeovers: the former socket is open at the other gateway."""
     chargers, rounds = (
@@ -197,7 +197,7 @@ async def test_a_command_on_sight_of_each_up_is_answered_by_that_session(
 
 
 async def test_a_command_that_reaches_a_gateway_before_the_newer_link_is_gone(
-    server: NatsServer, wire: Client, tmp_path: Path
+    server: Guarded, wire: Client, tmp_path: Path
 ) -> None:
     """Its consumer is held, so only the fence can keep the CALL from the older socket."""
     commander = Commander(wire)
@@ -212,9 +212,10 @@ async def test_a_command_that_reaches_a_gateway_before_the_newer_link_is_gone(
         assert json.loads(answer.data)["paused"] == (seconds > 0)
 
     async with AsyncExitStack() as stack:
-        _, one = await stack.enter_async_context(serving(server.url, tmp_path / "one", KNOWN))
+        url = server.url_of("gateway")
+        _, one = await stack.enter_async_context(serving(url, tmp_path / "one", KNOWN))
         (consumer,) = await wire.jetstream().consumers_info("OCPP_LINKS")
-        _, other = await stack.enter_async_context(serving(server.url, tmp_path / "other", KNOWN))
+        _, other = await stack.enter_async_context(serving(url, tmp_path / "other", KNOWN))
         before = {}
         olds = [await stack.enter_async_context(charger_at(one, identity)) for identity in identities]
         for identity in identities:
@@ -234,7 +235,7 @@ async def test_a_command_that_reaches_a_gateway_before_the_newer_link_is_gone(
 
 
 async def test_a_gateway_that_was_frozen_sends_no_command_a_second_time(
-    server: NatsServer, wire: Client, tmp_path: Path
+    server: Guarded, wire: Client, tmp_path: Path
 ) -> None:
     """It swallows commands until it goes on; their sender repeats them under their ids meanwhile."""
     await add(wire, "CP")
@@ -266,7 +267,7 @@ async def test_a_gateway_that_was_frozen_sends_no_command_a_second_time(
 
 
 async def test_an_up_that_is_held_behind_that_of_a_newer_session_ends_with_the_truth(
-    server: NatsServer, wire: Client, tmp_path: Path
+    server: Guarded, wire: Client, tmp_path: Path
 ) -> None:
     """The older socket has closed, so all that the other gateway sees behind its epoch is a ``down``.
 
@@ -293,7 +294,7 @@ async def test_an_up_that_is_held_behind_that_of_a_newer_session_ends_with_the_t
 @pytest.mark.full
 @pytest.mark.skipif(not FULL, reason="2,000 chargers and 15 s until their gateway is dead: make test-full")
 async def test_a_gateway_that_is_killed_costs_its_chargers_one_link_each(
-    server: NatsServer, wire: Client, tmp_path: Path
+    server: Guarded, wire: Client, tmp_path: Path
 ) -> None:
     """They dial the other one and are found there; when the first counts as dead, nothing is left to do."""
     identities = [f"CP{number}" for number in range(2000)]

@@ -17,6 +17,7 @@ from nats.js.api import ConsumerConfig
 
 from certificates import Authority
 from e2e.commanding import commandable, send
+from e2e.guarded import Guarded
 from e2e.house import Gateway, config, gateway
 from e2e.strangers import START, dial, until
 from jetstream import NatsServer
@@ -229,3 +230,19 @@ def test_check_finds_nothing_missing(
     main(["check", "--json", "--config", file_for(shipped, "gateway", tmp_path)])
     found = {row["name"]: row["verdict"] for row in json.loads(capsys.readouterr().out)}
     assert (found["permissions"], found["OCPP_TX"]) == ("ok", "ok")
+
+
+@pytest.mark.usefixtures("own_logs", "clean_environment")
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("prefix", ["", "rot"])
+def test_what_the_command_prints_is_what_these_tests_run_with(
+    nats_server: Guarded, tmp_path: Path, capsys: pytest.CaptureFixture[str], role: str, prefix: str
+) -> None:
+    """With the default prefixes, and with others: `config` of a gateway makes the users of its prefixes."""
+    keys = {"prefix": prefix, "rpc_prefix": f"{prefix}rpc", "stream_prefix": prefix.upper()} if prefix else {}
+    (user,) = config(nats_server, nats=keys).nats.urls
+    file = tmp_path / "voltgate.toml"
+    file.write_text("[nats]\n" + "".join(f"{key} = {value!r}\n" for key, value in keys.items()))
+    assert main(["permissions", role, "--config", str(file)]) == 0
+    name = user.partition("//")[2].partition(":")[0].replace("gateway", role)
+    assert nats_server.permissions(name) == capsys.readouterr().out

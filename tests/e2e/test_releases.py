@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from e2e.commanding import commandable, heard_call, send
+from e2e.guarded import PASSWORD, Guarded
 from e2e.house import PATIENCE, Gateway, config, gateway, own_gateway
 from e2e.logins import KEY, asked, charger, login
 from e2e.releases import MESSAGES, OTHER, departures, golden, store
@@ -44,7 +45,7 @@ STATUS = '[2,"s","StatusNotification",{"connectorId":1,"errorCode":"NoError","st
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """This release, alone on its NATS; its second port wants credentials."""
-    server = NatsServer(tmp_path_factory.mktemp("releases"))
+    server = Guarded(tmp_path_factory.mktemp("releases"))
     with gateway(config(server, {}, {"allow_unauthenticated": False})) as running:
         yield running
     server.kill()
@@ -52,7 +53,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 @pytest.fixture
 async def wire(here: Gateway) -> AsyncIterator[Client]:
-    client = await connected(here.config.nats.urls[0])
+    client = await connected(here.config.nats.urls[0].replace(f"gateway:{PASSWORD}@", ""))
     yield client
     await client.close()
 

@@ -213,7 +213,7 @@ def test_what_no_worker_can_do_is_said_once(crews: Crews) -> None:
     """Streams are missing: the first worker's words and its exit code, no second one, no restart."""
     crew = crews(streams="NONE")
     assert crew.serve.process.wait(PATIENCE) == 1
-    assert crew.serve.err.count("voltgate: stream NONE_TX is missing: run `voltgate streams apply`") == 1
+    assert crew.serve.err.count("voltgate: stream NONE_TX is missing: run `voltgate streams apply") == 1
     assert len(crew.events("gateway.stopped")) == 1
     assert crew.events("worker.exited") == []
     assert is_free(crew.port)

@@ -1,5 +1,6 @@
 """The admin HTTP server: four pages and nothing else."""
 
+import gzip
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -35,8 +36,25 @@ async def test_metrics_are_classic_prometheus_text(get) -> None:  # type: ignore
     status, kind, text = await fetch("/metrics")
     assert (status, kind.split(";")[0]) == (200, "text/plain")
     assert 'voltgate_handshakes_total{result="accepted",worker="0"} 1.0' in text
+    assert 'voltgate_handshakes_total{result="full",worker="0"} 0.0' in text
     _, kind, _ = await fetch("/metrics", Accept="application/openmetrics-text; version=1.0.0")
     assert kind.startswith("application/openmetrics-text")
+
+
+async def test_metrics_are_gzipped_where_asked() -> None:
+    runner = await admin.start(Admin(port=0), Metrics(), dict)
+    address = "http://{}:{}/metrics".format(*runner.addresses[0][:2])
+    sizes = {}
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+        for accepted in ("gzip", "identity"):
+            async with session.get(address, headers={"Accept-Encoding": accepted}) as response:
+                body = await response.read()
+                assert response.headers.get("Content-Encoding", "identity") == accepted
+                sizes[accepted] = len(body)
+                text = gzip.decompress(body) if accepted == "gzip" else body
+                assert text.startswith(b"# HELP voltgate_")
+    assert sizes["gzip"] < sizes["identity"] / 5
+    await runner.cleanup()
 
 
 async def test_readiness_follows_the_checks_and_liveness_does_not(get) -> None:  # type: ignore[no-untyped-def]

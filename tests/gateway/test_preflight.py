@@ -28,8 +28,8 @@ UNSERVED: list[tuple[dict[str, object], list[str], str]] = [
 def test_a_listener_that_cannot_be_served_as_configured_is_named(
     listener: dict[str, object], keys: list[str], why: str
 ) -> None:
-    lines = preflight.unserved(load(listeners=[{}, listener]))
-    assert [line.split(":")[0] for line in lines] == [f"listeners.1.{key}" for key in keys], why
+    lines = preflight.unserved(load(listeners=[{"port": 1}, listener]))
+    assert [line.split(": ")[1] for line in lines] == [f"listeners.1.{key}" for key in keys], why
 
 
 def serving(server: NatsServer, **settings: Any) -> Config:
@@ -44,7 +44,9 @@ async def test_a_worker_names_everything_that_is_wrong_at_once(nats_server: Nats
     with pytest.raises(preflight.StartError) as caught:
         await Worker(config).run()
     lines = str(caught.value).splitlines()
-    assert lines[0].startswith("limits.max_message_bytes is 1048576, but NATS accepts 1048576 bytes")
+    assert lines[0].startswith(
+        "command line: limits.max_message_bytes is 1048576, but NATS accepts 1048576 bytes"
+    )
     assert "stream OCPP_TX is missing: run `voltgate streams apply`, or change the configuration" in lines
     assert len(lines) == 1 + len(streams.wanted(config))
 

@@ -26,13 +26,15 @@ class Collector(SpanExporter):
 
     def __init__(self) -> None:
         self.spans: list[ReadableSpan] = []
-        self.takes, self.gate = True, threading.Event()
+        self.takes, self.breaks, self.gate = True, False, threading.Event()
         self.gate.set()
         self.exporting = threading.Event()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.exporting.set()
         assert self.gate.wait(PATIENCE)
+        if self.breaks:
+            raise ValueError("no encoding for this")
         if not self.takes:
             return SpanExportResult.FAILURE
         self.spans += spans
@@ -158,6 +160,18 @@ def test_a_collector_that_is_away_is_one_line_and_a_count() -> None:
     assert (traced.counted("failed"), traced.counted("exported")) == (3 * BATCH, 0)
     (line,) = lines
     assert (line["event"], line["endpoint"]) == ("export.failed", "http://collector:4318")
+
+
+def test_an_exporter_that_raises_does_not_end_the_export() -> None:
+    traced = Traced()
+    traced.collector.breaks = True
+    with capture_logs() as lines:
+        traced.tracing.begin("one", Kind.INTERNAL, {}).end()
+        until(lambda: lines)
+        traced.collector.breaks = False
+        traced.tracing.begin("two", Kind.INTERNAL, {}).end()
+        assert [span.name for span in traced.spans()] == ["two"]
+    assert lines[0]["error"] == "ValueError: no encoding for this"
 
 
 def test_a_collector_that_is_back_is_a_line_too() -> None:

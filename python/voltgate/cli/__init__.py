@@ -10,13 +10,17 @@ from typing import Annotated
 import typer
 
 from voltgate import logs
+from voltgate.cli import hints
+from voltgate.cli.actions import app as actions_app
 from voltgate.cli.chargers.commands import app as chargers_app
 from voltgate.cli.check.command import app as check_app
+from voltgate.cli.config import app as config_app
 from voltgate.cli.dev.command import app as dev_app
 from voltgate.cli.faults import DONE, EXIT_CODES, INTERRUPTED, READER_LEFT, ReaderLeft, explained
 from voltgate.cli.permissions import app as permissions_app
 from voltgate.cli.policy import app as policy_app
 from voltgate.cli.rebalance import app as rebalance_app
+from voltgate.cli.schema import app as schema_app
 from voltgate.cli.send import app as send_app
 from voltgate.cli.serve.command import app as serve_app
 from voltgate.cli.serve.workers import app as workers_app
@@ -25,25 +29,27 @@ from voltgate.cli.swarm.command import app as swarm_app
 from voltgate.cli.tail.command import app as tail_app
 from voltgate.cli.terminal import out, say
 from voltgate.cli.validate import app as validate_app
+from voltgate.cli.version import app as version_app
 from voltgate.cli.violations import app as violations_app
 
 app = typer.Typer(
     name="voltgate",
     no_args_is_help=True,
-    add_completion=False,
     # Help without markup: the same on a terminal, in a pipe and in a log.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 groups = (
-    dev_app, serve_app, tail_app, send_app, validate_app, policy_app, permissions_app, violations_app,
-    check_app, swarm_app, workers_app, rebalance_app,
+    dev_app, serve_app, tail_app, send_app, validate_app, policy_app, actions_app, schema_app,
+    permissions_app, violations_app, check_app, version_app, workers_app, rebalance_app,
 )  # fmt: skip
 for group in groups:
     app.registered_commands += group.registered_commands
 app.add_typer(streams_app, name="streams")
+app.add_typer(swarm_app, name="swarm")
 app.add_typer(chargers_app, name="chargers")
+app.add_typer(config_app, name="config")
 
 
 def _version(wanted: bool) -> None:
@@ -76,6 +82,7 @@ def _open_standard_streams() -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; a fault is a readable line on stderr."""
     _open_standard_streams()
+    hints.use(None)
     try:
         code = app(arguments, standalone_mode=False, prog_name="voltgate")
     except ReaderLeft:
@@ -90,6 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
                 say(line)
             return int(error.exit_code)
         text, code = explained(error)
+        text = hints.hinted(text)
         if not logs.fatal(text, code):
             for line in text.split("\n"):
                 say(f"voltgate: {line}")

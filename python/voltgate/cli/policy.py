@@ -6,7 +6,7 @@ import typer
 
 from voltgate.cli.faults import EXIT_CODES
 from voltgate.cli.service import loaded
-from voltgate.cli.terminal import AsJson, ConfigFile, coloured, on_terminal, out, out_json
+from voltgate.cli.terminal import AsJson, ConfigFile, out_json, print_table
 from voltgate.cli.versions import VersionOption, version_token
 from voltgate.policy import Rule, rules
 
@@ -28,12 +28,8 @@ def policy(
     chosen = [rule for name, rows in table.items() if wanted in ("", name) for rule in rows.values()]
     if as_json:
         out_json([_record(rule) for rule in chosen])
-    elif on_terminal():
-        _table(chosen)
     else:
-        out("\t".join(COLUMNS))
-        for rule in chosen:
-            out("\t".join(_row(rule)))
+        print_table(COLUMNS, [_row(rule) for rule in chosen])
 
 
 def _asked(rule: Rule) -> bool:
@@ -53,16 +49,3 @@ def _record(rule: Rule) -> dict[str, Any]:
     elif rule.fallback.payload is not None:
         record["fallback"] = rule.fallback.payload
     return record
-
-
-def _table(chosen: list[Rule]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only for a terminal
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(box=None, pad_edge=False, header_style="bold" if coloured() else "")
-    for column in COLUMNS:
-        table.add_column(column, no_wrap=column != "fallback", overflow="fold")
-    for rule in chosen:
-        table.add_row(*map(Text, _row(rule)))
-    Console(no_color=not coloured()).print(table)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from voltgate import config as configuration
 from voltgate import config_log, logs
+from voltgate.cli import hints
 from voltgate.cli.faults import INTERRUPTED, Failure
 from voltgate.config import Config
 
@@ -21,11 +22,13 @@ Result = TypeVar("Result")
 
 def loaded(file: Path | None, lasting: bool = False, **flags: Any) -> Config:
     """Load the configuration and set up logging. Raises ConfigError."""
+    hints.use(file)
     try:
         config = configuration.load(file, **flags)
     except configuration.ConfigError:
         logs.configure(config_log.settings(file), lasting)  # to say so
         raise
+    hints.use(file, config)
     logs.configure(config.log, lasting)
     return config
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +38,26 @@ def exact(line: str) -> None:
 def out_json(value: Any) -> None:
     """Print a value as one line of JSON. Raises ReaderLeft."""
     raw(visible_json(orjson.dumps(value).decode()).encode() + b"\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], as_json: bool = False) -> None:
+    """Print rows: aligned on a terminal, else separated by tabs, or as JSON objects. Raises ReaderLeft."""
+    if as_json:
+        out_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    if not on_terminal():
+        out("\n".join("\t".join(row) for row in (columns, *rows)))
+        return
+    from rich.console import Console  # noqa: PLC0415 - only for a terminal
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold" if coloured() else "")
+    for column in columns:
+        table.add_column(column, no_wrap=column != columns[-1], overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console(no_color=not coloured()).print(table)
 
 
 def json_value(data: bytes) -> Any:

@@ -14,9 +14,9 @@ _SPELLINGS = {
 }
 
 
-def version_token(spelling: str) -> str:
+def version_token(spelling: str, name: str = "--version") -> str:
     """``v16``, ``v201`` or ``v21``. Raises Failure (usage) for anything else."""
     try:
         return _SPELLINGS[spelling.lower()]
     except KeyError:
-        raise Failure(f"--version {spelling}: must be one of 1.6, 2.0.1, 2.1", USAGE) from None
+        raise Failure(f"{name} {spelling}: must be one of 1.6, 2.0.1, 2.1", USAGE) from None

@@ -13,3 +13,7 @@ Import direction (tests/test_house.py): leaves <- bus <- registry <- cluster; le
 leaves, registry <- edge; leaves <- pool; all but pool <- roster <- worker. The modules directly in this
 folder, but for roster, worker and preflight, are leaves.
 """
+
+# Earlier ones refuse consumers whose filters overlap; before 2.12.3 they lose acknowledged messages when
+# killed (docs/ocpp.md F1).
+NATS_MINIMUM = "2.12.8"

@@ -1,17 +1,30 @@
 """The admin HTTP server: /metrics, /livez, /readyz, /lbz, and nothing else (docs/contract.md 4.3)."""
 
+import asyncio
+import gzip
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from voltgate.config import Admin
 
 Checks = Callable[[], dict[str, str]]
+
+
+class _Read(Collector):
+    """Families that were read already."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> list[Metric]:
+        """As they were."""
+        return self._families
 
 
 class AdminError(Exception):
@@ -36,6 +49,11 @@ def turned_away(checks: dict[str, str]) -> str:
     return checks["draining"] or checks["listeners"]
 
 
+def _page(families: list[Metric], encode: Callable[[Collector], bytes], zipped: bool) -> bytes:
+    text = encode(_Read(families))
+    return gzip.compress(text, compresslevel=1, mtime=0) if zipped else text
+
+
 async def start(settings: Admin, metrics: Collector, checks: Checks) -> web.AppRunner:
     """Serve the pages of one worker, ready when every check passes. See :func:`serve`."""
 
@@ -56,10 +74,15 @@ async def serve(
     """Serve until the runner's ``cleanup()``. Raises AdminError."""
 
     async def metrics(request: web.Request) -> web.Response:
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(await scrape())
+        families, zipped = (
+            list((await scrape()).collect()),
+            "gzip" in request.headers.get("Accept-Encoding", ""),
+        )
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+        # The loop turns on meanwhile: the text of one worker takes 20 ms.
+        body = await asyncio.to_thread(_page, families, encode, zipped)
+        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        return web.Response(body=body, headers=headers | ({"Content-Encoding": "gzip"} if zipped else {}))
 
     async def live(request: web.Request) -> web.Response:
         del request

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from voltgate.config import Config
-from voltgate.gateway import tracing
+from voltgate.gateway import NATS_MINIMUM, addresses, tracing
 from voltgate.gateway.edge import front
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_OFF = (10039, 10076)  # JetStream's codes for: not enabled for the account, in the server
 HEADER_ROOM = 8192  # bytes reserved for a fact's subject and headers
 
 
@@ -53,13 +54,23 @@ class Finding:
 
 def unserved(config: Config) -> list[str]:
     """A line for each key that contradicts another, or names what cannot be used."""
-    listeners = [
-        f"listeners.{number}.{fault}"
-        for number, listener in enumerate(config.listeners)
-        for fault in [*front.faults(listener)] or front.unusable(listener)
-    ]
-    fault = tracing.missing(config.tracing)
-    return [*listeners, fault] if fault else listeners
+    lines = []
+    for number, listener in enumerate(config.listeners):
+        for fault in [*front.faults(listener)] or front.unusable(listener):
+            key, text = fault.split(": ", 1)
+            lines.append(f"{config.where('listeners', number, key)}: {text}")
+    if fault := tracing.missing(config.tracing):
+        lines.append(fault.replace("tracing.endpoint", config.where("tracing", "endpoint")))
+    return lines + list(addresses.clashes(config))
+
+
+def server_version(release: tuple[int, int, int]) -> Finding:
+    """Whether the NATS server is new enough."""
+    found = f"nats-server {'.'.join(map(str, release))}"
+    if release >= tuple(map(int, NATS_MINIMUM.split("."))):
+        return Finding("nats", "ok", found)
+    why = "loses acknowledged messages" if release < (2, 12, 3) else "refuses consumers whose filters overlap"
+    return Finding("nats", "fail", f"{found} {why}", f"install {NATS_MINIMUM} or newer")
 
 
 def message_size(config: Config, max_payload: int) -> Finding:
@@ -72,7 +83,8 @@ def message_size(config: Config, max_payload: int) -> Finding:
     return Finding(
         "max_payload",
         "fail",
-        f"limits.max_message_bytes is {wanted}, but NATS accepts {max_payload} bytes with headers",
+        f"{config.where('limits', 'max_message_bytes')} is {wanted}, "
+        f"but NATS accepts {max_payload} bytes with headers",
         f"set it to at most {room}, or max_payload of the NATS server to at least {wanted + HEADER_ROOM}",
     )
 
@@ -95,6 +107,9 @@ def no_jetstream(error: Exception) -> Finding:
 
 def _stream(change: "Change") -> Finding:
     name, differences = change.stream, "; ".join(change.differences)
+    if change.taken:
+        found = f"stream {name} cannot be as configured: {'; '.join(change.taken)}"
+        return Finding(name, "fail", found, "change the subjects of that stream, or nats.prefix")
     if change.action == "ok":
         return Finding(name, "ok", "as configured")
     if change.later:  # applied by a later release that runs at the same time
@@ -116,6 +131,8 @@ def _questions(prefix: str, covering: str | None) -> Finding:
 def jetstream_fault(error: Exception) -> str:
     """The meaning of a JetStream API error, and the remedy."""
     description = getattr(error, "description", None)
+    if getattr(error, "err_code", None) in _OFF:
+        return f"JetStream is off ({description}): enable it in the NATS server and for this account"
     if description:
         return f"JetStream refuses ({description}): `voltgate streams plan` shows the remaining changes"
     return (
@@ -126,7 +143,7 @@ def jetstream_fault(error: Exception) -> str:
 
 async def verify(bus: "Bus", config: Config) -> None:
     """Raise StartError with all faults, NotYetError where each of them may go away; log the hints."""
-    findings = [message_size(config, bus.max_payload)]
+    findings = [server_version(bus.server_release), message_size(config, bus.max_payload)]
     try:
         plan = await bus.plan(config)
         findings += jetstream(plan, await bus.covering(config), config)

@@ -111,7 +111,7 @@ class Roster:
             for version in SUBPROTOCOLS
         }
         self._chargers: dict[Holder, Charger] = {}
-        self._online: Tally[str] = Tally()
+        self._online: Tally[str] = Tally(dict.fromkeys(SUBPROTOCOLS, 0))
         self._metrics.connections.read = lambda: [((name,), float(n)) for name, n in self._online.items()]
 
     def __len__(self) -> int:

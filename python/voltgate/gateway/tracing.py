@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+OUTCOMES = ("exported", "dropped", "failed")  # labels of voltgate_spans_total
 QUEUE = 4096  # spans that wait to be exported; about 8 MB
 BATCH = 512  # spans in one request
 EVERY = 1.0  # seconds between two requests, at most
@@ -132,8 +133,7 @@ class Queue:
         self._exporter, self._endpoint = exporter, endpoint
         self._spans: deque[ReadableSpan] = deque()
         # Each cell is written by one thread.
-        self._dropped, self._failed = metrics.spans.cell("dropped"), metrics.spans.cell("failed")
-        self._exported = metrics.spans.cell("exported")
+        self._exported, self._dropped, self._failed = map(metrics.spans.cell, OUTCOMES)
         self._thread: threading.Thread | None = None
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._cause = _Cause()
@@ -172,7 +172,7 @@ class Queue:
                 self._export(batch)
 
     def _export(self, batch: "list[ReadableSpan]") -> None:
-        if self._exporter.export(batch).name == "SUCCESS":
+        if self._taken(batch):
             self._exported[0] += len(batch)
             if self._away:
                 self._away = False
@@ -187,6 +187,13 @@ class Queue:
                 "export.failed", endpoint=self._endpoint, error=self._cause.text, spans=self._lost_since_line
             )
             self._lost_since_line = 0
+
+    def _taken(self, batch: "list[ReadableSpan]") -> bool:
+        try:
+            return self._exporter.export(batch).name == "SUCCESS"
+        except Exception as error:  # of the exporter: the thread goes on with the next batch
+            self._cause.text = f"{type(error).__name__}: {error}"
+            return False
 
 
 class _Cause(logging.Filter):
@@ -211,6 +218,8 @@ def missing(settings: Settings) -> str:
 
 def start(settings: Settings, metrics: Metrics, gateway: str) -> Tracing | None:
     """The traces of this process; None where they are off. ``gateway``: its name."""
+    for outcome in OUTCOMES:
+        metrics.spans.cell(outcome)
     if not settings.endpoint:
         return None
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - of the extra

@@ -99,6 +99,10 @@ class Worker:
         self._stop_now = asyncio.Event()
         self._grace_over = asyncio.Event()
         self.draining = False
+        for reason in (*Failure, *Refused, *Untrusted, *Overrun):
+            metrics.handshakes.cell(reason.label)
+        metrics.limit.read = self._bounds
+        metrics.handshakes_in_progress.read = lambda: [((), float(self._shared.upgrading))]
         self._left = 0  # chargers that a drain asked to leave
         metrics.ready.read = lambda: [((name,), float(not fault)) for name, fault in self.checks().items()]
         metrics.certificate_expiry.read = self._expiries
@@ -207,6 +211,11 @@ class Worker:
             "connections": "limits.max_connections is reached" if self.full else "",
             "listeners": "" if self.listening.is_open else "not open yet",
         }
+
+    def _bounds(self) -> list[tuple[tuple[str], float]]:
+        """The bounds in force, as a metric."""
+        limits = self._shared.limits.model_dump() | {"max_pending_bytes": self.config.nats.max_pending_bytes}
+        return [((name,), float(bound)) for name, bound in limits.items() if isinstance(bound, int | float)]
 
     def closed(self) -> Refusal | None:
         """See listener.Entrance."""

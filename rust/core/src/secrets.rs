@@ -153,10 +153,7 @@ mod tests {
         ] {
             assert_eq!(shown(body, false).as_deref(), Some(expected));
         }
-        assert_eq!(
-            shown(r#"{"n":1234567.125,"s":"x1"}"#, true).as_deref(),
-            Some(r#"{"n":"***","s":"***"}"#)
-        );
+        assert_eq!(shown(r#"{"n":1234567.125,"s":"x1"}"#, true).as_deref(), Some(r#"{"n":"***","s":"***"}"#));
         assert_eq!(shown("{broken password", false).as_deref(), Some("***"));
     }
 

@@ -189,7 +189,7 @@ def test_a_registry_that_is_missing_is_named(
     file.write_text(f"[nats]\nurl='{nats_server.url}'\nstream_prefix='NONE'\n")
     for command in ("list", "online"):
         assert main(["chargers", command, "--config", str(file)]) == 1
-        assert "run `voltgate streams apply`" in capsys.readouterr().err
+        assert "run `voltgate streams apply" in capsys.readouterr().err
 
 
 def link(identity: str, state: str) -> bytes:

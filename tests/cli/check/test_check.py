@@ -1,14 +1,19 @@
 """``voltgate check``: each finding, what makes it fail, and its remedy."""
 
+import asyncio
 import json
+import signal
+import socket
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import nats
 import pytest
 
 from cli.configuration import OPEN, SMALL
 from jetstream import NatsServer
+from processes import Start, status
 from voltgate.config import load, printable
 
 Run = Callable[..., tuple[int, str, str]]
@@ -137,3 +142,50 @@ def test_the_printed_configuration_could_be_its_file(voltgate: Run, file: Callab
     assert {key for key, value in printable(load(config)).items()} == set(shown)
     _, as_json, _ = voltgate("check", "--print-config", "--json", "--config", config)
     assert json.loads(as_json)["limits"] == shown["limits"]
+
+
+def test_check_warns_of_a_stream_that_is_smaller_than_what_flows_in(
+    findings: Findings,
+    voltgate: Run,
+    file: Callable[[str], Path],
+    nats_server: NatsServer,
+) -> None:
+    small = SMALL.replace("tx_max_bytes=67108864", "tx_max_bytes=1048576")
+    config = file(f"{OPEN}{small}[nats]\nurl='{nats_server.url}'\n[limits]\nmax_connections=100\n")
+    voltgate("streams", "apply", "--config", config)
+    assert findings(config)["OCPP_TX"] == ("ok", "as configured")
+
+    async def filled_by_half() -> None:
+        client = await nats.connect(nats_server.url)
+        for number in range(6):
+            await client.jetstream().publish(f"ocpp.tx.v16.MeterValues.CP{number}", bytes(100_000))
+        await client.close()
+
+    asyncio.run(filled_by_half())
+    verdict, text = findings(config)["OCPP_TX"]
+    assert verdict == "hint"
+    assert "1.0 MiB are full after 0.0 of 30 days: set streams.tx_max_bytes to " in text
+
+
+def test_check_beside_a_running_gateway(
+    findings: Findings,
+    voltgate: Run,
+    file: Callable[[str], Path],
+    nats_server: NatsServer,
+    start: Start,
+    ports: tuple[int, int, int],
+) -> None:
+    """Its own ports are in use, which is no fault; without the gateway it is one."""
+    text = OPEN.replace("port=0", f"port={ports[0]}")
+    nats_url = f"[nats]\nurl='{nats_server.url}'\n[admin]\nport={ports[1]}\n[drain]\ngrace=0.0\n"
+    config = file(f"{text}{SMALL}{nats_url}[limits]\nmax_connections=100\n")
+    voltgate("streams", "apply", "--config", config)
+    assert findings(config)["addresses"][0] == "ok"
+    running = start("serve", "--config", str(config))
+    running.until(lambda: status(ports[1], "/readyz")[0] == 200, "ready")
+    assert findings(config)["addresses"][0] == "hint"
+    assert findings(config)["copies"][0] == "ok"
+    assert running.ends(signal.SIGTERM) == 0
+    with socket.create_server(("127.0.0.1", ports[0])):
+        verdict, line = findings(config)["addresses"]
+    assert (verdict, f"127.0.0.1:{ports[0]} is in use" in line) == ("fail", True)

@@ -27,7 +27,7 @@ def test_a_charger_that_hung_up_while_it_waited_is_not_decided_on() -> None:
     edge, decided = Edge(), list[str | None]()
 
     def decide(upgrade: object) -> None:
-        edge.time += SECONDS
+        edge.time += SECONDS * 1.5
         decided.append(getattr(upgrade, "identity", None))
 
     edge.knock(decide, request("/A"))

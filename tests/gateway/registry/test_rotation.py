@@ -167,6 +167,30 @@ def test_a_key_that_an_operator_made_may_be_sent_by_a_command(status: str, kept:
     assert (outcomes(world), world.passwords) == (["result"], kept)
 
 
+def test_a_login_that_does_not_know_of_the_restart_removes_nothing() -> None:
+    """The charger reconnects while RebootRequired is written, to a process that has the record before."""
+    world = changing()
+    message_id = send(world)
+    stale = Record.model_validate_json(world.bus.streams["KV_ocpp_chargers"][-1].data)
+    answer(world, message_id, "RebootRequired")
+    known = Known(world.identity, "CP=201", stale, b"", OLD)
+    Rotation(world.bus, world.clock, "OCPP", world.hash).logged_in(known)
+    world.bus.settle()
+    assert world.passwords == [OLD, NEW]
+
+
+def test_a_restart_that_is_noted_after_a_login_keeps_the_new_password() -> None:
+    world = changing()
+    before, message_id = world.session, send(world)
+    login(world, OLD)
+    assert world.passwords == [OLD]
+    before.received(world._decode(b'[3,"%s",{"status":"RebootRequired"}]' % message_id.encode()))
+    world.bus.settle()
+    assert world.passwords == [OLD, NEW]
+    login(world, NEW)
+    assert world.passwords == [NEW]
+
+
 @pytest.mark.parametrize("password", [OLD, NEW])
 def test_two_passwords_that_an_operator_keeps_stay(password: str) -> None:
     world = World()

@@ -1,6 +1,7 @@
 """What the payloads of a few actions mean: secrets, passwords, triggered messages."""
 
 import json
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -217,6 +218,64 @@ def test_a_secret_that_a_charger_reports_is_in_no_fact(action: str, payload: Any
     (fact,) = world.bus.published
     assert P.encode() not in fact.data
     assert fact.headers["ocpp-redacted"] == "true"
+
+
+def encoded(payload: Any, alphabet: bytes = b"-_") -> str:
+    return b64encode(json.dumps(payload).encode(), alphabet).decode().rstrip("=")
+
+
+def signed(payload: Any) -> dict[str, str]:
+    """The flattened JWS of a signed message (docs/ocpp.md A16)."""
+    return {"protected": "e30", "payload": encoded(payload), "signature": "c2ln"}
+
+
+ODD = report(note="?>?>?>")  # its two alphabets differ
+SIGNED: list[tuple[str, dict[str, Any], bool, str]] = [
+    ("NotifyReport-Signed", signed(report()), True, "a report with a password"),
+    (
+        "NotifyReport-Signed",
+        signed(ODD) | {"payload": encoded(ODD, b"+/")},
+        True,
+        "base64 of the other alphabet",
+    ),
+    ("NotifyReport-Signed", signed(report()) | {"payload": encoded(report()) + "=="}, True, "padded"),
+    (
+        "NotifyReport-Signed",
+        signed(report()) | {"payload": "not base64!"},
+        True,
+        "a payload that is not read",
+    ),
+    (
+        "NotifyReport-Signed",
+        signed({}) | {"payload": b64encode(b"password: " + P.encode()).decode()},
+        True,
+        "text",
+    ),
+    ("NotifyReport-Signed", signed({"requestId": 1}), False, "a report without a secret"),
+    ("NotifyReport-Signed", signed([1, "a"]), False, "no object"),
+    ("NotifyReport-Signed", {"payload": "e30"}, False, "no signature"),
+]
+
+
+@pytest.mark.parametrize(("action", "payload", "redacted", "why"), SIGNED, ids=[one[-1] for one in SIGNED])
+def test_a_secret_in_a_signed_report_is_in_no_fact(
+    action: str, payload: dict[str, Any], redacted: bool, why: str
+) -> None:
+    world = World("v201")
+    body = json.dumps(payload).encode()
+    world.send("1", action, body)
+    (fact,) = world.bus.published
+    assert ("ocpp-redacted" in fact.headers) is redacted, why
+    assert fact.data == body if not redacted else json.loads(fact.data) == payload | {"payload": "***"}
+
+
+def test_a_signed_secret_in_a_frame_that_is_refused_is_not_stored() -> None:
+    for payload, kept in ((report(), False), ({"requestId": 1}, True)):
+        world = World("v201")
+        frame = json.dumps([2, "1", "NotifyReport-Signed", signed(payload), "too much"]).encode()
+        world.raw(frame)
+        (reject,) = world.bus.published
+        assert (reject.data == frame, encoded(payload).encode() in reject.data) == (kept, kept)
 
 
 def test_reports_without_secrets_are_the_bytes_that_came() -> None:

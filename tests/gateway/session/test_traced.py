@@ -240,6 +240,20 @@ def test_the_spans_of_a_command_that_fails(
     assert [line.rpartition(" > ")[2] for line in world.tree()] == tree
 
 
+def test_a_repeat_of_an_open_command_has_a_span_that_ends() -> None:
+    world = TracedWorld()
+    for _ in range(2):
+        world.command("Reset", {"type": "Soft"}, ocpp_command_id="order 7")
+    answered(world, call(world), {"status": "Accepted"})
+    assert len(world.replies()) == 2
+    assert [line.rpartition(" > ")[2] for line in world.tree()] == [
+        "command Reset",
+        "prepare",
+        "CALL Reset",
+        "command Reset",
+    ]
+
+
 def test_a_command_that_waits_for_the_charger_shows_it() -> None:
     world = TracedWorld(half_duplex=True)
     world.bus.hold_acks = True

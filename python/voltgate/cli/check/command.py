@@ -6,6 +6,7 @@ import typer
 
 from voltgate import config as configuration
 from voltgate.cli.faults import EXIT_CODES, FAILED
+from voltgate.cli.hints import hinted
 from voltgate.cli.service import loaded, run
 from voltgate.cli.terminal import AsJson, ConfigFile, coloured, out, out_json, raw
 from voltgate.visible import visible, visible_json
@@ -40,16 +41,18 @@ def check(
         return
     from voltgate.cli.check.findings import collect  # noqa: PLC0415 - loads OpenSSL
 
-    findings = run(collect(settings, config, monitor))
+    findings, unusable = run(collect(settings, config, monitor))
     if as_json:
-        out_json([{"name": one.name, "verdict": one.severity, "text": one.text} for one in findings])
+        out_json([{"name": one.name, "verdict": one.severity, "text": hinted(one.text)} for one in findings])
     else:
         width = max(len(one.name) for one in findings)
         for one in findings:
             verdict = f"{one.severity:<4}"
             if coloured():
                 verdict = typer.style(verdict, fg=COLOURS[one.severity])
-            raw(f"{verdict}  {one.name:<{width}}  {visible(one.text)}\n".encode())
+            raw(f"{verdict}  {one.name:<{width}}  {visible(hinted(one.text))}\n".encode())
+    if unusable is not None:
+        raise unusable
     if any(one.severity == "fail" for one in findings):
         raise typer.Exit(FAILED)
 

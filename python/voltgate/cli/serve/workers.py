@@ -12,7 +12,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from voltgate import __version__
+from voltgate import __version__, config_sources
 from voltgate.cli.faults import USAGE, Failure
 from voltgate.cli.serve.systemd import Notify
 from voltgate.cli.service import insistent, loaded, on_signals, run
@@ -71,8 +71,8 @@ async def supervise(config: Config, file: Path | None, count: int, wait: float) 
 
 def _copy(file: Path) -> int:
     """A descriptor of the file's current content, so that workers started later read the same."""
-    copy = os.memfd_create(file.name)
-    os.write(copy, file.read_bytes())
+    copy = os.memfd_create(str(file)[-240:])  # its name is what messages show
+    os.write(copy, config_sources.content(file))
     return copy
 
 

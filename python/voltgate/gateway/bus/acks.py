@@ -11,12 +11,14 @@ from typing import Any
 import orjson
 
 from voltgate.config import Nats
+from voltgate.gateway.domain import BUCKETS
 from voltgate.gateway.interfaces import Ack
 
 # The stream, or what it may use of the server or the account, is full.
 FULL = {10077, 10047, 10028, 10023, 10002}
 # The same Nats-Msg-Id is on its way to a quorum: soon it is a duplicate, or can be stored.
 IN_PROCESS = 10158
+KEY = f"HPUB {BUCKETS}".encode()  # how a publish to a key of a bucket begins
 LONGEST = 4096  # bytes; a PubAck has about a hundred
 
 _NO_RESPONDERS = b"NATS/1.0 503"
@@ -74,7 +76,7 @@ class Acks:
     def _of_bucket(self, stream: str) -> bytes:
         """How commands begin whose messages ``stream`` keeps: the stream of a KV bucket, else none."""
         name, bucket, key = stream.partition("KV_")
-        return f"HPUB $KV.{key}.".encode(errors="replace") if bucket and not name and key else b"\n"
+        return KEY + f"{key}.".encode(errors="replace") if bucket and not name and key else b"\n"
 
 
 def _refused(error: Any) -> NoAck:

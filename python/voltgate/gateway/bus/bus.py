@@ -6,6 +6,7 @@ message costs a dict entry and no future, task or subscription. Nothing in it is
 (session, links), whether NATS is well enough to take chargers (outage).
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any, Literal, assert_never
@@ -16,10 +17,11 @@ from nats.js import JetStreamManager
 
 from voltgate import _core
 from voltgate.config import Config, Nats
-from voltgate.gateway.bus import leader, streams
+from voltgate.gateway.bus import connect, leader, streams
 from voltgate.gateway.bus.acks import Acks, NoAck
 from voltgate.gateway.bus.connection import Connection
 from voltgate.gateway.bus.garbage import Garbage
+from voltgate.gateway.bus.gauges import Gauges
 from voltgate.gateway.bus.subscriptions import Interest, Subscription, Take, parse_headers
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.domain import js_api
@@ -42,6 +44,8 @@ class Bus:
         """See interfaces.Bus."""
         self._connection = Connection(config, clock, metrics, self.garbage, self._received, self._changed)
         self._acks, self._api = Acks(config), js_api(config.domain)
+        self._gauges = Gauges(config, self._connection, metrics)
+        self._measuring: asyncio.Task[None] | None = None
         self._on_change: Callable[[bool], None] | None = None
         self._on_tx_failed: Callable[[str], None] | None = None
         self.tx_acks = 0
@@ -55,6 +59,9 @@ class Bus:
         self._ack_seconds = metrics.publish_ack_seconds.cell()
         metrics.bus_connected.read = lambda: [((), float(self.connected))]
         metrics.bus_pending.read = lambda: [((), float(len(self._stores) + len(self._asks)))]
+        metrics.bus_pending_bytes.read = lambda: [((), float(self._connection.waiting))]
+        metrics.bus_reconnects.read = lambda: [((), float(max(self.connections - 1, 0)))]
+        metrics.bus_info.read = self._connection.info
         metrics.stream_fill.read = lambda: [((stream,), fill) for stream, fill in self._fill.items()]
 
     def listen(self, changed: Callable[[bool], None], tx_failed: Callable[[str], None]) -> None:
@@ -82,14 +89,22 @@ class Bus:
         """What the server takes, headers and body together, in bytes."""
         return self._connection.client.max_payload
 
+    @property
+    def server_release(self) -> tuple[int, int, int]:
+        """The release of the NATS server."""
+        return connect.server_release(self._connection.client)
+
     async def start(self) -> None:
         """Connect and subscribe. Raises BusError when no server can be reached."""
         await self._connection.start()
+        self._measuring = asyncio.create_task(self._gauges.run())
         self._clock.after(RETRY_AFTER, self._sweep)
 
     async def stop(self) -> None:
         """Send what is left and disconnect, also from a NATS that no longer reads."""
         self._closing = True
+        if self._measuring is not None:
+            self._measuring.cancel()
         await self._connection.stop()
 
     def _changed(self, connected: bool) -> None:

@@ -42,6 +42,12 @@ def connect_options(config: Nats, inbox_prefix: str = "") -> dict[str, Any]:
     }
 
 
+def server_release(client: Client) -> tuple[int, int, int]:
+    """The release of the server that the client is connected to."""
+    version = client.connected_server_version
+    return version.major, version.minor, version.patch
+
+
 def keep_reconnecting(client: Client) -> None:
     """Reconnect for ever from now on, with jitter: nats-py's default gives up after 60 attempts."""
     client.options["max_reconnect_attempts"] = -1

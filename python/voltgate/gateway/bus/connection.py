@@ -18,6 +18,7 @@ from nats.js import JetStreamManager
 from voltgate._core import Inbox
 from voltgate.config import Nats
 from voltgate.gateway.bus import uplink
+from voltgate.gateway.bus.acks import KEY
 from voltgate.gateway.bus.connect import BusError, connect_options, keep_reconnecting, unusable
 from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.outbox import Outbox
@@ -29,7 +30,6 @@ from voltgate.gateway.metrics import Metrics
 log = structlog.get_logger()
 
 _LAST_WRITE = 1.0  # seconds for what is left to reach NATS at the end
-_KEY = f"HPUB {BUCKETS}".encode()  # how a publish to a key of a bucket begins
 _OVERLAP = 2.0  # seconds that a client stays after another has taken its place
 
 
@@ -63,8 +63,20 @@ class Connection:
         self._written_bytes = 0
         self._max_waiting = config.max_pending_bytes
         self._max_payload = 0
-        self._key = f"HPUB {within(config.domain, BUCKETS)}".encode()
+        self._key = KEY.replace(BUCKETS.encode(), within(config.domain, BUCKETS).encode())
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def waiting(self) -> int:
+        """Bytes on their way to NATS that are still in this process."""
+        return self._out.size + (uplink.waiting(self.client) if self.connected else 0)
+
+    def info(self) -> list[tuple[tuple[str, str], float]]:
+        """The server as a metric: its address and release."""
+        if not self.connected or (url := self.client.connected_url) is None:
+            return []
+        version = self.client.connected_server_version
+        return [((f"{url.hostname}:{url.port}", f"{version.major}.{version.minor}.{version.patch}"), 1.0)]
 
     # -- life ---------------------------------------------------------------------------------------
 
@@ -238,8 +250,8 @@ class Connection:
             self._written_bytes = uplink.waiting(self.client)  # the server may have read since
             if self._out.size + self._written_bytes > self._max_waiting:
                 return False
-        if self._config.domain and hpub.startswith(_KEY):
-            hpub = self._key + hpub.removeprefix(_KEY)
+        if self._config.domain and hpub.startswith(KEY):
+            hpub = self._key + hpub.removeprefix(KEY)
         self._out.add(hpub)
         return True
 

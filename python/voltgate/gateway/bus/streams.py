@@ -6,9 +6,11 @@ stream's metadata name the release that applied its settings: an earlier release
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import structlog
 from nats.aio.client import Client
 from nats.js import JetStreamManager
@@ -24,6 +26,7 @@ _DAY = 86_400
 REJECTS_MAX_BYTES = 256 << 20
 RECORD_MAX_BYTES = 64 << 10  # of a link or an entry of a bucket, which every gateway reads
 _UNLIMITED = -1
+_STATE_SECONDS = 5.0
 _RELEASE = "voltgate_release"  # in a stream's metadata
 _SIGNED = {_RELEASE: __version__}
 
@@ -37,6 +40,8 @@ class Change:
     differences: tuple[str, ...] = ()
     later: str = ""
     """The release that applied the settings, where it is newer than this one within its major version."""
+    taken: tuple[str, ...] = ()
+    """Subjects that another stream takes, with its name: JetStream refuses the change."""
 
 
 def wanted(config: Config) -> list[StreamConfig]:
@@ -131,10 +136,33 @@ async def apply(client: Client, config: Config) -> list[Change]:
 
 async def covering(client: Client, config: Config) -> str | None:
     """A stream that would answer questions with its PubAck (docs/contract.md 3.2); there must be none."""
+    return await _taker(client, f"{config.nats.rpc_prefix}.>")
+
+
+async def _taker(client: Client, subject: str) -> str | None:
+    """A stream that takes messages on ``subject``, or on a part of it."""
     try:
-        return await client.jetstream().find_stream_name_by_subject(f"{config.nats.rpc_prefix}.>")
+        return await client.jetstream().find_stream_name_by_subject(subject)
     except NotFoundError:
         return None
+
+
+async def _taken(client: Client, want: StreamConfig, have: Iterable[str]) -> tuple[str, ...]:
+    """A line for each subject of ``want``, beside those that it has, that another stream takes."""
+    subjects = [one for one in want.subjects or [] if one not in have]
+    takers = [(subject, await _taker(client, subject)) for subject in subjects]
+    return tuple(
+        f"stream {name} takes {subject} or a part of it"
+        for subject, name in takers
+        if name not in (None, want.name)
+    )
+
+
+async def state(client: Client, stream: str) -> dict[str, Any] | None:
+    """The state of a stream as the server sends it; nats-py's lacks ``first_ts``. None: no stream."""
+    reply = await client.request(f"$JS.API.STREAM.INFO.{stream}", timeout=_STATE_SECONDS)
+    found: dict[str, Any] | None = orjson.loads(reply.data).get("state")
+    return found
 
 
 async def fill(jetstream: JetStreamManager, stream: str) -> float | None:
@@ -156,14 +184,15 @@ async def _compare(client: Client, want: StreamConfig) -> Change:
     try:
         have = (await client.jsm().stream_info(name)).config
     except NotFoundError:
-        return Change(name, "create")
+        return Change(name, "create", taken=await _taken(client, want, ()))
     differences = tuple(
         f"{key}: {_plain(have, key)} -> {value}"
         for key, value in _settings(want).items()
         if _plain(have, key) != value
     )
     later = _later((have.metadata or {}).get(_RELEASE, ""))
-    return Change(name, "update" if differences else "ok", differences, later)
+    taken = await _taken(client, want, have.subjects or ())
+    return Change(name, "update" if differences else "ok", differences, later, taken)
 
 
 def _later(release: str) -> str:

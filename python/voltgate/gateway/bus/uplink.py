@@ -21,6 +21,8 @@ class Uplink(TcpTransport):
 
     server = ""
     """``host:port`` that was dialled last."""
+    _login = b""
+    _ended = False
 
     def __bool__(self) -> bool:
         """True also before it is connected: nats-py would put its own in place of a false one."""
@@ -41,19 +43,38 @@ class Uplink(TcpTransport):
         """Dial; an attempt before this one may have got no further than the TCP connection."""
         self.cut()
         self.server = uri.netloc.rpartition("@")[2]
+        self._ended = False
         await super().connect(uri, buffer_size, connect_timeout)
 
     async def connect_tls(self, *arguments: Any) -> None:
-        """Begin TLS; a connection whose handshake failed is gone: nothing would report its end."""
+        """Begin TLS; of a connection whose handshake failed nothing would report the end."""
+        self._ended = True
         try:
             await super().connect_tls(*arguments)
         except BaseException:
             self.cut()
-            self._io_writer = None
             raise
+        self._ended = False
+        # Not said by nats-py: asyncio would log a warning for every server that hangs up.
+        writer: Any = self._io_writer
+        writer._protocol._over_ssl = True
+
+    def write(self, payload: bytes) -> None:
+        """Write; the login waits for the PING behind it.
+
+        A server that refuses the login answers and hangs up: written on its own, the PING could meet a closed
+        connection, and why it was closed would not be read.
+        """
+        if payload.startswith(b"CONNECT "):
+            self._login = payload
+            return
+        login, self._login = self._login, b""
+        super().write(login + payload)  # type: ignore[no-untyped-call]
 
     async def wait_closed(self) -> None:
         """Wait until the connection has ended, and end it when that takes too long."""
+        if self._ended:
+            return
         try:
             async with asyncio.timeout(POLITE):
                 await super().wait_closed()  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ import asyncio
 import random
 import signal
 from contextlib import suppress
-from typing import Literal
+from typing import Literal, get_args
 
 import structlog
 
@@ -49,6 +49,8 @@ class Supervisor:
     def __init__(self, argv: Argv, kept: Kept, config: Config) -> None:
         """A worker for each set of sockets in ``kept``."""
         self.metrics = Supervision()
+        for reason in get_args(RestartReason):
+            self.metrics.restarts.cell(reason)
         self.metrics.running.read = lambda: [((), float(sum(m.running for m in self._members)))]
         self._kept, self._descriptors, self._settings = kept, kept.descriptors, reload.settings(config)
         inherited = [fd for one in self._descriptors for listener in one for fd in listener]

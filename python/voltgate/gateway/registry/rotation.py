@@ -69,13 +69,16 @@ class Rotation:
         both = (*change.before, change.hash) if change.added else change.before
         if not change.hash or (not change.added and (verdict is Verdict.REFUSED or len(both) == 1)):
             return
+        replaced = [both]
         if verdict is Verdict.TAKEN:
             fields: dict[str, Any] = {"password_hashes": [change.hash], "password_change": None}
         elif verdict is Verdict.REFUSED:
             fields = {"password_hashes": list(change.before), "password_change": None}
         else:
-            fields = {"password_change": "at_reboot"} if len(both) > 1 else {}
-        _run(self._edit(change.token, both, fields))
+            fields = {"password_hashes": list(both), "password_change": "at_reboot" if both[1:] else None}
+            # A login may have removed the new one before this answer is noted. That proves nothing.
+            replaced.append(change.before)
+        _run(self._edit(change.token, lambda record: record.password_hashes in replaced, fields))
 
     def logged_in(self, known: Known) -> None:
         """The charger logged in with ``known.passed``: remove the other one, unless an operator keeps two."""
@@ -84,7 +87,11 @@ class Rotation:
             return
         if state in ("at_reboot", "new_key") and known.passed == hashes[0]:
             return
-        _run(self._edit(known.token, hashes, {"password_hashes": [known.passed], "password_change": None}))
+
+        def undecided(record: Record) -> bool:
+            return (record.password_hashes, record.password_change) == (hashes, state)
+
+        _run(self._edit(known.token, undecided, {"password_hashes": [known.passed], "password_change": None}))
 
     async def _begin(self, change: Change) -> str:
         """Why the password may not be sent, "" when it may."""
@@ -103,16 +110,17 @@ class Rotation:
             return UNDECIDED
         change.added = True
         both = {"password_hashes": [*before, hash_], "password_change": "sent"}
-        return "" if await self._edit(change.token, before, both) else UNREADABLE
+        added = await self._edit(change.token, lambda record: record.password_hashes == before, both)
+        return "" if added else UNREADABLE
 
-    async def _edit(self, token: str, hashes: tuple[str, ...], fields: dict[str, Any]) -> bool:
-        """Set ``fields`` in the record, while its passwords are ``hashes``; whether that was stored."""
+    async def _edit(self, token: str, holds: Callable[[Record], bool], fields: dict[str, Any]) -> bool:
+        """Set ``fields`` in the record, while ``holds`` for it; whether that was stored."""
         for _ in range(TRIES):
             stored = await self._read(token)
             record = _record(stored)
             if not isinstance(stored, Stored) or not isinstance(record, Record):
                 return False
-            if not fields or record.password_hashes != hashes:
+            if not holds(record):
                 return False
             body = orjson.loads(stored.data) | fields  # fields of newer releases stay
             kept = orjson.dumps({name: value for name, value in body.items() if value is not None})

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, assert_never
 from voltgate._core import Fact, Frame, Violation
 from voltgate.gateway.interfaces import LIVE, Ack
 from voltgate.gateway.metrics import ActionCounts
-from voltgate.gateway.session.payloads import REPORTS
+from voltgate.gateway.session.payloads import may_be_reported
 from voltgate.policy import Rule
 
 # A session's memory for repeats (docs/contract.md 3.4). Answers above the size are rare and not worth
@@ -85,7 +85,7 @@ class Handling:
         self.may_ask = rule.answer in ("backend", "backend-if-idtoken")
         # A backend is asked about an idToken, or what the transaction cost (docs/contract.md 3.4).
         self.id_token = rule.answer == "backend-if-idtoken"
-        self.reports = rule.action in REPORTS  # its payload may hold a secret
+        self.reports = may_be_reported(rule.action)  # its payload may hold a secret
         self.boots = unsigned == "BootNotification"
         self.clock = rule.action == "Heartbeat"  # the gateway's answer has content: the time
         self.keyed = rule.action == "TransactionEvent"  # its key may come back with other bytes

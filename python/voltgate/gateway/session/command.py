@@ -135,6 +135,9 @@ class Command:
     def ended(self, outcome: Outcome) -> None:
         """It has its outcome."""
 
+    def joined(self) -> None:
+        """It repeats an open command, and gets the outcome of that one."""
+
     def same(self, other: "Command") -> bool:
         """Whether ``other``, under the same command id, asks for the same thing."""
         return (self.action, self.body) == (other.action, other.body)

@@ -4,18 +4,23 @@ Bytes in, values out. Secrets are masked in facts only (docs/contract.md 3.5): w
 back to the backend is never touched. Payloads may be of any shape: a lenient level passes them on.
 """
 
+import base64
 import re
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
-from voltgate._core import Frame, masked, may_hold_secrets
+from voltgate._core import Frame
+from voltgate._core import masked as masked  # noqa: PLC0414 - used as payloads.masked
+from voltgate._core import may_hold_secrets as may_hold_secrets  # noqa: PLC0414
 from voltgate.gateway.interfaces import Verdict
 
 MASKED = b"***"
-REPORTS = frozenset({"NotifyEvent", "NotifyReport", "PublishFirmwareStatusNotification"})
-"""CALLs of chargers that may hold a secret."""
-
+_REPORTED = frozenset({"NotifyEvent", "NotifyReport", "PublishFirmwareStatusNotification"})
+# The payload of a signed message, base64 (docs/ocpp.md A16).
+_SIGNED = re.compile(rb'("payload"\s*:\s*)"([^"]*)"')
+_ALPHABET = bytes.maketrans(b"+/", b"-_")
 _ANSWERED = frozenset({"GetConfiguration", "GetVariables"})
 
 
@@ -26,7 +31,37 @@ def masked_report(body: bytes, odd: bool) -> bytes | None:
     """The payload without its secrets; None if it has none. ``odd``: it may violate its schema: then a secret
     may be in any place.
     """
-    return MASKED if odd and may_hold_secrets(body) else masked(body)
+    if odd and may_hold_secrets(body):
+        return MASKED
+    shown = _without_signed_secrets(body)
+    found = masked(shown)
+    return shown if found is None and shown is not body else found
+
+
+def _without_signed_secrets(body: bytes) -> bytes:
+    """``body`` with ``***`` for each signed payload that holds a secret or cannot be read; else itself."""
+    plain = body
+    if b"\\" in body:  # a name may be spelled with escapes
+        with suppress(orjson.JSONDecodeError):
+            plain = orjson.dumps(orjson.loads(body))
+    if b'"signature' not in plain:
+        return body
+    shown = _SIGNED.sub(lambda found: found[1] + b'"***"' if _is_secret(found[2]) else found[0], plain)
+    return body if shown == plain else shown
+
+
+def _is_secret(payload: bytes) -> bool:
+    text = payload.rstrip(b"=").translate(_ALPHABET)
+    try:
+        inner = base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        return True
+    return masked(inner) is not None
+
+
+def may_be_reported(action: str) -> bool:
+    """Whether a CALL of a charger may hold a secret."""
+    return action.removesuffix("-Signed") in _REPORTED
 
 
 def may_answer_secrets(action: str) -> bool:
@@ -52,7 +87,9 @@ def storable(frame: Frame, secretive: bool) -> bytes:
     if frame.known:  # a CALL
         return raw if masked_report(frame.payload or raw, frame.violation is not None) is None else MASKED
     answer = secretive or _LIKE_AN_ANSWER.match(raw) is not None
-    return MASKED if (answer and _BARE.fullmatch(raw) is None) or may_hold_secrets(raw) else raw
+    if (answer and _BARE.fullmatch(raw) is None) or may_hold_secrets(raw):
+        return MASKED
+    return raw if _without_signed_secrets(raw) is raw else MASKED
 
 
 # -- the charger's own password (docs/contract.md 3.8) --------------------------------------------------

@@ -161,3 +161,7 @@ class TracedCommand(Command):
         """See Command."""
         self._end_part()
         self._span.end("" if outcome is Outcome.RESULT else outcome.label, outcome=outcome.label)
+
+    def joined(self) -> None:
+        """See Command."""
+        self._span.end()
