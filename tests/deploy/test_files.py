@@ -163,7 +163,8 @@ def helm() -> str:
 
 def rendered(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The chart's objects, by kind and name."""
-    text = printed(helm(), "template", "gw", CHART, "-f", "-", input=json.dumps(values))
+    command = [helm(), "template", "gw", str(CHART), "-f", "-"]
+    text = subprocess.run(command, input=json.dumps(values), text=True, stdout=subprocess.PIPE, check=True).stdout
     objects = [one for one in yaml.safe_load_all(text) if one]
     return {f"{one['kind']} {one['metadata']['name']}": one for one in objects}
 
@@ -222,6 +223,13 @@ def test_wrong_values_are_refused_by_the_schema(wrong: dict[str, Any]) -> None:
     run = subprocess.run(command, input=json.dumps(wrong), text=True, capture_output=True, check=False)
     assert run.returncode != 0
     assert "values don't meet the specifications of the schema" in run.stderr
+
+
+def test_the_chart_ships_the_rules_that_prometheus_loads() -> None:
+    """They are links to deploy/prometheus, which helm follows."""
+    rule = rendered(EVERYTHING)["PrometheusRule gw-voltgate"]
+    files = [yaml.safe_load(path.read_text()) for path in sorted((CHART / "rules").iterdir())]
+    assert rule["spec"]["groups"] == [group for file in files for group in file["groups"]]
 
 
 def test_probes_ask_for_what_they_are_for() -> None:
