@@ -20,10 +20,12 @@ from typing import Any
 import pytest
 import yaml
 
-from jetstream import find, free_port
+from jetstream import free_port
 from processes import PATIENCE, status
+from voltgate.cli.dev.embedded import find
 
 ROOT = Path(__file__).parents[2]
+GATEWAYS = ("gateway-1", "gateway-2")
 COMPOSE = ROOT / "deploy" / "compose" / "compose.yaml"
 PASSWORDS = {
     name: f"p{number}-of-the-test"
@@ -68,6 +70,10 @@ class Stack:
     def log(self, service: str) -> str:
         """All that it wrote."""
         return (self._folder / service / "log").read_text()
+
+    def command(self, service: str) -> list[str]:
+        """How its process was started."""
+        return [str(word) for word in self.processes[service].args]  # type: ignore[union-attr]
 
     def start(self, *names: str) -> None:
         """Start services, after what they depend on; one that has to complete first is repeated until it does."""
@@ -127,7 +133,9 @@ class Stack:
     def _mounted(self, name: str) -> Iterator[tuple[str, Path]]:
         """(path in the container, path here) of each volume, files copied with the addresses of this machine."""
         volumes = [volume.split(":") for volume in self.services[name].get("volumes", [])]
-        paths = {inside: self._folder / name / inside.strip("/").replace("/", "_") for _, inside, *_ in volumes}
+        paths = {
+            inside: self._folder / name / inside.strip("/").replace("/", "_") for _, inside, *_ in volumes
+        }
         for outside, inside, *_ in volumes:
             here, source = paths[inside], COMPOSE.parent / outside
             if outside == "./certificates":

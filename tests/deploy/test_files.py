@@ -12,7 +12,7 @@ import yaml
 
 from deploy.stack import COMPOSE, PASSWORDS, ROOT, needs, settings
 from e2e.secured import Pki
-from jetstream import find
+from voltgate.cli.dev.embedded import find
 from voltgate.config import Config
 
 DEPLOY = ROOT / "deploy"
@@ -28,7 +28,7 @@ def tool(program: str, package: str) -> str:
 
 def printed(*command: str | Path, **options: Any) -> str:
     """Both outputs of a command that succeeds."""
-    run = subprocess.run(
+    run: subprocess.CompletedProcess[str] = subprocess.run(
         [str(word) for word in command],
         text=True,
         stdout=subprocess.PIPE,
@@ -164,7 +164,9 @@ def helm() -> str:
 def rendered(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The chart's objects, by kind and name."""
     command = [helm(), "template", "gw", str(CHART), "-f", "-"]
-    text = subprocess.run(command, input=json.dumps(values), text=True, stdout=subprocess.PIPE, check=True).stdout
+    text = subprocess.run(
+        command, input=json.dumps(values), text=True, stdout=subprocess.PIPE, check=True
+    ).stdout
     objects = [one for one in yaml.safe_load_all(text) if one]
     return {f"{one['kind']} {one['metadata']['name']}": one for one in objects}
 
@@ -234,5 +236,7 @@ def test_the_chart_ships_the_rules_that_prometheus_loads() -> None:
 
 def test_probes_ask_for_what_they_are_for() -> None:
     (container,) = rendered({})["Deployment gw-voltgate"]["spec"]["template"]["spec"]["containers"]
-    paths = {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("liveness", "readiness", "startup")}
+    paths = {
+        name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("liveness", "readiness", "startup")
+    }
     assert paths == {"liveness": "/livez", "readiness": "/lbz", "startup": "/lbz"}
