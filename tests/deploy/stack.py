@@ -1,8 +1,8 @@
 """What deploy/compose/compose.yaml would start, started on loopback by the very commands in it.
 
-There is no container engine here. Each container becomes a process: the command of its service, in the environment of
-its service, with copies of the files that are mounted into it. In commands and copies, addresses and paths of the
-container are replaced by those of this machine, and nothing else is.
+There is no container engine here. Each container becomes a process: the command of its service, in the
+environment of its service, with copies of the files that are mounted into it. In commands and copies, addresses
+and paths of the container are replaced by those of this machine, and nothing else is.
 """
 
 import os
@@ -76,7 +76,7 @@ class Stack:
         return [str(word) for word in self.processes[service].args]  # type: ignore[union-attr]
 
     def start(self, *names: str) -> None:
-        """Start services, after what they depend on; one that has to complete first is repeated until it does."""
+        """Start services, after what they depend on; ``streams`` is repeated until it completes."""
         for name in names:
             if name in self.processes and self.processes[name].poll() is None:
                 continue
@@ -131,7 +131,7 @@ class Stack:
             )
 
     def _mounted(self, name: str) -> Iterator[tuple[str, Path]]:
-        """(path in the container, path here) of each volume, files copied with the addresses of this machine."""
+        """(path in the container, path here) of each volume; copies have the addresses of this machine."""
         volumes = [volume.split(":") for volume in self.services[name].get("volumes", [])]
         paths = {
             inside: self._folder / name / inside.strip("/").replace("/", "_") for _, inside, *_ in volumes

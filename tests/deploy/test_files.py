@@ -143,7 +143,7 @@ def test_nats_accepts_the_cluster_configuration() -> None:
 
 CHART = DEPLOY / "helm" / "voltgate"
 EVERYTHING: dict[str, Any] = {
-    "nats": {"urls": ["tls://nats.nats:4222"], "credentialsSecret": "creds", "caSecret": "ca", "namespace": "nats"},
+    "nats": {"urls": ["tls://nats.nats:4222"], "credentialsSecret": "creds", "caSecret": "ca"},
     "listeners": [
         {"port": 9000, "securityProfile": 2, "tlsSecrets": ["rsa", "ec"]},
         {"port": 9001, "securityProfile": 3, "tlsSecrets": ["ec"], "clientCaSecret": "chargers"},

@@ -100,7 +100,7 @@ async def replace(running: Stack, gateway: str, crowd: Crowd) -> None:
 
 
 async def test_gateways_are_replaced_one_after_the_other_while_chargers_charge(
-    running: Stack, tmp_path: Path
+    running: Stack, tmp_path: Path, clean_environment: None
 ) -> None:
     """Nothing answered is lost, no transaction message is refused, and the load is spread again."""
     await register(running, CHARGERS)
