@@ -1,8 +1,8 @@
 """What deploy/compose/compose.yaml would start, started on loopback by the very commands in it.
 
 There is no container engine here. Each container becomes a process: the command of its service, in the
-environment of its service, with copies of the files that are mounted into it. In commands and copies, addresses
-and paths of the container are replaced by those of this machine, and nothing else is.
+environment of its service, with copies of the files that are mounted into it. In commands and copies,
+addresses and paths of the container are replaced by those of this machine, and nothing else is.
 """
 
 import os
