@@ -190,9 +190,9 @@ def settings() -> dict[str, Any]:
 
 
 def needs(program: str, package: str) -> str:
-    """The path of a program; the test is skipped where it is missing, and fails in CI."""
+    """The path of a program; the test is skipped where it is missing, and fails where CI installs it."""
     found = shutil.which(program) or shutil.which(program, path="/usr/sbin")
     if found is None:
-        assert "CI" not in os.environ, f"CI installs {package}"
+        assert "CI" not in os.environ or program not in {"haproxy", "prometheus"}, f"CI installs {package}"
         pytest.skip(f"{program} is not installed: {package}")
     return found

@@ -10,10 +10,9 @@ import socket
 import subprocess
 import sys
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Any
 
 import pytest
 
@@ -108,7 +107,9 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     made.close()
 
 
-def started(words: list[str], running: Stack, user: str, folder: Path, **environment: str) -> Any:
+def started(
+    words: list[str], running: Stack, user: str, folder: Path, within: Sequence[str] = (), **environment: str
+) -> subprocess.Popen[bytes]:
     """A command of a unit or of the image, with this checkout's program and files of this machine."""
     assert Path(words[0]).name == "voltgate"
     file = folder / "voltgate.toml"
@@ -119,6 +120,7 @@ def started(words: list[str], running: Stack, user: str, folder: Path, **environ
     (shown,) = [word for word in words if word.endswith(".toml")]
     assert shown.startswith("/etc/voltgate/")
     command = [
+        *within,
         sys.executable,
         "-m",
         "voltgate",
@@ -134,16 +136,26 @@ def started(words: list[str], running: Stack, user: str, folder: Path, **environ
         )
 
 
+# In a mount namespace of its own, in which the root file system can only be read.
+READ_ONLY = ["unshare", "-rm", "sh", "-c", 'mount -o remount,ro,bind / && exec "$@"', "sh"]
+
+
 @pytest.mark.parametrize(
-    "words", [shlex.split(unit("voltgate.service")["ExecStart"]), image()], ids=["unit", "image"]
+    ("words", "within"),
+    [(shlex.split(unit("voltgate.service")["ExecStart"]), []), (image(), READ_ONLY)],
+    ids=["unit", "image"],
 )
 def test_the_gateway_of_unit_and_image_becomes_ready_and_stops(
-    words: list[str], running: Stack, manager: Manager, tmp_path: Path
+    words: list[str], within: list[str], running: Stack, manager: Manager, tmp_path: Path
 ) -> None:
-    """It reports to the service manager, as `Type=notify` needs it, and feeds the watchdog."""
+    """It reports to the service manager, as `Type=notify` needs it; the image's can write nothing."""
+    if within:
+        written = subprocess.run([*within, "touch", tmp_path / "x"], stderr=subprocess.PIPE, check=False)
+        if b"Read-only file system" not in written.stderr:
+            pytest.skip("no mount namespaces here")
     assert unit("voltgate.service")["Type"] == "notify"
     process = started(
-        words, running, "gateway", tmp_path, NOTIFY_SOCKET=str(manager.path), WATCHDOG_USEC="1000000"
+        words, running, "gateway", tmp_path, within, NOTIFY_SOCKET=str(manager.path), WATCHDOG_USEC="1000000"
     )
     try:
         manager.until("READY=1")
