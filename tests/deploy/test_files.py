@@ -187,6 +187,7 @@ def test_kubernetes_knows_every_field(values: dict[str, Any], tmp_path: Path) ->
         printed(tool("kubernetes-validate", "pip install kubernetes-validate"), "--strict", file)
 
 
+@pytest.mark.usefixtures("clean_environment")
 @pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
 def test_the_gateway_accepts_the_configuration_of_the_chart(values: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "voltgate.toml"
