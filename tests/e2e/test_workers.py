@@ -213,7 +213,9 @@ def test_what_no_worker_can_do_is_said_once(crews: Crews) -> None:
     """Streams are missing: the first worker's words and its exit code, no second one, no restart."""
     crew = crews(streams="NONE")
     assert crew.serve.process.wait(PATIENCE) == 1
-    assert crew.serve.err.count("voltgate: stream NONE_TX is missing: run `voltgate streams apply") == 1
+    assert (
+        crew.serve.err.count("voltgate: stream KV_none_chargers is missing: run `voltgate streams apply") == 1
+    )
     assert len(crew.events("gateway.stopped")) == 1
     assert crew.events("worker.exited") == []
     assert is_free(crew.port)
@@ -246,5 +248,5 @@ def test_an_address_in_use_is_one_line_before_any_worker_starts(crews: Crews, wh
         crew = crews(**{"port" if whose == "listener" else "admin": port})
         assert crew.serve.process.wait(PATIENCE) == 1
     (line,) = crew.serve.err.splitlines()
-    assert line.startswith(f"voltgate: {whose} 127.0.0.1:{port}: ")
-    assert line.lower().endswith("address already in use")
+    key = {"listener": "listeners.0.port", "admin": "admin.port"}[whose]
+    assert f"{key}: 127.0.0.1:{port} is in use" in line

@@ -123,7 +123,7 @@ var boards = []board{
 		{title: "Refused, of all upgrades", unit: "percentunit", width: 12,
 			queries: one(`sum(rate(voltgate_handshakes_total{@,result!="accepted"}[#])) / (sum(rate(voltgate_handshakes_total{@}[#])) > 0)`, "refused")},
 		{title: "Failed logins", unit: "ops", width: 12, stacked: true,
-			queries: one(`sum by (result) (rate(voltgate_handshakes_total{@,result=~"no_credentials|wrong_user|wrong_password|unknown_identity|disabled|wrong_profile|not_registered"}[#]))`, "{{result}}")},
+			queries: one(`sum by (result) (rate(voltgate_handshakes_total{@,result=~"no_credentials|wrong_user|wrong_password|unknown_identity|failed_logins|no_certificate|wrong_common_name|disabled|wrong_profile|not_registered"}[#]))`, "{{result}}")},
 		{title: "Connections that the gateway ended", unit: "ops", width: 12, stacked: true,
 			queries: one(`sum by (reason) (rate(voltgate_disconnects_total{@,reason!="client"}[#])) > 0`, "{{reason}}")},
 		{title: "Violations by code", unit: "ops", width: 12, stacked: true,

@@ -384,9 +384,9 @@ def test_the_memory_of_many_connections_goes_back_to_the_system() -> None:
     later: list[Callable[[], None]] = []
     handshakes = Handshakes(later.append, lambda *_: None, lambda *_: None)
     for _ in range(GIVEN_BACK - 1):
-        handshakes.ended()
+        handshakes.freed()
     assert later == []
-    handshakes.ended()
+    handshakes.freed()
     blocks = [bytearray(b"x" * 20_000) for _ in range(2000)]
     kept = blocks[::20]  # holes between them
     del blocks

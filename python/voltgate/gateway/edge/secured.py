@@ -45,7 +45,7 @@ class Handshakes:
         done: Callable[[str, bool], None],
         failed: Callable[[Failure, str], None],
     ) -> None:
-        self._ended = 0
+        self._freed = 0
         self.soon, self.done, self.failed = soon, done, failed
         self._new: deque[Secured] = deque()
         self._begun: deque[Secured] = deque()
@@ -59,10 +59,10 @@ class Handshakes:
             self.soon(self._turn)
         (self._begun if secured.begun else self._new).append(secured)
 
-    def ended(self) -> None:
-        """One more connection is gone; what OpenSSL had for it is in small blocks."""
-        self._ended += 1
-        if self._ended % GIVEN_BACK == 0:
+    def freed(self) -> None:
+        """One more connection is freed; what OpenSSL had for it is in small blocks."""
+        self._freed += 1
+        if self._freed % GIVEN_BACK == 0:
             self.soon(give_back)
 
     def _turn(self) -> None:
@@ -103,6 +103,10 @@ class Secured(asyncio.Transport, asyncio.Protocol):
         self._paused = False
         self.begun = False  # the charger's hello was answered: most of the CPU is spent
 
+    def __del__(self) -> None:
+        """Only now OpenSSL's memory is free: a session may hold it until its last fact is stored."""
+        self._handshakes.freed()
+
     # -- the protocol of the transport below --------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -137,7 +141,6 @@ class Secured(asyncio.Transport, asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone, whichever side ended it."""
         self._state = _State.CLOSED
-        self._handshakes.ended()
         inner, self._inner = self._inner, None  # else the two would be a reference cycle
         if inner is not None:
             inner.connection_lost(error)
