@@ -13,7 +13,7 @@ APART := rust/fuzz benchmarks/load
 # As many workers as cores, a file of tests in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers check lint fix bench locust swarm-day observe-test \
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test check lint fix bench locust swarm-day observe-test \
 	pictures dashboards slos clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -72,6 +72,9 @@ dashboards: ## write deploy/grafana/dashboards; needs Go
 
 slos: ## write deploy/prometheus/slos.yaml; needs sloth
 	sloth generate -i deploy/prometheus/slos.sloth.yaml -o deploy/prometheus/slos.yaml
+
+deploy-test: $(VENV)/.built ## every file in deploy/ with its tool, started on loopback; an upgrade under 4,000 chargers
+	VOLTGATE_FULL=1 $(BIN)/python -m pytest -q -s tests/deploy
 
 lint: $(VENV)/.built ## formatters, linters, types, the stub against the extension
 	cargo fmt --all --check

@@ -12,7 +12,7 @@ import yaml
 
 from deploy.stack import COMPOSE, PASSWORDS, ROOT, needs, settings
 from e2e.secured import Pki
-from jetstream import find
+from voltgate.cli.dev.embedded import find
 from voltgate.config import Config
 
 DEPLOY = ROOT / "deploy"
@@ -28,7 +28,7 @@ def tool(program: str, package: str) -> str:
 
 def printed(*command: str | Path, **options: Any) -> str:
     """Both outputs of a command that succeeds."""
-    run = subprocess.run(
+    run: subprocess.CompletedProcess[str] = subprocess.run(
         [str(word) for word in command],
         text=True,
         stdout=subprocess.PIPE,
@@ -143,7 +143,7 @@ def test_nats_accepts_the_cluster_configuration() -> None:
 
 CHART = DEPLOY / "helm" / "voltgate"
 EVERYTHING: dict[str, Any] = {
-    "nats": {"urls": ["tls://nats.nats:4222"], "credentialsSecret": "creds", "caSecret": "ca", "namespace": "nats"},
+    "nats": {"urls": ["tls://nats.nats:4222"], "credentialsSecret": "creds", "caSecret": "ca"},
     "listeners": [
         {"port": 9000, "securityProfile": 2, "tlsSecrets": ["rsa", "ec"]},
         {"port": 9001, "securityProfile": 3, "tlsSecrets": ["ec"], "clientCaSecret": "chargers"},
@@ -163,7 +163,10 @@ def helm() -> str:
 
 def rendered(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The chart's objects, by kind and name."""
-    text = printed(helm(), "template", "gw", CHART, "-f", "-", input=json.dumps(values))
+    command = [helm(), "template", "gw", str(CHART), "-f", "-"]
+    text = subprocess.run(
+        command, input=json.dumps(values), text=True, stdout=subprocess.PIPE, check=True
+    ).stdout
     objects = [one for one in yaml.safe_load_all(text) if one]
     return {f"{one['kind']} {one['metadata']['name']}": one for one in objects}
 
@@ -184,6 +187,7 @@ def test_kubernetes_knows_every_field(values: dict[str, Any], tmp_path: Path) ->
         printed(tool("kubernetes-validate", "pip install kubernetes-validate"), "--strict", file)
 
 
+@pytest.mark.usefixtures("clean_environment")
 @pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
 def test_the_gateway_accepts_the_configuration_of_the_chart(values: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "voltgate.toml"
@@ -222,6 +226,13 @@ def test_wrong_values_are_refused_by_the_schema(wrong: dict[str, Any]) -> None:
     run = subprocess.run(command, input=json.dumps(wrong), text=True, capture_output=True, check=False)
     assert run.returncode != 0
     assert "values don't meet the specifications of the schema" in run.stderr
+
+
+def test_the_chart_ships_the_rules_that_prometheus_loads() -> None:
+    """They are links to deploy/prometheus, which helm follows."""
+    rule = rendered(EVERYTHING)["PrometheusRule gw-voltgate"]
+    files = [yaml.safe_load(path.read_text()) for path in sorted((CHART / "rules").iterdir())]
+    assert rule["spec"]["groups"] == [group for file in files for group in file["groups"]]
 
 
 def test_probes_ask_for_what_they_are_for() -> None:
