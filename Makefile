@@ -13,7 +13,8 @@ APART := rust/fuzz benchmarks/load
 # As many workers as cores, a file of tests in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers check lint fix bench clean
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test check lint fix bench locust swarm-day observe-test \
+	pictures dashboards slos clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -57,8 +58,23 @@ flaky: $(VENV)/.built ## the tests N=5 times beside a load on all cores
 attack: $(VENV)/.built ## attacks beside 200 chargers that must not notice, and a table; ATTACK="--only pings" runs some
 	PYTHONPATH=tests $(BIN)/python -m attack $(ATTACK)
 
-strangers: $(VENV)/.built ## chargers made of other people's clients (npm, Go, Maven), and what passed; tests/strangers/README.md
+strangers: $(VENV)/.built ## chargers made of other people's clients, by each security profile, and what passed; tests/strangers/README.md
 	PYTHONPATH=tests $(BIN)/python -m strangers $(STRANGERS)
+
+observe-test: $(VENV)/.built ## the shipped alerts and dashboards against a real Prometheus, a gateway and its faults
+	OBSERVE=1 $(BIN)/python -m pytest -q tests/observe
+
+pictures: $(VENV)/.built ## docs/images: the dashboards as that Prometheus has them
+	PYTHONPATH=tests $(BIN)/python -m observe.pictures
+
+dashboards: ## write deploy/grafana/dashboards; needs Go
+	cd deploy/grafana/build && go run . ../dashboards
+
+slos: ## write deploy/prometheus/slos.yaml; needs sloth
+	sloth generate -i deploy/prometheus/slos.sloth.yaml -o deploy/prometheus/slos.yaml
+
+deploy-test: $(VENV)/.built ## every file in deploy/ with its tool, started on loopback; an upgrade under 4,000 chargers
+	VOLTGATE_FULL=1 $(BIN)/python -m pytest -q -s tests/deploy
 
 lint: $(VENV)/.built ## formatters, linters, types, the stub against the extension
 	cargo fmt --all --check
@@ -84,6 +100,17 @@ fix: $(VENV)/.built ## format, and mend what linters can mend
 
 bench: $(VENV)/.built ## every figure of benchmarks/README.md, measured and written; BENCH="--quick --no-write" tries it
 	$(BIN)/python benchmarks/run.py $(BENCH)
+	$(if $(findstring --only,$(BENCH)),,$(BIN)/python benchmarks/tls.py $(filter --quick --no-write,$(BENCH)))
+
+locust: $(VENV)/.locust ## Locust against a gateway that it starts: .cache/locust.html; LOCUST="--users 1000 --seconds 300"
+	$(BIN)/python benchmarks/locusts.py $(LOCUST)
+
+$(VENV)/.locust: $(VENV)/.built
+	$(BIN)/python -m pip install --quiet 'locust>=2.40'
+	@touch $@
+
+swarm-day: $(VENV)/.built ## the day of a network of 10,000 chargers in an hour: .cache/day.html; DAY="--speed 96" is faster
+	$(BIN)/python benchmarks/day.py $(DAY)
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) .cache target voltgate-data

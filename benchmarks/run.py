@@ -47,6 +47,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one short round, as a smoke test")
     parser.add_argument("--full", action="store_true", help=f"grow to {MOST:,} chargers")
     parser.add_argument("--no-write", action="store_true", help="do not change README.md")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--fail-on-missed", action="store_true", help="exit with 1 if a target is not met")
     only = ("message", "open", "connection", "growth", "codec")
     parser.add_argument("--only", choices=only, help="make one table; README.md is not changed")
     given = parser.parse_args()
@@ -68,10 +70,17 @@ def main() -> None:
     }
     result = [make() for name, make in made.items() if given.only in (None, name)]
     shown = tables.conditions(rounds, others)
-    print(shown)
-    tables.show(result)
+    if given.json:
+        print(json.dumps({"conditions": shown.splitlines(), "tables": [table.data() for table in result]}))
+    else:
+        print(shown)
+        tables.show(result)
     if not given.no_write and not given.only:
         tables.write(result, shown)
+    missed = [line for table in result for line in table.missed()]
+    for line in missed:
+        progress.print(f"not met: {line}")
+    sys.exit(1 if missed and given.fail_on_missed else 0)
 
 
 def messages(size: Size, rounds: int) -> dict[str, list[Message]]:

@@ -68,6 +68,8 @@ class Server:
     config: Path | None = None
     nats: psutil.Process | None = None
     """The nats-server beside it."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Of every load that dials it."""
 
     def cpu(self) -> float:
         """Seconds of CPU that the process and its children have used."""
@@ -240,7 +242,7 @@ class Load:
 
     def __enter__(self) -> "Load":
         words = [str(TARGET / "release/voltgate-load"), "--url", f"127.0.0.1:{self.server.port}"]
-        for name, value in self.options.items():
+        for name, value in {**self.server.options, **self.options}.items():
             if value is not False:
                 words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
         with keeping_to(OTHER_CORES):
@@ -261,12 +263,23 @@ class Load:
 
     def connect(self) -> dict[str, Any]:
         """Dial; stops the benchmark when a charger is refused."""
-        figures = self._order("")
+        return self._connected("")
+
+    def _connected(self, line: str) -> dict[str, Any]:
+        figures = self._order(line)
         if figures["refused"]:
             sys.exit(
                 f"{figures['refused']} chargers were refused: {figures['first_refused']}{self._last_lines()}"
             )
         return figures
+
+    def leave(self) -> None:
+        """Reset every connection."""
+        self._order("leave")
+
+    def again(self) -> dict[str, Any]:
+        """Dial anew; stops the benchmark when a charger is refused."""
+        return self._connected("again")
 
     def go(self, seconds: float) -> dict[str, Any]:
         """One run; stops the benchmark when an answer is wrong or missing, or a socket was closed."""

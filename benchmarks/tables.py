@@ -38,6 +38,20 @@ class Table:
             table.add_row(*row)
         return table
 
+    def data(self) -> dict[str, Any]:
+        """For JSON: a row is an object, with ``met`` where it has targets."""
+        rows = []
+        for row in self.rows:
+            cells = [(column, text) for column, text in zip(self.columns, row, strict=True) if text]
+            targets = [text for column, text in cells if column == "target" and ":" in text]
+            figures: dict[str, Any] = {column: text for column, text in cells if column != "target"}
+            rows.append(figures | ({"targets": targets, "met": not _missed(row)} if targets else {}))
+        return {"title": self.title, "rows": rows}
+
+    def missed(self) -> list[str]:
+        """The rows whose targets are not met."""
+        return [f"{self.title}: {row[0]}: {text}" for row in self.rows for text in _missed(row)]
+
     def markdown(self) -> str:
         """For the README."""
         lines = [self.columns, ["---"] * len(self.columns), *self.rows]
@@ -212,6 +226,10 @@ def codec(cases: list[dict[str, Any]]) -> Table:
 
 def _met(met: bool) -> str:
     return "met" if met else "not met"
+
+
+def _missed(row: list[str]) -> list[str]:
+    return [text for text in row if text.endswith(": not met")]
 
 
 def conditions(rounds: int, others: float) -> str:

@@ -26,7 +26,7 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, so that the last worker does not end long after the others."""
-    order = ("faults", "e2e", "cli", "charger")
+    order = ("faults", "deploy", "e2e", "cli", "charger")
 
     def place(item: pytest.Item) -> int:
         folder = item.path.parent.name

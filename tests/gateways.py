@@ -13,7 +13,7 @@ from voltgate.gateway.cluster.links import Heard, Links
 from voltgate.gateway.cluster.liveness import Liveness
 from voltgate.gateway.cluster.ownership import Ownership
 from voltgate.gateway.cluster.peers import Peers
-from voltgate.gateway.interfaces import Claim, Request, Stored
+from voltgate.gateway.interfaces import Claim, Holder, Request, Stored
 from voltgate.gateway.reasons import Reason, Refusal
 from world import EPOCH, LINKS, Bus
 
@@ -81,6 +81,10 @@ class Feed:
         """What was stored so far was overwritten, but for the last message."""
         self._at = max(self._at, len(self._time.bus.streams[self.stream]) - 1)
 
+    def read_anew(self) -> None:
+        self.begin_anew()
+        self.deliver()
+
     def begin_anew(self) -> None:
         """The stream was deleted and made again."""
         self._at = 0
@@ -122,9 +126,10 @@ class Gateway:
         self.events: list[tuple[object, ...]] = []
         self.links = Links(time.bus, time.clock, "ocpp", LINKS, self)
         self.peers = Peers(self.feed, name, self, time.bus.garbage)
-        self.ownership = Ownership(time.clock, time.bus, self.peers, "ocpprpc")
+        self.ownership = Ownership(time.clock, time.bus, self.peers, "ocpprpc", self.move)
         self.liveness = Liveness(self.signs, time.bus, time.clock, self.peers, self.links)
         self.alive: Callable[[], bool] = lambda: True
+        self.busy = False
         self._sessions = 0
         time.gateways.append(self)
         self.feed.deliver()
@@ -164,6 +169,14 @@ class Gateway:
         request = Request(f"ocpprpc.link.{verb}.CP", reply, {}, b"")
         self.ownership.requested(socket, "a session", request)
 
+    def move(self, holder: Holder) -> bool:
+        """As the roster: ends the connection unless something is open on it."""
+        self.events.append(("move", holder))
+        if self.busy:
+            return False
+        holder.close(Reason.REBALANCED)
+        return True
+
     # links.Connected, peers.Local
     def link_known(self, link: LinkFact, known: bool) -> None:
         self.events.append(("known" if known else "unknown", link.session))
@@ -182,6 +195,10 @@ class Gateway:
 
     def links_lost(self) -> None:
         self.links.lost()
+
+    def links_missing(self) -> None:
+        self.events.append(("missing",))
+        self.peers.read_anew()
 
 
 def states(time: Time) -> list[tuple[str, str, str | None]]:

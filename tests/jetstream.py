@@ -132,6 +132,10 @@ class NatsServer:
             self._keeper.communicate()  # closes its input
             self._keeper = None
 
+    def lame_duck(self) -> None:
+        """It announces its end, takes no new connections, and ends by itself after some seconds."""
+        subprocess.run([str(find()), "--signal", f"ldm={self.process.pid}"], check=True)
+
     def freeze(self) -> None:
         """SIGSTOP: connections stay open and nothing answers."""
         self.process.suspend()

@@ -43,7 +43,7 @@ def inside(path: Path) -> str:
         ("nats", r"gateway/bus/.*|backend/.*|cli/.*"),
         ("websockets", r"gateway/edge/.*|charger/.*"),
         ("aiohttp", r"gateway/admin"),
-        ("prometheus_client", r"gateway/(metrics|pool/merged|admin)"),
+        ("prometheus_client", r"gateway/(families|metrics|pool/merged|admin)"),
         ("opentelemetry", r"gateway/tracing"),
         ("typer", r"cli/.*"),
         ("pydantic_settings", r"config"),
@@ -115,14 +115,16 @@ TESTED_IN = {
     "schemas": "core/test_codec.py",
     "backend/{answers,service,tokens}": "backend/test_backend.py",
     "charger/{calls,commands,connectors,line,link,messages,settings,station}": "charger/test_charger.py",
-    "charger/{fleet,processes,tally,wire}": "charger/test_swarm.py",
+    "charger/{fleet,plan,processes,tally,worker}": "charger/test_swarm.py",
     "cli/{service,terminal,versions}": "cli/test_cli.py",
     "cli/chargers/{importing,kick,online,options,records,setting,showing}": "cli/chargers/test_commands.py",
     "cli/check/{command,findings,subjects}": "cli/check/test_check.py",
     "cli/dev/command": "cli/test_dev.py",
     "cli/dev/embedded": "cli/test_embedded.py",
-    "cli/serve/{command,workers}": "cli/test_serve.py",
-    "cli/swarm/{command,course,figures}": "charger/test_swarm.py",
+    "cli/serve/{command,reloading,workers}": "cli/test_serve.py",
+    "cli/swarm/{commander,consumer,course,options,prepare,progress,report,scenarios}": (
+        "cli/swarm/test_command.py"
+    ),
     "cli/tail/command": "cli/test_tail.py",
     "cli/tail/lines": "cli/test_lines.py",
     "cli/tail/replay": "cli/test_replay.py",
@@ -136,7 +138,7 @@ TESTED_IN = {
     "gateway/session/context": "gateway/session/test_session.py",
 }
 # Started as a process by their tests, which therefore do not import them.
-AS_A_PROCESS = ("cli/", "charger/processes", "gateway/gc_policy")
+AS_A_PROCESS = ("cli/", "charger/processes", "charger/worker", "gateway/gc_policy")
 
 
 def excused() -> Iterator[tuple[str, Path]]:
@@ -201,7 +203,8 @@ def test_the_core_is_pure() -> None:
 def test_an_identity_is_never_a_metric_label() -> None:
     closed = {
         "version", "direction", "type", "action", "code", "reason", "result", "by", "class", "outcome",
-        "stream", "cause", "bound", "generation", "kind", "worker", "resumed", "certificate",
+        "stream", "cause", "bound", "generation", "kind", "worker", "server", "consumer", "resumed",
+        "certificate", "check",
     }  # fmt: skip
     for family in [*Metrics().families(), *Supervision().families()]:
         assert set(family.labels) <= closed, family.name

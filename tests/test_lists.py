@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from voltgate.config import Config, Limits
+from voltgate.gateway.bus.outage import Cause
 from voltgate.gateway.edge.accepts import Overrun
 from voltgate.gateway.edge.proxied import Untrusted
 from voltgate.gateway.edge.proxy import Refused
@@ -19,6 +20,7 @@ from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.merged import Supervision
 from voltgate.gateway.pool.supervisor import RestartReason
 from voltgate.gateway.reasons import Outcome, Reason, Refusal
+from voltgate.gateway.worker import Worker
 
 ROOT = Path(__file__).parent.parent
 GATEWAY = ROOT / "python" / "voltgate" / "gateway"
@@ -76,6 +78,11 @@ def test_reasons_of_restarts() -> None:
     assert documented("`reason` of restarts") == set(get_args(RestartReason))
 
 
+def test_reasons_of_outages_and_checks_of_readiness() -> None:
+    assert documented("`reason` of outages") == {cause.label for cause in Cause}
+    assert documented("`check`") == Worker(Config()).checks().keys()
+
+
 def test_outcomes_of_commands() -> None:
     table = REFERENCE.split("## Commands")[1].split("## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (\d*) ?\|", table, re.MULTILINE)
@@ -85,7 +92,7 @@ def test_outcomes_of_commands() -> None:
 def test_causes_of_publish_failures_and_bounds_of_pauses() -> None:
     causes = arguments(r'(?:_failed\(ticket, |publish_failures\.add\()"(\w+)"')
     assert documented("`cause`") == causes | {"timeout"}
-    assert documented("`bound`") == arguments(r'paused\.add\("(\w+)"')
+    assert documented("`bound` of pauses") == arguments(r'paused\.add\("(\w+)"')
 
 
 def test_the_metrics_in_code_are_those_in_the_docs() -> None:

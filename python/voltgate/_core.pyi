@@ -91,11 +91,11 @@ class PubAcks:
         """``id``: of the inbox's subscription. OverflowError beyond 64 bits."""
     def begin(self) -> None:
         """A new connection: what is held of the last one is dropped."""
-    def feed(self, data: bytes) -> tuple[list[tuple[int, str, int, bool, bytes]], bytes]:
+    def feed(self, data: bytes) -> tuple[list[tuple[int, str, str, int, bool, bytes]], bytes]:
         """Hold ``data``; return the PubAcks at the front, and the bytes for nats-py up to the next one.
 
-        A PubAck: counter of its reply subject, stream, sequence, whether it is a duplicate, body. Whatever is
-        not a plain one is among the bytes, as it came and in its place.
+        A PubAck: counter of its reply subject, stream, domain ("" for none), sequence, whether it is a
+        duplicate, body. Whatever is not a plain one is among the bytes, as it came and in its place.
         """
     @property
     def more(self) -> bool:

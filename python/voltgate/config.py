@@ -40,6 +40,7 @@ Class = Literal["tx", "event", "live"]
 Level = Literal["strict", "lenient", "off"]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 _MOST = (1 << 53) - 1  # of any number: every reader of JSON and TOML has it exactly
+Watched = Annotated[str, Field(pattern=r"^[^\s.*>/]{1,255}/[^\s.*>/]{1,255}$")]  # STREAM/CONSUMER
 # Prefixes become NATS subjects and stream names: one plain token each.
 Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 
@@ -64,12 +65,14 @@ class Nats(_Section):
         "_VOLTGATE"
     )
     reply_prefixes: Annotated[list[Token], Field(min_length=1, max_length=64)] = ["_INBOX", "_R_"]
+    domain: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,32}$")] = ""
     publish_timeout: Seconds = 12.0
     ask_timeout: Seconds = 20.0
     ask_grace: Seconds = 5.0
     outage_close: Seconds = 60.0
     ping_interval: Seconds = 10.0
     max_pending_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 64 << 20
+    watched_consumers: Annotated[list[Watched], Field(max_length=100)] = []
 
     @field_validator("url")
     @classmethod
@@ -167,6 +170,7 @@ class Limits(_Section):
     """Bounds; each has an answer to the sender and a metric."""
 
     max_connections: Annotated[int, Field(ge=1, le=_MOST)] = 15_000
+    max_connection_age: Annotated[float, Field(ge=0, le=31 * 86_400)] = 0.0
     max_handshakes: Annotated[int, Field(ge=1, le=_MOST)] = 5_000
     max_message_bytes: Annotated[int, Field(ge=1024, le=_MOST)] = 524_288
     max_buffered_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 268_435_456
@@ -220,7 +224,7 @@ class Drain(_Section):
 
 
 class Admin(_Section):
-    """The admin HTTP server: /metrics, /livez, /readyz."""
+    """The admin HTTP server: /metrics, /livez, /readyz, /lbz."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 9464

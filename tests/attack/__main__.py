@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import os
+import shutil
 import sys
 from time import monotonic
 
@@ -9,7 +11,7 @@ from attack.catalogue import ATTACKS
 from attack.run import Result, Size, run
 from attack.verdict import HEADER, line
 
-LONGEST = 600.0  # seconds
+LONGEST = 900.0  # seconds
 
 
 def main() -> int:
@@ -23,7 +25,12 @@ def main() -> int:
         flush=True,
     )
     began = monotonic()
-    faults = asyncio.run(run(names, size, _told))
+    missing = {name: tool for name in names if (tool := ATTACKS[name].tool) and not shutil.which(tool)}
+    for name, tool in missing.items():
+        print(f"{name:<34}left out: {tool} is not installed")
+    faults = asyncio.run(run([name for name in names if name not in missing], size, _told))
+    # CI has every tool: what is missing there is a fault.
+    faults += list(missing) if os.environ.get("CI") else []
     seconds = monotonic() - began
     print(f"{seconds:.0f} s", "; ".join(faults) if faults else "everything held", sep="; ")
     return 1 if faults or seconds > LONGEST else 0

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from attack.target import PASSWORD, Ports
+from voltgate.charger.plan import Plan
 from voltgate.charger.processes import Processes, processes
-from voltgate.charger.swarm import Plan
 from voltgate.charger.tally import Latencies, Tally
 
 VERSIONS = ("v16", "v201", "v21")
@@ -80,7 +80,7 @@ class Crowd:
 
 def backlog(tally: Tally) -> int:
     """CALLs that are due and open."""
-    return tally.due - len(tally.load) - tally.errors
+    return tally.open
 
 
 def difference(before: Latencies, after: Latencies) -> Latencies:

@@ -34,6 +34,8 @@ class Order:
     attack: str
     round: int
     ports: Ports
+    workers: list[int]
+    """Process ids of the gateway, whose CPU an attack may want to know."""
 
 
 @dataclass
@@ -150,7 +152,7 @@ async def _main() -> None:
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin.buffer)
     given = json.loads(await orders.readline())
-    order = Order(given["attack"], given["round"], Ports(**given["ports"]))
+    order = Order(**given | {"ports": Ports(**given["ports"])})
     attacker = Attacker(order, asyncio.Event())
 
     async def listen() -> None:

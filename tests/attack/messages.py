@@ -10,6 +10,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from attack.driver import Attacker
+from attack.metrics import metric
 from attack.sockets import ENDED, dial, text
 from attack.target import ACCOUNTS, connected, subjects
 
@@ -32,7 +33,7 @@ async def reply_subjects(attacker: Attacker) -> None:
         connected(attacker.ports.nats_url("gateway")) as admin,
         dial(attacker.ports.open, identity) as charger,
     ):
-        record = await _record(admin, victim)
+        before_record = await record(admin, victim)
         before = await _count(admin, "OCPP_COMMANDS")
         published: Counter[str] = Counter()
 
@@ -64,13 +65,16 @@ async def reply_subjects(attacker: Attacker) -> None:
         for target in published:
             attacker.expect(False, f"an answer was published to {target.replace(identity, 'CHARGER')}")
         attacker.counts["answers published"] += published.total()
-        attacker.expect(await _record(admin, victim) == record, "the record of another charger was replaced")
+        attacker.expect(
+            await record(admin, victim) == before_record, "the record of another charger was replaced"
+        )
         attacker.expect(await _count(admin, "OCPP_COMMANDS") >= before, "OCPP_COMMANDS was purged")
         forged = await subjects(admin, "OCPP_TX", f"ocpp.tx.*.*.{identity}")
         attacker.expect(not forged, "facts that no charger sent are stored")
 
 
-async def _record(client: Client, identity: str) -> bytes:
+async def record(client: Client, identity: str) -> bytes:
+    """What the registry holds of a charger."""
     request = json.dumps({"last_by_subj": f"$KV.ocpp_chargers.{identity}"}).encode()
     return (await client.request("$JS.API.DIRECT.GET.KV_ocpp_chargers", request, timeout=10)).data
 
@@ -84,7 +88,7 @@ async def forged_acks(attacker: Attacker) -> None:
     """PubAcks under guessed tokens, made from the reply subjects that every subscriber of facts can see."""
     dice = random.Random(attacker.order.round)
     injected: list[str] = []
-    duplicates = await _metric(attacker, "voltgate_duplicates_total")
+    duplicates = await metric(attacker.ports.admin, "voltgate_duplicates_total")
     async with connected(attacker.ports.nats_url("forger")) as forger:
 
         async def injection(message: Msg) -> None:
@@ -117,7 +121,7 @@ async def forged_acks(attacker: Attacker) -> None:
                         attacker.counts["forged"] += 1
             await forger.flush()
     attacker.expect(not injected, f"NATS protocol was injected: {injected[:3]}")
-    counted = await _metric(attacker, "voltgate_duplicates_total") - duplicates
+    counted = await metric(attacker.ports.admin, "voltgate_duplicates_total") - duplicates
     attacker.expect(counted == 0, f"{counted:.0f} forged PubAcks were believed")
 
 
@@ -132,14 +136,6 @@ def _guesses(reply: str, dice: random.Random) -> list[str]:
         return [f"{prefix}.{ahead}"]
     stem = prefix[: counter.start()]
     return [f"{stem}{ahead}.{last}", f"{stem}{ahead}.{dice.getrandbits(64):016x}", f"{stem}{ahead}"]
-
-
-async def _metric(attacker: Attacker, name: str) -> float:
-    reader, writer = await asyncio.open_connection("127.0.0.1", attacker.ports.admin)
-    writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
-    page = (await reader.read()).decode()
-    writer.close()
-    return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*?}})? (\S+)$", page, re.MULTILINE))
 
 
 async def garbage(attacker: Attacker) -> None:

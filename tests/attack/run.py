@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attack import crowd, target
 from attack.catalogue import ATTACKS
+from attack.conditions import Conditions
 from attack.crowd import Crowd, Window, backlog
 from attack.driver import AttackerError, Driver, Order
 from attack.target import Target, tracebacks
@@ -58,11 +59,11 @@ async def run(names: Iterable[str], size: Size, told: Callable[[Result], None]) 
     faults: list[str] = []
     left = list(names)
     while left:
-        room = ATTACKS[left[0]].tx_bytes
+        conditions = ATTACKS[left[0]].conditions
         async with AsyncExitStack() as stack:
-            site = await _site(stack, size, room)
+            site = await _site(stack, size, conditions)
             broken = False
-            while left and not broken and ATTACKS[left[0]].tx_bytes == room:
+            while left and not broken and ATTACKS[left[0]].conditions == conditions:
                 name = left.pop(0)
                 figures = await _attack(name, site, size)
                 broken = figures.broken
@@ -73,10 +74,10 @@ async def run(names: Iterable[str], size: Size, told: Callable[[Result], None]) 
     return faults
 
 
-async def _site(stack: AsyncExitStack, size: Size, tx_bytes: int) -> Site:
+async def _site(stack: AsyncExitStack, size: Size, conditions: Conditions) -> Site:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voltgate-attack-")))
     good = crowd.identities(size.chargers)
-    running = stack.enter_context(target.running(folder, tx_bytes, good))
+    running = stack.enter_context(target.running(folder, conditions, good))
     async with asyncio.timeout(PATIENCE):
         while not await asyncio.to_thread(lambda: running.ready):
             await asyncio.sleep(0.1)
@@ -99,9 +100,10 @@ async def _attack(name: str, site: Site, size: Size) -> Figures:
     await _rest(site, size)
     figures, running = Figures(rest=list(site.rests), samples=size.samples), site.target
     pids, figures.rss_before = running.pids, running.rss
-    for number in range(size.rounds):
+    for number in range(min(size.rounds, ATTACKS[name].rounds)):
         log, traces = running.log.stat().st_size, tracebacks(running.log)
-        window = await _round(Order(name, number, running.ports), site, size, figures)
+        order = Order(name, number, running.ports, sorted(running.pids))
+        window = await _round(order, site, size, figures)
         if not figures.aborted:
             figures.attacked.append(window.p99)
             figures.samples = min(figures.samples, len(window.latencies))
@@ -124,7 +126,7 @@ async def _round(order: Order, site: Site, size: Size, figures: Figures) -> Wind
         before = await site.crowd.news()
         driver.attack()
         await _enough(site, size, before, figures)
-        outcome = await driver.finish(PATIENCE)
+        outcome = await driver.finish(ATTACKS[order.attack].patience)
     except (TimeoutError, AttackerError) as error:
         figures.aborted = True
         figures.wrong.append(str(error) or "the attacker was not answered in time")

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -111,9 +112,18 @@ def text(message: str | bytes) -> bytes:
 
 
 @asynccontextmanager
-async def tcp(port: int, source: str = SOURCE) -> AsyncIterator[Socket]:
-    """A connection, reset at the end. Raises OSError."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0), limit=1 << 20)
+async def tcp(
+    port: int, source: str = SOURCE, secured: ssl.SSLContext | None = None
+) -> AsyncIterator[Socket]:
+    """A connection, reset at the end; ``secured``: with a full TLS handshake. Raises OSError."""
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1",
+        port,
+        local_addr=(source, 0),
+        limit=1 << 20,
+        ssl=secured,
+        server_hostname="localhost" if secured else None,
+    )
     try:
         yield Socket(reader, writer)
     finally:
@@ -122,10 +132,16 @@ async def tcp(port: int, source: str = SOURCE) -> AsyncIterator[Socket]:
 
 @asynccontextmanager
 async def dial(
-    port: int, identity: str, password: str | None = None, *, source: str = SOURCE, extra: str = ""
+    port: int,
+    identity: str,
+    password: str | None = None,
+    *,
+    source: str = SOURCE,
+    extra: str = "",
+    secured: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Socket]:
     """An upgraded connection. Raises RefusedError, OSError."""
-    async with tcp(port, source) as socket:
+    async with tcp(port, source, secured) as socket:
         await socket.send(request(identity, password, extra))
         async with asyncio.timeout(PATIENCE):
             status = await socket.status()

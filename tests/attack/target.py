@@ -1,4 +1,7 @@
-"""The target: `voltgate serve` with two workers, a nats-server with three users, the reference backend."""
+"""The target: `voltgate serve` with two workers, a nats-server with three users, the reference backend.
+
+It has a listener for each kind of attack: with and without credentials, TLS, mutual TLS, load balancer.
+"""
 
 import csv
 import json
@@ -14,6 +17,8 @@ import nats
 import psutil
 from nats.aio.client import Client
 
+from attack import certificates
+from attack.conditions import Conditions
 from faults.process import Process, tail
 from jetstream import NatsServer, free_port
 from processes import status
@@ -22,7 +27,10 @@ VOLTGATE = (sys.executable, "-m", "voltgate")
 PASSWORD = "0123456789abcdef0123456789abcdef01234567"
 ACCOUNTS = ("sha256", "argon2", "disabled")
 """Identities in the registry that attackers know, by what their records hold; their password is PASSWORD."""
-TX_BYTES = 1 << 30
+STORM = [f"STORM-{number:04}" for number in range(2000)]
+"""Registered chargers that connect when an attack lets them."""
+TRUSTED = "127.0.0.9"
+"""The address of the load balancer."""
 PING_INTERVAL = PING_TIMEOUT = 3.0
 HANDSHAKE_TIMEOUT = 4.0
 MAX_BUFFERED_BYTES = 64 << 20
@@ -37,7 +45,8 @@ authorization { users: [
   { user: gateway, password: gateway }
   { user: forger, password: forger }
   { user: caller, password: caller, permissions: {
-    publish: ["ocpprpc.send.>", "ocpprpc.link.kick.>", "ocpprpc.link.probe.>"], subscribe: ["ocpp.>"] } }
+    publish: ["ocpprpc.send.>", "ocpprpc.link.kick.>", "ocpprpc.link.probe.>", "ocpprpc.ask.>"]
+    subscribe: ["ocpp.>"] } }
 ] }
 """
 # Heartbeats are stored too, so that every answered CALL of a charger can be counted in the streams.
@@ -51,6 +60,22 @@ allow_unauthenticated = true
 [[listeners]]
 host = "127.0.0.1"
 port = {closed}
+[[listeners]]
+host = "127.0.0.1"
+port = {tls}
+security_profile = 2
+{tls_certificates}
+[[listeners]]
+host = "127.0.0.1"
+port = {mutual}
+security_profile = 3
+{mutual_certificates}
+[[listeners]]
+host = "127.0.0.1"
+port = {balanced}
+security_profile = 3
+proxy_protocol = true
+trusted_proxies = ["{trusted}"]
 [registry]
 required = false
 [limits]
@@ -75,10 +100,19 @@ class = "event"
 
 @dataclass(frozen=True)
 class Ports:
-    """Where everything listens on 127.0.0.1; ``closed`` wants credentials, ``open`` does not."""
+    """Where everything listens on 127.0.0.1.
 
+    ``closed`` wants credentials, ``open`` does not; ``tls`` is security profile 2, ``mutual`` profile 3, and
+    ``balanced`` profile 3 behind a load balancer at the address TRUSTED. ``certificates`` is the folder of
+    :mod:`attack.certificates`.
+    """
+
+    certificates: str
     open: int
     closed: int
+    tls: int
+    mutual: int
+    balanced: int
     admin: int
     nats: int
 
@@ -90,17 +124,18 @@ class Ports:
 class Target:
     """Made by :func:`running`."""
 
-    def __init__(self, folder: Path, tx_bytes: int, good: list[str]) -> None:
-        self.ports = Ports(free_port(), free_port(), free_port(), free_port())
+    def __init__(self, folder: Path, conditions: Conditions, good: list[str]) -> None:
+        self.ports = Ports(str(folder), *(free_port() for _ in range(7)))
         self._folder, self._good = folder, good
+        mutual = certificates.make(folder)
         self._config = folder / "voltgate.toml"
         self._config.write_text(
             _CONFIG.format(
-                nats=self.ports.nats,
-                open=self.ports.open,
-                closed=self.ports.closed,
-                admin=self.ports.admin,
-                tx_bytes=tx_bytes,
+                **vars(self.ports),
+                trusted=TRUSTED,
+                tls_certificates=mutual[0],
+                mutual_certificates="\n".join(mutual),
+                tx_bytes=conditions.tx_bytes,
                 ping_interval=PING_INTERVAL,
                 ping_timeout=PING_TIMEOUT,
                 handshake_timeout=HANDSHAKE_TIMEOUT,
@@ -113,6 +148,8 @@ class Target:
         given = ["--config", str(self._config)]
         self.log = folder / "gateway.log"
         serve = [*VOLTGATE, "serve", "--workers", str(WORKERS), *given]
+        if conditions.descriptors:
+            serve = ["sh", "-c", f'ulimit -n {conditions.descriptors} && exec "$@"', "sh", *serve]
         self._gateway = Process("gateway", self.log, serve)
         self._backend = Process("backend", folder / "backend.log", [*VOLTGATE, "backend", *given])
 
@@ -122,10 +159,11 @@ class Target:
         sha256, argon2, disabled = ACCOUNTS
         # Every tenth has a password that a person chose; its memory is part of the rest value.
         chosen = [*self._good[::10], argon2]
-        random = [identity for identity in (*self._good, sha256) if identity not in chosen]
-        rows = [*((identity, PASSWORD, "true") for identity in random), (disabled, PASSWORD, "false")]
+        random = [identity for identity in (*self._good, sha256, *STORM) if identity not in chosen]
+        rows = [(identity, PASSWORD, "true", "") for identity in random]
+        rows += [(disabled, PASSWORD, "false", ""), (certificates.MUTUAL, PASSWORD, "true", "3")]
         self._import("random.csv", rows, "--random-keys")
-        self._import("chosen.csv", [(identity, PASSWORD, "true") for identity in chosen])
+        self._import("chosen.csv", [(identity, PASSWORD, "true", "") for identity in chosen])
         self._gateway.start()
         self._backend.start()
 
@@ -137,10 +175,10 @@ class Target:
         psutil.wait_procs(workers, 10)  # they end with their supervisor
         self._nats.kill()
 
-    def _import(self, name: str, rows: Iterable[tuple[str, str, str]], *options: str) -> None:
+    def _import(self, name: str, rows: Iterable[tuple[str, str, str, str]], *options: str) -> None:
         file = self._folder / name
         with file.open("w", newline="") as out:
-            csv.writer(out).writerows([("identity", "password", "enabled"), *rows])
+            csv.writer(out).writerows([("identity", "password", "enabled", "security_profile"), *rows])
         self._voltgate("chargers", "import", str(file), *options)
 
     def _voltgate(self, *arguments: str) -> None:
@@ -213,9 +251,9 @@ def tracebacks(log: Path) -> int:
 
 
 @contextmanager
-def running(folder: Path, tx_bytes: int, good: list[str]) -> Iterator[Target]:
+def running(folder: Path, conditions: Conditions, good: list[str]) -> Iterator[Target]:
     """A target of its own in ``folder``; every process has ended afterwards."""
-    target = Target(folder, tx_bytes, good)
+    target = Target(folder, conditions, good)
     try:
         target.start()
         yield target

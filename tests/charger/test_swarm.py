@@ -1,206 +1,28 @@
-"""``voltgate swarm`` against ``voltgate dev`` as processes, and one process of it with a scripted CSMS."""
+"""One process of ``voltgate swarm``, with a scripted CSMS. The command: ``cli/swarm/test_command.py``."""
 
 import asyncio
 import json
-import resource
-import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from processes import PATIENCE, Start, Voltgate, status
-from scripted_csms import SILENCE, VERSIONS, Call, Csms, accept, wait_until
-from voltgate.charger.swarm import Plan, Swarm
-from voltgate.charger.tally import Tally
-
-pytestmark = pytest.mark.usefixtures("clean_environment")
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL chargers dial, of a gateway with all that belongs to it."""
-    folder = tmp_path_factory.mktemp("dev")
-    ports = [str(port) for port in _free(3)]
-    options = zip(("--port", "--admin-port", "--nats-port"), ports, strict=True)
-    flat = [word for pair in options for word in pair]
-    running = Voltgate(folder, "dev", *flat, "--data-dir", str(folder / "data"))
-    try:
-        running.until(lambda: status(int(ports[1]), "/readyz")[0] == 200, "ready")
-        yield f"ws://127.0.0.1:{ports[0]}/ocpp"
-    finally:
-        running.process.terminate()
-        running.process.wait(PATIENCE)
-
-
-def _free(count: int) -> list[int]:
-    import socket
-
-    with_ports = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    numbers = [server.getsockname()[1] for server in with_ports]
-    for server in with_ports:
-        server.close()
-    return numbers
-
-
-def swarm(*arguments: str, descriptors: int = 0) -> tuple[int, str, str]:
-    """Run one to its end: exit code, stdout, stderr. ``descriptors``: with so few of them."""
-
-    def few() -> None:
-        if descriptors:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
-
-    done = subprocess.run(
-        [sys.executable, "-m", "voltgate", "swarm", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        preexec_fn=few,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.returncode, done.stdout, done.stderr
-
-
-# The command
-
-
-def test_a_small_swarm_of_two_processes_gets_every_call_answered(dev: str) -> None:
-    code, out, err = swarm(
-        *("--url", dev, "--chargers", "20", "--processes", "2", "--rate", "40", "--duration", "2", "--json")
-    )
-    result = json.loads(out)
-    assert (code, result["errors"], result["refused_upgrades"]) == (0, 0, {}), (out, err)
-    assert (result["connected"], result["chargers"], result["processes"]) == (20, 20, 2)
-    assert result["sent"] == result["answered"] >= 60, "each boots and sends two statuses; and the load"
-    assert result["connect"]["answered"] >= 60
-    assert result["storm"] is None
-    assert 10 < result["rate_achieved"] < 80, "40 a second at random moments"
-    assert 0 < result["p50_ms"] <= result["p95_ms"] <= result["p99_ms"] <= result["max_ms"]
-    assert [line.split()[0] for line in err.splitlines()] == ["connecting", "load", "ending"]
-
-
-def test_a_storm_drops_everybody_and_everybody_comes_back(dev: str) -> None:
-    code, out, err = swarm(
-        *("--url", dev, "--chargers", "12", "--rate", "20", "--duration", "2", "--storm", "--json"),
-        *("--identity-prefix", "STORM ", "--version", "1.6", "--source-addresses", "3"),
-    )
-    result = json.loads(out)
-    assert (code, result["errors"], result["connected"]) == (0, 0, 12), (out, err)
-    storm = result["storm"]
-    assert storm["all_returned"]
-    assert storm["answered"] == 3 * 12, "BootNotification and two StatusNotifications each"
-    assert 0 < storm["seconds"] < PATIENCE
-    assert 0 < storm["p50_ms"] <= storm["p99_ms"]
-    assert result["sent"] == result["answered"] + result["interrupted"], "what it cut off was sent again"
-
-
-def test_people_get_a_table_and_ctrl_c_ends_early_with_it(dev: str, start: Start) -> None:
-    running = start("swarm", "--url", dev, "--chargers", "6", "--rate", "10", "--duration", "600")
-    running.until(lambda: "\nload " in running.err, "the load has begun")
-    workers = psutil.Process(running.process.pid).children()
-    assert running.ends(signal.SIGINT) == 0, running.err
-    lines = dict(line.split(maxsplit=1) for line in running.out.splitlines())
-    assert lines["connected"] == "6 of 6"
-    assert lines["errors"] == "0"
-    assert lines["sent"] == lines["answered"]
-    assert "p99" in lines["connect"]
-    assert float(lines["seconds"]) < 60
-    assert psutil.wait_procs(workers, PATIENCE)[1] == []
-    assert "Traceback" not in running.err
-
-
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
-def test_its_processes_end_with_it_however_it_ends(dev: str, start: Start, end: signal.Signals) -> None:
-    running = start("swarm", "--url", dev, "--chargers", "4", "--processes", "2", "--duration", "600")
-    running.until(lambda: "\nload " in running.err, "the load has begun")
-    workers = psutil.Process(running.process.pid).children()
-    assert len(workers) == 2
-    running.ends(end)
-    assert psutil.wait_procs(workers, PATIENCE)[1] == []
-
-
-def test_logins_come_from_a_file_by_line_or_by_json(dev: str, tmp_path: Path) -> None:
-    (tmp_path / "logins").write_text('CP A,secret\n{"identity":"CP B","password":"a,b"}\n')
-    code, out, err = swarm(
-        *("--url", dev, "--chargers", "2", "--rate", "0", "--duration", "0"),
-        *("--password-file", str(tmp_path / "logins")),
-    )
-    assert (code, out.splitlines()[0].split(maxsplit=1)[1]) == (0, "2 of 2"), err
-
-
-def test_few_descriptors_mean_more_processes(dev: str) -> None:
-    code, out, err = swarm(
-        *("--url", dev, "--chargers", "60", "--rate", "0", "--duration", "0", "--json"), descriptors=140
-    )
-    result = json.loads(out)
-    assert (code, result["processes"], result["answered"] >= 180) == (0, 2, True), err
-
-
-def test_more_chargers_than_descriptors_is_said_before_anything_starts(dev: str) -> None:
-    code, out, err = swarm("--url", dev, "--chargers", "100", "--processes", "1", descriptors=140)
-    assert (code, out) == (2, "")
-    assert "ulimit -n" in err
-    assert "--processes 3" in err
-
-
-def test_without_a_gateway_the_swarm_fails_with_a_remedy() -> None:
-    (port,) = _free(1)
-    code, out, err = swarm("--url", f"ws://127.0.0.1:{port}/ocpp", "--chargers", "2")
-    assert (code, out) == (1, "")
-    (line,) = err.splitlines()
-    assert line.startswith(f"voltgate: cannot connect to ws://127.0.0.1:{port}/ocpp (Connection refused)")
-    assert "voltgate dev" in line
-
-
-def test_chargers_that_are_not_let_in_are_an_error_with_its_reason(dev: str) -> None:
-    code, out, err = swarm("--url", dev, "--chargers", "2", "--identity-prefix", "a:b")
-    assert (code, out) == (1, "")
-    assert err.splitlines()[-1] == "voltgate: no charger was admitted: HTTP 400"
-
-
-WRONG = [
-    (["--url", "http://127.0.0.1:9"], "ws://HOST:PORT/PATH", "no websocket URL"),
-    (["--version", "1.5"], "must be one of 1.6, 2.0.1, 2.1", "no such version"),
-    (["--chargers", "0"], "--chargers", "no charger"),
-    (["--url", "ws://192.0.2.1:9/", "--source-addresses", "2"], "on this machine", "no loopback there"),
-    (["--password-file", "absent.csv"], "absent.csv: No such file", "no such file"),
-    (["--password-file", "short.csv"], "1 logins for 1000 chargers", "too few"),
-    (["--password-file", "odd.csv"], "lines must be 'identity,password'", "not a login"),
-]
-
-
-@pytest.mark.parametrize(("options", "words", "why"), WRONG, ids=[row[2] for row in WRONG])
-def test_a_usage_error_is_a_line_and_exit_code_2(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], words: str, why: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "short.csv").write_text("CP1,secret\n")
-    (tmp_path / "odd.csv").write_text("CP1,secret,secret\n")
-    code, out, err = swarm(*options)
-    assert (code, out) == (2, ""), why
-    assert words in err
-    assert "secret" not in err
-
-
-# The swarm of one process, with a scripted CSMS
+from processes import PATIENCE
+from scripted_csms import OK, SILENCE, VERSIONS, Call, Csms, accept, wait_until
+from voltgate.charger.plan import Plan, rate_at
+from voltgate.charger.swarm import Swarm
+from voltgate.charger.tally import Latencies, Tally
 
 
 @asynccontextmanager
-async def stations(csms: Csms, *versions: str, rate: float = 0.0) -> AsyncIterator[Swarm]:
+async def stations(csms: Csms, *versions: str, url: str = "", **plan: Any) -> AsyncIterator[Swarm]:
     """Connected, or trying to; all ends with the block."""
     chargers: list[tuple[str, str, str | None, str]] = [
         (f"S {number}", version, None, "") for number, version in enumerate(versions)
     ]
-    url = await csms.start()
-    made = Swarm(Plan(url=url, chargers=chargers, rate=rate, connect_rate=1000, storm_spread=0))
+    there = await csms.start()
+    made = Swarm(Plan(url=url or there, chargers=chargers, connect_rate=1000, storm_spread=0, **plan))
     await made.connect()
     try:
         yield made
@@ -320,6 +142,133 @@ async def test_the_plan_goes_on_when_the_csms_ends_a_transaction() -> None:
         await made.finish()
         assert made.tally.errors == 0
         assert balanced(made.tally)
+
+
+async def test_a_call_without_an_answer_counts_at_its_age_in_every_percentile() -> None:
+    def decide(call: Call) -> Any:
+        return SILENCE if call.action == "Heartbeat" else accept(call)
+
+    async with stations(Csms(decide), "v16", rate=50, mix={"heartbeat": 1}) as made:
+        await joined(made)
+        made.load()
+        async with asyncio.timeout(PATIENCE):
+            await wait_until(lambda: made.tally.due >= 30)
+        assert len(made.tally.load) == 0, "the first is open, the others wait behind it"
+        made.hurry(0.1)
+        await made.finish()
+        tally = made.tally
+        assert tally.unanswered == tally.due == len(tally.load) == len(tally.actions["Heartbeat"])
+        assert tally.failed["Heartbeat"] == tally.due
+        assert tally.load.percentile(0.5) > 0.1
+        assert tally.open == 0
+
+
+async def test_the_plan_does_not_pass_over_a_busy_charger() -> None:
+    def decide(call: Call) -> Any:
+        return SILENCE if call.identity == "S%200" and call.action == "Heartbeat" else accept(call)
+
+    async with stations(Csms(decide), "v16", "v16", rate=400, mix={"heartbeat": 1}) as made:
+        await joined(made, 2)
+        made.load()
+        async with asyncio.timeout(PATIENCE):
+            await wait_until(lambda: made.tally.due >= 200)
+        assert made.tally.open > 50, "half of the calls were due at the charger that gets no answer"
+        made.hurry(0)
+
+
+async def test_a_half_open_socket_stays_open_until_the_csms_closes_it() -> None:
+    csms = Csms()
+    async with stations(csms, "v16") as made:
+        await joined(made)
+        made.silence(1.0)
+        async with asyncio.timeout(PATIENCE):
+            await wait_until(lambda: len(csms.sockets) == 2)
+            await wait_until(lambda: len(made.tally.back) == 1)
+            assert (made.tally.silent, len(made.tally.noticed), made.tally.disconnects) == (1, 0, 0)
+            csms.sockets[0].transport.close()
+            await wait_until(lambda: len(made.tally.noticed) == 1)
+        assert made.tally.back.longest >= 1.0, "a router does not come back at once"
+        assert len(csms.all("BootNotification")) == 2
+
+
+async def test_calls_that_the_swarm_itself_delayed_do_not_count_as_those_of_the_load() -> None:
+    csms = Csms()
+    async with stations(csms, "v16", rate=100, reconnect_rate=5.0, mix={"heartbeat": 1}) as made:
+        await joined(made)
+        made.load()
+        async with asyncio.timeout(PATIENCE):
+            await wait_until(lambda: len(made.tally.away) > 0)
+        made.hurry(PATIENCE)
+        await made.finish()
+        assert made.tally.due == len(made.tally.load) + len(made.tally.away)
+        assert made.tally.away.longest > 0.5
+        assert made.tally.load.longest < 0.5
+
+
+async def test_boots_that_are_not_accepted_are_counted_by_status() -> None:
+    pending = OK["BootNotification"] | {"status": "Pending", "interval": 1}
+
+    def decide(call: Call) -> Any:
+        return pending if call.action == "BootNotification" and len(csms.received) < 2 else accept(call)
+
+    csms = Csms(decide)
+    async with stations(csms, "v201") as made:
+        await joined(made)
+        assert made.tally.boots == {"Pending": 1}
+
+
+async def test_tls_to_a_port_without_it_is_a_refusal_that_says_so() -> None:
+    csms = Csms()
+    plain = await csms.start()
+    try:
+        async with (
+            stations(Csms(), "v16", url=plain.replace("ws:", "wss:")) as made,
+            asyncio.timeout(PATIENCE),
+        ):
+            await wait_until(lambda: made.tally.refused.total() >= 1)
+        assert all(reason.startswith(("TLS: ", "Connection")) for reason in made.tally.refused), (
+            made.tally.refused
+        )
+    finally:
+        await csms.stop()
+
+
+async def test_a_recording_is_repeated_by_its_chargers_at_their_times(tmp_path: Any) -> None:
+    lines = [
+        {"at": 10.0 + number, "identity": "S 0", "version": "v16", "action": "Heartbeat", "payload": {}}
+        for number in range(4)
+    ]
+    (tmp_path / "frames").write_text("\n".join(map(json.dumps, lines)))
+    csms = Csms()
+    async with stations(csms, "v16", "v16", replay=str(tmp_path / "frames"), speed=20.0) as made:
+        await joined(made, 2)
+        made.load()
+        await csms.wait_for("Heartbeat", 4)
+        first, *_, last = csms.all("Heartbeat")
+        assert 0.1 < last.at - first.at < PATIENCE
+        assert {call.identity for call in csms.all("Heartbeat")} == {"S%200"}
+        assert csms.all("StartTransaction") == [], "nothing is planned beside the recording"
+        made.hurry(PATIENCE)
+        await made.finish()
+        assert made.tally.due == len(made.tally.load) == 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rate"), [(-1, 10), (0, 10), (5, 15), (10, 20), (15, 10), (20, 0), (99, 0)]
+)
+def test_a_profile_is_linear_between_its_points(seconds: float, rate: float) -> None:
+    assert rate_at([(0, 10), (10, 20), (20, 0)], seconds) == rate
+
+
+def test_latencies_since_an_earlier_state_are_those_added_after_it() -> None:
+    before, after = Latencies(), Latencies()
+    for latencies, times in ((before, [1.0, 2.0]), (after, [1.0, 2.0, 0.01])):
+        for seconds in times:
+            latencies.add(seconds)
+    found = after.since(before)
+    assert len(found) == 1
+    assert found.percentile(1.0) == pytest.approx(0.01, rel=0.03)
+    assert found.longest < 0.011
 
 
 def test_tallies_of_processes_add_up_as_json() -> None:

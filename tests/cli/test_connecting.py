@@ -38,11 +38,14 @@ SHORT: dict[str, tuple[int, str]] = {
     "send CP1 Reset": (1, "the charger is not connected"),
     "tail --since 1m --no-follow": (0, "^$"),
     "violations": (0, "^"),
+    "rebalance": (0, "^gateway"),
+    "swarm fan-out --url ws://127.0.0.1:9": (1, "cannot connect to ws://127.0.0.1:9"),
 }
 LASTING = {"serve": "gateway.started", "backend": "backend.started"}
+SWARMS = {f"swarm {name}" for name in ("compare", "day", "half-open", "slow-consumer", "steady", "storm")}
 WITHOUT_NATS = {
-    "dev", "validate", "policy", "permissions", "swarm", "worker", "version", "actions", "schema",
-    "config example",
+    "dev", "validate", "policy", "permissions", "worker", "version", "actions", "schema", "config example",
+    *SWARMS,
 }  # fmt: skip
 
 
@@ -57,8 +60,8 @@ def commands(group: Any, prefix: str = "") -> Iterator[str]:
 
 def test_every_command_is_in_the_tables() -> None:
     named = {*commands(typer.main.get_command(app))} - WITHOUT_NATS
-    tried = {*LASTING, *(" ".join(re.findall(r"^(?:(?:streams|chargers) )?\w+", one)) for one in SHORT)}
-    assert named == tried
+    group = r"^(?:(?:streams|chargers|swarm) )?[\w-]+"
+    assert named == {*LASTING, *(" ".join(re.findall(group, one)) for one in SHORT)}
 
 
 class Place(NamedTuple):

@@ -85,13 +85,14 @@ def behind(chunks: list[bytes]) -> tuple[Seen, int]:
             data, more = chunk, True
             while more:
                 taken, rest = acks.feed(data)
-                for counter, stream, seq, duplicate, body in taken:
+                for counter, stream, domain, seq, duplicate, body in taken:
                     seen.append(("MSG", ID, INBOX.subject(counter).encode(), b"", body, None))
                     told = orjson.loads(body)
                     assert (stream, seq, duplicate) == (
                         told["stream"], told["seq"], told.get("duplicate", False),
                     )  # fmt: skip
                     assert type(told["seq"]) is int
+                    assert domain == told.get("domain", "")
                     if stream == "OCPP_TX":
                         assert Acks(Nats()).judge(HPUB, b"", body) == Ack(stream, seq, duplicate)
                 count += len(taken)
@@ -249,7 +250,7 @@ def test_everything_else_is_not(stream: bytes) -> None:
 
 def test_what_is_between_them_keeps_its_place() -> None:
     acks = PubAcks(INBOX, ID)
-    ack = (7, "OCPP_TX", 7, False, BODY)
+    ack = (7, "OCPP_TX", "", 7, False, BODY)
     assert acks.feed(ACK + b"PING\r\n" + ACK + ACK + b"PONG\r\n" + ACK[:50]) == ([ack], b"PING\r\n")
     assert acks.more
     assert acks.feed(b"") == ([ack, ack], b"PONG\r\n")
@@ -264,4 +265,4 @@ def test_a_new_connection_begins_with_a_line() -> None:
         acks.feed(end)
         acks.begin()
         assert not acks.more
-        assert acks.feed(ACK) == ([(7, "OCPP_TX", 7, False, BODY)], b"")
+        assert acks.feed(ACK) == ([(7, "OCPP_TX", "", 7, False, BODY)], b"")

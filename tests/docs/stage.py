@@ -36,7 +36,10 @@ SCALED = (
 _DEV = """#!/bin/sh
 command=$1; shift
 [ "$command" = dev ] && set -- --port {port} --admin-port {admin} --nats-port {nats} --data-dir dev "$@"
-[ "$command" = swarm ] && set -- --url ws://127.0.0.1:{port}/ocpp "$@" --duration 1
+[ "$command" = swarm ] && {{
+  scenario=; case $1 in -*) ;; *) scenario=$1; shift ;; esac
+  set -- $scenario --url ws://127.0.0.1:{port}/ocpp "$@" --duration 1
+}}
 exec {python} -m voltgate "$command" "$@"
 """
 

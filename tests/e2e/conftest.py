@@ -2,13 +2,17 @@
 
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
 
+from e2e.crews import Crew, Crews, Links
 from e2e.guarded import Guarded
 from e2e.house import Gateway, config, gateway
-from e2e.strangers import Backend, Facts, Responder, connected
+from e2e.strangers import Backend, Facts, Responder, connected, settle
 
 _numbers = itertools.count(1)
 
@@ -72,3 +76,32 @@ async def backend(nats_server: Guarded, identity: str) -> AsyncIterator[Callable
 
     yield make
     await user.close()
+
+
+@pytest.fixture
+def crews(tmp_path: Path, nats_server: Guarded) -> Iterator[Crews]:
+    """Make one of the test's own."""
+    made: list[Crew] = []
+
+    def make(**settings: Any) -> Crew:
+        made.append(Crew(tmp_path, nats_server, **settings))
+        return made[-1]
+
+    yield make
+    for crew in made:
+        crew.end()
+
+
+@pytest.fixture
+async def links(client: Client) -> Links:
+    heard = Links()
+    await client.subscribe("ocpp.link.*", cb=heard.hear)
+    await settle(client)
+    return heard
+
+
+@pytest.fixture
+async def dialled() -> AsyncIterator[AsyncExitStack]:
+    """Chargers hang up at the end of the test."""
+    async with AsyncExitStack() as stack:
+        yield stack

@@ -1,16 +1,20 @@
 """Three NATS servers, three replicas (docs/contract.md 2.3): elections and a lost server do no harm."""
 
 import asyncio
+import json
+import signal
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from e2e.house import Gateway, config, gateway
 from e2e.outages import meter, readiness, ready
-from e2e.strangers import Facts, connected, dial, token, until
-from jetstream import Cluster, NatsServer
+from e2e.strangers import Charger, Facts, connected, dial, token, until
+from jetstream import Cluster, NatsServer, free_port
+from processes import Voltgate, status
 from voltgate import _core
 
 TX = "OCPP_TX"
@@ -132,6 +136,76 @@ async def test_the_server_behind_the_gateway_dies(
         finally:
             gone.start()
     assert await stored(home(threefold, cluster), identity) == ["1"]
+
+
+async def test_a_server_that_announces_its_end_is_left_before_it_ends(
+    threefold: Gateway, cluster: Cluster, identity: str
+) -> None:
+    """Lame duck mode: the gateway is connected elsewhere first; a charger, a command and a follower go on."""
+    gone, outages = home(threefold, cluster), threefold.metric("voltgate_outages_total")
+    commander = await connected(next(node for node in cluster.nodes.values() if node is not gone).url)
+    asked, over = 0, asyncio.Event()
+
+    async def talk(charger: Charger) -> None:
+        nonlocal asked
+        while not over.is_set():
+            assert await charger.ask(meter(f"{asked}")) == f'[3,"{asked}",{{}}]'
+            asked += 1
+
+    def goes_on(before: int) -> bool:
+        return asked > before + 3 or talking.done()
+
+    async with dial(threefold.port, identity) as charger, dial(threefold.port, identity + "-2") as other:
+        talking = asyncio.ensure_future(talk(charger))
+        await until(partial(goes_on, asked))
+        gone.lame_duck()
+        try:
+            await until(lambda: home(threefold, cluster) is not gone)
+            await until(partial(goes_on, asked))
+            calling = asyncio.ensure_future(
+                commander.request(f"ocpprpc.send.ClearCache.{token(identity + '-2')}", b"{}", timeout=20)
+            )
+            message_id = json.loads(await other.hear())[1]
+            await other.send(f'[3,"{message_id}",{{"status":"Accepted"}}]')
+            assert ((await calling).headers or {})["ocpp-outcome"] == "result"
+        finally:
+            gone.kill()
+        await until(partial(goes_on, asked))
+        async with dial(threefold.port, identity + "-new"):
+            over.set()
+            await talking
+    gone.start()
+    await cluster.whole(TX)
+    assert threefold.metric("voltgate_outages_total") == outages
+    assert (await readiness(threefold))[0] == 200
+    assert len(await stored(home(threefold, cluster), identity)) == asked
+    await commander.close()
+
+
+async def test_a_gateway_that_starts_before_jetstream_has_a_leader_waits_for_it(
+    threefold: Gateway, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Everything is started at once: one server alone answers nothing about streams."""
+    assert threefold.worker.addresses, "the streams exist"
+    cluster.kill()
+    nodes = list(cluster.nodes.values())
+    nodes[0].start()
+    file, admin = tmp_path / "voltgate.toml", free_port()
+    file.write_text(
+        f"[nats]\nurl = {json.dumps(cluster.urls)}\n[streams]\nreplicas = 3\n[admin]\nport = {admin}\n"
+        f'[[listeners]]\nhost = "127.0.0.1"\nport = {free_port()}\n'
+    )
+    serve = Voltgate(tmp_path, "serve", "--wait", "60", "--config", str(file))
+    try:
+        await asyncio.to_thread(serve.until, lambda: "JetStream does not answer" in serve.err, "it waits")
+        for node in nodes[1:]:
+            node.start()
+        await asyncio.to_thread(serve.until, lambda: status(admin, "/readyz")[0] == 200, "it is ready")
+        assert await asyncio.to_thread(serve.ends, signal.SIGTERM) == 0
+    finally:
+        serve.process.kill()
+        serve.process.wait()
+    await ready(threefold)
 
 
 async def test_a_duplicate_of_a_message_in_process_waits_for_its_pub_ack(

@@ -1,128 +1,29 @@
 """``voltgate serve --workers N``: real processes, real signals. What dies takes only itself."""
 
 import asyncio
-import itertools
-import json
 import os
 import re
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from prometheus_client.parser import text_string_to_metric_families
-from websockets import InvalidMessage, InvalidStatus
 
-from e2e.house import PATIENCE, Gateway, config
-from e2e.strangers import Charger, dial, settle, until
-from jetstream import NatsServer, free_port
-from processes import Voltgate, is_free, status
+from e2e.crews import STATUS, Crew, Crews, Links, spread, when_let_in
+from e2e.house import PATIENCE, Gateway
+from e2e.strangers import until
+from jetstream import NatsServer
+from processes import is_free, status
 from voltgate import __version__
-
-STATUS = '[2,"s","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Available"}]'
-_numbers = itertools.count(1)
-
-Crews = Callable[..., "Crew"]
-
-
-class Crew:
-    """A supervisor with two workers."""
-
-    def __init__(self, folder: Path, nats: NatsServer, **settings: Any) -> None:
-        self.port, self.admin = settings.get("port") or free_port(), settings.get("admin") or free_port()
-        streams, grace = settings.get("streams", "OCPP"), settings.get("grace", 0.0)
-        (url,) = config(nats, nats={"stream_prefix": streams}).nats.urls
-        self.file = folder / "voltgate.toml"
-        self.file.write_text(
-            f'[nats]\nurl = "{url}"\nstream_prefix = "{streams}"\n[registry]\nrequired = false\n'
-            f'[admin]\nport = {self.admin}\n[[listeners]]\nhost = "127.0.0.1"\nport = {self.port}\n'
-            f"allow_unauthenticated = true\n[drain]\ngrace = {grace}\n"
-        )
-        self.serve = Voltgate(folder, "serve", "--workers", "2", "--config", str(self.file))
-
-    def ready(self) -> "Crew":
-        """Once both workers are."""
-        self.serve.until(lambda: all(self.check(worker, "listeners") == "ok" for worker in "01"), "ready")
-        return self
-
-    def check(self, worker: str, name: str) -> str:
-        """What /readyz?verbose says of one worker: ``ok``, or what is wrong."""
-        _, text = status(self.admin, "/readyz?verbose")
-        found = re.search(rf"^\[[+-]\] worker {worker} {name}(?:: | )(.*)$", text, re.MULTILINE)
-        return found[1] if found else ""
-
-    def sample(self, name: str, **labels: str) -> list[tuple[str, float]]:
-        """(worker, value) of each sample with these labels."""
-        _, text = status(self.admin, "/metrics")
-        return [
-            (sample.labels.get("worker", ""), sample.value)
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        ]
-
-    @property
-    def pids(self) -> set[int]:
-        """Its workers'."""
-        return {child.pid for child in psutil.Process(self.serve.process.pid).children()}
-
-    def events(self, name: str) -> list[dict[str, Any]]:
-        """Its log lines of this event."""
-        lines = [json.loads(line) for line in self.serve.err.splitlines() if line.startswith("{")]
-        return [line for line in lines if line["event"] == name]
-
-    async def exit_code(self) -> int:
-        return await asyncio.to_thread(self.serve.process.wait, PATIENCE)
-
-    def end(self) -> None:
-        with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self.serve.process.pid).children():
-                child.kill()
-        self.serve.process.kill()
-        self.serve.process.wait()
-
-
-class Links:
-    """The newest link of every charger, as NATS tells it."""
-
-    def __init__(self) -> None:
-        self.last: dict[str, dict[str, Any]] = {}
-
-    async def hear(self, message: Msg) -> None:
-        link = json.loads(message.data)
-        self.last[link["identity"]] = link
-
-    def state(self, identity: str) -> str:
-        return str(self.last.get(identity, {}).get("state", ""))
-
-    def pid(self, identity: str) -> int:
-        """Of the process that holds it: a gateway's name is host, pid, chance."""
-        return int(self.last[identity]["gateway"].split("-")[-2])
 
 
 @pytest.fixture(scope="module", autouse=True)
 def streams(house: Gateway) -> None:
     """Are there: the house has made them."""
-
-
-@pytest.fixture
-def crews(tmp_path: Path, nats_server: NatsServer) -> Iterator[Crews]:
-    """Make one of the test's own."""
-    made: list[Crew] = []
-
-    def make(**settings: Any) -> Crew:
-        made.append(Crew(tmp_path, nats_server, **settings))
-        return made[-1]
-
-    yield make
-    for crew in made:
-        crew.end()
 
 
 @pytest.fixture(scope="module")
@@ -131,41 +32,6 @@ def crew(tmp_path_factory: pytest.TempPathFactory, nats_server: NatsServer) -> I
     one = Crew(tmp_path_factory.mktemp("crew"), nats_server)
     yield one
     one.end()
-
-
-@pytest.fixture
-async def links(client: Client) -> Links:
-    heard = Links()
-    await client.subscribe("ocpp.link.*", cb=heard.hear)
-    await settle(client)
-    return heard
-
-
-@pytest.fixture
-async def dialled() -> AsyncIterator[AsyncExitStack]:
-    """Chargers hang up at the end of the test."""
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-async def when_let_in(port: int, identity: str, dialled: AsyncExitStack) -> Charger:
-    """Dial until a worker has room. What the kernel gave to the socket of a dead one is reset: dial again."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            with suppress(InvalidStatus, InvalidMessage, ConnectionError):
-                return await dialled.enter_async_context(dial(port, identity))
-
-
-async def spread(crew: Crew, links: Links, dialled: AsyncExitStack) -> dict[int, tuple[str, Charger]]:
-    """Chargers dial until each worker has one: pid -> identity and charger."""
-    held: dict[int, tuple[str, Charger]] = {}
-    async with asyncio.timeout(PATIENCE):
-        while len(held) < 2:
-            identity = f"crew {next(_numbers)}"
-            charger = await when_let_in(crew.port, identity, dialled)
-            await until(lambda who=identity: links.state(who) == "up")  # type: ignore[misc]
-            held.setdefault(links.pid(identity), (identity, charger))
-    return held
 
 
 async def test_workers_share_the_port_and_the_admin_pages_speak_for_all(
@@ -191,6 +57,8 @@ async def test_workers_share_the_port_and_the_admin_pages_speak_for_all(
     assert (code, text.splitlines()[-1]) == (200, "ok")
     assert "[+] worker 0 nats ok\n" in text
     assert "[+] worker 1 listeners ok\n" in text
+    assert {int(pid) for pid in re.findall(r"^worker \d: pid (\d+)$", text, re.MULTILINE)} == crew.pids
+    assert status(crew.admin, "/lbz") == (200, "ok\n")
     assert status(crew.admin, "/livez") == (200, "ok\n")
 
 
@@ -242,10 +110,15 @@ async def test_sighup_gives_every_worker_the_new_limits(
     crew.serve.process.send_signal(signal.SIGHUP)
     await until(lambda: crew.events("reload.failed"))
     assert len(crew.events("reload.failed")) == 1
+    reloaded = "voltgate_config_reload_successful"
+    await until(lambda: crew.sample(reloaded) == [("0", 0.0), ("1", 0.0)])
     crew.file.write_text(f"{good}[limits]\nmax_connections = 1\n")
     crew.serve.process.send_signal(signal.SIGHUP)
     await until(lambda: status(crew.admin, "/readyz")[0] == 503)
     assert crew.check("0", "connections") == crew.check("1", "connections") != "ok", "both are full"
+    assert crew.sample(reloaded) == [("0", 1.0), ("1", 1.0)]
+    (line,) = crew.events("config.reloaded")
+    assert line["changed"] == ["limits.max_connections: 15000 -> 1"]
     crew.file.write_text("broken")  # of no interest to a worker that is replaced now
     os.kill(next(iter(held)), signal.SIGKILL)
     await until(lambda: status(crew.admin, "/readyz")[0] == 200)
@@ -293,6 +166,9 @@ async def test_a_drain_lets_every_worker_leave(crews: Crews, links: Links, diall
     assert "Traceback" not in crew.serve.err
     assert crew.serve.out == ""
     assert crew.events("worker.exited") == [], "nobody fell"
+    ends = crew.events("drain.ended")
+    assert (len(ends), sum(end["closed"] for end in ends)) == (2, len(held))
+    assert {(end["cut"], end["seconds"] < PATIENCE) for end in ends} == {(0, True)}
 
 
 async def test_a_second_sigterm_ends_all_at_once(crews: Crews, links: Links, dialled: AsyncExitStack) -> None:
@@ -304,6 +180,7 @@ async def test_a_second_sigterm_ends_all_at_once(crews: Crews, links: Links, dia
     assert "[-] draining: leaving\n" in status(crew.admin, "/readyz?verbose")[1]
     for pid in held:  # as a service manager may do: the wish that the supervisor has passed on already
         os.kill(pid, signal.SIGTERM)
+    assert status(crew.admin, "/lbz") == (503, "leaving\n")
     await until(lambda: len(crew.events("drain.began")) == 2)
     for _, charger in held.values():
         assert await charger.ask(STATUS) == '[3,"s",{}]'
@@ -314,6 +191,8 @@ async def test_a_second_sigterm_ends_all_at_once(crews: Crews, links: Links, dia
     crew.serve.process.send_signal(signal.SIGTERM)
     assert await crew.exit_code() == 1, "not all left well"
     assert crew.sample("voltgate_workers_running") == []
+    (end,) = crew.events("drain.ended")
+    assert end["closed"] + end["cut"] >= 1, "of the one that did not fall"
 
 
 async def test_workers_end_with_their_supervisor(crews: Crews, links: Links, dialled: AsyncExitStack) -> None:
@@ -334,7 +213,9 @@ def test_what_no_worker_can_do_is_said_once(crews: Crews) -> None:
     """Streams are missing: the first worker's words and its exit code, no second one, no restart."""
     crew = crews(streams="NONE")
     assert crew.serve.process.wait(PATIENCE) == 1
-    assert crew.serve.err.count("voltgate: stream NONE_TX is missing: run `voltgate streams apply") == 1
+    assert (
+        crew.serve.err.count("voltgate: stream KV_none_chargers is missing: run `voltgate streams apply") == 1
+    )
     assert len(crew.events("gateway.stopped")) == 1
     assert crew.events("worker.exited") == []
     assert is_free(crew.port)
@@ -367,5 +248,5 @@ def test_an_address_in_use_is_one_line_before_any_worker_starts(crews: Crews, wh
         crew = crews(**{"port" if whose == "listener" else "admin": port})
         assert crew.serve.process.wait(PATIENCE) == 1
     (line,) = crew.serve.err.splitlines()
-    assert line.startswith(f"voltgate: {whose} 127.0.0.1:{port}: ")
-    assert line.lower().endswith("address already in use")
+    key = {"listener": "listeners.0.port", "admin": "admin.port"}[whose]
+    assert f"{key}: 127.0.0.1:{port} is in use" in line

@@ -1,5 +1,7 @@
-"""The admin HTTP server: three pages and nothing else."""
+"""The admin HTTP server: four pages and nothing else."""
 
+import gzip
+import os
 import socket
 from collections.abc import AsyncIterator
 
@@ -14,7 +16,7 @@ from voltgate.gateway.metrics import Metrics
 @pytest.fixture
 async def get() -> AsyncIterator[tuple[dict[str, str], object]]:
     """The checks behind readiness, for the test to change, and a function that gets a path."""
-    checks = {"nats": "", "streams": ""}
+    checks = {"nats": "", "draining": "", "listeners": ""}
     metrics = Metrics()
     metrics.handshakes.add("accepted")
     runner = await admin.start(Admin(port=0), metrics, lambda: checks)
@@ -34,8 +36,25 @@ async def test_metrics_are_classic_prometheus_text(get) -> None:  # type: ignore
     status, kind, text = await fetch("/metrics")
     assert (status, kind.split(";")[0]) == (200, "text/plain")
     assert 'voltgate_handshakes_total{result="accepted",worker="0"} 1.0' in text
+    assert 'voltgate_handshakes_total{result="full",worker="0"} 0.0' in text
     _, kind, _ = await fetch("/metrics", Accept="application/openmetrics-text; version=1.0.0")
     assert kind.startswith("application/openmetrics-text")
+
+
+async def test_metrics_are_gzipped_where_asked() -> None:
+    runner = await admin.start(Admin(port=0), Metrics(), dict)
+    address = "http://{}:{}/metrics".format(*runner.addresses[0][:2])
+    sizes = {}
+    async with aiohttp.ClientSession(auto_decompress=False) as session:
+        for accepted in ("gzip", "identity"):
+            async with session.get(address, headers={"Accept-Encoding": accepted}) as response:
+                body = await response.read()
+                assert response.headers.get("Content-Encoding", "identity") == accepted
+                sizes[accepted] = len(body)
+                text = gzip.decompress(body) if accepted == "gzip" else body
+                assert text.startswith(b"# HELP voltgate_")
+    assert sizes["gzip"] < sizes["identity"] / 5
+    await runner.cleanup()
 
 
 async def test_readiness_follows_the_checks_and_liveness_does_not(get) -> None:  # type: ignore[no-untyped-def]
@@ -44,8 +63,20 @@ async def test_readiness_follows_the_checks_and_liveness_does_not(get) -> None: 
     checks["nats"] = "not connected"
     assert (await fetch("/readyz"))[0] == 503
     _, _, text = await fetch("/readyz?verbose")
-    assert text == "[-] nats: not connected\n[+] streams ok\nnot ready\n"
+    assert text == (
+        f"process: pid {os.getpid()}\n[-] nats: not connected\n[+] draining ok\n[+] listeners ok\nnot ready\n"
+    )
     assert (await fetch("/livez"))[0] == 200
+
+
+@pytest.mark.parametrize(("check", "status"), [("nats", 200), ("draining", 503), ("listeners", 503)], ids=str)
+async def test_a_load_balancer_goes_on_while_nats_is_away(get, check: str, status: int) -> None:  # type: ignore[no-untyped-def]
+    checks, fetch = get
+    assert await fetch("/lbz") == (200, "text/plain; charset=utf-8", "ok\n")
+    checks[check] = "this is why"
+    assert (await fetch("/readyz"))[0] == 503
+    answered, _, text = await fetch("/lbz")
+    assert (answered, text) == (status, "ok\n" if status == 200 else "this is why\n")
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics/x", "/debug", "/config"])

@@ -8,7 +8,7 @@ import pytest
 
 from frames import frame
 from voltgate import _core
-from voltgate.config import load
+from voltgate.config import Limits, load
 from voltgate.gateway.cluster.links import Heard
 from voltgate.gateway.edge.listener import Admission
 from voltgate.gateway.edge.upgrade import Upgrade
@@ -16,11 +16,12 @@ from voltgate.gateway.gc_policy import GcPolicy
 from voltgate.gateway.interfaces import Request, Ticket
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Known, Record
-from voltgate.gateway.roster import Charger, Process, Roster
+from voltgate.gateway.roster import AGAIN, AGE_JITTER, Charger, Process, Roster
 from wire import CLOSE, TEXT, Edge, Wire, request
 from world import Bus as MemoryBus
 from world import Published
 
+STATUS = b'[2,"s","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"Available"}]'
 LINK, SEND = "ocpprpc.link.*.CP1", "ocpprpc.send.*.CP1"
 
 
@@ -234,3 +235,62 @@ def test_a_charger_that_leaves_takes_no_commands() -> None:
     charger.leave(Reason.DRAIN)
     assert here.bus.subscribed == {}
     assert here.left(wire) == 1001
+
+
+AGED = Limits(max_connection_age=10)
+
+
+def test_an_old_connection_ends() -> None:
+    here = Here()
+    here.roster.take(AGED)
+    _, wire = here.connect()
+    here.pass_time(10 * (1 - AGE_JITTER) - 0.1)
+    assert here.states() == [("up", None)]
+    here.pass_time(10 * AGE_JITTER + 0.2)
+    assert here.left(wire) == 1001
+    assert here.states() == [("up", None), ("down", "aged")]
+
+
+def test_a_limit_of_age_that_comes_later_counts_too_but_not_for_all_at_once() -> None:
+    here = Here()
+    _, wire = here.connect()
+    here.pass_time(30)
+    here.roster.take(AGED)
+    assert len(here.roster) == 1
+    here.pass_time(10 * AGE_JITTER + 0.1)
+    assert here.left(wire) == 1001
+    _, wire = here.connect()
+    here.roster.take(Limits())
+    here.pass_time(30)
+    assert len(here.roster) == 1, "there is none any more"
+
+
+def test_an_old_connection_with_an_open_call_stays_until_that_is_answered() -> None:
+    here = Here()
+    here.roster.take(AGED)
+    _, wire = here.connect()
+    here.bus.hold = True
+    wire.send(frame(TEXT, STATUS))
+    here.pass_time(20)
+    assert len(here.roster) == 1
+    here.bus.release()
+    assert wire.frames()[-1][1].startswith(b'[3,"s"')
+    here.pass_time(AGAIN + 0.1)
+    assert here.left(wire) == 1001
+
+
+def test_a_charger_is_moved_while_nothing_is_open() -> None:
+    here = Here()
+    charger, wire = here.connect()
+    move = Request("ocpprpc.link.move.CP1", "_INBOX.m", {}, b"")
+    about = {"session": charger.link.session, "gateway": "gw"}
+    here.bus.hold = True
+    wire.send(frame(TEXT, STATUS))
+    here.bus.subscribed[LINK](move)
+    assert json.loads(here.bus.live[-1].data) == {"moved": False, **about}
+    here.bus.release()
+    here.bus.subscribed[LINK](move)
+    assert json.loads(here.bus.live[-1].data) == {"moved": True, **about}
+    assert here.left(wire) == 1001
+    here.bus.release()
+    assert here.states() == [("up", None), ("down", "rebalanced")]

@@ -11,16 +11,17 @@ from time import monotonic
 
 from e2e.strangers import connected
 from faults.process import tail
-from faults.setups import House, Setup, running
 from strangers.clients import CLIENTS, Client, UnavailableError
 from strangers.guest import COLUMNS, PATIENCE, Guest
+from strangers.site import HAPROXY, Site, running
+from strangers.ways import Road
 
 
 def main() -> int:
     arguments = _arguments()
     began = monotonic()
     commands: dict[str, list[str]] = {}
-    unavailable: dict[str, str] = {}
+    unavailable: dict[str, str] = {} if HAPROXY else {Road.HAPROXY.value: "haproxy is not installed"}
     chosen = [client for client in CLIENTS if arguments.client in (None, client.name)]
     for client in chosen:
         print(f"getting {client.name}", file=sys.stderr, flush=True)
@@ -31,7 +32,7 @@ def main() -> int:
     built = monotonic() - began
     with tempfile.TemporaryDirectory(prefix="voltgate-strangers-") as folder:
         guests, wrong = asyncio.run(visit(chosen, commands, Path(folder)))
-    print(table(chosen, guests, unavailable))
+    print(table(chosen, guests))
     print(f"{built:.0f} s to get the clients, {monotonic() - began - built:.0f} s of conversations")
     wrong += [f"{guest.identity}: {guest.wrong}" for guest in guests if guest.wrong]
     for line in [*wrong, *(f"{name} is not here: {why}" for name, why in unavailable.items())]:
@@ -46,16 +47,17 @@ async def visit(
     clients: list[Client], commands: dict[str, list[str]], folder: Path
 ) -> tuple[list[Guest], list[str]]:
     """All of them at once; gives them back, and what is wrong with the gateway itself."""
-    async with running(Setup("one gateway, one nats-server", gateways=1), folder) as house:
-        await _until(house.whole, "the gateway is ready")
-        (gateway,), (door,) = house.gateways, house.doors
-        nats = await connected(house.urls[0])
+    async with running(folder) as site:
+        nats = await connected(site.url)
         guests = [
-            Guest(client.name, version, f"{door}/ocpp", nats, folder / f"{client.name} {version}.log")
+            Guest(client.name, version, way, nats, folder)
             for client in clients
             if client.name in commands
-            for version in client.versions
+            for version, way in client.visits
+            if HAPROXY or way.road is not Road.HAPROXY
         ]
+        await site.start((guest.identity, guest.way) for guest in guests)
+        await _until(site.ready, "the gateway is ready")
 
         async def all_of(column: str, work: Callable[[Guest], Coroutine[None, None, None]]) -> None:
             await asyncio.gather(*(guest.phase(column, work) for guest in guests))
@@ -65,47 +67,49 @@ async def visit(
 
         async def converse(guest: Guest) -> None:
             async with starting:
-                await guest.start(commands[guest.client])
+                await guest.start(commands[guest.client], site.login(guest.identity, guest.way))
                 await guest.converse()
 
         try:
             await all_of("conversation", converse)
             await all_of("commands", Guest.obey)
-            gateway.terminate()
-            await _until(lambda: _ended(gateway.runs), "the gateway has left")
-            if code := gateway.kill():
+            site.gateway.terminate()
+            await _until(lambda: _ended(site.gateway.runs), "the gateway has left")
+            if code := site.gateway.kill():
                 wrong.append(f"the gateway left with {code} on SIGTERM")
-            gateway.start()
+            site.gateway.start()
             await all_of("restart", Guest.go_on)
             await all_of("stored once", Guest.audit)
         finally:
             for guest in guests:
                 await guest.leave()
             await nats.close()
-        wrong += _odd_words(house)
+        wrong += _odd_words(site)
         return guests, wrong
 
 
-def table(clients: list[Client], guests: list[Guest], unavailable: dict[str, str]) -> str:
-    rows = [["client", "version", *COLUMNS]]
+def table(clients: list[Client], guests: list[Guest]) -> str:
+    rows = [["client", "version", "profile", "way", *COLUMNS]]
     for client in clients:
-        for version in client.versions:
-            if client.name in unavailable:
-                rows.append([client.name, version, *("not here" for _ in COLUMNS)])
-                continue
-            guest = next(one for one in guests if (one.client, one.version) == (client.name, version))
-            failing = next((column for column in COLUMNS if column not in guest.passed), "")
-            cells = ["ok" if one in guest.passed else "FAILED" if one == failing else "-" for one in COLUMNS]
-            rows.append([client.name, version, *cells])
+        for version, way in client.visits:
+            visits = (guest for guest in guests if guest.client == client.name)
+            guest = next((one for one in visits if (one.version, one.way) == (version, way)), None)
+            if guest is None:
+                cells = ["not here" for _ in COLUMNS]
+            else:
+                passed = guest.passed
+                failing = next((column for column in COLUMNS if column not in passed), "")
+                cells = ["ok" if one in passed else "FAILED" if one == failing else "-" for one in COLUMNS]
+            rows.append([client.name, version, way.shown, way.road.value, *cells])
     widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
     return "\n".join("".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
-def _odd_words(house: House) -> list[str]:
+def _odd_words(site: Site) -> list[str]:
     """Nothing that a client of another make says may end in a traceback of ours."""
     return [
         tail(process.name, process.log)
-        for process in house.processes
+        for process in site.processes
         if "Traceback" in process.log.read_text(errors="replace")
     ]
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from strangers.ways import DIRECT, OPEN, WAYS, Way
+
 HERE = Path(__file__).parent
 CACHE = HERE.parent.parent / ".cache" / "strangers"
 PATIENCE = 600  # seconds for a registry and a compiler
@@ -32,6 +34,16 @@ class Client:
     tools: Sequence[str]
     build: Callable[[Path], None]
     command: Callable[[Path], list[str]]
+    logs_in: bool = True
+    """Whether its driver knows passwords and certificates."""
+
+    @property
+    def visits(self) -> list[tuple[str, Way]]:
+        """Versions with their ways: the first version every way, the others directly."""
+        first, *others = self.versions
+        if not self.logs_in:
+            return [(version, OPEN) for version in self.versions]
+        return [(first, way) for way in WAYS] + [(version, way) for version in others for way in DIRECT]
 
     def ready(self) -> list[str]:
         """The command of its driver, built where it is not. UnavailableError."""
@@ -112,7 +124,7 @@ CLIENTS = [
         lambda _: [sys.executable, str(HERE / "python" / "driver.py")],
     ),
     Client("ocpp-rpc", ("1.6", "2.0.1", "2.1"), "node", ("node", "npm"), npm, node("rpc.js")),
-    Client("ocpp-ts", ("1.6",), "node", ("node", "npm"), npm, node("ts.js")),
+    Client("ocpp-ts", ("1.6",), "node", ("node", "npm"), npm, node("ts.js"), logs_in=False),
     Client("ocpp-go", ("1.6", "2.0.1"), "go", ("go",), go, lambda made: [str(made / "driver")]),
-    Client("Java-OCA-OCPP", ("1.6",), "java", ("java", "javac", "mvn"), java, java_command),
+    Client("Java-OCA-OCPP", ("1.6",), "java", ("java", "javac", "mvn"), java, java_command, logs_in=False),
 ]

@@ -14,6 +14,8 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from e2e.strangers import Facts
 from strangers.conversation import CONVERSATIONS, Exchange, missing
+from strangers.site import Login
+from strangers.ways import Road, Way
 
 PATIENCE = 60.0  # seconds for an answer, a connection, a command
 COLUMNS = ("conversation", "commands", "restart", "stored once")
@@ -26,12 +28,14 @@ class WrongError(Exception):
 class Guest:
     """A charger made of ``client``. A phase is a column of the table; none starts after one that failed."""
 
-    def __init__(self, client: str, version: str, url: str, nats: Nats, log: Path) -> None:
-        self.client, self.version = client, version
-        self.identity = f"{client.replace(' ', '-')}-{version}"
+    def __init__(self, client: str, version: str, way: Way, nats: Nats, folder: Path) -> None:
+        self.client, self.version, self.way = client, version, way
+        self.identity = f"{client.replace(' ', '-')}-{version}-{way.shown}"
+        if way.road is not Road.DIRECT:
+            self.identity += f"-{way.road.value}"
         self.passed: set[str] = set()
         self.wrong = ""
-        self._url, self._log = url, log
+        self._log = folder / f"{self.identity}.log"
         self._nats, self._facts = nats, Facts(nats, self.identity)
         self._talk = CONVERSATIONS[version]
         self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -41,10 +45,19 @@ class Guest:
         self._process: Process
         self._reading: asyncio.Task[None]
 
-    async def start(self, command: list[str]) -> None:
+    async def start(self, command: list[str], login: Login) -> None:
+        given = (
+            login.url,
+            self.identity,
+            self.version,
+            login.password,
+            login.ca,
+            login.certificate,
+            login.key,
+        )
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *command, self._url, self.identity, self.version, stdin=PIPE, stdout=PIPE, stderr=log
+                *command, *given, stdin=PIPE, stdout=PIPE, stderr=log
             )
         self._reading = asyncio.create_task(self._read())
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::payload::Payload;
@@ -12,8 +13,13 @@ voltgate-load --url HOST:PORT [options]
   --connections N        chargers (100)
   --source-addresses K   spread them over 127.0.0.1 to 127.0.0.K (1)
   --window N             upgrades open at once (64)
+  --persist              dial again, a second later, where an upgrade fails
   --subprotocol NAME     (that of the payload)
   --deflate              offer permessage-deflate
+  --password TEXT        log in with it, every charger under its identity
+  --tls-ca FILE          TLS; the server is localhost, and its certificate is of this authority
+  --tls-version VERSION  1.2 or 1.3, and no other (1.3)
+  --tls-resume           `again` resumes the TLS sessions
   --mode MODE            pingpong: the next CALL when the last one is answered; open: --rate CALLs a second
                          over all chargers, however slow the answers; idle: answer pings (pingpong)
   --payload NAME         heartbeat, status, meter (1.6) or transaction (2.0.1) (meter)
@@ -42,6 +48,25 @@ impl FromStr for Mode {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TlsVersion {
+    V12,
+    V13,
+}
+
+impl FromStr for TlsVersion {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "1.2" => Ok(TlsVersion::V12),
+            "1.3" => Ok(TlsVersion::V13),
+            _ => Err("1.2 or 1.3"),
+        }
+    }
+}
+
+#[allow(clippy::struct_excessive_bools)] // switches of a command line
 pub struct Arguments {
     pub url: String,
     pub path_prefix: String,
@@ -49,8 +74,13 @@ pub struct Arguments {
     pub connections: usize,
     pub source_addresses: u8,
     pub window: usize,
+    pub persist: bool,
     pub subprotocol: Option<String>,
     pub deflate: bool,
+    pub password: Option<String>,
+    pub tls_ca: Option<PathBuf>,
+    pub tls_version: TlsVersion,
+    pub tls_resume: bool,
     pub mode: Mode,
     pub payload: Payload,
     pub seconds: f64,
@@ -69,8 +99,13 @@ impl Arguments {
             connections: 100,
             source_addresses: 1,
             window: 64,
+            persist: false,
             subprotocol: None,
             deflate: false,
+            password: None,
+            tls_ca: None,
+            tls_version: TlsVersion::V13,
+            tls_resume: false,
             mode: Mode::PingPong,
             payload: Payload::Meter,
             seconds: 5.0,
@@ -87,8 +122,13 @@ impl Arguments {
                 "--connections" => parsed.connections = value(name, words.next())?,
                 "--source-addresses" => parsed.source_addresses = value(name, words.next())?,
                 "--window" => parsed.window = value(name, words.next())?,
+                "--persist" => parsed.persist = true,
                 "--subprotocol" => parsed.subprotocol = Some(value(name, words.next())?),
                 "--deflate" => parsed.deflate = true,
+                "--password" => parsed.password = Some(value(name, words.next())?),
+                "--tls-ca" => parsed.tls_ca = Some(value(name, words.next())?),
+                "--tls-version" => parsed.tls_version = value(name, words.next())?,
+                "--tls-resume" => parsed.tls_resume = true,
                 "--mode" => parsed.mode = value(name, words.next())?,
                 "--payload" => parsed.payload = value(name, words.next())?,
                 "--seconds" => parsed.seconds = value(name, words.next())?,

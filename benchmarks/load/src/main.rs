@@ -2,13 +2,15 @@
 //!
 //! It is controlled by lines, so that the harness can read the server's CPU time between the phases: it prints
 //! `ready`; after a line on stdin it connects and prints the result; every further line `go [SECONDS]` starts a
-//! run and prints its figures; the end of stdin ends it. Figures are JSON, one object per line.
+//! run and prints its figures, `leave` resets every connection, and `again` connects anew; the end of stdin ends it.
+//! Figures are JSON, one object per line.
 //! `arguments` is the command line, `swarm` the event loop, `socket` one websocket, `payload` the messages,
-//! `figures` the counters.
+//! `secure` their TLS, `figures` the counters.
 
 mod arguments;
 mod figures;
 mod payload;
+mod secure;
 mod socket;
 mod swarm;
 
@@ -18,6 +20,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use arguments::{Arguments, Mode};
+use serde_json::Value;
 use swarm::Swarm;
 
 fn main() -> ExitCode {
@@ -46,6 +49,11 @@ fn perform(arguments: &Arguments) -> io::Result<()> {
     }
     println!("{}", swarm.connect()?);
     while let Some(line) = order(&mut swarm, &orders)? {
+        if line == "leave" || line == "again" {
+            swarm.hang_up();
+            println!("{}", if line == "again" { swarm.connect()? } else { Value::Null });
+            continue;
+        }
         let given = line.strip_prefix("go").and_then(|seconds| seconds.trim().parse().ok());
         let seconds = Duration::from_secs_f64(given.unwrap_or(arguments.seconds));
         let figures = match arguments.mode {

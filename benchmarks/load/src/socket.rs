@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind::WouldBlock, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use mio::net::TcpStream;
+use rustls::{ClientConnection, HandshakeKind};
 use socket2::{Domain, Socket as Raw, Type};
 
 /// Where a socket is in its life.
@@ -30,11 +31,17 @@ pub struct Socket {
     request: Vec<u8>,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
+    tls: Option<Box<ClientConnection>>,
 }
 
 impl Socket {
     /// Starts to dial; `source` is where from.
-    pub fn dial(server: SocketAddr, source: Option<Ipv4Addr>, request: Vec<u8>) -> io::Result<Self> {
+    pub fn dial(
+        server: SocketAddr,
+        source: Option<Ipv4Addr>,
+        request: Vec<u8>,
+        tls: Option<Box<ClientConnection>>,
+    ) -> io::Result<Self> {
         let raw = Raw::new(Domain::for_address(server), Type::STREAM, None)?;
         raw.set_nonblocking(true)?;
         raw.set_tcp_nodelay(true)?;
@@ -48,7 +55,7 @@ impl Socket {
             _ => {}
         }
         let stream = TcpStream::from_std(raw.into());
-        Ok(Socket { stream, state: State::Connecting, request, inbox: Vec::new(), outbox: Vec::new() })
+        Ok(Socket { stream, state: State::Connecting, request, inbox: Vec::new(), outbox: Vec::new(), tls })
     }
 
     /// The socket is writable: sends the upgrade request, or the rest of pending frames.
@@ -61,7 +68,11 @@ impl Socket {
                 return Ok(()); // not yet
             }
             self.state = State::Upgrading;
-            self.outbox = std::mem::take(&mut self.request);
+            let request = std::mem::take(&mut self.request);
+            return self.send(&request); // TLS keeps it until its handshake is complete
+        }
+        if self.tls.is_some() {
+            return self.flush();
         }
         if !self.outbox.is_empty() {
             let rest = std::mem::take(&mut self.outbox);
@@ -72,6 +83,10 @@ impl Socket {
 
     /// Sends as much as the kernel accepts and keeps the rest.
     pub fn send(&mut self, frame: &[u8]) -> io::Result<()> {
+        if let Some(tls) = &mut self.tls {
+            tls.writer().write_all(frame)?;
+            return self.flush();
+        }
         let mut taken = 0;
         while self.outbox.is_empty() && taken < frame.len() {
             match self.stream.write(&frame[taken..]) {
@@ -84,6 +99,40 @@ impl Socket {
         Ok(())
     }
 
+    /// Sends what TLS has to send, as much as the kernel accepts.
+    fn flush(&mut self) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        while tls.wants_write() {
+            match tls.write_tls(&mut self.stream) {
+                Ok(_) => {}
+                Err(error) if error.kind() == WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the TLS session continues an earlier one.
+    pub fn resumed(&self) -> bool {
+        self.tls.as_ref().and_then(|tls| tls.handshake_kind()) == Some(HandshakeKind::Resumed)
+    }
+
+    /// What the charger's records hold.
+    fn opened(&mut self, mut records: &[u8]) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let Some(tls) = &mut self.tls else { return Ok(bytes) };
+        while !records.is_empty() {
+            tls.read_tls(&mut records)?;
+            tls.process_new_packets().map_err(io::Error::other)?;
+            match tls.reader().read_to_end(&mut bytes) {
+                Err(error) if error.kind() != WouldBlock => return Err(error),
+                _ => {}
+            }
+        }
+        self.flush()?;
+        Ok(bytes)
+    }
+
     /// Reads all available bytes and passes the events to `on_event`. An error ends the socket.
     pub fn readable(&mut self, scratch: &mut [u8], mut on_event: impl FnMut(Event)) -> io::Result<()> {
         loop {
@@ -93,13 +142,20 @@ impl Socket {
                 Err(error) if error.kind() == WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             };
+            let opened;
+            let read = if self.tls.is_some() {
+                opened = self.opened(&scratch[..count])?;
+                opened.as_slice()
+            } else {
+                &scratch[..count]
+            };
             if self.inbox.is_empty() {
                 // The usual case: whole frames, and nothing to keep.
-                let used = self.take(&scratch[..count], &mut on_event)?;
-                self.inbox.extend_from_slice(&scratch[used..count]);
+                let used = self.take(read, &mut on_event)?;
+                self.inbox.extend_from_slice(&read[used..]);
             } else {
                 let mut bytes = std::mem::take(&mut self.inbox);
-                bytes.extend_from_slice(&scratch[..count]);
+                bytes.extend_from_slice(read);
                 let used = self.take(&bytes, &mut on_event)?;
                 bytes.drain(..used);
                 self.inbox = bytes;

@@ -13,11 +13,13 @@ use serde_json::{Value, json};
 use crate::arguments::Arguments;
 use crate::figures::Figures;
 use crate::payload::Frames;
+use crate::secure::Security;
 use crate::socket::{Event, Socket, State};
 
 const STDIN: Token = Token(usize::MAX);
 /// For the upgrades, and for the last answers of a run.
 const TIMEOUT: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(1);
 
 struct Charger {
@@ -31,6 +33,7 @@ struct Charger {
 pub struct Swarm<'a> {
     arguments: &'a Arguments,
     server: SocketAddr,
+    security: Option<Security>,
     poll: Poll,
     /// Shared with the reader of stdin: dropping the last one would lose its last wake.
     waker: Arc<Waker>,
@@ -45,6 +48,9 @@ pub struct Swarm<'a> {
     limit: u64,
     upgraded: usize,
     gone: usize,
+    /// Chargers that dial again, and when; in order.
+    later: VecDeque<(Instant, usize)>,
+    attempts: usize,
     first_gone: Option<String>,
     figures: Figures,
 }
@@ -60,6 +66,7 @@ impl<'a> Swarm<'a> {
             waker: Arc::new(Waker::new(poll.registry(), STDIN)?),
             poll,
             arguments,
+            security: Security::new(arguments)?,
             server: server.ok_or_else(|| io::Error::other("--url names no address"))?,
             events: Events::with_capacity(4096),
             chargers: Vec::with_capacity(arguments.connections),
@@ -71,6 +78,8 @@ impl<'a> Swarm<'a> {
             limit: u64::MAX,
             upgraded: 0,
             gone: 0,
+            later: VecDeque::new(),
+            attempts: 0,
             first_gone: None,
             figures: Figures::default(),
         })
@@ -99,7 +108,13 @@ impl<'a> Swarm<'a> {
             while self.chargers.len() < self.arguments.connections
                 && self.chargers.len() - self.upgraded - self.gone < self.arguments.window
             {
-                self.dial()?;
+                self.dial(self.chargers.len())?;
+            }
+            while let Some(&(at, index)) = self.later.front()
+                && at <= Instant::now()
+            {
+                self.later.pop_front();
+                self.dial(index)?;
             }
             self.turn(Some(Duration::from_millis(100)))?;
         }
@@ -107,12 +122,14 @@ impl<'a> Swarm<'a> {
             "connected": self.upgraded,
             "refused": self.arguments.connections - self.upgraded,
             "first_refused": self.first_gone,
+            "attempts": self.attempts,
+            "resumed": self.chargers.iter().filter(|charger| charger.socket.resumed()).count(),
             "seconds": began.elapsed().as_secs_f64(),
         }))
     }
 
-    fn dial(&mut self) -> io::Result<()> {
-        let index = self.chargers.len();
+    fn dial(&mut self, index: usize) -> io::Result<()> {
+        self.attempts += 1;
         let arguments = self.arguments;
         let identity = arguments.identities_from + index;
         let deflate = if arguments.deflate {
@@ -120,10 +137,14 @@ impl<'a> Swarm<'a> {
         } else {
             ""
         };
+        let login = arguments.password.as_ref().map_or_else(String::new, |password| {
+            let token = base64(format!("BENCH{identity:06}:{password}").as_bytes());
+            format!("Authorization: Basic {token}\r\n")
+        });
         let request = format!(
             "GET {}/BENCH{identity:06} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: dm9sdGdhdGUtYmVuY2htYQ==\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Protocol: {}\r\n{deflate}\r\n",
+             Sec-WebSocket-Protocol: {}\r\n{deflate}{login}\r\n",
             arguments.path_prefix,
             arguments.url,
             arguments.subprotocol.as_deref().unwrap_or(arguments.payload.subprotocol()),
@@ -131,10 +152,15 @@ impl<'a> Swarm<'a> {
         let spread = usize::from(arguments.source_addresses);
         let last = u8::try_from(1 + index % spread).unwrap_or(1);
         let source = (spread > 1).then_some(Ipv4Addr::new(127, 0, 0, last));
-        let mut socket = Socket::dial(self.server, source, request.into_bytes())?;
+        let session = self.security.as_mut().map(|security| security.session(index)).transpose()?;
+        let mut socket = Socket::dial(self.server, source, request.into_bytes(), session)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut socket.stream, Token(index), interest)?;
-        self.chargers.push(Charger { socket, open: None, due: VecDeque::new() });
+        let charger = Charger { socket, open: None, due: VecDeque::new() };
+        match self.chargers.get_mut(index) {
+            Some(earlier) => *earlier = charger,
+            None => self.chargers.push(charger),
+        }
         Ok(())
     }
 
@@ -283,7 +309,8 @@ impl<'a> Swarm<'a> {
 
     fn end(&mut self, index: usize, error: &io::Error) {
         let charger = &mut self.chargers[index];
-        if charger.socket.state == State::Open {
+        let opened = charger.socket.state == State::Open;
+        if opened {
             self.upgraded -= 1;
             self.figures.closed += 1;
         }
@@ -292,12 +319,32 @@ impl<'a> Swarm<'a> {
         charger.socket.state = State::Gone;
         let _ = self.poll.registry().deregister(&mut charger.socket.stream); // it may be deregistered already
         let _ = charger.socket.stream.shutdown(std::net::Shutdown::Both);
-        self.gone += 1;
+        if self.arguments.persist && !opened {
+            self.later.push_back((Instant::now() + AGAIN, index));
+        } else {
+            self.gone += 1;
+        }
         self.first_gone.get_or_insert_with(|| error.to_string());
     }
 
     /// Resets every connection.
     pub fn hang_up(&mut self) {
         self.chargers.clear();
+        (self.upgraded, self.gone, self.attempts) = (0, 0, 0);
+        self.later.clear();
     }
+}
+
+/// RFC 4648 4.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let bits = (0..3).fold(0, |bits, at| bits << 8 | usize::from(three.get(at).copied().unwrap_or(0)));
+        for at in 0..4 {
+            let digit = char::from(DIGITS[bits >> (18 - 6 * at) & 63]);
+            text.push(if at <= three.len() { digit } else { '=' });
+        }
+    }
+    text
 }

@@ -1,6 +1,6 @@
 """Answers to the CSMS's commands, and their effects. Requests have been validated.
 
-An action in neither ``ANSWERS`` nor ``FIXED`` is answered ``{"status": "Accepted"}``.
+``ANSWERS`` has a row for each action that is not just answered ``{"status": "Accepted"}``.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,12 +20,8 @@ READ_ONLY = frozenset({"NumberOfConnectors", "ChargingStation.Model", "ChargingS
 
 def answer(charger: Station, action: str, request: Payload) -> Payload:
     """The response payload. CALLs that the command causes are sent after the response."""
-    if action in ANSWERS:
-        return ANSWERS[action](charger, request)
-    if action in FOLLOWED:
-        for message in FOLLOWED[action](request.get("requestId")):
-            charger.send(message)
-    return FIXED.get((charger.settings.version, action), FIXED.get(action, ACCEPTED))
+    answered = ANSWERS.get(action, ACCEPTED)
+    return answered(charger, request) if callable(answered) else answered
 
 
 # Charging
@@ -177,6 +173,29 @@ def local_list(charger: Station, request: Payload) -> Payload:
     return ACCEPTED
 
 
+# Jobs with notifications of their progress
+
+
+def job(
+    notification: str, *statuses: str, response: Payload = ACCEPTED
+) -> Callable[[Station, Payload], Payload]:
+    """Accept, and send a notification for each status, with the ``requestId`` if the job has one."""
+
+    def answered(charger: Station, request: Payload) -> Payload:
+        about = {"requestId": request["requestId"]} if "requestId" in request else {}
+        for status in statuses:
+            charger.send((notification, {"status": status, **about}))
+        return response
+
+    return answered
+
+
+def update_firmware(charger: Station, request: Payload) -> Payload:
+    """1.6 answers with nothing."""
+    accepted = job("FirmwareStatusNotification", *INSTALL)(charger, request)
+    return {} if charger.settings.version == "v16" else accepted
+
+
 # Everything else
 
 
@@ -247,81 +266,64 @@ def clear_tariffs(charger: Station, request: Payload) -> Payload:
     return {"clearTariffsResult": named or [{"status": "NoTariff"}]}
 
 
-ANSWERS: Mapping[str, Callable[[Station, Payload], Payload]] = {
+INSTALL = ("Downloading", "Downloaded", "Installing", "Installed")
+
+ANSWERS: Mapping[str, Payload | Callable[[Station, Payload], Payload]] = {
+    "AdjustPeriodicEventStream": REJECTED,
+    "CancelReservation": REJECTED,
     "ChangeAvailability": availability,
     "ChangeConfiguration": lambda charger, request: {
         "status": change(charger, request["key"], request["value"], "NotSupported")
     },
+    "ChangeTransactionTariff": {"status": "TxNotFound"},
+    "ClearChargingProfile": {"status": "Unknown"},
+    "ClearDERControl": {"status": "NotFound"},
+    "ClearDisplayMessage": {"status": "Unknown"},
     "ClearTariffs": clear_tariffs,
     "ClearVariableMonitoring": lambda _, request: {
         "clearMonitoringResult": [{"status": "NotFound", "id": number} for number in request["id"]]
     },
+    "CostUpdated": {},
     "DataTransfer": lambda _, request: (
         ACCEPTED if request["vendorId"] == VENDOR else {"status": "UnknownVendorId"}
     ),
+    "DeleteCertificate": {"status": "NotFound"},
     "ExtendedTriggerMessage": trigger,
     "GetBaseReport": report,
+    "GetChargingProfiles": {"status": "NoProfiles"},
     "GetCompositeSchedule": schedule,
     "GetConfiguration": get_configuration,
+    "GetDERControl": {"status": "NotFound"},
+    "GetDiagnostics": job(
+        "DiagnosticsStatusNotification", "Uploading", "Uploaded", response={"fileName": "diagnostics.log"}
+    ),
+    "GetDisplayMessages": {"status": "Unknown"},
+    "GetInstalledCertificateIds": {"status": "NotFound"},
     "GetLocalListVersion": lambda charger, _: {
         "listVersion" if charger.settings.version == "v16" else "versionNumber": charger.local_list
     },
+    "GetLog": job("LogStatusNotification", "Uploading", "Uploaded"),
+    "GetMonitoringReport": {"status": "EmptyResultSet"},
+    "GetPeriodicEventStream": {},
     "GetReport": report,
+    "GetTariffs": {"status": "NoTariff"},
     "GetTransactionStatus": transaction_status,
     "GetVariables": get_variables,
+    "NotifyWebPaymentStarted": {},
     "RemoteStartTransaction": remote_start,
     "RemoteStopTransaction": remote_stop,
     "RequestStartTransaction": remote_start,
     "RequestStopTransaction": remote_stop,
     "Reset": reset,
     "SendLocalList": local_list,
+    "SetDERControl": {"status": "NotSupported"},
     "SetVariableMonitoring": set_monitoring,
     "SetVariables": set_variables,
+    "SignedUpdateFirmware": job("SignedFirmwareStatusNotification", *INSTALL),
     "TriggerMessage": trigger,
     "UnlockConnector": unlock,
-}
-
-# By action, or by version and action where the versions differ.
-FIXED: Mapping[str | tuple[str, str], Payload] = {
-    "AdjustPeriodicEventStream": REJECTED,
-    "CancelReservation": REJECTED,
-    "ChangeTransactionTariff": {"status": "TxNotFound"},
-    "ClearChargingProfile": {"status": "Unknown"},
-    "ClearDERControl": {"status": "NotFound"},
-    "ClearDisplayMessage": {"status": "Unknown"},
-    "CostUpdated": {},
-    "DeleteCertificate": {"status": "NotFound"},
-    "GetChargingProfiles": {"status": "NoProfiles"},
-    "GetDERControl": {"status": "NotFound"},
-    "GetDiagnostics": {"fileName": "diagnostics.log"},
-    "GetDisplayMessages": {"status": "Unknown"},
-    "GetInstalledCertificateIds": {"status": "NotFound"},
-    "GetMonitoringReport": {"status": "EmptyResultSet"},
-    "GetPeriodicEventStream": {},
-    "GetTariffs": {"status": "NoTariff"},
-    "NotifyWebPaymentStarted": {},
-    "SetDERControl": {"status": "NotSupported"},
     "UnpublishFirmware": {"status": "NoFirmware"},
     "UpdateDynamicSchedule": REJECTED,
+    "UpdateFirmware": update_firmware,
     "UsePriorityCharging": {"status": "NoProfile"},
-    ("v16", "UpdateFirmware"): {},
-}
-
-
-def progress(action: str, *statuses: str) -> Callable[[int | None], list[Message]]:
-    """Notifications of a job, with its ``requestId`` if it has one."""
-
-    def messages(request: int | None) -> list[Message]:
-        about = {} if request is None else {"requestId": request}
-        return [(action, {"status": status, **about}) for status in statuses]
-
-    return messages
-
-
-INSTALL = ("Downloading", "Downloaded", "Installing", "Installed")
-FOLLOWED: Mapping[str, Callable[[int | None], list[Message]]] = {
-    "GetDiagnostics": progress("DiagnosticsStatusNotification", "Uploading", "Uploaded"),
-    "GetLog": progress("LogStatusNotification", "Uploading", "Uploaded"),
-    "SignedUpdateFirmware": progress("SignedFirmwareStatusNotification", *INSTALL),
-    "UpdateFirmware": progress("FirmwareStatusNotification", *INSTALL),
 }

@@ -41,11 +41,20 @@ class Observer:
     def rejected(self, line: "Line") -> None:
         """Refused with a final status; the line does not redial."""
 
+    def upgraded(self, line: "Line", seconds: float) -> None:
+        """Connected, ``seconds`` after the dial."""
+
+    def refused(self, line: "Line", reason: str, seconds: float) -> None:
+        """An upgrade did not succeed."""
+
     def kept(self, line: "Line", message: Queued) -> None:
         """A message was added to the outbox, before it is sent."""
 
     def answered(self, line: "Line", call: Queued, answer: Answer) -> None:
         """A CALL was answered; ``call.sends`` includes this attempt."""
+
+    def over(self, line: "Line", call: Queued, seconds: float, error: str) -> None:
+        """A CALL has ended for good, ``seconds`` after it was due; ``error`` is empty for a valid answer."""
 
     def commanded(self, line: "Line", action: str, payload: Payload) -> None:
         """A valid CALL of the CSMS, before it is executed."""
@@ -104,6 +113,14 @@ class Line(Link):
         """See Link."""
         self.observer.rejected(self)
 
+    def dialled(self, refusal: str) -> None:
+        """See Link."""
+        seconds = monotonic() - self.dialled_at
+        if refusal:
+            self.observer.refused(self, refusal, seconds)
+        else:
+            self.observer.upgraded(self, seconds)
+
     def ended(self, was: Phase, interrupted: bool) -> None:
         """See Link: CALLs outside of the outbox end too."""
         ended, self._calls = self._calls, []
@@ -117,6 +134,8 @@ class Line(Link):
         if was is Phase.READY:
             self.observer.left(self)
         for call in ended:
+            if not interrupted:
+                self._over(call, Unanswered.LOST)
             if call.done is not None:
                 call.done(Unanswered.LOST)
 
@@ -195,19 +214,27 @@ class Line(Link):
         over = not call.kept
         if isinstance(end, Answer):
             self.observer.answered(self, call, end)
-            if not end.code:
-                over = True
-                if call.latencies is not None:
-                    call.latencies.add(monotonic() - call.since)
+            over = over or not end.code
         if call.kept:
             over = over or self._failed(call)
             if over:
                 self.outbox.remove(call)
             if isinstance(end, Answer) and not end.code:
                 self.settled(call, end)
-        if over and call.done is not None:
-            call.done(end)
+        if over:
+            self._over(call, end)
+            if call.done is not None:
+                call.done(end)
         self._next()
+
+    def _over(self, call: Queued, end: End) -> None:
+        """Count a CALL that is not sent again."""
+        seconds = monotonic() - call.since
+        error = end.code if isinstance(end, Answer) else end.name.lower()
+        self.observer.over(self, call, seconds, error)
+        self.tally.ended(call.action, seconds, not error)
+        if call.latencies is not None:
+            call.latencies.add(seconds)
 
     def _failed(self, message: Queued) -> bool:
         """Whether that was its last attempt."""

@@ -16,10 +16,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Enum, StrEnum
 from functools import partial
+from time import monotonic
 
 from voltgate.charger.settings import Endpoint, Settings
 from voltgate.charger.tally import Tally
-from voltgate.charger.wire import Refusal, Wire
+from voltgate.charger.wire import Refusal, Wire, why
 
 
 class Phase(StrEnum):
@@ -33,6 +34,8 @@ class Phase(StrEnum):
     STOPPED = "stopped"
 
 
+NO_ANSWER = "no answer to the upgrade"
+
 # At most one timer of each kind is armed.
 Timer = Enum("Timer", "DIAL ANSWER RETRY PING PONG BOOT HEARTBEAT")
 
@@ -42,13 +45,14 @@ class Link(ABC):
 
     __slots__ = (
         "_dialling", "_failures", "_gone", "_timers", "_wire",
-        "password", "phase", "rng", "settings", "tally",
+        "dialled_at", "password", "phase", "rng", "settings", "tally",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, tally: Tally, rng: random.Random) -> None:
         self.settings, self.tally, self.rng = settings, tally, rng
         self.password = settings.password
         self.phase = Phase.IDLE
+        self.dialled_at = 0.0
         self._wire: Wire | None = None
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._failures = 0
@@ -70,6 +74,10 @@ class Link(ABC):
         """Refused with a final status."""
 
     @abstractmethod
+    def dialled(self, refusal: str) -> None:
+        """A dial has ended: ``refusal`` is its reason, or empty if the link is connected."""
+
+    @abstractmethod
     def received(self, message: bytes) -> None:
         """See Owner."""
 
@@ -78,7 +86,8 @@ class Link(ABC):
     def start(self) -> None:
         """Dial, and redial after every end, until :meth:`stop`."""
         self.phase = Phase.DIALLING
-        late = partial(self._not_admitted, "no answer to the upgrade")
+        self.dialled_at = monotonic()
+        late = partial(self._not_admitted, NO_ANSWER)
         self.arm(Timer.DIAL, self.settings.behaviour.open_timeout, late)
         endpoint = self.rng.choice(self.settings.endpoints)
         self._wire = Wire(endpoint, self.settings, self.password, self)
@@ -110,10 +119,15 @@ class Link(ABC):
         elif self._wire is not None:
             self._wire.close()
 
-    def drop(self, seconds: float) -> None:
-        """Simulate a power failure of ``seconds``."""
+    def drop(self, seconds: float, silently: bool = False) -> None:
+        """Simulate a power failure of ``seconds``; ``silently``: the old socket stays half-open."""
         if self._wire is not None:
-            self._wire.drop()
+            if silently:
+                silent_at, tally = monotonic(), self.tally
+                tally.silent += 1
+                self._wire.fall_silent(lambda: tally.noticed.add(monotonic() - silent_at))
+            else:
+                self._wire.drop()
             self._disconnected(interrupted=True)
         self._redial(seconds)
 
@@ -127,7 +141,7 @@ class Link(ABC):
             await wire.connect(endpoint)
         except (OSError, ValueError) as error:
             if self._wire is wire:
-                self._not_admitted(getattr(error, "strerror", None) or str(error))
+                self._not_admitted(why(error))
 
     def _not_admitted(self, reason: str) -> None:
         assert self._wire is not None
@@ -140,6 +154,8 @@ class Link(ABC):
         self._disarm_all()
         self.phase = Phase.CONNECTED
         self.tally.connects += 1
+        self.tally.upgrade.add(monotonic() - self.dialled_at)
+        self.dialled("")
         self._ping_later()
         self.greet()
 
@@ -153,6 +169,9 @@ class Link(ABC):
         if self._stopped():
             return
         self.tally.refused[refusal.reason] += 1
+        if refusal.reason == NO_ANSWER:
+            self.tally.upgrade.add(monotonic() - self.dialled_at)
+        self.dialled(refusal.reason)
         self._failures += 1
         behaviour = self.settings.behaviour
         if refusal.final and behaviour.stop_if_rejected:

@@ -8,8 +8,9 @@ from typing import Any
 
 import orjson
 
-from voltgate.charger.swarm import MAX_LINE, Plan, Report
+from voltgate.charger.plan import Plan, Report
 from voltgate.charger.tally import Tally
+from voltgate.charger.worker import MAX_LINE
 
 END_SECONDS = 5.0
 
@@ -23,6 +24,7 @@ class Processes:
 
     def __init__(self, running: list[asyncio.subprocess.Process]) -> None:
         self._running = running
+        self._orders = 0
         self._reports: list[Report | None] = [None] * len(running)
         self._news = asyncio.Event()
         self._listeners = [asyncio.create_task(self._listen(number)) for number in range(len(running))]
@@ -50,22 +52,25 @@ class Processes:
         for report in known:
             tally.merge(report.tally)
         together = Report(
+            orders=min((report.orders for report in known), default=0),
             joined=sum(report.joined for report in known),
             gave_up=sum(report.gave_up for report in known),
-            storms=min((report.storms for report in known), default=0),
             behind=max((report.behind for report in known), default=0.0),
+            began_at=min((report.began_at for report in known), default=0.0),
             joined_at=max((report.joined_at for report in known), default=0.0),
+            answered_at=max((report.answered_at for report in known), default=0.0),
             memory=sum(report.memory for report in known),
-            tally={},
             final=self.final,
         )
         return together, tally
 
-    def order(self, do: str, **details: Any) -> None:
-        """Send an order to every process."""
+    def order(self, do: str, **details: Any) -> int:
+        """Send an order to every process; its number in ``Report.orders``."""
+        self._orders += 1
         for process in self._running:
             assert process.stdin is not None
             process.stdin.write(orjson.dumps({"do": do, **details}) + b"\n")
+        return self._orders
 
     async def _listen(self, number: int) -> None:
         process = self._running[number]
@@ -89,7 +94,7 @@ async def processes(plans: list[Plan]) -> AsyncIterator[Processes]:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "voltgate.charger.swarm",
+                "voltgate.charger.worker",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=MAX_LINE,

@@ -65,10 +65,10 @@ class Station(Line):
         self.connectors.close()
         await super().stop()
 
-    def drop(self, seconds: float) -> None:
+    def drop(self, seconds: float, silently: bool = False) -> None:
         """See Line; after a power failure a charger boots."""
         self.registration, self._boot_reason = "", "PowerUp"
-        super().drop(seconds)
+        super().drop(seconds, silently)
 
     def reconnect_soon(self) -> None:
         """End the connection once the open command is answered; the charger dials again."""
@@ -107,6 +107,7 @@ class Station(Line):
             self.interval = wait if behaviour.heartbeat is None else behaviour.heartbeat
             self.connectors.report(self.be_ready)
         else:
+            self.tally.boots[self.registration or (end.code if isinstance(end, Answer) else "no answer")] += 1
             self.arm(Timer.BOOT, wait or behaviour.boot_retry, self._boot)
 
     def beat_every(self, seconds: float) -> None:

@@ -1,47 +1,35 @@
-"""One process of ``voltgate swarm``: thousands of chargers and a plan for their CALLs.
+"""The chargers of one process of ``voltgate swarm``, and the plan for their CALLs.
 
-``python -m voltgate.charger.swarm`` reads JSON lines from the process that started it: first the
-:class:`Plan`, then ``{"do":"load"}``, ``{"do":"storm"}``, ``{"do":"finish","grace":SECONDS}``. It writes a
-:class:`Report` every half second; the last one is ``final``. It also ends if its parent dies.
-
-The plan is an open loop: a CALL is due at its time, independent of earlier ones. If its charger has an open
-CALL it waits, and its latency counts from when it was due (no coordinated omission).
+The plan is an open loop: a CALL is due at its time at a random charger, independent of earlier ones. If its
+charger has an open CALL it waits, and its latency counts from when it was due (no coordinated omission). The
+plan does not prefer idle chargers. A CALL that is never answered counts at its age.
 """
 
 import asyncio
-import ctypes
 import gc
 import random
 import resource
-import signal
 import socket
-import sys
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from time import monotonic
-from typing import Any
 
-import orjson
-import uvloop
 from websockets.uri import parse_uri
 
 from voltgate import Codec
-from voltgate.charger.calls import End, Queued
+from voltgate.charger import replay
+from voltgate.charger.calls import Answer, End, Queued
 from voltgate.charger.charger import Charger
 from voltgate.charger.line import Line, Observer
-from voltgate.charger.messages import Transaction
+from voltgate.charger.messages import VENDOR, Transaction
+from voltgate.charger.plan import Plan, Report, rate_at, tls
 from voltgate.charger.settings import Behaviour, Endpoint, Settings
 from voltgate.charger.tally import Tally
 from voltgate.schemas import SUBPROTOCOLS
 
-REPORT_SECONDS = 0.5
 DIALS_PER_SECOND = 10_000  # after a storm: connected chargers are served between the dials
-MAX_LINE = 1 << 26
-_PR_SET_PDEATHSIG = 1
-
-# Of 100 CALLs: meter values of transactions, starts and ends, heartbeats; the rest are statuses.
-READINGS, TURNS, HEARTBEATS = 80, 8, 6
 CHARGING_SHARE = 3  # every third charger has a transaction
+AWAY = (1.0, 5.0)  # seconds until a charger redials that has lost its connection
 
 BEHAVIOUR = Behaviour(
     connectors=2,
@@ -57,39 +45,6 @@ BEHAVIOUR = Behaviour(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """The work of one process."""
-
-    url: str
-    """The identity is appended to it."""
-    chargers: list[tuple[str, str, str | None, str]]
-    """Identity, version token, password, source address (empty: chosen by the system)."""
-    rate: float
-    """CALLs per second of all chargers of this process."""
-    connect_rate: float
-    storm_spread: float
-
-
-@dataclass(slots=True, kw_only=True)
-class Report:
-    """Progress. Times are those of the machine's monotonic clock."""
-
-    joined: int
-    """Chargers that are connected with all messages of the connect answered."""
-    gave_up: int
-    storms: int
-    """Storms that have begun."""
-    behind: float
-    """Maximum delay of the plan itself, in seconds: this process had too little CPU time."""
-    joined_at: float
-    """When the latest charger joined."""
-    memory: int
-    """Growth of the process since before the first charger, in bytes."""
-    tally: dict[str, Any]
-    final: bool = False
-
-
 class Swarm(Observer):
     """The chargers of this process."""
 
@@ -97,39 +52,39 @@ class Swarm(Observer):
         self.tally = Tally()
         self._plan = plan
         self._rng = random.Random()  # noqa: S311 - a simulation
-        self._storming: set[Line] = set()
-        self._over = 0
+        self._gone: dict[Line, float] = {}  # disconnected by the swarm itself, and since when
         self._behind = 0.0
-        self._joined = self._gave_up = self._storms = 0
-        self._joined_at = self._until = 0.0
-        self._load: asyncio.Task[None] | None = None
-        uri = parse_uri(plan.url)
-        address = str(socket.getaddrinfo(uri.host, uri.port, type=socket.SOCK_STREAM)[0][4][0])
-        endpoints = {
-            source: [Endpoint(url=plan.url, address=address, source=source)]
-            for source in {charger[3] for charger in plan.chargers}
-        }
+        self._joined = self._gave_up = 0
+        self._began_at = self._joined_at = self._answered_at = self._until = 0.0
+        self._work: list[asyncio.Task[None]] = []
+        self._frames = self._recorded() if plan.replay else []
+        self._kinds, self._shares = list(plan.mix), list(plan.mix.values())
         for version in {charger[1] for charger in plan.chargers}:
             Codec(SUBPROTOCOLS[version])  # compiled before memory is measured
         self._memory = _resident()
-        self._chargers = [
-            Charger(
-                Settings(
-                    identity=identity,
-                    version=version,
-                    endpoints=endpoints[source],
-                    password=None if password is None else password.encode(),
-                    behaviour=BEHAVIOUR,
-                ),
-                self,
-                self.tally,
-                self._rng,
-            )
-            for identity, version, password, source in plan.chargers
-        ]
-        self._charging = self._chargers[::CHARGING_SHARE]
+        self._chargers = list(self._made())
+        self._by_identity = {charger.settings.identity: charger for charger in self._chargers}
+        self._charging = [] if plan.replay else self._chargers[::CHARGING_SHARE]
         self._beginning: set[Line] = set(self._charging)
         self._free = [charger for charger in self._chargers if charger not in self._beginning]
+
+    def _made(self) -> Iterator[Charger]:
+        plan, uri = self._plan, parse_uri(self._plan.url)
+        address = str(socket.getaddrinfo(uri.host, uri.port, type=socket.SOCK_STREAM)[0][4][0])
+        each = "{identity}" in plan.certificate  # else all share one context
+        shared = None if each else tls(plan, "")
+        endpoints: dict[str, list[Endpoint]] = {}
+        for identity, version, password, source in plan.chargers:
+            context = tls(plan, identity) if each else shared
+            endpoint = Endpoint(url=plan.url, address=address, source=source, ssl=context)
+            settings = Settings(
+                identity=identity,
+                version=version,
+                endpoints=[endpoint] if each else endpoints.setdefault(source, [endpoint]),
+                password=None if password is None else password.encode(),
+                behaviour=BEHAVIOUR,
+            )
+            yield Charger(settings, self, self.tally, self._rng)
 
     # Observer
 
@@ -141,11 +96,9 @@ class Swarm(Observer):
         if line in self._beginning:
             self._beginning.discard(line)
             self._start(line)
-        if line in self._storming:
-            self._storming.discard(line)
+        if line in self._gone:
+            self._was_away(line)
             line.greeting = self.tally.start
-            for call in line.outbox:  # CALLs delayed by the storm count from now
-                call.since = monotonic()
 
     def left(self, line: Line) -> None:
         """A charger has lost its connection."""
@@ -154,43 +107,68 @@ class Swarm(Observer):
     def rejected(self, line: Line) -> None:
         """A charger was refused with a final status."""
         self._gave_up += 1
+        if line in self._gone:
+            self._was_away(line)
 
     # Orders of the parent
 
     async def connect(self) -> None:
         """Dial at the rate of the plan."""
-        began = monotonic()
+        self._began_at = monotonic()
         for number, charger in enumerate(self._chargers):
-            wait = began + number / self._plan.connect_rate - monotonic()
+            wait = self._began_at + number / self._plan.connect_rate - monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
             charger.start()
 
-    def load(self) -> None:
-        """Start the load."""
+    def load(self, rate: float | None = None) -> None:
+        """Start the load of the plan, or one of ``rate`` CALLs per second."""
         gc.collect()
         gc.freeze()  # long-lived objects need not be scanned again
-        self._load = asyncio.create_task(self._follow())
+        self._behind = 0.0
+        points = self._plan.profile or [(0.0, self._plan.rate)]
+        if rate is not None:
+            points = [(0.0, rate)]
+        planned = self._repeat() if self._plan.replay else self._follow(points)
+        self._work = [asyncio.create_task(planned), asyncio.create_task(self._reconnect())]
+
+    def pause(self) -> None:
+        """Stop the load; open CALLs go on."""
+        for task in self._work:
+            task.cancel()
+        self._work.clear()
 
     def storm(self) -> None:
         """Reset all connections at the same time; the chargers redial."""
-        self._storms += 1
         for number, charger in enumerate([each for each in self._chargers if each.connected]):
-            self._storming.add(charger)
             charger.greeting = self.tally.storm
-            charger.drop(self._rng.uniform(0, self._plan.storm_spread) + number / DIALS_PER_SECOND)
+            spread = self._rng.uniform(0, self._plan.storm_spread)
+            self._cut(charger, spread + number / DIALS_PER_SECOND)
+
+    def silence(self, share: float) -> None:
+        """Leave the sockets of a share of the chargers half-open; the chargers redial."""
+        connected = [each for each in self._chargers if each.connected]
+        for charger in self._rng.sample(connected, round(share * len(connected))):
+            self._cut(charger, self._rng.uniform(*AWAY), silently=True)
 
     def hurry(self, grace: float) -> None:
         """Set the deadline for open CALLs, in seconds from now."""
         self._until = monotonic() + grace
 
     async def finish(self) -> None:
-        """Stop the load and wait for open CALLs."""
-        if self._load is not None:
-            self._load.cancel()
-        while self._over < self.tally.due and monotonic() < self._until:  # noqa: ASYNC110 - twenty a second
+        """Stop the load, wait for open CALLs and absent chargers; what is left counts at its age."""
+        self.pause()
+        while (self.tally.open or self._gone) and monotonic() < self._until:  # noqa: ASYNC110 - twenty a second
             await asyncio.sleep(0.05)
-        self.tally.unanswered = self.tally.due - self._over
+        now = monotonic()
+        for line in list(self._gone):
+            self._was_away(line)
+        for charger in self._chargers:
+            for call in charger.outbox:
+                if call.latencies is not None:
+                    self.tally.unanswered += 1
+                    call.latencies.add(now - call.since)
+                    self.tally.ended(call.action, now - call.since, False)
 
     async def leave(self) -> None:
         """Close every connection cleanly, after :meth:`finish`."""
@@ -201,43 +179,93 @@ class Swarm(Observer):
         return Report(
             joined=self._joined,
             gave_up=self._gave_up,
-            storms=self._storms,
             behind=self._behind,
+            began_at=self._began_at,
             joined_at=self._joined_at,
+            answered_at=self._answered_at,
             memory=_resident() - self._memory,
             tally=self.tally.dump(),
         )
 
+    # Disconnects
+
+    def _cut(self, charger: Charger, seconds: float, silently: bool = False) -> None:
+        self._gone[charger] = monotonic()
+        charger.drop(seconds, silently)
+
+    def _was_away(self, line: Line) -> None:
+        """Its CALLs were delayed by the swarm, so they do not count as those of the load."""
+        self.tally.back.add(monotonic() - self._gone.pop(line))
+        for call in line.outbox:
+            if call.latencies is self.tally.load:
+                call.latencies = self.tally.away
+
+    async def _reconnect(self) -> None:
+        rate = self._plan.reconnect_rate
+        while rate > 0:
+            await asyncio.sleep(self._rng.expovariate(rate))
+            charger = self._any(self._chargers)
+            if charger.ready:
+                self._cut(charger, self._rng.uniform(*AWAY))
+
     # The plan
 
-    async def _follow(self) -> None:
-        due, rate = monotonic(), self._plan.rate
-        while rate > 0:
-            due += self._rng.expovariate(rate)
-            # Yield even if late, so that answers are read.
-            await asyncio.sleep(max(0.0, due - monotonic()))
-            self._behind = max(self._behind, monotonic() - due)
-            self.tally.due += 1
-            call = self._call()
-            call.since, call.latencies, call.done = due, self.tally.load, self._settled
+    async def _follow(self, points: list[tuple[float, float]]) -> None:
+        began = due = monotonic()
+        while True:
+            rate = rate_at(points, due - began)
+            due += self._rng.expovariate(rate) if rate > 0 else 1.0
+            await self._due(due)
+            if rate > 0:
+                self._planned(self._call(), due)
+
+    async def _repeat(self) -> None:
+        began = monotonic()
+        for frame in self._frames:
+            due = began + frame.at / self._plan.speed
+            await self._due(due)
+            charger = self._by_identity[frame.identity]
+            self._planned(charger.keep((frame.action, replay.refreshed(frame.payload))), due)
+
+    def _recorded(self) -> list[replay.Recorded]:
+        frames, ours = replay.read(self._plan.replay), {charger[0] for charger in self._plan.chargers}
+        start = frames[0].at
+        return [replace(frame, at=frame.at - start) for frame in frames if frame.identity in ours]
+
+    async def _due(self, due: float) -> None:
+        """Wait for a CALL's time; yields even if late, so that answers are read."""
+        await asyncio.sleep(max(0.0, due - monotonic()))
+        self._behind = max(self._behind, monotonic() - due)
+
+    def _planned(self, call: Queued, due: float) -> None:
+        self.tally.due += 1
+        call.since, call.latencies, call.done = due, self.tally.load, self._settled
 
     def _settled(self, end: End) -> None:
-        del end
-        self._over += 1
+        if isinstance(end, Answer):
+            self.tally.served += 1
+            self._answered_at = monotonic()
 
     def _call(self) -> Queued:
-        chance, charging, free = self._rng.randrange(100), self._charging, self._free
-        if chance < READINGS and charging:
-            return self._read(charging[self._pick(charging)])
-        if chance < READINGS + TURNS:
-            few = len(charging) * CHARGING_SHARE < len(self._chargers)
-            if free and (few or not charging):
-                return self._start(_move(free, self._pick(free), charging))
-            return self._end(_move(charging, self._pick(charging), free))
-        charger = self._chargers[self._pick(self._chargers)]
-        if chance < READINGS + TURNS + HEARTBEATS:
-            return charger.keep(("Heartbeat", {}))
-        return charger.keep(charger.dialect.status(2, charger.connectors[2].status))
+        charging, free = self._charging, self._free
+        match self._rng.choices(self._kinds, self._shares)[0]:
+            case "meter" if charging:
+                return self._read(self._any(charging))
+            case "meter" | "transaction":
+                few = len(charging) * CHARGING_SHARE < len(self._chargers)
+                if free and (few or not charging):
+                    return self._start(self._move(free, charging))
+                return self._end(self._move(charging, free))
+            case "status":
+                charger = self._any(self._chargers)
+                return charger.keep(charger.dialect.status(2, charger.connectors[2].status))
+            case "authorize":
+                charger = self._any(self._chargers)
+                return charger.keep(charger.dialect.authorize(BEHAVIOUR.tags[0], "ISO14443"))
+            case "data":
+                return self._any(self._chargers).keep(("DataTransfer", {"vendorId": VENDOR}))
+            case _:
+                return self._any(self._chargers).keep(("Heartbeat", {}))
 
     # If the CSMS has started or ended a transaction by a command, a heartbeat replaces the planned CALL.
 
@@ -254,92 +282,18 @@ class Swarm(Observer):
         ended = tx is not None and charger.connectors.end(tx, "Local")
         return charger.outbox[-1] if ended else charger.keep(("Heartbeat", {}))
 
-    def _pick(self, among: list[Charger]) -> int:
-        """The index of a charger, preferably one that is not busy (three draws)."""
-        for _ in range(3):
-            place = self._rng.randrange(len(among))
-            if not among[place].busy:
-                break
-        return place
+    def _any(self, group: list[Charger]) -> Charger:
+        return group[self._rng.randrange(len(group))]
 
-
-def _move(source: list[Charger], place: int, target: list[Charger]) -> Charger:
-    """Move in constant time: the last of ``source`` takes the free place."""
-    charger = source[place]
-    source[place] = source[-1]
-    source.pop()
-    target.append(charger)
-    return charger
+    def _move(self, source: list[Charger], target: list[Charger]) -> Charger:
+        """Take a random charger out of one group, in constant time, and add it to another."""
+        place = self._rng.randrange(len(source))
+        moved, source[place] = source[place], source[-1]
+        source.pop()
+        target.append(moved)
+        return moved
 
 
 def _resident() -> int:
     with open("/proc/self/statm", encoding="ascii") as statm:
         return int(statm.read().split()[1]) * resource.getpagesize()
-
-
-def _write(report: Report) -> None:
-    sys.stdout.buffer.write(orjson.dumps(report) + b"\n")
-    sys.stdout.buffer.flush()
-
-
-async def _report(swarm: Swarm) -> None:
-    while True:
-        await asyncio.sleep(REPORT_SECONDS)
-        _write(swarm.report())
-
-
-async def _obey(orders: asyncio.StreamReader) -> None:
-    """Follow the parent's orders until it ends the swarm or dies."""
-    swarm = Swarm(Plan(**orjson.loads(await orders.readline())))
-    ending: asyncio.Task[None] | None = None
-    connecting = asyncio.create_task(swarm.connect())
-    reporting = asyncio.create_task(_report(swarm))
-    try:
-        while line := await orders.readline():
-            order = orjson.loads(line)
-            match order["do"]:
-                case "load":
-                    swarm.load()
-                case "storm":
-                    swarm.storm()
-                case _:  # a second finish shortens the grace
-                    connecting.cancel()
-                    swarm.hurry(order["grace"])
-                    if ending is None:
-                        ending = asyncio.create_task(_end(swarm, reporting))
-                        ending.add_done_callback(lambda _: orders.feed_eof())
-        if ending is not None and ending.done():
-            ending.result()
-    finally:
-        for task in (connecting, reporting):
-            task.cancel()
-
-
-async def _end(swarm: Swarm, reporting: "asyncio.Task[None]") -> None:
-    await swarm.finish()
-    reporting.cancel()
-    last = swarm.report()
-    last.final = True
-    await swarm.leave()
-    _write(last)
-
-
-async def _work() -> None:
-    orders = asyncio.StreamReader(limit=MAX_LINE)
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin.buffer)
-    with suppress(BrokenPipeError):  # the parent has died
-        await _obey(orders)
-
-
-def main() -> None:
-    """Run one process of a swarm."""
-    if sys.platform == "linux":
-        # The end of stdin has the same effect, but only when the loop reads it (prctl(2)).
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    gc.set_threshold(50_000, 20, 100)  # thousands of long-lived small objects are created
-    uvloop.run(_work())
-
-
-if __name__ == "__main__":
-    main()

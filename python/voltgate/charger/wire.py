@@ -8,8 +8,10 @@ The owner of a wire gets exactly one of ``refused`` and ``lost`` at its end, unl
 import asyncio
 import logging
 import socket
+import ssl
 import struct
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol, cast
@@ -47,6 +49,16 @@ class Refusal:
         return 400 <= self.status < 500
 
 
+def why(error: Exception) -> str:
+    """The reason of a failed connect; some errors of TLS have no text of their own."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS: certificate not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        reason = getattr(error, "reason", None) or (str(error) if error.args else "the handshake failed")
+        return f"TLS: {reason.replace('_', ' ').lower()}"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
 class Owner(Protocol):
     """Callbacks for the upgrade's outcome, text messages, pongs, and the end."""
 
@@ -60,7 +72,7 @@ class Owner(Protocol):
 class Wire(asyncio.Protocol):
     """See the module."""
 
-    __slots__ = ("_abort", "_fragments", "_opened", "_owner", "_protocol", "_transport")
+    __slots__ = ("_abort", "_closed", "_fragments", "_opened", "_owner", "_protocol", "_transport")
 
     def __init__(self, endpoint: Endpoint, settings: Settings, password: bytes | None, owner: Owner) -> None:
         self._owner: Owner | None = owner
@@ -78,6 +90,7 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._abort: asyncio.TimerHandle | None = None
         self._opened = False
+        self._closed: Callable[[], None] | None = None
         self._fragments: list[bytes] = []
 
     async def connect(self, endpoint: Endpoint) -> None:
@@ -125,6 +138,10 @@ class Wire(asyncio.Protocol):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self._transport.abort()
 
+    def fall_silent(self, closed: Callable[[], None]) -> None:
+        """Stay connected and send nothing more, not even pongs; ``closed`` is called when the peer closes."""
+        self._owner, self._closed = None, closed
+
     # -- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -137,6 +154,8 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the CSMS."""
+        if self._closed is not None:
+            return
         self._protocol.receive_data(data)
         self._flush()
         for event in self._protocol.events_received():
@@ -152,6 +171,8 @@ class Wire(asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         """The transport closes."""
+        if self._closed is not None:
+            return None
         self._protocol.receive_eof()
         self._end()
         return None
@@ -162,6 +183,8 @@ class Wire(asyncio.Protocol):
         self._protocol.parser.close()
         if self._abort is not None:
             self._abort.cancel()
+        if self._closed is not None:
+            self._closed()
         owner, self._owner = self._owner, None
         if owner is None:
             return
@@ -169,7 +192,7 @@ class Wire(asyncio.Protocol):
             code = self._protocol.close_rcvd.code if self._protocol.close_rcvd else 1006
             owner.lost(f"closed with {code}")
         else:
-            owner.refused(Refusal(f"closed during the upgrade{f': {error}' if error else ''}"))
+            owner.refused(Refusal(f"closed during the upgrade{f': {why(error)}' if error else ''}"))
 
     # --
 

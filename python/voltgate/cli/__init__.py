@@ -19,6 +19,7 @@ from voltgate.cli.dev.command import app as dev_app
 from voltgate.cli.faults import DONE, EXIT_CODES, INTERRUPTED, READER_LEFT, ReaderLeft, explained
 from voltgate.cli.permissions import app as permissions_app
 from voltgate.cli.policy import app as policy_app
+from voltgate.cli.rebalance import app as rebalance_app
 from voltgate.cli.schema import app as schema_app
 from voltgate.cli.send import app as send_app
 from voltgate.cli.serve.command import app as serve_app
@@ -41,11 +42,12 @@ app = typer.Typer(
 )
 groups = (
     dev_app, serve_app, tail_app, send_app, validate_app, policy_app, actions_app, schema_app,
-    permissions_app, violations_app, check_app, swarm_app, version_app, workers_app,
+    permissions_app, violations_app, check_app, version_app, workers_app, rebalance_app,
 )  # fmt: skip
 for group in groups:
     app.registered_commands += group.registered_commands
 app.add_typer(streams_app, name="streams")
+app.add_typer(swarm_app, name="swarm")
 app.add_typer(chargers_app, name="chargers")
 app.add_typer(config_app, name="config")
 

@@ -7,7 +7,7 @@ listed in ``check.permissions``, so that ``voltgate check`` asks the server for 
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
@@ -177,7 +177,10 @@ def role_of(config: Config, role: str, name: str = "") -> Role:
         raise Failure(f"{role}: needs {wanted}: letters, digits, - and _", USAGE)
     if wanted == "ACTION" and name not in _actions(role):
         raise Failure(f"{role} {name}: no such action; `voltgate policy` lists what chargers send", USAGE)
-    return ROLES[role](config, name)
+    from voltgate.gateway.domain import within  # noqa: PLC0415
+
+    found = ROLES[role](config, name)
+    return replace(found, publish=[within(config.nats.domain, one) for one in found.publish])
 
 
 def _actions(role: str) -> set[str]:

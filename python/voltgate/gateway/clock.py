@@ -49,6 +49,8 @@ class Wheel:
     def __init__(self, monotonic: Callable[[], float], wall: Callable[[], float]) -> None:
         """``monotonic``: seconds that never go back. ``wall``: seconds since the Unix epoch."""
         self._monotonic, self._wall = monotonic, wall
+        self.read = monotonic
+        """Monotonic seconds by the source itself, to measure what is shorter than a chunk."""
         self._set()
         self._slots: dict[int, list[Timer]] = {}
         self._turned = int(self.now / TICK)

@@ -223,6 +223,10 @@ class Clock(Protocol):
     time_ms: int
     """Milliseconds since the Unix epoch."""
 
+    @property
+    def read(self) -> Callable[[], float]:
+        """Reads the source of ``now``, which is as old as the last chunk from a socket."""
+
     def after(self, seconds: float, fire: Callable[[*Ts], None], *args: *Ts) -> Timer:
         """Call ``fire(*args)`` in ``seconds``."""
 

@@ -26,14 +26,25 @@ class StartError(Exception):
     """The process cannot serve. The text has one line per fault, each with its remedy."""
 
 
+class NotYetError(StartError):
+    """It may serve soon: JetStream does not answer, or streams are missing. Nothing contradicts."""
+
+
+_UNAVAILABLE = 10008  # JetStream's code while its servers have not elected a leader
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check. ``hint``: works, but could be improved."""
+    """The result of one check. ``hint``: works, but could be improved.
+
+    ``passing``: a failure that may go away without a change of the configuration.
+    """
 
     name: str
     severity: Literal["ok", "hint", "fail"]
     found: str
     remedy: str = ""
+    passing: bool = False
 
     @property
     def text(self) -> str:
@@ -89,7 +100,9 @@ def jetstream(plan: "list[Change]", covering: str | None, config: Config) -> lis
 
 def no_jetstream(error: Exception) -> Finding:
     """JetStream answered with an error, or did not answer."""
-    return Finding("jetstream", "fail", *jetstream_fault(error).split(": ", 1))
+    found, remedy = jetstream_fault(error).split(": ", 1)
+    code = getattr(error, "err_code", None)
+    return Finding("jetstream", "fail", found, remedy, passing=code in (None, _UNAVAILABLE))
 
 
 def _stream(change: "Change") -> Finding:
@@ -104,7 +117,7 @@ def _stream(change: "Change") -> Finding:
         return Finding(name, "hint", found, "upgrade, then change the remaining differences")
     found = "is missing" if change.action == "create" else f"differs ({differences})"
     remedy = "run `voltgate streams apply`, or change the configuration"
-    return Finding(name, "fail", f"stream {name} {found}", remedy)
+    return Finding(name, "fail", f"stream {name} {found}", remedy, passing=change.action == "create")
 
 
 def _questions(prefix: str, covering: str | None) -> Finding:
@@ -129,7 +142,7 @@ def jetstream_fault(error: Exception) -> str:
 
 
 async def verify(bus: "Bus", config: Config) -> None:
-    """Raise StartError with all faults; log the hints."""
+    """Raise StartError with all faults, NotYetError where each of them may go away; log the hints."""
     findings = [server_version(bus.server_release), message_size(config, bus.max_payload)]
     try:
         plan = await bus.plan(config)
@@ -139,5 +152,7 @@ async def verify(bus: "Bus", config: Config) -> None:
     for finding in findings:
         if finding.severity == "hint":
             log.warning("stream.newer", stream=finding.name, reason=finding.text)
-    if faults := [one.text for one in findings if one.severity == "fail"]:
-        raise StartError("\n".join(faults))
+    failures = [one for one in findings if one.severity == "fail"]
+    if failures:
+        kind = NotYetError if all(one.passing for one in failures) else StartError
+        raise kind("\n".join(one.text for one in failures))

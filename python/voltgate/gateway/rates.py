@@ -10,7 +10,7 @@ from ipaddress import IPv6Address
 from itertools import islice
 
 from voltgate.config import Limits
-from voltgate.gateway.metrics import Cell
+from voltgate.gateway.families import Cell
 
 
 class RejectRate:
@@ -82,13 +82,6 @@ class Allowance:
         self.failed, self.failed_at = 0, 0.0  # logins that failed in a row, and when the last one was tried
         self.rejects: RejectRate | None = None  # made with the first one
         self.users = 0  # connections
-
-    def call(self, now: float, calls: float, per_second: float) -> float:
-        """Count a message, or what costs as much; returns ``calls`` as of ``now``."""
-        used = self.calls - (now - self.calls_at) * per_second
-        self.calls = used = (used if used > 0 else 0.0) + calls
-        self.calls_at = now
-        return used
 
     def store(self, now: float, size: int, per_second: float) -> None:
         """Count a fact of ``size`` bytes."""

@@ -115,6 +115,8 @@ class Reason(Enum):
     REMOVED = Close(1008, "no longer registered")
     RECORD_CHANGED = Close(1012, "its record has changed, connect again")
     DRAIN = Close(1001, "going away")
+    REBALANCED = Close(1001, "connect again, to a gateway with fewer chargers")
+    AGED = Close(1001, "connected for long, connect again")
     SLOW_READER = Close(None)
     SILENT = Close(None)
     INTERNAL = Close(1011, "internal error")

@@ -5,6 +5,7 @@ other gateways and the end of a connection have their effect on the others from 
 because the process drains or NATS is away is decided in ``worker``; who may connect in ``edge/listener``.
 """
 
+import random
 import uuid
 from collections import Counter as Tally
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from voltgate.config import Config, Limits
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.bus.subscriptions import Interest
-from voltgate.gateway.clock import Wheel
+from voltgate.gateway.clock import Timer, Wheel
 from voltgate.gateway.cluster.link import LinkFact
 from voltgate.gateway.cluster.links import Heard, Links
 from voltgate.gateway.cluster.ownership import Ownership
@@ -43,6 +44,9 @@ from voltgate.schemas import SUBPROTOCOLS, VERSIONS
 
 log = structlog.get_logger()
 
+AGE_JITTER = 0.2  # the part of limits.max_connection_age over which connections of one age end
+AGAIN = 5.0  # seconds until a connection that is old, and has something open, is looked at again
+
 
 @dataclass(slots=True)
 class Charger:
@@ -53,7 +57,9 @@ class Charger:
     connection: Connection
     admission: Admission
     allowance: Allowance
+    since: float
     interests: tuple[Interest, ...] = ()
+    ageing: Timer | None = None
 
     def leave(self, reason: Reason) -> None:
         """Take no more commands, finish what was begun, and close."""
@@ -92,7 +98,7 @@ class Roster:
         stream = f"{nats.stream_prefix}_LINKS"
         self.links = Links(bus, clock, nats.prefix, stream, self)
         self.peers = Peers(Follow(bus, clock, stream, whole=True), process.name, self, bus.garbage)
-        self.ownership = Ownership(clock, bus, self.peers, nats.rpc_prefix)
+        self.ownership = Ownership(clock, bus, self.peers, nats.rpc_prefix, self._move)
         self.registry = Registry(bus, clock, nats.stream_prefix, self.record_changed)
         self._rotation = Rotation(bus, clock, nats.stream_prefix, hash_password)
         self._outside = Outside(bus, clock, self._rotation, process.name)
@@ -105,7 +111,7 @@ class Roster:
             for version in SUBPROTOCOLS
         }
         self._chargers: dict[Holder, Charger] = {}
-        self._online: Tally[str] = Tally()
+        self._online: Tally[str] = Tally(dict.fromkeys(SUBPROTOCOLS, 0))
         self._metrics.connections.read = lambda: [((name,), float(n)) for name, n in self._online.items()]
 
     def __len__(self) -> int:
@@ -125,6 +131,8 @@ class Roster:
         self._limits = limits
         for context in self._contexts.values():
             context.take(limits)
+        for charger in self:
+            self._age(charger)
 
     def flush(self) -> None:
         """Publish what is noted about chargers: the process stops."""
@@ -151,7 +159,7 @@ class Roster:
             security_profile=admission.security_profile,
             gateway=self._name,
         )
-        charger = Charger(session, link, connection, admission, allowance)
+        charger = Charger(session, link, connection, admission, allowance, self._clock.now)
         self._chargers[connection] = charger
         self.ownership.hold(identity, connection, session_id)
         self._online[version] += 1
@@ -166,6 +174,7 @@ class Roster:
         self._gc_policy.grown(len(self._chargers))
         log.debug("charger.connected", identity=identity, session=session_id, peer=connection.peer)
         connection.start(session, self._ended)
+        self._age(charger)
         if admission.known is not None:
             # The record may have changed while the charger waited for its 101.
             self.registry.find(identity, partial(self._record_read, identity))
@@ -193,6 +202,10 @@ class Roster:
         charger = self.here(link.identity)
         if charger is not None and charger.link is link:
             charger.connection.close(Reason.SUPERSEDED)
+
+    def links_missing(self) -> None:
+        """See links.Connected."""
+        self.peers.read_anew()
 
     def link_known(self, link: LinkFact, known: bool) -> None:
         """See links.Connected: commands are sent while it is known."""
@@ -233,10 +246,40 @@ class Roster:
 
     # -- going --------------------------------------------------------------------------------------
 
+    def _age(self, charger: Charger) -> None:
+        """End its connection when ``limits.max_connection_age`` is reached, a little earlier for some.
+
+        As late as possible where that was lowered below the age of many: they must not all end together.
+        """
+        if charger.ageing is not None:
+            charger.ageing.cancel()
+            charger.ageing = None
+        longest = self._limits.max_connection_age
+        if longest:
+            early = random.uniform(0, AGE_JITTER * longest)  # noqa: S311 - jitter
+            left = charger.since + longest - early - self._clock.now
+            charger.ageing = self._clock.after(max(left, early), self._aged, charger)
+
+    def _aged(self, charger: Charger) -> None:
+        if charger.session.turn.idle:
+            charger.leave(Reason.AGED)
+        else:
+            charger.ageing = self._clock.after(AGAIN, self._aged, charger)
+
+    def _move(self, holder: Holder) -> bool:
+        """See Ownership."""
+        charger = self._chargers.get(holder)
+        if charger is None or not charger.session.turn.idle:
+            return False
+        charger.leave(Reason.REBALANCED)
+        return True
+
     def _ended(self, connection: Connection, reason: Reason) -> None:
         charger = self._chargers.pop(connection)
         link = charger.link
         charger.unsubscribe()
+        if charger.ageing is not None:
+            charger.ageing.cancel()
         charger.allowance.users -= 1
         self.ownership.release(link.identity, connection)
         self._online[link.version] -= 1

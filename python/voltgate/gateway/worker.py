@@ -17,15 +17,16 @@ from typing import Any
 import structlog
 
 from voltgate.config import Config
-from voltgate.gateway import preflight, tracing
+from voltgate.gateway import preflight, reload, tracing
 from voltgate.gateway.bus.bus import Bus
+from voltgate.gateway.bus.connect import UnreachableError
 from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.bus.outage import Outage
 from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.cluster.liveness import Liveness
 from voltgate.gateway.edge.accepts import Accepts, Overrun
 from voltgate.gateway.edge.front import Front
-from voltgate.gateway.edge.listener import Entrance, Listener
+from voltgate.gateway.edge.listener import Admission, Entrance, Listener
 from voltgate.gateway.edge.proxied import Untrusted
 from voltgate.gateway.edge.proxy import Refused
 from voltgate.gateway.edge.secured import Handshakes
@@ -33,34 +34,40 @@ from voltgate.gateway.edge.socket import Shared
 from voltgate.gateway.edge.tls import Failure, TlsError
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
+from voltgate.gateway.listening import ListenError, Listening, Make, Place
 from voltgate.gateway.metrics import Metrics
-from voltgate.gateway.preflight import StartError
+from voltgate.gateway.preflight import NotYetError, StartError
 from voltgate.gateway.rates import Bucket, Budgets
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import Passwords
 from voltgate.gateway.registry.security import Security
+from voltgate.gateway.reload import ReloadError, Reloads
 from voltgate.gateway.roster import Process, Roster
 
 log = structlog.get_logger()
 
 _DRAIN_TICK = 0.05
+_AGAIN = 0.5  # seconds between two tries to find NATS and its streams
 _GOODBYE = 1.0  # seconds for chargers to read their Close frame, at the very end
 
 
 class Worker:
     """Serves every configured listener until :meth:`stop` is called. See :meth:`run`."""
 
-    def __init__(self, config: Config, number: int | None = None) -> None:
-        """``number``: of several that share the ports. Raises ConfigError, or StartError."""
+    def __init__(self, config: Config, place: Place | None = None, wait: float = 0.0) -> None:
+        """``place``: among several that share the ports; ``wait``: seconds for NATS, JetStream and streams
+        that are not there yet. Raises ConfigError, or StartError.
+        """
         if faults := preflight.unserved(config):
             raise StartError("\n".join(faults))
         self.config = config
-        self._shares_ports = number is not None
+        self._wait = wait
+        self.listening = Listening(config.listeners, place)
         self.name = name = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self.metrics = metrics = Metrics(str(number or 0))
+        self.metrics = metrics = Metrics(str(place.number if place is not None else 0))
         self._clock = clock = Wheel(time.monotonic, time.time)
         self.bus = Bus(config.nats, clock, metrics)
-        self.outage = Outage(config.nats, self.bus, clock, name, self._outage_changed)
+        self.outage = Outage(config.nats, self.bus, clock, metrics, name, self._outage_changed)
         slow = config.registry
         self._passwords = Passwords(slow.hash_threads, slow.max_hashes, slow.max_hashes_per_address, clock)
         self._gc_policy = GcPolicy(metrics)
@@ -78,16 +85,26 @@ class Worker:
             Bucket(),
             Budgets(metrics.budgets_shared.cell()),
             self.closed,
-            roster.start_session,
+            self._start_session,
         )
         self._fronts: list[Front] = []
-        self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
+        self._reloads = Reloads(metrics)
+        self.opened = asyncio.Event()
+        """The listeners are open, or were."""
+        self.filled = asyncio.Event()
+        """A charger was accepted, and ``limits.max_connections`` is reached."""
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
         self._grace_over = asyncio.Event()
         self.draining = False
+        for reason in (*Failure, *Refused, *Untrusted, *Overrun):
+            metrics.handshakes.cell(reason.label)
+        metrics.limit.read = self._bounds
+        metrics.handshakes_in_progress.read = lambda: [((), float(self._shared.upgrading))]
+        self._left = 0  # chargers that a drain asked to leave
+        metrics.ready.read = lambda: [((name,), float(not fault)) for name, fault in self.checks().items()]
         metrics.certificate_expiry.read = self._expiries
         metrics.draining.read = lambda: [((), float(self.draining))]
 
@@ -95,9 +112,7 @@ class Worker:
 
     async def start(self) -> None:
         """Connect to NATS, verify the streams, open the listeners. Raises StartError or BusError."""
-        await self.bus.start()
-        self._spawn(self._turn())
-        await preflight.verify(self.bus, self.config)
+        await self._find_nats()
         self._spawn(self.outage.watch())
         self._spawn(self.roster.registry.run())
         self._spawn(self.roster.peers.run())
@@ -105,7 +120,28 @@ class Worker:
         await self.outage.over.wait()
         await self.roster.peers.loaded()
         await self._open()
+        self.opened.set()
         self._gc_policy.start()
+
+    async def _find_nats(self) -> None:
+        """Connect, and verify the streams. What is not there yet is waited for; a contradiction is final."""
+        loop = asyncio.get_running_loop()
+        ends, said = loop.time() + self._wait, ""
+        while True:
+            try:
+                if not self.bus.connections:
+                    await self.bus.start()
+                    self._spawn(self._turn())
+                await preflight.verify(self.bus, self.config)
+            except (UnreachableError, NotYetError) as error:
+                if loop.time() >= ends:
+                    raise
+                if (reason := str(error)) != said:
+                    said = reason
+                    log.warning("start.delayed", reason=reason, seconds=round(ends - loop.time()))
+                await asyncio.sleep(_AGAIN)
+            else:
+                return
 
     async def run(self) -> None:
         """Serve until stopped, then leave as docs/contract.md 4.5 says."""
@@ -128,33 +164,42 @@ class Worker:
 
     def abandon(self) -> None:
         """The supervisor is gone: accept no more connections, and drain without grace."""
-        for server in self._servers:
-            server.close()
+        self.listening.close()
         self._grace_over.set()
         self._stop.set()
 
     def reload(self, config: Config) -> None:
-        """Take the limits of ``config``, on live connections too, and read the files of TLS again.
+        """Take limits and drain settings, on live connections too, and read the files of TLS again
+        (docs/contract.md 4.2).
 
-        All else stays (docs/contract.md 4.2).
+        Raises ReloadError, and keeps all as it was, where NATS would not take what the limits allow.
         """
-        self.config = self.config.model_copy(update={"limits": config.limits})
+        self._reloads.failed()
+        if self.bus.connections:  # else the start compares the two
+            size = preflight.message_size(config, self.bus.max_payload)
+            if size.severity == "fail":
+                raise ReloadError(size.text)
+        self.config = reload.taken(self.config, reload.settings(config))
         self._shared.take(config.limits)
         self.roster.take(config.limits)
-        log.info("limits.reloaded")
-        for front in self._fronts:
-            if front.expiries:
-                self.metrics.certificate_reloads.add("taken" if front.reload() else "kept")
+        results = ["taken" if front.reload() else "kept" for front in self._fronts if front.expiries]
+        for result in results:
+            self.metrics.certificate_reloads.add(result)
+        if "kept" not in results:
+            self._reloads.succeeded()
+
+    def reload_failed(self) -> None:
+        """New settings were refused before they came here."""
+        self._reloads.failed()
 
     @property
     def addresses(self) -> list[str]:
         """``host:port`` of every open listener."""
-        return [
-            "{}:{}".format(*sock.getsockname()[:2]) for server in self._servers for sock in server.sockets
-        ]
+        return self.listening.addresses
 
     @property
-    def _full(self) -> bool:
+    def full(self) -> bool:
+        """Whether it has as many chargers as it may."""
         return len(self.roster) >= self._shared.limits.max_connections
 
     def checks(self) -> dict[str, str]:
@@ -163,8 +208,14 @@ class Worker:
             "nats": "" if self.bus.connected else "not connected",
             "streams": self.outage.reason,
             "draining": "leaving" if self.draining else "",
-            "connections": "limits.max_connections is reached" if self._full else "",
+            "connections": "limits.max_connections is reached" if self.full else "",
+            "listeners": "" if self.listening.is_open else "not open yet",
         }
+
+    def _bounds(self) -> list[tuple[tuple[str], float]]:
+        """The bounds in force, as a metric."""
+        limits = self._shared.limits.model_dump() | {"max_pending_bytes": self.config.nats.max_pending_bytes}
+        return [((name,), float(bound)) for name, bound in limits.items() if isinstance(bound, int | float)]
 
     def closed(self) -> Refusal | None:
         """See listener.Entrance."""
@@ -172,7 +223,7 @@ class Worker:
             return Refusal.DRAINING
         if self.outage.reason:
             return Refusal.BUS_AWAY
-        return Refusal.FULL if self._full else None
+        return Refusal.FULL if self.full else None
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` in a task; a process whose clock or watch has failed must end."""
@@ -187,8 +238,13 @@ class Worker:
         self._tasks.add(task)
         task.add_done_callback(ended)
 
+    def _start_session(self, admission: Admission, upgrade: Upgrade, replaced: str | None) -> None:
+        self.roster.start_session(admission, upgrade, replaced)
+        if self.full:
+            self.filled.set()
+
     async def _open(self) -> None:
-        loop = asyncio.get_running_loop()
+        makers: list[Make] = []
         shared, tls = self._shared, self.metrics.tls_handshakes
         handshakes = Handshakes(
             shared.soon, lambda version, resumed: tls.add(version, str(resumed).lower()), self._turned_away
@@ -201,16 +257,13 @@ class Worker:
                 raise StartError(f"listeners.{number}.{error}") from None
             self._fronts.append(front)
             listener = Listener(settings, self.config.registry, self._entrance, shared, front)
-            make = partial(_accepted, front, partial(Upgrade, shared, listener.decide, accepts.accept))
-            try:
-                server = await loop.create_server(
-                    make, settings.host, settings.port, backlog=4096, reuse_port=self._shares_ports or None
-                )
-            except OSError as error:
-                raise StartError(
-                    f"listener {settings.host}:{settings.port}: {error.strerror or error}"
-                ) from None
-            self._servers.append(server)
+            makers.append(
+                partial(_accepted, front, partial(Upgrade, shared, listener.decide, accepts.accept))
+            )
+        try:
+            await self.listening.open(makers)
+        except ListenError as error:
+            raise StartError(str(error)) from None
 
     def _overrun(self, bound: Overrun, peer: str) -> None:
         """A socket of ``peer`` was reset at its accept."""
@@ -238,8 +291,7 @@ class Worker:
             self._clock.advance()
 
     async def _shut(self) -> None:
-        for server in self._servers:
-            server.close()
+        self.listening.close()
         for connection in list(self._shared.open):
             connection.close(Reason.DRAIN)
         with contextlib.suppress(TimeoutError):
@@ -267,31 +319,36 @@ class Worker:
     # -- closing chargers ---------------------------------------------------------------------------
 
     async def _drain(self) -> None:
-        drain = self.config.drain
+        drain, began = self.config.drain, time.monotonic()
         self.draining = True
         log.info("drain.began", chargers=len(self.roster), rate=drain.rate)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(drain.deadline):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._grace_over.wait(), drain.grace)
-                for server in self._servers:
-                    server.close()
+                self.listening.close()
                 while self.roster and not self._stop_now.is_set():
                     # Again for the chargers whose upgrade was being decided when the drain began.
                     await self._close_paced(Reason.DRAIN)
                     await self._unless_stopped(_DRAIN_TICK)
-        log.info("drain.ended", chargers=len(self.roster))
+        unfinished = sum(charger.session.leaving for charger in self.roster)
+        log.info(
+            "drain.ended",
+            closed=self._left - unfinished,
+            cut=len(self.roster),  # before what they had begun was finished
+            seconds=round(time.monotonic() - began, 1),
+        )
 
     async def _close_paced(self, reason: Reason) -> None:
         """Let sessions leave at ``drain.rate`` a second, in no order a charger could predict."""
         leaving = [charger for charger in self.roster if not charger.session.leaving]
         random.shuffle(leaving)
-        batch = self.config.drain.rate * _DRAIN_TICK
         owed = 0.0
         while leaving and not self._stop_now.is_set():
-            owed += batch * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+            owed += self.config.drain.rate * _DRAIN_TICK * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
             while owed >= 1 and leaving:
                 leaving.pop().leave(reason)
+                self._left += 1
                 owed -= 1
             await self._unless_stopped(_DRAIN_TICK)
 
@@ -300,7 +357,9 @@ class Worker:
             await asyncio.wait_for(self._stop_now.wait(), seconds)
 
     def _outage_changed(self) -> None:
-        if self.outage.reason:
+        if not self.outage.reason:
+            self.roster.links.verify()
+        else:
             self._clock.after(self.config.nats.outage_close, self._outage_lasts, self.outage.since)
 
     def _outage_lasts(self, since: float) -> None:

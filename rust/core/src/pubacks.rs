@@ -15,13 +15,16 @@ const CRLF: &[u8] = b"\r\n";
 /// Digits of a number in a line; no more than an `u64` holds.
 const DIGITS: usize = 18;
 
-/// A message of the inbox that says that `counter`'s message is stored. Of which stream is for the caller to judge.
+/// A message of the inbox that says that `counter`'s message is stored. Whether by the right stream is for
+/// the caller to judge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PubAck<'a> {
     /// Of the reply subject.
     pub counter: u64,
     /// As it came; printable ASCII.
     pub stream: &'a str,
+    /// Of JetStream; `""` where none is named.
+    pub domain: &'a str,
     /// Above 0.
     pub seq: u64,
     /// Whether the message was stored before.
@@ -131,7 +134,8 @@ fn front<'a>(bytes: &'a [u8], inbox: &Inbox, id: u64) -> Front<'a> {
     if text.contains(&b'\r') {
         return Front::Strange;
     }
-    if text.starts_with(b"INFO {") || (text.starts_with(b"-ERR '") && text.len() > 7 && text.ends_with(b"'")) {
+    if text.starts_with(b"INFO {") || (text.starts_with(b"-ERR '") && text.len() > 7 && text.ends_with(b"'"))
+    {
         return Front::Raw(line.len(), 0);
     }
     match Message::of(text) {
@@ -195,8 +199,13 @@ impl<'a> Message<'a> {
         }
         let size = usize::try_from(number(rest[count - 1])?).ok()?;
         let plain = |field: &[u8]| !field.is_empty() && !field.iter().copied().any(is_space);
-        (reply < 2 && plain(subject) && rest[..reply].iter().all(|field| plain(field)))
-            .then_some(Self { subject, id, reply: reply == 1, headers, size })
+        (reply < 2 && plain(subject) && rest[..reply].iter().all(|field| plain(field))).then_some(Self {
+            subject,
+            id,
+            reply: reply == 1,
+            headers,
+            size,
+        })
     }
 }
 
@@ -233,8 +242,8 @@ fn pub_ack(counter: u64, body: &[u8]) -> Option<PubAck<'_>> {
             _ => return None,
         };
         if let Some(end) = token(rest, b"}") {
-            let ack =
-                PubAck { counter, stream: stream?, seq: seq?, duplicate: duplicate.unwrap_or(false), body };
+            let (domain, duplicate) = (domain.unwrap_or_default(), duplicate.unwrap_or_default());
+            let ack = PubAck { counter, stream: stream?, domain, seq: seq?, duplicate, body };
             return end.iter().all(|byte| is_blank(*byte)).then_some(ack);
         }
         rest = token(rest, b",")?;

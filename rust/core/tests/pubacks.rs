@@ -23,7 +23,10 @@ fn feed(acks: &mut PubAcks, data: &[u8], out: &mut Vec<Out>) {
     let mut data = Some(data);
     while let Some(chunk) = data.take() {
         let rest = acks.feed(chunk, |ack| {
-            assert_eq!((ack.stream, ack.seq, ack.duplicate, ack.body), ("OCPP_TX", 7, false, BODY.as_bytes()));
+            assert_eq!(
+                (ack.stream, ack.seq, ack.duplicate, ack.body),
+                ("OCPP_TX", 7, false, BODY.as_bytes())
+            );
             out.push(Out::Ack(ack.counter));
         });
         match out.last_mut() {

@@ -6,8 +6,8 @@ use voltgate_core::pubacks;
 
 use crate::publish::Inbox;
 
-/// Counter, stream, sequence, whether it is a duplicate, body.
-type Taken<'py> = (u64, String, u64, bool, Bound<'py, PyBytes>);
+/// Counter, stream, domain, sequence, whether it is a duplicate, body.
+type Taken<'py> = (u64, String, String, u64, bool, Bound<'py, PyBytes>);
 
 /// Takes the `PubAcks` of one inbox out of the bytes of one connection.
 #[pyclass(module = "voltgate._core")]
@@ -28,7 +28,8 @@ impl PubAcks {
         let (py, mut taken) = (data.py(), Vec::new());
         let rest = self.0.feed(data.as_bytes(), |ack| {
             let body = PyBytes::new(py, ack.body);
-            taken.push((ack.counter, ack.stream.to_owned(), ack.seq, ack.duplicate, body));
+            let (stream, domain) = (ack.stream.to_owned(), ack.domain.to_owned());
+            taken.push((ack.counter, stream, domain, ack.seq, ack.duplicate, body));
         });
         let rest = PyBytes::new(py, rest);
         (taken, rest)

@@ -109,8 +109,9 @@ def test_a_certificate_and_its_key(
     why: str,
 ) -> None:
     certificate, key = make(tmp_path)
-    nats = f"[nats]\nurl='nats://127.0.0.1:{free_port()}'\ntls_cert='{certificate}'\ntls_key='{key}'\n"
-    seen = findings(file(OPEN + nats))["nats.tls_cert"]
+    listener = f"[[listeners]]\nport=0\nsecurity_profile=2\ntls_certificates=[['{certificate}','{key}']]\n"
+    nats = f"[nats]\nurl='nats://127.0.0.1:{free_port()}'\n"
+    seen = findings(file(listener + nats))["listeners.0.tls_certificates.0"]
     assert seen[0] == verdict, why
     assert text in seen[1], why
 

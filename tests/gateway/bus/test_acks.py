@@ -47,6 +47,24 @@ def test_a_message_is_stored_by_its_own_stream_alone(subject: str, stream: str) 
         assert verdict == (Ack(stream, 3, False) if other == stream else NoAck.GARBAGE), other
 
 
+@pytest.mark.parametrize(
+    ("ours", "body", "counts"),
+    [
+        ("", {}, True),
+        ("", {"domain": "hub"}, True),
+        ("hub", {"domain": "hub"}, True),
+        ("hub", {"domain": "leaf"}, False),
+        ("hub", {}, False),
+        ("hub", {"domain": 7}, False),
+    ],
+)
+def test_the_stream_of_another_domain_does_not_count(ours: str, body: dict[str, Any], counts: bool) -> None:
+    """A hub and a leaf node may both store a message; each gateway waits for its own."""
+    data = json.dumps({"stream": "OCPP_TX", "seq": 3, **body}).encode()
+    verdict = Acks(Nats(domain=ours)).judge(TX, b"", data)
+    assert verdict == (Ack("OCPP_TX", 3, False) if counts else NoAck.GARBAGE)
+
+
 def test_a_duplicate_has_the_first_sequence() -> None:
     assert judged({"stream": "OCPP_TX", "seq": 1, "duplicate": True}) == Ack("OCPP_TX", 1, True)
     assert judged({"stream": "OCPP_TX", "seq": 1, "duplicate": False, "domain": "x"}) == Ack(

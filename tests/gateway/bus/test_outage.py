@@ -13,12 +13,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from voltgate.config import Nats
-from voltgate.gateway.bus.outage import AWAY, LIVENESS_EVERY, PROBE_EVERY, Outage
+from voltgate.gateway.bus.outage import LIVENESS_EVERY, PROBE_EVERY, REMIND_EVERY, Cause, Outage
 from voltgate.gateway.clock import TICK, Wheel
+from voltgate.gateway.metrics import Metrics
 from world import EPOCH, Bus
 
 DOWN, UP = False, True
-FULL, NO_LEADER, SILENT = (
+AWAY, FULL, NO_LEADER, SILENT = (
+    "NATS is away",
     "OCPP_TX is full",
     "OCPP_TX has no leader or does not exist",
     "OCPP_TX does not acknowledge",
@@ -62,7 +64,8 @@ class Scene:
         self.clock = Wheel(loop.time, lambda: EPOCH + loop.time())
         self.bus = Server(self.clock)
         self.reasons: list[str] = []
-        self.outage = Outage(Nats(), self.bus, self.clock, "a", self._changed)
+        self.metrics = Metrics()
+        self.outage = Outage(Nats(), self.bus, self.clock, self.metrics, "a", self._changed)
 
     def _changed(self) -> None:
         self.reasons.append(self.outage.reason)
@@ -77,6 +80,13 @@ class Scene:
         """NATS goes away or comes back."""
         self.bus.connected = connected
         self.bus.changed(connected)
+
+    def samples(self, name: str) -> dict[str, float]:
+        """The values of a metric by reason, where they are not 0."""
+        families = [family for family in self.metrics.collect() if name.startswith(family.name)]
+        samples = [sample for family in families for sample in family.samples if sample.name == name]
+        assert {sample.labels["reason"] for sample in samples} == {cause.label for cause in Cause}
+        return {sample.labels["reason"]: sample.value for sample in samples if sample.value}
 
     async def pass_time(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -267,6 +277,47 @@ def test_an_outage_is_logged_when_it_begins_while_it_lasts_and_when_it_ends() ->
             await scene.outage.over.wait()
         assert [log["event"] for log in logs] == ["outage.began", "outage.continues", "outage.ended"]
         assert [log["reason"] for log in logs] == [AWAY, FULL, FULL]
+
+    play(act)
+
+
+def test_a_long_outage_is_mentioned_once_a_minute() -> None:
+    async def act(scene: Scene) -> None:
+        with capture_logs() as logs:
+            full(scene)
+            failed("full")(scene)
+            await scene.pass_time(5.5 * REMIND_EVERY)
+        assert [log["event"] for log in logs] == ["outage.began", *["outage.continues"] * 5]
+
+    play(act)
+
+
+def test_it_ends_as_soon_as_nats_is_back_and_can_store() -> None:
+    """Not only when the next check would be due."""
+
+    async def act(scene: Scene) -> None:
+        away(scene)
+        await scene.pass_time(3 * PROBE_EVERY + 0.1)
+        scene.connect(UP)
+        began = scene.clock.now
+        await scene.outage.over.wait()
+        assert scene.clock.now - began <= 4 * TICK
+
+    play(act)
+
+
+def test_metrics_name_the_cause_and_count_what_began() -> None:
+    """Every reason has a sample from the start, so that `increase()` sees the first outage."""
+
+    async def act(scene: Scene) -> None:
+        assert scene.samples("voltgate_outage") == scene.samples("voltgate_outages_total") == {}
+        away(scene)
+        assert scene.samples("voltgate_outage") == {"away": 1}
+        full(scene)
+        scene.connect(UP)
+        await scene.pass_time(PROBE_EVERY)
+        assert scene.samples("voltgate_outage") == {"full": 1}
+        assert scene.samples("voltgate_outages_total") == {"away": 1}
 
     play(act)
 

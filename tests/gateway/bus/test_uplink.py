@@ -48,6 +48,20 @@ async def fill(at: Desk) -> tuple[int, list[Any]]:
     return taken, results
 
 
+async def test_servers_of_the_cluster_are_dialled_with_the_login_that_is_configured(
+    nats_server: NatsServer,
+) -> None:
+    async with desk(nats_server) as at:
+        assert uplink.server(at.client) == f"127.0.0.1:{nats_server.port}"
+        await at.client._process_info({"connect_urls": ["192.0.2.2:4222"]})
+        for url, dialled in [
+            ("nats://a:4222", "nats://192.0.2.2:4222"),
+            ("tls://user:p@ss@a:4222", "tls://user:p@ss@192.0.2.2:4222"),
+            ("a", "nats://192.0.2.2:4222"),
+        ]:
+            assert uplink.discovered(at.client, [url]) == [dialled]
+
+
 async def test_a_server_that_does_not_read_bounds_what_waits_until_it_reads_again(
     server: NatsServer,
 ) -> None:
@@ -194,10 +208,10 @@ async def test_jetstream_spells_its_pubacks_so_that_they_are_taken(server: NatsS
             await until(lambda: len(taken) == 3 and heard)
         finally:
             await client.close()
-        assert [ack[:4] for ack in sorted(taken)] == [
-            (0, "OCPP_TX", 1, False),
-            (1, "OCPP_TX", 1, True),
-            (2, "OCPP_EVENTS", 1, False),
+        assert [ack[:5] for ack in sorted(taken)] == [
+            (0, "OCPP_TX", "", 1, False),
+            (1, "OCPP_TX", "", 1, True),
+            (2, "OCPP_EVENTS", "", 1, False),
         ]
         assert len(heard) == 1
         assert heard[0].startswith(b"NATS/1.0 503\r\n")
@@ -219,4 +233,16 @@ async def test_the_bus_judges_what_is_handed_over_like_any_other_message(server:
         await at.client.publish(store.reply, body.replace(b"EVENTS", b"TX"))
         await until(lambda: len(results) == 2)
         assert results == [Reply("reply", {}, body), Ack("OCPP_TX", 4, False)]
+        assert at.metrics.bus_garbage.cell("ack")[0] == 2
+
+
+async def test_where_a_domain_is_named_a_puback_of_another_one_does_not_count(server: NatsServer) -> None:
+    async with desk(server, make_streams=False, nats={"domain": "hub"}) as at:
+        results: list[Any] = []
+        ticket = at.bus.ticket(lambda _, result: results.append(result), None)
+        at.bus.store(ticket, _core.publish(TX, "", [], b""), tx=True)
+        for seq, domain in enumerate(("", ',"domain":"leaf"', ',"domain":"hub"'), 1):
+            await at.client.publish(ticket.reply, f'{{"stream":"OCPP_TX"{domain},"seq":{seq}}}'.encode())
+        await until(lambda: results)
+        assert results == [Ack("OCPP_TX", 3, False)]
         assert at.metrics.bus_garbage.cell("ack")[0] == 2

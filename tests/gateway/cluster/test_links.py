@@ -377,3 +377,68 @@ def test_an_up_that_the_stream_refuses_for_good_is_given_up_with_a_line(
         time.go_on(10 * AGAIN)
     assert [(line["event"], line["session"]) for line in logs] == [("link.refused", link.session)]
     assert len(time.bus.published) == 1
+
+
+def restore(time: Time, length: int) -> None:
+    """A backup with so many messages takes the place of the stream."""
+    del time.bus.streams[LINKS][length:]
+
+
+def test_a_stream_that_was_restored_is_noticed_by_the_newest_epoch(time: Time, here: Gateway) -> None:
+    """It may be as long as before again; everything is read anew, and what is held is written again."""
+    links = [here.up(f"CP{number}") for number in range(3)]
+    here.links.verify()
+    time.settle()
+    assert ("missing",) not in here.events
+    restore(time, 1)
+    other = Gateway(time, "b")
+    for number in range(5):
+        other.up(f"elsewhere {number}")
+    here.links.verify()
+    time.settle()
+    assert here.events.count(("missing",)) == 1
+    assert all(link.epoch is not None for link in links)
+    here.links.verify()
+    time.settle()
+    assert here.events.count(("missing",)) == 1, "all is stored again"
+    assert not [event for event in here.events if event[0] == "superseded"]
+
+
+def test_a_message_of_another_session_at_our_epoch_shows_it_too(time: Time, here: Gateway) -> None:
+    here.up("CP")
+    restore(time, 0)
+    Gateway(time, "b").up("CP")
+    here.links.verify()
+    time.settle()
+    assert ("missing",) in here.events
+
+
+def test_what_is_read_later_is_read_again(time: Time, here: Gateway) -> None:
+    here.up("CP")
+    restore(time, 0)
+    time.bus.leads = False
+    here.links.verify()
+    time.settle()
+    assert ("missing",) not in here.events
+    time.bus.leads = True
+    time.go_on(AGAIN + 0.1)
+    assert ("missing",) in here.events
+
+
+def test_a_charger_that_moved_after_the_backup_stays_where_it_is(time: Time, here: Gateway) -> None:
+    """The restored link of its connection elsewhere is older than the one here; a newer one supersedes."""
+    elsewhere = Gateway(time, "b")
+    elsewhere.up("CP")
+    time.go_on(1)
+    ours = here.up("CP", replaces="b-1")
+    restore(time, 1)
+    here.feed.begin_anew()
+    time.settle()
+    assert ours.epoch == 2
+    assert ("superseded", "a-1") not in here.events
+    time.go_on(1)
+    restore(time, 1)
+    elsewhere.up("CP")
+    here.feed.begin_anew()
+    time.settle()
+    assert ("superseded", "a-1") in here.events

@@ -1,6 +1,7 @@
 """What the kernel says about a socket that nobody reads, with real sockets."""
 
 import asyncio
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -46,3 +47,15 @@ def test_the_kernel_watches_a_charger_that_must_not_be_pinged(pair: tuple[socket
     assert plug.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
     for option, value in KEEPALIVE:
         assert plug.getsockopt(socket.IPPROTO_TCP, option) == value
+
+
+def test_no_descriptor_is_needed(pair: tuple[socket.socket, Wire]) -> None:
+    _, wire = pair
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        assert not has_hung_up(wire)
+        keep_alive(wire)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert wire.get_extra_info("socket").fileno() >= 0

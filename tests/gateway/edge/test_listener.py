@@ -80,7 +80,7 @@ class Entry(Edge):
 
     def results(self) -> dict[str, float]:
         """``voltgate_handshakes_total`` by result."""
-        return {result: cell[0] for (result,), cell in self.metrics.handshakes._cells.items()}
+        return {result: cell[0] for (result,), cell in self.metrics.handshakes._cells.items() if cell[0]}
 
 
 def status(wire: Wire) -> int:

@@ -8,11 +8,12 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 import uvloop
 
 from certificates import Authority
-from voltgate.gateway.edge.secured import Handshakes, Secured
+from voltgate.gateway.edge.secured import GIVEN_BACK, Handshakes, Secured
 from voltgate.gateway.edge.tls import Failure, Files, Peer, build
 
 PATIENCE = 20.0
@@ -310,6 +311,42 @@ async def test_a_record_that_was_changed_ends_the_socket(pki: Pki, tmp_path: Pat
 
 
 @on_uvloop
+async def test_a_handshake_that_was_answered_goes_before_new_ones(pki: Pki) -> None:
+    """Else a storm could begin all of them, and none would end before its deadline."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = trusting(pki).wrap_bio(incoming, outgoing, server_hostname="localhost")
+    async with door(pki.files) as opened, charger(opened.port, None) as dialled:
+        while not incoming.pending:
+            with suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+            dialled.writer.write(outgoing.read())
+            incoming.write(await asyncio.wait_for(dialled.reader.read(65_536), PATIENCE))
+        tls.do_handshake()
+        tls.write(b"a")
+        # The hellos of the others are on their sockets first.
+        crowd = [await asyncio.open_connection("127.0.0.1", opened.port) for _ in range(60)]
+        hello = ssl.MemoryBIO()
+        with suppress(ssl.SSLWantReadError):
+            trusting(pki).wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost").do_handshake()
+        data, answered = hello.read(), list[int]()
+        for number, (reader, writer) in enumerate(crowd):
+            writer.write(data)
+            first = asyncio.ensure_future(reader.read(1))
+            first.add_done_callback(lambda _, number=number: answered.append(number))  # type: ignore[misc]
+        dialled.writer.write(outgoing.read())
+        inner = opened.sockets[0]
+        await inner.until(lambda: inner.got == b"a")
+        assert len(answered) < len(crowd) / 2
+        async with asyncio.timeout(PATIENCE):
+            while len(answered) < len(crowd):
+                await asyncio.sleep(0)
+        for _, writer in crowd:
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+@on_uvloop
 async def test_handshakes_that_arrive_at_once_leave_turns_to_the_others(pki: Pki) -> None:
     """Connected chargers are answered between them, not behind the last one."""
     async with door(pki.files) as opened, charger(opened.port, trusting(pki)) as connected:
@@ -341,3 +378,19 @@ async def test_handshakes_that_arrive_at_once_leave_turns_to_the_others(pki: Pki
             writer.transport.abort()
             with suppress(OSError):
                 await writer.wait_closed()
+
+
+def test_the_memory_of_many_connections_goes_back_to_the_system() -> None:
+    later: list[Callable[[], None]] = []
+    handshakes = Handshakes(later.append, lambda *_: None, lambda *_: None)
+    for _ in range(GIVEN_BACK - 1):
+        handshakes.freed()
+    assert later == []
+    handshakes.freed()
+    blocks = [bytearray(b"x" * 20_000) for _ in range(2000)]
+    kept = blocks[::20]  # holes between them
+    del blocks
+    before = psutil.Process().memory_info().rss
+    later.pop()()
+    assert psutil.Process().memory_info().rss < before - 20_000_000
+    assert len(kept) == 100

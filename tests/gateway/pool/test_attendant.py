@@ -8,12 +8,16 @@ from contextlib import suppress
 
 import pytest
 from prometheus_client.core import Metric
+from structlog.testing import capture_logs
 
 from voltgate.config import Config, Listener, load
+from voltgate.gateway import reload
+from voltgate.gateway.listening import Listening
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool import control
 from voltgate.gateway.pool.attendant import Attendant, settled
 from voltgate.gateway.pool.control import Hello, Word
+from voltgate.gateway.reload import ReloadError
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -21,11 +25,12 @@ pytestmark = pytest.mark.usefixtures("clean_environment")
 class Attended:
     """A worker that records its calls, and runs until it is stopped twice."""
 
-    def __init__(self, addresses: list[str]) -> None:
+    def __init__(self, is_open: bool) -> None:
         self.config: Config = load()
         self.metrics = Metrics("1")
         self.draining = False
-        self.addresses = addresses
+        self.listening, self.filled, self.full = Listening([], None), asyncio.Event(), False
+        self.listening.is_open = is_open
         self.calls: list[object] = []
         self._over = asyncio.Event()
 
@@ -40,7 +45,13 @@ class Attended:
         return {"nats": ""}
 
     def reload(self, config: Config) -> None:
-        self.calls.append(config.limits.max_connections)
+        if config.limits.max_message_bytes > 1 << 20:
+            raise ReloadError("too large")
+        self.calls.append((config.limits.max_connections, config.drain.rate))
+        self.config = config
+
+    def reload_failed(self) -> None:
+        self.calls.append("reload_failed")
 
     def stop(self) -> None:
         self.calls.append("stop")
@@ -81,7 +92,7 @@ class Attendance:
 async def attended(request: pytest.FixtureRequest) -> AsyncIterator[Attendance]:
     """Its listeners are open unless the parameter is false."""
     ours, theirs = socket.socketpair()
-    worker = Attended(getattr(request, "param", ["127.0.0.1:9000"]))
+    worker = Attended(getattr(request, "param", True))
     lines = await control.line(theirs), await control.line(ours)
     attendance = Attendance(worker, Attendant(lines[0], worker), lines[1])
     yield attendance
@@ -93,7 +104,17 @@ async def attended(request: pytest.FixtureRequest) -> AsyncIterator[Attendance]:
 
 
 async def test_it_beats_with_the_checks_of_the_worker(attended: Attendance) -> None:
-    assert await attended.next(Word.BEAT) == {"checks": {"nats": ""}, "open": True}
+    assert await attended.next(Word.BEAT) == {"checks": {"nats": ""}, "open": True, "full": False}
+
+
+async def test_a_worker_that_fills_up_says_so_at_once(attended: Attendance) -> None:
+    """The next beat would be due in a second: in a storm, hundreds of chargers later."""
+    await attended.next(Word.BEAT)
+    asked = asyncio.get_running_loop().time()
+    attended.worker.full = True
+    attended.worker.filled.set()
+    assert await attended.next(Word.BEAT) == {"checks": {"nats": ""}, "open": True, "full": True}
+    assert asyncio.get_running_loop().time() - asked < control.BEAT / 2
 
 
 async def test_metrics_are_sent_when_asked_for(attended: Attendance) -> None:
@@ -104,17 +125,31 @@ async def test_metrics_are_sent_when_asked_for(attended: Attendance) -> None:
     samples = [
         sample for name, _, _, samples in families if name == "voltgate_handshakes" for sample in samples
     ]
-    assert samples == [["voltgate_handshakes_total", {"result": "accepted", "worker": "1"}, 1]]
+    assert [sample for sample in samples if sample[2]] == [
+        ["voltgate_handshakes_total", {"result": "accepted", "worker": "1"}, 1]
+    ]
     assert json.dumps(families)
     assert all(Metric(name, text, kind) for name, text, kind, _ in families)
 
 
-async def test_limits_go_to_the_worker_and_nothing_else_of_its_configuration_changes(
+async def test_settings_go_to_the_worker_and_nothing_else_of_its_configuration_changes(
     attended: Attendance,
 ) -> None:
-    attended.line.send(Word.LIMITS, load(limits={"max_connections": 7}).limits.model_dump())
+    fresh = load(limits={"max_connections": 7}, drain={"rate": 3}, nats={"prefix": "other"})
+    attended.line.send(Word.RELOAD, reload.settings(fresh))
+    attended.line.send(Word.RELOAD_FAILED)
     await attended.obeyed()
-    assert attended.worker.calls == [7]
+    assert attended.worker.calls == [(7, 3.0), "reload_failed"]
+    assert attended.worker.config.nats == load().nats
+
+
+async def test_settings_that_the_worker_refuses_are_logged_and_it_serves_on(attended: Attendance) -> None:
+    with capture_logs() as logs:
+        attended.line.send(Word.RELOAD, reload.settings(load(limits={"max_message_bytes": 1 << 21})))
+        await attended.obeyed()
+    assert [(line["event"], line["error"]) for line in logs] == [("reload.failed", "too large")]
+    assert attended.worker.calls == []
+    assert not attended.running.done()
 
 
 LEAVING = [
@@ -151,18 +186,17 @@ async def test_a_worker_leaves_without_its_supervisor(attended: Attendance) -> N
     assert attended.worker.calls == ["abandon"]
 
 
-@pytest.mark.parametrize("attended", [[]], indirect=True)
+@pytest.mark.parametrize("attended", [False], indirect=True)
 async def test_before_the_listeners_are_open_there_is_nothing_to_drain(attended: Attendance) -> None:
-    assert await attended.next(Word.BEAT) == {"checks": {"nats": ""}, "open": False}
+    assert await attended.next(Word.BEAT) == {"checks": {"nats": ""}, "open": False, "full": False}
     attended.attendant.signalled()
     await attended.running
     assert attended.worker.calls == ["cancelled"]
 
 
-def test_ports_and_limits_are_the_supervisors() -> None:
+def test_ports_and_settings_are_the_supervisors() -> None:
     config = load(listeners=[Listener(port=0).model_dump(), {"port": 9001}])
-    limits = load(limits={"open_calls": 3}).limits.model_dump()
-    ours = settled(config, Hello(1, [40_000, 9001], limits))
+    ours = settled(config, Hello(1, [40_000, 9001], [], reload.settings(load(limits={"open_calls": 3}))))
     assert [listener.port for listener in ours.listeners] == [40_000, 9001]
     assert ours.limits.open_calls == 3
     assert ours.nats == config.nats

@@ -8,7 +8,7 @@ import pytest
 from voltgate.gateway.pool.control import Hello
 from voltgate.gateway.pool.member import SILENCE, START, Argv, Member
 
-HELLO = Hello(0, [], {})
+HELLO = Hello(0, [], [], {})
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ async def test_a_silent_process_is_killed(output: str, ticks: int, expectation: 
     """After that many ticks, independent of the time between them: the supervisor may have been frozen."""
     script = "import os, sys, time; os.write(int(sys.argv[1][10:]), sys.stdin.encode()); time.sleep(60)"
     argv = Argv([sys.executable, "-c", script.replace("sys.stdin", repr(output))])
-    member = Member(0, lambda: None)
+    member = Member(0, lambda _: None)
     life = asyncio.create_task(member.live(argv, lambda _: HELLO))
     async with asyncio.timeout(10):
         while member.checks()["process"] != ("" if output else "starting"):
@@ -38,13 +38,13 @@ async def test_a_silent_process_is_killed(output: str, ticks: int, expectation: 
 
 async def test_a_process_that_dies_within_a_control_message_counts_as_ended() -> None:
     script = 'import os, sys; os.write(int(sys.argv[1][10:]), b\'["beat",{"che\'); os._exit(3)'
-    member = Member(0, lambda: None)
+    member = Member(0, lambda _: None)
     assert await member.live(Argv([sys.executable, "-c", script]), lambda _: HELLO) == 3
     assert await member.metrics() is None
 
 
 async def test_a_process_that_cannot_be_started_is_an_error_and_leaves_an_empty_place() -> None:
-    member = Member(0, lambda: None)
+    member = Member(0, lambda _: None)
     with pytest.raises(OSError, match="no such program"):
         await member.live(Argv(["/no such program"]), lambda _: HELLO)
     assert not member.running

@@ -8,16 +8,24 @@ from voltgate.config import Listener
 from voltgate.gateway.pool.sockets import AddressError, kept
 
 
-def test_kept_addresses_are_shared_with_workers_and_take_no_charger() -> None:
-    """Port 0 becomes one number; only sockets that listen there get connections."""
-    with kept([Listener(host="127.0.0.1", port=0), Listener(host="127.0.0.1", port=0)]) as ports:
-        assert len(set(ports)) == 2
+def test_each_worker_has_a_set_and_nobody_is_connected_before_one_listens() -> None:
+    """Port 0 becomes one number; only sockets that listen get connections, and they keep what waits."""
+    with kept([Listener(host="127.0.0.1", port=0), Listener(host="127.0.0.1", port=0)], 3) as sockets:
+        assert len(set(sockets.ports)) == 2
+        ports = [[listener[0].getsockname()[1] for listener in one] for one in sockets.sets]
+        assert ports == [sockets.ports] * 3
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", ports[0]))
-        with socket.create_server(("127.0.0.1", ports[0]), reuse_port=True) as worker:
-            for _ in range(20):
-                socket.create_connection(("127.0.0.1", ports[0]), 5).close()
-                worker.accept()[0].close()
+            socket.create_connection(("127.0.0.1", sockets.ports[0]))
+        with socket.socket(fileno=socket.dup(sockets.descriptors[1][0][0])) as worker:
+            worker.listen()
+            waiting = [socket.create_connection(("127.0.0.1", sockets.ports[0]), 5) for _ in range(20)]
+        with socket.socket(fileno=socket.dup(sockets.descriptors[1][0][0])) as successor:
+            for charger in waiting:
+                successor.accept()[0].close()
+                charger.close()
+        sockets.close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", sockets.ports[0]))
 
 
 @pytest.mark.parametrize(
@@ -34,6 +42,6 @@ def test_an_address_that_cannot_be_had_is_named(hosts: list[str], expectation: s
         port = free.getsockname()[1]
     with (
         pytest.raises(AddressError, match=expectation.format(port=port)),
-        kept([Listener(host=host, port=port) for host in hosts]),
+        kept([Listener(host=host, port=port) for host in hosts], 1),
     ):
         pytest.fail("not kept")

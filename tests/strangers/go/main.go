@@ -3,6 +3,8 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -36,7 +38,10 @@ func tell(key string, value any) {
 
 func main() {
 	url, identity, version := os.Args[1], os.Args[2], os.Args[3]
-	client := ws.NewClient()
+	client := newClient(os.Args[5], os.Args[6], os.Args[7])
+	if password := os.Args[4]; password != "" {
+		client.SetBasicAuth(identity, password)
+	}
 	timeouts := ws.NewClientTimeoutConfig()
 	timeouts.RetryBackOffWaitMinimum = 200 * time.Millisecond
 	timeouts.RetryBackOffRandomRange = 0
@@ -64,6 +69,27 @@ func main() {
 		}
 	}
 	charger.Stop()
+}
+
+// newClient trusts the authority in the file ca; without one it does not use TLS.
+func newClient(ca, certificate, key string) *ws.Client {
+	if ca == "" {
+		return ws.NewClient()
+	}
+	pem, err := os.ReadFile(ca)
+	if err != nil {
+		panic(err)
+	}
+	config := &tls.Config{RootCAs: x509.NewCertPool()}
+	config.RootCAs.AppendCertsFromPEM(pem)
+	if certificate != "" {
+		pair, err := tls.LoadX509KeyPair(certificate, key)
+		if err != nil {
+			panic(err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return ws.NewTLSClient(config)
 }
 
 // call sends the library's own request type, filled from the payload.

@@ -23,6 +23,7 @@ public class Driver {
   private static final JSONCommunicator JSON = new JSONCommunicator(null);
   private static volatile JSONClient client;
   private static volatile boolean open;
+  private static volatile boolean ended;
 
   public static void main(String[] arguments) throws Exception {
     Thread dialling = new Thread(() -> keepOpen(arguments[0], arguments[1]));
@@ -56,7 +57,12 @@ public class Driver {
       while (true) {
         if (!open) {
           JSONClient dialled = new JSONClient(new ClientCoreProfile(handler()), identity);
+          ended = false;
           dialled.connect(url, events(dialled));
+          // A second dial beside one that still waits for its answer would be another charger of that name.
+          for (int waited = 0; !open && !ended && waited < 5000; waited += 50) {
+            Thread.sleep(50);
+          }
         }
         Thread.sleep(200);
       }
@@ -77,6 +83,7 @@ public class Driver {
       @Override
       public void connectionClosed() {
         open = false;
+        ended = true;
       }
     };
   }

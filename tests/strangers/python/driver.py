@@ -1,7 +1,9 @@
 """A charger made of mobilityhouse's ``ocpp`` and ``websockets``; see the README beside this folder."""
 
 import asyncio
+import base64
 import json
+import ssl
 import sys
 from dataclasses import asdict
 from importlib import import_module
@@ -55,13 +57,29 @@ def charge_point(version: str) -> tuple[type, Any]:
     )
 
 
-async def main(url: str, identity: str, version: str) -> None:
+def secured(ca: str, certificate: str, key: str) -> ssl.SSLContext | None:
+    if not ca:
+        return None
+    context = ssl.create_default_context(cafile=ca)
+    if certificate:
+        context.load_cert_chain(certificate, key)
+    return context
+
+
+async def main(
+    url: str, identity: str, version: str, password: str, ca: str, certificate: str, key: str
+) -> None:
     point_class, calls = charge_point(version)
     points: list[Any] = []
 
+    login = base64.b64encode(f"{identity}:{password}".encode()).decode()
+
     async def dial() -> None:
         async for socket in websockets.connect(
-            f"{url}/{identity}", subprotocols=[Subprotocol(f"ocpp{version}")]
+            f"{url}/{identity}",
+            subprotocols=[Subprotocol(f"ocpp{version}")],
+            ssl=secured(ca, certificate, key),
+            additional_headers={"Authorization": f"Basic {login}"} if password else None,
         ):
             point = point_class(identity, socket, response_timeout=20)
             points[:] = [point]

@@ -41,7 +41,7 @@ def check(
         return
     from voltgate.cli.check.findings import collect  # noqa: PLC0415 - loads OpenSSL
 
-    findings = run(collect(settings, config, monitor))
+    findings, unusable = run(collect(settings, config, monitor))
     if as_json:
         out_json([{"name": one.name, "verdict": one.severity, "text": hinted(one.text)} for one in findings])
     else:
@@ -51,6 +51,8 @@ def check(
             if coloured():
                 verdict = typer.style(verdict, fg=COLOURS[one.severity])
             raw(f"{verdict}  {one.name:<{width}}  {visible(hinted(one.text))}\n".encode())
+    if unusable is not None:
+        raise unusable
     if any(one.severity == "fail" for one in findings):
         raise typer.Exit(FAILED)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nats.errors import Error
 from nats.js.errors import NotFoundError
@@ -31,19 +31,32 @@ if TYPE_CHECKING:
 _ADMIN_SECONDS = 2.0
 
 
-async def collect(config: Config, file: Path | None, monitor: str) -> list[Finding]:
+class Checked(NamedTuple):
+    """The findings; ``unusable``: a value of [nats] that cannot be used, an error of the configuration."""
+
+    findings: list[Finding]
+    unusable: connect.SettingError | None
+
+
+async def collect(config: Config, file: Path | None, monitor: str) -> Checked:
     """Check everything. ``monitor``: the monitoring URL of a NATS server, or "". Raises ConfigError."""
     rules(config)  # raises if OCPP does not allow the policy
     unserved = [Finding("serve", "fail", line) for line in preflight.unserved(config)]
-    return [
+    unusable = None
+    try:
+        nats = await _nats(config)
+    except connect.SettingError as error:
+        nats, unusable = [Finding("nats", "fail", str(error))], error
+    findings = [
         Finding("config", "ok", str(file) if file else "no file: defaults and environment"),
         *(unserved or [Finding("serve", "ok", "allowed")]),
         *certificates(config),
         _descriptors(config),
         *await _addresses(config),
-        *await _nats(config),
+        *nats,
         *await durability(config, monitor),
     ]
+    return Checked(findings, unusable)
 
 
 def _descriptors(config: Config) -> Finding:
@@ -95,7 +108,7 @@ async def _nats(config: Config) -> list[Finding]:
             config.nats, config.nats.inbox_prefix, name="voltgate-check", error_cb=complaint
         )
     except connect.SettingError:
-        raise  # a fault of the configuration, as where it is loaded
+        raise
     except connect.BusError as error:
         return [Finding("nats", "fail", str(error), "check nats.url and this user's credentials")]
     try:

@@ -10,13 +10,13 @@ import orjson
 from voltgate.cli.check.subjects import covers, meets
 from voltgate.config import Config
 from voltgate.gateway.bus import streams
+from voltgate.gateway.domain import API, js_api, within
 from voltgate.gateway.preflight import Finding
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
 ASK = "$SYS.REQ.USER.INFO"
-API = "$JS.API."
 _TIMEOUT = 2.0
 
 
@@ -28,18 +28,22 @@ def needed(config: Config) -> dict[str, list[str]]:
     classes = ("tx", "event", "live", "command", "reject", "link", "security", "violation")
     return {
         "publish": [
-            *(f"{nats.prefix}.{class_}.>" for class_ in classes),
-            f"{nats.rpc_prefix}.ask.>",
-            f"{nats.rpc_prefix}.link.probe.*",
-            f"$KV.{lower}_gateways.>",
-            f"$KV.{lower}_chargers.>",
-            f"$KV.{lower}_models.>",
-            *(f"{API}STREAM.INFO.{stream.name}" for stream in streams.wanted(config)),
-            f"{API}STREAM.NAMES",
-            f"{API}DIRECT.GET.{nats.stream_prefix}_TX",
-            *(f"{API}STREAM.MSG.GET.{nats.stream_prefix}_{name}" for name in ("COMMANDS", "LINKS")),
-            f"{API}DIRECT.GET.KV_{lower}_chargers",
-            *(f"{API}CONSUMER.CREATE.{name}" for name in followed),
+            within(nats.domain, subject)
+            for subject in (
+                *(f"{nats.prefix}.{class_}.>" for class_ in classes),
+                f"{nats.rpc_prefix}.ask.>",
+                f"{nats.rpc_prefix}.link.probe.*",
+                f"$KV.{lower}_gateways.>",
+                f"$KV.{lower}_chargers.>",
+                f"$KV.{lower}_models.>",
+                *(f"{API}STREAM.INFO.{stream.name}" for stream in streams.wanted(config)),
+                f"{API}STREAM.NAMES",
+                f"{API}DIRECT.GET.{nats.stream_prefix}_TX",
+                *(f"{API}STREAM.MSG.GET.{nats.stream_prefix}_{name}" for name in ("COMMANDS", "LINKS")),
+                f"{API}DIRECT.GET.KV_{lower}_chargers",
+                *(f"{API}CONSUMER.CREATE.{name}" for name in followed),
+                *(f"{API}CONSUMER.INFO.{one.replace('/', '.')}" for one in nats.watched_consumers),
+            )
         ],
         "subscribe": [f"{nats.inbox_prefix}.>", f"{nats.rpc_prefix}.send.*.*", f"{nats.rpc_prefix}.link.*.*"],
     }
@@ -68,15 +72,16 @@ async def permissions(config: Config, client: "Client", complaints: list[str]) -
             return Permissions(found, ask_jetstream=False)
         found = Finding("permissions", "hint", "unknown", f"allow this user to publish to {ASK}")
         return Permissions(found, ask_jetstream=True)
+    prefix = js_api(config.nats.domain)
     lines, ask_jetstream = [], _allowed(granted.get("subscribe") or {}, f"{config.nats.inbox_prefix}.>")
     for verb, subjects in needed(config).items():
         lacking = [one for one in subjects if not _allowed(granted.get(verb) or {}, one)]
-        api = [one for one in subjects if one.startswith(API)]
+        api = [one for one in subjects if one.startswith(prefix)]
         if api and set(api) <= set(lacking):
-            lacking = [one for one in lacking if one not in api] + [f"{API}>"]
+            lacking = [one for one in lacking if one not in api] + [f"{prefix}>"]
         if lacking:
             lines.append(f"{verb} to {', '.join(lacking)}")
-            ask_jetstream &= not any(one.startswith(f"{API}STREAM.") or one == f"{API}>" for one in lacking)
+            ask_jetstream &= not any(one.startswith((f"{prefix}STREAM.", f"{prefix}>")) for one in lacking)
     # A backend that commands a charger chooses the subject of the reply.
     if not granted.get("responses") and not _allowed(
         granted.get("publish") or {}, f"{config.nats.reply_prefixes[0]}.>"

@@ -228,9 +228,7 @@ async def _gateway(config: Config, stop: asyncio.Event) -> AsyncIterator["asynci
     from voltgate.gateway.worker import Worker  # noqa: PLC0415
 
     worker = Worker(config)
-    runner = await admin.start(
-        config.admin, worker.metrics, lambda: admin.with_listeners(worker.checks(), worker.addresses)
-    )
+    runner = await admin.start(config.admin, worker.metrics, worker.checks)
     task = asyncio.create_task(worker.run())
     try:
         while not (worker.addresses or stop.is_set() or task.done()):

@@ -9,7 +9,8 @@ import structlog
 import typer
 
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure
-from voltgate.cli.serve.workers import reloaded, supervise
+from voltgate.cli.serve.systemd import Notify
+from voltgate.cli.serve.workers import WAIT, Wait, supervise
 from voltgate.cli.service import connected, insistent, loaded, on_signals, run
 from voltgate.cli.terminal import ConfigFile
 from voltgate.config import Config
@@ -22,7 +23,7 @@ DESCRIPTOR_ROOM = 256  # descriptors for NATS, listeners, admin, upgrades in pro
 
 
 @app.command(
-    epilog=f"SIGTERM drains and exits, a second one exits at once; SIGHUP reloads the limits. {EXIT_CODES}"
+    epilog=f"SIGTERM drains, a second one exits at once; SIGHUP reloads [limits] and [drain]. {EXIT_CODES}"
 )
 def serve(
     config: ConfigFile = None,
@@ -30,6 +31,7 @@ def serve(
         int,
         typer.Option(min=1, max=MAX_WORKERS, metavar="N", help="Number of processes that share the ports."),
     ] = 1,
+    wait: Wait = WAIT,
 ) -> None:
     """Run the gateway against an existing NATS."""
     from voltgate.gateway import addresses, preflight  # noqa: PLC0415 - start-up of other commands
@@ -41,35 +43,34 @@ def serve(
         raise Failure("\n".join(faults))
     _raise_descriptor_limit(settings.limits.max_connections + DESCRIPTOR_ROOM)
     if workers == 1:
-        run(_serve(settings, config))
-    elif code := run(supervise(settings, config, workers)):
+        run(_serve(settings, config, wait))
+    elif code := run(supervise(settings, config, workers, wait)):
         raise typer.Exit(code)
 
 
-async def _serve(config: Config, file: Path | None) -> None:
-    from voltgate.gateway import admin  # noqa: PLC0415 - start-up of other commands
+async def _serve(config: Config, file: Path | None, wait: float) -> None:
+    from voltgate.cli.serve.reloading import Reloading  # noqa: PLC0415 - start-up of other commands
+    from voltgate.gateway import admin  # noqa: PLC0415
     from voltgate.gateway.worker import Worker  # noqa: PLC0415
 
-    worker = Worker(config)
+    worker, notify = Worker(config, wait=wait), Notify()
     # Started first, so that /livez answers during the wait for NATS.
-    runner = await admin.start(
-        config.admin, worker.metrics, lambda: admin.with_listeners(worker.checks(), worker.addresses)
-    )
+    runner = await admin.start(config.admin, worker.metrics, worker.checks)
     try:
         running = asyncio.create_task(worker.run())
+        notifying = asyncio.create_task(notify.run(worker.opened))
 
         def leave() -> None:
-            if worker.addresses:
+            drain = worker.config.drain
+            notify.stopping(drain.grace + drain.deadline)
+            if worker.listening.is_open:
                 worker.stop()
             else:  # before the listeners are open there is nothing to drain
                 running.cancel()
 
-        def reload() -> None:
-            if (fresh := reloaded(file)) is not None:
-                worker.reload(fresh)
-
-        on_signals(insistent(leave), reload)
+        on_signals(insistent(leave), Reloading(file, config, worker, notify))
         await asyncio.wait({running})
+        notifying.cancel()
         if not running.cancelled():
             running.result()
     finally:

@@ -1,5 +1,6 @@
 """``voltgate serve --workers N``: the supervisor, and the hidden command of its workers."""
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -12,52 +13,60 @@ import structlog
 import typer
 
 from voltgate import __version__, config_sources
-from voltgate import config as configuration
 from voltgate.cli.faults import USAGE, Failure
+from voltgate.cli.serve.systemd import Notify
 from voltgate.cli.service import insistent, loaded, on_signals, run
 from voltgate.cli.terminal import ConfigFile
 from voltgate.config import Config
 
 app = typer.Typer()
-log = structlog.get_logger()
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-async def supervise(config: Config, file: Path | None, count: int) -> int:
+Wait = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=86_400,
+        metavar="SECONDS",
+        help="Seconds to wait at the start for NATS, JetStream and streams that are not there yet.",
+    ),
+]
+WAIT = 0.0
+
+
+async def supervise(config: Config, file: Path | None, count: int, wait: float) -> int:
     """Serve with ``count`` workers until a signal; the exit code."""
-    from voltgate.gateway import admin  # noqa: PLC0415 - start-up of other commands
+    from voltgate.cli.serve.reloading import Reloading  # noqa: PLC0415 - start-up of other commands
+    from voltgate.gateway import admin  # noqa: PLC0415
     from voltgate.gateway.pool import sockets  # noqa: PLC0415
     from voltgate.gateway.pool.member import Argv  # noqa: PLC0415
     from voltgate.gateway.pool.supervisor import Supervisor  # noqa: PLC0415
 
     # -P: modules in the working directory must not be imported.
-    argv = Argv([sys.executable, "-P", "-m", "voltgate", "worker", f"--release={__version__}"])
+    argv = Argv(
+        [sys.executable, "-P", "-m", "voltgate", "worker", f"--release={__version__}", f"--wait={wait}"]
+    )
     if file is not None:
         copy = _copy(file)
         argv = Argv([*argv.words, f"--config=/proc/self/fd/{copy}"], (copy,))
-    with sockets.kept(config.listeners) as ports:
-        supervisor = Supervisor(argv, count, ports, config.limits)
+    with sockets.kept(config.listeners, count) as kept:
+        supervisor, notify = Supervisor(argv, kept, config), Notify()
         runner = await admin.serve(config.admin, supervisor.scrape, supervisor.readiness)
 
-        def reload() -> None:
-            if (fresh := reloaded(file)) is not None:
-                supervisor.reload(fresh.limits)
+        def leave() -> None:
+            notify.stopping(config.drain.grace + config.drain.deadline)
+            supervisor.leave()
 
-        on_signals(insistent(supervisor.leave, supervisor.kill), reload)
+        reloading = Reloading(file, config, supervisor, notify)
+        on_signals(insistent(leave, supervisor.kill), reloading)
+        notifying = asyncio.create_task(notify.run(supervisor.opened))
         try:
             return await supervisor.run()
         finally:
+            notifying.cancel()
             await runner.cleanup()
-
-
-def reloaded(file: Path | None) -> Config | None:
-    """The configuration after SIGHUP; None, with a log line, if it is invalid."""
-    try:
-        return configuration.load(file)
-    except configuration.ConfigError as error:
-        log.error("reload.failed", error=str(error), kept="previous limits")
-        return None
 
 
 def _copy(file: Path) -> int:
@@ -71,6 +80,7 @@ def _copy(file: Path) -> int:
 def serve_worker(
     control: Annotated[int, typer.Option(metavar="FD", help="Socket to the supervisor.")],
     release: Annotated[str, typer.Option(metavar="X.Y.Z", help="Release of the supervisor.")] = "",
+    wait: Wait = WAIT,
     config: ConfigFile = None,
 ) -> None:
     """Run one of the processes of `voltgate serve --workers N`, which starts it."""
@@ -86,10 +96,11 @@ def serve_worker(
         raise Failure("this command is only for `voltgate serve --workers N` to start", USAGE) from None
     # The socket ends with the supervisor. A stopped worker cannot read it, so SIGCONT resumes it.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGCONT))
-    run(_work(loaded(config, lasting=True), sock))
+    run(_work(loaded(config, lasting=True), sock, wait))
 
 
-async def _work(config: Config, sock: socket.socket) -> None:
+async def _work(config: Config, sock: socket.socket, wait: float) -> None:
+    from voltgate.gateway.listening import Place  # noqa: PLC0415
     from voltgate.gateway.pool import attendant, control  # noqa: PLC0415
     from voltgate.gateway.worker import Worker  # noqa: PLC0415
 
@@ -98,6 +109,9 @@ async def _work(config: Config, sock: socket.socket) -> None:
     if hello is None:
         raise Failure("the supervisor has ended")
     structlog.contextvars.bind_contextvars(worker=hello.worker)
-    worker = attendant.Attendant(line, Worker(attendant.settled(config, hello), hello.worker))
-    on_signals(worker.signalled, reload=lambda: None)  # limits come from the supervisor
+    gateway = Worker(attendant.settled(config, hello), Place(hello.worker, hello.sets), wait)
+    if hello.reload_failed:
+        gateway.reload_failed()
+    worker = attendant.Attendant(line, gateway)
+    on_signals(worker.signalled, reload=lambda: None)  # settings come from the supervisor
     await worker.run()

@@ -1,187 +1,143 @@
 """``voltgate swarm``: thousands of simulated chargers in separate processes, and their measurements."""
 
-import csv
-import ipaddress
-import math
-import resource
-from itertools import cycle, islice
+import dataclasses
+import inspect
 from pathlib import Path
-from typing import Annotated
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-import orjson
 import typer
 
 from voltgate.cli.faults import EXIT_CODES, FAILED, USAGE, Failure
 from voltgate.cli.service import run
-from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json
-from voltgate.cli.versions import version_token
-from voltgate.schemas import SUBPROTOCOLS
+from voltgate.cli.swarm import compare
+from voltgate.cli.swarm.options import Options
+from voltgate.cli.swarm.scenarios import SCENARIOS
+from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json, say
 
-app = typer.Typer()
+if TYPE_CHECKING:
+    from voltgate.cli.swarm.thresholds import Threshold
 
-PER_PROCESS = 5_000
-PER_ADDRESS = 20_000  # of 28,000 ports per source address
-SPARE_DESCRIPTORS = 100
-
-
-@app.command(
-    epilog="Exits with 0 if every charger was admitted and every call was answered without error, else 1. "
-    f"Ctrl-C ends early and prints the table. {EXIT_CODES}"
+EPILOG = (
+    "Exits with 0 if every charger was admitted, every call was answered without error and every --threshold "
+    f"holds, else 1. Ctrl-C ends early and prints the table. {EXIT_CODES}"
 )
-def swarm(  # noqa: PLR0913, PLR0917 - options of a command line
-    url: Annotated[
-        str, typer.Option(metavar="URL", help="URL to which the identities are appended.")
-    ] = "ws://127.0.0.1:9000/ocpp",
-    chargers: Annotated[int, typer.Option(min=1, metavar="N", help="Number of simulated chargers.")] = 1000,
-    rate: Annotated[float, typer.Option(min=0, help="Calls per second of all chargers together.")] = 200.0,
-    version: Annotated[
-        str, typer.Option("--version", metavar="VERSION", help="OCPP version: 1.6, 2.0.1, 2.1 or mixed.")
-    ] = "mixed",
-    duration: Annotated[
-        float,
-        typer.Option(min=0, metavar="SECONDS", help="Seconds of load after all chargers are connected."),
-    ] = 60.0,
-    storm: Annotated[
-        bool, typer.Option("--storm", help="Reset all connections after half the duration.")
-    ] = False,
-    storm_spread: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Spread reconnects over this many seconds.")
-    ] = 0.0,
-    connect_rate: Annotated[float, typer.Option(min=1, help="First connects per second.")] = 500.0,
-    processes: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="P", help="Number of processes. Default: one per 5,000 chargers."),
-    ] = None,
-    source_addresses: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=10_000,
-            metavar="K",
-            help="Number of loopback source addresses. Default: enough for the ports needed.",
-        ),
-    ] = None,
-    identity_prefix: Annotated[
-        str, typer.Option(metavar="TEXT", help="Prefix of the identities: TEXT00001 ...")
-    ] = "SW",
-    password_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="File with credentials: 'identity,password' per line, or `chargers add --json` output.",
-        ),
-    ] = None,
-    as_json: AsJson = False,
-    config: ConfigFile = None,
-) -> None:
-    """Run simulated chargers at scale (boot, statuses, then load) and print the measurements.
+app = typer.Typer(epilog=EPILOG)
 
-    The load is an open loop: --rate calls per second are due at random times, independent of earlier calls.
-    A slow answer does not slow the plan: if a charger has an open call, the next one waits, and its latency
-    counts from when it was due (no coordinated omission). Most calls are meter values of transactions; the
-    rest are starts, ends, heartbeats and statuses.
 
-    --storm: after half the duration, all connections are reset; every charger redials, boots and sends two
-    statuses. Refused upgrades are repeated after Retry-After. Calls that are due during the storm count from
-    the reconnect of their charger.
-    """
-    from voltgate.charger.swarm import Plan  # noqa: PLC0415 - other commands need no websockets
-    from voltgate.cli.swarm.course import follow  # noqa: PLC0415
-    from voltgate.cli.swarm.figures import Wish, result, table  # noqa: PLC0415
+def measure(scenario: str, options: Options) -> None:
+    """Run the swarm, print its figures, and exit with 1 if they are not good."""
+    from voltgate.cli.swarm.figures import result, table  # noqa: PLC0415 - other commands need no websockets
+    from voltgate.cli.swarm.prepare import prepared  # noqa: PLC0415
+    from voltgate.cli.swarm.progress import progress  # noqa: PLC0415
+    from voltgate.cli.swarm.report import page  # noqa: PLC0415
 
-    del config  # every command has this option; the swarm uses only the websocket
-    tokens = list(SUBPROTOCOLS) if version == "mixed" else [version_token(version)]
-    count = processes or math.ceil(chargers / min(PER_PROCESS, _descriptors()))
-    if math.ceil(chargers / count) > _descriptors():
-        raise Failure(
-            f"a process may open {_descriptors()} connections (ulimit -n): use --processes "
-            f"{math.ceil(chargers / _descriptors())} or more, or raise the limit",
-            USAGE,
-        )
-    host = _host(url)
-    sources = islice(cycle(_sources(host, chargers, source_addresses)), chargers)
-    logins = _identities(chargers, identity_prefix, password_file)
-    rows = [
-        (name, token, password, source)
-        for (name, password), token, source in zip(logins, cycle(tokens), sources, strict=False)
-    ]
-    plans = [
-        Plan(
-            url=url.rstrip("/"),
-            chargers=rows[number::count],
-            rate=rate / count,
-            connect_rate=connect_rate / count,
-            storm_spread=storm_spread,
-        )
-        for number in range(min(count, chargers))
-    ]
-    wish = Wish(url=url, chargers=chargers, rate=rate, duration=duration, storm=storm)
-    course, report, tally = run(follow(wish, plans))
-    figures = result(wish, course, report, tally) | {"processes": len(plans)}
-    if as_json:
+    ready = prepared(scenario, options)
+    with progress(ready.run.wish.chargers, options.series) as show:
+        course, report, tally = run(ready.run.follow(show))
+    figures = result(ready.run.wish, course, report, tally)
+    figures |= {
+        "gateway": ready.gateway,
+        "processes": len(ready.run.plans),
+        "thresholds": [threshold.verdict(figures) for threshold in ready.thresholds],
+    }
+    if options.as_json:
         out_json(figures)
     else:
         out(table(figures))
-    if report.joined < chargers or tally.errors or not course.returned:
+    if options.report is not None:
+        options.report.write_text(page(figures, show.series.rows), encoding="utf-8")
+    if not _good(figures, course.returned, ready.thresholds):
         raise typer.Exit(FAILED)
 
 
-# Values of the options
+def _good(figures: dict[str, Any], returned: bool, thresholds: "list[Threshold]") -> bool:
+    missed = [threshold for threshold in thresholds if not threshold.holds(figures)]
+    for threshold in missed:
+        say(f"voltgate: threshold {threshold.text} does not hold: {threshold.value(figures)}")
+    # A search for the highest rate goes beyond what the gateway can do, so errors are expected.
+    served = figures["find_rate"]["rate"] > 0 if figures["find_rate"] else figures["errors"] == 0
+    return not missed and served and returned and figures["connected"] >= figures["chargers"]
 
 
-def _descriptors() -> int:
-    """Number of connections that a process can open."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard != resource.RLIM_INFINITY:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the processes inherit it
-        soft = hard
-    return max(1, soft - SPARE_DESCRIPTORS)
+@app.callback(invoke_without_command=True)
+def swarm(context: typer.Context, **given: Any) -> None:
+    """Run simulated chargers at scale (boot, statuses, then load) and print the measurements.
+
+    The load is an open loop: --rate calls per second are due at random times at random chargers, independent
+    of earlier calls; a busy charger is not passed over. A slow answer does not slow the plan: if a charger
+    has an open call, the next one waits, and its latency counts from when it was due (no coordinated
+    omission). A call that is never answered counts at its age in every percentile. The achieved rate is the
+    number of answers divided by the time until the last of them.
+
+    Calls of chargers that the swarm itself has disconnected (--storm, --half-open, --reconnect-rate) have a
+    row of their own ("delayed"). Refused upgrades are repeated after Retry-After.
+
+    The commands below are scenarios: the same options with other defaults.
+    """
+    if context.invoked_subcommand is None:
+        measure("steady", Options(**given))
+        return
+    for name in given:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = f"--{name.replace('_', '-')}"
+            raise Failure(f"{option}: must follow {context.invoked_subcommand}, not precede it", USAGE)
 
 
-def _host(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
-        raise Failure(f"--url {url}: must have the form ws://HOST:PORT/PATH or wss://...", USAGE)
-    return parts.hostname
+# typer reads the options of a command from the signature of its function.
 
 
-def _sources(host: str, chargers: int, wanted: int | None) -> list[str]:
-    """Local addresses to connect from; empty: chosen by the system."""
-    try:
-        here = host == "localhost" or ipaddress.IPv4Address(host).is_loopback
-    except ValueError:
-        here = False
-    count = wanted or (math.ceil(chargers / PER_ADDRESS) if here else 1)
-    if count == 1:
-        return [""]
-    if not here:
-        raise Failure(
-            "--source-addresses needs a gateway on this machine: it uses addresses from 127.0.0.1 on",
-            USAGE,
+def _signature(defaults: dict[str, Any], *first: inspect.Parameter) -> inspect.Signature:
+    """One parameter per field of Options, as typer reads it."""
+    hints = get_type_hints(Options, include_extras=True)
+    options = [
+        inspect.Parameter(
+            each.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=defaults.get(each.name, each.default),
+            annotation=hints[each.name],
         )
-    return [str(ipaddress.IPv4Address("127.0.0.1") + number) for number in range(count)]
+        for each in dataclasses.fields(Options)
+    ]
+    return inspect.Signature([*first, *options])
 
 
-def _identities(count: int, prefix: str, file: Path | None) -> list[tuple[str, str | None]]:
-    if file is None:
-        return [(f"{prefix}{number:05}", None) for number in range(1, count + 1)]
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-        logins = [_login(line) for line in lines if line.strip()]
-    except (OSError, ValueError, KeyError) as error:  # never the line itself: it contains a password
-        reason = (
-            getattr(error, "strerror", None) or "lines must be 'identity,password', or JSON with these keys"
-        )
-        raise Failure(f"--password-file {file}: {reason}", USAGE) from None
-    if len(logins) < count:
-        raise Failure(f"--password-file {file}: {len(logins)} logins for {count} chargers", USAGE)
-    return logins[:count]
+def _scenario(name: str, text: str, defaults: dict[str, Any]) -> None:
+    def command(**given: Any) -> None:
+        measure(name, Options(**given))
+
+    command.__signature__ = _signature(defaults)  # type: ignore[attr-defined]
+    app.command(name, help=text, epilog=EPILOG)(command)
 
 
-def _login(line: str) -> tuple[str, str | None]:
-    if line.startswith("{"):
-        record = orjson.loads(line)
-        return record["identity"], record["password"]
-    identity, password = next(csv.reader([line]))
-    return identity, password
+swarm.__signature__ = _signature({}, next(iter(inspect.signature(swarm).parameters.values())))  # type: ignore[attr-defined]
+for title, scenario in SCENARIOS.items():
+    _scenario(title, scenario.help, dict(scenario.defaults))
+
+
+@app.command("compare")
+def compared(
+    first: Annotated[Path, typer.Argument(metavar="A.json", help="Output of `voltgate swarm --json`.")],
+    second: Annotated[Path, typer.Argument(metavar="B.json", help="That of a later run.")],
+    tolerance: Annotated[
+        float, typer.Option(min=0, help="Share by which a figure may be worse, for example 0.05.")
+    ] = 0.05,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Compare two runs: the ratio of each figure with its interval; exit with 1 if the second run is worse.
+
+    A percentile is worse if the whole interval of its ratio (95 %, resampled from the seconds of the load) is
+    above 1 + TOLERANCE.
+    """
+    del config  # every command has this option
+    before, after = compare.loaded(first), compare.loaded(second)
+    for difference in compare.differences(before, after):
+        say(f"voltgate: the two runs differ in {difference}")
+    ratios = compare.ratios(before, after, tolerance)
+    if as_json:
+        out_json([dataclasses.asdict(ratio) for ratio in ratios])
+    else:
+        out("\n".join(ratio.line() for ratio in ratios))
+    if any(ratio.worse for ratio in ratios):
+        raise typer.Exit(FAILED)

@@ -96,12 +96,15 @@ def narrowed(patterns: list[str], class_: str) -> list[str]:
     return uncovered(within)
 
 
+_ROUNDED = timedelta(milliseconds=1)  # more than the servers' nanoseconds lose in a datetime
+
+
 class Reader:
     """One stream, read in order from a time on."""
 
     def __init__(self, client: "Client", source: Source, since: datetime) -> None:
         self._client, self._source, self._since = client, source, since
-        self._last = 0  # the stream's sequence of what was read last
+        self._last, self._last_at = 0, since  # sequence and time of what was read last
         self._left = -1  # of the past; -1: not known yet
         self._consumer = ""
         self._taken = 0  # from this consumer
@@ -156,18 +159,15 @@ class Reader:
     async def _open(self) -> None:
         from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy  # noqa: PLC0415
 
-        start: dict[str, Any] = (
-            {"deliver_policy": DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": self._last + 1}
-            if self._last
-            else {"deliver_policy": DeliverPolicy.BY_START_TIME, "opt_start_time": self._since}
-        )
         consumer = ConsumerConfig(
             ack_policy=AckPolicy.NONE,
             filter_subjects=self._source.subjects,
             inactive_threshold=_FORGOTTEN,
             mem_storage=True,
             num_replicas=1,
-            **start,
+            # Not by sequence: a stream that was restored from a backup has other messages at those of before.
+            deliver_policy=DeliverPolicy.BY_START_TIME,
+            opt_start_time=self._since,
         )
         info = await self._client.jsm().add_consumer(self._source.stream, consumer)
         self._consumer, self._taken, self._asked = info.name, 0, 0
@@ -203,7 +203,10 @@ class Reader:
                     await self._read_on()
                     continue
                 self._asked -= 1
-                self._last = at.stream
+                stored_at = message.metadata.timestamp
+                if at.stream <= self._last and stored_at <= self._last_at:
+                    continue  # read by the consumer before this one
+                self._last, self._last_at, self._since = at.stream, stored_at, stored_at - _ROUNDED
                 return message
 
     async def _next(self) -> "Msg | None":
@@ -223,7 +226,8 @@ class Reader:
         self._asked = page["batch"]
         self._pages += 1
         self._page = f"{self._inbox}.{self._pages}"
-        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._source.stream}.{self._consumer}"
+        api = self._client.jsm()._prefix  # noqa: SLF001 - nats-py's pull subscriptions take a page at a time
+        subject = f"{api}.CONSUMER.MSG.NEXT.{self._source.stream}.{self._consumer}"
         await self._client.publish(subject, orjson.dumps(page), reply=self._page)
 
     async def _read_on(self) -> None:

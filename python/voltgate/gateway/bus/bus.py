@@ -6,6 +6,7 @@ message costs a dict entry and no future, task or subscription. Nothing in it is
 (session, links), whether NATS is well enough to take chargers (outage).
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any, Literal, assert_never
@@ -20,8 +21,10 @@ from voltgate.gateway.bus import connect, leader, streams
 from voltgate.gateway.bus.acks import Acks, NoAck
 from voltgate.gateway.bus.connection import Connection
 from voltgate.gateway.bus.garbage import Garbage
+from voltgate.gateway.bus.gauges import Gauges
 from voltgate.gateway.bus.subscriptions import Interest, Subscription, Take, parse_headers
 from voltgate.gateway.clock import Wheel
+from voltgate.gateway.domain import js_api
 from voltgate.gateway.interfaces import Ack, NotRead, NotStored, Reply, Request, Stored, Ticket
 from voltgate.gateway.metrics import Metrics
 
@@ -42,7 +45,9 @@ class Bus:
         self._connection = Connection(
             config, clock, metrics, self.garbage, self._acked, self._received, self._changed
         )
-        self._acks = Acks(config)
+        self._acks, self._api = Acks(config), js_api(config.domain)
+        self._gauges = Gauges(config, self._connection, metrics)
+        self._measuring: asyncio.Task[None] | None = None
         self._on_change: Callable[[bool], None] | None = None
         self._on_tx_failed: Callable[[str], None] | None = None
         self.tx_acks = 0
@@ -56,6 +61,9 @@ class Bus:
         self._ack_seconds = metrics.publish_ack_seconds.cell()
         metrics.bus_connected.read = lambda: [((), float(self.connected))]
         metrics.bus_pending.read = lambda: [((), float(len(self._stores) + len(self._asks)))]
+        metrics.bus_pending_bytes.read = lambda: [((), float(self._connection.waiting))]
+        metrics.bus_reconnects.read = lambda: [((), float(max(self.connections - 1, 0)))]
+        metrics.bus_info.read = self._connection.info
         metrics.stream_fill.read = lambda: [((stream,), fill) for stream, fill in self._fill.items()]
 
     def listen(self, changed: Callable[[bool], None], tx_failed: Callable[[str], None]) -> None:
@@ -91,11 +99,14 @@ class Bus:
     async def start(self) -> None:
         """Connect and subscribe. Raises BusError when no server can be reached."""
         await self._connection.start()
+        self._measuring = asyncio.create_task(self._gauges.run())
         self._clock.after(RETRY_AFTER, self._sweep)
 
     async def stop(self) -> None:
         """Send what is left and disconnect, also from a NATS that no longer reads."""
         self._closing = True
+        if self._measuring is not None:
+            self._measuring.cancel()
         await self._connection.stop()
 
     def _changed(self, connected: bool) -> None:
@@ -152,7 +163,7 @@ class Bus:
         """See interfaces.Bus. A direct get: any replica answers."""
         ticket = self.ticket(done, arg)
         ticket.stream, ticket.subject = stream, subject
-        self._query(f"$JS.API.DIRECT.GET.{stream}", "read", seq, ticket)
+        self._query(f"{self._api}DIRECT.GET.{stream}", "read", seq, ticket)
 
     def read_leader(
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
@@ -160,7 +171,7 @@ class Bus:
         """See interfaces.Bus. Not a direct get."""
         ticket = self.ticket(done, arg)
         ticket.stream, ticket.subject = stream, subject
-        self._query(f"$JS.API.STREAM.MSG.GET.{stream}", "read_leader", seq, ticket)
+        self._query(f"{self._api}STREAM.MSG.GET.{stream}", "read_leader", seq, ticket)
 
     def _query(
         self, api: str, kind: Literal["read", "read_leader"], seq: int, ticket: Ticket[Any, Any]
@@ -220,11 +231,13 @@ class Bus:
 
     # -- the way in ---------------------------------------------------------------------------------
 
-    def _acked(self, token: int, stream: str, seq: int, duplicate: bool, body: bytes) -> None:
+    def _acked(  # noqa: PLR0913, PLR0917 - as it comes from the core
+        self, token: int, stream: str, domain: str, seq: int, duplicate: bool, body: bytes
+    ) -> None:
         """A plain PubAck (``_core.PubAcks``); any that no store waits for is a message like others."""
         ticket = self._stores.get(token)
         try:
-            if ticket is None or not self._acks.keeps(stream, ticket.hpub):
+            if ticket is None or not self._acks.keeps(stream, domain, ticket.hpub):
                 self._judge(token, b"", body)
             else:
                 self._clock.now = time.monotonic()

@@ -20,6 +20,10 @@ log = structlog.get_logger()
 _UNTRUSTED = (2, 18, 19, 20, 21)
 
 
+class UnreachableError(BusError):
+    """No server answers; one may soon."""
+
+
 def connect_options(config: Nats, inbox_prefix: str = "") -> dict[str, Any]:
     """``nats.connect`` arguments of a configuration. Raises SettingError where a file cannot be used.
 
@@ -64,7 +68,7 @@ async def connect(config: Nats, inbox_prefix: str = "", **options: Any) -> Clien
     async def failed(error: Exception) -> None:
         await tell(error)
 
-    client = Client()
+    client = Client(config.domain)
     uplink.attach(client, config.urls)
     try:
         await client.connect(**connect_options(config, inbox_prefix) | options, error_cb=failed)
@@ -95,4 +99,5 @@ def unusable(config: Nats, error: Exception) -> BusError:
     if "authorization" in why.lower() or "authentication" in why.lower():
         keys = "the user and password in nats.url, nats.credentials, nats.nkey_seed"
         return BusError(f"{server} refuses the login ({why}): check {keys}")
-    return BusError(f"{server} cannot be reached: {why}")
+    kind = BusError if isinstance(error, ssl.SSLError) else UnreachableError
+    return kind(f"{server} cannot be reached: {why}")

@@ -18,16 +18,19 @@ from nats.js import JetStreamManager
 from voltgate._core import Inbox, PubAcks
 from voltgate.config import Nats
 from voltgate.gateway.bus import uplink
+from voltgate.gateway.bus.acks import KEY
 from voltgate.gateway.bus.connect import BusError, connect_options, keep_reconnecting, unusable
 from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.outbox import Outbox
 from voltgate.gateway.bus.subscriptions import Client, Interests, Subscription, Take
 from voltgate.gateway.clock import Wheel, later
+from voltgate.gateway.domain import BUCKETS, within
 from voltgate.gateway.metrics import Metrics
 
 log = structlog.get_logger()
 
 _LAST_WRITE = 1.0  # seconds for what is left to reach NATS at the end
+_OVERLAP = 2.0  # seconds that a client stays after another has taken its place
 
 
 class Connection:
@@ -47,7 +50,7 @@ class Connection:
     ) -> None:
         self._config, self._metrics = config, metrics
         self._acked, self._received, self._changed = acked, received, changed
-        self.client = Client()
+        self.client = Client(config.domain)
         self.connected = False
         self.number = 0
         """How many connections there were: a subscription of an earlier one may have missed messages."""
@@ -57,12 +60,27 @@ class Connection:
         """The reply subjects of this process."""
         self.interests = Interests(clock, self._send_line, self._may_answer, garbage)
         self._closing = False
+        self._moving = False  # another client is about to take the place of ``client``
+        self._writing = asyncio.Lock()
         self._wake = asyncio.Event()
         self._out = Outbox(time.monotonic, later, self._wake.set)
         self._written_bytes = 0
         self._max_waiting = config.max_pending_bytes
         self._max_payload = 0
+        self._key = KEY.replace(BUCKETS.encode(), within(config.domain, BUCKETS).encode())
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def waiting(self) -> int:
+        """Bytes on their way to NATS that are still in this process."""
+        return self._out.size + (uplink.waiting(self.client) if self.connected else 0)
+
+    def info(self) -> list[tuple[tuple[str, str], float]]:
+        """The server as a metric: its address and release."""
+        if not self.connected or (url := self.client.connected_url) is None:
+            return []
+        version = self.client.connected_server_version
+        return [((f"{url.hostname}:{url.port}", f"{version.major}.{version.minor}.{version.patch}"), 1.0)]
 
     # -- life ---------------------------------------------------------------------------------------
 
@@ -76,6 +94,8 @@ class Connection:
         self._closing = True
         for task in self._tasks:
             task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_LAST_WRITE)
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_LAST_WRITE):
                 if self.connected:
@@ -88,11 +108,12 @@ class Connection:
                     await self.client.close()
             uplink.cut(self.client)
 
-    async def _connect(self) -> None:
-        client = Client()
+    async def _dial(self, urls: list[str]) -> Client:
+        """A client that is connected to one of them and receives the inbox. Raises BusError."""
+        client = Client(self._config.domain)
         inbox = Subscription(client, f"{self._inbox}.*.*", self._received)
-        uplink.attach(client, self._config.urls, PubAcks(self.inbox, inbox.id), self._acked)
-        options = connect_options(self._config, self._config.inbox_prefix)
+        uplink.attach(client, urls, PubAcks(self.inbox, inbox.id), self._acked)
+        options = connect_options(self._config, self._config.inbox_prefix) | {"servers": urls}
         try:
             await client.connect(
                 **options,
@@ -100,10 +121,11 @@ class Connection:
                 # Never reached: send counts first. nats-py would stop the pump for ten seconds.
                 pending_size=2 * self._max_waiting,
                 flusher_queue_size=0,  # a full one would hold up the pings that find a dead server
-                error_cb=self._client_error,
+                error_cb=partial(self._client_error, client),
                 disconnected_cb=partial(self._disconnected, client),
                 reconnected_cb=partial(self._reconnected, client),
                 closed_cb=partial(self._closed, client),
+                lame_duck_mode_cb=partial(self._server_leaves, client),
             )
             keep_reconnecting(client)
             await uplink.hand_over(client, inbox.sub)
@@ -112,10 +134,70 @@ class Connection:
             with contextlib.suppress(AssertionError):  # of nats-py, for a client that never dialled
                 await client.close()
             raise unusable(self._config, error) from None
-        self.client, self.connected = client, True
+        log.info("bus.connected", server=uplink.server(client))
+        return client
+
+    async def _connect(self) -> None:
+        self._use(await self._dial(self._config.urls))
+
+    def _use(self, client: Client) -> None:
+        self.client, self.connected, self._moving = client, True, False
         self.number += 1
         self._max_payload = client.max_payload
         self.interests.begin(client)
+
+    # -- a server in lame duck mode -----------------------------------------------------------------
+
+    async def _server_leaves(self, client: Client) -> None:
+        """The server of ``client`` announces that it will shut down; it takes no new connections."""
+        if client is self.client and not self._closing:
+            log.info("bus.shutdown_announced", server=uplink.server(client))
+            self._tasks.append(asyncio.create_task(self._move(client, self.number)))
+
+    async def _move(self, old: Client, number: int) -> None:
+        """Connect to another server before this one closes the connection, so that nothing is interrupted."""
+        urls = self._config.urls + uplink.discovered(old, self._config.urls)
+        while self.number == number:  # else the old client has found another server itself
+            try:
+                new = await self._dial(urls)
+            except BusError:
+                await asyncio.sleep(0.5 + random.random())  # noqa: S311 - jitter
+                continue
+            async with self._writing:
+                await self._replace(old, new, number)
+            return
+
+    async def _replace(self, old: Client, new: Client, number: int) -> None:
+        self._moving = True
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_LAST_WRITE):
+                # Facts of one charger are stored in the order in which they were read: what was sent by the
+                # old client is at its server, and on its way to the stream, before the new one sends any.
+                await self._write()
+                await old.flush()
+                await old.flush()  # nats-py's first PING may overtake what waits in its buffer
+        was_connected = self.connected
+        if self.number != number:
+            self._moving = False
+            await new.close()
+            return
+        self._use(new)
+        if not was_connected:
+            self._changed(True)
+        self._wake.set()
+        self._tasks.append(asyncio.create_task(self._retire(old)))
+
+    async def _retire(self, old: Client) -> None:
+        """Requests and replies reach the old client until every server knows the new subscriptions."""
+        try:
+            await asyncio.sleep(_OVERLAP)
+        finally:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WRITE):
+                    await old.close()
+            uplink.cut(old)
+
+    # -- when it goes ---------------------------------------------------------------------------------
 
     async def _reconnect_closed(self) -> None:
         """The client closes itself for good on some server errors; a new one takes its place."""
@@ -131,27 +213,35 @@ class Connection:
     async def _disconnected(self, client: Client) -> None:
         if self.connected and client is self.client:
             self.connected = False
+            log.warning("bus.disconnected", server=uplink.server(client))
             self._out.take()  # what waits was reported as not stored
             self._written_bytes = 0
             self._changed(False)
         uplink.forget(client)
 
     async def _reconnected(self, client: Client) -> None:
-        self.connected = client is self.client
+        if client is not self.client:
+            return
+        log.info("bus.connected", server=uplink.server(client))
+        self.connected, self._max_payload = True, client.max_payload
         self.number += 1
         self.interests.resume()
-        self._changed(self.connected)
+        self._changed(True)
 
     async def _closed(self, client: Client) -> None:
         await self._disconnected(client)
         if client is self.client and not self._closing:
             self._tasks.append(asyncio.create_task(self._reconnect_closed()))
 
-    async def _client_error(self, error: Exception) -> None:
+    async def _client_error(self, client: Client, error: Exception) -> None:
         if isinstance(error, SlowConsumerError):
             self._metrics.bus_dropped.add()
         if not self._closing:
-            log.warning("bus.client_failed", error=str(error) or type(error).__name__)
+            log.warning(
+                "bus.client_failed",
+                server=uplink.server(client),
+                error=str(error) or type(error).__name__,
+            )
 
     # -- the way out --------------------------------------------------------------------------------
 
@@ -165,12 +255,14 @@ class Connection:
             self._written_bytes = uplink.waiting(self.client)  # the server may have read since
             if self._out.size + self._written_bytes > self._max_waiting:
                 return False
+        if self._config.domain and hpub.startswith(KEY):
+            hpub = self._key + hpub.removeprefix(KEY)
         self._out.add(hpub)
         return True
 
     def _send_line(self, client: Client, line: bytes) -> bool:
         """A protocol line about a subscription; exempt from the bounds, there are two per charger."""
-        if not self.connected or client is not self.client:
+        if not self.connected or self._moving or client is not self.client:
             return False
         self._out.add(line)
         return True
@@ -192,9 +284,14 @@ class Connection:
         while True:
             await self._wake.wait()
             try:
-                await self._write()
+                async with self._writing:
+                    await self._write()
             except Exception as error:  # the client's own reconnect deals with the connection
-                log.warning("bus.write_failed", error=str(error) or type(error).__name__)
+                log.warning(
+                    "bus.write_failed",
+                    server=uplink.server(self.client),
+                    error=str(error) or type(error).__name__,
+                )
 
     async def _write(self) -> None:
         self._wake.clear()

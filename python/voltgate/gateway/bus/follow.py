@@ -46,6 +46,9 @@ class Feed(Protocol):
         What was delivered before ``anew`` counts no more, and everything is delivered again.
         """
 
+    def read_anew(self) -> None:
+        """Deliver everything again, after ``anew()``: the stream does not hold what it did."""
+
     async def run(self) -> None:
         """Follow for the life of the process."""
 
@@ -82,6 +85,11 @@ class Follow:
             and not self._lost.is_set()
             and self._clock.now - self._received_at < SILENT
         )
+
+    def read_anew(self) -> None:
+        """See Feed."""
+        self._created = None
+        self._lost.set()
 
     async def run(self) -> None:
         """Follow, and open another consumer whenever one was lost."""

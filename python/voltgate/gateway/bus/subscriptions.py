@@ -10,13 +10,17 @@ at once: a caller learns within milliseconds that a charger is not connected (do
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import structlog
+from nats.js import JetStreamContext, JetStreamManager
+from nats.js.api import PubAck
 
 from voltgate import _core
 from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.insist import InsistingClient
 from voltgate.gateway.clock import Wheel
+from voltgate.gateway.domain import js_api, within
 from voltgate.gateway.interfaces import Request
 
 log = structlog.get_logger()
@@ -31,8 +35,33 @@ _VERSION = b"NATS/1.0"
 _STATUS = ("Status", "Description")
 
 
+class _Context(JetStreamContext):
+    """nats-py's, whose buckets write to plain subjects in whatever domain they are."""
+
+    async def publish(self, subject: str, *arguments: Any, **options: Any) -> PubAck:
+        client = self._nc
+        assert isinstance(client, Client)
+        return await super().publish(within(client.domain, subject), *arguments, **options)
+
+
 class Client(InsistingClient):
-    """nats-py's client; its public side is unchanged."""
+    """nats-py's client. Its JetStream is that of ``domain``, where one is named."""
+
+    def __init__(self, domain: str = "") -> None:
+        super().__init__()
+        self.domain = domain
+
+    def jetstream(self, **options: Any) -> JetStreamContext:
+        """As nats-py's."""
+        return _Context(self, **self._prefix, **options)
+
+    def jsm(self, **options: Any) -> JetStreamManager:
+        """As nats-py's."""
+        return super().jsm(**self._prefix, **options)
+
+    @property
+    def _prefix(self) -> dict[str, Any]:
+        return {"prefix": js_api(self.domain).removesuffix(".")} if self.domain else {}
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         known: object = self._subs.get(sid)

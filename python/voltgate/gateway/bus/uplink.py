@@ -18,8 +18,8 @@ from voltgate._core import PubAcks
 
 POLITE = 1.0  # seconds for the last bytes to leave
 
-# counter of the reply subject, stream, sequence, whether it is a duplicate, body; must not raise
-TakeAck = Callable[[int, str, int, bool, bytes], None]
+# counter of the reply subject, stream, domain, sequence, whether it is a duplicate, body; must not raise
+TakeAck = Callable[[int, str, str, int, bool, bytes], None]
 
 
 class Uplink(TcpTransport):
@@ -29,6 +29,8 @@ class Uplink(TcpTransport):
     plain one reaches it as it came, and in its place among them.
     """
 
+    server = ""
+    """``host:port`` that was dialled last."""
     _login = b""
     _ended = False
 
@@ -54,6 +56,7 @@ class Uplink(TcpTransport):
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
         """Dial; an attempt before this one may have got no further than the TCP connection."""
         self.cut()
+        self.server = uri.netloc.rpartition("@")[2]
         self._ended = False
         if self._acks is not None:
             self._acks.begin()
@@ -137,6 +140,23 @@ def waiting(client: Client) -> int:
     """Bytes on their way to the server that are still in this process."""
     transport: Any = client._transport
     return client.pending_data_size + (transport.waiting if isinstance(transport, Uplink) else 0)
+
+
+def server(client: Client) -> str:
+    """``host:port`` of the server that ``client`` uses, or tried last."""
+    transport: Any = client._transport
+    if isinstance(transport, Uplink):
+        return transport.server
+    url = client.connected_url
+    return url.netloc.rpartition("@")[2] if url is not None else ""
+
+
+def discovered(client: Client, urls: list[str]) -> list[str]:
+    """The other servers of its cluster that ``client`` knows of, with scheme and login of the first URL."""
+    scheme, _, rest = urls[0].rpartition("://")
+    login = rest.rpartition("@")[0]
+    start = f"{scheme or 'nats'}://{login + '@' if login else ''}"
+    return [start + server.netloc.rpartition("@")[2] for server in client.discovered_servers]
 
 
 def forget(client: Client) -> None:

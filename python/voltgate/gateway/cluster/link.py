@@ -44,6 +44,10 @@ class LinkFact:
     """The same of an earlier session of this process, or of a ``down`` of its own."""
     stored: int = 0
     """The last ``up`` of its own that was heard."""
+    at: str = ""
+    """When its first ``up`` was written, by the clock of its gateway; "" for never."""
+    rolled_back: bool = False
+    """The stream that held its ``up`` was restored from a backup, or made anew."""
 
     @classmethod
     def parse(cls, token: str, stored: Stored) -> "LinkFact | None":
@@ -73,6 +77,7 @@ class LinkFact:
             profile if type(profile) is int else 0,
             gateway,
             stored.seq,
+            at=link["at"] if is_name(link.get("at")) else "",
         )
 
     def publish(
@@ -84,6 +89,7 @@ class LinkFact:
         """
         self.facts += 1
         at = cloudevents.time_text(time_ms)
+        self.at = self.at or at
         body = {
             "state": state,
             "identity": self.identity,

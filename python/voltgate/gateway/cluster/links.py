@@ -46,6 +46,9 @@ class Connected(Protocol):
     def link_superseded(self, link: LinkFact) -> None:
         """Another gateway has the charger."""
 
+    def links_missing(self) -> None:
+        """The stream does not hold what it acknowledged: it must be read anew."""
+
 
 class Links:
     """Writes the link facts of one process, again and again until they are stored."""
@@ -77,12 +80,31 @@ class Links:
             self._write_down(link)
 
     def lost(self) -> None:
-        """The stream is a new one: it holds no links."""
+        """The stream is a new one, or was restored from a backup: it holds no links, or old ones."""
         self._unclaimed.clear()
         for link in list(self._held.values()):
             link.foreign = link.ours = link.stored = 0
+            link.rolled_back = True
             if link.epoch is not None:  # else its `up` is on its way
                 self._up_again(link, 0)
+
+    def verify(self) -> None:
+        """After an outage: whether the stream still holds what it acknowledged. See Connected.links_missing.
+
+        A stream that was restored from a backup may have grown beyond what was read of it before, and nothing
+        else shows it. The newest epoch is the first that a backup does not hold.
+        """
+        stored = [link for link in self._held.values() if link.epoch is not None]
+        if stored:
+            self._read_last(max(stored, key=lambda link: link.epoch or 0), self._verified)
+
+    def _verified(self, link: LinkFact, stored: Stored | NotRead) -> None:
+        self._answered(link.token)
+        if stored is NotRead.UNREADABLE:
+            self._clock.after(AGAIN, self.verify)
+        elif link.epoch is not None and not link.ended and _is_gone(link, link.epoch, stored):
+            log.warning("links.rolled_back", stream=self._stream, epoch=link.epoch)
+            self._connected.links_missing()
 
     def heard(self, token: str, heard: Heard) -> None:
         """What stands behind a session's epoch decides who has the charger (docs/contract.md 3.6)."""
@@ -169,7 +191,7 @@ class Links:
     def _stands(self, link: LinkFact, epoch: int) -> None:
         """Its ``up`` is stored; what was heard before that is known counts now."""
         epoch = max(epoch, link.stored)
-        link.epoch, link.behind = epoch, None
+        link.epoch, link.behind, link.rolled_back = epoch, None, False
         if link.ended:
             self._write_down(link)
         elif link.foreign > epoch:
@@ -246,7 +268,9 @@ class Links:
             # It never writes `up` again; an earlier session's must not stay (docs/contract.md 3.6).
             if last is not None and other is not None and other.gateway == link.gateway:
                 self.heard(link.token, Heard(last.seq, True, other.session, True))
-        elif other is None or other.gateway == link.gateway or other.session in hides:
+        elif (
+            other is None or other.gateway == link.gateway or other.session in hides or _is_older(other, link)
+        ):
             link.behind = last.seq if last is not None else 0
             self._write_up(link)
         else:
@@ -262,3 +286,18 @@ class Links:
         self._pending[link.token] += 1
         ticket = self._bus.ticket(done, link)
         self._bus.store(ticket, link.publish(self._prefix, state, behind, self._clock.time_ms, ticket.reply))
+
+
+def _is_gone(link: LinkFact, epoch: int, last: Stored | NotRead) -> bool:
+    """Whether ``last``, the charger's last link, shows that its ``up`` at ``epoch`` was never stored."""
+    if not isinstance(last, Stored) or last.seq < epoch:
+        return True
+    other = LinkFact.parse(link.token, last)
+    return last.seq == epoch and (other is None or other.session != link.session)
+
+
+def _is_older(other: LinkFact, link: LinkFact) -> bool:
+    """Whether a restored stream names a connection that ended before this one began: its gateway is gone, or
+    has not missed it.
+    """
+    return link.rolled_back and "" < other.at < link.at

@@ -57,7 +57,11 @@ class Ownership:
     probed, here or at another gateway: knowing a charger's identity must not be enough to disconnect it.
     """
 
-    def __init__(self, clock: Clock, bus: Bus, peers: Peers, rpc_prefix: str) -> None:
+    def __init__(
+        self, clock: Clock, bus: Bus, peers: Peers, rpc_prefix: str, move: Callable[[Holder], bool]
+    ) -> None:
+        """``move``: end a connection on which nothing is open; False where something is."""
+        self._move = move
         self._clock, self._bus, self._peers, self._rpc_prefix = clock, bus, peers, rpc_prefix
         self._owners: dict[str, Owner] = {}
         self._probes: dict[Holder, Probe] = {}
@@ -160,12 +164,16 @@ class Ownership:
             del self._owners[identity]
 
     def requested(self, connection: Holder, session: str, request: Request) -> None:
-        """``<rpc_prefix>.link.kick`` and ``.probe``: end the connection, or check whether it is alive."""
+        """``<rpc_prefix>.link.<verb>``: ``kick`` ends the connection, ``move`` where nothing is open on it,
+        ``probe`` checks whether it is alive.
+        """
         verb = request.subject.split(".")[2]
         about: dict[str, str | bool] = {"session": session, "gateway": self._peers.gateway}
         if verb == "kick":
             connection.close(Reason.KICKED)
             self._reply(request, about)
+        elif verb == "move":
+            self._reply(request, {"moved": self._move(connection), **about})
         elif verb == "probe" and request.reply:
             self._is_alive(connection, lambda alive: self._reply(request, {"alive": alive, **about}))
 

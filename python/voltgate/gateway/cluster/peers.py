@@ -55,6 +55,10 @@ class Peers:
         """Whether every link is known here, except for messages on their way."""
         return self._feed.caught_up.is_set() and self._feed.keeps_up
 
+    def read_anew(self) -> None:
+        """The stream was restored from a backup: what was read of it means nothing."""
+        self._feed.read_anew()
+
     def find(self, token: str) -> PeerLink | None:
         """The charger's link at another gateway."""
         return self._links.get(token)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import socket
 from collections.abc import Iterator
 
@@ -34,5 +33,8 @@ def _inner(transport: asyncio.Transport) -> Iterator[socket.socket | None]:
     if inner is None:
         yield None
         return
-    with socket.socket(fileno=os.dup(inner.fileno())) as sock:  # the loop's own has no options
+    sock = socket.socket(fileno=inner.fileno())  # the loop's own has no options
+    try:
         yield sock
+    finally:
+        sock.detach()  # a duplicate would fail where no descriptor is left

@@ -37,7 +37,9 @@ class Upgrade(Socket):
     later.
     """
 
-    __slots__ = ("_accepts", "_behind", "_decide", "_head", "_protocol", "_response", "identity", "request")
+    __slots__ = (
+        "_accepts", "_behind", "_decide", "_head", "_protocol", "_response", "_since", "identity", "request",
+    )  # fmt: skip
 
     request: Request
     _response: Response
@@ -65,6 +67,7 @@ class Upgrade(Socket):
         self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
         self.peer = peer_of(transport)
         shared, limits = self._shared, self._shared.limits
+        self._since = shared.clock.read()
         shared.open.add(self)
         shared.upgrading += 1
         if not self._accepts(self.peer):
@@ -153,6 +156,7 @@ class Upgrade(Socket):
         self._cancel_check()
         self._protocol.send_response(self._response)
         self._flush(self._protocol)
+        shared.metrics.handshake_seconds.cell().observe(shared.clock.read() - self._since)
         connection = Connection(self, self._protocol, codec, quirks)
         connection.behind_head(self._behind)
         shared.upgrading -= 1

@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
-from voltgate.config import Config, Limits
+from voltgate.config import Config
+from voltgate.gateway import reload
+from voltgate.gateway.listening import Listening
 from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.control import BEAT, Beat, Hello, Line, Word
 from voltgate.gateway.pool.merged import portable
+from voltgate.gateway.reload import ReloadError
 
 log = structlog.get_logger()
 
@@ -23,10 +27,12 @@ class Worker(Protocol):
     config: Config
     metrics: Metrics
     draining: bool
+    listening: Listening
+    filled: asyncio.Event
 
     @property
-    def addresses(self) -> list[str]:
-        """The open listeners."""
+    def full(self) -> bool:
+        """Whether it has as many chargers as it may."""
 
     async def run(self) -> None:
         """Serve until stopped."""
@@ -35,7 +41,10 @@ class Worker(Protocol):
         """Readiness checks: name -> "" or the fault."""
 
     def reload(self, config: Config) -> None:
-        """Apply new limits."""
+        """Apply new settings. Raises ReloadError."""
+
+    def reload_failed(self) -> None:
+        """New settings were refused before they came here."""
 
     def stop(self) -> None:
         """Drain; on the second call, exit immediately."""
@@ -86,7 +95,7 @@ class Attendant:
             self._leave(self._worker.stop)
 
     def _leave(self, leave: Callable[[], None]) -> None:
-        if self._worker.addresses or self._worker.draining:
+        if self._worker.listening.is_open or self._worker.draining:
             leave()
         elif self._serving is not None:  # before the listeners are open there is nothing to drain
             self._serving.cancel()
@@ -98,9 +107,12 @@ class Attendant:
                 match word:
                     case Word.LEAVE:
                         self._ask(_Asked.ORDER)
-                    case Word.LIMITS:
-                        limits = Limits(**content)
-                        self._worker.reload(self._worker.config.model_copy(update={"limits": limits}))
+                    case Word.RELOAD:
+                        self._reload(content)
+                    case Word.ACCEPT:
+                        await self._worker.listening.accept_on(content)
+                    case Word.RELOAD_FAILED:
+                        self._worker.reload_failed()
                     case Word.METRICS:
                         self._line.send(Word.METRICS, portable(self._worker.metrics))
         finally:
@@ -109,18 +121,28 @@ class Attendant:
         self._asked[_Asked.ALONE] = 1
         self._leave(self._worker.abandon)
 
+    def _reload(self, settings: dict[str, Any]) -> None:
+        try:
+            self._worker.reload(reload.taken(self._worker.config, settings))
+        except ReloadError as error:
+            log.error("reload.failed", error=str(error), kept="the configuration in force")
+
     async def _beat(self) -> None:
         while True:
-            open_ = bool(self._worker.addresses)
-            self._line.send(Word.BEAT, Beat(self._worker.checks(), open_))
+            open_, filled = self._worker.listening.is_open, self._worker.filled
+            filled.clear()
+            self._line.send(Word.BEAT, Beat(self._worker.checks(), open_, self._worker.full))
             await self._line.drained()
-            await asyncio.sleep(BEAT if open_ else _EAGER)
+            with suppress(TimeoutError):
+                # A full worker does not wait with it: new chargers can go to another one.
+                async with asyncio.timeout(BEAT if open_ else _EAGER):
+                    await filled.wait()
 
 
 def settled(config: Config, hello: Hello) -> Config:
-    """The configuration with the ports and limits that the supervisor has settled for all workers."""
+    """The configuration with the ports and settings that the supervisor has settled for all workers."""
     listeners = [
         listener.model_copy(update={"port": port})
         for listener, port in zip(config.listeners, hello.ports, strict=True)
     ]
-    return config.model_copy(update={"listeners": listeners, "limits": Limits(**hello.limits)})
+    return reload.taken(config.model_copy(update={"listeners": listeners}), hello.settings)

@@ -24,26 +24,37 @@ class Word(StrEnum):
 
     HELLO = "hello"  # supervisor, first line: Hello
     LEAVE = "leave"  # supervisor: drain; the second one: exit immediately
-    LIMITS = "limits"  # supervisor: the new limits
+    RELOAD = "reload"  # supervisor: the new ``reload.settings``
+    RELOAD_FAILED = "reload_failed"  # supervisor: the configuration was refused
     METRICS = "metrics"  # supervisor: the request; worker: the answer, ``merged.portable``
+    ACCEPT = "accept"  # supervisor: the numbers of the sets of sockets to accept on
     BEAT = "beat"  # worker: Beat
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A worker's number, and the ports and limits that are the same for all workers."""
+    """A worker's number, and what is the same for all workers: ports, descriptors (``listening.Place``), and
+    ``reload.settings`` in force.
+
+    ``reload_failed``: a later configuration was refused.
+    """
 
     worker: int
     ports: list[int]
-    limits: dict[str, Any]
+    sets: list[list[list[int]]]
+    settings: dict[str, Any]
+    reload_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A heartbeat. ``checks``: ``Worker.checks()``; ``open``: whether the listeners are open."""
+    """A heartbeat. ``checks``: ``Worker.checks()``; ``open``: whether the listeners are open; ``full``:
+    whether ``limits.max_connections`` is reached.
+    """
 
     checks: dict[str, str]
     open: bool
+    full: bool = False
 
 
 class Line:

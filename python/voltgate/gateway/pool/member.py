@@ -13,13 +13,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from voltgate.gateway.admin import with_listeners
+from voltgate.gateway.admin import turned_away
 from voltgate.gateway.pool import control
+from voltgate.gateway.pool.assignment import State
 from voltgate.gateway.pool.control import Beat, Hello, Word
 
 # In beats. A loop blocked for longer makes chargers' CALLs time out (OCPP stacks wait 30 s). A start takes
 # longer: schemas are compiled, possibly while the whole machine boots.
 SILENCE, START = 10, 60
+PATIENCE = 5  # beats that a worker that ended may need until it accepts again
 SCRAPE = 1.0  # seconds a worker may take to send its metrics; scrapers time out after about ten
 
 
@@ -34,10 +36,14 @@ class Argv:
 class Member:
     """One worker's slot, and the process in it."""
 
-    def __init__(self, number: int, opened: Callable[[], None]) -> None:
+    def __init__(self, number: int, changed: Callable[["Member"], None]) -> None:
+        """``changed(member)`` is called with each beat, and when its process ends."""
         self.number = number
         self.silenced = False  # this process was killed because it did not beat
-        self._opened = opened
+        self._changed = changed
+        self._absent = 0  # ticks without open listeners
+        self._was_open = False
+        self._sets: list[int] = [number]  # what it accepts on
         self._process: asyncio.subprocess.Process | None = None
         self._line: control.Line | None = None
         self._last: Beat | None = None
@@ -50,9 +56,40 @@ class Member:
         """Whether there is a process."""
         return self._process is not None
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process, if there is one."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def state(self) -> State:
+        """See assignment.State."""
+        if self._last is not None and self._last.open and self.running:
+            if self._quiet > SILENCE // 3 or not self.accepts:
+                return State.ABSENT
+            return State.FULL if self._last.full else State.ROOM
+        return State.ABSENT if self._was_open and self._absent > PATIENCE else State.STARTING
+
+    @property
+    def was_open(self) -> bool:
+        """Whether its listeners are open, or were."""
+        return self._was_open
+
+    def accept_on(self, sets: list[int]) -> None:
+        """Let it accept on these sets of sockets."""
+        if sets != self._sets:
+            self._sets = sets
+            self.send(Word.ACCEPT, sets)
+
+    @property
+    def accepts(self) -> bool:
+        """Whether it takes connections of chargers."""
+        return self.running and self._last is not None and not turned_away(self._last.checks)
+
     async def live(self, argv: Argv, hello: Callable[[int], Hello]) -> int:
         """Run one process from start to end: its exit code, or minus the signal. Raises OSError."""
         self._last, self._quiet, self.silenced = None, 0, False
+        self._sets = [self.number]
         ours, theirs = socket.socketpair()
         with theirs:
             line = await control.line(ours)
@@ -73,6 +110,7 @@ class Member:
                 return await self._process.wait()
             finally:
                 self._process = None
+                self._changed(self)
                 line.close()
                 self._line = None
                 listening.cancel()
@@ -84,13 +122,15 @@ class Member:
             if word is Word.BEAT:
                 self._quiet, self._last = 0, Beat(**content)
                 if self._last.open:
-                    self._opened()
+                    self._was_open, self._absent = True, 0
+                self._changed(self)
             elif word is Word.METRICS and self._metrics is not None and not self._metrics.done():
                 self._metrics.set_result(content)
 
     def tick(self) -> None:
         """One beat later. Ticks are counted, not seconds: the supervisor itself may have been frozen."""
         self._quiet += 1
+        self._absent += 1
         if self.running and self._quiet > (START if self._last is None else SILENCE):
             self.silenced = True
             self.kill()
@@ -130,4 +170,4 @@ class Member:
         if self._last is None:
             return {"process": "starting"}
         process = f"silent for {self._quiet} s" if self._quiet > SILENCE // 3 else ""
-        return {"process": process, **with_listeners(self._last.checks, self._last.open)}
+        return {"process": process, **self._last.checks}

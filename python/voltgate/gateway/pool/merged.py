@@ -7,7 +7,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from voltgate.gateway.metrics import Counter, Gauge
+from voltgate.gateway.families import Counter, Gauge
 
 
 def portable(metrics: Collector) -> list[Any]:
@@ -57,4 +57,4 @@ class Supervision(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families, read now."""
-        return (family.family() for family in self.families())
+        return (family.family({}) for family in self.families())

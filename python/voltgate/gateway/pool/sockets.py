@@ -1,12 +1,13 @@
-"""The addresses that several workers share: checked to be free and reserved before the workers start.
+"""The sockets on which several workers accept: bound before the workers start, a set for each of them.
 
-The reserving sockets never listen, so the kernel assigns no connection to them; they keep other processes off
-the port, and turn ``port = 0`` into one number for all workers.
+They share their addresses (SO_REUSEPORT): the kernel gives each connection to one of those that listen. A
+worker begins to listen on its set once it can take chargers. This process keeps all, and accepts nothing.
 """
 
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 from voltgate.config import Listener
 
@@ -15,21 +16,46 @@ class AddressError(Exception):
     """A listener's address cannot be used."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The ports of the listeners, and the sockets of each worker by listener."""
+
+    ports: list[int]
+    sets: list[list[list[socket.socket]]]
+
+    @property
+    def descriptors(self) -> list[list[list[int]]]:
+        """Of the sockets, in the same order."""
+        return [[[sock.fileno() for sock in listener] for listener in one] for one in self.sets]
+
+    def close(self) -> None:
+        """Keep no socket: a connection is refused once no worker accepts on any."""
+        for sock in (sock for one in self.sets for listener in one for sock in listener):
+            sock.close()
+
+
 @contextmanager
-def kept(listeners: Sequence[Listener]) -> Iterator[list[int]]:
-    """Reserve every listener's address during the block; yields the ports. Raises AddressError."""
+def kept(listeners: Sequence[Listener], workers: int) -> Iterator[Kept]:
+    """Keep every listener's address during the block. Raises AddressError."""
     with ExitStack() as sockets:
         # First listen without SO_REUSEPORT, which would share the address with any process of this user:
         # an address in use is refused here, also if two listeners have the same one.
         with ExitStack() as probes:
-            ports = [_bind(listener, listener.port, probes, shared=False) for listener in listeners]
-        for listener, port in zip(listeners, ports, strict=True):
-            _bind(listener, port, sockets, shared=True)
-        yield ports
+            ports = [_port(_bind(one, one.port, probes, shared=False)) for one in listeners]
+        addresses = list(zip(listeners, ports, strict=True))
+        yield Kept(
+            ports,
+            [[_bind(one, port, sockets, shared=True) for one, port in addresses] for _ in range(workers)],
+        )
 
 
-def _bind(listener: Listener, port: int, stack: ExitStack, shared: bool) -> int:
-    """Bind each address of the host; returns the port they have in common."""
+def _port(sockets: list[socket.socket]) -> int:
+    return int(sockets[0].getsockname()[1])
+
+
+def _bind(listener: Listener, port: int, stack: ExitStack, shared: bool) -> list[socket.socket]:
+    """A socket for each address of the host, all with one port."""
+    bound = []
     try:
         found = socket.getaddrinfo(
             listener.host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -45,6 +71,7 @@ def _bind(listener: Listener, port: int, stack: ExitStack, shared: bool) -> int:
             if not shared:
                 sock.listen(1)
             port = sock.getsockname()[1]
+            bound.append(sock)
     except OSError as error:
         raise AddressError(f"listener {listener.host}:{port}: {error.strerror or error}") from None
-    return port
+    return bound

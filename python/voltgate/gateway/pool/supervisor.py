@@ -8,15 +8,18 @@ import asyncio
 import random
 import signal
 from contextlib import suppress
-from typing import Literal
+from typing import Literal, get_args
 
 import structlog
 
-from voltgate.config import Limits
+from voltgate.config import Config
+from voltgate.gateway import reload
 from voltgate.gateway.admin import Readiness
+from voltgate.gateway.pool.assignment import assignment
 from voltgate.gateway.pool.control import BEAT, Hello, Word
 from voltgate.gateway.pool.member import Argv, Member
 from voltgate.gateway.pool.merged import Merged, Supervision
+from voltgate.gateway.pool.sockets import Kept
 
 log = structlog.get_logger()
 
@@ -43,18 +46,25 @@ class Backoff:
 class Supervisor:
     """Keeps ``count`` workers running until :meth:`leave`. See :meth:`run`."""
 
-    def __init__(self, argv: Argv, count: int, ports: list[int], limits: Limits) -> None:
-        """``limits`` are those of the configuration, ``ports`` those of its listeners, in order."""
+    def __init__(self, argv: Argv, kept: Kept, config: Config) -> None:
+        """A worker for each set of sockets in ``kept``."""
         self.metrics = Supervision()
+        for reason in get_args(RestartReason):
+            self.metrics.restarts.cell(reason)
         self.metrics.running.read = lambda: [((), float(sum(m.running for m in self._members)))]
-        self._argv, self._ports, self._limits = argv, ports, limits
-        self._opened, self._leaving = asyncio.Event(), asyncio.Event()
-        self._members = [Member(number, self._opened.set) for number in range(count)]
+        self._kept, self._descriptors, self._settings = kept, kept.descriptors, reload.settings(config)
+        inherited = [fd for one in self._descriptors for listener in one for fd in listener]
+        self._argv = Argv(argv.words, (*argv.descriptors, *inherited))
+        self._reload_failed = False
+        self.opened = asyncio.Event()
+        """The listeners of a worker are open, or were."""
+        self._leaving = asyncio.Event()
+        self._members = [Member(number, self._changed) for number in range(len(kept.sets))]
 
     async def run(self) -> int:
         """Serve until :meth:`leave`; the exit code. The first worker listens before the others start."""
         watching = asyncio.create_task(self._watch())
-        opening = asyncio.create_task(self._opened.wait())
+        opening = asyncio.create_task(self.opened.wait())
         first, *others = self._members
         keeping = [asyncio.create_task(self._keep(first))]
         try:
@@ -71,6 +81,7 @@ class Supervisor:
     def leave(self) -> None:
         """Drain all workers; on the second call, exit immediately (docs/contract.md 4.5)."""
         self._leaving.set()
+        self._kept.close()  # the workers accept on theirs until their grace is over
         for member in self._members:
             member.leave()
 
@@ -79,21 +90,30 @@ class Supervisor:
         for member in self._members:
             member.kill()
 
-    def reload(self, limits: Limits) -> None:
-        """Apply the limits to every worker, also to those started later (docs/contract.md 4.2)."""
-        self._limits = limits
+    def reload(self, config: Config) -> None:
+        """Apply the settings to every worker, also to those started later (docs/contract.md 4.2)."""
+        self._settings, self._reload_failed = reload.settings(config), False
         for member in self._members:
-            member.send(Word.LIMITS, limits.model_dump())
+            member.send(Word.RELOAD, self._settings)
+
+    def reload_failed(self) -> None:
+        """The configuration was refused: every worker shows it."""
+        self._reload_failed = True
+        for member in self._members:
+            member.send(Word.RELOAD_FAILED)
 
     def readiness(self) -> Readiness:
         """Ready while at least one worker is ready and the supervisor is not leaving."""
-        leaving = self._leaving.is_set()
-        results, ready = {"draining": "leaving" if leaving else ""}, False
+        leaving = "leaving" if self._leaving.is_set() else ""
+        results, ready, closed = {"draining": leaving}, False, "no worker's listeners are open"
         for member in self._members:
             checks = member.checks()
             ready = ready or not any(checks.values())
+            if member.accepts:
+                closed = ""
             results |= {f"worker {member.number} {name}": fault for name, fault in checks.items()}
-        return Readiness(ready and not leaving, results)
+        pids = {f"worker {member.number}": member.pid for member in self._members if member.pid is not None}
+        return Readiness(ready and not leaving, results, pids, leaving or closed)
 
     async def scrape(self) -> Merged:
         """The metrics of the supervisor and of all workers that answer in time."""
@@ -104,7 +124,17 @@ class Supervisor:
         return Merged(self.metrics, [answer for answer in answers if answer is not None])
 
     def _hello(self, number: int) -> Hello:
-        return Hello(number, self._ports, self._limits.model_dump())
+        return Hello(number, self._kept.ports, self._descriptors, self._settings, self._reload_failed)
+
+    def _changed(self, member: Member) -> None:
+        """A worker has beaten, or ended: chargers go to those that have room."""
+        if member.was_open:
+            self.opened.set()
+        if not self._leaving.is_set():
+            for one, sets in zip(
+                self._members, assignment([one.state for one in self._members]), strict=True
+            ):
+                one.accept_on(sets)
 
     async def _watch(self) -> None:
         while True:
@@ -120,11 +150,13 @@ class Supervisor:
             try:
                 code = await member.live(self._argv, self._hello)
             except OSError as error:  # the process could not be started
-                if not self._opened.is_set():
+                if self._leaving.is_set():
+                    return 0  # its sockets are closed
+                if not self.opened.is_set():
                     raise
                 code = 1
                 log.error("worker.start_failed", worker=member.number, error=str(error))
-            if self._leaving.is_set() or not self._opened.is_set():
+            if self._leaving.is_set() or not self.opened.is_set():
                 if self._leaving.is_set() and code == -signal.SIGTERM:
                     return 0  # the whole process group was signalled while this process started
                 if code < 0:  # else the worker has logged the reason

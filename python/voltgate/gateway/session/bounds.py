@@ -30,8 +30,10 @@ class Bounds:
 
     def count(self, calls: float, rest: bool = True) -> None:
         """A message was received, or what costs as much; above a rate and its burst the socket rests."""
-        context, allowance = self._context, self._allowance
-        used = allowance.call(self._clock.now, calls, context.calls_per_second)
+        context, allowance, now = self._context, self._allowance, self._clock.now
+        used = allowance.calls - (now - allowance.calls_at) * context.calls_per_second
+        allowance.calls = used = (used if used > 0 else 0.0) + calls
+        allowance.calls_at = now
         over = used > context.calls_burst or allowance.stored > context.stored_burst
         if over and rest and not (self.resting or self._turn.ended):
             self._rest()

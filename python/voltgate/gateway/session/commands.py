@@ -96,6 +96,7 @@ class Commands:
                 self._named[command.command_id] = command
             command.timer = self._clock.after(command.timeout, self._due, command, None)
             self._queue.append(command)
+            context.metrics.queued[0] += 1
             self._begin()
 
     def answered(self, frame: Frame) -> bool:
@@ -130,6 +131,7 @@ class Commands:
     def leave(self) -> None:
         """Send nothing more; the command in flight may still be answered."""
         queue, self._queue = self._queue, deque()
+        self._context.metrics.queued[0] -= len(queue)
         for command in queue:
             self._end(command, Said(Outcome.GONE))
         if (current := self._current) is not None and current.stage is Stage.WAITING:
@@ -168,6 +170,7 @@ class Commands:
         try:
             while self._current is None and self._queue and not self._turn.waits:
                 self._current = self._queue.popleft()
+                self._context.metrics.queued[0] -= 1
                 self._turn.commanding = True
                 self._store(self._current)
         finally:
@@ -261,6 +264,7 @@ class Commands:
         match command.stage:
             case Stage.QUEUED:
                 self._queue.remove(command)
+                self._context.metrics.queued[0] -= 1
                 self._end(command, Said(Outcome.EXPIRED))
             case Stage.PREPARING:
                 pass  # it expires when its fact is stored

@@ -74,7 +74,7 @@ class Context:
         """The context of ``version``."""
         codec, cells = Codec(SUBPROTOCOLS[version]), FrameCells(metrics, version)
         actions: dict[str | None, Handling] = {
-            name: Handling(rule, ActionCounts(metrics, version, name, rule.class_))
+            name: Handling(rule, ActionCounts(metrics, version, name, rule.class_, rule.answer))
             for name, rule in rules.items()
         }
         fast: dict[str | None, Live] = {

@@ -14,6 +14,7 @@ import structlog
 from voltgate import _core
 from voltgate._core import Violation
 from voltgate.gateway.interfaces import Reply, Ticket
+from voltgate.gateway.metrics import AskOutcome
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.session import decisions
 from voltgate.gateway.session.call import Answer, Call, GatewayViolation, Step
@@ -125,7 +126,7 @@ class Question:
         else:
             self._fall_back("invalid", Unanswered.BAD_REPLY)
 
-    def _fall_back(self, outcome: str, why: Unanswered) -> None:
+    def _fall_back(self, outcome: AskOutcome, why: Unanswered) -> None:
         assert self._call.handling is not None
         rule, (text, reason) = self._call.handling.rule, why.value
         if rule.fallback.closes:
@@ -136,7 +137,7 @@ class Question:
             now = decisions.time_text(self._surroundings.outside.clock.time_ms)
             self._end(outcome, Answer("fallback", fallback_payload(rule, now)))
 
-    def _end(self, outcome: str, answer: Answer | Reason) -> None:
+    def _end(self, outcome: AskOutcome, answer: Answer | Reason) -> None:
         metrics, clock = self._surroundings.context.metrics, self._surroundings.outside.clock
         metrics.asks.add(outcome)
         self._call.question_ended(outcome)

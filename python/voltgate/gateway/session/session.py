@@ -85,9 +85,10 @@ class Session:
         if live is None or self._queue or self._gated:
             self._take(frame, context.actions.get(plain))
         else:
-            time_ms = self._clock.time_ms
+            clock, time_ms = self._clock, self._clock.time_ms
             self._bus.emit(self._publisher.live(frame, time_ms))
             self._link.write(live.answer(frame, time_ms))
+            live.observe(clock.read() - clock.now)
         self.spent(1.0)
 
     def broken(self, frame: Frame, size: int, why: str) -> None:
@@ -341,7 +342,7 @@ class Session:
             context.count_unknown(answer.by)
         else:
             handling.answered(answer.by)
-            handling.seconds.observe(self._clock.now - call.read_at)
+            handling.seconds.observe(self._clock.read() - call.read_at)
         if answer.code:
             context.cells.errors[0] += 1
             frame = context.codec.encode_error(message_id, answer.code, answer.description)

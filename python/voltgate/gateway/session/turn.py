@@ -26,6 +26,11 @@ class Turn:
         self.half_duplex = half_duplex  # the charger cannot take a CALL while its own is open (quirk)
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing is open in either direction."""
+        return not (self.calls or self.commanding or self.leaving)
+
+    @property
     def crosses(self) -> bool:
         """Whether a command sent now would cross a CALL of a charger that cannot take that."""
         return self.half_duplex and bool(self.calls)
