@@ -190,7 +190,7 @@ def test_a_kind_of_garbage_has_a_line_a_minute_and_every_message_is_counted() ->
         ({"reply_prefixes": ["_INBOX", "ocpp"]}, "reply_prefixes: ocpp must differ"),
         ({"reply_prefixes": ["$JS"]}, "nats.reply_prefixes.0"),
         ({"reply_prefixes": []}, "nats.reply_prefixes"),
-        ({"reply_prefixes": ["_VOLTGATE"]}, "inbox_prefix: must not begin with one of reply_prefixes"),
+        ({"reply_prefixes": ["_VOLTGATE"]}, "reply_prefixes: must not begin with one of reply_prefixes"),
     ],
 )
 def test_prefixes_that_overlap_are_refused(keys: dict[str, object], fault: str) -> None:
