@@ -126,7 +126,7 @@ async def test_gateways_are_replaced_one_after_the_other_while_chargers_charge(
         await until(lambda: crowd.ready == CHARGERS, "all chargers are accepted again")
         after = [connections(running, gateway) for gateway in GATEWAYS]
         assert sum(after) == CHARGERS
-        assert max(after) - min(after) <= 0.2 * CHARGERS / 2, after
+        assert max(after) - min(after) <= 0.2 * CHARGERS / 2, f"{after}\n{rebalance.out}\n{rebalance.err}"
     finally:
         await crowd.stop()
 
