@@ -49,8 +49,10 @@ async def wrong_client_certificates(attacker: Attacker) -> None:
             return "closed"
 
     async def again(kind: str, version: ssl.TLSVersion) -> None:
+        # An address for each kind: attempts that failed count by address and identity.
+        source = f"127.0.{10 + attacker.order.round}.{1 + kinds.index(kind)}"
         while True:
-            ends[kind, await one(kind, ports.mutual, MUTUAL, None, version)] += 1
+            ends[kind, await one(kind, ports.mutual, MUTUAL, None, version, source)] += 1
             if not await attacker.pause(PAUSE):
                 return
 

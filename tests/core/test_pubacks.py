@@ -105,7 +105,7 @@ def behind(chunks: list[bytes]) -> tuple[Seen, int]:
 
 def cut(stream: bytes, sizes: list[int]) -> list[bytes]:
     """The stream in chunks of these sizes, over and over."""
-    chunks, at = [], 0
+    chunks, at = list[bytes](), 0
     while at < len(stream):
         size = sizes[len(chunks) % len(sizes)]
         chunks.append(stream[at : at + size])
@@ -252,7 +252,7 @@ def test_what_is_between_them_keeps_its_place() -> None:
     acks = PubAcks(INBOX, ID)
     ack = (7, "OCPP_TX", "", 7, False, BODY)
     assert acks.feed(ACK + b"PING\r\n" + ACK + ACK + b"PONG\r\n" + ACK[:50]) == ([ack], b"PING\r\n")
-    assert acks.more
+    assert acks.more is True
     assert acks.feed(b"") == ([ack, ack], b"PONG\r\n")
     assert not acks.more
     assert acks.feed(ACK[50:]) == ([ack], b"")

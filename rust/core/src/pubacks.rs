@@ -23,7 +23,7 @@ pub struct PubAck<'a> {
     pub counter: u64,
     /// As it came; printable ASCII.
     pub stream: &'a str,
-    /// Of JetStream; `""` where none is named.
+    /// Of `JetStream`; `""` where none is named.
     pub domain: &'a str,
     /// Above 0.
     pub seq: u64,
