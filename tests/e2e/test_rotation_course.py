@@ -57,7 +57,8 @@ class Station:
                 except NoRespondersError:
                     await asyncio.sleep(0.01)
                     continue
-                if outcome(reply) != "gone":  # not sent: its connection was ending
+                # Those were not sent: its connection was ending, or its time was over before.
+                if outcome(reply) not in ("gone", "expired"):
                     return reply
 
     async def told(self, connected: Charger) -> str:
