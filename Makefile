@@ -40,11 +40,11 @@ test-unit: $(VENV)/.built ## the tests that need no running gateway, in less tha
 	$(PYTEST) --ignore tests/e2e --ignore tests/faults --ignore tests/attack --ignore tests/cli --ignore tests/charger
 
 test-full: $(VENV)/.built ## property tests, the model of ownership and takeovers at their full size
-	VOLTGATE_FULL=1 cargo test --workspace --exclude voltgate-py --release
-	VOLTGATE_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/core tests/model tests/e2e/test_ownership_storm.py
+	TEST_FULL=1 cargo test --workspace --exclude voltgate-py --release
+	TEST_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/core tests/model tests/e2e/test_ownership_storm.py
 
 test-upgrade: $(VENV)/.built ## the last release and this tree side by side; builds the last release once
-	VOLTGATE_UPGRADE=1 $(BIN)/python -m pytest -q --timeout 0 tests/e2e/test_last_release.py
+	TEST_UPGRADE=1 $(BIN)/python -m pytest -q --timeout 0 tests/e2e/test_last_release.py
 
 faults: $(VENV)/.built ## fifty faults in each set-up, and what became of every message; FAULTS="--seed 7" repeats one
 	PYTHONPATH=tests $(BIN)/python -m faults $(FAULTS)
@@ -74,7 +74,7 @@ slos: ## write deploy/prometheus/slos.yaml; needs sloth
 	sloth generate -i deploy/prometheus/slos.sloth.yaml -o deploy/prometheus/slos.yaml
 
 deploy-test: $(VENV)/.built ## every file in deploy/ with its tool, started on loopback; an upgrade under 4,000 chargers
-	VOLTGATE_FULL=1 $(BIN)/python -m pytest -q -s tests/deploy
+	TEST_FULL=1 $(BIN)/python -m pytest -q -s tests/deploy
 
 lint: $(VENV)/.built ## formatters, linters, types, the stub against the extension
 	cargo fmt --all --check

@@ -2,7 +2,7 @@
 
 jsonschema (with its format checker) judges the same text by the same file. Where the two verdicts differ,
 one of the written rules in ``STRICTER`` and ``MILDER`` must say so, and must hold of the text itself.
-Seeded: ``VOLTGATE_SEED`` repeats a run; ``VOLTGATE_FULL=1`` runs the full size.
+Seeded: ``VOLTGATE_SEED`` repeats a run; ``TEST_FULL=1`` runs the full size.
 """
 
 import json
@@ -274,7 +274,7 @@ def test_random_payloads_are_judged_alike(report: Callable[[str], None]) -> None
 
 
 @pytest.mark.full
-@pytest.mark.skipif(os.environ.get("VOLTGATE_FULL") != "1", reason="at its full size: make test-full")
+@pytest.mark.skipif(os.environ.get("TEST_FULL") != "1", reason="at its full size: make test-full")
 def test_many_random_payloads_are_judged_alike(report: Callable[[str], None]) -> None:
     tally = random_payloads(FULL)
     report(tally.report())

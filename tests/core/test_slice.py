@@ -2,7 +2,7 @@
 
 In the property test a ``ServerProtocol`` reads a stream at once; the subject, the slicer before another one,
 reads the same stream cut anywhere. Both must see the same frames in the same order, write the same bytes and
-end for the same reason. Seeded: ``VOLTGATE_SEED`` repeats a run; ``VOLTGATE_FULL=1`` runs a million cases.
+end for the same reason. Seeded: ``VOLTGATE_SEED`` repeats a run; ``TEST_FULL=1`` runs a million cases.
 """
 
 import logging
@@ -27,7 +27,7 @@ from voltgate._core import Frame as OcppFrame
 from voltgate._core import Slicer
 
 SEED = int(os.environ.get("VOLTGATE_SEED", "6455"))
-CASES = 1_000_000 if os.environ.get("VOLTGATE_FULL") == "1" else 3_000
+CASES = 1_000_000 if os.environ.get("TEST_FULL") == "1" else 3_000
 SILENT = logging.getLogger("voltgate.tests.websockets")
 SILENT.setLevel(logging.CRITICAL + 1)
 

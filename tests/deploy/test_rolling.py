@@ -1,6 +1,6 @@
 """A rolling upgrade of two gateways behind the shipped HAProxy, with chargers that go on charging.
 
-200 chargers; 4,000 with VOLTGATE_FULL=1 (`make deploy-test`).
+200 chargers; 4,000 with TEST_FULL=1 (`make deploy-test`).
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from e2e.strangers import connected
 from faults.verdict import read
 from processes import PATIENCE, Voltgate, status
 
-FULL = os.environ.get("VOLTGATE_FULL") == "1"
+FULL = os.environ.get("TEST_FULL") == "1"
 CHARGERS = 4000 if FULL else 200
 SLACK = 5.0  # seconds for a machine with two cores and ten processes
 pytestmark = pytest.mark.timeout(900)

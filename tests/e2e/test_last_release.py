@@ -25,7 +25,7 @@ from jetstream import NatsServer, free_port
 from processes import Voltgate
 
 pytestmark = pytest.mark.skipif(
-    os.environ.get("VOLTGATE_UPGRADE") != "1", reason="builds the last release: make test-upgrade"
+    os.environ.get("TEST_UPGRADE") != "1", reason="builds the last release: make test-upgrade"
 )
 METER = (
     '{"connectorId":1,"meterValue":[{"timestamp":"2026-03-01T10:00:%02dZ","sampledValue":[{"value":"1"}]}]}'

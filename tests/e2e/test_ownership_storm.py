@@ -1,7 +1,7 @@
 """Chargers that move between two gateways while a backend sends a command on sight of each ``up``.
 
 docs/contract.md 3.5 and 3.6 with real processes: the outcome is ``result``, or ``gone`` and then ``result``
-under the same id. With ``VOLTGATE_FULL=1`` (make test-full) there are 672 connects, 336 of them takeovers.
+under the same id. With ``TEST_FULL=1`` (make test-full) there are 672 connects, 336 of them takeovers.
 """
 
 import asyncio
@@ -31,13 +31,13 @@ from e2e.strangers import Charger, Facts, answer_of, connected, request, token, 
 from proxy import Proxy
 from voltgate.gateway.bus import streams
 
-FULL = os.environ.get("VOLTGATE_FULL") == "1"
+FULL = os.environ.get("TEST_FULL") == "1"
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Gateways refuse a variable that is not a key of theirs."""
-    monkeypatch.delenv("VOLTGATE_FULL", raising=False)
+    monkeypatch.delenv("TEST_FULL", raising=False)
 
 
 @pytest.fixture

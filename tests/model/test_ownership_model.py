@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parent / "ownership.cpp"
 RULES = ("subfirst", "fence", "fix", "hold")
-FULL = os.environ.get("VOLTGATE_FULL") == "1"
+FULL = os.environ.get("TEST_FULL") == "1"
 
 
 @pytest.fixture(scope="module")

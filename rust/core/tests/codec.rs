@@ -207,9 +207,9 @@ fn sound(bytes: &[u8]) {
     }
 }
 
-/// `VOLTGATE_FULL=1` runs the full size.
+/// `TEST_FULL=1` runs the full size.
 fn cases() -> u32 {
-    if std::env::var("VOLTGATE_FULL").is_ok_and(|full| full == "1") { 50_000 } else { 1_000 }
+    if std::env::var("TEST_FULL").is_ok_and(|full| full == "1") { 50_000 } else { 1_000 }
 }
 
 proptest! {

@@ -74,9 +74,9 @@ impl Iterator for Identities {
     }
 }
 
-/// The size of the property test: a million with `VOLTGATE_FULL=1`.
+/// The size of the property test: a million with `TEST_FULL=1`.
 fn cases() -> usize {
-    if std::env::var("VOLTGATE_FULL").as_deref() == Ok("1") { 1_000_000 } else { 20_000 }
+    if std::env::var("TEST_FULL").as_deref() == Ok("1") { 1_000_000 } else { 20_000 }
 }
 
 fn is_subject_token(token: &str) -> bool {
