@@ -4,7 +4,6 @@ Latencies count from when a CALL was due, so a gateway that stands still is seen
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -59,7 +58,7 @@ class Crowd:
         """From ``before`` to now."""
         now = self.tally
         return Window(
-            difference(before.load, now.load),
+            now.load.since(before.load),
             now.errors - before.errors,
             now.disconnects - before.disconnects,
         )
@@ -81,16 +80,6 @@ class Crowd:
 def backlog(tally: Tally) -> int:
     """CALLs that are due and open."""
     return tally.open
-
-
-def difference(before: Latencies, after: Latencies) -> Latencies:
-    """The answer times that ``after`` has and ``before`` has not."""
-    counts, longest = after.dump()
-    left = Counter(dict(counts))
-    left.subtract(dict(before.dump()[0]))
-    found = Latencies()
-    found.merge(([(bucket, count) for bucket, count in left.items() if count > 0], longest))
-    return found
 
 
 def identities(count: int) -> list[str]:

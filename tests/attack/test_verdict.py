@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from attack.crowd import difference
 from attack.target import tracebacks
 from attack.verdict import LOG_BYTES, PEAK_MARGIN, RSS_MARGIN, Bound, Figures, line
 from voltgate.charger.tally import Latencies
@@ -54,10 +53,10 @@ def test_a_window_holds_what_came_after_its_start() -> None:
     after.merge(before.dump())
     for seconds in (0.002, 0.5, 0.5):
         after.add(seconds)
-    window = difference(before, after)
+    window = after.since(before)
     assert len(window) == 3
     assert window.percentile(0.99) == pytest.approx(0.5, rel=0.03)
-    assert len(difference(after, after)) == 0
+    assert len(after.since(after)) == 0
 
 
 def test_tracebacks_are_counted(tmp_path: Path) -> None:

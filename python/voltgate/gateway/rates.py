@@ -6,8 +6,10 @@ where credentials were checked, else by source and identity, so that nobody spen
 
 import math
 from collections import deque
+from collections.abc import Callable
 from ipaddress import IPv6Address
 from itertools import islice
+from typing import TypeVar
 
 from voltgate.config import Limits
 from voltgate.gateway.families import Cell
@@ -142,6 +144,8 @@ def source_of(peer: str) -> str:
     return str(address.ipv4_mapped or address.exploded[:19])
 
 
+K = TypeVar("K")
+V = TypeVar("V")
 Key = str | tuple[str, str]
 LOOK = 16  # entries that a newcomer to a full table looks at, to drop one
 
@@ -167,27 +171,36 @@ class Budgets:
 
     def of(self, identity: str, source: str | None, now: float, limits: Limits) -> Allowance:
         """The allowance of a charger that connects; ``source``: None where its credentials were checked."""
+
+        def among(table: dict[Key, Allowance], key: Key) -> Allowance | None:
+            return entry(table, key, limits.remembered_chargers, lambda one: one.idle(now, limits), Allowance)
+
         if source is None:
-            found = _entry(self._identities, identity, now, limits)
+            found = among(self._identities, identity)
         else:
-            found = _entry(self._strangers, (source, identity), now, limits)
+            found = among(self._strangers, (source, identity))
         if found is not None:
             return found
         self._shared[0] += 1
-        return _entry(self._sources, source or "", now, limits) or self._rest
+        return among(self._sources, source or "") or self._rest
 
 
-def _entry(table: dict[Key, Allowance], key: Key, now: float, limits: Limits) -> Allowance | None:
-    """The entry of ``key``, a new one if there is room, else None."""
+def entry(
+    table: dict[K, V], key: K, most: int, is_new: Callable[[V], bool], make: Callable[[], V]
+) -> V | None:
+    """The entry of ``key``, a new one if there is room among ``most``, else None.
+
+    A newcomer to a full table drops those of ``LOOK`` entries that are like new ones.
+    """
     found = table.get(key)
     if found is not None:
         return found
-    if len(table) >= limits.remembered_chargers:
+    if len(table) >= most:
         for old in list(islice(table, LOOK)):
-            allowance = table.pop(old)
-            if not allowance.idle(now, limits):
-                table[old] = allowance  # at the end: the next newcomer looks at others
-    if len(table) >= limits.remembered_chargers:
+            value = table.pop(old)
+            if not is_new(value):
+                table[old] = value  # at the end: the next newcomer looks at others
+    if len(table) >= most:
         return None
-    made = table[key] = Allowance()
+    made = table[key] = make()
     return made

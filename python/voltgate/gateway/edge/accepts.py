@@ -6,13 +6,11 @@ answer. Behind a load balancer the source is the charger, whose address is known
 
 from collections.abc import Callable
 from enum import Enum
-from itertools import islice
 
 from voltgate.gateway.edge.socket import Shared
-from voltgate.gateway.rates import Bucket, source_of
+from voltgate.gateway.rates import Bucket, entry, source_of
 
 SOURCES = 20_000  # with a bucket of their own; beyond it newcomers share one
-LOOK = 16  # buckets that a newcomer to a full table looks at, to drop the full ones
 
 
 class Overrun(Enum):
@@ -53,15 +51,6 @@ class Accepts:
         return False
 
     def _of(self, source: str, rate: float, burst: float) -> Bucket:
-        sources, now = self._sources, self._shared.clock.now
-        found = sources.get(source)
-        if found is not None:
-            return found
-        if len(sources) >= SOURCES:
-            for old in list(islice(sources, LOOK)):
-                bucket = sources.pop(old)
-                if not bucket.is_full(now, rate, burst):
-                    sources[old] = bucket  # at the end: the next newcomer looks at others
-        if len(sources) >= SOURCES:
-            return self._rest
-        return sources.setdefault(source, Bucket())
+        now = self._shared.clock.now
+        found = entry(self._sources, source, SOURCES, lambda one: one.is_full(now, rate, burst), Bucket)
+        return found or self._rest
