@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from voltgate.config import Config
-from voltgate.gateway import preflight, reload, tracing
+from voltgate.gateway import preflight, reload
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.connect import UnreachableError
 from voltgate.gateway.bus.follow import Follow
@@ -35,7 +35,6 @@ from voltgate.gateway.edge.tls import Failure, TlsError
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
 from voltgate.gateway.listening import ListenError, Listening, Make, Place
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.preflight import NotYetError, StartError
 from voltgate.gateway.rates import Bucket, Budgets
 from voltgate.gateway.reasons import Reason, Refusal
@@ -43,6 +42,8 @@ from voltgate.gateway.registry.credentials import Passwords
 from voltgate.gateway.registry.security import Security
 from voltgate.gateway.reload import ReloadError, Reloads
 from voltgate.gateway.roster import Process, Roster
+from voltgate.gateway.telemetry import tracing
+from voltgate.gateway.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 

@@ -11,8 +11,8 @@ from voltgate.gateway.clock import Timer, Wheel, later
 from voltgate.gateway.edge.backlog import Buffered, Turns
 from voltgate.gateway.edge.paced import Paced
 from voltgate.gateway.edge.refusals import RefusalLog
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Reason
+from voltgate.gateway.telemetry.metrics import Metrics
 
 LINGER = 5.0  # seconds a closing socket may stay, so that the charger reads the last bytes before the reset
 
