@@ -14,6 +14,11 @@ from voltgate.gateway.pool.sockets import kept
 LISTENERS = [Listener(host="127.0.0.1", port=0), Listener(host="127.0.0.1", port=0)]
 
 
+def pace(some: Callable[[int], None]) -> None:
+    """Accepts one socket in each turn."""
+    asyncio.get_running_loop().call_soon(some, 1)
+
+
 class Greeter(asyncio.Protocol):
     """Sends who accepted, and ends."""
 
@@ -49,7 +54,7 @@ async def until(holds: Callable[[], object]) -> None:
 async def test_a_process_alone_opens_its_own() -> None:
     alone = Listening(LISTENERS, None)
     assert (alone.is_open, alone.addresses) == (False, [])
-    alone.open(makers("a"))
+    alone.open(makers("a"), pace)
     ports = [int(address.rpartition(":")[2]) for address in alone.addresses]
     assert [await greeted(port) for port in ports] == ["a0", "a1"]
     alone.accept_on([])  # there is nobody to hand over to
@@ -65,7 +70,7 @@ async def test_an_address_that_is_taken_is_named() -> None:
         port = taken.getsockname()[1]
         alone = Listening([Listener(host="127.0.0.1", port=port)], None)
         with pytest.raises(ListenError, match=f"listener 127.0.0.1:{port}: .*in use"):
-            alone.open(makers("a")[:1])
+            alone.open(makers("a")[:1], pace)
     alone.close()
 
 
@@ -78,14 +83,14 @@ async def test_a_worker_accepts_on_the_sets_it_is_given_and_nothing_that_waits_i
     with kept(LISTENERS, 2) as sockets:
         a, b = (Listening(LISTENERS, Place(number, dup(sockets.descriptors))) for number in (0, 1))
         b.accept_on([0, 1])  # an order that comes before it is open
-        a.open(makers("a"))
+        a.open(makers("a"), pace)
         assert a.addresses == [f"127.0.0.1:{port}" for port in sockets.ports]
         assert {await greeted(sockets.ports[0]) for _ in range(9)} == {"a0"}, "the other set does not listen"
         a.accept_on([])
         waiting = asyncio.ensure_future(greeted(sockets.ports[1]))
         await asyncio.sleep(0)
         assert a.is_open, "it has handed over, and is not closed"
-        b.open(makers("b"))
+        b.open(makers("b"), pace)
         assert await waiting == "b1", "it waited in the accept queue of the first"
         assert {await greeted(sockets.ports[0]) for _ in range(9)} == {"b0"}
         b.accept_on([1])

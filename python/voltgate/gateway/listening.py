@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from voltgate.config import Listener
-from voltgate.gateway.accepting import Accepting, Make
+from voltgate.gateway.accepting import Accepting, Make, Pace
 
 log = structlog.get_logger()
 
@@ -71,6 +71,7 @@ class Listening:
         self._accepts_on: Collection[int] = (self._own,)
         self._accepting: dict[int, list[Accepting]] = {}
         self._makers: list[Make] = []
+        self._pace: Pace
         self.is_open = False
 
     @property
@@ -81,9 +82,9 @@ class Listening:
         sockets = [sock for fds in self._sockets[self._own] for sock in fds]
         return ["{}:{}".format(*sock.getsockname()[:2]) for sock in sockets]
 
-    def open(self, makers: list[Make]) -> None:
+    def open(self, makers: list[Make], pace: Pace) -> None:
         """Accept chargers; ``makers``: of the protocol of a socket, by listener. Raises ListenError."""
-        self._makers = makers
+        self._makers, self._pace = makers, pace
         if self._alone:
             self._sockets = [[]]
             for listener in self._listeners:
@@ -109,7 +110,9 @@ class Listening:
         for number in self._accepts_on:
             if number not in self._accepting:
                 self._accepting[number] = [
-                    Accepting(sock.dup(), make)  # which is closed when this process stops to accept on it
+                    Accepting(
+                        sock.dup(), make, self._pace
+                    )  # which is closed when this process stops to accept on it
                     for make, sockets in zip(self._makers, self._sockets[number], strict=True)
                     for sock in sockets
                 ]

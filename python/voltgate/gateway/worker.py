@@ -266,7 +266,7 @@ class Worker:
                 partial(_accepted, front, partial(Upgrade, shared, listener.decide, accepts.accept))
             )
         try:
-            self.listening.open(makers)
+            self.listening.open(makers, shared.paced.accept)
         except ListenError as error:
             raise StartError(str(error)) from None
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from voltgate.gateway.edge.paced import REST, SECONDS, Paced, Stage
+from voltgate.gateway.edge.paced import AT_ONCE, CROWD, REST, SECONDS, Paced, Stage
 from wire import Edge, request
 
 
@@ -55,6 +55,17 @@ def test_the_nearest_to_its_end_goes_first_and_one_of_each_stage_in_a_turn() -> 
     assert work.ran == ["decision 1", "request 1", "handshake 1", "hello 1"], "one of each"
     work.edge.settle()
     assert work.ran[4:] == ["decision 2", "handshake 2", "hello 2"]
+
+
+def test_in_a_crowd_one_socket_is_accepted_in_a_turn() -> None:
+    work, accepted = Work(0.3), list[int]()
+    work.paced.accept(accepted.append)
+    work.edge.settle()
+    for name in range(CROWD + 5):
+        work.paced.wait(Stage.HELLO, work.step(str(name)))
+    work.paced.accept(accepted.append)
+    work.edge.turn()
+    assert (accepted, len(work.paced) > CROWD) == ([AT_ONCE, 1], True), "the others wait in the kernel"
 
 
 def test_a_step_of_a_step_is_a_part_of_it() -> None:

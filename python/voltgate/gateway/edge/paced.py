@@ -1,10 +1,11 @@
 """What all sockets that are not connected yet may take of one turn of the loop.
 
-A storm of dials, whoever sends it, delays no charger that is connected: TLS handshakes, requests and
+A storm of dials, whoever sends it, delays no charger that is connected: accepts, TLS handshakes, requests and
 decisions share one budget, and after it was used up the loop serves everybody else for as long. Steps wait in
 the order in which they came, by how far their socket is: the nearest to its end goes first, since most of its
 cost is spent, and one of each stage a turn at least. Else, in a storm that needs more CPU than its chargers
-have time, each would be begun and none would end before its deadline.
+have time, each would be begun and none would end before its deadline. What cannot be served soon is best
+where it is, in the accept queue of the kernel.
 """
 
 from collections import deque
@@ -15,15 +16,18 @@ from voltgate.gateway.clock import Wheel
 
 SECONDS = 0.002  # of one turn
 REST = 1  # times what was used, before the next turn that may use it
+AT_ONCE = 16  # sockets accepted in one turn, about 1 ms
+CROWD = 32  # steps that wait, from which on one socket a turn is accepted
 
 
 class Stage(IntEnum):
     """How far a socket is."""
 
-    HELLO = 0  # its first bytes of TLS
-    HANDSHAKE = 1  # TLS, answered once: most of its CPU is spent
-    REQUEST = 2  # the upgrade request is complete
-    DECISION = 3  # its record was read, or its password judged
+    ACCEPT = 0
+    HELLO = 1  # its first bytes of TLS
+    HANDSHAKE = 2  # TLS, answered once: most of its CPU is spent
+    REQUEST = 3  # the upgrade request is complete
+    DECISION = 4  # its record was read, or its password judged
 
 
 class Paced:
@@ -54,6 +58,10 @@ class Paced:
         """Run ``step`` in a later turn."""
         self._waiting[stage].append(step)
         self._plan(0.0)
+
+    def accept(self, some: Callable[[int], None]) -> None:
+        """In a later turn, accept as many sockets as ``some`` is called with."""
+        self.wait(Stage.ACCEPT, lambda: some(AT_ONCE if len(self) < CROWD else 1))
 
     def _take(self, step: Callable[[], None]) -> None:
         began = self._clock.read()
