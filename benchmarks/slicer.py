@@ -57,7 +57,8 @@ def main() -> None:
     read_back = [
         piece.raw
         for chunk in chunks
-        if (piece := Lane(Codec("ocpp1.6"), LIMIT).feed(chunk, 0.0, 0)) is not None and not isinstance(piece, bytes)
+        if (piece := Lane(Codec("ocpp1.6"), LIMIT).feed(chunk, 0.0, 0)) is not None
+        and not isinstance(piece, bytes)
     ]
     assert read_back == texts, "every contender reads the same"
     field = contenders()

@@ -135,8 +135,8 @@ class Outgoing:
     def fail_all(self) -> list[Any]:
         """Nothing waits any longer: who waited, in order."""
     def overdue(self, late: float, silent: float) -> tuple[list[int], list[int]]:
-        """The counters of those sent at ``late`` or before, and of those of class tx sent at ``silent`` or before
-        that this did not return yet.
+        """The counters of those sent at ``late`` or before, and of those of class tx sent at ``silent`` or
+        before that this did not return yet.
         """
     @property
     def stores(self) -> int:
@@ -152,7 +152,8 @@ class PubAcks:
     """Takes the PubAcks of one inbox out of the bytes of one connection to NATS. Not thread-safe."""
 
     def __new__(cls, inbox: Inbox, id: int, outgoing: Outgoing | None = None) -> Self:
-        """``id``: of the inbox's subscription; OverflowError beyond 64 bits. ``outgoing``: whose lanes are told."""
+        """``id``: of the inbox's subscription. OverflowError beyond 64 bits. ``outgoing``: has the lanes.
+        """
     def begin(self) -> None:
         """A new connection: what is held of the last one is dropped."""
     def feed(
@@ -161,8 +162,8 @@ class PubAcks:
         """Hold ``data``; return the PubAcks at the front, and the bytes for nats-py up to the next one.
 
         A PubAck: counter of its reply subject, stream, domain ("" for none), sequence, whether it is a
-        duplicate, body. Those that a lane waits for are not among them: their CALLs are answered. Whatever is not
-        a plain one is among the bytes, as it came and in its place.
+        duplicate, body. Those that a lane waits for are not among them: their CALLs are answered. Whatever is
+        not a plain one is among the bytes, as it came and in its place.
         """
     @property
     def more(self) -> bool:
@@ -170,17 +171,17 @@ class PubAcks:
 
 @final
 class Plan:
-    """Which CALLs of a version lanes take, and what they count. Without a route the session takes an action."""
+    """Which CALLs of a version lanes take, and what they count. The session takes what has no route."""
 
     def __new__(cls, codec: Codec, bounds: list[float]) -> Self:
         """``bounds``: of the buckets of the seconds in :meth:`read`."""
     def live(self, action: int, clock: bool) -> None:
-        """Answer it at once, with the time (``clock``) or ``{}``; ``action``: its place in :func:`actions`."""
+        """Answer it at once, with the time (``clock``) or ``{}``; ``action``: place in :func:`actions`."""
     def stored(self, action: int, class_: str, remembers: bool, keyed: bool, may_ask: bool) -> None:
         """Answer it ``{}`` when its fact is stored; ``class_``: ``tx`` or ``event``.
 
-        ``remembers``: not a repeat; ``keyed``: count keys that return with other bytes; ``may_ask``: not one with
-        an idToken, nor the end of a transaction.
+        ``remembers``: not a repeat; ``keyed``: count keys that return with other bytes; ``may_ask``: not one
+        with an idToken, nor the end of a transaction.
         """
     def limit(self, open: bool, calls: float, calls_burst: float, stored: float, stored_burst: float) -> None:
         """Whether lanes may take anything, and the limits of all chargers."""
@@ -245,8 +246,8 @@ class _Session(Protocol):
 class Lane:
     """One connection's bytes: plain CALLs are answered, all else is split into frames. Not thread-safe.
 
-    Frames that are not whole text messages go to websockets' ``ServerProtocol``, the only judge of RFC 6455: an
-    item of bytes may make it fail, or close; later items are then void. rust/core/src/lane.rs has the drawing.
+    Frames that are not whole text messages go to websockets' ``ServerProtocol``, the only judge of RFC 6455:
+    an item of bytes may make it fail, or close; later items are then void. Drawn in rust/core/src/lane.rs.
     """
 
     def __new__(cls, codec: Codec, max_message_bytes: int, latin1: bool = False) -> Self:
@@ -270,11 +271,11 @@ class Lane:
     def feed(self, data: bytes, now: float, time_ms: int) -> Frame | bytes | None:
         """Begin a turn: take ``data`` and the plain CALLs of all that is held, up to the first other frame.
 
-        That is returned; None if no frame is complete, if the turn is used up (``spent``), or if the charger has
-        spent too much. A Frame for an unfragmented, masked text frame without RSV bits outside of a fragmented
-        message (``is_text`` False: close with 1007; ``latin1`` as in ``Codec.decode``). Bytes for the
-        ``ServerProtocol``: any other frame; as soon as it is complete, the header of one that fails by its
-        header alone, and of any within a fragmented message (the rest follows). After such a failure or a
+        That is returned; None if no frame is complete, if the turn is used up (``spent``), or if the charger
+        has spent too much. A Frame for an unfragmented, masked text frame without RSV bits outside of a
+        fragmented message (``is_text`` False: close with 1007; ``latin1`` as in ``Codec.decode``). Bytes for
+        the ``ServerProtocol``: any other frame; as soon as it is complete, the header of one that fails by
+        its header alone, and of any within a fragmented message (the rest follows). After such a failure or a
         Close nothing is returned. RuntimeError: an internal fault; nothing is returned after it.
         """
     def go_on(self, now: float, time_ms: int) -> Frame | bytes | None:
@@ -312,7 +313,7 @@ class Lane:
     def remember(self, frame: Frame, answer: object) -> None:
         """The session has answered ``frame``; the last eight are kept."""
     def recall(self, frame: Frame) -> Any:
-        """The answer to the same message (id, action, payload), ``empty`` if given here; None: not answered."""
+        """The answer to the same message (id, action, payload), ``empty`` if given here; None: no answer."""
     def stored(self, counter: int, duplicate: bool, now: float) -> None:
         """The fact under ``counter`` is stored: answer the open CALL that waits for it."""
     def not_stored(self) -> None:

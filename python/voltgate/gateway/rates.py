@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from voltgate._core import Budget
 from voltgate.config import Limits
-from voltgate.gateway.families import Cell
+from voltgate.gateway.telemetry.families import Cell
 
 
 class RejectRate:

@@ -146,7 +146,7 @@ pub struct Lane<A> {
 #[derive(Debug)]
 struct State<A> {
     gated: bool,
-    open: Option<Open>,
+    open: Option<Box<Open>>,
     answered: Answered<A>,
     /// What is left of this turn.
     frames: usize,
@@ -225,7 +225,7 @@ impl<A> Lane<A> {
     /// Whether the open CALL has this id and action.
     #[must_use]
     pub fn is_same(&self, id: &str, action: Option<usize>) -> bool {
-        let same = |open: &Open| Some(open.action) == action && open.answer() == encode::result(id, EMPTY);
+        let same = |open: &Box<Open>| Some(open.action) == action && open.answer() == encode::result(id, EMPTY);
         self.state.open.as_ref().is_some_and(same)
     }
 
@@ -397,8 +397,8 @@ impl<A> State<A> {
         }
         road.budget.store(now, precise(size), road.plan.rates.stored);
         road.budget.stored += precise(command.len()) - precise(size);
-        self.open =
-            Some(Open { counter, class: how.class, action, read_at: now, mark, answer, size: answered });
+        let open = Open { counter, class: how.class, action, read_at: now, mark, answer, size: answered };
+        self.open = Some(Box::new(open));
         true
     }
 }

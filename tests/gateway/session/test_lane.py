@@ -3,7 +3,6 @@
 Compared are the bytes to the charger, what was published and asked, the state of the socket, all metrics.
 """
 
-import json
 import random
 import uuid
 from collections.abc import Callable
@@ -106,7 +105,9 @@ def held(seed: int, gated: bool, monkeypatch: pytest.MonkeyPatch) -> dict[str, A
         "live": world.bus.live,
         "asked": world.bus.asked,
         "trace": trace,
-        "metrics": sorted((one.name, *one.labels.items(), round(one.value, 9)) for one in samples if one.value),
+        "metrics": sorted(
+            (one.name, *one.labels.items(), round(one.value, 9)) for one in samples if one.value
+        ),
     }
 
 

@@ -4,8 +4,8 @@
          --first command--> HELD --1 ms, or 32 KiB--> DUE --take--> idle    something was
 
 The first write leaves at once, so a charger that waits for its answer waits no longer. The bytes are in the
-core (``_core.Outgoing``), where lanes add to them. No loop, no NATS and no clock are in here: time and timer are
-arguments.
+core (``_core.Outgoing``), where lanes add to them. No loop, no NATS and no clock are in here: time and timer
+are arguments.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ AT_ONCE = 32 * 1024  # bytes that do not wait
 
 
 class Outbox:
-    """Joins what is put into ``outgoing`` to one write; ``due()`` is called when it is time to :meth:`take` it."""
+    """Joins what ``outgoing`` holds to one write; ``due()`` is called when it is time to :meth:`take` it."""
 
     __slots__ = ("_due", "_is_due", "_later", "_now", "_outgoing", "_taken_at", "_timer")
 

@@ -79,7 +79,8 @@ class Uplink(TcpTransport):
     async def read(self, buffer_size: int) -> bytes:
         """Read what nats-py has to parse: after the login, which it reads in lines.
 
-        Nothing, where all that came were PubAcks, which have reached their lane or store by then. Between two calls it parses: what is behind waits for it.
+        Nothing, where all that came were PubAcks, which have reached their lane or store by then. Between two
+        calls it parses: what is behind waits for it.
         """
         if self._acks is None or self._take is None:
             return await self._read(buffer_size)

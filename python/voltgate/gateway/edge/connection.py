@@ -1,10 +1,10 @@
 """One charger's socket after its 101: bytes in, decoded messages out; ready-made frames in, bytes out.
 
-A chunk goes through the lane (rust/core/src/lane.rs), which answers plain CALLs itself. Other whole text frames
-come out of it decoded, one a call, and go to the session. Everything else goes on to websockets' Sans-I/O
-``ServerProtocol``, which alone decides about RFC 6455 and alone writes control frames; answers are written as
-they come, uncompressed. No task, queue or future per charger: the timer wheel of the
-process keeps the deadlines, and everything happens in the callbacks of the transport. It knows no OCPP.
+A chunk goes through the lane (rust/core/src/lane.rs), which answers plain CALLs itself. Other whole text
+frames come out of it decoded, one a call, and go to the session. Everything else goes on to websockets'
+Sans-I/O ``ServerProtocol``, which alone decides about RFC 6455 and alone writes control frames; answers are
+written as they come, uncompressed. No task, queue or future per charger: the timer wheel of the process
+keeps the deadlines, and everything happens in the callbacks of the transport. It knows no OCPP.
 
 One turn of the loop takes a bounded part of what a charger has sent, whatever that is; the rest stays bytes
 in the lane until its next turn (``backlog``).

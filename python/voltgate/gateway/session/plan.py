@@ -2,13 +2,13 @@
 
 from voltgate import _core
 from voltgate._core import Plan
-from voltgate.gateway.metrics import FrameCells, Metrics
 from voltgate.gateway.session.call import Handling
+from voltgate.gateway.telemetry.metrics import FrameCells, Metrics
 from voltgate.schemas import Codec
 
 
 class LanePlan:
-    """The plan of one version: ``plan`` for lanes that take plain CALLs, ``closed`` for those that take none."""
+    """Of one version: ``plan`` for lanes that take plain CALLs, ``closed`` for those that take none."""
 
     def __init__(
         self, codec: Codec, actions: dict[str | None, Handling], metrics: Metrics, cells: FrameCells

@@ -19,8 +19,8 @@ queue; at ``limits.open_calls`` the socket is not read. The steps of a CALL (``c
 A question of class ``event`` leaves together with the fact, so its reply may arrive in STORING already.
 A message that cannot be stored is not answered: the socket is closed with 1013 and the charger queues
 (docs/ocpp.md C). No socket, no NATS and no clock are in here; ``interfaces`` names what comes from outside.
-Plain CALLs are answered in the lane (rust/core/src/lane.rs) and come here only while its gate is closed: while
-there are CALLs in the queue, a boot status holds them back, or the connection is about to end.
+Plain CALLs are answered in the lane (rust/core/src/lane.rs) and come here only while its gate is closed:
+while there are CALLs in the queue, a boot status holds them back, or the connection is about to end.
 """
 
 import orjson
@@ -33,7 +33,15 @@ from voltgate.gateway.rates import Allowance
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.session import decisions, payloads
 from voltgate.gateway.session.bounds import LARGE, Bounds
-from voltgate.gateway.session.call import EMPTY, REMEMBERED_BYTES, Answer, At, Call, GatewayViolation, Handling
+from voltgate.gateway.session.call import (
+    EMPTY,
+    REMEMBERED_BYTES,
+    Answer,
+    At,
+    Call,
+    GatewayViolation,
+    Handling,
+)
 from voltgate.gateway.session.commands import Commands, Ends
 from voltgate.gateway.session.context import Context, Surroundings
 from voltgate.gateway.session.question import Question

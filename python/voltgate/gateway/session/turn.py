@@ -16,7 +16,9 @@ class Turn:
 
     def __init__(self, half_duplex: bool, lane: Lane) -> None:
         self.lane = lane
-        self.calls: deque[Call] = deque()  # open CALLs here, the served one first; before them that of the lane
+        self.calls: deque[Call] = (
+            deque()
+        )  # open CALLs here, the served one first; before them that of the lane
         self.boot = ""  # what a backend last answered to BootNotification; "" for nothing
         self.triggered: set[str] = set()  # actions that a command asked for: they pass while Pending
         self.leaving = False  # nothing new begins: the connection is about to end, or has ended

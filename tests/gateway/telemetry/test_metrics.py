@@ -7,8 +7,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from voltgate._core import TransactionKeys
 from voltgate.config import load
-from voltgate.gateway.metrics import ActionCounts, Metrics
 from voltgate.gateway.session.context import Context
+from voltgate.gateway.telemetry.metrics import ActionCounts, Metrics
 from voltgate.policy import rules
 
 
