@@ -152,8 +152,7 @@ class PubAcks:
     """Takes the PubAcks of one inbox out of the bytes of one connection to NATS. Not thread-safe."""
 
     def __new__(cls, inbox: Inbox, id: int, outgoing: Outgoing | None = None) -> Self:
-        """``id``: of the inbox's subscription. OverflowError beyond 64 bits. ``outgoing``: has the lanes.
-        """
+        """``id``: of the inbox's subscription. OverflowError beyond 64 bits. ``outgoing``: has the lanes."""
     def begin(self) -> None:
         """A new connection: what is held of the last one is dropped."""
     def feed(
@@ -235,7 +234,7 @@ class _Session(Protocol):
 
     def overdrawn(self) -> None:
         """The charger has spent too much."""
-    def lane_done(self) -> None:
+    def serve(self) -> None:
         """The open CALL is answered, and the gate is closed."""
     def not_stored(self) -> None:
         """The fact of the open CALL could not be stored."""

@@ -170,7 +170,7 @@ impl Lane {
             (way.write.clone_ref(py), PyBytes::new(py, answer), session)
         };
         write.call1(py, (answer,))?;
-        session.map_or(Ok(()), |session| session.call_method0(py, "lane_done").map(|_| ()))
+        session.map_or(Ok(()), |session| session.call_method0(py, "serve").map(|_| ()))
     }
 
     /// A fault of ours on the way of one charger: the others go on.

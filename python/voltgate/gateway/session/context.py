@@ -9,7 +9,7 @@ from voltgate._core import Frame, Plan, Publisher, TransactionKeys, Violation
 from voltgate.config import Config, Level, Limits, Nats
 from voltgate.gateway.interfaces import Link, Outside
 from voltgate.gateway.rates import Allowance
-from voltgate.gateway.session.call import GatewayViolation, Handling
+from voltgate.gateway.session.call import Answer, GatewayViolation, Handling
 from voltgate.gateway.session.plan import LanePlan
 from voltgate.gateway.session.violations import ReplyFaults, Violations, model
 from voltgate.gateway.telemetry.metrics import ActionCounts, FrameCells, Metrics
@@ -116,6 +116,17 @@ class Context:
             bucket = f"{self.nats.stream_prefix.lower()}_models"
             subject = f"$KV.{bucket}.{about.publisher.token}"
             about.outside.bus.emit(_core.publish(subject, "", [], orjson.dumps(found)))
+
+    def encoded(self, message_id: str, answer: Answer) -> bytes:
+        """``answer`` as a frame, which is counted."""
+        if answer.code:
+            self.cells.errors[0] += 1
+            frame = self.codec.encode_error(message_id, answer.code, answer.description)
+        else:
+            self.cells.results[0] += 1
+            frame = self.codec.encode_result(message_id, answer.payload)
+        self.cells.bytes_out[0] += len(frame)
+        return frame
 
     def count_unknown(self, by: str) -> None:
         """Count an answer to a CALL of an unknown action."""

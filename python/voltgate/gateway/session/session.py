@@ -27,7 +27,7 @@ import orjson
 import structlog
 
 from voltgate import _core
-from voltgate._core import Frame, Publisher, Violation
+from voltgate._core import Frame, Publisher
 from voltgate.gateway.interfaces import Ack, Link, NotRead, NotStored, Outside, Request
 from voltgate.gateway.rates import Allowance
 from voltgate.gateway.reasons import Reason
@@ -39,7 +39,6 @@ from voltgate.gateway.session.call import (
     Answer,
     At,
     Call,
-    GatewayViolation,
     Handling,
 )
 from voltgate.gateway.session.commands import Commands, Ends
@@ -55,7 +54,6 @@ from voltgate.policy import gateway_answer
 log = structlog.get_logger()
 
 _ANSWERS = (3, 4, 5)
-_UNKNOWN = GatewayViolation("InternalError", "", "no policy for this action")
 
 
 class Session:
@@ -95,10 +93,6 @@ class Session:
         self._take(frame, self._context.actions.get(frame.plain))
         self.spent(1.0)
 
-    def lane_done(self) -> None:
-        """The CALL that the lane held is answered, and others or the end wait for that."""
-        self._serve()
-
     def not_stored(self) -> None:
         """The fact of the CALL that the lane holds could not be stored."""
         self._close(Reason.NOT_STORED)
@@ -131,7 +125,7 @@ class Session:
         self.turn.leaving, self.turn.draining = True, reason is Reason.DRAIN
         if self._commands is not None:
             self._commands.leave()
-        self._serve()
+        self.serve()
 
     def ended(self) -> None:
         """Forget everything: the socket is gone."""
@@ -183,12 +177,15 @@ class Session:
             self._surroundings.allowance.store(call.read_at, size, context.stored_per_second)
         if size > LARGE:
             self._bounds.weigh()
-        self._serve()
+        self.serve()
 
     # -- the transitions ----------------------------------------------------------------------------
 
-    def _serve(self) -> None:
-        """Serve the CALL at the head, and the next where that was answered on the spot; no recursion."""
+    def serve(self) -> None:
+        """Serve the CALL at the head, and the next where that was answered on the spot; no recursion.
+
+        Called by the lane, too, when the CALL that it held is answered and others, or the end, wait for that.
+        """
         if self._serving:
             return
         queue, lane = self._queue, self._lane
@@ -230,22 +227,13 @@ class Session:
     def _begin(self, call: Call) -> None:
         """The CALL is at the head of the queue: it may be refused, or a repeat; else its fact is stored."""
         if not call.sound or self._gated:
-            call.refusal = self._refusal(call)
+            call.refusal = decisions.refused(self._context.codec.ocpp, call, self.turn)
         handling, message_id = call.handling, call.message_id
         if handling is not None and handling.remembers and call.refusal is None and message_id is not None:
-            repeat: Answer | None = self._lane.recall(call.frame)
-            if repeat is not None:
+            if (repeat := self._lane.recall(call.frame)) is not None:
                 self._context.metrics.duplicates.add(handling.class_)
                 call.answer = repeat._replace(by="replay")
         self._advance(call)
-
-    def _refusal(self, call: Call) -> Violation | GatewayViolation | None:
-        """Why the CALL is refused; None for one that is served."""
-        rule, boot = call.handling.rule if call.handling else None, self.turn.boot
-        refusal = decisions.refusal(call.frame, rule)
-        if refusal is None and rule is not None and boot:
-            refusal = decisions.gated(self._context.codec.ocpp, boot, self.turn.triggered, rule.action)
-        return _UNKNOWN if refusal is None and (rule is None or call.message_id is None) else refusal
 
     # -- storing ------------------------------------------------------------------------------------
 
@@ -361,14 +349,7 @@ class Session:
         else:
             handling.answered(answer.by)
             handling.seconds.observe(self._clock.read() - call.read_at)
-        if answer.code:
-            context.cells.errors[0] += 1
-            frame = context.codec.encode_error(message_id, answer.code, answer.description)
-        else:
-            context.cells.results[0] += 1
-            frame = context.codec.encode_result(message_id, answer.payload)
-        context.cells.bytes_out[0] += len(frame)
-        self._link.write(frame)
+        self._link.write(context.encoded(message_id, answer))
         self._done()
 
     def _time(self) -> Answer:
@@ -388,7 +369,7 @@ class Session:
             if bounds.large:
                 bounds.weigh()
             if self._queue or self._watched or bounds.paused:
-                self._serve()
+                self.serve()
             else:
                 self._lane.gate(closed=self._gated)
 
@@ -409,9 +390,8 @@ class Session:
 
     def failed(self, fault: BaseException | None = None) -> None:
         """A fault of ours: this session ends, the others go on. ``fault``: where it is not being handled."""
-        publisher, info = self._publisher, fault or True
-        identity = _core.identity(publisher.token)
-        log.error("session.failed", identity=identity, session=publisher.session, exc_info=info)
+        identity, session = _core.identity(self._publisher.token), self._publisher.session
+        log.error("session.failed", identity=identity, session=session, exc_info=fault or True)
         self._close(Reason.INTERNAL)
 
     def _close(self, reason: Reason) -> None:
