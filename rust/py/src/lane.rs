@@ -154,7 +154,14 @@ impl Lane {
     }
 
     /// The fact of `counter` is stored: answers the CALL that waits for it, and goes on with the session's.
+    /// A fault of ours on the way of one charger ends its session: the others go on.
     pub(crate) fn settle(slf: &Bound<'_, Self>, counter: u64, duplicate: bool, now: f64) -> PyResult<()> {
+        let Err(fault) = Self::answer(slf, counter, duplicate, now) else { return Ok(()) };
+        let session = slf.borrow().way.as_ref().map(|way| way.session.clone_ref(slf.py()));
+        session.map_or(Ok(()), |session| session.call_method1(slf.py(), "failed", (fault,)).map(|_| ()))
+    }
+
+    fn answer(slf: &Bound<'_, Self>, counter: u64, duplicate: bool, now: f64) -> PyResult<()> {
         let py = slf.py();
         let (write, answer, session) = {
             let mut me = slf.borrow_mut();
@@ -171,12 +178,6 @@ impl Lane {
         };
         write.call1(py, (answer,))?;
         session.map_or(Ok(()), |session| session.call_method0(py, "serve").map(|_| ()))
-    }
-
-    /// A fault of ours on the way of one charger: the others go on.
-    pub(crate) fn fault(slf: &Bound<'_, Self>, fault: PyErr) -> PyResult<()> {
-        let session = slf.borrow().way.as_ref().map(|way| way.session.clone_ref(slf.py()));
-        session.map_or(Ok(()), |session| session.call_method1(slf.py(), "failed", (fault,)).map(|_| ()))
     }
 
     fn mark(&self, py: Python<'_>, frame: &Frame) -> Option<Mark> {

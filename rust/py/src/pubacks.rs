@@ -53,10 +53,7 @@ impl PubAcks {
             PyBytes::new(py, rest)
         };
         for (lane, counter, duplicate) in lanes {
-            let lane = lane.bind(py);
-            if let Err(fault) = Lane::settle(lane, counter, duplicate, now) {
-                Lane::fault(lane, fault)?;
-            }
+            Lane::settle(lane.bind(py), counter, duplicate, now)?;
         }
         Ok((taken, rest))
     }
