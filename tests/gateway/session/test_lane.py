@@ -204,28 +204,6 @@ def test_both_ways_give_the_same_bytes_facts_and_metrics() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("version", "action", "payload", "taken"),
-    [
-        ("v16", "MeterValues", METER, True),
-        ("v16", "StatusNotification", STATUS, True),
-        ("v16", "BootNotification", BOOT, False),
-        ("v16", "Authorize", {"idTag": "a"}, False),
-        ("v201", "TransactionEvent", event(1), True),
-        ("v201", "TransactionEvent", event(1, idToken={"idToken": "a", "type": "Central"}), False),
-        ("v201", "NotifyReport", {"requestId": 1, "generatedAt": NOW, "seqNo": 0}, False),
-    ],
-)
-def test_what_the_gateway_answers_with_nothing_waits_in_the_lane(
-    version: str, action: str, payload: Any, taken: bool
-) -> None:
-    world = World(version)
-    world.bus.hold = True
-    world.send("1", action, payload)
-    assert (world.lane.open, len(world.session.turn.calls)) == (taken, not taken)
-    assert world.session.turn.open_calls == 1
-
-
 def test_a_call_behind_that_of_the_lane_waits_in_the_session() -> None:
     world = World()
     world.bus.hold = True
