@@ -11,7 +11,7 @@
 //!                     |        closed, or a CALL is open here        do anything
 //!                     v
 //!   the lane:  class live:      NATS command -> outbox, answer -> socket
-//!              tx and event:    NATS command -> outbox and stores; open ... PubAck -> answer -> socket
+//!              tx and event:    NATS command -> outbox and stores; open ... `PubAck` -> answer -> socket
 //! ```
 //!
 //! A CALL is plain if it has no violation and an id without escapes, if its policy says that the gateway answers it
@@ -22,7 +22,7 @@
 //! - The session has the authority. It closes the gate while it has CALLs of its own, while a boot status holds
 //!   them back, and before the connection ends; it is told when the open CALL of a closed gate is done, and then
 //!   goes on with its queue. So all CALLs of a charger are answered in the order in which they came.
-//! - The bus has the policy of stores: deadlines, what is sent again, what an outage means. Only a plain PubAck
+//! - The bus has the policy of stores: deadlines, what is sent again, what an outage means. Only a plain `PubAck`
 //!   from the right stream is judged in the core; for everything else the bus looks up the command here.
 //! - The budgets of a charger are counted where its CALLs are taken. An overdrawn one stops the turn, and the
 //!   session lets the socket rest.
@@ -38,8 +38,8 @@
 
 use crate::actions::Sender;
 use crate::budget::Budget;
-use crate::codec::Codec;
 use crate::cloudevents::Stamp;
+use crate::codec::Codec;
 use crate::encode;
 use crate::frame::Decoded;
 use crate::hpub::{Command, push_time};
@@ -160,8 +160,7 @@ impl<A> Lane<A> {
     #[must_use]
     pub fn new(limit: u32) -> Self {
         let answered = Answered::default();
-        let state =
-            State { gated: true, open: None, answered, frames: FRAMES, bytes: BYTES, pieces: 0 };
+        let state = State { gated: true, open: None, answered, frames: FRAMES, bytes: BYTES, pieces: 0 };
         Self { slicer: Slicer::new(limit), state }
     }
 
@@ -225,8 +224,8 @@ impl<A> Lane<A> {
     /// Whether the open CALL has this id and action.
     #[must_use]
     pub fn is_same(&self, id: &str, action: Option<usize>) -> bool {
-        let same = |open: &Box<Open>| Some(open.action) == action && open.answer() == encode::result(id, EMPTY);
-        self.state.open.as_ref().is_some_and(same)
+        let same = |open: &Open| Some(open.action) == action && open.answer() == encode::result(id, EMPTY);
+        self.state.open.as_deref().is_some_and(same)
     }
 
     /// Remembers an answer that the session has given.
@@ -385,7 +384,8 @@ impl<A> State<A> {
         scratch.reply.clear();
         road.outgoing.inbox.push_subject(&mut scratch.reply, counter);
         let reply = std::str::from_utf8(&scratch.reply).unwrap_or_default();
-        let Some(nats_id) = publish(how.class, message, reply, &mut scratch.command, &mut scratch.key, road, effects)
+        let Some(nats_id) =
+            publish(how.class, message, reply, &mut scratch.command, &mut scratch.key, road, effects)
         else {
             return false;
         };

@@ -1,5 +1,5 @@
 //! What leaves for NATS: the counter of reply subjects, the bytes that wait to be written (`outbox`), the
-//! publishes whose PubAck is awaited (`stores`), and what is counted about them. One per process.
+//! publishes whose `PubAck` is awaited (`stores`), and what is counted about them. One per process.
 
 use crate::counts::Histogram;
 use crate::inbox::Inbox;
@@ -36,13 +36,13 @@ pub struct Outgoing<T> {
     pub counter: u64,
     /// What waits to be written.
     pub outbox: Outbox,
-    /// What waits for its PubAck.
+    /// What waits for its `PubAck`.
     pub stores: Stores<T>,
     /// Who keeps what the lane publishes.
     pub streams: Streams,
-    /// Publish to PubAck.
+    /// Publish to `PubAck`.
     pub ack_seconds: Histogram,
-    /// PubAcks of class `tx` so far.
+    /// `PubAcks` of class `tx` so far.
     pub tx_acks: u64,
 }
 

@@ -55,7 +55,7 @@ pub struct Counts {
     pub bytes_in: u64,
     /// Bytes of frames sent.
     pub bytes_out: u64,
-    /// PubAcks that said duplicate, of class `tx` and `event`.
+    /// `PubAcks` that said duplicate, of class `tx` and `event`.
     pub duplicates: [u64; 2],
     /// Keys that returned with other bytes.
     pub conflicts: u64,

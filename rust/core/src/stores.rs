@@ -1,4 +1,4 @@
-//! The publishes whose PubAck is awaited, each under the counter of its reply subject.
+//! The publishes whose `PubAck` is awaited, each under the counter of its reply subject.
 //!
 //! Counters rise and every store waits equally long, so the order of insertion is the order of deadlines: the
 //! table is a queue whose front is the oldest, and a counter minus that of the front is a place in it.

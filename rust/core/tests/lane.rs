@@ -121,9 +121,9 @@ impl Scene {
 fn frame(text: &str) -> Vec<u8> {
     let mut frame = vec![0x81];
     if let Ok(short @ 0..=125) = u8::try_from(text.len()) {
-        frame.push(0x80 | short);
+        frame.push(0x80 + short);
     } else {
-        frame.push(0x80 | 126);
+        frame.push(0x80 + 126);
         frame.extend(u16::try_from(text.len()).unwrap().to_be_bytes());
     }
     frame.extend([0; 4]);
@@ -135,7 +135,10 @@ fn frame(text: &str) -> Vec<u8> {
 fn a_live_call_is_answered_at_once_and_its_fact_leaves() {
     let mut scene = Scene::new();
     let answer = r#"[3,"1",{"currentTime":"1970-01-01T00:00:00.000Z"}]"#;
-    assert_eq!(scene.send(&[HEARTBEAT]), format!("\u{fffd}{}{answer}", char::from(answer.len() as u8)));
+    assert_eq!(
+        scene.send(&[HEARTBEAT]),
+        format!("\u{fffd}{}{answer}", char::from(u8::try_from(answer.len()).unwrap()))
+    );
     assert!(scene.written().starts_with("HPUB ocpp.live.v16.Heartbeat.CP "));
     assert!(scene.outgoing.stores.is_empty() && scene.left.is_empty());
 }

@@ -2,7 +2,7 @@
 //!
 //! A callback (the transport's `write`, the session) is called when nothing is borrowed: it may call back.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::exceptions::PyRuntimeError;
@@ -20,6 +20,7 @@ use crate::publish::Publisher;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
+    static ANSWERS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// What a lane works with from [`Lane::begin`] on.
@@ -41,7 +42,7 @@ struct Way {
 pub struct Lane {
     codec: Py<Codec>,
     latin1: bool,
-    lane: lane::Lane<Py<PyAny>>,
+    inner: lane::Lane<Py<PyAny>>,
     way: Option<Box<Way>>,
     /// Monotonic seconds of the last whole frame, or when somebody else saw a sign of life.
     #[pyo3(get, set)]
@@ -58,31 +59,33 @@ impl Lane {
         now: f64,
         time_ms: i64,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let mut effects = Effects::default();
+        let mut effects = Effects { answers: ANSWERS.take(), ..Effects::default() };
         let found = {
             let mut me = slf.borrow_mut();
             let me = &mut *me;
             let next = || me.next(slf, data, now, time_ms, &mut effects);
             catch_unwind(AssertUnwindSafe(next)).unwrap_or_else(|_| {
-                me.lane.end();
+                me.inner.end();
                 Some(Err(PyRuntimeError::new_err("the lane failed")))
             })
         };
         if effects.due || effects.overdrawn || effects.live > 0 {
             Self::act(slf, &effects, now)?;
+            effects.answers.clear();
         }
+        ANSWERS.set(effects.answers);
         found.transpose()
     }
 
     fn next<'py>(
         &mut self,
-        slf: &Bound<'py, Self>,
+        own: &Bound<'py, Self>,
         data: &[u8],
         now: f64,
         time_ms: i64,
         effects: &mut Effects,
     ) -> Option<Piece<'py>> {
-        let py = slf.py();
+        let py = own.py();
         let (codec, latin1) = (self.codec.get(), self.latin1);
         let sink = |other: Other<'_>| -> Piece<'py> {
             let frame = match other {
@@ -95,18 +98,18 @@ impl Lane {
             };
             Ok(frame.into_pyobject(py)?.into_any())
         };
-        let before = self.lane.pieces();
+        let before = self.inner.pieces();
         let found = SCRATCH.with_borrow_mut(|scratch| {
-            let Some(way) = self.way.as_deref().filter(|_| !self.lane.gated()) else {
-                return self.lane.next::<Owner, _>(data, &codec.codec, scratch, None, effects, sink);
+            let Some(way) = self.way.as_deref().filter(|_| !self.inner.gated()) else {
+                return self.inner.next::<Owner, _>(data, &codec.codec, scratch, None, effects, sink);
             };
             let (publisher, mut plan) = (way.publisher.get(), way.plan.borrow_mut(py));
             let (mut outgoing, mut keys) = (way.outgoing.borrow_mut(py), way.keys.borrow_mut(py));
             let mut budget = way.budget.borrow_mut(py);
-            let mut published = publisher.published();
+            let mut count = publisher.published();
             let road = Road {
                 publisher: &publisher.publisher,
-                published: &mut published,
+                published: &mut count,
                 plan: &mut plan.0,
                 budget: &mut budget.0,
                 outgoing: &mut outgoing.inner,
@@ -114,41 +117,42 @@ impl Lane {
                 now,
                 time_ms,
             };
-            let own = || Owner::Lane(slf.clone().unbind());
-            let road = road.plan.open.then_some((road, &own as &dyn Fn() -> Owner));
-            let found = self.lane.next(data, &codec.codec, scratch, road, effects, sink);
-            publisher.set_published(published);
+            let owner = || Owner::Lane(own.clone().unbind());
+            let road = road.plan.open.then_some((road, &owner as &dyn Fn() -> Owner));
+            let found = self.inner.next(data, &codec.codec, scratch, road, effects, sink);
+            publisher.set_published(count);
             found
         });
-        if self.lane.pieces() != before {
+        if self.inner.pieces() != before {
             self.seen = now;
         }
         found
     }
 
-    #[cold]
-    fn no_way() -> PyErr {
-        PyRuntimeError::new_err("the lane has not begun, or has ended")
+    fn way(&self) -> PyResult<&Way> {
+        self.way.as_deref().ok_or_else(|| PyRuntimeError::new_err("the lane has not begun, or has ended"))
     }
 
+    /// Hands the answers to the transport, and tells others what they have to do.
     fn act(slf: &Bound<'_, Self>, effects: &Effects, now: f64) -> PyResult<()> {
         let py = slf.py();
-        let [plan, outgoing, session, write, read] = {
-            let me = slf.borrow();
-            let way = me.way.as_deref().ok_or_else(Self::no_way)?;
-            [way.plan.as_any(), way.outgoing.as_any(), &way.session, &way.write, &way.read]
-                .map(|one| one.bind(py).clone())
-        };
         if effects.due {
-            Outgoing::call_due(outgoing.cast::<Outgoing>()?)?;
+            let outgoing = slf.borrow().way()?.outgoing.clone_ref(py);
+            Outgoing::call_due(outgoing.bind(py))?;
         }
         if effects.live > 0 {
-            write.call1((PyBytes::new(py, &effects.answers),))?;
-            let took = read.call0()?.extract::<f64>()? - now;
-            plan.cast::<Plan>()?.borrow_mut().0.counts.seconds[2].observe(took, effects.live);
+            let (write, read, plan) = {
+                let me = slf.borrow();
+                let way = me.way()?;
+                (way.write.clone_ref(py), way.read.clone_ref(py), way.plan.clone_ref(py))
+            };
+            write.call1(py, (PyBytes::new(py, &effects.answers),))?;
+            let took = read.call0(py)?.extract::<f64>(py)? - now;
+            plan.borrow_mut(py).0.counts.seconds[2].observe(took, effects.live);
         }
         if effects.overdrawn {
-            session.call_method0("overdrawn")?;
+            let session = slf.borrow().way()?.session.clone_ref(py);
+            session.call_method0(py, "overdrawn")?;
         }
         Ok(())
     }
@@ -170,10 +174,11 @@ impl Lane {
             let mut plan = way.plan.borrow_mut(py);
             let mut answer = lane::NO_ANSWER;
             let empty = || way.empty.clone_ref(py);
-            let Some(answer) = me.lane.stored(&mut plan.0, counter, duplicate, now, empty, &mut answer) else {
+            let Some(answer) = me.inner.stored(&mut plan.0, counter, duplicate, now, empty, &mut answer)
+            else {
                 return Ok(());
             };
-            let session = me.lane.gated().then(|| way.session.clone_ref(py));
+            let session = me.inner.gated().then(|| way.session.clone_ref(py));
             (way.write.clone_ref(py), PyBytes::new(py, answer), session)
         };
         write.call1(py, (answer,))?;
@@ -193,7 +198,7 @@ impl Lane {
     #[new]
     #[pyo3(signature = (codec, max_message_bytes, latin1 = false))]
     fn new(codec: Py<Codec>, max_message_bytes: u32, latin1: bool) -> Self {
-        Self { codec, latin1, lane: lane::Lane::new(max_message_bytes), way: None, seen: 0.0 }
+        Self { codec, latin1, inner: lane::Lane::new(max_message_bytes), way: None, seen: 0.0 }
     }
 
     #[allow(clippy::too_many_arguments, reason = "once for each connection")]
@@ -219,7 +224,7 @@ impl Lane {
         now: f64,
         time_ms: i64,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        slf.borrow_mut().lane.turn();
+        slf.borrow_mut().inner.turn();
         Self::run(slf, data.as_bytes(), now, time_ms)
     }
 
@@ -228,57 +233,57 @@ impl Lane {
     }
 
     fn turn(&mut self) {
-        self.lane.turn();
+        self.inner.turn();
     }
     fn weigh(&mut self, size: usize) {
-        self.lane.weigh(size);
+        self.inner.weigh(size);
     }
     #[getter]
     const fn spent(&self) -> bool {
-        self.lane.spent()
+        self.inner.spent()
     }
     #[getter]
     const fn idle(&self) -> bool {
-        self.lane.slicer().unfinished() == 0 && !self.lane.spent()
+        self.inner.slicer().unfinished() == 0 && !self.inner.spent()
     }
     #[getter]
     const fn pieces(&self) -> u64 {
-        self.lane.pieces()
+        self.inner.pieces()
     }
 
     fn hold(&mut self, data: &[u8]) {
-        self.lane.hold(data);
+        self.inner.hold(data);
     }
     #[getter]
     fn front<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.lane.slicer().front())
+        PyBytes::new(py, self.inner.slicer().front())
     }
     #[getter]
     const fn unfinished(&self) -> usize {
-        self.lane.slicer().unfinished()
+        self.inner.slicer().unfinished()
     }
 
     #[getter]
     const fn open(&self) -> bool {
-        self.lane.is_open()
+        self.inner.is_open()
     }
     fn gate(&mut self, closed: bool) {
-        self.lane.gate(closed || self.way.is_none());
+        self.inner.gate(closed || self.way.is_none());
     }
     fn same(&self, py: Python<'_>, frame: &Frame) -> bool {
         let decoded = &frame.decoded;
         let action = decoded.known.filter(|(_, signed)| !signed).map(|(action, _)| action);
-        self.lane.is_open()
+        self.inner.is_open()
             && decoded.kind == Some(2)
-            && decoded.message_id(frame.raw(py)).is_some_and(|id| self.lane.is_same(&id, action))
+            && decoded.message_id(frame.raw(py)).is_some_and(|id| self.inner.is_same(&id, action))
     }
     fn remember(&mut self, py: Python<'_>, frame: &Frame, answer: Py<PyAny>) {
         if let Some(mark) = self.mark(py, frame) {
-            self.lane.remember(mark, answer);
+            self.inner.remember(mark, answer);
         }
     }
     fn recall(&self, py: Python<'_>, frame: &Frame) -> Option<Py<PyAny>> {
-        self.lane.recall(self.mark(py, frame)?).map(|answer| answer.clone_ref(py))
+        self.inner.recall(self.mark(py, frame)?).map(|answer| answer.clone_ref(py))
     }
 
     fn stored(slf: &Bound<'_, Self>, counter: u64, duplicate: bool, now: f64) -> PyResult<()> {
@@ -289,7 +294,7 @@ impl Lane {
         session.map_or(Ok(()), |session| session.call_method0(slf.py(), "not_stored").map(|_| ()))
     }
     fn end(&mut self) {
-        self.lane.end();
+        self.inner.end();
         self.way = None;
     }
 }
