@@ -128,7 +128,11 @@ def _of_events(body: dict[str, Any]) -> Iterator[tuple[int, int, str]]:
         if component.get("name") != "Connector" or variable.get("name") != "AvailabilityState":
             continue
         if isinstance(evse, dict):
-            yield _number(evse.get("id")), _number(evse.get("connectorId")) or 1, _text(one.get("actualValue"))
+            yield (
+                _number(evse.get("id")),
+                _number(evse.get("connectorId")) or 1,
+                _text(one.get("actualValue")),
+            )
 
 
 _PLACES = ("component", "variable")

@@ -164,7 +164,11 @@ def _series(readings: Readings) -> Rises:
         readings.begin, readings.started, series, readings.max_power_w
     ):
         series.insert(0, (readings.started, readings.begin))
-    elif readings.begin is not None and series and series[0][1] <= bound(series[0][0] - readings.started, readings.max_power_w):
+    elif (
+        readings.begin is not None
+        and series
+        and series[0][1] <= bound(series[0][0] - readings.started, readings.max_power_w)
+    ):
         series.insert(0, (readings.started, 0))  # it counts from the session's start
     if readings.end is not None and series and readings.end >= series[-1][1]:
         last, register = series[-1]
