@@ -1,1 +1,4 @@
-"""The reference CSMS: sessions, money, uptime and alerts from the facts on NATS (docs/csms.md)."""
+"""The CSMS: sessions, money, uptime, alerts and a console, on the facts that gateways put on NATS.
+
+It is a NATS client like any other and imports nothing of ``gateway/``.
+"""
