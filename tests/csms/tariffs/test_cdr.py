@@ -35,7 +35,7 @@ def test_what_others_read() -> None:
     assert bill["lines"][1] == {
         "kind": "energy",
         "from": "2026-03-29T00:30:00.125Z",
-        "to": "2026-03-29T01:39:07.505Z",
+        "to": "2026-03-29T01:31:30.125Z",
         "quantity": "12.345678",
         "unit": "kWh",
         "price": "0.3663",
