@@ -76,19 +76,25 @@ ENGLISH = Words(
 def sentence(tariff: Tariff, words: Words = ENGLISH) -> str:
     """What a session costs, prices with tax, without the full stop."""
     components = sorted(tariff.components, key=lambda one: _ORDER.index(one.kind))
-    parts = [_component(one, tariff, words) for one in components if any(price.price for price in one.prices)]
-    if tariff.idle_cap is not None:
-        parts.append(words.idle_cap.format(_money(tariff.idle_cap, tariff)))
-    for bound, phrase in ((tariff.minimum, words.minimum), (tariff.maximum, words.maximum)):
+    parts = [phrase(one, tariff, words) for one in components if any(price.price for price in one.prices)]
+    parts += idle_cap(tariff, words)
+    for bound, text in ((tariff.minimum, words.minimum), (tariff.maximum, words.maximum)):
         if bound is not None:
-            parts.append(phrase.format(_bound(bound, tariff, words)))
+            parts.append(text.format(_bound(bound, tariff, words)))
     taxes = {one.tax for one in components} - {Decimal(1)}
     if parts and len(taxes) == 1:
         parts.append(words.tax_included.format(_plain((taxes.pop() - 1) * 100)))
     return "; ".join(parts) or words.free
 
 
-def _component(component: Component, tariff: Tariff, words: Words) -> str:
+def idle_cap(tariff: Tariff, words: Words = ENGLISH) -> list[str]:
+    """The phrase for the most that idle time costs, where there is one."""
+    cap = tariff.idle_cap
+    return [] if cap is None else [words.idle_cap.format(_money(cap, tariff))]
+
+
+def phrase(component: Component, tariff: Tariff, words: Words = ENGLISH) -> str:
+    """The prices of one component."""
     phrases: list[str] = []
     for price in component.prices:
         amount = words.prices[component.kind].format(_money(price.price, tariff))
@@ -111,8 +117,8 @@ def _conditions(price: Price, words: Words) -> Iterator[str]:
 def _range(one: Range, words: Words) -> str:
     least, below, both = words.ranges[one.measure]
     if one.least is None or one.below is None:
-        phrase = below if one.least is None else least
-        return phrase.format(
+        text = below if one.least is None else least
+        return text.format(
             *(_shown(bound, one.measure) for bound in (one.least, one.below) if bound is not None)
         )
     return both.format(_shown(one.least, one.measure), _shown(one.below, one.measure))

@@ -59,6 +59,8 @@ class Component:
     prices: tuple[Price, ...]
     tax: Decimal
     """The factor from a price without tax to the price with tax: 1.19."""
+    rates: int
+    """How many taxes that is; 0: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,8 @@ def _check_schema(body: Mapping[str, Any]) -> None:
 
 def _component(kind: Kind, body: Mapping[str, Any], included: bool) -> Component:
     member, name = _MEMBERS[kind]
-    tax = _factor(body[member].get("taxRates", []), f"/{member}/taxRates")
+    rates = body[member].get("taxRates", [])
+    tax = _factor(rates, f"/{member}/taxRates")
     factor = _ONE if included else tax
     prices = []
     for index, one in enumerate(body[member]["prices"]):
@@ -189,7 +192,7 @@ def _component(kind: Kind, body: Mapping[str, Any], included: bool) -> Component
             raise TariffFault(f"{pointer}/{name}", "is negative")
         price = EXACT.multiply(_decimal(one[name]), factor)
         prices.append(Price(price, conditions.read(one.get("conditions", {}), f"{pointer}/conditions")))
-    return Component(kind, tuple(prices), tax)
+    return Component(kind, tuple(prices), tax, len(rates))
 
 
 def _factor(rates: list[dict[str, Any]], pointer: str) -> Decimal:
