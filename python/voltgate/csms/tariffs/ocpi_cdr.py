@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from voltgate.csms.ledger import times
 from voltgate.csms.tariffs import money, ocpi
 from voltgate.csms.tariffs.cdr import Billed, Cdr, CdrKind
-from voltgate.csms.tariffs.cut import Segment, cut
+from voltgate.csms.tariffs.cut import MICROSECOND, Segment, cut
 from voltgate.csms.tariffs.ocpi import Exported, Lost, Party, in_order, rounded, short_id
 from voltgate.csms.tariffs.price import LineKind
 from voltgate.csms.tariffs.tariff import Price, Tariff
@@ -21,7 +21,7 @@ _TOTALS = {
     "total_time_cost": (LineKind.CHARGING,),
     "total_parking_cost": (LineKind.IDLE, LineKind.IDLE_CAP),
 }
-_HOUR = Decimal(3600)
+_HOUR = Decimal(3_600_000_000)  # microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,9 @@ def export(cdr: Cdr, party: Party, location: Location, token: Token | None) -> E
 
 def _totals(billed: Billed, lost: set[Lost]) -> dict[str, Any]:
     """Sums by what was paid for; a minimum or maximum is in ``total_cost`` alone."""
-    total = Decimal((billed.ended - billed.started).total_seconds())
-    parking = total - billed.charging_s
-    if parking > billed.idle_s:
+    total = Decimal((billed.ended - billed.started) // MICROSECOND)
+    parking = total - billed.charging_s * 1_000_000
+    if parking > billed.idle_s * 1_000_000:
         lost.add(Lost.WAITING)
     found: dict[str, Any] = {
         "total_energy": rounded(Decimal(billed.mwh) / 1_000_000),
@@ -152,7 +152,8 @@ def _periods(billed: Billed, tariff: Tariff, id: str) -> Iterator[dict[str, Any]
     sums = {"ENERGY": Decimal(0), "TIME": Decimal(0), "PARKING_TIME": Decimal(0)}
     for (_, charging, idle), group in groupby(cut(billed.usage, tariff, ZoneInfo(billed.zone)), _alike):
         segments = list(group)
-        hours = Decimal((segments[-1].end - segments[0].start).total_seconds()) / _HOUR
+        start = billed.usage.periods[0].start + segments[0].begin * MICROSECOND
+        hours = sum(one.length for one in segments) / _HOUR
         added = {"ENERGY": Decimal(sum(one.mwh for one in segments)) / 1_000_000}
         if charging or idle:
             added["TIME" if charging else "PARKING_TIME"] = hours
@@ -161,8 +162,7 @@ def _periods(billed: Billed, tariff: Tariff, id: str) -> Iterator[dict[str, Any]
             before, sums[name] = sums[name], sums[name] + volume
             share = Decimal(str(rounded(sums[name]))) - Decimal(str(rounded(before)))
             dimensions.append({"type": name, "volume": rounded(share)})
-        start = times.text(segments[0].start)
-        yield {"start_date_time": start, "dimensions": dimensions, "tariff_id": id}
+        yield {"start_date_time": times.text(start), "dimensions": dimensions, "tariff_id": id}
 
 
 def _alike(segment: Segment) -> tuple[tuple[Price | None, ...], bool, bool]:

@@ -106,15 +106,20 @@ class Tariff:
         return tuple(one for one in self.components if one.kind is not Kind.START)
 
     @cached_property
-    def bounds(self) -> dict[Measure, tuple[int, ...]]:
-        """Every bound of a range, by what it is about."""
+    def bounds(self) -> dict[Measure, list[int]]:
+        """Every bound of a range, by what it is about, ascending."""
         found: dict[Measure, set[int]] = {}
         for price in (price for one in self.metered for price in one.prices):
             for part in price.conditions.ranges:
                 found.setdefault(part.measure, set()).update(
                     bound for bound in (part.least, part.below) if bound is not None
                 )
-        return {measure: tuple(values) for measure, values in found.items()}
+        return {measure: sorted(values) for measure, values in found.items()}
+
+    @cached_property
+    def applied(self) -> dict[tuple[int, ...], tuple[Price | None, ...]]:
+        """The prices of each combination of conditions that a usage has met; filled by ``cut``."""
+        return {}
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "Tariff":
