@@ -42,7 +42,9 @@ class Story:
             moment(at), "" if action == "link" else version, action, dict(body), headers or {},
         )  # fmt: skip
         with self.database.begin() as tx:
-            tx.run("INSERT INTO charger (id, token) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", charger, charger)
+            tx.run(
+                "INSERT INTO charger (id, token) VALUES (?, ?) ON CONFLICT (id) DO NOTHING", charger, charger
+            )
             for part in self.parts:
                 part.fact(tx, fact)
 

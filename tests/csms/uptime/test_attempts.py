@@ -68,7 +68,9 @@ def test_a_refused_token_is_not_an_attempt(story: Story) -> None:
 
 
 def test_one_that_charged_without_leave_is_an_attempt(story: Story) -> None:
-    story.session("s", started=1.0, ended=9.0, state="ended", reason="DeAuthorized", mwh=7, flags="start_refused")
+    story.session(
+        "s", started=1.0, ended=9.0, state="ended", reason="DeAuthorized", mwh=7, flags="start_refused"
+    )
     story.tick(20)
     assert attempts(story) == [(1, "energy", "failed", "DeAuthorized", "s")]
 

@@ -41,7 +41,10 @@ def test_whom_an_exclusion_covers(body: dict[str, Any], covered: bool) -> None:
         ({"reason": "boredom", "from": "2026-03-01T00:00:00Z"}, "reason: must be one of utility, network"),
         ({"reason": "utility"}, "from: is required"),
         ({"reason": "utility", "from": "soon"}, "from: must be an RFC 3339 time"),
-        ({"reason": "utility", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}, "to: must be later"),
+        (
+            {"reason": "utility", "from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"},
+            "to: must be later",
+        ),
         ({"reason": "utility", "from": "2026-03-02T00:00:00Z", "scope": "world"}, "scope: must be"),
         ({"reason": "utility", "from": "2026-03-02T00:00:00Z", "evse": 0}, "evse: must be"),
         ({"reason": "closed", "daily": {"from": "22"}}, "daily: must be"),

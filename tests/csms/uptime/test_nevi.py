@@ -90,7 +90,9 @@ EXCLUSIONS = st.lists(
 
 
 @given(OUTAGES, EXCLUSIONS)
-def test_intervals_never_overlap_and_add_up_to_the_formula(outages: Outages, exclusions: list[Exclusion]) -> None:
+def test_intervals_never_overlap_and_add_up_to_the_formula(
+    outages: Outages, exclusions: list[Exclusion]
+) -> None:
     found = nevi.uptime(outages, exclusions, WINDOW, times.EPOCH, GMT)
     cut = nevi.intervals(outages, exclusions, WINDOW, GMT)
     assert all(one.end <= other.start for one, other in zip(cut, cut[1:], strict=False))

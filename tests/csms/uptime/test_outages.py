@@ -20,7 +20,8 @@ def outages(story: Story, charger: str = "A") -> list[tuple[object, ...]]:
     return [
         (evse, kind, minutes(begins), minutes(ends))
         for evse, kind, begins, ends in story.rows(
-            "SELECT evse, kind, begins, ends FROM outage WHERE charger = ? ORDER BY begins, evse, kind", charger
+            "SELECT evse, kind, begins, ends FROM outage WHERE charger = ? ORDER BY begins, evse, kind",
+            charger,
         )
     ]
 
@@ -81,8 +82,12 @@ def test_a_fault_lasts_until_another_status(story: Story) -> None:
 
 def test_the_time_of_a_fault_is_when_it_was_received(story: Story) -> None:
     """In 1.6 the timestamp may be the fault's; a status that is received later is later."""
-    story.fact(5, "StatusNotification", {"connectorId": 1, "status": "Available", "timestamp": times.text(moment(5))})
-    story.fact(9, "StatusNotification", {"connectorId": 1, "status": "Faulted", "timestamp": times.text(moment(-60))})
+    story.fact(
+        5, "StatusNotification", {"connectorId": 1, "status": "Available", "timestamp": times.text(moment(5))}
+    )
+    story.fact(
+        9, "StatusNotification", {"connectorId": 1, "status": "Faulted", "timestamp": times.text(moment(-60))}
+    )
     assert outages(story) == [(1, "faulted", 9, None)]
 
 

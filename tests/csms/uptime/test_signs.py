@@ -57,5 +57,14 @@ def test_signs(action: str, body: dict[str, Any], found: list[Sign]) -> None:
 
 def test_what_is_ours_are_reasons_that_the_gateway_writes() -> None:
     assert {reason.label for reason in Reason} | {"gateway_lost"} >= OURS
-    charger_s_own = {"client", "silent", "protocol", "too_big", "binary", "not_utf8", "fragments", "slow_reader"}
+    charger_s_own = {
+        "client",
+        "silent",
+        "protocol",
+        "too_big",
+        "binary",
+        "not_utf8",
+        "fragments",
+        "slow_reader",
+    }
     assert not OURS & charger_s_own

@@ -16,7 +16,9 @@ def span(start: int, end: int) -> Span:
 
 
 def hours(spans: list[Span]) -> set[int]:
-    return {hour for hour in range(30) if any(start <= DAY + timedelta(hours=hour) < end for start, end in spans)}
+    return {
+        hour for hour in range(30) if any(start <= DAY + timedelta(hours=hour) < end for start, end in spans)
+    }
 
 
 SPANS = st.lists(st.tuples(st.integers(0, 24), st.integers(0, 24)).map(lambda pair: span(*pair)), max_size=6)

@@ -65,7 +65,11 @@ class Exclusion:
         start, end = max(start, self.begins or start), min(end, self.ends or end)
         if start >= end:
             return []
-        return [(start, end)] if self.daily is None else common([(start, end)], _hours(self.daily, start, end, zone))
+        return (
+            [(start, end)]
+            if self.daily is None
+            else common([(start, end)], _hours(self.daily, start, end, zone))
+        )
 
 
 def _hours(daily: Daily, start: datetime, end: datetime, zone: ZoneInfo) -> list[Span]:

@@ -43,5 +43,6 @@ def outages(tx: Tx, port: Port, window: Span, now: datetime) -> list[tuple[Kind,
         port.charger, port.evse, times.text(min(end, now)), times.text(start),
     )  # fmt: skip
     return [
-        (Kind(kind), (times.parsed(begins), times.parsed(ends) if ends else now)) for kind, begins, ends in rows
+        (Kind(kind), (times.parsed(begins), times.parsed(ends) if ends else now))
+        for kind, begins, ends in rows
     ]

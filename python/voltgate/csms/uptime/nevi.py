@@ -104,7 +104,9 @@ def intervals(
     for reason, spans in [*reasons, (None, rest)]:
         for kind in Kind:
             of_kind = merged(span for one, span in known if one is kind)
-            found += [Interval(*span, kind, reason) for span in common(spans, of_kind) if kind is not Kind.OURS]
+            found += [
+                Interval(*span, kind, reason) for span in common(spans, of_kind) if kind is not Kind.OURS
+            ]
             spans = without(spans, of_kind) if kind is not Kind.OURS else spans
     return sorted(found, key=lambda one: (one.start, one.end))
 

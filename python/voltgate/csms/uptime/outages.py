@@ -107,7 +107,8 @@ class Outages:
         _known(tx, fact)
         at = times.text(fact.at)
         for begins, back in tx.all(
-            "SELECT begins, back FROM outage WHERE charger = ? AND kind = 'ours' AND ends IS NULL", fact.charger
+            "SELECT begins, back FROM outage WHERE charger = ? AND kind = 'ours' AND ends IS NULL",
+            fact.charger,
         ):
             _no_longer_ours(tx, fact.charger, begins, back, fact.at)
         for kind in _LINK:
@@ -144,7 +145,9 @@ class Outages:
             " SET condition = excluded.condition, said = excluded.said",
             fact.charger, status.evse, status.connector, str(status.condition), said, times.text(fact.at),
         )  # fmt: skip
-        rows = tx.all("SELECT connector, condition FROM port WHERE charger = ? AND evse = ?", fact.charger, status.evse)
+        rows = tx.all(
+            "SELECT connector, condition FROM port WHERE charger = ? AND evse = ?", fact.charger, status.evse
+        )
         now = condition({connector: Condition(word) for connector, word in rows})
         for kind in (Kind.FAULTED, Kind.UNAVAILABLE):
             is_open = tx.one(

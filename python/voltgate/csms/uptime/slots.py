@@ -68,16 +68,15 @@ def quarter(at: datetime) -> datetime:
 
 
 def _curve(session: Session, end: datetime, samples: Sequence[Sample]) -> list[tuple[datetime, int]]:
-    """(Time, sum of the register's rises up to it), rising; two points at least."""
+    """(Time, sum of the register's rises up to it), not falling; two points at least."""
     begin = session.first_energy or session.started
     assert begin is not None
     points, total, last = [(min(begin, end), 0)], 0, None
     for one in sorted(samples, key=lambda sample: sample.at):
         if one.register is None or one.at > end:
             continue
-        if last is not None and one.register > last:
-            total += one.register - last
-            points.append((max(one.at, points[-1][0]), total))
+        total += max(one.register - last, 0) if last is not None else 0
+        points.append((max(one.at, points[-1][0]), total))
         last = one.register
     return points if total else [points[0], (end, 1)]
 
