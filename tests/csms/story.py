@@ -1,4 +1,4 @@
-"""A story told to parts of the ledger: facts, decisions and ticks, folded into a database as the ledger does."""
+"""A story told to parts of the ledger: facts, decisions and ticks, folded as the ledger folds them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,8 +38,8 @@ class Story:
         self.seq += 1
         stream = STREAMS.get(action.removesuffix("Response"), "OCPP_COMMANDS" if headers else "OCPP_TX")
         fact = Fact(
-            stream, self.seq, f"id-{self.seq}", f"ocpp.x.v16.{action}.{charger}", key or f"key-{self.seq}", charger,
-            moment(at), "" if action == "link" else version, action, dict(body), headers or {},
+            stream, self.seq, f"id-{self.seq}", f"ocpp.x.v16.{action}.{charger}", key or f"key-{self.seq}",
+            charger, moment(at), "" if action == "link" else version, action, dict(body), headers or {},
         )  # fmt: skip
         with self.database.begin() as tx:
             tx.run(
@@ -71,7 +71,8 @@ class Story:
             tx.run(
                 "INSERT INTO decision (kind, id, seq, valid_from, body, by, at, why, tick)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                kind, id_, self.seq, times.text(times.EPOCH), orjson.dumps(body).decode(), "someone", text, "", text,
+                kind, id_, self.seq, times.text(times.EPOCH), orjson.dumps(body).decode(), "someone", text,
+                "", text,
             )  # fmt: skip
             if kind == "charger":
                 tx.run("UPDATE charger SET site = ? WHERE id = ?", body["site"], id_)
@@ -87,7 +88,8 @@ class Story:
     def session(self, id_: str, **columns: Any) -> None:
         """A row of ``session`` as the ledger writes it; times as elsewhere here. Marks its charger."""
         row: dict[str, Any] = {
-            "charger": "A", "evse": 1, "connector": 1, "tx": id_, "token": "tag", "state": "open", "started": 0.0,
+            "charger": "A", "evse": 1, "connector": 1, "tx": id_, "token": "tag", "state": "open",
+            "started": 0.0, "version": "ocpp1.6",
         } | columns  # fmt: skip
         row["heard"] = row.get("ended") or row["started"]
         row["first_heard"] = row["started"]

@@ -1,5 +1,6 @@
 """The formula of 23 CFR 680.116(b), on intervals."""
 
+import itertools
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -33,7 +34,7 @@ def excluding(reason: Reason, first: float, last: float) -> Exclusion:
 
 
 def test_windows() -> None:
-    assert WINDOW == (datetime(2025, 3, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC))
+    assert (datetime(2025, 3, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)) == WINDOW
     assert nevi.year(date(2026, 2, 10), BERLIN)[1] == datetime(2026, 2, 28, 23, tzinfo=UTC)
     assert nevi.month(date(2026, 3, 31), BERLIN) == (
         datetime(2026, 2, 28, 23, tzinfo=UTC), datetime(2026, 3, 31, 22, tzinfo=UTC),
@@ -62,7 +63,9 @@ def test_what_counts(
     outages: Outages, exclusions: list[Exclusion], outage: int, excluded: dict[Reason, int], ours: int
 ) -> None:
     found = nevi.uptime(outages, exclusions, WINDOW, times.EPOCH, GMT)
-    assert (found.outage, found.excluded, found.ours) == (outage, excluded, ours)
+    assert found.outage == outage
+    assert found.excluded == {reason: Decimal(value) for reason, value in excluded.items()}
+    assert found.ours == ours
     assert found.percent == (Decimal(525_600) - outage + sum(excluded.values())) / Decimal(5256)
 
 
@@ -70,7 +73,8 @@ def test_a_young_port_is_judged_by_the_minutes_it_has_had() -> None:
     since = WINDOW[1] - timedelta(hours=100)
     outage = [(Kind.OFFLINE, (WINDOW[1] - timedelta(hours=10), WINDOW[1]))]
     found = nevi.uptime(outage, [], WINDOW, since, GMT)
-    assert (found.minutes, found.percent) == (6000, 90)
+    assert found.minutes == 6000
+    assert found.percent == 90
     assert nevi.uptime([], [], WINDOW, WINDOW[1], GMT).percent == 100
 
 
@@ -95,7 +99,7 @@ def test_intervals_never_overlap_and_add_up_to_the_formula(
 ) -> None:
     found = nevi.uptime(outages, exclusions, WINDOW, times.EPOCH, GMT)
     cut = nevi.intervals(outages, exclusions, WINDOW, GMT)
-    assert all(one.end <= other.start for one, other in zip(cut, cut[1:], strict=False))
+    assert all(one.end <= other.start for one, other in itertools.pairwise(cut))
     sums = defaultdict[Reason | None, Decimal](Decimal)
     for one in cut:
         if one.kind is not Kind.OURS:

@@ -8,7 +8,8 @@ import pytest
 from csms.story import Story, minutes, moment
 from voltgate.csms.ledger import times
 from voltgate.csms.ledger.store import Database
-from voltgate.csms.uptime.outages import Condition, Outages, condition
+from voltgate.csms.uptime.outages import Outages, condition
+from voltgate.csms.uptime.signs import Condition
 
 
 @pytest.fixture
@@ -94,7 +95,8 @@ def test_the_time_of_a_fault_is_when_it_was_received(story: Story) -> None:
 def said_2x(story: Story, at: float, status: str, said: float, connector: int = 1) -> None:
     story.fact(
         at, "StatusNotification",
-        {"timestamp": times.text(moment(said)), "connectorStatus": status, "evseId": 1, "connectorId": connector},
+        {"timestamp": times.text(moment(said)), "connectorStatus": status, "evseId": 1,
+         "connectorId": connector},
         version="ocpp2.0.1",
     )  # fmt: skip
 

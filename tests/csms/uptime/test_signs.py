@@ -20,7 +20,8 @@ def event(evse: dict[str, int] | None, value: str, variable: str = "Availability
     component = {"name": "Connector"} if evse is None else {"name": "Connector", "evse": evse}
     return {
         "eventId": 1, "timestamp": "2026-03-02T11:59:00Z", "trigger": "Delta", "actualValue": value,
-        "component": component, "variable": {"name": variable}, "eventNotificationType": "HardWiredNotification",
+        "component": component, "variable": {"name": variable},
+        "eventNotificationType": "HardWiredNotification",
     }  # fmt: skip
 
 
@@ -40,7 +41,8 @@ STATUS_2X = {"timestamp": "2026-03-02T11:59:00Z", "connectorStatus": "Faulted", 
          [Status(2, 1, Condition.FAULTED, None)]),
         ("StatusNotification", {"connectorId": 0, "status": "Unavailable"},
          [Status(0, 0, Condition.UNAVAILABLE, None)]),
-        ("StatusNotification", {"connectorId": 1, "status": "Charging"}, [Status(1, 1, Condition.USABLE, None)]),
+        ("StatusNotification", {"connectorId": 1, "status": "Charging"},
+         [Status(1, 1, Condition.USABLE, None)]),
         ("StatusNotification", STATUS_2X, [Status(2, 1, Condition.FAULTED, AGO)]),
         ("StatusNotification", {"connectorId": "x"}, []),
         ("NotifyEvent", {"eventData": [event({"id": 1, "connectorId": 2}, "Unavailable")]},

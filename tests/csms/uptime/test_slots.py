@@ -1,5 +1,6 @@
 """A session by quarter hour."""
 
+import itertools
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -78,6 +79,4 @@ def test_no_energy_and_no_second_is_lost(
     busy = sum(slot.busy_s for slot in found)
     assert abs(busy - (lasted + stays) * 60) <= len(found) + 1
     assert all(slot.at == quarter(slot.at) for slot in found)
-    assert {later.at - slot.at for slot, later in zip(found, found[1:], strict=False)} <= {
-        timedelta(minutes=15)
-    }
+    assert {later.at - slot.at for slot, later in itertools.pairwise(found)} <= {timedelta(minutes=15)}

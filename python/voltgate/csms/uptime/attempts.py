@@ -39,9 +39,9 @@ REGULAR = frozenset(
 )  # fmt: skip
 
 TRIAL = """CREATE TABLE trial (
-    stream TEXT NOT NULL, seq INTEGER NOT NULL, charger TEXT NOT NULL, key TEXT NOT NULL, evse INTEGER NOT NULL,
-    token TEXT NOT NULL, how TEXT NOT NULL, at TEXT NOT NULL, accepted INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (stream, seq))"""
+    stream TEXT NOT NULL, seq INTEGER NOT NULL, charger TEXT NOT NULL, key TEXT NOT NULL,
+    evse INTEGER NOT NULL, token TEXT NOT NULL, how TEXT NOT NULL, at TEXT NOT NULL,
+    accepted INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (stream, seq))"""
 
 PLUG = """CREATE TABLE plug (
     charger TEXT NOT NULL, evse INTEGER NOT NULL, at TEXT NOT NULL, PRIMARY KEY (charger, evse))"""
@@ -77,7 +77,7 @@ class Outcome(StrEnum):
 class Attempts:
     """Folds trials as they come, and joins them with sessions at ticks."""
 
-    tables = (
+    tables: tuple[str, ...] = (
         TRIAL,
         PLUG,
         ATTEMPT,
@@ -112,7 +112,8 @@ class Attempts:
         """Join, resolve, prove. Returns (charger, evse, time) of every attempt that is new or changed."""
         changed = set[tuple[str, int, str]]()
         for row in tx.all(
-            "SELECT charger, evse, token, how, at, stream, seq FROM trial WHERE accepted = 1 ORDER BY at, stream, seq"
+            "SELECT charger, evse, token, how, at, stream, seq FROM trial WHERE accepted = 1"
+            " ORDER BY at, stream, seq"
         ):
             changed |= _tried(tx, row)
         tx.run("DELETE FROM trial WHERE accepted = 1 OR at < ?", times.text(at - UNANSWERED))
@@ -155,13 +156,13 @@ def _tried(tx: Tx, row: Row) -> set[tuple[str, int, str]]:
     return _create(tx, f"{charger}/{stream}/{seq}", charger, evse, at, token, how)
 
 
-def _create(  # noqa: PLR0913 - the columns of a new attempt
+def _create(  # noqa: PLR0913, PLR0917 - the columns of a new attempt
     tx: Tx, name: str, charger: str, evse: int, at: str, token: str, how: str, session: str = ""
 ) -> set[tuple[str, int, str]]:
     maker = tx.one("SELECT vendor, model, firmware FROM charger WHERE id = ?", charger) or ("", "", "")
     tx.run(
-        "INSERT INTO attempt (id, charger, evse, at, stage, outcome, session, token, how, vendor, model, firmware)"
-        " VALUES (?, ?, ?, ?, 'authorized', 'open', ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO attempt (id, charger, evse, at, stage, outcome, session, token, how, vendor, model,"
+        " firmware) VALUES (?, ?, ?, ?, 'authorized', 'open', ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
         str(uuid.uuid5(_SPACE, name)), charger, evse, at, session, token, how, *maker,
     )  # fmt: skip
     return {(charger, evse, at)}
@@ -262,8 +263,8 @@ def _prove(tx: Tx, charger: str, evse: int, first: str) -> None:
     )  # fmt: skip
     failures = 0
     for at, done, outcome in tx.all(
-        "SELECT at, done, outcome FROM attempt WHERE charger = ? AND evse = ? AND at > ? AND outcome <> 'open'"
-        " ORDER BY at, id",
+        "SELECT at, done, outcome FROM attempt WHERE charger = ? AND evse = ? AND at > ?"
+        " AND outcome <> 'open' ORDER BY at, id",
         charger, evse, since,
     ):  # fmt: skip
         if outcome == Outcome.SUCCESS:

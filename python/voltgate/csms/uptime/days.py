@@ -1,7 +1,7 @@
 """Days: energy, revenue, utilisation, peak and uptime of a port by local day, from quarter hours.
 
 A row of ``day`` is computed from sessions, attempts, outages and exclusions, and anew whenever one of them
-changes it; it is never added to. The day of a charger ends at midnight of its site.
+changes it; it is never added to. The day of a charger ends at midnight of its site; its uptime is there then.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,6 @@ from voltgate.csms.ledger import times
 from voltgate.csms.ledger.store import Tx
 from voltgate.csms.uptime import exclusions, history, nevi
 from voltgate.csms.uptime.exclusions import Exclusion
-from voltgate.csms.uptime.history import Port
 from voltgate.csms.uptime.places import Places
 from voltgate.csms.uptime.slots import Sample, slots
 from voltgate.csms.uptime.spans import Span
@@ -30,8 +29,8 @@ SLOT = """CREATE TABLE slot (
 DAY = """CREATE TABLE day (
     charger TEXT NOT NULL, evse INTEGER NOT NULL, date TEXT NOT NULL, mwh INTEGER NOT NULL,
     sessions INTEGER NOT NULL, revenue INTEGER NOT NULL, busy_s INTEGER NOT NULL, up_s INTEGER NOT NULL,
-    excluded_s INTEGER NOT NULL, attempts INTEGER NOT NULL, successes INTEGER NOT NULL, peak_w INTEGER NOT NULL,
-    PRIMARY KEY (charger, evse, date))"""
+    excluded_s INTEGER NOT NULL, attempts INTEGER NOT NULL, successes INTEGER NOT NULL,
+    peak_w INTEGER NOT NULL, PRIMARY KEY (charger, evse, date))"""
 
 STALE = """CREATE TABLE stale (
     charger TEXT NOT NULL, evse INTEGER NOT NULL, date TEXT NOT NULL, PRIMARY KEY (date, charger, evse))"""
@@ -42,7 +41,7 @@ TICKED = "CREATE TABLE ticked (number INTEGER PRIMARY KEY, at TEXT NOT NULL)"
 class Days:
     """See the module."""
 
-    tables = (
+    tables: tuple[str, ...] = (
         SLOT,
         DAY,
         STALE,
@@ -80,7 +79,8 @@ class Days:
         """Mark the days that have ended since the last tick."""
         row = tx.one("SELECT at FROM ticked")
         tx.run(
-            "INSERT INTO ticked (number, at) VALUES (1, ?) ON CONFLICT (number) DO UPDATE SET at = excluded.at",
+            "INSERT INTO ticked (number, at) VALUES (1, ?)"
+            " ON CONFLICT (number) DO UPDATE SET at = excluded.at",
             times.text(at),
         )
         if row is None:
@@ -109,7 +109,8 @@ def bounds(day: date, zone: ZoneInfo) -> Span:
 
 def _stale(tx: Tx, charger: str, evse: int, day: date) -> None:
     tx.run(
-        "INSERT INTO stale (charger, evse, date) VALUES (?, ?, ?) ON CONFLICT (date, charger, evse) DO NOTHING",
+        "INSERT INTO stale (charger, evse, date) VALUES (?, ?, ?)"
+        " ON CONFLICT (date, charger, evse) DO NOTHING",
         charger, evse, day.isoformat(),
     )  # fmt: skip
 
@@ -129,15 +130,15 @@ def _spread(tx: Tx, session: Session, places: Places) -> None:
         tx.run(
             "INSERT INTO slot (session, at, charger, evse, mwh, busy_s, peak_w, sessions, cost)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            session.id, times.text(slot.at), session.charger, session.evse, slot.mwh, slot.busy_s, slot.peak_w,
-            slot.sessions, slot.cost,
+            session.id, times.text(slot.at), session.charger, session.evse, slot.mwh, slot.busy_s,
+            slot.peak_w, slot.sessions, slot.cost,
         )  # fmt: skip
     moments = {(times.parsed(at), evse) for at, _, evse in before} | {(slot.at, session.evse) for slot in now}
     for at, evse in sorted(moments):
         _mark(tx, session.charger, evse, at, places)
 
 
-def _compute(  # noqa: PLR0913 - the key of a row and what it is computed from
+def _compute(  # noqa: PLR0913, PLR0917 - the key of a row and what it is computed from
     tx: Tx, charger: str, evse: int, day: date, now: datetime, places: Places, known: Sequence[Exclusion]
 ) -> None:
     place = places.of(charger)
@@ -157,7 +158,7 @@ def _compute(  # noqa: PLR0913 - the key of a row and what it is computed from
     assert energy is not None
     assert tries is not None
     mwh, sessions, revenue, busy, peak = (int(value) for value in energy)
-    up, excluded = _up(tx, charger, evse, (start, min(end, now)), now, places, known)
+    up, excluded = _up(tx, charger, evse, (start, end), places, known) if end <= now else (0, 0)
     tx.run("DELETE FROM day WHERE charger = ? AND evse = ? AND date = ?", charger, evse, day.isoformat())
     tx.run(
         "INSERT INTO day (charger, evse, date, mwh, sessions, revenue, busy_s, up_s, excluded_s, attempts,"
@@ -166,8 +167,8 @@ def _compute(  # noqa: PLR0913 - the key of a row and what it is computed from
     )  # fmt: skip
 
 
-def _up(  # noqa: PLR0913 - as _compute
-    tx: Tx, charger: str, evse: int, window: Span, now: datetime, places: Places, known: Sequence[Exclusion]
+def _up(  # noqa: PLR0913, PLR0917 - as _compute
+    tx: Tx, charger: str, evse: int, window: Span, places: Places, known: Sequence[Exclusion]
 ) -> tuple[int, int]:
     """(Seconds of the day in which the port was not out, seconds out that do not count)."""
     port = next((port for port in history.ports(tx, charger) if port.evse == evse), None)
@@ -175,7 +176,9 @@ def _up(  # noqa: PLR0913 - as _compute
         return 0, 0
     place = places.of(charger)
     covering = [one for one in known if one.covers(charger, place.site, evse)]
-    found = nevi.uptime(history.outages(tx, port, window, now), covering, window, port.since, place.zone)
+    found = nevi.uptime(
+        history.outages(tx, port, window, window[1]), covering, window, port.since, place.zone
+    )
     lasted = (window[1] - max(window[0], port.since)) // timedelta(seconds=1)
     out, excluded = _seconds(found.outage + found.ours), _seconds(sum(found.excluded.values()) + found.ours)
     return lasted - out, excluded

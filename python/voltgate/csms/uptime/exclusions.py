@@ -1,6 +1,7 @@
 """Exclusions: time that is not counted against a port, by a decision with a reason of a closed list.
 
-Body of a decision ``exclusion``: ``{"scope": "default"|"site:ID"|"charger:ID", "reason", "evse", "from", "to",
+Body of a decision ``exclusion``: ``{"scope": "default"|"site:ID"|"charger:ID", "reason", "evse", "from",
+"to",
 "daily": {"from": "22:00", "to": "06:00", "days": [1, 7]}}``. Without ``evse``: every port; without ``from``
 and ``to``: since ever, for ever; ``daily``: only within these local hours (of these ISO weekdays), as opening
 hours need it. A body ``{}`` takes the exclusion back.

@@ -97,17 +97,15 @@ def intervals(
     known = list(outages)
     down, ours = _down(known, window)
     found = [Interval(*span, Kind.OURS, Reason.OURS) for span in ours]
-    rest = down
+    rest = left = down
     reasons: list[tuple[Reason | None, list[Span]]] = [*_excluded(down, exclusions, window, zone)]
     for _, spans in reasons:
         rest = without(rest, spans)
-    for reason, spans in [*reasons, (None, rest)]:
-        for kind in Kind:
-            of_kind = merged(span for one, span in known if one is kind)
-            found += [
-                Interval(*span, kind, reason) for span in common(spans, of_kind) if kind is not Kind.OURS
-            ]
-            spans = without(spans, of_kind) if kind is not Kind.OURS else spans
+    for kind in (kind for kind in Kind if kind is not Kind.OURS):
+        of_kind = merged(span for one, span in known if one is kind)
+        for reason, spans in [*reasons, (None, rest)]:
+            found += [Interval(*span, kind, reason) for span in common(common(spans, of_kind), left)]
+        left = without(left, of_kind)
     return sorted(found, key=lambda one: (one.start, one.end))
 
 

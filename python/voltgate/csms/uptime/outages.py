@@ -45,12 +45,14 @@ OUTAGE = """CREATE TABLE outage (
 
 PORT = """CREATE TABLE port (
     charger TEXT NOT NULL, evse INTEGER NOT NULL, connector INTEGER NOT NULL, condition TEXT NOT NULL,
-    said TEXT, first TEXT NOT NULL, PRIMARY KEY (charger, evse, connector))"""
+    said TEXT NOT NULL DEFAULT '', first TEXT NOT NULL, PRIMARY KEY (charger, evse, connector))"""
 
 _LINK = (Kind.OFFLINE, Kind.OURS)
 
 
-def begin(tx: Tx, charger: str, evse: int, kind: Kind, at: str, reason: str = "") -> None:
+def begin(  # noqa: PLR0913, PLR0917 - the columns
+    tx: Tx, charger: str, evse: int, kind: Kind, at: str, reason: str = ""
+) -> None:
     """Open an interval."""
     tx.run(
         "INSERT INTO outage (charger, evse, kind, begins, reason) VALUES (?, ?, ?, ?, ?)"
@@ -70,7 +72,7 @@ def end(tx: Tx, charger: str, evse: int, kind: Kind, at: str) -> None:
 class Outages:
     """See Part."""
 
-    tables = (
+    tables: tuple[str, ...] = (
         OUTAGE,
         PORT,
         exclusions.EXCLUSION,
@@ -129,15 +131,14 @@ class Outages:
     # -- statuses -------------------------------------------------------------------------------------------
 
     def _status(self, tx: Tx, fact: Fact, status: Status) -> None:
-        said = None if status.said is None else times.text(status.said)
+        said = "" if status.said is None else times.text(status.said)
         before = tx.one(
             "SELECT said FROM port WHERE charger = ? AND evse = ? AND connector = ?",
             fact.charger, status.evse, status.connector,
         )  # fmt: skip
-        if status.said is not None and before is not None and before[0] is not None:
-            queued = fact.at - status.said > BACKLOG
-            if queued and said < before[0]:  # type: ignore[operator]
-                return
+        queued = status.said is not None and fact.at - status.said > BACKLOG
+        if queued and before is not None and said < before[0]:
+            return
         _known(tx, fact)
         tx.run(
             "INSERT INTO port (charger, evse, connector, condition, said, first) VALUES (?, ?, ?, ?, ?, ?)"

@@ -16,7 +16,7 @@ from voltgate.csms.uptime.watch import Watch
 class Uptime:
     """See Part. Stands behind the sessions in the ledger's list of parts: at a tick it reads their rows."""
 
-    tables = (*Outages.tables, *Watch.tables, *Attempts.tables, *Days.tables)
+    tables: tuple[str, ...] = (*Outages.tables, *Watch.tables, *Attempts.tables, *Days.tables)
 
     def __init__(self, zone: ZoneInfo) -> None:
         """``zone``: of chargers whose site names none."""
@@ -32,7 +32,7 @@ class Uptime:
     def tick(self, tx: Tx, at: datetime) -> None:
         """See Part."""
         self._outages.tick(tx, at)
-        sessions = self._watch.changed(tx)
+        sessions = self._watch.changed(tx, at)
         attempts = self._attempts.tick(tx, at, sessions)
         self._days.tick(tx, at, Places(tx, self._zone), sessions, sorted(attempts))
 

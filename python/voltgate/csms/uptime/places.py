@@ -38,6 +38,11 @@ class Places:
         """The place of one charger."""
         return self._places.get(charger) or Place("", self._zone)
 
+    def zone_of(self, scope: str) -> ZoneInfo:
+        """The zone of ``site:ID`` or ``charger:ID``; that of the installation for ``default``."""
+        kind, _, id_ = scope.partition(":")
+        return self._zones.get(id_, self._zone) if kind == "site" else self.of(id_).zone
+
     def zones(self) -> Iterator[ZoneInfo]:
         """Every zone in use."""
         yield from {self._zone, *self._zones.values()}

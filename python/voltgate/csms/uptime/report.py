@@ -1,4 +1,4 @@
-"""What is reported: uptime by month, outages, the funnel of attempts, load; and the sheets of 23 CFR 680.112(a).
+"""What is reported: uptime by month, outages, the funnel of attempts, load; the sheets of 23 CFR 680.112(a).
 
 Functions read the tables of this package in a transaction; they write nothing.
 """
@@ -96,7 +96,7 @@ def funnel(tx: Tx, window: Span) -> list[Funnel]:
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """One hour of the week, weekday 1 is Monday. ``busy_s``: seconds of all ports together."""
+    """One hour of the week, weekday 1 is Monday; all ports together."""
 
     weekday: int
     hour: int
@@ -106,12 +106,13 @@ class Hour:
 
 
 def hours(tx: Tx, window: Span, zone: ZoneInfo, site: str | None = None) -> list[Hour]:
-    """The week of a site, or of all: energy and occupation by local hour, and the highest quarter hour's mean W."""
+    """The week of a site, or of all, by local hour; ``peak_w`` is the highest mean of a quarter hour."""
     found: dict[tuple[int, int], tuple[int, int, int]] = {}
     one = () if site is None else (site,)
     for at, mwh, busy in tx.all(
-        "SELECT s.at, SUM(s.mwh), SUM(s.busy_s) FROM slot s JOIN charger c ON c.id = s.charger"
-        f" WHERE s.at >= ? AND s.at < ?{' AND c.site = ?' if one else ''} GROUP BY s.at ORDER BY s.at",
+        "SELECT s.at, SUM(s.mwh), SUM(s.busy_s) FROM slot s JOIN charger c ON c.id = s.charger"  # noqa: S608
+        f" WHERE s.at >= ? AND s.at < ?{' AND c.site = ?' if one else ''}"
+        " GROUP BY s.at ORDER BY s.at",
         *map(times.text, window), *one,
     ):  # fmt: skip
         local = times.parsed(at).astimezone(zone)
@@ -156,7 +157,8 @@ def uptime_sheet(tx: Tx, months: list[date], now: datetime, zone: ZoneInfo) -> S
 def outage_sheet(tx: Tx, window: Span, now: datetime, zone: ZoneInfo) -> Sheet:
     """(a)(8): each outage with its minutes; ``outage_id`` is its start."""
     columns = (
-        "station_id", "port_id", "outage_id", "outage_duration", "excluded_outage", "excluded_outage_reason", "kind",
+        "station_id", "port_id", "outage_id", "outage_duration", "excluded_outage",
+        "excluded_outage_reason", "kind",
     )  # fmt: skip
     rows = (
         (

@@ -23,7 +23,7 @@ OURS = frozenset(
         "unanswered", "bad_reply", "backend_failed", "internal",
     }
 )  # fmt: skip
-"""Reasons of a link's ``down`` that the gateway, its NATS or a backend brought about (docs/contract.md 3.6)."""
+"""Reasons of a ``down`` that a gateway, NATS or a backend brought about (docs/contract.md 3.6)."""
 
 
 class Condition(StrEnum):

@@ -17,7 +17,7 @@ from voltgate.csms.ledger.facts import Fact
 class How(StrEnum):
     """A driver showed a token, as far as is known of which kind; or somebody started the session remotely."""
 
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - a kind
     CARD = "card"
     CONTRACT = "contract"
     REMOTE = "remote"

@@ -18,7 +18,9 @@ LATE = timedelta(hours=1)
 TRANSACTIONS = frozenset({"StartTransaction", "StopTransaction", "TransactionEvent", "MeterValues"})
 
 TOUCHED = "CREATE TABLE touched (charger TEXT PRIMARY KEY, since TEXT NOT NULL)"
-WATCHED = "CREATE TABLE watched (session TEXT PRIMARY KEY, seen TEXT NOT NULL, final INTEGER NOT NULL)"
+# ``due``: not looked at before; a rebuild imports sessions of times that are still to come.
+WATCHED = """CREATE TABLE watched (
+    session TEXT PRIMARY KEY, seen TEXT NOT NULL, final INTEGER NOT NULL, due TEXT NOT NULL DEFAULT '')"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,20 @@ _TOUCHED = (
     f"SELECT {_COLUMNS} FROM touched t JOIN session s ON s.charger = t.charger AND s.heard >= t.since"  # noqa: S608
     " LEFT JOIN watched w ON w.session = s.id"
 )
-_OPEN = f"SELECT {_COLUMNS} FROM watched w JOIN session s ON s.id = w.session WHERE w.final = 0"  # noqa: S608
-_ALL = f"SELECT {_COLUMNS} FROM session s LEFT JOIN watched w ON w.session = s.id"  # noqa: S608
+_OPEN = (
+    f"SELECT {_COLUMNS} FROM watched w JOIN session s ON s.id = w.session"  # noqa: S608
+    " WHERE w.final = 0 AND w.due <= ?"
+)
+_IMPORT = "INSERT INTO watched (session, seen, final, due) SELECT id, '', 0, first_heard FROM session"
 
 
 class Watch:
     """Compares sessions with what was seen of them."""
 
-    tables = (
+    tables: tuple[str, ...] = (
         TOUCHED,
         WATCHED,
-        "CREATE INDEX watched_open ON watched (session) WHERE final = 0",
+        "CREATE INDEX watched_open ON watched (due) WHERE final = 0",
         "CREATE INDEX session_by_heard ON session (charger, heard)",
     )
 
@@ -78,15 +83,14 @@ class Watch:
         """Corrections and waivers change what was final; their id is the session's."""
         tx.run("UPDATE watched SET final = 0 WHERE session = ?", decision.id)
 
-    def changed(self, tx: Tx) -> list[Session]:
-        """Those that differ from what was seen. A database that has seen none looks at all (a rebuild)."""
+    def changed(self, tx: Tx, at: datetime) -> list[Session]:
+        """Those that differ from what was seen; of imported ones each when its time has come."""
         if tx.one("SELECT 1 FROM watched") is None:
-            rows = tx.all(_ALL)
-        else:
-            rows = list({row[0]: row for query in (_TOUCHED, _OPEN) for row in tx.all(query)}.values())
+            tx.run(_IMPORT)
+        rows = {row[0]: row for row in (*tx.all(_TOUCHED), *tx.all(_OPEN, times.text(at)))}
         self._touched.clear()
         tx.run("DELETE FROM touched")
-        found = [row for row in rows if _seen(tx, row)]
+        found = [row for row in rows.values() if _seen(tx, row)]
         return sorted((_session(row) for row in found), key=lambda one: (one.started or times.EPOCH, one.id))
 
 
@@ -98,7 +102,7 @@ def _seen(tx: Tx, row: Row) -> bool:
     final = int(state != "open" and settle_at is None)
     tx.run(
         "INSERT INTO watched (session, seen, final) VALUES (?, ?, ?)"
-        " ON CONFLICT (session) DO UPDATE SET seen = excluded.seen, final = excluded.final",
+        " ON CONFLICT (session) DO UPDATE SET seen = excluded.seen, final = excluded.final, due = ''",
         row[0], now, final,
     )  # fmt: skip
     return bool(now != before)
