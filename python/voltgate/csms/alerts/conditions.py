@@ -44,7 +44,7 @@ TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a condition is true. ``evse`` 0: the charger. Without a charger ``name`` says what it is about."""
+    """Where a condition is true. ``evse`` 0: the charger; ``name``: what it is about where it is none."""
 
     charger: str
     evse: int

@@ -1,7 +1,7 @@
 """The courier: takes notices from ``OPS_ALERT`` and delivers each to every channel that wants it.
 
 Each channel has a durable consumer of the stream, which is the outbox: what is not acknowledged comes again,
-also after a restart, when its time has come. Channels are read anew every ``REREAD`` seconds; a channel gets
+also after a restart, when its time has come. Channels are read anew every ``reread`` seconds; a channel gets
 the notices from its first reading on.
 """
 
@@ -32,7 +32,6 @@ from voltgate.csms.ledger.facts import identity
 
 log = structlog.get_logger()
 
-REREAD = 10.0
 _ACK_WAIT = 60.0  # longer than one attempt
 _FETCH = 5.0
 _AGAIN = 1.0
@@ -47,8 +46,10 @@ class Courier:
         prefix: str,
         server: Server | None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        reread: float = 10.0,
     ) -> None:
         self._client, self._prefix, self._server, self._now = client, prefix, server, now
+        self._reread = reread
         self._stream, self._people = f"{prefix.upper()}_ALERT", f"{prefix.upper()}_PEOPLE"
         self._running: dict[str, tuple[Channel, asyncio.Task[None]]] = {}
 
@@ -62,7 +63,7 @@ class Courier:
                         self._follow(await self._channels(), delivery)
                     except (Error, TimeoutError) as error:
                         log.warning("channels.unread", error=type(error).__name__)
-                    await asyncio.sleep(REREAD)
+                    await asyncio.sleep(self._reread)
             finally:
                 self._follow({}, delivery)
 
@@ -105,8 +106,8 @@ class Courier:
                     with suppress(NatsTimeoutError, TimeoutError):
                         for msg in await subscription.fetch(1, timeout=_FETCH):
                             await self._deliver(msg, name, channel, delivery)
-            except Error as error:
-                log.warning("channel.failed", channel=name, error=str(error) or type(error).__name__)
+            except Error as fault:
+                log.warning("channel.failed", channel=name, error=str(fault) or type(fault).__name__)
                 await asyncio.sleep(_AGAIN)
 
     async def _subscription(self, name: str) -> JetStreamContext.PullSubscription:
@@ -120,8 +121,8 @@ class Courier:
     async def _deliver(self, msg: Msg, name: str, channel: Channel, delivery: Delivery) -> None:
         try:
             notice = Notice.parsed(msg.data)
-        except ValueError as error:
-            log.warning("notice.skipped", error=str(error))
+        except ValueError as fault:
+            log.warning("notice.skipped", error=str(fault))
             await msg.term()
             return
         if notice.channels is not None and name not in notice.channels:

@@ -91,11 +91,13 @@ class Notice:
         """Of a published message. Raises ValueError."""
         try:
             found = orjson.loads(body)
-            groups = [tuple(Entry(**one) for one in found[name]) for name in ("raised", "still", "cleared")]
+            raised, still, cleared = (
+                tuple(Entry(**one) for one in found[name]) for name in ("raised", "still", "cleared")
+            )
             at, channels = times.parsed(found["at"]), found["channels"]
             return cls(
-                found["id"], found["rule"], found["kind"], found["title"], at, *groups,
-                channels=None if channels is None else tuple(channels),
+                found["id"], found["rule"], found["kind"], found["title"], at, raised, still, cleared,
+                None if channels is None else tuple(channels),
             )  # fmt: skip
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"is not a notice: {type(error).__name__}") from None

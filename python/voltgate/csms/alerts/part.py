@@ -109,7 +109,7 @@ class _Turn:
     def __init__(self, tx: Tx, rule: Rule, at: datetime, prefix: str) -> None:
         self._tx, self._rule, self._at, self._prefix = tx, rule, at, prefix
         self._now = times.text(at)
-        self._mutes = dict(tx.all("SELECT id, until FROM mute"))
+        self._mutes: dict[str, str] = {id_: until for id_, until in tx.all("SELECT id, until FROM mute")}
         self._alerts = {
             row[0]: Alert(*row)
             for row in tx.all(
@@ -166,11 +166,12 @@ class _Turn:
         if not waited and not again:
             return
         repeated = still if again else []
+        raised, said, cleared = (tuple(alert.entry for alert in group) for group in (new, repeated, over))
+        id_ = str(uuid.uuid5(_SPACE, f"{self._rule.id}/{self._now}"))
+        kind = self._rule.kind
         notice = Notice(
-            str(uuid.uuid5(_SPACE, f"{self._rule.id}/{self._now}")),
-            self._rule.id, self._rule.kind.label, self._rule.kind.value.title, self._at,
-            *(tuple(alert.entry for alert in group) for group in (new, repeated, over)),
-            channels=self._rule.channels,
+            id_, self._rule.id, kind.label, kind.value.title, self._at, raised, said, cleared,
+            self._rule.channels,
         )  # fmt: skip
         self._tx.send(
             f"{self._now}/{notice.id}",
