@@ -7,6 +7,7 @@ say themselves where a request comes from.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Never
 
 from aiohttp import web
 
@@ -33,22 +34,28 @@ class Door:
 
     def who(self, request: web.Request) -> Principal:
         """The principal. Raises Problem where there is none, or another site made the request."""
+        if not self.people.known:
+            raise Problem(Kind.UNAVAILABLE, "people and keys have not been read from NATS yet")
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme:
             principal = self.people.by_key(key.strip()) if scheme.lower() == "bearer" else None
-            return principal or self.refused(request)
+            return principal or self._refused(request)
         secret = request.cookies.get(self.cookie, "")
         if not secret:
             raise Problem(Kind.UNAUTHORIZED)
-        principal = self.people.by_session(secret, self._now()) or self.refused(request)
+        principal = self.people.by_session(secret, self._now()) or self._refused(request)
         if request.method not in SAFE:
             self.from_own_pages(request, header=True)
         return principal
 
-    def refused(self, request: web.Request) -> Principal:
-        """Raise the Problem of credentials that are not valid."""
-        wait = self._attempts.failed(request.remote or "")
-        raise Problem(Kind.TOO_MANY, retry_after=wait) if wait else Problem(Kind.UNAUTHORIZED)
+    def _refused(self, request: web.Request) -> Never:
+        self.failed(request)
+        raise Problem(Kind.UNAUTHORIZED)
+
+    def failed(self, request: web.Request) -> None:
+        """Count credentials that are not valid. Raises Problem for a source with too many of them."""
+        if wait := self._attempts.failed(request.remote or ""):
+            raise Problem(Kind.TOO_MANY, retry_after=wait)
 
     @staticmethod
     def from_own_pages(request: web.Request, *, header: bool) -> None:

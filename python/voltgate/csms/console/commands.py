@@ -24,7 +24,7 @@ WORDS = {
     "result": "The charger answered.",
     "error": "The charger refused the command with an error.",
     "bad_result": "The charger's answer is not valid OCPP.",
-    "invalid": "Not sent: the charger's OCPP version does not have it, or the id was used for something else.",
+    "invalid": "Not sent: the charger's OCPP version has no such command, or the id is of another one.",
     "busy": "Not sent: too many commands wait for this charger.",
     "expired": "Not sent: the charger was busy with other commands until the time was over.",
     "timeout": "Sent, and no answer in time: the effect is unknown.",

@@ -26,8 +26,8 @@ class Page(Query):
     """The ``next`` of the page before."""
 
 
-class Span(Page):
-    """A list of what has a time; ``from`` is included, ``to`` is not."""
+class Span(Query):
+    """Of what has a time; ``from`` is included, ``to`` is not."""
 
     from_: Annotated[datetime | None, Field(alias="from")] = None
     to: datetime | None = None
@@ -41,13 +41,13 @@ class Span(Page):
         return at
 
 
-class SessionQuery(Span):
+class SessionQuery(Span, Page):
     """Which sessions."""
 
     state: m.SessionState | None = None
 
 
-class CdrQuery(Span):
+class CdrQuery(Span, Page):
     """Which CDRs."""
 
     session: m.Id | None = None
@@ -66,6 +66,14 @@ class SearchQuery(Page):
     site: m.Id | None = None
 
 
+class LiveQuery(Query):
+    """Where to go on, for who cannot send a header: the ``ETag`` of chargers, or the id of an event."""
+
+    last_event_id: Annotated[str, Field(max_length=64)] = ""
+
+
+EXPORTS: dict[str, type[Query]] = {"sessions": Span, "cdrs": Span}
+
 Method = Literal["GET", "PUT", "POST", "DELETE"]
 
 
@@ -76,7 +84,7 @@ class Endpoint:
     method: Method
     path: str
     name: str
-    """Of its handler, and the operationId."""
+    """Of its handler."""
     role: Role | None
     reach: Reach
     summary: str
@@ -91,15 +99,35 @@ class Endpoint:
         """The whole path."""
         return ROOT + self.path
 
+    @property
+    def operation(self) -> str:
+        """The operationId."""
+        what, _, form = self.path.rpartition("/")[2].partition(".")
+        return f"{self.name}_{what}_{form}" if self.name == "export" else self.name
+
+    @property
+    def status(self) -> int:
+        """Of an answer."""
+        if self.name == "post_key":
+            return 201
+        return 204 if self.method == "DELETE" else 200
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """Request headers that mean something."""
+        if self.name == "do":
+            return ("Idempotency-Key",)
+        return ("If-Match",) if self.answer in (m.Decided, m.Stored, m.StoredToken) else ()
+
 
 VIEWER, OPERATOR, MANAGER, ADMIN = Role
-OPEN, LIST, CHARGER, SITE, SESSION, CDR, ALERT, SCOPE, BODY, WHOLE = Reach
+OPEN, LIST, CHARGER, SITE, SESSION, CDR, SCOPE, WHOLE = Reach
 E_ = Endpoint
 
 # fmt: off
 ENDPOINTS: tuple[Endpoint, ...] = (
     E_("GET", "/health", "health", None, OPEN, "Whether the ledger keeps up.", m.Health),
-    E_("GET", "/openapi.json", "openapi", None, OPEN, "This description.", None),
+    E_("GET", "/openapi.json", "description", None, OPEN, "This description.", None),
     E_("GET", "/me", "me", VIEWER, OPEN, "Who asks.", m.Me),
     E_("GET", "/chargers", "chargers", VIEWER, LIST, "Chargers.", m.Chargers, query=SearchQuery),
     E_("GET", "/chargers/{id}", "charger", VIEWER, CHARGER, "One charger.", m.Charger),
@@ -110,7 +138,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     E_("GET", "/sessions/{id}", "session", VIEWER, SESSION, "One session.", m.Session),
     E_("GET", "/sessions/{id}/explain", "explain", VIEWER, SESSION,
        "The lines of its bill and the facts behind them.", m.Explanation),
-    E_("POST", "/sessions/{id}/correct", "correct", MANAGER, SESSION, "Set its energy.", m.Decided, m.CorrectBody),
+    E_("POST", "/sessions/{id}/correct", "correct", MANAGER, SESSION, "Set its energy.", m.Decided,
+       m.CorrectBody),
     E_("POST", "/sessions/{id}/waive", "waive", MANAGER, SESSION, "Waive its cost.", m.Decided, m.WaiveBody),
     E_("GET", "/cdrs", "cdrs", VIEWER, LIST, "Charge detail records.", m.Cdrs, query=CdrQuery),
     E_("GET", "/payments", "payments", VIEWER, WHOLE, "Payment states.", m.Documents, query=Page),
@@ -124,5 +153,28 @@ ENDPOINTS: tuple[Endpoint, ...] = (
        m.AssignmentBody),
     E_("GET", "/sites", "sites", VIEWER, LIST, "Sites.", m.Documents, query=Page),
     E_("PUT", "/sites/{id}", "put_site", MANAGER, SITE, "Decide on a site.", m.Decided, m.SiteBody),
+    E_("GET", "/tokens", "tokens", VIEWER, WHOLE, "Tokens.", m.Tokens),
+    E_("PUT", "/tokens/{id}", "put_token", MANAGER, WHOLE, "Decide whether a token may charge.",
+       m.StoredToken, m.TokenBody),
+    E_("DELETE", "/tokens/{id}", "delete_token", MANAGER, WHOLE, "Erase a token."),
+    E_("GET", "/audit", "audit", MANAGER, WHOLE, "Decisions, with who and why.", m.Decisions,
+       query=AuditQuery),
+    E_("GET", "/people", "people", ADMIN, WHOLE, "Operators.", m.Persons),
+    E_("PUT", "/people/{id}", "put_person", ADMIN, WHOLE, "Add or change an operator.", m.Stored,
+       m.PersonBody),
+    E_("DELETE", "/people/{id}", "delete_person", ADMIN, WHOLE, "Remove an operator."),
+    E_("POST", "/people/{id}/link", "link_person", ADMIN, WHOLE, "Make a login link that works once.",
+       m.Link),
+    E_("GET", "/keys", "api_keys", ADMIN, WHOLE, "Keys of the API.", m.Persons),
+    E_("POST", "/keys/{id}", "post_key", ADMIN, WHOLE, "Make a key; it is shown once.", m.NewKey,
+       m.KeyBody),
+    E_("DELETE", "/keys/{id}", "delete_key", ADMIN, WHOLE, "Remove a key."),
+    E_("GET", "/live", "live", VIEWER, LIST, "Events: snapshot, then change.", None, None, LiveQuery,
+       "text/event-stream"),
+    *(
+        E_("GET", f"/export/{what}.{form}", "export", VIEWER, LIST, f"All {what}, streamed.", None,
+           None, query, {"csv": "text/csv", "jsonl": "application/jsonl"}[form])
+        for what, query in EXPORTS.items() for form in ("csv", "jsonl")
+    ),
 )
 # fmt: on

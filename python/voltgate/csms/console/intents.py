@@ -137,7 +137,9 @@ def _evse(intent: Intent) -> int:
 
 def _transaction(intent: Intent) -> str:
     if not intent.transaction:
-        raise ImpossibleError("the session has no transaction id yet: the charger or its answer has not named one")
+        raise ImpossibleError(
+            "the session has no transaction id yet: the charger or its answer has not named one"
+        )
     return intent.transaction
 
 

@@ -137,8 +137,8 @@ def _picture(query: Query) -> Picture:
         for row in query("SELECT id, link, link_at, vendor, model, firmware, version, site FROM charger")
     }
     for sql in (
-        "SELECT charger, evse, connector, status, error, since FROM connector ORDER BY charger, evse, connector",
-        "SELECT charger, id, power_w, mwh, soc_to FROM session WHERE state = 'open' ORDER BY charger, id",
+        "SELECT charger, evse, connector, status, error, since FROM connector ORDER BY evse, connector",
+        "SELECT charger, id, power_w, mwh, soc_to FROM session WHERE state = 'open' ORDER BY id",
     ):
         for row in query(sql):
             if row[0] in found:

@@ -86,7 +86,7 @@ class SiteBody(DecisionBody):
         try:
             if name is not None:
                 ZoneInfo(name)
-        except (ValueError, OSError):
+        except (ValueError, OSError, KeyError):
             raise ValueError("not a time zone of the IANA database, for example Europe/Amsterdam") from None
         return name
 
@@ -343,6 +343,72 @@ class Documents(Shape):
     """Decisions in force: each with its id and revision."""
 
     items: list[dict[str, Any]]
+    next: str | None
+
+
+class Stored(Shape):
+    """An entry of a person that is stored."""
+
+    name: str
+    revision: int
+
+
+class StoredToken(Shape):
+    """A token that is stored."""
+
+    token: str
+    revision: int
+
+
+class Person(Shape):
+    """An operator, or a key."""
+
+    name: str
+    role: RoleName
+    sites: list[str] | None
+    revision: int
+
+
+class Persons(Shape):
+    """All of them."""
+
+    items: list[Person]
+    next: None
+
+
+class TokenShown(Shape):
+    """A token."""
+
+    token: str
+    status: str
+    group: str | None
+    revision: int
+
+
+class Tokens(Shape):
+    """All of them."""
+
+    items: list[TokenShown]
+    next: None
+
+
+class Decision(Shape):
+    """A decision, with who and why."""
+
+    revision: int
+    kind: str
+    id: str
+    at: str
+    by: str
+    why: str
+    valid_from: str
+    body: dict[str, Any]
+
+
+class Decisions(Shape):
+    """A page."""
+
+    items: list[Decision]
     next: str | None
 
 

@@ -1,14 +1,14 @@
 """People and keys: the entries of ``OPS_PEOPLE``, followed into memory, so that a request asks nobody.
 
-An entry is the last message of ``ops.person.<kind>.<token of its id>``; one with an empty body is removed. The
-stream keeps nothing else of a person.
+An entry is the last message of ``ops.person.<kind>.<token of its id>``; one with an empty body is removed.
+The stream keeps nothing else of a person.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 import structlog
@@ -17,9 +17,9 @@ from voltgate.csms.console import keys
 from voltgate.csms.console.roles import ROLES, By, Principal, Role
 from voltgate.csms.ledger import times
 from voltgate.csms.ledger.facts import identity, token
+from voltgate.csms.ledger.pseudonyms import Pseudonyms
 
 log = structlog.get_logger()
-E = TypeVar("E")
 
 
 class Kind(StrEnum):
@@ -75,65 +75,68 @@ class Token:
     group: str | None
 
 
-@dataclass(slots=True)
-class Table:
-    """Entries of one kind: id -> (revision, entry)."""
-
-    parse: Callable[[str, dict[str, Any]], Any]
-    rows: dict[str, tuple[int, Any]] = field(default_factory=dict)
+Parse = Callable[[str, dict[str, Any]], Any]
+Rows = dict[str, tuple[int, Any]]
+"""Id -> revision and entry."""
 
 
 class People:
-    """What is known of people. :meth:`take` every message of the stream."""
+    """What is known of people: nothing until the stream has been read once."""
 
-    def __init__(self) -> None:
-        self._tables = {
-            Kind.KEY: Table(_key),
-            Kind.OPERATOR: Table(_operator),
-            Kind.LINK: Table(_until),
-            Kind.SESSION: Table(_until),
-            Kind.TOKEN: Table(_token),
-            Kind.CHANNEL: Table(lambda _, body: body),
-        }
-        self._key_names: dict[str, str] = {}  # id in the text -> name
+    def __init__(self, pseudonyms: Pseudonyms) -> None:
+        self.known = False
+        self._pseudonyms = pseudonyms
+        self._rows: dict[Kind, Rows] = {kind: {} for kind in Kind}
+        self._tokens: dict[str, str] = {}  # pseudonym -> id
+        self._key_names: dict[str, str] = {}  # id in the text of a key -> name
+
+    def follow(self, fresh: "People") -> None:
+        """Know what ``fresh`` does, which has read the whole stream."""
+        self._rows, self._tokens, self._key_names = fresh._rows, fresh._tokens, fresh._key_names  # noqa: SLF001
+        self.known = True
+
+    def fresh(self) -> "People":
+        """To read the whole stream again, while this one goes on."""
+        return People(self._pseudonyms)
 
     def take(self, subject_: str, revision: int, data: bytes) -> None:
         """One message. An entry that cannot be read counts as removed."""
-        *_, kind, escaped = subject_.split(".")
-        if kind not in self._tables:
+        *_, kind_, escaped = subject_.split(".")
+        if kind_ not in set(Kind):
             return
-        table, id_ = self._tables[Kind(kind)], identity(escaped)
-        table.rows.pop(id_, None)
+        kind, id_ = Kind(kind_), identity(escaped)
+        rows = self._rows[kind]
+        rows.pop(id_, None)
         if data:
             try:
-                table.rows[id_] = revision, table.parse(id_, orjson.loads(data))
+                rows[id_] = revision, _PARSE[kind](id_, orjson.loads(data))
             except (KeyError, ValueError, TypeError, AttributeError):
                 log.warning("person.unreadable", kind=kind, revision=revision)
-        if kind == Kind.KEY:
-            self._key_names = {key.id: name for name, (_, key) in table.rows.items()}
+        match kind:
+            case Kind.KEY:
+                self._key_names = {key.id: name for name, (_, key) in rows.items()}
+            case Kind.TOKEN if id_ in rows:
+                self._tokens[self._pseudonyms.of(id_)] = id_
+            case Kind.TOKEN:
+                self._tokens.pop(self._pseudonyms.of(id_), None)
 
     # -- reading
 
-    def rows(self, kind: Kind) -> dict[str, tuple[int, Any]]:
-        """Every entry of a kind: id -> (revision, entry)."""
-        return self._tables[kind].rows
-
-    def revision(self, kind: Kind, id_: str) -> int:
-        """Of an entry; 0: there is none."""
-        row = self._tables[kind].rows.get(id_)
-        return row[0] if row else 0
+    def rows(self, kind: Kind) -> Rows:
+        """Every entry of a kind."""
+        return self._rows[kind]
 
     def by_key(self, text: str) -> Principal | None:
         """Whose key it is; None: nobody's."""
         name = self._key_names.get(keys.key_id(text))
         if name is None:
             return None
-        key: Key = self._tables[Kind.KEY].rows[name][1]
+        key: Key = self._rows[Kind.KEY][name][1]
         return Principal(key.name, key.role, key.sites, By.KEY) if keys.fits(text, key.hash) else None
 
     def by_session(self, secret: str, now: datetime) -> Principal | None:
         """Whose session it is; None: nobody's, or it is over."""
-        row = self._tables[Kind.SESSION].rows.get(keys.id_of(secret))
+        row = self._rows[Kind.SESSION].get(keys.id_of(secret))
         if row is None or row[1].until <= now:
             return None
         operator = self.operator(row[1].operator)
@@ -141,7 +144,7 @@ class People:
 
     def by_link(self, secret: str, now: datetime) -> tuple[int, Operator] | None:
         """The revision of a link that has not been used, and its operator; None: there is none."""
-        row = self._tables[Kind.LINK].rows.get(keys.id_of(secret))
+        row = self._rows[Kind.LINK].get(keys.id_of(secret))
         if row is None or row[1].until <= now:
             return None
         operator = self.operator(row[1].operator)
@@ -149,12 +152,12 @@ class People:
 
     def operator(self, name: str) -> Operator | None:
         """By name; None: there is none."""
-        row = self._tables[Kind.OPERATOR].rows.get(name)
+        row = self._rows[Kind.OPERATOR].get(name)
         return row[1] if row else None
 
     def token(self, pseudonym: str) -> Token | None:
         """The token behind a pseudonym; None: nobody decided on it, or it was erased."""
-        row = self._tables[Kind.TOKEN].rows.get(pseudonym)
+        row = self._rows[Kind.TOKEN].get(self._tokens.get(pseudonym, ""))
         return row[1] if row else None
 
 
@@ -181,3 +184,13 @@ def _until(_: str, body: dict[str, Any]) -> Until:
 
 def _token(_: str, body: dict[str, Any]) -> Token:
     return Token(body["token"], body["status"], body.get("group"))
+
+
+_PARSE: dict[Kind, Parse] = {
+    Kind.KEY: _key,
+    Kind.OPERATOR: _operator,
+    Kind.LINK: _until,
+    Kind.SESSION: _until,
+    Kind.TOKEN: _token,
+    Kind.CHANNEL: lambda _, body: body,
+}

@@ -44,8 +44,8 @@ def parsed(text: str) -> tuple[str, int] | None:
 class Lag:
     """How old the oldest message is that the ledger has not folded.
 
-    Samples say what was in the streams at a time; the first one that the position has not reached is as old as
-    the lag. Without samples, because NATS is away, the lag grows with the time.
+    Samples say what was in the streams at a time; the first one that the position has not reached is as
+    old as the lag. Without samples, because NATS is away, the lag grows with the time.
     """
 
     def __init__(self) -> None:

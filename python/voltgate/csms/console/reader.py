@@ -46,13 +46,14 @@ class _Sqlite:
 
 class _Postgres:
     def __init__(self, url: str) -> None:
-        from voltgate.csms.ledger import postgres  # noqa: PLC0415 - psycopg is needed for it alone
+        from voltgate.csms.ledger.postgres import translated  # noqa: PLC0415 - says if psycopg is missing
 
-        self._ledger, self._url = postgres, url
+        self._translated, self._url = translated, url
         self._connection = self._connected()
 
     def _connected(self) -> Any:
-        psycopg = self._ledger.psycopg
+        import psycopg  # noqa: PLC0415
+
         try:
             connection = psycopg.connect(self._url, autocommit=True)
             connection.read_only = True
@@ -61,11 +62,12 @@ class _Postgres:
         return connection
 
     def all(self, sql: str, args: tuple[object, ...]) -> list[Row]:
-        psycopg = self._ledger.psycopg
+        import psycopg  # noqa: PLC0415
+
         if self._connection.closed:
             self._connection = self._connected()
         try:
-            rows: list[Row] = self._connection.execute(self._ledger.translated(sql), args or None).fetchall()
+            rows: list[Row] = self._connection.execute(self._translated(sql), args or None).fetchall()
         except psycopg.OperationalError as error:
             self._connection.close()  # the server was restarted: the next query connects again
             raise StoreError(f"csms.database: {str(error).strip().splitlines()[0]}") from None

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from voltgate.csms.console.endpoints import CdrQuery, SearchQuery, SessionQuery
+from voltgate.csms.console.endpoints import CdrQuery, SearchQuery, SessionQuery, Span
 from voltgate.csms.console.pages import Cursor, Where, cursor
 from voltgate.csms.console.people import People
 from voltgate.csms.console.reader import Reader
@@ -20,13 +20,14 @@ from voltgate.csms.tariffs import money
 Document = dict[str, Any]
 # The time of a session that is always there: the index session_by_time has this very expression.
 TIME = "COALESCE(s.started, s.first_heard)"
-_SESSION = (
-    "SELECT s.id, s.charger, s.evse, s.connector, s.tx, s.token, s.started, s.ended, s.state, s.mwh, s.peak_w,"
-    " s.charging_s, s.idle_s, s.soc_from, s.soc_to, s.currency, s.cost, s.tariff, s.flags, s.revision, c.site,"
-    f" {TIME} FROM session s LEFT JOIN charger c ON c.id = s.charger"
+SESSIONS = (
+    "SELECT s.id, s.charger, s.evse, s.connector, s.tx, s.token, s.started, s.ended, s.state, s.mwh,"
+    " s.peak_w, s.charging_s, s.idle_s, s.soc_from, s.soc_to, s.currency, s.cost, s.tariff, s.flags,"
+    f" s.revision, c.site, {TIME}, s.id FROM session s LEFT JOIN charger c ON c.id = s.charger"
 )
-_CDR = (
-    "SELECT id, number, site, session, charger, revision, kind, cost, currency, mwh, issued, payment FROM cdr"
+CDRS = (
+    "SELECT id, number, site, session, charger, revision, kind, cost, currency, mwh, payment, issued, id"
+    " FROM cdr"
 )
 
 
@@ -39,13 +40,14 @@ class Rows:
     # -- sites of things
 
     async def site_of_charger(self, id_: str) -> str | None:
-        """"": of none; None: there is no such charger."""
+        """ "": of none; None: there is no such charger."""
         return await self._site("SELECT site FROM charger WHERE id = ?", id_)
 
     async def site_of_session(self, id_: str) -> str | None:
         """Likewise, of a session."""
         return await self._site(
-            "SELECT COALESCE(c.site, '') FROM session s LEFT JOIN charger c ON c.id = s.charger WHERE s.id = ?",
+            "SELECT COALESCE(c.site, '') FROM session s LEFT JOIN charger c ON c.id = s.charger"
+            " WHERE s.id = ?",
             id_,
         )
 
@@ -143,24 +145,24 @@ class Rows:
         if query.after:
             where.behind(TIME, "s.id", cursor(query.after))
         rows = await self.reader.all(
-            f"{_SESSION}{where} ORDER BY {TIME} DESC, s.id DESC LIMIT ?", *where.args, query.limit + 1
+            f"{SESSIONS}{where} ORDER BY {TIME} DESC, s.id DESC LIMIT ?", *where.args, query.limit + 1
         )
         page = rows[: query.limit]
         return {
             "items": [self.session_of(row, principal) for row in page],
-            "next": str(Cursor(page[-1][-1], page[-1][0])) if len(rows) > query.limit else None,
+            "next": str(Cursor(*page[-1][-2:])) if len(rows) > query.limit else None,
         }
 
     async def session(self, id_: str, principal: Principal) -> Document | None:
         """One; None: there is none."""
-        row = await self.reader.one(f"{_SESSION} WHERE s.id = ?", id_)
+        row = await self.reader.one(f"{SESSIONS} WHERE s.id = ?", id_)
         return None if row is None else self.session_of(row, principal)
 
     def session_of(self, row: Row, principal: Principal) -> Document:
         """The document of a row of the query for sessions."""
         (
             id_, charger, evse, connector, tx, token, started, ended, state, mwh, peak_w, charging_s, idle_s,
-            soc_from, soc_to, currency, cost, tariff, flags, revision, site, _,
+            soc_from, soc_to, currency, cost, tariff, flags, revision, site, _, _,
         ) = row  # fmt: skip
         return {
             "id": id_,
@@ -190,7 +192,10 @@ class Rows:
         """(id, transaction) of the open sessions of a charger, or of one EVSE."""
         where = Where(["charger = ?", "state = 'open'"], [charger])
         where.equal("evse", evse)
-        return [(row[0], row[1]) for row in await self.reader.all(f"SELECT id, tx FROM session{where}", *where.args)]
+        return [
+            (row[0], row[1])
+            for row in await self.reader.all(f"SELECT id, tx FROM session{where}", *where.args)
+        ]
 
     async def transaction(self, charger: str, session: str) -> str | None:
         """Of a session of the charger; "": none is known; None: there is no such session."""
@@ -222,7 +227,8 @@ class Rows:
     async def facts(self, session: str) -> list[Document]:
         """What the session was made of."""
         rows = await self.reader.all(
-            "SELECT stream, seq, subject, used_for FROM said WHERE session = ? ORDER BY at, stream, seq", session
+            "SELECT stream, seq, subject, used_for FROM said WHERE session = ? ORDER BY at, stream, seq",
+            session,
         )
         return [
             {"stream": stream, "seq": seq, "subject": subject, "used_for": used_for}
@@ -237,26 +243,28 @@ class Rows:
         if query.after:
             where.behind("issued", "id", cursor(query.after))
         rows = await self.reader.all(
-            f"{_CDR}{where} ORDER BY issued DESC, id DESC LIMIT ?", *where.args, query.limit + 1
+            f"{CDRS}{where} ORDER BY issued DESC, id DESC LIMIT ?", *where.args, query.limit + 1
         )
         return _page([cdr_of(row) for row in rows], query.limit, lambda one: Cursor(one["issued"], one["id"]))
 
 
-def session_filter(query: SessionQuery, principal: Principal) -> Where:
+def session_filter(query: Span, principal: Principal) -> Where:
     """The rows of a query for sessions, on all pages."""
     where = Where()
     where.equal("s.charger", query.charger)
-    where.equal("s.state", query.state)
+    if isinstance(query, SessionQuery):
+        where.equal("s.state", query.state)
     _span(where, TIME, query.from_, query.to)
     where.sites("c.site", principal)
     return where
 
 
-def cdr_filter(query: CdrQuery, principal: Principal) -> Where:
+def cdr_filter(query: Span, principal: Principal) -> Where:
     """The rows of a query for CDRs, on all pages."""
     where = Where()
     where.equal("charger", query.charger)
-    where.equal("session", query.session)
+    if isinstance(query, CdrQuery):
+        where.equal("session", query.session)
     _span(where, "issued", query.from_, query.to)
     where.sites("site", principal)
     return where
@@ -271,7 +279,7 @@ def _span(where: Where, column: str, begins: datetime | None, ends: datetime | N
 
 def cdr_of(row: Row) -> Document:
     """The document of a row of the query for CDRs."""
-    id_, number, site, session, charger, revision, kind, cost, currency, mwh, issued, payment = row
+    id_, number, site, session, charger, revision, kind, cost, currency, mwh, payment, issued, _ = row
     return {
         "id": id_,
         "number": number,
@@ -288,9 +296,7 @@ def cdr_of(row: Row) -> Document:
     }
 
 
-def _connector(
-    evse: int, connector: int, said: tuple[str, str, str] | None, session: Row | None
-) -> Document:
+def _connector(evse: int, connector: int, said: tuple[str, str, str] | None, session: Row | None) -> Document:
     status, error, since = said or (None, None, None)
     id_, power_w, mwh, soc, started = session or (None, None, None, None, None)
     return {

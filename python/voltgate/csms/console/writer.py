@@ -4,6 +4,7 @@ A write with an expected revision happens only if that is the last of its subjec
 one thing, one is refused.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,15 +19,20 @@ from voltgate.csms.ledger import decisions
 
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 WRONG_LAST = 10_071  # of the error of JetStream
-NEVER = 0  # the revision of what is not there
-GONE_AFTER = timedelta(minutes=10)  # readers that were away longer read the whole stream again
+GONE_AFTER = timedelta(minutes=1)  # readers that were away longer read the whole stream again
 
 
 class Writer:
     """Raises Problem: CHANGED where the expected revision is not the last, UNAVAILABLE without NATS."""
 
-    def __init__(self, jetstream: JetStreamContext, prefix: str) -> None:
-        self._jetstream, self._prefix = jetstream, prefix
+    def __init__(
+        self,
+        jetstream: JetStreamContext,
+        prefix: str,
+        followed: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
+        """``followed``: wait until this process has read a revision of ``OPS_PEOPLE``."""
+        self._jetstream, self._prefix, self._followed = jetstream, prefix, followed
 
     async def decide(  # noqa: PLR0913 - a decision
         self,
@@ -55,11 +61,18 @@ class Writer:
         lasts: timedelta | None = None,
     ) -> int:
         """Store an entry of a person; its revision. NATS forgets it after ``lasts``."""
-        return await self._store(people.subject(self._prefix, kind, id_), orjson.dumps(body), expected, lasts)
+        subject = people.subject(self._prefix, kind, id_)
+        return await self._person(await self._store(subject, orjson.dumps(body), expected, lasts))
 
     async def remove(self, kind: people.Kind, id_: str, expected: int | None = None) -> None:
         """Remove an entry. An empty one takes its place until every reader has seen it."""
-        await self._store(people.subject(self._prefix, kind, id_), b"", expected, GONE_AFTER)
+        subject = people.subject(self._prefix, kind, id_)
+        await self._person(await self._store(subject, b"", expected, GONE_AFTER))
+
+    async def _person(self, revision: int) -> int:
+        if self._followed is not None:
+            await self._followed(revision)
+        return revision
 
     async def _store(
         self, subject: str, data: bytes, expected: int | None, lasts: timedelta | None = None
@@ -67,7 +80,10 @@ class Writer:
         headers = {} if expected is None else {EXPECTED: str(expected)}
         try:
             ack = await self._jetstream.publish(
-                subject, data, headers=headers or None, msg_ttl=lasts and lasts.total_seconds()
+                subject,
+                data,
+                headers=headers or None,
+                msg_ttl=None if lasts is None else lasts.total_seconds(),
             )
         except APIError as error:
             if error.err_code == WRONG_LAST:
