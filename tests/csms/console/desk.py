@@ -53,7 +53,7 @@ class Books:
         self.put("connector", **({"charger": charger} | given | row))
 
     def session(self, id: str = "s1", charger: str = "CP1", **row: Any) -> None:
-        given = {"evse": 1, "connector": 1, "tx": "7", "started": AT, "state": "open", "mwh": 1_500_000}
+        given = {"evse": 1, "connector": 1, "tx": "7", "started": AT, "state": "open", "mwh": 1_500_000, "version": "ocpp1.6"}
         self.put("session", **({"id": id, "charger": charger} | given | {"first_heard": AT, "heard": AT} | row))
 
     def cdr(self, id: str = "c1", site: str = "north", **row: Any) -> None:

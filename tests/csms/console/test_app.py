@@ -102,7 +102,7 @@ def fill(books: Books) -> None:
     )  # fmt: skip
     books.put(
         "said", stream="OCPP_TX", seq=7, session="s1", id="f", key="k", charger="CP1",
-        at="2026-05-01T10:00:00.000Z", action="StartTransaction", subject="ocpp.tx.v16.StartTransaction.CP1",
+        at="2026-05-01T10:00:00.000Z", connection="c", version="ocpp1.6", action="StartTransaction", subject="ocpp.tx.v16.StartTransaction.CP1",
         used_for="start",
     )  # fmt: skip
     books.cdr()

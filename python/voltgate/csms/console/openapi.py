@@ -27,9 +27,8 @@ _REFUSALS = {
 
 def document() -> Document:
     """The whole description."""
-    wanted: dict[type[BaseModel], None] = dict.fromkeys(
-        model for one in ENDPOINTS for model in (one.body, one.answer) if model is not None
-    )
+    bodies = [one.body for one in ENDPOINTS] + [one.answer for one in ENDPOINTS]
+    wanted = dict.fromkeys(model for model in bodies if model is not None)
     shown: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         (model, "validation") for model in (*wanted, models.ProblemDocument)
     ]
