@@ -1,5 +1,6 @@
 """A console on a real nats-server and a real database, and a client that asks it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -86,14 +87,16 @@ class Desk:
 
     def __init__(self, console: Console, http: aiohttp.ClientSession, url: str, client: Client) -> None:
         self.console, self.http, self.url, self.client = console, http, url, client
+        self._making = asyncio.Lock()
         self._keys: dict[tuple[str, tuple[str, ...] | None], str] = {}
 
     async def key(self, role: RoleName = "admin", sites: list[str] | None = None) -> str:
         """A key with this role and these sites; the same for the same."""
         which = role, None if sites is None else tuple(sites)
-        if which not in self._keys:
-            name = f"{role} {sites}"
-            self._keys[which] = await persons.new_key(self.console.writer, name, role, sites)
+        async with self._making:
+            if which not in self._keys:
+                name = f"{role} {sites} {id(self)}"
+                self._keys[which] = await persons.new_key(self.console.writer, name, role, sites)
         return self._keys[which]
 
     async def ask(  # noqa: PLR0913
@@ -149,12 +152,15 @@ async def make_streams(client: Client) -> None:
 
 
 @asynccontextmanager
-async def desk(server: NatsServer, books: Books, **csms: Any) -> AsyncIterator[Desk]:
-    """A console of the test's own."""
+async def desk(
+    server: NatsServer, books: Books, *, fresh: bool = True, **csms: Any
+) -> AsyncIterator[Desk]:
+    """A console of the test's own. ``fresh``: with streams of its own, not those of another console."""
     async with AsyncExitStack() as stack:
         client = await nats.connect(server.url)
         stack.push_async_callback(client.close)
-        await make_streams(client)
+        if fresh:
+            await make_streams(client)
         config = settings(server, books.url, **csms)
         console, port = await stack.enter_async_context(served(client, config, PSEUDONYMS, ()))
         http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
