@@ -1,8 +1,8 @@
 """A console on a real nats-server and a real database, and a client that asks it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +12,9 @@ import nats
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 from nats.js.errors import NotFoundError
+from yarl import URL
 
+from e2e.strangers import until
 from jetstream import NatsServer
 from voltgate.config import Config, load
 from voltgate.csms.console import persons
@@ -54,8 +56,18 @@ class Books:
         self.put("connector", **({"charger": charger} | given | row))
 
     def session(self, id: str = "s1", charger: str = "CP1", **row: Any) -> None:
-        given = {"evse": 1, "connector": 1, "tx": "7", "started": AT, "state": "open", "mwh": 1_500_000, "version": "ocpp1.6"}
-        self.put("session", **({"id": id, "charger": charger} | given | {"first_heard": AT, "heard": AT} | row))
+        given = {
+            "evse": 1,
+            "connector": 1,
+            "tx": "7",
+            "started": AT,
+            "state": "open",
+            "mwh": 1_500_000,
+            "version": "ocpp1.6",
+        }
+        self.put(
+            "session", **({"id": id, "charger": charger} | given | {"first_heard": AT, "heard": AT} | row)
+        )
 
     def cdr(self, id: str = "c1", site: str = "north", **row: Any) -> None:
         given = {"number": f"{site}-2026-{id}", "session": "s1", "charger": "CP1", "revision": 1}
@@ -77,7 +89,7 @@ class Books:
 @dataclass
 class Answer:
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     text: str
     json: Any
 
@@ -99,7 +111,7 @@ class Desk:
                 self._keys[which] = await persons.new_key(self.console.writer, name, role, sites)
         return self._keys[which]
 
-    async def ask(  # noqa: PLR0913
+    async def ask(
         self,
         method: str,
         path: str,
@@ -114,14 +126,19 @@ class Desk:
         if role is not None:
             given["Authorization"] = f"Bearer {await self.key(role, sites)}"
         where = self.url + (path if path.startswith(("/api", "/log")) else f"/api/v1{path}")
-        from yarl import URL
-
         async with self.http.request(
             method, URL(where, encoded=True), json=body, headers=given, allow_redirects=False
         ) as response:
             text = await response.text()
-            is_json = "json" in response.headers.get("Content-Type", "") and "jsonl" not in response.content_type
-            return Answer(response.status, dict(response.headers), text, await response.json(content_type=None) if is_json else None)
+            is_json = (
+                "json" in response.headers.get("Content-Type", "") and "jsonl" not in response.content_type
+            )
+            return Answer(
+                response.status,
+                response.headers,
+                text,
+                await response.json(content_type=None) if is_json else None,
+            )
 
     async def get(self, path: str, **how: Any) -> Any:
         """What is answered with 200."""
@@ -138,10 +155,8 @@ async def make_streams(client: Client) -> None:
     """Empty ones."""
     jsm = client.jsm()
     for name, subject in STREAMS.items():
-        try:
+        with suppress(NotFoundError):
             await jsm.delete_stream(name)
-        except NotFoundError:
-            pass
         people = name == "OPS_PEOPLE"
         await jsm.add_stream(
             StreamConfig(
@@ -152,9 +167,7 @@ async def make_streams(client: Client) -> None:
 
 
 @asynccontextmanager
-async def desk(
-    server: NatsServer, books: Books, *, fresh: bool = True, **csms: Any
-) -> AsyncIterator[Desk]:
+async def desk(server: NatsServer, books: Books, *, fresh: bool = True, **csms: Any) -> AsyncIterator[Desk]:
     """A console of the test's own. ``fresh``: with streams of its own, not those of another console."""
     async with AsyncExitStack() as stack:
         client = await nats.connect(server.url)
@@ -163,11 +176,10 @@ async def desk(
             await make_streams(client)
         config = settings(server, books.url, **csms)
         console, port = await stack.enter_async_context(served(client, config, PSEUDONYMS, ()))
+        await until(lambda: console.people.known)
         http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         yield Desk(console, http, f"http://127.0.0.1:{port}", client)
 
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-

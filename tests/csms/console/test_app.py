@@ -24,7 +24,8 @@ BODIES: dict[str, Any] = {
 }
 # What {id} names, at site north.
 IDS = {
-    Reach.CHARGER: "CP1", Reach.SITE: "north", Reach.SESSION: "s1", Reach.CDR: "c1", Reach.SCOPE: "charger:CP1",
+    Reach.CHARGER: "CP1", Reach.SITE: "north", Reach.SESSION: "s1", Reach.CDR: "c1",
+    Reach.SCOPE: "charger:CP1",
 }  # fmt: skip
 SITES = {"every": None, "its own": ["north"], "another": ["south"], "none": []}
 
@@ -102,7 +103,8 @@ def fill(books: Books) -> None:
     )  # fmt: skip
     books.put(
         "said", stream="OCPP_TX", seq=7, session="s1", id="f", key="k", charger="CP1",
-        at="2026-05-01T10:00:00.000Z", connection="c", version="ocpp1.6", action="StartTransaction", subject="ocpp.tx.v16.StartTransaction.CP1",
+        at="2026-05-01T10:00:00.000Z", connection="c", version="ocpp1.6", action="StartTransaction",
+        subject="ocpp.tx.v16.StartTransaction.CP1",
         used_for="start",
     )  # fmt: skip
     books.cdr()

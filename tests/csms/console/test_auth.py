@@ -21,7 +21,7 @@ async def login(console: Desk, secret: str, **headers: str) -> Answer:
     async with console.http.post(
         f"{console.url}/login", data={"link": secret}, headers=headers, allow_redirects=False
     ) as response:
-        return Answer(response.status, dict(response.headers), await response.text(), None)
+        return Answer(response.status, response.headers, await response.text(), None)
 
 
 def cookie(answer: Answer) -> dict[str, str]:
@@ -107,9 +107,7 @@ async def test_another_role_holds_at_once(console: Desk) -> None:
 
 async def test_logout(console: Desk) -> None:
     session = cookie(await login(console, await linked(console)))
-    async with console.http.post(
-        f"{console.url}/logout", headers=session, allow_redirects=False
-    ) as response:
+    async with console.http.post(f"{console.url}/logout", headers=session, allow_redirects=False) as response:
         assert response.status == 303
     assert (await console.ask("GET", "/me", role=None, headers=session)).status == 401
 

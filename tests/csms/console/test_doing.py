@@ -29,6 +29,10 @@ class Station(Charger):
 
     __slots__ = ("heard",)
 
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.heard: list[tuple[str, Payload]] = []
+
     def command(self, action: str, payload: Payload) -> Payload:
         self.heard.append((action, payload))
         return super().command(action, payload)
@@ -57,10 +61,7 @@ async def station(house: Gateway, version: str, identity: str) -> AsyncIterator[
     """A charger that is ready for commands."""
     endpoint = Endpoint(url=f"ws://127.0.0.1:{house.port}/ocpp")
     behaviour = Behaviour(connectors=2, meter_interval=3600)
-    charger = Station(
-        Settings(identity=identity, version=version, endpoints=[endpoint], behaviour=behaviour)
-    )
-    charger.heard = []
+    charger = Station(Settings(identity=identity, version=version, endpoints=[endpoint], behaviour=behaviour))
     charger.start()
     try:
         await wait_until(lambda: charger.ready)
@@ -100,9 +101,7 @@ async def test_a_person_does_everything_with_a_charger(
         assert len(charger.heard) == 7
 
 
-async def test_fifty_taps_with_one_key_are_one_call(
-    server: NatsServer, house: Gateway, books: Books
-) -> None:
+async def test_fifty_taps_with_one_key_are_one_call(server: NatsServer, house: Gateway, books: Books) -> None:
     """At two consoles at once; a repeat after the session has ended gets the outcome of the first."""
     books.charger("taps", version="ocpp2.0.1")
     async with (
@@ -146,7 +145,9 @@ async def test_outcomes_without_an_answer_are_in_words(
         async with dial(house.port, "away") as charger:
             sent = asyncio.ensure_future(console.ask("POST", "/chargers/away/do", body))
             await charger.hear()
-            queued = asyncio.ensure_future(console.ask("POST", "/chargers/away/do", {"do": "unlock", "evse": 1}))
+            queued = asyncio.ensure_future(
+                console.ask("POST", "/chargers/away/do", {"do": "unlock", "evse": 1})
+            )
             await console.get("/me")
         assert (await sent).json["outcome"] == "lost"
         assert "effect is unknown" in (await sent).json["meaning"]
@@ -172,7 +173,10 @@ async def test_what_is_not_possible_now(
 ) -> None:
     books.charger()
     answer = await console.ask("POST", "/chargers/CP1/do", body)
-    assert (answer.status, answer.json["detail"]) == (409, f"{body['do']}: {words}" if "evse is" in words else words)
+    assert (answer.status, answer.json["detail"]) == (
+        409,
+        f"{body['do']}: {words}" if "evse is" in words else words,
+    )
 
 
 async def test_a_stop_names_one_session_of_the_charger(console: Desk, books: Books) -> None:

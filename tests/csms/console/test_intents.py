@@ -34,7 +34,10 @@ def test_every_intent_is_a_valid_command(do: Do, version: str, evse: int | None)
         (
             Intent(Do.START, 1, token="04a2b3c4"), "ocpp2.1",
             "RequestStartTransaction",
-            {"evseId": 1, "remoteStartId": start_id("c"), "idToken": {"idToken": "04a2b3c4", "type": "ISO14443"}},
+            {
+                "evseId": 1, "remoteStartId": start_id("c"),
+                "idToken": {"idToken": "04a2b3c4", "type": "ISO14443"},
+            },
         ),
         (
             Intent(Do.START), "ocpp2.0.1",

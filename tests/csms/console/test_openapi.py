@@ -32,4 +32,6 @@ def test_every_schema_is_one_and_every_reference_leads_somewhere() -> None:
     text = json.dumps(document)
     names = {part.split('"')[0] for part in text.split('"#/components/schemas/')[1:]}
     assert names <= schemas.keys()
-    assert {part.split('"')[0] for part in text.split('"#/components/responses/')[1:]} == document["components"]["responses"].keys()
+    assert {part.split('"')[0] for part in text.split('"#/components/responses/')[1:]} == document[
+        "components"
+    ]["responses"].keys()

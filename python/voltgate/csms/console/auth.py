@@ -7,14 +7,13 @@ say themselves where a request comes from.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Never
 
 from aiohttp import web
 
 from voltgate.csms.console.attempts import Attempts
 from voltgate.csms.console.people import People
 from voltgate.csms.console.problems import Kind, Problem
-from voltgate.csms.console.roles import Principal
+from voltgate.csms.console.roles import By, Principal
 
 SESSION_LASTS = timedelta(days=30)
 LINK_LASTS = timedelta(minutes=15)
@@ -36,21 +35,21 @@ class Door:
         """The principal. Raises Problem where there is none, or another site made the request."""
         if not self.people.known:
             raise Problem(Kind.UNAVAILABLE, "people and keys have not been read from NATS yet")
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        if scheme:
-            principal = self.people.by_key(key.strip()) if scheme.lower() == "bearer" else None
-            return principal or self._refused(request)
-        secret = request.cookies.get(self.cookie, "")
-        if not secret:
+        principal = self.known(request)
+        if principal is None:
+            if request.headers.get("Authorization") or self.cookie in request.cookies:
+                self.failed(request)
             raise Problem(Kind.UNAUTHORIZED)
-        principal = self.people.by_session(secret, self._now()) or self._refused(request)
-        if request.method not in SAFE:
+        if principal.by is By.SESSION and request.method not in SAFE:
             self.from_own_pages(request, header=True)
         return principal
 
-    def _refused(self, request: web.Request) -> Never:
-        self.failed(request)
-        raise Problem(Kind.UNAUTHORIZED)
+    def known(self, request: web.Request) -> Principal | None:
+        """The principal; None: there is none, or none any more."""
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        if scheme:
+            return self.people.by_key(key.strip()) if scheme.lower() == "bearer" else None
+        return self.people.by_session(request.cookies.get(self.cookie, ""), self._now())
 
     def failed(self, request: web.Request) -> None:
         """Count credentials that are not valid. Raises Problem for a source with too many of them."""

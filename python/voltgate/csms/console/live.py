@@ -44,9 +44,9 @@ class Change:
 class Live:
     """Follow the tables with :meth:`run`; ``documents``: the documents of charger ids."""
 
-    def __init__(self, reader: Reader, documents: Documents) -> None:
+    def __init__(self, reader: Reader, documents: Documents, kept: int = KEPT) -> None:
         self._reader, self._documents = reader, documents
-        self._changes: deque[Change] = deque(maxlen=KEPT)
+        self._changes: deque[Change] = deque(maxlen=kept)
         self._picture: dict[str, Document] = {}
         self._at: Position | None = None
         self._since = 0  # total before the first change that is kept
@@ -79,7 +79,7 @@ class Live:
         if anew:
             self._since = at.total
         elif chargers:
-            if len(self._changes) == KEPT:
+            if len(self._changes) == self._changes.maxlen:
                 self._since = self._changes[0].at.total
             self._changes.append(Change(at, chargers, _event("change", at, chargers)))
         async with self._news:

@@ -27,11 +27,10 @@ _REFUSALS = {
 
 def document() -> Document:
     """The whole description."""
-    bodies = [one.body for one in ENDPOINTS] + [one.answer for one in ENDPOINTS]
-    wanted = dict.fromkeys(model for model in bodies if model is not None)
-    shown: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-        (model, "validation") for model in (*wanted, models.ProblemDocument)
-    ]
+    wanted: list[type[BaseModel]] = [models.ProblemDocument]
+    for one in ENDPOINTS:
+        wanted += [model for model in (one.body, one.answer) if model is not None and model not in wanted]
+    shown: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in wanted]
     _, definitions = models_json_schema(shown, ref_template=_SCHEMA)
     paths: dict[str, Document] = {}
     for endpoint in ENDPOINTS:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import structlog
 from aiohttp import web
 
 from voltgate.csms.console import exports, models, rows
@@ -11,6 +12,9 @@ from voltgate.csms.console.endpoints import LiveQuery, Span
 from voltgate.csms.console.exports import Make, Table
 from voltgate.csms.console.pages import Where
 from voltgate.csms.console.roles import Principal
+from voltgate.csms.ledger.store import StoreError
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,16 @@ async def export(ask: Ask) -> web.StreamResponse:
     if form == "csv":
         await response.write(exports.header(wanted.table.columns))
     where = wanted.where(ask.queried(Span), ask.principal)
-    async for piece in exports.pieces(ask.console.rows.reader, wanted.table, where, wanted.make(ask), write):
-        await response.write(piece)
-    await response.write_eof()
+    pieces = exports.pieces(ask.console.rows.reader, wanted.table, where, wanted.make(ask), write)
+    try:
+        async for piece in pieces:
+            await response.write(piece)
+    except StoreError as error:
+        log.warning("console.unavailable", error=str(error))
+        if ask.request.transport is not None:
+            ask.request.transport.abort()  # else a part would look like the whole
+    else:
+        await response.write_eof()
     return response
 
 
@@ -73,7 +84,7 @@ async def live(ask: Ask) -> web.StreamResponse:
     )
     await response.prepare(ask.request)
     async for event in ask.console.live.events(ask.principal, last):
-        if ask.console.door.who(ask.request) != ask.principal:
-            break  # another role, other sites
+        if ask.console.door.known(ask.request) != ask.principal:
+            break  # the key was removed, or has another role or other sites
         await response.write(event)
     return response
