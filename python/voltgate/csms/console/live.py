@@ -7,7 +7,7 @@ a change holds whole chargers, and one too many does no harm.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,7 +93,7 @@ class Live:
             self._closed = True
             self._news.notify_all()
 
-    async def events(self, principal: Principal, last: str) -> AsyncIterator[bytes]:
+    async def events(self, principal: Principal, last: str) -> AsyncGenerator[bytes]:
         """What a listener is sent, which has seen everything up to the event ``last``."""
         known = position.parsed(last)
         while not self._closed:
