@@ -4,6 +4,7 @@ Statuses count by receipt: the time in one may be that of the fault, not of the 
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,14 @@ from voltgate.csms.ledger.told import OCPP16
 
 _KEPT = timedelta(days=35)
 _AFTER_BOOT = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    evse: int
+    connector: int
+    status: str
+    error: str = ""
 
 
 class Chargers:
@@ -40,10 +49,10 @@ class Chargers:
                 _boot(tx, fact)
             case "StatusNotification":
                 _clock(tx, fact)
-                _status(tx, fact, *_of_notification(fact))
+                _status(tx, fact, _of_notification(fact))
             case "NotifyEvent":
-                for evse, connector, status in _of_events(fact.body):
-                    _status(tx, fact, evse, connector, status, "")
+                for status in _of_events(fact.body):
+                    _status(tx, fact, status)
             case _:
                 pass
 
@@ -106,18 +115,18 @@ def _clock(tx: Tx, fact: Fact) -> None:
     tx.run("UPDATE charger SET clock_offset_ms = ? WHERE id = ?", offset, fact.charger)
 
 
-def _of_notification(fact: Fact) -> tuple[int, int, str, str]:
+def _of_notification(fact: Fact) -> _Status:
     body = fact.body
     if fact.version == OCPP16:
         evse, connector = _number(body.get("connectorId")), 1
         error = _text(body.get("errorCode"))
-        return evse, connector if evse else 0, _text(body.get("status")), "" if error == "NoError" else error
-    return (
-        _number(body.get("evseId")), _number(body.get("connectorId")), _text(body.get("connectorStatus")), "",
-    )  # fmt: skip
+        error = "" if error == "NoError" else error
+        return _Status(evse, connector if evse else 0, _text(body.get("status")), error)
+    status = _text(body.get("connectorStatus"))
+    return _Status(_number(body.get("evseId")), _number(body.get("connectorId")), status)
 
 
-def _of_events(body: dict[str, Any]) -> Iterator[tuple[int, int, str]]:
+def _of_events(body: dict[str, Any]) -> Iterator[_Status]:
     """2.1 may report a status as the variable AvailabilityState of a Connector."""
     data = body.get("eventData")
     for one in data if isinstance(data, list) else ():
@@ -128,18 +137,15 @@ def _of_events(body: dict[str, Any]) -> Iterator[tuple[int, int, str]]:
         if component.get("name") != "Connector" or variable.get("name") != "AvailabilityState":
             continue
         if isinstance(evse, dict):
-            yield (
-                _number(evse.get("id")),
-                _number(evse.get("connectorId")) or 1,
-                _text(one.get("actualValue")),
-            )
+            connector = _number(evse.get("connectorId")) or 1
+            yield _Status(_number(evse.get("id")), connector, _text(one.get("actualValue")))
 
 
 _PLACES = ("component", "variable")
 
 
-def _status(tx: Tx, fact: Fact, evse: int, connector: int, status: str, error: str) -> None:
-    if not status:
+def _status(tx: Tx, fact: Fact, one: _Status) -> None:
+    if not one.status:
         return
     at = times.text(fact.at)
     tx.run(
@@ -148,16 +154,16 @@ def _status(tx: Tx, fact: Fact, evse: int, connector: int, status: str, error: s
         "since = CASE WHEN connector.status = excluded.status THEN connector.since ELSE excluded.since END, "
         "status = excluded.status, error = excluded.error, heard = excluded.heard "
         "WHERE connector.heard <= excluded.heard",
-        fact.charger, evse, connector, status, error, at, at,
+        fact.charger, one.evse, one.connector, one.status, one.error, at, at,
     )  # fmt: skip
     tx.run(
         "INSERT INTO status (charger, evse, at, seq, status) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (charger, evse, at, seq) DO NOTHING",
-        fact.charger, evse, at, fact.seq, status,
+        fact.charger, one.evse, at, fact.seq, one.status,
     )  # fmt: skip
     tx.run(
         "DELETE FROM status WHERE charger = ? AND evse = ? AND at < ?",
-        fact.charger, evse, times.text(fact.at - _KEPT),
+        fact.charger, one.evse, times.text(fact.at - _KEPT),
     )  # fmt: skip
 
 

@@ -1,22 +1,22 @@
 """Facts find their sessions here; what happens with sessions as time goes on is in ``closing``.
 
-Every transaction fact belongs to the session that its names lead to (table ``alias``), waits for such a name
-(table ``parked``), or has none and is placed at a tick, by connector and time. Never is a fact given to a
-session that has a name of its own and another one: an unknown stop must not end somebody else's session.
+Every transaction fact belongs to the session that its names lead to (``names``), or waits (``parking``) until
+it has such a name, or until a tick places it by connector and time.
 """
 
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID, uuid5
 
-from voltgate.config_csms import Csms
-from voltgate.csms.ledger import closing, sources, tables, times
+from voltgate.csms.ledger import closing, names, parking, rows, sources, tables, times
+from voltgate.csms.ledger.acting import Acting, Settings
 from voltgate.csms.ledger.decisions import Decision, Kind
 from voltgate.csms.ledger.energy import Rises
 from voltgate.csms.ledger.facts import Fact
 from voltgate.csms.ledger.flags import Flag
+from voltgate.csms.ledger.names import Known
 from voltgate.csms.ledger.session import State
 from voltgate.csms.ledger.store import Tx
 from voltgate.csms.ledger.told import OCPP16, Mark, Source, Told, told
@@ -27,7 +27,6 @@ ACTIONS = frozenset(
 )
 _CLOCK_SET = datetime(2020, 1, 1, tzinfo=UTC)
 _CACHED = 4096  # sessions whose register is followed in memory
-_EARLY = timedelta(seconds=120)  # a message may be this much older than its session's start
 
 
 @dataclass(slots=True)
@@ -57,24 +56,13 @@ class Live:
                 self.soc_from = self.soc_from if self.soc_from is not None else point.soc
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The part of a session's row that placing needs."""
-
-    id: str
-    state: State
-    started: str | None
-    ended: str | None
-    flags: str
-
-
 class Sessions:
     """See Part."""
 
     tables: tuple[str, ...] = tables.TABLES
 
-    def __init__(self, config: Csms) -> None:
-        self._config = config
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._live: OrderedDict[str, Live] = OrderedDict()
 
     # -- between ticks ------------------------------------------------------------------------------------
@@ -97,7 +85,7 @@ class Sessions:
                 self._answer(tx, charger, source, one)
             case _ if source.action == "TransactionEvent" and one.tx:
                 self._event(tx, charger, source, one)
-            case _ if one.tx and (session := _named(tx, charger, f"id:{one.tx}", one)):
+            case _ if one.tx and (session := names.named(tx, charger, f"id:{one.tx}", one)):
                 self.join(tx, charger, session, source, one)
             case _:
                 sources.park(tx, charger, f"id:{one.tx}" if one.tx else "", source)
@@ -105,7 +93,7 @@ class Sessions:
     def _begin_16(self, tx: Tx, charger: str, source: Source, one: Told) -> None:
         same = f"start:{one.evse}/{one.token}/{one.at and times.text(one.at)}/{one.meter}"
         reliable = one.at is not None and one.at >= _CLOCK_SET
-        session = _named(tx, charger, f"key:{source.key}", one) or _named(tx, charger, same, one)
+        session = names.named(tx, charger, f"key:{source.key}", one) or names.named(tx, charger, same, one)
         if session is not None and not reliable and session.ended is not None:
             session = None  # a charger without a clock starts like this every time
         if session is None:
@@ -113,31 +101,34 @@ class Sessions:
         else:
             self.join(tx, charger, session, source, one)
         for alias in (f"key:{source.key}", same):
-            _name(tx, charger, alias, session.id)
+            names.give(tx, charger, alias, session.id)
         self._unpark(tx, charger, f"key:{source.key}")
 
     def _answer(self, tx: Tx, charger: str, source: Source, one: Told) -> None:
-        session = _named(tx, charger, f"key:{source.key}", one)
+        session = names.named(tx, charger, f"key:{source.key}", one)
         if session is None:
             sources.park(tx, charger, f"key:{source.key}", source)
             return
         if one.tx:
-            _name(tx, charger, f"id:{one.tx}", session.id)
+            names.give(tx, charger, f"id:{one.tx}", session.id)
         self.join(tx, charger, session, source, one)
         if one.tx:
             self._unpark(tx, charger, f"id:{one.tx}")
 
     def _event(self, tx: Tx, charger: str, source: Source, one: Told) -> None:
         alias = f"id:{one.tx}"
-        session = _named(tx, charger, alias, one)
+        session = names.named(tx, charger, alias, one)
         if session is not None and one.mark is Mark.BEGIN and _is_another(tx, session, source, one):
             session = None
         if session is None:
+            # Not those that come later: a rebuild knows them from their documents.
             (count,) = tx.one(
-                "SELECT COUNT(*) FROM alias WHERE charger = ? AND alias = ?", charger, alias
-            ) or (0,)
+                "SELECT COUNT(*) FROM alias a JOIN session s ON s.id = a.session "
+                "WHERE a.charger = ? AND a.alias = ? AND s.first_heard <= ?",
+                charger, alias, times.text(source.at),
+            ) or (0,)  # fmt: skip
             session = self.open(tx, charger, f"{alias}/{count}", source, one)
-            _name(tx, charger, alias, session.id)
+            names.give(tx, charger, alias, session.id)
         else:
             self.join(tx, charger, session, source, one)
 
@@ -158,7 +149,7 @@ class Sessions:
             times.text(one.at or one.received) if one.mark is Mark.BEGIN else None, State.OPEN,
             source.version, at, at,
         )  # fmt: skip
-        session = known(tx, id_)
+        session = names.known(tx, id_)
         self.join(tx, charger, session, source, one)
         return session
 
@@ -187,13 +178,13 @@ class Sessions:
             at, at, due, live.rises.total, live.power, live.peak, live.soc_from, live.soc, one.evse or 0,
             session.id,
         )  # fmt: skip
-        closing.add_samples(tx, session.id, one.points, one.received)
+        rows.add_samples(tx, session.id, one.points, one.received)
 
     def _followed(self, tx: Tx, session: str, one: Told) -> Live:
-        """The live picture with this fact: always that of the stream's order, whether it was cached or not."""
+        """The live picture with this fact, always in the order of the stream, cached or not."""
         live = self._live.get(session)
         if live is None or live.last > (one.stream, one.seq):
-            live = Live(Rises(self._config.max_power_w))
+            live = Live(Rises(self._settings.csms.max_power_w))
             for source in sources.kept(tx, session):
                 if (known := told(source)) is not None:
                     live.add(known)
@@ -209,13 +200,13 @@ class Sessions:
 
     def tick(self, tx: Tx, at: datetime) -> None:
         """See Part."""
-        wait, keep = self._config.settle_after, self._config.presume_silent
-        closing.place_parked(tx, self, at, timedelta(seconds=wait), timedelta(seconds=keep))
-        closing.presume(tx, at, self._config)
+        now = Acting(tx, at, self._settings)
+        parking.place(self, now)
+        closing.presume(now)
         for (id_,) in tx.all("SELECT id FROM session WHERE due = 1 ORDER BY id"):
             self._live.pop(id_, None)
-            closing.derive(tx, id_, at, self._config)
-        closing.settle(tx, at, self._config)
+            closing.derive(now, id_)
+        closing.settle(now)
 
     def decision(self, tx: Tx, decision: Decision) -> None:
         """See Part."""
@@ -225,34 +216,7 @@ class Sessions:
 
 def _is_settled(tx: Tx, fact: Fact) -> bool:
     """Whether a document has this fact already, as after an import of documents."""
-    row = tx.one("SELECT body IS NULL FROM said WHERE stream = ? AND seq = ?", fact.stream, fact.seq)
-    return row is not None and bool(row[0])
-
-
-def known(tx: Tx, id_: str) -> Known:
-    """The session with this id. Raises LookupError."""
-    row = tx.one("SELECT id, state, started, ended, flags FROM session WHERE id = ?", id_)
-    if row is None:
-        raise LookupError(id_)
-    return Known(row[0], State(row[1]), *row[2:])
-
-
-def _named(tx: Tx, charger: str, alias: str, one: Told) -> Known | None:
-    """The session with a name. Names repeat: the last that had started when the message was made."""
-    rows = tx.all(
-        "SELECT s.id, s.state, s.started, s.ended, s.flags FROM alias a JOIN session s ON s.id = a.session "
-        "WHERE a.charger = ? AND a.alias = ? ORDER BY s.first_heard, s.id",
-        charger, alias,
-    )  # fmt: skip
-    found = [Known(row[0], State(row[1]), *row[2:]) for row in rows]
-    if len(found) > 1:
-        at = times.text((one.at or _last(one) or one.received) + _EARLY)
-        found = [known for known in found if known.started is None or known.started <= at] or found
-    return found[-1] if found else None
-
-
-def _last(one: Told) -> datetime | None:
-    return max((point.at for point in one.points if point.at is not None), default=None)
+    return tx.one("SELECT 1 FROM said WHERE id = ? AND body IS NULL", fact.id) is not None
 
 
 def _is_another(tx: Tx, session: Known, source: Source, one: Told) -> bool:
@@ -263,13 +227,6 @@ def _is_another(tx: Tx, session: Known, source: Source, one: Told) -> bool:
     ended = session.ended
     return not others and session.started is not None and ended is not None and (
         one.at is not None and times.text(one.at) >= ended
-    )  # fmt: skip
-
-
-def _name(tx: Tx, charger: str, alias: str, session: str) -> None:
-    tx.run(
-        "INSERT INTO alias (charger, alias, session) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        charger, alias, session,
     )  # fmt: skip
 
 

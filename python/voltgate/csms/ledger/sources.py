@@ -23,29 +23,18 @@ def of_fact(fact: Fact) -> Source:
 
 def keep(tx: Tx, session: str, charger: str, source: Source) -> bool:
     """Add it to what a session is derived from; False: it has been there."""
-    return bool(
-        tx.run(
-            "INSERT INTO said (stream, seq, session, id, key, charger, at, connection, version, action, "
-            "subject, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            source.stream,
-            source.seq,
-            session,
-            source.id,
-            source.key,
-            charger,
-            times.text(source.at),
-            source.connection,
-            source.version,
-            source.action,
-            source.subject,
-            orjson.dumps(source.body),
-        )  # fmt: skip
-    )
+    written = tx.run(
+        "INSERT INTO said (stream, seq, session, id, key, charger, at, connection, version, action, "
+        "subject, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        source.stream, source.seq, session, source.id, source.key, charger, times.text(source.at),
+        source.connection, source.version, source.action, source.subject, orjson.dumps(source.body),
+    )  # fmt: skip
+    return written > 0
 
 
 def kept(tx: Tx, session: str) -> list[Source]:
     """What a session is derived from, in the order of the stream. Settled sessions have no bodies here."""
-    rows = tx.all(f"SELECT {_COLUMNS} FROM said WHERE session = ? AND body IS NOT NULL", session)  # noqa: S608
+    rows = tx.all(f"SELECT {_COLUMNS} FROM said WHERE session = ? AND body IS NOT NULL", session)
     return sorted(map(_of_row, rows), key=lambda one: (one.stream, one.seq))
 
 
