@@ -11,7 +11,7 @@ import aiohttp
 import nats
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError
 from yarl import URL
 
 from e2e.strangers import until
@@ -21,13 +21,11 @@ from voltgate.csms.console import persons
 from voltgate.csms.console.console import Console
 from voltgate.csms.console.roles import RoleName
 from voltgate.csms.console.server import served
-from voltgate.csms.ledger import store, tables
-from voltgate.csms.ledger.pseudonyms import Pseudonyms
+from voltgate.csms.ledger import store, streams, tables
 from voltgate.csms.ledger.store import Database
 
-PSEUDONYMS = Pseudonyms(b"tests")
 AT = "2026-05-01T10:00:00.000Z"
-STREAMS = {"OPS_SET": "ops.set.>", "OPS_PEOPLE": "ops.person.>"}
+SUBJECTS = {"TX": "tx", "COMMANDS": "command", "EVENTS": "event"}
 
 
 class Books:
@@ -151,19 +149,15 @@ def settings(server: NatsServer, database: str, **csms: Any) -> Config:
     return load(nats={"url": server.url}, csms={"database": database, "port": 0} | csms)
 
 
-async def make_streams(client: Client) -> None:
-    """Empty ones."""
-    jsm = client.jsm()
-    for name, subject in STREAMS.items():
+async def anew(client: Client, config: Config) -> None:
+    """Empty streams of the CSMS."""
+    for stream in streams.wanted(config):
         with suppress(NotFoundError):
-            await jsm.delete_stream(name)
-        people = name == "OPS_PEOPLE"
-        await jsm.add_stream(
-            StreamConfig(
-                name=name, subjects=[subject], max_msgs_per_subject=1 if people else -1,
-                allow_msg_ttl=people, allow_direct=True,
-            )
-        )  # fmt: skip
+            await client.jsm().delete_stream(str(stream.name))
+    for facts in ("TX", "COMMANDS", "EVENTS"):
+        stream = StreamConfig(name=f"OCPP_{facts}", subjects=[f"ocpp.{SUBJECTS[facts]}.>"])
+        with suppress(BadRequestError):  # a gateway has made it, with settings of its own
+            await client.jsm().add_stream(stream)
 
 
 @asynccontextmanager
@@ -172,10 +166,10 @@ async def desk(server: NatsServer, books: Books, *, fresh: bool = True, **csms: 
     async with AsyncExitStack() as stack:
         client = await nats.connect(server.url)
         stack.push_async_callback(client.close)
-        if fresh:
-            await make_streams(client)
         config = settings(server, books.url, **csms)
-        console, port = await stack.enter_async_context(served(client, config, PSEUDONYMS, ()))
+        if fresh:
+            await anew(client, config)
+        console, port = await stack.enter_async_context(served(client, config))
         await until(lambda: console.people.known)
         http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         yield Desk(console, http, f"http://127.0.0.1:{port}", client)

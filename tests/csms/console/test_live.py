@@ -11,12 +11,13 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from csms.console.desk import PSEUDONYMS, Books, Desk
+from csms.console.desk import Books, Desk
 from voltgate.csms.console.live import Live
 from voltgate.csms.console.people import People
 from voltgate.csms.console.reader import Reader
 from voltgate.csms.console.roles import By, Principal, Role
 from voltgate.csms.console.rows import Rows
+from voltgate.csms.ledger.pseudonyms import Pseudonyms
 
 
 @dataclass
@@ -116,7 +117,7 @@ async def test_a_gap_is_a_snapshot(last: str, two: None, console: Desk) -> None:
 
 async def test_after_more_changes_than_are_kept_there_is_a_snapshot(two: None, books: Books) -> None:
     reader = Reader(books.url)
-    few = Live(reader, Rows(reader, People(PSEUDONYMS)).chargers_of, kept=1)
+    few = Live(reader, Rows(reader, People(Pseudonyms(b"k"))).chargers_of, kept=1)
     running = asyncio.create_task(few.run())
     viewer = Principal("", Role.VIEWER, None, By.KEY)
 

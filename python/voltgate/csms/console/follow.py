@@ -7,13 +7,11 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
-from nats.js import JetStreamContext
 
 from voltgate.csms.console.people import People
 
 log = structlog.get_logger()
 
-STREAM = "OPS_PEOPLE"
 HEARTBEAT = 2.0  # seconds; nats-py opens another consumer after two without one
 PATIENCE = 5.0  # seconds to wait for a revision of one's own
 _AGAIN, _POLL = 1.0, 0.02
@@ -22,8 +20,8 @@ _AGAIN, _POLL = 1.0, 0.02
 class Following:
     """Fills ``people``; :meth:`run` for the life of the process."""
 
-    def __init__(self, client: Client, jetstream: JetStreamContext, prefix: str, people: People) -> None:
-        self._client, self._jetstream, self._people = client, jetstream, people
+    def __init__(self, client: Client, stream: str, prefix: str, people: People) -> None:
+        self._client, self._stream, self._people = client, stream, people
         self._subject = f"{prefix}.person.>"
         self._seen = 0
         self._news = asyncio.Condition()
@@ -48,8 +46,8 @@ class Following:
             if people is self._people:
                 await self._reached(seen)
 
-        subscription = await self._jetstream.subscribe(
-            self._subject, stream=STREAM, cb=take, ordered_consumer=True, idle_heartbeat=HEARTBEAT
+        subscription = await self._client.jetstream().subscribe(
+            self._subject, stream=self._stream, cb=take, ordered_consumer=True, idle_heartbeat=HEARTBEAT
         )
         try:
             while True:

@@ -8,6 +8,7 @@ a change holds whole chargers, and one too many does no harm.
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,8 @@ log = structlog.get_logger()
 Document = dict[str, Any]
 Documents = Callable[[list[str]], Awaitable[list[Document]]]
 Picture = dict[str, tuple[Any, ...]]
-PERIOD = 0.1  # seconds between two looks at the position
+PERIOD = 0.1  # seconds between two looks at the position, at least
+LOOK = 1.0  # and without a word of the ledger: one that is said can be lost
 SHARE = 10  # a look that took long is followed by so many times as much rest
 KEPT = 600  # changes, for listeners that come back
 SILENCE = 15.0  # seconds until a comment shows that the connection is alive
@@ -51,6 +53,7 @@ class Live:
         self._at: Position | None = None
         self._since = 0  # total before the first change that is kept
         self._news = asyncio.Condition()
+        self._changed = asyncio.Event()
         self._closed = False
 
     async def run(self) -> None:
@@ -58,11 +61,19 @@ class Live:
         loop, seen = asyncio.get_running_loop(), dict[str, tuple[Any, ...]]()
         while True:
             begun = loop.time()
+            self._changed.clear()
             try:
                 seen = await self._look(seen)
             except StoreError as error:
                 log.debug("live.failed", error=str(error))
             await asyncio.sleep(max(PERIOD, SHARE * (loop.time() - begun)))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await self._changed.wait()
+
+    def changed(self) -> None:
+        """The ledger says that the tables have changed."""
+        self._changed.set()
 
     async def _look(self, seen: Picture) -> Picture:
         at = await self._reader.run(position.read)

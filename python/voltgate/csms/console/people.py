@@ -25,7 +25,7 @@ log = structlog.get_logger()
 class Kind(StrEnum):
     """Entries that the console reads; the backend reads tokens too, and alerts read channels."""
 
-    KEY = "key"
+    KEY = "apikey"
     OPERATOR = "operator"
     LINK = "link"
     SESSION = "session"

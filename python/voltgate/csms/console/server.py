@@ -10,6 +10,7 @@ from time import monotonic
 import structlog
 from aiohttp import web
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.js import JetStreamContext
 
@@ -26,7 +27,8 @@ from voltgate.csms.console.position import Lag
 from voltgate.csms.console.reader import Reader
 from voltgate.csms.console.rows import Rows
 from voltgate.csms.console.writer import Writer
-from voltgate.csms.ledger.pseudonyms import Pseudonyms
+from voltgate.csms.ledger import streams
+from voltgate.csms.ledger.service import pseudonyms_of
 
 log = structlog.get_logger()
 
@@ -38,19 +40,15 @@ class ConsoleError(Exception):
 
 
 @asynccontextmanager
-async def served(
-    client: Client, config: Config, pseudonyms: Pseudonyms, streams: tuple[str, ...]
-) -> AsyncIterator[tuple[Console, int]]:
-    """A console that answers, and its port. ``streams``: those that the ledger folds.
-
-    ``client`` is connected. Raises ConsoleError.
-    """
-    jetstream = client.jetstream(domain=config.nats.domain or None)
-    prefix, people = config.nats.ops_prefix, People(pseudonyms)
+async def served(client: Client, config: Config) -> AsyncIterator[tuple[Console, int]]:
+    """A console that answers, and its port. Raises ConsoleError, and errors of NATS."""
+    await streams.create(client, config)
+    prefix, names = config.nats.ops_prefix, streams.of(config)
+    jetstream, people = client.jetstream(), People(await pseudonyms_of(client, config))
     async with AsyncExitStack() as stack:
         reader = Reader(config.csms.database)
         stack.callback(reader.close)
-        rows, following = Rows(reader, people), Following(client, jetstream, prefix, people)
+        rows, following = Rows(reader, people), Following(client, names.people, prefix, people)
         live, lag = Live(reader, rows.chargers_of), Lag()
         secure = bool(config.csms.tls_certificates) or config.csms.public_url.startswith("https:")
         console = Console(
@@ -64,7 +62,15 @@ async def served(
             lag=lag,
             now=_now,
         )
-        for work in (following.run(), live.run(), _sampled(jetstream, lag, streams)):
+
+        async def changed(_: Msg) -> None:
+            live.changed()
+
+        told = await client.subscribe(f"{prefix}.live", cb=changed)
+        stack.push_async_callback(told.unsubscribe)
+        # Of a stream that is folded in part, nobody knows the end of that part.
+        whole = tuple(one.stream for one in names.facts if not one.subjects)
+        for work in (following.run(), live.run(), _sampled(jetstream, lag, whole)):
             task = asyncio.create_task(work)
             stack.push_async_callback(_ended, task)
         port = await _listen(stack, console)
@@ -102,11 +108,11 @@ def tls_context(certificates: list[tuple[str, str]]) -> ssl.SSLContext | None:
     return context
 
 
-async def _sampled(jetstream: JetStreamContext, lag: Lag, streams: tuple[str, ...]) -> None:
+async def _sampled(jetstream: JetStreamContext, lag: Lag, names: tuple[str, ...]) -> None:
     """Look at the ends of the streams for the life of the console."""
     while True:
         with suppress(Error, TimeoutError):
-            infos = [await jetstream.stream_info(name) for name in streams]
+            infos = [await jetstream.stream_info(name) for name in names]
             lag.sample(_now().timestamp(), {str(one.config.name): one.state.last_seq for one in infos})
         await asyncio.sleep(SAMPLE)
 
