@@ -169,10 +169,10 @@ async def desk(server: NatsServer, books: Books, *, fresh: bool = True, **csms: 
         config = settings(server, books.url, **csms)
         if fresh:
             await anew(client, config)
-        console, port = await stack.enter_async_context(served(client, config))
+        console = await stack.enter_async_context(served(client, config))
         await until(lambda: console.people.known)
         http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
-        yield Desk(console, http, f"http://127.0.0.1:{port}", client)
+        yield Desk(console, http, f"http://127.0.0.1:{console.port}", client)
 
 
 def now() -> datetime:

@@ -29,6 +29,9 @@ class Console:
     """One console."""
 
     config: Config
+    url: str
+    """What people open."""
+    port: int
     rows: Rows
     people: People
     door: Door
@@ -38,13 +41,13 @@ class Console:
     lag: Lag
     now: Callable[[], datetime]
 
-    @property
-    def url(self) -> str:
-        """What people open."""
-        csms = self.config.csms
-        scheme = "https" if csms.tls_certificates else "http"
-        host = f"[{csms.host}]" if ":" in csms.host else csms.host
-        return csms.public_url.rstrip("/") or f"{scheme}://{host}:{csms.port}"
+
+def public_url(config: Config, port: int | None = None) -> str:
+    """What people open: ``csms.public_url``, or the address that is listened on."""
+    csms = config.csms
+    scheme = "https" if csms.tls_certificates else "http"
+    host = f"[{csms.host}]" if ":" in csms.host else csms.host
+    return csms.public_url.rstrip("/") or f"{scheme}://{host}:{csms.port if port is None else port}"
 
 
 @dataclass(frozen=True, slots=True)

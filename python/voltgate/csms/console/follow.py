@@ -23,7 +23,7 @@ class Following:
     def __init__(self, client: Client, stream: str, prefix: str, people: People) -> None:
         self._client, self._stream, self._people = client, stream, people
         self._subject = f"{prefix}.person.>"
-        self._seen = 0
+        self._seen = -1
         self._news = asyncio.Condition()
 
     async def run(self) -> None:
@@ -70,7 +70,7 @@ class Following:
             self._news.notify_all()
 
     async def reached(self, revision: int) -> None:
-        """Wait until a revision is known here; not for ever: it is stored in any case."""
+        """Wait until a revision is known here (0: everything from before the start), though not for ever."""
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE), self._news:
                 await self._news.wait_for(lambda: self._seen >= revision)

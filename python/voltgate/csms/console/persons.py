@@ -1,14 +1,15 @@
 """Handlers of people: operators and their login links, keys, tokens."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 
+from voltgate.config import Config
 from voltgate.csms.console import keys, models
 from voltgate.csms.console.auth import LINK_LASTS
-from voltgate.csms.console.console import Ask, answered
+from voltgate.csms.console.console import Ask, answered, public_url
 from voltgate.csms.console.people import Key, Kind, Operator
 from voltgate.csms.console.problems import Kind as Faults
 from voltgate.csms.console.problems import Problem
@@ -58,6 +59,15 @@ async def new_link(writer: Writer, operator: str, now: datetime) -> str:
     body = {"operator": operator, "until": times.text(now + LINK_LASTS)}
     await writer.put(Kind.LINK, keys.id_of(secret), body, lasts=LINK_LASTS)
     return secret
+
+
+async def terminal_link(
+    writer: Writer, config: Config, name: str, role: str = "", sites: list[str] | None = None
+) -> str:
+    """The address of a new login link, for a terminal. ``role``: the operator is added, or gets it."""
+    if role:
+        await writer.put(Kind.OPERATOR, name, {"role": role, "sites": sites})
+    return link_url(public_url(config), await new_link(writer, name, datetime.now(UTC)))
 
 
 def link_url(public: str, secret: str) -> str:
