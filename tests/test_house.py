@@ -40,9 +40,11 @@ def inside(path: Path) -> str:
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
-        ("nats", r"gateway/bus/.*|backend/.*|cli/.*"),
+        ("nats", r"gateway/bus/.*|backend/.*|cli/.*|csms/.*"),
+        ("psycopg", r"csms/ledger/postgres"),
+        ("sqlite3", r"csms/.*"),
         ("websockets", r"gateway/edge/.*|charger/.*"),
-        ("aiohttp", r"gateway/admin"),
+        ("aiohttp", r"gateway/admin|csms/(console|alerts)/.*"),
         ("prometheus_client", r"gateway/(families|metrics|pool/merged|admin)"),
         ("opentelemetry", r"gateway/tracing"),
         ("typer", r"cli/.*"),
@@ -94,7 +96,14 @@ def test_imports_point_down() -> None:
 
 @pytest.mark.parametrize(
     ("room", "stranger"),
-    [("backend", "voltgate.gateway"), ("charger", "voltgate.gateway"), ("gateway", "voltgate.cli")],
+    [
+        ("backend", "voltgate.gateway"),
+        ("charger", "voltgate.gateway"),
+        ("csms", "voltgate.gateway"),
+        ("csms", "voltgate.cli"),
+        ("gateway", "voltgate.cli"),
+        ("gateway", "voltgate.csms"),
+    ],
 )
 def test_packages_that_do_not_import_each_other(room: str, stranger: str) -> None:
     for path in (SOURCE / room).rglob("*.py"):
@@ -129,6 +138,7 @@ TESTED_IN = {
     "cli/tail/command": "cli/test_tail.py",
     "cli/tail/lines": "cli/test_lines.py",
     "cli/tail/replay": "cli/test_replay.py",
+    "csms/ledger/{postgres,tables}": "csms/ledger/test_store.py",
     "gateway/reasons": "test_lists.py",
     "gateway/gc_policy": "e2e/test_crowds.py",
     "gateway/interfaces": "gateway/bus/test_bus.py",
