@@ -81,7 +81,9 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
     tail: Annotated[bool, typer.Option("--tail", help="Print live messages.")] = False,
     tokens: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Tokens that may charge, one per line. Default: every token."),
+        typer.Option(
+            metavar="FILE", help="Tokens that may charge, one per line. Default: those of the CSMS."
+        ),
     ] = None,
     no_backend: Annotated[
         bool, typer.Option("--no-backend", help="Do not run the reference backend: yours answers questions.")
