@@ -193,3 +193,9 @@ def prepare(database: Database, tables: Sequence[str]) -> None:
             for statement in MIGRATIONS[number]:
                 tx.run(ddl(statement))
             tx.run("INSERT INTO migration (number) VALUES (?)", number + 1)
+
+
+def table_name(statement: str) -> str:
+    """The table that a CREATE TABLE makes; "" for an index."""
+    found = re.match(r"\s*CREATE TABLE (\w+)", statement)
+    return found[1] if found else ""

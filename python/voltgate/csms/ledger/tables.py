@@ -3,14 +3,17 @@
 Times are RFC 3339 text, energy is mWh, money 1/10,000 of the currency's minor unit.
 """
 
+import re
+
 POSITION = """CREATE TABLE position (
     stream TEXT PRIMARY KEY, created TEXT NOT NULL, seq INTEGER NOT NULL)"""
 
 CHARGER = """CREATE TABLE charger (
     id TEXT PRIMARY KEY, token TEXT NOT NULL, site TEXT NOT NULL DEFAULT '',
     vendor TEXT NOT NULL DEFAULT '', model TEXT NOT NULL DEFAULT '', firmware TEXT NOT NULL DEFAULT '',
-    version TEXT NOT NULL DEFAULT '', link TEXT NOT NULL DEFAULT 'down', link_at TEXT, link_session TEXT,
-    epoch INTEGER NOT NULL DEFAULT 0, booted TEXT, clock_offset_ms INTEGER)"""
+    version TEXT NOT NULL DEFAULT '', link TEXT NOT NULL DEFAULT 'down', link_at TEXT,
+    epoch INTEGER NOT NULL DEFAULT 0, booted TEXT NOT NULL DEFAULT '', booted_at TEXT,
+    clock_offset_ms INTEGER)"""
 
 CONNECTOR = """CREATE TABLE connector (
     charger TEXT NOT NULL, evse INTEGER NOT NULL, connector INTEGER NOT NULL,
@@ -24,8 +27,8 @@ STATUS = """CREATE TABLE status (
 
 # Offsets of a charger's clock, each from a message that came at once (docs/csms/ledger.md).
 CLOCK = """CREATE TABLE clock (
-    charger TEXT NOT NULL, session TEXT NOT NULL, stream TEXT NOT NULL, seq INTEGER NOT NULL,
-    offset_ms INTEGER NOT NULL, PRIMARY KEY (charger, session, stream, seq))"""
+    charger TEXT NOT NULL, connection TEXT NOT NULL, seq INTEGER NOT NULL, at TEXT NOT NULL,
+    offset_ms INTEGER NOT NULL, PRIMARY KEY (charger, connection, seq))"""
 
 SESSION = """CREATE TABLE session (
     id TEXT PRIMARY KEY, charger TEXT NOT NULL, evse INTEGER NOT NULL, connector INTEGER NOT NULL,
@@ -37,17 +40,34 @@ SESSION = """CREATE TABLE session (
     tariff TEXT NOT NULL DEFAULT '', tariff_rev INTEGER NOT NULL DEFAULT 0,
     currency TEXT NOT NULL DEFAULT '', cost INTEGER, flags TEXT NOT NULL DEFAULT '',
     revision INTEGER NOT NULL DEFAULT 0,
-    first_heard TEXT NOT NULL, heard TEXT NOT NULL, due INTEGER NOT NULL DEFAULT 1, settle_at TEXT)"""
+    version TEXT NOT NULL, first_heard TEXT NOT NULL, heard TEXT NOT NULL, presumed TEXT,
+    due INTEGER NOT NULL DEFAULT 1, settle_at TEXT)"""
 
-# Every transaction id of a session: 1.6 has several when a start was sent again with other bytes.
-TX = """CREATE TABLE tx (
-    charger TEXT NOT NULL, tx TEXT NOT NULL, session TEXT NOT NULL, PRIMARY KEY (charger, tx, session))"""
+# What facts call a session: ``id:`` transaction ids (1.6 has several where a start was sent again with other
+# bytes), ``key:`` ocpp-keys of starts, ``start:`` what makes two starts of 1.6 the same.
+ALIAS = """CREATE TABLE alias (
+    charger TEXT NOT NULL, alias TEXT NOT NULL, session TEXT NOT NULL,
+    PRIMARY KEY (charger, alias, session))"""
+
+# Facts whose session is not known yet, or never will be; ``alias``: the name that they wait for.
+PARKED = """CREATE TABLE parked (
+    stream TEXT NOT NULL, seq INTEGER NOT NULL, charger TEXT NOT NULL, alias TEXT NOT NULL, at TEXT NOT NULL,
+    source BLOB NOT NULL, PRIMARY KEY (stream, seq))"""
+
+# The last tick.
+TICK = "CREATE TABLE tick (seq INTEGER PRIMARY KEY, at TEXT NOT NULL)"
+
+# Requests of GetTransactionStatus, and whether the answer was that the transaction is over.
+ASKED = """CREATE TABLE asked (
+    charger TEXT NOT NULL, key TEXT NOT NULL, tx TEXT NOT NULL, at TEXT NOT NULL, over INTEGER NOT NULL,
+    PRIMARY KEY (charger, key))"""
 
 # Provenance: every fact of a session. The body leaves when the session is settled: its document has it.
 SAID = """CREATE TABLE said (
     stream TEXT NOT NULL, seq INTEGER NOT NULL, session TEXT NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL,
-    charger TEXT NOT NULL, at TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,
-    used_for TEXT NOT NULL DEFAULT '', body BLOB, PRIMARY KEY (stream, seq))"""
+    charger TEXT NOT NULL, at TEXT NOT NULL, connection TEXT NOT NULL, version TEXT NOT NULL,
+    action TEXT NOT NULL, subject TEXT NOT NULL, used_for TEXT NOT NULL DEFAULT '', body BLOB,
+    PRIMARY KEY (session, id))"""
 
 SAMPLE = """CREATE TABLE sample (
     session TEXT NOT NULL, at TEXT NOT NULL, wh INTEGER, w INTEGER, soc INTEGER, a1 REAL, a2 REAL, a3 REAL,
@@ -68,15 +88,32 @@ DECISION = """CREATE TABLE decision (
     kind TEXT NOT NULL, id TEXT NOT NULL, seq INTEGER NOT NULL, valid_from TEXT NOT NULL, body TEXT NOT NULL,
     by TEXT NOT NULL, at TEXT NOT NULL, why TEXT NOT NULL, tick TEXT NOT NULL, PRIMARY KEY (kind, id, seq))"""
 
+# The last invoice number of a site and year.
+NUMBER = """CREATE TABLE number (
+    site TEXT NOT NULL, year INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (site, year))"""
+
 TABLES = (
-    POSITION, CHARGER, CONNECTOR, STATUS, CLOCK, SESSION, TX, SAID, SAMPLE, LINE, CDR, DECISION,
+    POSITION, TICK, CHARGER, CONNECTOR, STATUS, CLOCK, SESSION, ALIAS, PARKED, ASKED, SAID, SAMPLE, LINE, CDR,
+    NUMBER, DECISION,
     "CREATE INDEX session_by_start ON session (started, id)",
     "CREATE INDEX session_by_charger ON session (charger, evse, state)",
     "CREATE INDEX session_due ON session (due) WHERE due = 1",
     "CREATE INDEX session_settle ON session (settle_at) WHERE settle_at IS NOT NULL",
     "CREATE INDEX session_open ON session (heard) WHERE state = 'open'",
-    "CREATE UNIQUE INDEX said_once ON said (session, id)",
+    "CREATE INDEX parked_for ON parked (charger, alias)",
+    "CREATE INDEX said_by_id ON said (id)",
     "CREATE INDEX cdr_by_session ON cdr (session, revision)",
     "CREATE INDEX cdr_by_issue ON cdr (issued, id)",
     "CREATE UNIQUE INDEX cdr_number ON cdr (number)",
 )  # fmt: skip
+
+
+def columns(table: str) -> list[str]:
+    """The columns of a table, in the order of its statement."""
+    (body,) = (
+        found[1]
+        for one in TABLES
+        if (found := re.match(rf"CREATE TABLE {table} \((.*)\)\s*$", one, re.DOTALL)) is not None
+    )
+    parts = re.split(r",\s*(?![^(]*\))", body)
+    return [part.split()[0] for part in parts if not part.strip().startswith("PRIMARY KEY")]
