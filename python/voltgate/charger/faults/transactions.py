@@ -8,7 +8,7 @@ from voltgate.charger.faults.scene import Moment, Scene
 from voltgate.charger.messages import DIALECTS, Message, Status
 
 UNKNOWN = -1  # transactionId of a charger that never got one
-STRAY = 2**31 - 1
+STRAY = 987_654_321
 MORE = 1000  # Wh
 
 
