@@ -1,4 +1,4 @@
-"""Sessions of mobilityhouse's ``ocpp`` client, through the gateway and the reference backend into the books."""
+"""Sessions of mobilityhouse's ``ocpp`` client: through gateway and reference backend into the books."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator

@@ -7,7 +7,7 @@ caches.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 
 import orjson
@@ -169,6 +169,10 @@ class Books:
     def _tables(self) -> list[str]:
         found = [store.table_name(one) for part in self._parts for one in part.tables]
         return [name for name in found if name not in ("", "position")]
+
+    def begin(self) -> AbstractContextManager[Tx]:
+        """One transaction of a reader."""
+        return self._database.begin()
 
     def close(self) -> None:
         """Close the database."""

@@ -12,7 +12,8 @@ from voltgate.csms.ledger.acting import Acting
 from voltgate.csms.ledger.decisions import Kind
 from voltgate.csms.ledger.flags import Flag
 from voltgate.csms.ledger.rows import Session
-from voltgate.csms.ledger.session import Derived, State, Surroundings, derived
+from voltgate.csms.ledger.session import State, Surroundings, derived
+from voltgate.csms.ledger.settling import Case
 from voltgate.csms.ledger.told import Mark, Source, Told, told
 
 _LIVE_END = timedelta(seconds=60)  # an end that came later than this was queued in the charger
@@ -64,9 +65,10 @@ def derive(now: Acting, id_: str) -> None:
     facts = sources.kept(now.tx, id_)
     if session.state is State.SETTLED:
         facts = settling.documented(now.tx, id_) + facts
-    result = _result(now, session, facts)
+    case = _case(now, session, facts)
+    result = case.result
     if session.state is State.SETTLED:
-        settling.revise(now, session, result, facts)
+        settling.revise(now, session, case)
         return
     if result.ended is None:
         state = State.OPEN
@@ -84,7 +86,7 @@ def derive(now: Acting, id_: str) -> None:
     rows.write(now, replace(session, state=state), rows.priced(now, session, result), settle_at)
 
 
-def _result(now: Acting, session: Session, facts: Sequence[Source]) -> Derived:
+def _case(now: Acting, session: Session, facts: Sequence[Source]) -> Case:
     tx = now.tx
     connections = sorted({source.connection for source in facts})
     marks = ", ".join("?" * len(connections))
@@ -94,18 +96,16 @@ def _result(now: Acting, session: Session, facts: Sequence[Source]) -> Derived:
     )  # fmt: skip
     statements = [one for source in facts if (one := told(source)) is not None]
     correction = decided.body_of(tx, Kind.CORRECTION, session.id, now.at)
-    return derived(
-        statements,
-        Surroundings(
-            now=now.at,
-            max_power_w=_max_power(now, session),
-            idle_power_w=now.csms.idle_power_w,
-            presumed=times.parsed(session.presumed) if session.presumed else None,
-            statuses=_statuses(now, session, statements),
-            offsets=[timedelta(milliseconds=ms) for (ms,) in offsets],
-            corrected_mwh=None if correction is None else samples.mwh(correction.get("energy_wh")),
-        ),
+    around = Surroundings(
+        now=now.at,
+        max_power_w=_max_power(now, session),
+        idle_power_w=now.csms.idle_power_w,
+        presumed=times.parsed(session.presumed) if session.presumed else None,
+        statuses=_statuses(now, session, statements),
+        offsets=[timedelta(milliseconds=ms) for (ms,) in offsets],
+        corrected_mwh=None if correction is None else samples.mwh(correction.get("energy_wh")),
     )
+    return Case(tuple(facts), around, derived(statements, around))
 
 
 def _statuses(now: Acting, session: Session, statements: Sequence[Told]) -> list[tuple[datetime, str]]:
@@ -145,8 +145,8 @@ def settle(now: Acting) -> None:
     for (id_,) in found:
         session = rows.read(now.tx, id_)
         facts = sources.kept(now.tx, id_)
-        result = _result(now, session, facts)
-        if result.missing and not rows.is_waived(now, id_):
-            rows.write(now, replace(session, state=State.REVIEW), rows.priced(now, session, result))
+        case = _case(now, session, facts)
+        if case.result.missing and not rows.is_waived(now, id_):
+            rows.write(now, replace(session, state=State.REVIEW), rows.priced(now, session, case.result))
         else:
-            settling.issue(now, session, result, facts)
+            settling.issue(now, session, case)

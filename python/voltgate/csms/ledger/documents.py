@@ -41,7 +41,7 @@ class Cdr:
 _COLUMNS = ", ".join(field.name for field in fields(Cdr))
 
 
-def of_session(tx: Tx, session: str, facts: Sequence[Source]) -> dict[str, Any]:
+def of_session(tx: Tx, session: str, facts: Sequence[Source], inputs: dict[str, Any]) -> dict[str, Any]:
     """The content of an invoice, from rows that are written already."""
     rows = {}
     for table, column in ROWS.items():
@@ -51,7 +51,7 @@ def of_session(tx: Tx, session: str, facts: Sequence[Source]) -> dict[str, Any]:
     packed = zlib.compress(
         orjson.dumps(sources.entries(sorted(facts, key=lambda one: (one.stream, one.seq))))
     )
-    return {"rows": rows, "facts": base64.b64encode(packed).decode()}
+    return {"rows": rows, "inputs": inputs, "facts": base64.b64encode(packed).decode()}
 
 
 def publish(tx: Tx, cdr: Cdr, content: dict[str, Any], prefix: str) -> None:
@@ -80,10 +80,15 @@ def of(tx: Tx, session: str) -> list[Cdr]:
 
 def facts(tx: Tx, cdr: str) -> list[dict[str, Any]]:
     """The raw facts of an invoice."""
+    found = document(tx, cdr)
+    return [] if found is None else unpacked(found)
+
+
+def document(tx: Tx, cdr: str) -> dict[str, Any] | None:
+    """A document by its id."""
     row = tx.one("SELECT document FROM cdr WHERE id = ?", cdr)
-    if row is None:
-        return []
-    return unpacked(orjson.loads(row[0]))
+    found: dict[str, Any] | None = None if row is None else orjson.loads(row[0])
+    return found
 
 
 def unpacked(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -85,13 +85,22 @@ def bill(tx: Tx, derived: Derived, choice: Choice, where: Place) -> Bill | None:
     """What a session costs; None: nothing can be billed."""
     if derived.started is None or not choice.tariff:
         return None
+    body = tariff_body(tx, choice)
+    return None if body is None else billed(derived, choice.tariff, body, where)
+
+
+def tariff_body(tx: Tx, choice: Choice) -> str | None:
+    """The body of the decision that made the tariff."""
     row = tx.one(
         "SELECT body FROM decision WHERE kind = ? AND id = ? AND seq = ?",
         Kind.TARIFF, choice.tariff, choice.revision,
     )  # fmt: skip
-    if row is None:
-        return None
-    tariff = _read(choice.tariff, row[0])
+    return None if row is None else str(row[0])
+
+
+def billed(derived: Derived, id_: str, body: str, where: Place) -> Bill | None:
+    """The bill by a tariff's body; None: it is no tariff."""
+    tariff = _read(id_, body)
     if tariff is None:
         return None
     if where.tax_percent is not None:

@@ -41,15 +41,19 @@ _SLICE = 0.02  # seconds that a batch waits for company
 _AT_ONCE = 1.0  # seconds between two ticks because of decisions
 _AGAIN = 1.0
 _WAIT = 0.25
+_NEVER = 50 * 365 * 86_400.0
 _OUT = 200  # entries of the outbox at a time
 _EXPECTED = "Nats-Expected-Last-Sequence"
 
 
 class Ledger:
-    """One run. Everything that touches the database happens in its writer thread."""
+    """One run. Everything that touches the database happens in its writer thread.
 
-    def __init__(self, client: Client, config: Config) -> None:
-        self._client, self._config = client, config
+    ``publishes``: whether ticks and the outbox are; a rebuild beside a running ledger only reads.
+    """
+
+    def __init__(self, client: Client, config: Config, publishes: bool = True) -> None:
+        self._client, self._config, self._publishes = client, config, publishes
         self._streams = streams.of(config)
         self._writer = ThreadPoolExecutor(1, "ledger")
         self._arrived = asyncio.Event()
@@ -79,9 +83,10 @@ class Ledger:
             feeds = [*self._facts, self._decisions, self._ticks]
             log.info("ledger.started", streams=[one.stream for one in feeds])
             async with asyncio.TaskGroup() as tasks:
-                outbox = tasks.create_task(self._drain())
+                outbox = tasks.create_task(self._drain()) if self._publishes else None
                 await self._fold(stop)
-                outbox.cancel()
+                if outbox is not None:
+                    outbox.cancel()
         finally:
             for feed in feeds:
                 await feed.close()
@@ -116,7 +121,7 @@ class Ledger:
                 await self._act(self._ticks.take(), stop)
             elif not self._ticks.caught_up:
                 await self._wait(stop)
-            elif (at := self._due()) is not None:
+            elif self._publishes and (at := self._due()) is not None:
                 await self._tick(at, stop)
             elif batch := self._batch():
                 await self._in_thread(lambda batch=batch: self._books.fold(batch))  # type: ignore[misc]
@@ -158,7 +163,8 @@ class Ledger:
     def _batch(self) -> list[Message]:
         """Facts in the order in which they were stored, but never beyond the next tick's time."""
         batch: list[Message] = []
-        until = (self._last_tick + timedelta(seconds=self._config.csms.tick_seconds)).timestamp()
+        step = timedelta(seconds=self._config.csms.tick_seconds if self._publishes else _NEVER)
+        until = (max(self._last_tick, times.EPOCH) + step).timestamp()
         while len(batch) < BATCH:
             heads = [feed for feed in self._facts if feed.waiting]
             if not heads:

@@ -4,24 +4,32 @@ A document is never changed. Numbers are allotted per site and year inside the t
 document, so none is missing and none appears twice.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from voltgate.csms.ledger import decided, documents, rows, sources, times
+from voltgate.csms.ledger import decided, documents, explaining, rows, sources, times
 from voltgate.csms.ledger.acting import Acting
 from voltgate.csms.ledger.decisions import Kind
 from voltgate.csms.ledger.documents import Cdr
 from voltgate.csms.ledger.flags import joined
 from voltgate.csms.ledger.pricing import Place
 from voltgate.csms.ledger.rows import Session
-from voltgate.csms.ledger.session import Derived, State
+from voltgate.csms.ledger.session import Derived, State, Surroundings
 from voltgate.csms.ledger.store import Tx
 from voltgate.csms.ledger.told import Source
 
 
-def issue(now: Acting, session: Session, result: Derived, facts: Sequence[Source]) -> None:
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A session's facts, what was known beside them, and what follows."""
+
+    facts: tuple[Source, ...]
+    around: Surroundings
+    result: Derived
+
+
+def issue(now: Acting, session: Session, case: Case) -> None:
     """Settle: write the row, and publish the invoice."""
-    tx, revision = now.tx, session.revision + 1
+    tx, revision, result = now.tx, session.revision + 1, case.result
     found = rows.priced(now, session, result)
     rows.write(now, replace(session, state=State.SETTLED, revision=revision), found)
     cdr = Cdr(
@@ -37,13 +45,18 @@ def issue(now: Acting, session: Session, result: Derived, facts: Sequence[Source
         mwh=result.energy.mwh,
         issued=times.text(now.at),
     )
-    documents.publish(tx, cdr, documents.of_session(tx, session.id, facts), now.settings.prefix)
+    documents.publish(
+        tx,
+        cdr,
+        documents.of_session(tx, session.id, case.facts, explaining.inputs(tx, found, case.around)),
+        now.settings.prefix,
+    )
     tx.run("UPDATE said SET body = NULL WHERE session = ?", session.id)
 
 
-def revise(now: Acting, session: Session, result: Derived, facts: Sequence[Source]) -> None:
+def revise(now: Acting, session: Session, case: Case) -> None:
     """Credit a settled session and issue it again, if what was found out since changes its bill."""
-    tx = now.tx
+    tx, result = now.tx, case.result
     found = rows.priced(now, session, result)
     ended = None if result.ended is None else times.text(result.ended)
     same = (found.cost, result.energy.mwh, ended) == (session.cost, session.mwh, session.ended)
@@ -63,7 +76,7 @@ def revise(now: Acting, session: Session, result: Derived, facts: Sequence[Sourc
     )
     content = {"credits": before.id, "why": _why(now, session.id)}
     documents.publish(tx, credit, content, now.settings.prefix)
-    issue(now, session, result, facts)
+    issue(now, session, case)
 
 
 def _why(now: Acting, session: str) -> str:

@@ -90,7 +90,7 @@ def wanted(config: Config) -> list[StreamConfig]:
         stream("ALERT", "alert.>", max_age=90 * _DAY),
         stream("STATE", "link.*", max_age=400 * _DAY, sources=[source]),
         stream("TICK", "tick", max_age=400 * _DAY),
-        stream("PEOPLE", "person.>", max_msgs_per_subject=1, allow_rollup_hdrs=True),
+        stream("PEOPLE", "person.>", max_msgs_per_subject=1, allow_rollup_hdrs=True, allow_msg_ttl=True),
     ]
 
 
