@@ -124,6 +124,7 @@ TESTED_IN = {
     "schemas": "core/test_codec.py",
     "backend/{answers,service,tokens}": "backend/test_backend.py",
     "charger/{calls,commands,connectors,line,link,messages,settings,station}": "charger/test_charger.py",
+    "charger/faults/{clocks,energy,meters,scene,transactions}": "charger/faults/test_catalogue.py",
     "charger/{fleet,plan,processes,tally,worker}": "charger/test_swarm.py",
     "cli/{service,terminal,versions}": "cli/test_cli.py",
     "cli/chargers/{importing,kick,online,options,records,setting,showing}": "cli/chargers/test_commands.py",
