@@ -1,9 +1,9 @@
 """``voltgate rebalance``: spread chargers evenly over gateways (docs/contract.md 4.1).
 
-Where chargers are is followed from the links, and which gateways are alive from their signs of life: a gateway
-that starts meanwhile counts in the next round. Surplus chargers are asked, a few a second, to connect again;
-where they then go is up to the load balancer, or to the kernel that spreads connections over workers. So it
-takes rounds: each moves the surplus that is left. A charger with something open is left alone.
+Where chargers are is followed from the links, and which gateways are alive from their signs of life: one that
+starts meanwhile counts in the next round. Surplus chargers are asked, a few a second, to connect again; where
+they then go is up to the load balancer, or to the kernel that spreads connections over workers. So it takes
+rounds: each moves the surplus that is left. A charger with something open is left alone.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import orjson
 import typer
 
-from voltgate.cli.faults import EXIT_CODES, Failure
+from voltgate.cli.faults import EXIT_CODES
 from voltgate.cli.service import connected, loaded, run
 from voltgate.cli.tail.replay import Reader, Source
 from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json, say

@@ -11,17 +11,16 @@ from voltgate.gateway.pool import sockets
 from voltgate.gateway.pool.member import Argv
 from voltgate.gateway.pool.supervisor import Backoff, Supervisor
 
-# A worker of its own: it accepts at once; the second one only when it may, or it ends.
+# A worker that accepts at once; the second one only when it may, or it ends.
 WORKER = """
 import json, os, pathlib, sys, time
-fd, folder = int(sys.argv[2][10:]), pathlib.Path(sys.argv[1])
-while os.read(fd, 1 << 16)[-1:] != b"\\n":
-    pass
-while not folder.joinpath(str(os.getpid())).touch() and len(list(folder.glob("[0-9]*"))) > 1:
-    if folder.joinpath("go").exists():
-        break
-    if folder.joinpath("end").exists():
+fd, folder, hello = int(sys.argv[2][10:]), pathlib.Path(sys.argv[1]), b""
+while hello[-1:] != b"\\n":
+    hello += os.read(fd, 1 << 16)
+while json.loads(hello)[1]["worker"] == 1 and not (folder / "go").exists():
+    if (folder / "end").exists():
         sys.exit(3)
+    time.sleep(0.01)
 checks = {"draining": "", "listeners": ""}
 os.write(fd, json.dumps(["beat", {"checks": checks, "open": True}]).encode() + b"\\n")
 time.sleep(60)
@@ -50,11 +49,11 @@ async def test_a_gateway_takes_chargers_when_every_worker_has_started(tmp_path: 
         running = asyncio.create_task(supervisor.run())
         async with asyncio.timeout(30):
             await supervisor.opened.wait()
-            while len(list(tmp_path.iterdir())) < 2:
+            while len(supervisor.readiness().pids) < 2:
                 await asyncio.sleep(0)
             now = supervisor.readiness()
             assert (now.ready, now.turned_away) == (False, "workers are starting")
-            (tmp_path / then).touch()
+            await asyncio.to_thread((tmp_path / then).touch)
             await supervisor.started.wait()
         now = supervisor.readiness()
         assert (now.ready, now.turned_away) == (True, "")
