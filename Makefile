@@ -13,7 +13,7 @@ APART := rust/fuzz benchmarks/load
 # As many workers as cores, a file of tests in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test check lint fix bench locust swarm-day observe-test \
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test check lint fix bench locust swarm-day soak observe-test \
 	pictures dashboards slos clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -111,6 +111,9 @@ $(VENV)/.locust: $(VENV)/.built
 
 swarm-day: $(VENV)/.built ## the day of a network of 10,000 chargers in an hour: .cache/day.html; DAY="--speed 96" is faster
 	$(BIN)/python benchmarks/day.py $(DAY)
+
+soak: $(VENV)/.built ## an hour of 10,000 chargers with faults: memory and descriptors must be flat; .cache/soak.html; SOAK="--minutes 10"
+	$(BIN)/python benchmarks/soak.py $(SOAK)
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) .cache target voltgate-data
