@@ -14,7 +14,7 @@ APART := rust/fuzz benchmarks/load
 PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
 
 .PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test check lint fix bench locust swarm-day observe-test \
-	pictures dashboards slos clean
+	pictures dashboards slos release lock test-lowest clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -111,6 +111,22 @@ $(VENV)/.locust: $(VENV)/.built
 
 swarm-day: $(VENV)/.built ## the day of a network of 10,000 chargers in an hour: .cache/day.html; DAY="--speed 96" is faster
 	$(BIN)/python benchmarks/day.py $(DAY)
+
+TOOLS := .cache/tools/bin
+
+$(TOOLS)/.tools: release/requirements-release.txt
+	$(PYTHON) -m venv .cache/tools
+	$(TOOLS)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+release: $(TOOLS)/.tools ## everything of a release, from the last commit, in dist/: wheels, sdist, chart, SBOMs, sums, changes
+	$(TOOLS)/python release/release.py
+
+lock: $(TOOLS)/.tools ## write the lock files in release/; UPGRADE=1 takes the newest of everything
+	UV=$(TOOLS)/uv release/lock.sh
+
+test-lowest: $(TOOLS)/.tools ## unit tests with the lowest and newest dependencies on Python 3.11, 3.12, 3.13; LOWEST=3.12:lowest is one
+	$(TOOLS)/python release/lowest.py
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) .cache target voltgate-data
