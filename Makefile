@@ -14,7 +14,7 @@ APART := rust/fuzz benchmarks/load
 PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
 
 .PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test check lint fix bench locust swarm-day observe-test \
-	pictures dashboards slos release lock test-lowest clean
+	pictures dashboards slos release deny lock test-lowest clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -84,6 +84,8 @@ lint: $(VENV)/.built ## formatters, linters, types, the stub against the extensi
 		cargo clippy --manifest-path $$crate/Cargo.toml --target-dir target/$${crate##*/} \
 			--locked --all-targets --quiet -- -D warnings; \
 	done
+	@if command -v cargo-deny >/dev/null; then set -x; cargo deny --offline check bans licenses sources; \
+	else echo "deny.toml was not checked: cargo install --locked cargo-deny"; fi
 	ruff format --check .
 	ruff check .
 	mypy
@@ -121,6 +123,9 @@ $(TOOLS)/.tools: release/requirements-release.txt
 
 release: $(TOOLS)/.tools ## everything of a release, from the last commit, in dist/: wheels, sdist, chart, SBOMs, sums, changes
 	$(TOOLS)/python release/release.py
+
+deny: ## licences, sources, duplicates and known faults of the crates; needs cargo-deny, and its advisories from GitHub
+	cargo deny check
 
 lock: $(TOOLS)/.tools ## write the lock files in release/; UPGRADE=1 takes the newest of everything
 	UV=$(TOOLS)/uv release/lock.sh
