@@ -24,18 +24,13 @@ PATIENCE = 30.0
 def check(wheel: Path, environment: Path, example: Path) -> str:
     """Installs ``wheel`` with the locked dependencies into ``environment``. Raises FailedError."""
     shutil.rmtree(environment, ignore_errors=True)
-    run(sys.executable, "-m", "venv", environment)
-    pip: list[str | Path] = [
-        environment / "bin" / "python",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]
-    run(*pip, "--require-hashes", "--no-deps", "--requirement", LOCK, env=bare())
-    run(*pip, "--no-deps", wheel, env=bare())
-    run(environment / "bin" / "python", "-m", "pip", "check", env=bare())
+    run(sys.executable, "-m", "venv", "--without-pip", environment)
+    python = environment / "bin" / "python"
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    pip += ["--python", python]
+    run(*pip, "install", "--require-hashes", "--no-deps", "--requirement", LOCK, env=bare())
+    run(*pip, "install", "--no-deps", wheel, env=bare())
+    run(*pip, "check", env=bare())
     voltgate = environment / "bin" / "voltgate"
     if run(voltgate, "config", "example", env=bare(), cwd="/") != example.read_text():
         raise FailedError("`voltgate config example` is not deploy/voltgate.toml")

@@ -55,7 +55,13 @@ def unpacked() -> Source:
     page = tree / "README.md"
     page.write_text(readme.absolute(page.read_text(), f"v{version}"))
     when = run("git", "log", "-1", "--format=%ct", cwd=ROOT).strip()
-    built = {"SOURCE_DATE_EPOCH": when, "CARGO_TARGET_DIR": str(ROOT / "target" / "release-wheels")}
+    home = os.environ.get("CARGO_HOME", str(Path.home() / ".cargo"))
+    built = {
+        "SOURCE_DATE_EPOCH": when,
+        "CARGO_TARGET_DIR": str(ROOT / "target" / "release-wheels"),
+        # No path of this machine is in the library.
+        "RUSTFLAGS": f"--remap-path-prefix={home}=/cargo --remap-path-prefix={tree}=/voltgate",
+    }
     return Source(tree, version, os.environ | built)
 
 
@@ -83,7 +89,8 @@ def wheel(source: Source, target: str) -> str:
         if {"x86_64": "x86-64", "aarch64": "ARM aarch64"}[machine] not in kind:
             raise FailedError(f"{name} is {kind}")
         (sbom,) = (one for one in files.namelist() if ".dist-info/sboms/" in one)
-        (DIST / f"voltgate-{source.version}.rust.cdx.json").write_bytes(files.read(sbom))
+        bill = DIST / f"voltgate-{source.version}.rust.cdx.json"
+        bill.write_text(files.read(sbom).decode().replace(str(source.folder), ""))
     ran = "" if target == X86 else "; not run: this machine is another one"
     return f"{made.name}: auditwheel says {GLIBC}, file says {kind.split(', version')[0]}{ran}"
 
@@ -111,6 +118,7 @@ def serves(source: Source) -> str:
         own("cyclonedx-py"), "environment", "--output-reproducible", "--output-format", "JSON",
         "--validate", "--output-file", bill, environment / "bin" / "python",
     )  # fmt: skip
+    bill.write_text(bill.read_text().replace(f"file://{DIST}/", ""))
     return f"{said}; {bill.name} and voltgate-{source.version}.rust.cdx.json"
 
 

@@ -1,4 +1,4 @@
-"""A fleet moves behind the HAProxy of docs/migrate.md, charger by charger, with its old passwords, and back."""
+"""A fleet moves behind the HAProxy of docs/migrate.md, charger by charger, and back, with old passwords."""
 
 import json
 import os
