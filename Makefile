@@ -134,4 +134,4 @@ test-lowest: $(TOOLS)/.tools ## unit tests with the lowest and newest dependenci
 	$(TOOLS)/python release/lowest.py
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) .cache target voltgate-data
+	rm -rf $(VENV) .cache dist target voltgate-data
