@@ -64,7 +64,10 @@ def _served(voltgate: Path, folder: Path) -> str:
         start(voltgate, "serve", *given)
         start(voltgate, "backend", *given)
         _until(lambda: urlopen(f"http://127.0.0.1:{admin}/readyz", timeout=1).close())
-        asyncio.run(asyncio.wait_for(_boot(port), PATIENCE))
+        try:
+            asyncio.run(asyncio.wait_for(_boot(port), PATIENCE))
+        except TimeoutError:
+            raise FailedError(f"no boot was accepted within {PATIENCE} s: logs are in {folder}") from None
     return run(voltgate, "version", env=bare(), cwd=folder).splitlines()[0]
 
 

@@ -25,10 +25,6 @@ DIST = ROOT / "dist"
 WORK = ROOT / ".cache" / "release"
 X86, ARM = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
 GLIBC = "manylinux_2_17"
-NO_ARM = (
-    f"rustc has no standard library for {ARM}: rustup target add {ARM}, or RUSTC=<a rustc that has one> (its "
-    "version must be the one that builds the x86-64 wheel where both are published)"
-)
 HELM = "go install helm.sh/helm/v4/cmd/helm@v4.3.1"
 
 
@@ -73,7 +69,9 @@ def wheel(source: Source, target: str) -> str:
     rustc = os.environ.get("RUSTC", "rustc")
     library = Path(run(rustc, "--print", "target-libdir", "--target", target).strip())
     if not list(library.glob("libstd-*")):
-        raise FailedError(NO_ARM)
+        raise FailedError(
+            f"{rustc} has no library for {target}: rustup target add {target}, or another RUSTC"
+        )
     machine = target.partition("-")[0]
     run(
         own("maturin"), "build", "--release", "--locked", "--zig", "--compatibility", GLIBC,
@@ -95,6 +93,13 @@ def wheel(source: Source, target: str) -> str:
     return f"{made.name}: auditwheel says {GLIBC}, file says {kind.split(', version')[0]}{ran}"
 
 
+def made_before(pattern: str) -> Path:
+    """What an earlier part made. Raises FailedError."""
+    for path in DIST.glob(pattern):
+        return path
+    raise FailedError(f"there is no {pattern} in {DIST}")
+
+
 def path() -> str:
     """PATH with the environment of this script in front: maturin looks for zig in it."""
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -110,7 +115,7 @@ def sdist(source: Source) -> str:
 
 def serves(source: Source) -> str:
     """The wheel alone, and the bill of materials of the environment that it was installed in."""
-    (made,) = DIST.glob("*_x86_64.whl")
+    made = made_before("*_x86_64.whl")
     environment = WORK / "alone"
     said = alone.check(made, environment, source.folder / "deploy" / "voltgate.toml")
     bill = DIST / f"voltgate-{source.version}.python.cdx.json"

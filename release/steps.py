@@ -17,9 +17,12 @@ class FailedError(Exception):
 def run(*command: str | Path, **options: Any) -> str:
     """What a command wrote to stdout. Raises FailedError with all that it wrote."""
     words = [str(word) for word in command]
-    done: subprocess.CompletedProcess[str] = subprocess.run(
-        words, check=False, capture_output=True, text=True, **options
-    )
+    try:
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            words, check=False, capture_output=True, text=True, **options
+        )
+    except OSError as error:
+        raise FailedError(f"{words[0]}: {error.strerror}") from None
     if done.returncode:
         raise FailedError(f"{' '.join(words)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout

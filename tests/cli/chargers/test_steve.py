@@ -83,6 +83,7 @@ WRONG = [
     ("charge_box_id,registration_status\nCP1,Gone\n", ":2: registration_status: must be one of", "a status"),
     ("charge_box_id,security_profile\nCP1,4\n", ":2: security_profile: must be one of", "a profile"),
     ("charge_box_id,auth_password\nCP1,in clear\n", ":2: auth_password: not a bcrypt hash", "no hash"),
+    ("charge_box_id\nCP1\nCP1\n", ":3: CP1 appears twice", "twice"),
     ("charge_box_id\nCP1\x00\n", ":2: ", "a NUL"),
 ]
 

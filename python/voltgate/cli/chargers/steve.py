@@ -59,6 +59,8 @@ def _fleet(reader: "csv.DictReader[str]", file: Path) -> Fleet:
             row = _row(legal(identity), cells)
         except Failure as fault:
             raise Failure(f"{file}:{reader.line_num}: {fault}", USAGE) from None
+        if row.identity in found:
+            raise Failure(f"{file}:{reader.line_num}: {row.identity} appears twice", USAGE)
         found[row.identity] = row
     return Fleet(list(found.values()), passed_over)
 
@@ -71,10 +73,8 @@ def _cell(cells: dict[str, str], column: str) -> str:
 def _row(identity: str, cells: dict[str, str]) -> Row:
     from voltgate.gateway.registry.credentials import is_hash  # noqa: PLC0415 - loads argon2
 
-    status, profile = (
-        _cell(cells, "registration_status") or "Accepted",
-        _cell(cells, "security_profile") or "0",
-    )
+    status = _cell(cells, "registration_status") or "Accepted"
+    profile = _cell(cells, "security_profile") or "0"
     password = _cell(cells, "auth_password")
     if status not in _STATUSES:
         raise Failure(f"registration_status: must be one of {', '.join(_STATUSES)}")
