@@ -5,7 +5,6 @@ it has such a name, or until a tick places it by connector and time.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid5
@@ -118,7 +117,7 @@ class Sessions:
     def _event(self, tx: Tx, charger: str, source: Source, one: Told) -> None:
         alias = f"id:{one.tx}"
         session = names.named(tx, charger, alias, one)
-        if session is not None and one.mark is Mark.BEGIN and _is_another(tx, session, source, one):
+        if session is not None and one.mark is Mark.BEGIN and _is_another(tx, session, one):
             session = None
         if session is None:
             # Not those that come later: a rebuild knows them from their documents.
@@ -219,15 +218,16 @@ def _is_settled(tx: Tx, fact: Fact) -> bool:
     return tx.one("SELECT 1 FROM said WHERE id = ? AND body IS NULL", fact.id) is not None
 
 
-def _is_another(tx: Tx, session: Known, source: Source, one: Told) -> bool:
-    """2.x: whether a Started belongs to another session with the same id: the one known is over."""
-    others: Sequence[tuple[str]] = tx.all(
-        "SELECT action FROM said WHERE session = ? AND key = ?", session.id, source.key
-    )
-    ended = session.ended
-    return not others and session.started is not None and ended is not None and (
-        one.at is not None and times.text(one.at) >= ended
-    )  # fmt: skip
+def _is_another(tx: Tx, session: Known, one: Told) -> bool:
+    """2.x: whether a Started belongs to another session with the same id: the one known is over by then."""
+    if one.at is None or session.started is None:
+        return False
+    ends = [times.parsed(session.ended)] if session.ended is not None else []
+    for source in sources.kept(tx, session.id):
+        earlier = told(source)
+        if earlier is not None and earlier.mark is Mark.END:
+            ends.append(earlier.at or earlier.received)
+    return bool(ends) and one.at >= min(ends)
 
 
 def _asked(tx: Tx, fact: Fact) -> None:
