@@ -149,7 +149,7 @@ def test_an_invoice_follows_from_its_document_alone() -> None:
 
 def test_no_token_is_in_the_database() -> None:
     books = world()
-    token = {"idToken": {"idToken": "DEADBEEF", "type": "ISO14443"}}
+    token: dict[str, Any] = {"idToken": {"idToken": "DEADBEEF", "type": "ISO14443"}}
     books.run([event("Started", 0, 0, 1000, **token), event("Ended", 1, 60, 9000, **token)], at(70))
     (settled,) = books.sessions()
     with books.books.begin() as tx:
