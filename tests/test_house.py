@@ -139,10 +139,10 @@ TESTED_IN = {
     "cli/tail/replay": "cli/test_replay.py",
     "cli/csms/commands": "cli/csms/test_csms.py",
     "csms/ledger/{postgres,tables}": "csms/ledger/test_store.py",
-    "csms/ledger/{acting,books,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
+    "csms/ledger/{acting,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
         "csms/ledger/test_traps.py"
     ),
-    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,settling,sources,told}": (
+    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,sources,told}": (
         "csms/ledger/test_traps.py"
     ),
     "csms/ledger/{copies,feed,rebuild,streams}": "csms/ledger/test_service.py",
