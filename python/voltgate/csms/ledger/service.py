@@ -186,7 +186,8 @@ class Ledger:
         subject = f"{self._config.nats.ops_prefix}.tick"
         headers = {_EXPECTED: str(max(self._ticks.seq, self._written))}
         try:
-            await self._client.jetstream().publish(subject, ticks.encoded(at, positions), headers=headers)
+            body = ticks.encoded(at, positions, await self._gauges(at))
+            await self._client.jetstream().publish(subject, body, headers=headers)
         except APIError as error:
             log.warning("tick.refused", error=str(error))  # another ledger has written one
         except (Error, TimeoutError) as error:
@@ -195,6 +196,15 @@ class Ledger:
         while not stop.is_set() and not self._ticks.waiting:
             self._arrived.clear()
             await self._wait(stop)
+
+    async def _gauges(self, at: datetime) -> dict[str, int]:
+        """Seconds that the ledger is late, and percent of the bytes of each stream that has a bound."""
+        gauges = {"lag": int((datetime.now(UTC) - at).total_seconds())}
+        for feed in self._facts:
+            info = await self._client.jsm().stream_info(feed.stream)
+            if (most := info.config.max_bytes or 0) > 0:
+                gauges[feed.stream] = info.state.bytes * 100 // most
+        return gauges
 
     async def _act(self, message: Message, stop: asyncio.Event) -> None:
         """Fold everything to a tick's positions, then act."""
