@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.merged import Supervision
+from voltgate.gateway.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "python" / "voltgate"
@@ -45,8 +45,8 @@ def inside(path: Path) -> str:
         ("sqlite3", r"csms/.*"),
         ("websockets", r"gateway/edge/.*|charger/.*"),
         ("aiohttp", r"gateway/admin|csms/(console|alerts)/.*"),
-        ("prometheus_client", r"gateway/(families|metrics|pool/merged|admin)"),
-        ("opentelemetry", r"gateway/tracing"),
+        ("prometheus_client", r"gateway/(telemetry/.*|pool/merged|admin)"),
+        ("opentelemetry", r"gateway/telemetry/tracing"),
         ("typer", r"cli/.*"),
         ("pydantic_settings", r"config"),
     ],

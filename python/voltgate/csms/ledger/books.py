@@ -25,6 +25,7 @@ from voltgate.csms.ledger.pseudonyms import Pseudonyms
 from voltgate.csms.ledger.sessions import Sessions
 from voltgate.csms.ledger.store import Database, FencedError, Part, Row, Tx
 from voltgate.csms.ledger.ticks import Position, Tick
+from voltgate.csms.tariffs.payments import Payments
 from voltgate.csms.uptime.part import Uptime
 
 log = structlog.get_logger()
@@ -33,7 +34,8 @@ log = structlog.get_logger()
 def parts_of(settings: Settings) -> list[Part]:
     """Every part, in the order in which they act at a tick."""
     zone = ZoneInfo(settings.csms.timezone)
-    return [Chargers(), Sessions(settings), Uptime(zone), Alerts(zone, settings.prefix)]
+    alerts = Alerts(zone, settings.prefix)
+    return [Chargers(), Sessions(settings), Payments(), Uptime(zone), alerts]
 
 
 class Books:
