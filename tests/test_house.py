@@ -139,6 +139,8 @@ TESTED_IN = {
     "cli/tail/lines": "cli/test_lines.py",
     "cli/tail/replay": "cli/test_replay.py",
     "cli/csms/commands": "cli/csms/test_csms.py",
+    "csms/uptime/{history,part,places}": "csms/uptime/test_report.py",
+    "csms/uptime/watch": "csms/uptime/test_attempts.py",
     "csms/ledger/{postgres,tables}": "csms/ledger/test_store.py",
     "csms/ledger/{acting,books,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
         "csms/ledger/test_traps.py"

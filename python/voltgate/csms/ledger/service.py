@@ -9,12 +9,12 @@ ledger cannot write one.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 import structlog
@@ -24,6 +24,8 @@ from nats.js.api import Header
 from nats.js.errors import APIError, NotFoundError
 
 from voltgate.config import Config
+from voltgate.csms.alerts.courier import Courier
+from voltgate.csms.alerts.mail import Server
 from voltgate.csms.ledger import store, streams, ticks, times
 from voltgate.csms.ledger.acting import Settings
 from voltgate.csms.ledger.books import Books
@@ -83,15 +85,23 @@ class Ledger:
             feeds = [*self._facts, self._decisions, self._ticks]
             log.info("ledger.started", streams=[one.stream for one in feeds])
             async with asyncio.TaskGroup() as tasks:
-                outbox = tasks.create_task(self._drain()) if self._publishes else None
+                out = [tasks.create_task(one) for one in self._outgoing()]
                 await self._fold(stop)
-                if outbox is not None:
-                    outbox.cancel()
+                for one in out:
+                    one.cancel()
         finally:
             for feed in feeds:
                 await feed.close()
             await self._in_thread(self._books.close)
             self._writer.shutdown()
+
+    def _outgoing(self) -> list[Coroutine[Any, Any, None]]:
+        """What leaves this process beside the fold."""
+        if not self._publishes:
+            return []
+        csms = self._config.csms
+        mail = Server.parsed(csms.smtp, csms.mail_from) if csms.smtp else None
+        return [self._drain(), Courier(self._client, self._config.nats.ops_prefix, mail).run()]
 
     def _open(self, pseudonyms: Pseudonyms) -> None:
         database = store.opened(self._config.csms.database)
@@ -201,9 +211,10 @@ class Ledger:
         """Seconds that the ledger is late, and percent of the bytes of each stream that has a bound."""
         gauges = {"lag": int((datetime.now(UTC) - at).total_seconds())}
         for feed in self._facts:
-            info = await self._client.jsm().stream_info(feed.stream)
-            if (most := info.config.max_bytes or 0) > 0:
-                gauges[feed.stream] = info.state.bytes * 100 // most
+            with suppress(Error, TimeoutError):
+                info = await self._client.jsm().stream_info(feed.stream)
+                if (most := info.config.max_bytes or 0) > 0:
+                    gauges[feed.stream] = info.state.bytes * 100 // most
         return gauges
 
     async def _act(self, message: Message, stop: asyncio.Event) -> None:
