@@ -53,7 +53,7 @@ async def channel(client: Client, name: str, body: dict[str, Any] | None) -> Non
 
 
 async def publish(client: Client, notice: Notice) -> None:
-    await client.jetstream().publish(f"ops.alert.notice.{notice.rule}", notice.json())
+    await client.jetstream().publish(f"ops.alert.notice.{notice.rule}.{notice.id}", notice.json())
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -81,7 +81,7 @@ async def test_each_channel_gets_what_is_for_it(client: Client, server: Receiver
         await consumers(client, 2)
         await publish(client, NOTICE)
         await publish(client, replace(NOTICE, id="2", channels=("boss",)))
-        await client.jetstream().publish("ops.alert.notice.x", b"no notice")
+        await client.jetstream().publish("ops.alert.notice.x.y", b"no notice")
         await client.jetstream().publish("ops.alert.offline.A", b"{}")
         await publish(client, replace(NOTICE, id="3"))
         await until(lambda: len(server.taken) == 2 and len(other.taken) == 3)

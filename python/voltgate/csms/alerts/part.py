@@ -175,8 +175,9 @@ class _Turn:
         )  # fmt: skip
         self._tx.send(
             f"{self._now}/{notice.id}",
-            f"{self._prefix}.alert.{RESERVED}.{token(self._rule.id)}",
-            {"ce-time": self._now},
+            f"{self._prefix}.alert.{RESERVED}.{token(self._rule.id)}.{notice.id}",
+            # Stored once, also by a ledger that folds the same ticks again.
+            {"ce-time": self._now, "Nats-Expected-Last-Subject-Sequence": "0"},
             notice.json(),
         )
         for alert in (*new, *repeated):

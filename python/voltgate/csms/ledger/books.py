@@ -34,8 +34,8 @@ log = structlog.get_logger()
 def parts_of(settings: Settings) -> list[Part]:
     """Every part, in the order in which they act at a tick."""
     zone = ZoneInfo(settings.csms.timezone)
-    alerts = Alerts(zone, settings.prefix)
-    return [Chargers(), Sessions(settings), Payments(), Uptime(zone), alerts]
+    uptime, alerts = Uptime(zone), Alerts(zone, settings.prefix)
+    return [Chargers(), Sessions(settings), Payments(), uptime, alerts]
 
 
 class Books:

@@ -46,6 +46,7 @@ _WAIT = 0.25
 _NEVER = 50 * 365 * 86_400.0
 _OUT = 200  # entries of the outbox at a time
 _EXPECTED = "Nats-Expected-Last-Sequence"
+_STORED = 10071  # JSStreamWrongLastSequenceErrF: its subject has a message
 
 
 class Ledger:
@@ -282,8 +283,7 @@ class Ledger:
             entries = await self._in_thread(lambda: self._books.outbox(_OUT))
             try:
                 for id_, subject, headers, body in entries:
-                    named = orjson.loads(headers) | {Header.MSG_ID.value: id_}
-                    await self._client.jetstream().publish(subject, body, headers=named)
+                    await self._publish(subject, orjson.loads(headers) | {Header.MSG_ID.value: id_}, body)
                 await self._in_thread(lambda done=[one[0] for one in entries]: self._books.published(done))  # type: ignore[misc]
             except (Error, TimeoutError) as error:
                 log.warning("outbox.failed", error=str(error) or type(error).__name__)
@@ -292,6 +292,13 @@ class Ledger:
             if len(entries) < _OUT:
                 self._out.clear()
                 await self._out.wait()
+
+    async def _publish(self, subject: str, headers: dict[str, str], body: bytes) -> None:
+        try:
+            await self._client.jetstream().publish(subject, body, headers=headers)
+        except APIError as error:
+            if error.err_code != _STORED:  # an earlier run has published it
+                raise
 
     async def _tell(self) -> None:
         """Say on ``ops.live`` that the database has changed, ten times a second at most."""
