@@ -41,7 +41,7 @@ def inside(path: Path) -> str:
     ("library", "rooms"),
     [
         ("nats", r"gateway/bus/.*|backend/.*|cli/.*|csms/.*"),
-        ("psycopg", r"csms/ledger/postgres"),
+        ("psycopg", r"csms/(ledger/postgres|console/reader)"),
         ("sqlite3", r"csms/.*"),
         ("websockets", r"gateway/edge/.*|charger/.*"),
         ("aiohttp", r"gateway/admin|csms/(console|alerts)/.*"),
@@ -124,6 +124,7 @@ TESTED_IN = {
     "schemas": "core/test_codec.py",
     "backend/{answers,service,tokens}": "backend/test_backend.py",
     "charger/{calls,commands,connectors,line,link,messages,settings,station}": "charger/test_charger.py",
+    "charger/faults/{clocks,energy,meters,scene,transactions}": "charger/faults/test_catalogue.py",
     "charger/{fleet,plan,processes,tally,worker}": "charger/test_swarm.py",
     "cli/{service,terminal,versions}": "cli/test_cli.py",
     "cli/chargers/{importing,kick,online,options,records,setting,showing}": "cli/chargers/test_commands.py",

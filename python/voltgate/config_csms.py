@@ -29,6 +29,7 @@ class Csms(BaseModel):
     presume_silent: Annotated[float, Field(gt=0, le=31 * 86_400)] = 86_400.0
     max_power_w: Annotated[int, Field(ge=1, le=MOST)] = 400_000
     idle_power_w: Annotated[int, Field(ge=0, le=MOST)] = 100
+    concurrent_transactions: bool = True
     unknown_tokens: Literal["Accepted", "Blocked", "Expired", "Invalid"] = "Accepted"
 
     @field_validator("database")
