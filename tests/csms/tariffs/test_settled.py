@@ -33,10 +33,8 @@ def meter(minutes: int, wh: int) -> Said:
     return Said(at, "MeterValues", {"connectorId": 1, "transactionId": 1, "meterValue": [sample]})
 
 
-@pytest.fixture
-def world() -> World:
+def charge(one: World) -> World:
     """20 kWh in an hour that the night begins in, settled."""
-    one = World()
     decided = START - timedelta(days=1)
     for kind, id, body in (
         (Kind.SITE, "HH", SITE),
@@ -59,6 +57,11 @@ def world() -> World:
         end + 5 * MINUTE,
     )
     return one
+
+
+@pytest.fixture
+def world() -> World:
+    return charge(World())
 
 
 def documents(world: World) -> list[Cdr]:
@@ -144,3 +147,31 @@ def test_a_session_without_a_tariff() -> None:
     assert (invoice.billed.bill.cost, invoice.billed.tariff) == ("0.00", {})
     assert invoice.billed.usage != Usage(())
     assert invoice.billed.recomputed() == invoice.billed.bill
+
+
+def pay_and_correct(one: World, invoice: Cdr) -> None:
+    """Paid, then corrected, then the credit paid back."""
+    later = START + timedelta(hours=3)
+    one.decide(Kind.PAYMENT, invoice.id, {"state": "paid"}, later)
+    one.run([], later + MINUTE)
+    one.decide(Kind.CORRECTION, invoice.session, {"energy_wh": 10000}, later + MINUTE)
+    # Before there is a credit: it counts for nothing, in a rebuild either.
+    one.decide(Kind.PAYMENT, f"{invoice.id}/credit", {"state": "waived"}, later + MINUTE)
+    one.run([], later + 5 * MINUTE)
+    one.decide(Kind.PAYMENT, f"{invoice.session}/2", {"state": "paid"}, later + 5 * MINUTE)
+    one.run([], later + 7 * MINUTE)
+
+
+def test_a_rebuild_knows_who_has_paid(world: World) -> None:
+    """Documents first, then every decision at its tick."""
+    (invoice,) = documents(world)
+    pay_and_correct(world, invoice)
+    assert payments(world) == ["paid", "due", "paid"]
+    with world.books.begin() as tx:
+        bodies = [bytes(row[0]) for row in tx.all("SELECT document FROM cdr")]
+    rebuilt = World()
+    for body in bodies:
+        rebuilt.books.import_document(body)
+    pay_and_correct(charge(rebuilt), invoice)
+    assert payments(rebuilt) == payments(world)
+    assert documents(rebuilt) == documents(world)
