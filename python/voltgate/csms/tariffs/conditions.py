@@ -68,7 +68,7 @@ class Calendar:
 
     def holds(self, local: datetime) -> bool:
         """Whether the price applies at this local time."""
-        now = local.timetz().replace(tzinfo=None)
+        now = local.time()
         if self.start < self.end:
             inside = self.start <= now < self.end
         else:
