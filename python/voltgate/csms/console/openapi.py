@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from voltgate.csms.console import models
+from voltgate.csms.console import answers
 from voltgate.csms.console.endpoints import ENDPOINTS, Endpoint
 from voltgate.csms.console.problems import CONTENT_TYPE
 
@@ -27,7 +27,7 @@ _REFUSALS = {
 
 def document() -> Document:
     """The whole description."""
-    wanted: list[type[BaseModel]] = [models.ProblemDocument]
+    wanted: list[type[BaseModel]] = [answers.ProblemDocument]
     for one in ENDPOINTS:
         wanted += [model for model in (one.body, one.answer) if model is not None and model not in wanted]
     shown: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in wanted]
