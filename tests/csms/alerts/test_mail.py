@@ -47,7 +47,7 @@ async def test_a_mail_arrives(smtp: tuple[Mailbox, Server]) -> None:
     assert message["Subject"] == "Offline: 1"  # type: ignore[index]
     assert message["X-RcptTo"] == "a@b.example, c@d.example"  # type: ignore[index]
     text = message.get_payload(decode=True).decode()  # type: ignore[attr-defined]
-    assert text.split("\n")[:2] == ["Offline: 1", "new: Straße 1"]
+    assert text.splitlines()[:2] == ["Offline: 1", "new: Straße 1"]
 
 
 async def test_a_server_that_is_away(smtp: tuple[Mailbox, Server]) -> None:

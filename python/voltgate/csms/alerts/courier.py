@@ -60,18 +60,19 @@ class Courier:
             try:
                 while True:
                     try:
-                        self._follow(await self._channels(), delivery)
+                        await self._follow(await self._channels(), delivery)
                     except (Error, TimeoutError) as error:
                         log.warning("channels.unread", error=type(error).__name__)
                     await asyncio.sleep(self._reread)
             finally:
-                self._follow({}, delivery)
+                await self._follow({}, delivery)
 
-    def _follow(self, wanted: dict[str, Channel], delivery: Delivery) -> None:
+    async def _follow(self, wanted: dict[str, Channel], delivery: Delivery) -> None:
         """Start what is new, end what is gone or has changed."""
         for name, (channel, task) in list(self._running.items()):
             if wanted.get(name) != channel:
                 task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
                 del self._running[name]
         for name, channel in wanted.items():
             if name not in self._running:
@@ -102,10 +103,14 @@ class Courier:
         while True:
             try:
                 subscription = await self._subscription(name)
-                while True:
-                    with suppress(NatsTimeoutError, TimeoutError):
-                        for msg in await subscription.fetch(1, timeout=_FETCH):
-                            await self._deliver(msg, name, channel, delivery)
+                try:
+                    while True:
+                        with suppress(NatsTimeoutError, TimeoutError):
+                            for msg in await subscription.fetch(1, timeout=_FETCH):
+                                await self._deliver(msg, name, channel, delivery)
+                finally:  # else the server sends the next one here, and waits for its acknowledgement
+                    with suppress(Error):
+                        await subscription.unsubscribe()
             except Error as fault:
                 log.warning("channel.failed", channel=name, error=str(fault) or type(fault).__name__)
                 await asyncio.sleep(_AGAIN)
@@ -129,7 +134,11 @@ class Courier:
             await msg.ack()
             return
         number = msg.metadata.num_delivered or 1
-        outcome = await delivery.attempt(notice, channel, number, self._now())
+        try:
+            outcome = await delivery.attempt(notice, channel, number, self._now())
+        except asyncio.CancelledError:
+            await msg.nak()
+            raise
         match outcome:
             case Delivered():
                 log.info("notice.delivered", channel=name, notice=notice.id, attempts=number)

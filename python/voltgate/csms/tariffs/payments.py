@@ -38,7 +38,9 @@ class Payments:
     earlier ticks, as it did in the first run.
     """
 
-    tables = ("CREATE INDEX cdr_owed ON cdr (session, revision) WHERE kind = 'credit' AND payment = 'due'",)
+    tables: tuple[str, ...] = (
+        "CREATE INDEX cdr_owed ON cdr (session, revision) WHERE kind = 'credit' AND payment = 'due'",
+    )
 
     def fact(self, tx: Tx, fact: Fact) -> None:
         """See Part."""

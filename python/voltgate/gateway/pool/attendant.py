@@ -110,7 +110,7 @@ class Attendant:
                     case Word.RELOAD:
                         self._reload(content)
                     case Word.ACCEPT:
-                        await self._worker.listening.accept_on(content)
+                        self._worker.listening.accept_on(content)
                     case Word.RELOAD_FAILED:
                         self._worker.reload_failed()
                     case Word.METRICS:
