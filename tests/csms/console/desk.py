@@ -17,15 +17,21 @@ from yarl import URL
 from e2e.strangers import until
 from jetstream import NatsServer
 from voltgate.config import Config, load
+from voltgate.csms.alerts.part import Alerts
 from voltgate.csms.console import persons
 from voltgate.csms.console.console import Console
 from voltgate.csms.console.roles import RoleName
 from voltgate.csms.console.server import served
 from voltgate.csms.ledger import store, streams, tables
 from voltgate.csms.ledger.store import Database
+from voltgate.csms.tariffs.payments import Payments
+from voltgate.csms.uptime.part import Uptime
 
 AT = "2026-05-01T10:00:00.000Z"
 SUBJECTS = {"TX": "tx", "COMMANDS": "command", "EVENTS": "event"}
+
+
+TABLES = (*tables.TABLES, *Payments.tables, *Uptime.tables, *Alerts.tables)
 
 
 class Books:
@@ -34,7 +40,7 @@ class Books:
     def __init__(self, url: str) -> None:
         self.url = url
         self._database: Database = store.opened(url)
-        store.prepare(self._database, tables.TABLES)
+        store.prepare(self._database, TABLES)
 
     def put(self, table: str, **row: Any) -> None:
         columns, places = ", ".join(row), ", ".join("?" * len(row))

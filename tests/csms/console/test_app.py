@@ -21,6 +21,10 @@ BODIES: dict[str, Any] = {
     "put_token": {"status": "Blocked"},
     "put_person": {"role": "viewer"},
     "post_key": {"role": "viewer"},
+    "mute": {"until": "2030-01-01T00:00:00Z"},
+    "put_rule": {"kind": "offline", "scope": "site:north"},
+    "put_channel": {"kind": "mail", "to": ["a@example.com"]},
+    "put_exclusion": {"reason": "vandalism", "scope": "site:north", "from": "2026-05-01T00:00:00Z"},
 }
 # What {id} names, at site north.
 IDS = {

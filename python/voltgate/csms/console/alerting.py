@@ -39,10 +39,8 @@ async def alerts(ask: Ask) -> web.Response:
     items = [dict(zip(names, row, strict=True)) for row in rows[: page.limit]]
     for one in items:
         one |= {name: one[name] or None for name in ("charger", "evse", "site", "muted")}
-    more = len(rows) > page.limit
-    return answered(
-        {"items": items, "next": str(Cursor(items[-1]["since"], items[-1]["id"])) if more else None}
-    )
+    last = items[-1] if len(rows) > page.limit else None
+    return answered({"items": items, "next": last and str(Cursor(last["since"], last["id"]))})
 
 
 async def mute(ask: Ask) -> web.Response:
@@ -51,7 +49,8 @@ async def mute(ask: Ask) -> web.Response:
     if not ask.principal.everywhere:
         rule, _, subject = ask.id.partition("/")
         row = await ask.console.rows.reader.one(
-            "SELECT c.site FROM alert a JOIN charger c ON c.id = a.charger WHERE a.rule = ? AND a.subject = ?",
+            "SELECT c.site FROM alert a JOIN charger c ON c.id = a.charger"
+            " WHERE a.rule = ? AND a.subject = ?",
             rule,
             subject,
         )
@@ -66,9 +65,8 @@ async def mute(ask: Ask) -> web.Response:
 async def get_rules(ask: Ask) -> web.Response:
     """In force: the nine defaults, and what was decided."""
     rows = await ask.console.rows.reader.all("SELECT id, body FROM rule")
-    known: dict[str, Any] = {one.label: {} for one in rules.Kind} | {
-        id_: orjson.loads(body) for id_, body in rows
-    }
+    known: dict[str, Any] = {one.label: {} for one in rules.Kind}
+    known |= {id_: orjson.loads(body) for id_, body in rows}
     return answered({"items": [{"id": id_} | body for id_, body in sorted(known.items())], "next": None})
 
 

@@ -25,8 +25,8 @@ from voltgate.csms.uptime.spans import Span
 T = TypeVar("T")
 PORT = "d.charger || '/' || d.evse"
 DAYS = (
-    "SELECT d.charger, d.evse, c.site, d.mwh, d.sessions, d.revenue, d.busy_s, d.up_s, d.excluded_s, d.attempts,"
-    f" d.successes, d.peak_w, d.date, {PORT} FROM day d LEFT JOIN charger c ON c.id = d.charger"
+    "SELECT d.charger, d.evse, c.site, d.mwh, d.sessions, d.revenue, d.busy_s, d.up_s, d.excluded_s,"
+    f" d.attempts, d.successes, d.peak_w, d.date, {PORT} FROM day d LEFT JOIN charger c ON c.id = d.charger"
 )
 OUTAGE = ("charger", "evse", "site", "from", "to", "minutes", "kind", "excluded")
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
@@ -181,7 +181,7 @@ def outages_of(ask: Ask, window: Span, charger: str | None) -> Callable[[Query],
 
     def documents(query: Query) -> Iterator[dict[str, Any]]:
         tx = ReadTx(query)
-        sites = dict(query("SELECT id, site FROM charger"))
+        sites: dict[str, str] = dict(query("SELECT id, site FROM charger"))
         for port, one in report.outages(tx, window, ask.console.now(), _zone(ask), charger):
             site = sites.get(port.charger) or None
             if ask.principal.sees(site):

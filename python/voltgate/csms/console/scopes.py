@@ -1,10 +1,12 @@
-"""Scopes of decisions: ``default``, ``site:ID``, ``charger:ID``, ``connector:ID/EVSE/CONNECTOR``, ``group:ID``."""
+"""Scopes of decisions: ``default``, ``site:ID``, ``charger:ID``, ``connector:ID/EVSE/N``, ``group:ID``."""
 
 from enum import StrEnum
 
 from voltgate.csms.console.problems import Fault, Kind, Problem
 from voltgate.csms.console.roles import Principal
 from voltgate.csms.console.rows import Rows
+
+WORDS = "default, site:ID, charger:ID, connector:ID/EVSE/CONNECTOR or group:ID"
 
 
 class Scope(StrEnum):
@@ -22,12 +24,7 @@ def parsed(text: str, pointer: str) -> tuple[Scope, str]:
     kind, _, id_ = text.partition(":")
     if kind in set(Scope) and bool(id_) == (kind != Scope.DEFAULT):
         return Scope(kind), id_
-    raise Problem(
-        Kind.INVALID,
-        faults=[
-            Fault(pointer, "must be default, or site:ID, charger:ID, connector:ID/EVSE/CONNECTOR, group:ID")
-        ],
-    )
+    raise Problem(Kind.INVALID, faults=[Fault(pointer, f"must be {WORDS}")])
 
 
 async def sees(rows: Rows, principal: Principal, text: str, pointer: str = "id") -> bool:

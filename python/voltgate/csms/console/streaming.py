@@ -38,10 +38,8 @@ def _sessions(ask: Ask, write: Write) -> AsyncIterator[bytes]:
 
 
 def _cdrs(ask: Ask, write: Write) -> AsyncIterator[bytes]:
-    where = rows.cdr_filter(ask.queried(Span), ask.principal)
-    return exports.pieces(
-        ask.console.rows.reader, Table(rows.CDRS, "issued", "id"), where, rows.cdr_of, write
-    )
+    reader, where = ask.console.rows.reader, rows.cdr_filter(ask.queried(Span), ask.principal)
+    return exports.pieces(reader, Table(rows.CDRS, "issued", "id"), where, rows.cdr_of, write)
 
 
 async def _days(ask: Ask, write: Write) -> AsyncIterator[bytes]:
