@@ -139,6 +139,11 @@ TESTED_IN = {
     "cli/tail/replay": "cli/test_replay.py",
     "cli/csms/commands": "cli/csms/test_csms.py",
     "csms/ledger/{postgres,tables}": "csms/ledger/test_store.py",
+    "cli/csms/key": "cli/csms/test_console.py",
+    "csms/console/{answers,bodies,console,endpoints,reading,server}": "csms/console/test_app.py",
+    "csms/console/{attempts,follow,login,persons,writer}": "csms/console/test_auth.py",
+    "csms/console/commands": "csms/console/test_doing.py",
+    "csms/console/{pages,streaming}": "csms/console/test_exports.py",
     "csms/ledger/{acting,books,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
         "csms/ledger/test_traps.py"
     ),

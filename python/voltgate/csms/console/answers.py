@@ -3,12 +3,13 @@
 Answers are written from rows without them; a test reads every answer back through its model.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from voltgate.csms.console.roles import RoleName
 
+T = TypeVar("T")
 SessionState = Literal["open", "ended", "settled", "presumed", "review"]
 
 
@@ -16,6 +17,16 @@ class Shape(BaseModel):
     """Nothing unknown."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Page(Shape, Generic[T]):
+    """Some of a list; ``next``: what ``after`` is for the rest, null at the end."""
+
+    items: list[T]
+    next: str | None
+
+
+Documents = Page[dict[str, Any]]
 
 
 class Health(Shape):
@@ -55,13 +66,6 @@ class Charger(Shape):
     connectors: list[Connector]
 
 
-class Chargers(Shape):
-    """A page."""
-
-    items: list[Charger]
-    next: str | None
-
-
 class Outcome(Shape):
     """How a command ended, in the gateway's words (docs/reference.md, "Commands")."""
 
@@ -97,13 +101,6 @@ class Session(Shape):
     flags: list[str]
     revision: int
     site: str | None
-
-
-class Sessions(Shape):
-    """A page."""
-
-    items: list[Session]
-    next: str | None
 
 
 class Line(Shape):
@@ -153,13 +150,6 @@ class Cdr(Shape):
     payment: str
 
 
-class Cdrs(Shape):
-    """A page."""
-
-    items: list[Cdr]
-    next: str | None
-
-
 class Decided(Shape):
     """A decision that is stored. It takes effect at the ledger's next tick."""
 
@@ -168,13 +158,6 @@ class Decided(Shape):
     revision: int
     """Of the stream: the ETag of the document."""
     valid_from: str | None
-
-
-class Documents(Shape):
-    """Decisions in force: each with its id and revision."""
-
-    items: list[dict[str, Any]]
-    next: str | None
 
 
 class Stored(Shape):
@@ -200,13 +183,6 @@ class Person(Shape):
     revision: int
 
 
-class Persons(Shape):
-    """All of them."""
-
-    items: list[Person]
-    next: None
-
-
 class TokenShown(Shape):
     """A token."""
 
@@ -214,13 +190,6 @@ class TokenShown(Shape):
     status: str
     group: str | None
     revision: int
-
-
-class Tokens(Shape):
-    """All of them."""
-
-    items: list[TokenShown]
-    next: None
 
 
 class Decision(Shape):
@@ -234,13 +203,6 @@ class Decision(Shape):
     why: str
     valid_from: str
     body: dict[str, Any]
-
-
-class Decisions(Shape):
-    """A page."""
-
-    items: list[Decision]
-    next: str | None
 
 
 class Me(Shape):
@@ -300,13 +262,6 @@ class Alert(Shape):
     muted: str | None
 
 
-class Alerts(Shape):
-    """A page."""
-
-    items: list[Alert]
-    next: str | None
-
-
 class Day(Shape):
     """One port on one day of its site."""
 
@@ -326,13 +281,6 @@ class Day(Shape):
     peak_w: int
 
 
-class Days(Shape):
-    """A page."""
-
-    items: list[Day]
-    next: str | None
-
-
 class Uptime(Shape):
     """One port over the 12 months that end with a month, as 23 CFR 680.116(b) counts it."""
 
@@ -346,13 +294,6 @@ class Uptime(Shape):
     outage_minutes: str
     excluded_minutes: dict[str, str]
     ours_minutes: str
-
-
-class Uptimes(Shape):
-    """Every port."""
-
-    items: list[Uptime]
-    next: None
 
 
 class Attempts(Shape):
@@ -369,13 +310,6 @@ class Attempts(Shape):
     percent: str
 
 
-class Funnel(Shape):
-    """The worst first."""
-
-    items: list[Attempts]
-    next: None
-
-
 class Hour(Shape):
     """One hour of the week, 1 is Monday."""
 
@@ -384,13 +318,6 @@ class Hour(Shape):
     energy_wh: float
     busy_s: int
     peak_w: int
-
-
-class Week(Shape):
-    """The load of a week."""
-
-    items: list[Hour]
-    next: None
 
 
 class Channel(Shape):
@@ -402,10 +329,3 @@ class Channel(Shape):
     url: str | None
     to: list[str] | None
     format: str | None
-
-
-class Channels(Shape):
-    """All of them."""
-
-    items: list[Channel]
-    next: None

@@ -113,7 +113,7 @@ def _dispatched(
 async def _within_sites(console: Console, endpoint: Endpoint, principal: Principal, id_: str) -> None:
     """For a principal with a list of sites: what ``id_`` names is at one of them. Raises Problem."""
     match endpoint.reach:
-        case Reach.OPEN | Reach.LIST:
+        case Reach.OPEN | Reach.LIST | Reach.BODY:
             return
         case Reach.WHOLE:
             raise Problem(Kind.FORBIDDEN, "this is not of one site")
@@ -125,6 +125,8 @@ async def _within_sites(console: Console, endpoint: Endpoint, principal: Princip
             site = await console.rows.site_of_session(id_)
         case Reach.CDR:
             site = await console.rows.site_of_cdr(id_)
+        case Reach.ALERT:
+            site = await console.rows.site_of_alert(id_)
         case Reach.SCOPE:
             if await scopes.sees(console.rows, principal, id_):
                 return
