@@ -142,7 +142,12 @@ TESTED_IN = {
     "csms/uptime/{history,part,places}": "csms/uptime/test_report.py",
     "csms/uptime/watch": "csms/uptime/test_attempts.py",
     "csms/ledger/{postgres,tables}": "csms/ledger/test_store.py",
-    "csms/ledger/{acting,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
+    "cli/csms/key": "cli/csms/test_console.py",
+    "csms/console/{answers,bodies,console,endpoints,reading,server}": "csms/console/test_app.py",
+    "csms/console/{attempts,follow,login,persons,writer}": "csms/console/test_auth.py",
+    "csms/console/commands": "csms/console/test_doing.py",
+    "csms/console/{pages,streaming}": "csms/console/test_exports.py",
+    "csms/ledger/{acting,books,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
         "csms/ledger/test_traps.py"
     ),
     "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,sources,told}": (

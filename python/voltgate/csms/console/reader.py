@@ -7,7 +7,7 @@ pieces, each a query of its own: nothing keeps the writer's log from being reuse
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -20,6 +20,30 @@ Query = Callable[..., list[Row]]
 """``query(sql, *args)``: every row."""
 THREADS = 4
 BUSY_SECONDS = 5.0
+
+
+class ReadTx:
+    """A Tx that only reads; each query sees what is committed then."""
+
+    def __init__(self, query: Query) -> None:
+        self._query = query
+
+    def all(self, sql: str, *args: object) -> list[Row]:
+        """See Tx."""
+        return self._query(sql, *args)
+
+    def one(self, sql: str, *args: object) -> Row | None:
+        """See Tx."""
+        rows = self._query(sql, *args)
+        return rows[0] if rows else None
+
+    def run(self, sql: str, *args: object) -> int:
+        """Not here."""
+        raise TypeError("a console does not write to the ledger's tables")
+
+    def send(self, id: str, subject: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Not here."""
+        raise TypeError("a console does not write to the ledger's tables")
 
 
 class _Connection(Protocol):
