@@ -9,6 +9,7 @@ from voltgate.charger.messages import Message
 
 # In this order they are applied: what a message says, then which messages there are, then their times.
 FAULTS: Mapping[str, Fault] = {
+    "intervals": Fault("Send the energy since the last message in place of registers.", energy.intervals),
     "kwh": Fault("Send registers in kWh.", energy.kwh),
     "kwh_named_wh": Fault("Send registers in kWh, under the unit Wh.", energy.kwh_named_wh, provable=False),
     "multiplier": Fault("Send registers in Wh with a multiplier of 3.", energy.multiplier, NEW),
@@ -34,7 +35,6 @@ FAULTS: Mapping[str, Fault] = {
     "clock_aligned": Fault(
         "Send clock-aligned meter values only; in 1.6 without the transaction.", energy.clock_aligned
     ),
-    "intervals": Fault("Send the energy since the last message in place of registers.", energy.intervals),
     "zeros_between": Fault("Send registers of 0 between transactions.", energy.zeros_between),
     "odd_numbers": Fault("Send numbers with spaces, NaN and nothing.", energy.odd_numbers, OLD),
     "signed_beside": Fault("Send a signed value before each register.", energy.signed_beside, OLD),
