@@ -97,11 +97,11 @@ def frames() -> None:
     from voltgate.config import load  # noqa: PLC0415
     from voltgate.gateway.clock import Wheel  # noqa: PLC0415
     from voltgate.gateway.interfaces import Outside  # noqa: PLC0415
-    from voltgate.gateway.metrics import Metrics  # noqa: PLC0415
     from voltgate.gateway.rates import Allowance  # noqa: PLC0415
     from voltgate.gateway.session.context import Context  # noqa: PLC0415
     from voltgate.gateway.session.keys import TransactionKeys  # noqa: PLC0415
     from voltgate.gateway.session.session import Session  # noqa: PLC0415
+    from voltgate.gateway.telemetry.metrics import Metrics  # noqa: PLC0415
     from voltgate.policy import rules  # noqa: PLC0415
 
     unbounded = {"calls_per_second": 1e9, "calls_burst": 10**9, "stored_bytes_per_second": 1e12}

@@ -20,7 +20,7 @@ from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.subscriptions import Client, Subscription
 from voltgate.gateway.bus.uplink import Uplink
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 COUNT = 1024
 BOUND = 32 * 1024  # bytes of a read

@@ -15,11 +15,11 @@ from voltgate._core import Publisher
 from voltgate.config import Config, load
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import Ack, Outside, Ticket
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.rates import Allowance
 from voltgate.gateway.session.context import Context
 from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
+from voltgate.gateway.telemetry.metrics import Metrics
 from voltgate.policy import rules
 
 CALLS = 2000
@@ -88,7 +88,7 @@ def contenders(config: Config) -> dict[str, tuple[Session, Callable[[bytes], Any
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult  # noqa: PLC0415 - off needs none
 
     from voltgate.config import Tracing as Settings  # noqa: PLC0415
-    from voltgate.gateway.tracing import Queue, Tracing  # noqa: PLC0415
+    from voltgate.gateway.telemetry.tracing import Queue, Tracing  # noqa: PLC0415
 
     class Nowhere(SpanExporter):
         def export(self, spans: Any) -> SpanExportResult:

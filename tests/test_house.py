@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.merged import Supervision
+from voltgate.gateway.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "python" / "voltgate"
@@ -45,8 +45,8 @@ def inside(path: Path) -> str:
         ("sqlite3", r"csms/.*"),
         ("websockets", r"gateway/edge/.*|charger/.*"),
         ("aiohttp", r"gateway/admin|csms/(console|alerts)/.*"),
-        ("prometheus_client", r"gateway/(families|metrics|pool/merged|admin)"),
-        ("opentelemetry", r"gateway/tracing"),
+        ("prometheus_client", r"gateway/(telemetry/.*|pool/merged|admin)"),
+        ("opentelemetry", r"gateway/telemetry/tracing"),
         ("typer", r"cli/.*"),
         ("pydantic_settings", r"config"),
     ],
@@ -138,7 +138,15 @@ TESTED_IN = {
     "cli/tail/command": "cli/test_tail.py",
     "cli/tail/lines": "cli/test_lines.py",
     "cli/tail/replay": "cli/test_replay.py",
+    "cli/csms/commands": "cli/csms/test_csms.py",
     "csms/ledger/{postgres,tables}": "csms/ledger/test_store.py",
+    "csms/ledger/{acting,books,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
+        "csms/ledger/test_traps.py"
+    ),
+    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,settling,sources,told}": (
+        "csms/ledger/test_traps.py"
+    ),
+    "csms/ledger/{copies,feed,rebuild,streams}": "csms/ledger/test_service.py",
     "gateway/reasons": "test_lists.py",
     "gateway/gc_policy": "e2e/test_crowds.py",
     "gateway/interfaces": "gateway/bus/test_bus.py",

@@ -16,10 +16,10 @@ from voltgate.gateway.edge.proxied import Untrusted
 from voltgate.gateway.edge.proxy import Refused
 from voltgate.gateway.edge.tls import Failure
 from voltgate.gateway.interfaces import Garbage
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.merged import Supervision
 from voltgate.gateway.pool.supervisor import RestartReason
 from voltgate.gateway.reasons import Outcome, Reason, Refusal
+from voltgate.gateway.telemetry.metrics import Metrics
 from voltgate.gateway.worker import Worker
 
 ROOT = Path(__file__).parent.parent

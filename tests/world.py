@@ -30,14 +30,14 @@ from voltgate.gateway.interfaces import (
     Stored,
     Ticket,
 )
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.rates import Allowance
 from voltgate.gateway.reasons import Outcome, Reason
 from voltgate.gateway.registry.rotation import Rotation
 from voltgate.gateway.session.context import Context
 from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
-from voltgate.gateway.tracing import Tracing
+from voltgate.gateway.telemetry.metrics import Metrics
+from voltgate.gateway.telemetry.tracing import Tracing
 from voltgate.policy import Rules, rules
 
 LINKS = "link"  # the in-memory bus names its streams by the class of their subjects

@@ -183,7 +183,7 @@ def role_of(config: Config, role: str, name: str = "") -> Role:
         raise Failure(f"{role}: needs {wanted}: letters, digits, - and _", USAGE)
     if wanted == "ACTION" and name not in _actions(role):
         raise Failure(f"{role} {name}: no such action; `voltgate policy` lists what chargers send", USAGE)
-    from voltgate.gateway.domain import within  # noqa: PLC0415
+    from voltgate.gateway.bus.domain import within  # noqa: PLC0415
 
     found = ROLES[role](config, name)
     return replace(found, publish=[within(config.nats.domain, one) for one in found.publish])

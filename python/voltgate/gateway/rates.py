@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TypeVar
 
 from voltgate.config import Limits
-from voltgate.gateway.families import Cell
+from voltgate.gateway.telemetry.families import Cell
 
 
 class RejectRate:

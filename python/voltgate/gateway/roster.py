@@ -29,7 +29,6 @@ from voltgate.gateway.edge.listener import Admission
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
 from voltgate.gateway.interfaces import Holder, NotRead, Outside
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.rates import Allowance, Budgets, source_of
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Known, Record
@@ -38,7 +37,8 @@ from voltgate.gateway.registry.rotation import Hash, Rotation
 from voltgate.gateway.session.context import Context
 from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
-from voltgate.gateway.tracing import Tracing
+from voltgate.gateway.telemetry.metrics import Metrics
+from voltgate.gateway.telemetry.tracing import Tracing
 from voltgate.policy import rules
 from voltgate.schemas import SUBPROTOCOLS, VERSIONS
 

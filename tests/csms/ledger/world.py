@@ -59,7 +59,9 @@ class Said:
             made = f"{self.charger}/{self.action}/{hashlib.sha256(data).hexdigest()[:32]}"
             late = any(year in data.decode() for year in ("202", "203"))
             return made if late else f"{made}/{self.connection}"
-        return f"{self.charger}/{self.connection}/{hashlib.sha256(data + str(self.at).encode()).hexdigest()[:8]}"
+        return (
+            f"{self.charger}/{self.connection}/{hashlib.sha256(data + str(self.at).encode()).hexdigest()[:8]}"
+        )
 
 
 class World:
@@ -75,7 +77,9 @@ class World:
         self._decided: list[Message] = []
         self.documents: list[bytes] = []
 
-    def message(self, stream: str, subject: str, headers: dict[str, str], body: bytes, at: datetime) -> Message:
+    def message(
+        self, stream: str, subject: str, headers: dict[str, str], body: bytes, at: datetime
+    ) -> Message:
         self._seq[stream] += 1
         return Message(stream, self._seq[stream], subject, headers, body, at.timestamp())
 

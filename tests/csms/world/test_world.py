@@ -26,7 +26,6 @@ powers = st.lists(st.sampled_from((0, 1400, 3700, 11_000, 22_000, 150_000)), min
 KNOWN = {
     ("v16", "intervals"): "the sum of intervals is proven, although both registers are 0",
     ("v201", "samples_from_zero"): "the registers at begin and end are proven, whatever is between them",
-    ("v201", "tx_id_repeats"): "a start with an id of the session before last begins a session",
 }
 KNOWN |= {("v21", name): why for (version, name), why in KNOWN.items() if version == "v201"}
 visits = st.builds(Visit, free=st.integers(2, 90), powers=powers)

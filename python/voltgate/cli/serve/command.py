@@ -34,7 +34,8 @@ def serve(
     wait: Wait = WAIT,
 ) -> None:
     """Run the gateway against an existing NATS."""
-    from voltgate.gateway import addresses, preflight  # noqa: PLC0415 - start-up of other commands
+    from voltgate.gateway import preflight  # noqa: PLC0415 - start-up of other commands
+    from voltgate.gateway.edge import addresses  # noqa: PLC0415
 
     settings = loaded(config, lasting=True)
     if faults := preflight.unserved(settings):

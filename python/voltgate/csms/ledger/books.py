@@ -22,13 +22,14 @@ from voltgate.csms.ledger.pseudonyms import Pseudonyms
 from voltgate.csms.ledger.sessions import Sessions
 from voltgate.csms.ledger.store import Database, FencedError, Part, Row, Tx
 from voltgate.csms.ledger.ticks import Position, Tick
+from voltgate.csms.tariffs.payments import Payments
 
 log = structlog.get_logger()
 
 
 def parts_of(settings: Settings) -> list[Part]:
     """Every part, in the order in which they act at a tick."""
-    return [Chargers(), Sessions(settings)]
+    return [Chargers(), Sessions(settings), Payments()]
 
 
 class Books:

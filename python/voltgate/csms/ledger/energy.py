@@ -46,6 +46,8 @@ class Readings:
     end: int | None
     points: Sequence[Point]
     max_power_w: int
+    stopped: bool = False
+    """Whether the charger reported the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Rises:
     curve: list[tuple[datetime, int]] = field(default_factory=list)
     flags: set[Flag] = field(default_factory=set)
     readings: int = 0
+    was_reset: bool = False
     _at: datetime | None = None
     _highest: int = 0
     _doubted: tuple[datetime, int] | None = None
@@ -97,6 +100,7 @@ class Rises:
         self.flags.add(Flag.REGISTER_FELL)
         if register * _RESET_SHARE < self._highest:
             # A reset, or a rollover: what it counts from here is new.
+            self.was_reset = True
             self._take(at, register)
         else:
             # A small step back: only what rises above the highest reading is new.
@@ -130,7 +134,8 @@ def proven(readings: Readings) -> Energy:
             candidates.setdefault(method, difference)
         elif difference > limit:
             flags.add(Flag.BEYOND_PHYSICS)
-    if readings.begin is not None and Method.METER not in candidates and readings.points:
+    unusable = Method.METER not in candidates and not rises.was_reset
+    if readings.stopped and readings.begin is not None and readings.points and unusable:
         flags.add(Flag.STOP_UNKNOWN)
     if rises.readings > 1:
         flags |= rises.flags
@@ -189,15 +194,23 @@ def _continues(
     return 0 <= register - begin <= bound(at - started, max_power_w)
 
 
-def _registers(points: Iterable[Point]) -> Iterable[tuple[datetime, int]]:
-    """One reading a time: where a message has several, a sample counts before a Begin or End."""
-    chosen: dict[datetime, tuple[bool, int]] = {}
+_RANKS = {BEGIN: 2, END: 1}
+
+
+def _registers(points: Sequence[Point]) -> Iterable[tuple[datetime, int]]:
+    """One reading a time: of several, a sample counts before an End and an End before a Begin."""
+    begun = min(
+        (point.at for point in points if point.context == BEGIN and point.at is not None), default=None
+    )
+    chosen: dict[datetime, tuple[int, int]] = {}
     for point in points:
         if point.at is None or point.register is None or point.register < 0:
             continue
-        edge = point.context in (BEGIN, END)
-        if point.at not in chosen or (chosen[point.at][0] and not edge):
-            chosen[point.at] = (edge, point.register)
+        if point.context == BEGIN and point.at != begun:
+            continue  # some chargers repeat it in every message
+        rank = _RANKS.get(point.context, 0)
+        if point.at not in chosen or rank < chosen[point.at][0]:
+            chosen[point.at] = (rank, point.register)
     return [(at, register) for at, (_, register) in sorted(chosen.items())]
 
 
@@ -208,9 +221,18 @@ def _pairs(readings: Readings, rises: Rises) -> Iterable[tuple[Method, int, int]
     if begins and ends and begins[0].register is not None and ends[-1].register is not None:
         if begins[0].signed and ends[-1].signed:
             yield Method.SIGNED, begins[0].register, ends[-1].register
-        if Flag.REGISTER_FELL not in rises.flags:
+        if not rises.was_reset:
             yield Method.TRANSACTION, begins[0].register, ends[-1].register
-    if readings.begin is not None and readings.end is not None and readings.end > 0:
+    series = list(_registers(readings.points))
+    same = readings.begin is not None and _continues(
+        readings.begin, readings.started, series, readings.max_power_w
+    )
+    if (
+        readings.begin is not None
+        and readings.end is not None
+        and readings.end > 0
+        and not (same and rises.was_reset)
+    ):
         yield Method.METER, readings.begin, readings.end
 
 

@@ -16,9 +16,9 @@ class Flag(Enum):
         "registers_differ", "The readings contradict each other; the smallest energy is billed.", False,
     )  # fmt: skip
     BEYOND_PHYSICS = (
-        "beyond_physics", "A reading has more energy than the connector can deliver; it is not billed.", True,
+        "beyond_physics", "A reading is more energy than the connector can deliver; not billed.", False,
     )  # fmt: skip
-    UNIT_DOUBTFUL = "unit_doubtful", "Readings have the wrong unit, as the power shows.", True
+    UNIT_DOUBTFUL = "unit_doubtful", "Readings have the wrong unit, as the power shows.", False
     CLOCK_CORRECTED = "clock_corrected", "The charger's clock was wrong; times are corrected.", False
     KEY_CONFLICT = "key_conflict", "Two different messages have one number; the first counts.", False
     SEVERAL_STOPS = "several_stops", "The charger reported several ends; the first counts.", False

@@ -100,12 +100,16 @@ def tariff_body(tx: Tx, choice: Choice) -> str | None:
 
 def billed(derived: Derived, id_: str, body: str, where: Place) -> Bill | None:
     """The bill by a tariff's body; None: it is no tariff."""
+    tariff = tariff_of(id_, body, where)
+    return None if tariff is None else price(usage(derived), tariff, where.zone)
+
+
+def tariff_of(id_: str, body: str, where: Place) -> Tariff | None:
+    """A tariff by its body, with the tax of the site where it has none; None: it is no tariff."""
     tariff = _read(id_, body)
-    if tariff is None:
-        return None
-    if where.tax_percent is not None:
-        tariff = tariff.with_tax(where.tax_percent)
-    return price(usage(derived), tariff, where.zone)
+    if tariff is None or where.tax_percent is None:
+        return tariff
+    return tariff.with_tax(where.tax_percent)
 
 
 @lru_cache(maxsize=256)

@@ -114,7 +114,7 @@ class _Derivation:
         """Everything in numbers."""
         found = self._energy()
         self.flags |= found.flags
-        if not found.mwh and found.method is Method.NONE:
+        if self.ended is not None and found.method is Method.NONE:
             self.flags.add(Flag.NO_ENERGY)
         plug_out = self._plug_out()
         parts = self._stretches(found, plug_out)
@@ -246,6 +246,7 @@ class _Derivation:
                 self.end.meter if self.end is not None else None,
                 self.points,
                 self.around.max_power_w,
+                stopped=self.end is not None,
             )
         )
         corrected = self.around.corrected_mwh
@@ -259,7 +260,7 @@ class _Derivation:
 
     def _plug_out(self) -> datetime | None:
         ended = self.ended
-        if ended is None or self.started is None:
+        if ended is None or self.started is None or self.end is None:
             return None
         return next((at for at, word in self.around.statuses if at >= ended and word == "Available"), None)
 

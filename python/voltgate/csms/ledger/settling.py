@@ -5,17 +5,20 @@ document, so none is missing and none appears twice.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from voltgate.csms.ledger import decided, documents, explaining, rows, sources, times
+from voltgate.csms.ledger import decided, documents, explaining, pricing, rows, sources, times
 from voltgate.csms.ledger.acting import Acting
 from voltgate.csms.ledger.decisions import Kind
 from voltgate.csms.ledger.documents import Cdr
 from voltgate.csms.ledger.flags import joined
 from voltgate.csms.ledger.pricing import Place
-from voltgate.csms.ledger.rows import Session
+from voltgate.csms.ledger.rows import Priced, Session
 from voltgate.csms.ledger.session import Derived, State, Surroundings
 from voltgate.csms.ledger.store import Tx
 from voltgate.csms.ledger.told import Source
+from voltgate.csms.tariffs.cdr import Billed
+from voltgate.csms.tariffs.price import Bill
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ def issue(now: Acting, session: Session, case: Case) -> None:
     documents.publish(
         tx,
         cdr,
-        documents.of_session(tx, session.id, case.facts, explaining.inputs(tx, found, case.around)),
+        documents.of_session(tx, session.id, case.facts, explaining.inputs(tx, found, case.around))
+        | {"bill": _billed(tx, found, now.at).json()},
         now.settings.prefix,
     )
     tx.run("UPDATE said SET body = NULL WHERE session = ?", session.id)
@@ -74,9 +78,34 @@ def revise(now: Acting, session: Session, case: Case) -> None:
         mwh=-before.mwh,
         issued=times.text(now.at),
     )
-    content = {"credits": before.id, "why": _why(now, session.id)}
+    taken = Billed.of((documents.document(tx, before.id) or {})["bill"]).credited()
+    content = {"credits": before.id, "why": _why(now, session.id), "bill": taken.json()}
     documents.publish(tx, credit, content, now.settings.prefix)
     issue(now, session, case)
+
+
+def _billed(tx: Tx, found: Priced, at: datetime) -> Billed:
+    """What the document says of money. Without lines there is no tariff behind the cost."""
+    result, body = found.result, pricing.tariff_body(tx, found.choice) if found.lines else None
+    tariff = None if body is None else pricing.tariff_of(found.choice.tariff, body, found.where)
+    tax = sum(one.tax for one in found.lines)
+    return Billed(
+        evse=result.evse,
+        connector=result.connector,
+        transaction=result.tx,
+        token=result.token,
+        started=result.started or result.ended or at,
+        ended=result.ended or at,
+        mwh=result.energy.mwh,
+        charging_s=int(result.charging.total_seconds()),
+        idle_s=int(result.idle.total_seconds()),
+        flags=tuple(sorted(flag.label for flag in found.flags)),
+        bill=Bill(found.lines, found.cost or 0, tax, found.currency),
+        tariff={} if tariff is None else tariff.body,
+        tariff_revision=found.choice.revision,
+        zone=found.where.zone.key or "UTC",
+        usage=pricing.usage(result),
+    )
 
 
 def _why(now: Acting, session: str) -> str:

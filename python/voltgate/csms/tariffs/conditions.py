@@ -140,10 +140,10 @@ def _date(rest: dict[str, Any], name: str, absent: date, pointer: str) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From an instant on, until the next span, the same calendars hold."""
+    """From an instant on, until the next span, the same calendars hold: bit n is that of calendar n."""
 
     start: datetime
-    holding: frozenset[Calendar]
+    holding: int
 
 
 @lru_cache(maxsize=4096)
@@ -164,7 +164,7 @@ def spans(calendars: tuple[Calendar, ...], zone: ZoneInfo, day: date) -> tuple[S
     found: list[Span] = []
     for instant in sorted(one for one in instants if midnight <= one < tomorrow):
         local = instant.astimezone(zone)
-        holding = frozenset(calendar for calendar in calendars if calendar.holds(local))
+        holding = sum(calendar.holds(local) << bit for bit, calendar in enumerate(calendars))
         if not found or found[-1].holding != holding:
             found.append(Span(instant, holding))
     return tuple(found)

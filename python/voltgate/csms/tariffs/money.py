@@ -30,6 +30,11 @@ def rounded(amount: Decimal, currency: str) -> int:
     return int(amount.scaleb(digits(currency), EXACT).to_integral_value(ROUND_HALF_EVEN)) * PARTS
 
 
+def parsed(amount: str, currency: str) -> int:
+    """The inverse of :func:`text`."""
+    return int(Decimal(amount).scaleb(digits(currency), EXACT) * PARTS)
+
+
 def decimal(amount: int, currency: str) -> Decimal:
     """The amount in the major unit."""
     return Decimal(amount).scaleb(-digits(currency), EXACT) / PARTS

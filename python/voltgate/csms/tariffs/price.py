@@ -96,11 +96,11 @@ def price(usage: Usage, tariff: Tariff, zone: ZoneInfo) -> Bill:
 
 @dataclass(slots=True)
 class _Use:
-    """Use at one price; ``counted`` in sessions, mWh or microseconds."""
+    """Use at one price; microseconds since the start, ``counted`` in sessions, mWh or microseconds."""
 
     kind: Kind
-    start: datetime
-    end: datetime
+    begin: int
+    end: int
     counted: int
 
 
@@ -109,37 +109,47 @@ def _start(usage: Usage, tariff: Tariff, zone: ZoneInfo) -> Iterator[Line]:
         if component.kind is Kind.START:
             fee = at_start(component.prices, usage, tariff, zone)
             if fee is not None:
-                start = usage.periods[0].start
-                yield _line(_Use(Kind.START, start, start, 1), fee.price, component.tax, tariff.currency)
+                yield _line(_Use(Kind.START, 0, 0, 1), fee.price, component.tax, tariff, usage)
 
 
 def _used(usage: Usage, tariff: Tariff, zone: ZoneInfo) -> Iterator[Line]:
     """The lines of what was metered."""
-    sums: list[dict[Decimal, _Use]] = [{} for _ in tariff.metered]
-    for segment in cut(usage, tariff, zone):
-        length = (segment.end - segment.start) // MICROSECOND
-        used = {
-            Kind.ENERGY: segment.mwh,
-            Kind.CHARGING: length if segment.period.charging else 0,
-            Kind.IDLE: length if segment.period.billable_idle else 0,
-        }
-        for component, uses, applied in zip(tariff.metered, sums, segment.prices, strict=True):
-            if applied is not None and used[component.kind]:
-                new = _Use(component.kind, segment.start, segment.end, 0)
-                use = uses.setdefault(applied.price, new)
-                use.end = segment.end
-                use.counted += used[component.kind]
+    kinds = [one.kind for one in tariff.metered]
+    sums: list[dict[Decimal, _Use]] = [{} for _ in kinds]
+    for period, begin, length, mwh, prices in cut(usage, tariff, zone):
+        for kind, uses, applied in zip(kinds, sums, prices, strict=True):
+            if kind is Kind.ENERGY:
+                counted = mwh
+            elif kind is Kind.CHARGING:
+                counted = length if period.charging else 0
+            else:
+                counted = length if period.billable_idle else 0
+            if applied is not None and counted:
+                use = uses.get(applied.price)
+                if use is None:
+                    use = uses[applied.price] = _Use(kind, begin, begin, 0)
+                use.end = begin + length
+                use.counted += counted
     for component, uses in zip(tariff.metered, sums, strict=True):
         for each, use in uses.items():
-            yield _line(use, each, component.tax, tariff.currency)
+            yield _line(use, each, component.tax, tariff, usage)
 
 
-def _line(use: _Use, each: Decimal, factor: Decimal, currency: str) -> Line:
+def _line(use: _Use, each: Decimal, factor: Decimal, tariff: Tariff, usage: Usage) -> Line:
     unit, size = _UNITS[use.kind]
+    first = usage.periods[0].start
     quantity = (use.counted / size).quantize(_SIX, ROUND_HALF_EVEN)
-    amount = money.rounded(EXACT.multiply(quantity, each), currency)
-    tax = _tax(amount, factor, currency)
-    return Line(LineKind(use.kind), use.start, use.end, quantity, unit, each, amount, tax)
+    amount = money.rounded(EXACT.multiply(quantity, each), tariff.currency)
+    return Line(
+        LineKind(use.kind),
+        first + use.begin * MICROSECOND,
+        first + use.end * MICROSECOND,
+        quantity,
+        unit,
+        each,
+        amount,
+        _tax(amount, factor, tariff.currency),
+    )
 
 
 def _tax(amount: int, factor: Decimal, currency: str) -> int:

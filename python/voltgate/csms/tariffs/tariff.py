@@ -59,6 +59,8 @@ class Component:
     prices: tuple[Price, ...]
     tax: Decimal
     """The factor from a price without tax to the price with tax: 1.19."""
+    rates: int
+    """How many taxes that is; 0: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +106,20 @@ class Tariff:
         return tuple(one for one in self.components if one.kind is not Kind.START)
 
     @cached_property
-    def bounds(self) -> dict[Measure, tuple[int, ...]]:
-        """Every bound of a range, by what it is about."""
+    def bounds(self) -> dict[Measure, list[int]]:
+        """Every bound of a range, by what it is about, ascending."""
         found: dict[Measure, set[int]] = {}
         for price in (price for one in self.metered for price in one.prices):
             for part in price.conditions.ranges:
                 found.setdefault(part.measure, set()).update(
                     bound for bound in (part.least, part.below) if bound is not None
                 )
-        return {measure: tuple(values) for measure, values in found.items()}
+        return {measure: sorted(values) for measure, values in found.items()}
+
+    @cached_property
+    def applied(self) -> dict[tuple[int, ...], tuple[Price | None, ...]]:
+        """The prices of each combination of conditions that a usage has met; filled by ``cut``."""
+        return {}
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "Tariff":
@@ -180,7 +187,8 @@ def _check_schema(body: Mapping[str, Any]) -> None:
 
 def _component(kind: Kind, body: Mapping[str, Any], included: bool) -> Component:
     member, name = _MEMBERS[kind]
-    tax = _factor(body[member].get("taxRates", []), f"/{member}/taxRates")
+    rates = body[member].get("taxRates", [])
+    tax = _factor(rates, f"/{member}/taxRates")
     factor = _ONE if included else tax
     prices = []
     for index, one in enumerate(body[member]["prices"]):
@@ -189,7 +197,7 @@ def _component(kind: Kind, body: Mapping[str, Any], included: bool) -> Component
             raise TariffFault(f"{pointer}/{name}", "is negative")
         price = EXACT.multiply(_decimal(one[name]), factor)
         prices.append(Price(price, conditions.read(one.get("conditions", {}), f"{pointer}/conditions")))
-    return Component(kind, tuple(prices), tax)
+    return Component(kind, tuple(prices), tax, len(rates))
 
 
 def _factor(rates: list[dict[str, Any]], pointer: str) -> Decimal:

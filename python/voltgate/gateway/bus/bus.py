@@ -20,13 +20,13 @@ from voltgate.config import Config, Nats
 from voltgate.gateway.bus import connect, leader, streams
 from voltgate.gateway.bus.acks import Acks, NoAck
 from voltgate.gateway.bus.connection import Connection
+from voltgate.gateway.bus.domain import js_api
 from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.gauges import Gauges
 from voltgate.gateway.bus.subscriptions import Interest, Subscription, Take, parse_headers
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.domain import js_api
 from voltgate.gateway.interfaces import Ack, NotRead, NotStored, Reply, Request, Stored, Ticket
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 

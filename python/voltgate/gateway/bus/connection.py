@@ -20,12 +20,12 @@ from voltgate.config import Nats
 from voltgate.gateway.bus import uplink
 from voltgate.gateway.bus.acks import KEY
 from voltgate.gateway.bus.connect import BusError, connect_options, keep_reconnecting, unusable
+from voltgate.gateway.bus.domain import BUCKETS, within
 from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.outbox import Outbox
 from voltgate.gateway.bus.subscriptions import Client, Interests, Subscription, Take
 from voltgate.gateway.clock import Wheel, later
-from voltgate.gateway.domain import BUCKETS, within
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 

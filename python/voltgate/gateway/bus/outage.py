@@ -18,7 +18,7 @@ from voltgate import __version__, _core
 from voltgate.config import Nats
 from voltgate.gateway.clock import TICK
 from voltgate.gateway.interfaces import Ack, Bus, Clock, NotStored
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 

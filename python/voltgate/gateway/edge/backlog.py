@@ -23,8 +23,8 @@ from typing import Protocol
 
 from voltgate.config import Limits
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Reason
+from voltgate.gateway.telemetry.metrics import Metrics
 
 # What one connection may take of one turn of the loop, whichever comes first (docs/contract.md 2.2): frames,
 # bytes (decoded or inflated), seconds.

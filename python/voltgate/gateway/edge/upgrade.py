@@ -24,6 +24,7 @@ from websockets.typing import Subprotocol
 from voltgate._core import Codec
 from voltgate.gateway.edge import head
 from voltgate.gateway.edge.connection import Connection
+from voltgate.gateway.edge.paced import Stage
 from voltgate.gateway.edge.sansio import release, server_protocol
 from voltgate.gateway.edge.socket import Shared, Socket, peer_of
 from voltgate.gateway.reasons import Reason, Refusal
@@ -112,7 +113,7 @@ class Upgrade(Socket):
     def _read(self, data: bytes, size: int) -> None:
         self._transport.pause_reading()
         self._head, self._behind = None, data[size:]
-        self._shared.upgrades.run(partial(self._judge, data[:size]))
+        self._shared.paced.run(Stage.REQUEST, partial(self._judge, data[:size]))
 
     def _judge(self, request_head: bytes) -> None:
         if self.gone:

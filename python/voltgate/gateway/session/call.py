@@ -5,8 +5,8 @@ from typing import Final, NamedTuple, assert_never
 
 from voltgate._core import Fact, Frame, Violation
 from voltgate.gateway.interfaces import LIVE, Ack
-from voltgate.gateway.metrics import ActionCounts
 from voltgate.gateway.session.payloads import may_be_reported
+from voltgate.gateway.telemetry.metrics import ActionCounts
 from voltgate.policy import Rule
 
 # A session's memory for repeats (docs/contract.md 3.4). Answers above the size are rare and not worth

@@ -8,13 +8,13 @@ from voltgate import _core
 from voltgate._core import Frame, Publisher, Violation
 from voltgate.config import Config, Level, Limits, Nats
 from voltgate.gateway.interfaces import Link, Outside
-from voltgate.gateway.metrics import ActionCounts, FrameCells, Metrics
 from voltgate.gateway.rates import Allowance
 from voltgate.gateway.session.call import GatewayViolation, Handling
 from voltgate.gateway.session.fast import Live
 from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.violations import ReplyFaults, Violations, model
-from voltgate.gateway.tracing import Tracing
+from voltgate.gateway.telemetry.metrics import ActionCounts, FrameCells, Metrics
+from voltgate.gateway.telemetry.tracing import Tracing
 from voltgate.policy import Rules, command_levels
 from voltgate.schemas import SUBPROTOCOLS, Codec
 

@@ -8,8 +8,8 @@ steps of ``session``; test_fast.py drives the same conversations through both an
 from functools import lru_cache
 
 from voltgate._core import Frame
-from voltgate.gateway.metrics import ActionCounts, FrameCells
 from voltgate.gateway.session import decisions
+from voltgate.gateway.telemetry.metrics import ActionCounts, FrameCells
 from voltgate.policy import gateway_answer
 from voltgate.schemas import Codec
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from voltgate.gateway.domain import js_api, within
+from voltgate.gateway.bus.domain import js_api, within
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import structlog
 
 from voltgate import __version__
 from voltgate.config import Tracing as Settings
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

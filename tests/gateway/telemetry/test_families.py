@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from voltgate.gateway.families import Counter, Gauge, Histogram, Total
+from voltgate.gateway.telemetry.families import Counter, Gauge, Histogram, Total
 
 WORKER = {"worker": "0"}
 

@@ -11,9 +11,9 @@ from prometheus_client.registry import Collector
 
 from voltgate import __version__, _core
 from voltgate.config import Class, Version
-from voltgate.gateway import process
-from voltgate.gateway.families import Cell, Counter, Family, Gauge, Histogram, Total
 from voltgate.gateway.reasons import Outcome, Reason, Refusal
+from voltgate.gateway.telemetry import process
+from voltgate.gateway.telemetry.families import Cell, Counter, Family, Gauge, Histogram, Total
 
 Origin = Literal["gateway", "backend", "fallback", "replay", "refused"]
 AskOutcome = Literal["reply", "error", "invalid", "failed", "no_responders", "timeout"]

@@ -6,7 +6,7 @@ import resource
 import psutil
 import pytest
 
-from voltgate.gateway import process
+from voltgate.gateway.telemetry import process
 
 US = psutil.Process()
 

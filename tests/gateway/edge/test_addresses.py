@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from voltgate.config import load
-from voltgate.gateway.addresses import clashes, taken
+from voltgate.gateway.edge.addresses import clashes, taken
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 

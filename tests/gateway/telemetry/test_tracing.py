@@ -13,9 +13,9 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from structlog.testing import capture_logs
 
 from voltgate.config import Tracing as Settings
-from voltgate.gateway import tracing
-from voltgate.gateway.metrics import Metrics
-from voltgate.gateway.tracing import BATCH, QUEUE, Kind, Queue, Tracing
+from voltgate.gateway.telemetry import tracing
+from voltgate.gateway.telemetry.metrics import Metrics
+from voltgate.gateway.telemetry.tracing import BATCH, QUEUE, Kind, Queue, Tracing
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PATIENCE = 10.0
@@ -199,7 +199,7 @@ def test_a_process_that_stops_waits_for_no_collector(monkeypatch: pytest.MonkeyP
 def test_an_endpoint_without_the_extra_is_a_fault_that_says_what_to_install() -> None:
     script = (
         "import sys; sys.modules['opentelemetry'] = None\n"
-        "from voltgate.config import Tracing; from voltgate.gateway.tracing import missing\n"
+        "from voltgate.config import Tracing; from voltgate.gateway.telemetry.tracing import missing\n"
         "print(repr(missing(Tracing())), missing(Tracing(endpoint='http://127.0.0.1:4318')))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
