@@ -115,6 +115,7 @@ def csms(config: Config, _: str) -> Role:
             *(one for stream in reads for one in _consumes(stream)),
         ],
         [*_inbox(), "ops.>", f"{config.nats.prefix}.live.>", f"{config.nats.prefix}.link.*"],
+        responds=True,  # to questions of backends
     )
 
 

@@ -140,7 +140,7 @@ def faults_found(world: Life, billed: Sequence[Billed]) -> list[str]:
         invoiced = [one for one in own if one.state == "settled"]
         mwh = sum(one.mwh for one in invoiced)
         what = f"vehicle {place} of {truth} Wh"
-        if not own:
+        if not own and is_known(world, visit):
             found.append(f"{what}: lost")
         if any(len(one.visits) > 1 for one in invoiced):
             found.append(f"{what}: billed together with another: {own}")
@@ -167,6 +167,13 @@ def tolerance(truth: int) -> float:
 def provable(world: Life) -> bool:
     """Whether what was sent proves the energy. Of two faults one may hide what the other left."""
     return len(world.active) <= 1 and all(FAULTS[name].provable for name in world.active)
+
+
+def is_known(world: Life, visit: Visit) -> bool:
+    """Whether anything but meter values was sent of a vehicle: those alone make no session."""
+    if not {"start_lost", "stop_lost"} <= set(world.active):
+        return True
+    return world.version != "v16" and world.minutes(visit) > world.every
 
 
 def hidden(world: Life, visit: Visit) -> bool:

@@ -29,7 +29,9 @@ KNOWN = {
 }
 KNOWN |= {("v21", name): why for (version, name), why in KNOWN.items() if version == "v201"}
 visits = st.builds(Visit, free=st.integers(2, 90), powers=powers)
-MIXED = [name for name in FAULTS if name not in {known for _, known in KNOWN}]
+# Not in the mix: what the ledger flags or bills depends on how even the power was.
+UNEVEN = {"kwh_named_wh", *(name for _, name in KNOWN)}
+MIXED = [name for name in FAULTS if name not in UNEVEN]
 lives = st.builds(
     Life,
     version=st.sampled_from(tuple(SUBPROTOCOLS)),

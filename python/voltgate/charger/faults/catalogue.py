@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 
 from voltgate.charger.faults import clocks, energy, transactions
-from voltgate.charger.faults.scene import NEW, OLD, Fault, Scene
+from voltgate.charger.faults.scene import NEW, OLD, Fault, Moment, Scene
 from voltgate.charger.messages import Message
 
+BESIDE = ("BootNotification", "StatusNotification")
 # In this order they are applied: what a message says, then which messages there are, then their times.
 FAULTS: Mapping[str, Fault] = {
     "intervals": Fault("Send the energy since the last message in place of registers.", energy.intervals),
@@ -87,5 +89,10 @@ def applied(names: Sequence[str], message: Message, scene: Scene) -> list[Messag
     for name in names:
         fault = FAULTS[name]
         if scene.version in fault.versions:
-            messages = [new for one in messages for new in fault.rewrite(deepcopy(one), scene)]
+            messages = [new for one in messages for new in fault.rewrite(deepcopy(one), _scene(one, scene))]
     return messages
+
+
+def _scene(message: Message, scene: Scene) -> Scene:
+    """A boot or a status that a fault has added is not a message of the transaction."""
+    return replace(scene, moment=Moment.OTHER, readings=()) if message[0] in BESIDE else scene

@@ -37,7 +37,7 @@ def _in_thousands(message: Message, scene: Scene, named: Payload) -> list[Messag
 def _phases(sample: Payload, scene: Scene) -> list[Payload]:
     if "phase" in sample:
         return [sample]
-    whole = int(float(sample["value"]))
+    whole = float(sample["value"])
     third = whole // 3
     parts = {"L1": third, "L2": third, "L3": whole - 2 * third}
     return [sample | {"phase": phase, "value": written(scene, value)} for phase, value in parts.items()]
