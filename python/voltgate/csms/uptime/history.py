@@ -23,7 +23,7 @@ def ports(tx: Tx, charger: str | None = None) -> Iterator[Port]:
     """Every port, or those of one charger, in order."""
     one = () if charger is None else (charger,)
     rows = tx.all(
-        "SELECT DISTINCT p.charger, p.evse, f.first FROM port p"  # noqa: S608 - of two literals
+        "SELECT DISTINCT p.charger, p.evse, f.first FROM port p"
         " JOIN port f ON f.charger = p.charger AND f.evse = 0 AND f.connector = 0"
         f"{' WHERE p.charger = ?' if one else ''} ORDER BY p.charger, p.evse",
         *one,

@@ -110,7 +110,7 @@ def hours(tx: Tx, window: Span, zone: ZoneInfo, site: str | None = None) -> list
     found: dict[tuple[int, int], tuple[int, int, int]] = {}
     one = () if site is None else (site,)
     for at, mwh, busy in tx.all(
-        "SELECT s.at, SUM(s.mwh), SUM(s.busy_s) FROM slot s JOIN charger c ON c.id = s.charger"  # noqa: S608
+        "SELECT s.at, SUM(s.mwh), SUM(s.busy_s) FROM slot s JOIN charger c ON c.id = s.charger"
         f" WHERE s.at >= ? AND s.at < ?{' AND c.site = ?' if one else ''}"
         " GROUP BY s.at ORDER BY s.at",
         *map(times.text, window), *one,

@@ -47,12 +47,11 @@ _COLUMNS = (
     " s.mwh, s.cost, s.flags, s.settle_at, w.seen"
 )
 _TOUCHED = (
-    f"SELECT {_COLUMNS} FROM touched t JOIN session s ON s.charger = t.charger AND s.heard >= t.since"  # noqa: S608
+    f"SELECT {_COLUMNS} FROM touched t JOIN session s ON s.charger = t.charger AND s.heard >= t.since"
     " LEFT JOIN watched w ON w.session = s.id"
 )
 _OPEN = (
-    f"SELECT {_COLUMNS} FROM watched w JOIN session s ON s.id = w.session"  # noqa: S608
-    " WHERE w.final = 0 AND w.due <= ?"
+    f"SELECT {_COLUMNS} FROM watched w JOIN session s ON s.id = w.session WHERE w.final = 0 AND w.due <= ?"
 )
 _IMPORT = "INSERT INTO watched (session, seen, final, due) SELECT id, '', 0, first_heard FROM session"
 
