@@ -41,7 +41,7 @@ def inside(path: Path) -> str:
     ("library", "rooms"),
     [
         ("nats", r"gateway/bus/.*|backend/.*|cli/.*|csms/.*"),
-        ("psycopg", r"csms/ledger/postgres"),
+        ("psycopg", r"csms/(ledger/postgres|console/reader)"),
         ("sqlite3", r"csms/.*"),
         ("websockets", r"gateway/edge/.*|charger/.*"),
         ("aiohttp", r"gateway/admin|csms/(console|alerts)/.*"),

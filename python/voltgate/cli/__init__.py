@@ -15,7 +15,7 @@ from voltgate.cli.actions import app as actions_app
 from voltgate.cli.chargers.commands import app as chargers_app
 from voltgate.cli.check.command import app as check_app
 from voltgate.cli.config import app as config_app
-from voltgate.cli.csms.commands import app as csms_app
+from voltgate.cli.csms.console import app as csms_app
 from voltgate.cli.dev.command import app as dev_app
 from voltgate.cli.faults import DONE, EXIT_CODES, INTERRUPTED, READER_LEFT, ReaderLeft, explained
 from voltgate.cli.permissions import app as permissions_app

@@ -32,7 +32,7 @@ async def _ledger(config: Config) -> None:
     stop = asyncio.Event()
     on_signals(insistent(stop.set))
     async with connected(config, "voltgate-csms-ledger") as client:
-        with _faults():
+        with faults():
             await Ledger(client, config).run(stop)
 
 
@@ -57,7 +57,7 @@ def explain(
 def _explained(config: Config, session: str) -> dict[str, Any] | None:
     from voltgate.csms.ledger import explaining, store  # noqa: PLC0415
 
-    with _faults():
+    with faults():
         database = store.opened(config.csms.database)
         with database.begin() as tx:
             found = explaining.explained(tx, session)
@@ -106,7 +106,7 @@ async def _rebuilt(config: Config) -> "Rebuilt":
 
     stop = asyncio.Event()
     on_signals(insistent(stop.set))
-    with _faults(), copies.anew(config.csms.database) as url:
+    with faults(), copies.anew(config.csms.database) as url:
         target = config.model_copy(update={"csms": config.csms.model_copy(update={"database": url})})
         async with connected(config, "voltgate-csms-rebuild") as client:
             return await made_anew(client, target, stop)
@@ -119,7 +119,7 @@ def backup(
     """Write a copy of the database, while the ledger works."""
     from voltgate.csms.ledger import copies  # noqa: PLC0415
 
-    with _faults():
+    with faults():
         copies.backup(loaded(config).csms.database, file)
 
 
@@ -133,12 +133,12 @@ def restore(
     """
     from voltgate.csms.ledger import copies  # noqa: PLC0415
 
-    with _faults():
+    with faults():
         copies.restore(loaded(config).csms.database, file)
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
+def faults() -> Iterator[None]:
     """Faults of the database and of the fence as failures of the command."""
     from voltgate.csms.ledger.store import FencedError, StoreError  # noqa: PLC0415
 

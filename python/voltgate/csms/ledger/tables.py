@@ -96,6 +96,7 @@ TABLES = (
     POSITION, TICK, CHARGER, CONNECTOR, STATUS, CLOCK, SESSION, ALIAS, PARKED, ASKED, SAID, SAMPLE, LINE, CDR,
     NUMBER, DECISION,
     "CREATE INDEX session_by_start ON session (started, id)",
+    "CREATE INDEX session_by_time ON session (COALESCE(started, first_heard), id)",
     "CREATE INDEX session_by_charger ON session (charger, evse, state)",
     "CREATE INDEX session_due ON session (due) WHERE due = 1",
     "CREATE INDEX session_settle ON session (settle_at) WHERE settle_at IS NOT NULL",
