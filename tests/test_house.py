@@ -139,11 +139,13 @@ TESTED_IN = {
     "cli/tail/lines": "cli/test_lines.py",
     "cli/tail/replay": "cli/test_replay.py",
     "cli/csms/commands": "cli/csms/test_csms.py",
+    "csms/uptime/{history,part,places}": "csms/uptime/test_report.py",
+    "csms/uptime/watch": "csms/uptime/test_attempts.py",
     "csms/ledger/{postgres,tables}": "csms/ledger/test_store.py",
-    "csms/ledger/{acting,books,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
+    "csms/ledger/{acting,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
         "csms/ledger/test_traps.py"
     ),
-    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,settling,sources,told}": (
+    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,sources,told}": (
         "csms/ledger/test_traps.py"
     ),
     "csms/ledger/{copies,feed,rebuild,streams}": "csms/ledger/test_service.py",

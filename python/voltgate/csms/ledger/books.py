@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import structlog
 
+from voltgate.csms.alerts import conditions
 from voltgate.csms.alerts.part import Alerts
 from voltgate.csms.ledger import decided, decisions, documents, facts, store, ticks, times
 from voltgate.csms.ledger.acting import Acting, Settings
@@ -87,6 +88,7 @@ class Books:
             now = ticks.decoded(tick)
             for message in decided_:
                 self._decide(tx, message, now)
+            conditions.measure(tx, now.gauges)
             for part in self._parts:
                 part.tick(tx, now.at)
             tx.run("DELETE FROM tick")
