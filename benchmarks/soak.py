@@ -3,8 +3,8 @@
 Run: ``python benchmarks/soak.py [--minutes 60] [--chargers 10000] [--rate 100] [--report FILE]``.
 
 Chargers of mixed versions lose their connections, sockets stay half-open, commands arrive, and a subscriber
-does not read. Twice, NATS stands still for eight seconds; twice, the backend dies. The page has plots of every
-process; the exit code is 1 if the gateway has grown. The memory of NATS is plotted and not judged: it fills
+does not read. Twice, NATS stands still for eight seconds; twice, the backend dies. The page has plots of all
+processes; the exit code is 1 if the gateway has grown. The memory of NATS is plotted and not judged: it fills
 its window of duplicates and its caches.
 """
 
