@@ -116,7 +116,7 @@ TESTED_IN = {
     "backend/{answers,service,tokens}": "backend/test_backend.py",
     "charger/{calls,commands,connectors,line,link,messages,settings,station}": "charger/test_charger.py",
     "charger/{fleet,plan,processes,tally,worker}": "charger/test_swarm.py",
-    "cli/{service,terminal,versions}": "cli/test_cli.py",
+    "cli/{service,versions}": "cli/test_cli.py",
     "cli/chargers/{importing,kick,online,options,setting,showing}": "cli/chargers/test_commands.py",
     "cli/check/{command,findings,subjects}": "cli/check/test_check.py",
     "cli/dev/command": "cli/test_dev.py",
