@@ -147,7 +147,7 @@ TESTED_IN = {
     "csms/console/{attempts,follow,login,persons,writer}": "csms/console/test_auth.py",
     "csms/console/commands": "csms/console/test_doing.py",
     "csms/console/{pages,streaming}": "csms/console/test_exports.py",
-    "csms/ledger/{acting,books,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
+    "csms/ledger/{acting,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
         "csms/ledger/test_traps.py"
     ),
     "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,sources,told}": (
