@@ -40,9 +40,11 @@ def inside(path: Path) -> str:
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
-        ("nats", r"gateway/bus/.*|backend/.*|cli/.*"),
+        ("nats", r"gateway/bus/.*|backend/.*|cli/.*|csms/.*"),
+        ("psycopg", r"csms/(ledger/postgres|console/reader)"),
+        ("sqlite3", r"csms/.*"),
         ("websockets", r"gateway/edge/.*|charger/.*"),
-        ("aiohttp", r"gateway/admin"),
+        ("aiohttp", r"gateway/admin|csms/(console|alerts)/.*"),
         ("prometheus_client", r"gateway/(telemetry/.*|pool/merged|admin)"),
         ("opentelemetry", r"gateway/telemetry/tracing"),
         ("typer", r"cli/.*"),
@@ -94,7 +96,14 @@ def test_imports_point_down() -> None:
 
 @pytest.mark.parametrize(
     ("room", "stranger"),
-    [("backend", "voltgate.gateway"), ("charger", "voltgate.gateway"), ("gateway", "voltgate.cli")],
+    [
+        ("backend", "voltgate.gateway"),
+        ("charger", "voltgate.gateway"),
+        ("csms", "voltgate.gateway"),
+        ("csms", "voltgate.cli"),
+        ("gateway", "voltgate.cli"),
+        ("gateway", "voltgate.csms"),
+    ],
 )
 def test_packages_that_do_not_import_each_other(room: str, stranger: str) -> None:
     for path in (SOURCE / room).rglob("*.py"):
@@ -115,9 +124,10 @@ TESTED_IN = {
     "schemas": "core/test_codec.py",
     "backend/{answers,service,tokens}": "backend/test_backend.py",
     "charger/{calls,commands,connectors,line,link,messages,settings,station}": "charger/test_charger.py",
+    "charger/faults/{clocks,energy,meters,scene,transactions}": "charger/faults/test_catalogue.py",
     "charger/{fleet,plan,processes,tally,worker}": "charger/test_swarm.py",
-    "cli/{service,terminal,versions}": "cli/test_cli.py",
-    "cli/chargers/{importing,kick,online,options,records,setting,showing}": "cli/chargers/test_commands.py",
+    "cli/{service,versions}": "cli/test_cli.py",
+    "cli/chargers/{importing,kick,online,options,setting,showing}": "cli/chargers/test_commands.py",
     "cli/check/{command,findings,subjects}": "cli/check/test_check.py",
     "cli/dev/command": "cli/test_dev.py",
     "cli/dev/embedded": "cli/test_embedded.py",
@@ -128,6 +138,22 @@ TESTED_IN = {
     "cli/tail/command": "cli/test_tail.py",
     "cli/tail/lines": "cli/test_lines.py",
     "cli/tail/replay": "cli/test_replay.py",
+    "cli/csms/commands": "cli/csms/test_csms.py",
+    "csms/uptime/{history,part,places}": "csms/uptime/test_report.py",
+    "csms/uptime/watch": "csms/uptime/test_attempts.py",
+    "csms/ledger/{postgres,tables}": "csms/ledger/test_store.py",
+    "cli/csms/key": "cli/csms/test_console.py",
+    "csms/console/{answers,bodies,console,endpoints,reading,server}": "csms/console/test_app.py",
+    "csms/console/{attempts,follow,login,persons,writer}": "csms/console/test_auth.py",
+    "csms/console/commands": "csms/console/test_doing.py",
+    "csms/console/{pages,streaming}": "csms/console/test_exports.py",
+    "csms/ledger/{acting,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
+        "csms/ledger/test_traps.py"
+    ),
+    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,sources,told}": (
+        "csms/ledger/test_traps.py"
+    ),
+    "csms/ledger/{copies,feed,rebuild,streams}": "csms/ledger/test_service.py",
     "gateway/reasons": "test_lists.py",
     "gateway/gc_policy": "e2e/test_crowds.py",
     "gateway/interfaces": "gateway/bus/test_bus.py",

@@ -110,9 +110,8 @@ class Listening:
         for number in self._accepts_on:
             if number not in self._accepting:
                 self._accepting[number] = [
-                    Accepting(
-                        sock.dup(), make, self._pace
-                    )  # which is closed when this process stops to accept on it
+                    # A duplicate: it is closed when this process stops to accept on it.
+                    Accepting(sock.dup(), make, self._pace)
                     for make, sockets in zip(self._makers, self._sockets[number], strict=True)
                     for sock in sockets
                 ]

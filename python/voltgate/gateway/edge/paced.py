@@ -15,7 +15,7 @@ from enum import IntEnum
 from voltgate.gateway.clock import Wheel
 
 SECONDS = 0.002  # of one turn
-REST = 1  # times what was used, before the next turn that may use it
+REST = 3  # times what was used, before the next turn that may use it
 AT_ONCE = 16  # sockets accepted in one turn, about 1 ms
 CROWD = 32  # steps that wait, from which on one socket a turn is accepted
 
