@@ -124,6 +124,7 @@ TESTED_IN = {
     "schemas": "core/test_codec.py",
     "backend/{answers,service,tokens}": "backend/test_backend.py",
     "charger/{calls,commands,connectors,line,link,messages,settings,station}": "charger/test_charger.py",
+    "charger/faults/{clocks,energy,meters,scene,transactions}": "charger/faults/test_catalogue.py",
     "charger/{fleet,plan,processes,tally,worker}": "charger/test_swarm.py",
     "cli/{service,terminal,versions}": "cli/test_cli.py",
     "cli/chargers/{importing,kick,online,options,records,setting,showing}": "cli/chargers/test_commands.py",
@@ -138,6 +139,8 @@ TESTED_IN = {
     "cli/tail/lines": "cli/test_lines.py",
     "cli/tail/replay": "cli/test_replay.py",
     "cli/csms/commands": "cli/csms/test_csms.py",
+    "csms/uptime/{history,part,places}": "csms/uptime/test_report.py",
+    "csms/uptime/watch": "csms/uptime/test_attempts.py",
     "csms/ledger/{postgres,tables}": "csms/ledger/test_store.py",
     "cli/csms/key": "cli/csms/test_console.py",
     "csms/console/{answers,bodies,console,endpoints,reading,server}": "csms/console/test_app.py",
@@ -148,10 +151,10 @@ TESTED_IN = {
     "csms/console/{keys,roles}": "csms/console/test_people.py",
     "csms/console/scopes": "csms/console/test_alerting.py",
     "csms/console/tokens": "csms/console/test_rows.py",
-    "csms/ledger/{acting,books,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
+    "csms/ledger/{acting,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
         "csms/ledger/test_traps.py"
     ),
-    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,settling,sources,told}": (
+    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,sources,told}": (
         "csms/ledger/test_traps.py"
     ),
     "csms/ledger/{copies,feed,rebuild,streams}": "csms/ledger/test_service.py",

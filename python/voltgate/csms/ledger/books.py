@@ -9,10 +9,13 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import orjson
 import structlog
 
+from voltgate.csms.alerts import conditions
+from voltgate.csms.alerts.part import Alerts
 from voltgate.csms.ledger import decided, decisions, documents, facts, store, ticks, times
 from voltgate.csms.ledger.acting import Settings
 from voltgate.csms.ledger.chargers import Chargers
@@ -23,13 +26,16 @@ from voltgate.csms.ledger.sessions import Sessions
 from voltgate.csms.ledger.store import Database, FencedError, Part, Row, Tx
 from voltgate.csms.ledger.ticks import Position, Tick
 from voltgate.csms.tariffs.payments import Payments
+from voltgate.csms.uptime.part import Uptime
 
 log = structlog.get_logger()
 
 
 def parts_of(settings: Settings) -> list[Part]:
     """Every part, in the order in which they act at a tick."""
-    return [Chargers(), Sessions(settings), Payments()]
+    zone = ZoneInfo(settings.csms.timezone)
+    uptime, alerts = Uptime(zone), Alerts(zone, settings.prefix)
+    return [Chargers(), Sessions(settings), Payments(), uptime, alerts]
 
 
 class Books:
@@ -80,6 +86,7 @@ class Books:
             now = ticks.decoded(tick)
             for message in decided_:
                 self._decide(tx, message, now)
+            conditions.measure(tx, now.gauges)
             for part in self._parts:
                 part.tick(tx, now.at)
             tx.run("DELETE FROM tick")

@@ -70,9 +70,10 @@ def derive(now: Acting, id_: str) -> None:
     if session.state is State.SETTLED:
         settling.revise(now, session, case)
         return
+    decided_on = case.around.corrected_mwh is not None or rows.is_waived(now, id_)
     if result.ended is None:
         state = State.OPEN
-    elif session.state is State.REVIEW and result.missing:
+    elif session.state is State.REVIEW and result.missing and not decided_on:
         state = State.REVIEW
     elif Flag.END_PRESUMED in result.flags:
         state = State.PRESUMED
@@ -83,6 +84,8 @@ def derive(now: Acting, id_: str) -> None:
         settle_at = max(times.parsed(session.heard), now.at) + timedelta(seconds=now.csms.settle_after)
         if session.settle_at is not None:
             settle_at = min(settle_at, times.parsed(session.settle_at))
+        if session.state is State.REVIEW and decided_on:
+            settle_at = now.at
     rows.write(now, replace(session, state=state), rows.priced(now, session, result), settle_at)
 
 

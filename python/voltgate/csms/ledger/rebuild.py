@@ -36,11 +36,15 @@ async def rebuild(client: Client, config: Config, stop: asyncio.Event) -> Rebuil
         tasks.create_task(ledger.run(stop))
         await ledger.caught_up.wait()
         stop.set()
-    return await _with_books(client, config, lambda books: _made(books, imported))
+    return await _with_books(
+        client, config, lambda books: _made(books, imported, f"{config.nats.ops_prefix}.alert.%")
+    )
 
 
-def _made(books: Books, imported: int) -> Rebuilt:
+def _made(books: Books, imported: int, alerts: str) -> Rebuilt:
     with books.begin() as tx:
+        # Nobody wants to get the alerts of the past again.
+        tx.run("DELETE FROM outbox WHERE subject LIKE ?", alerts)
         (sessions,) = tx.one("SELECT COUNT(*) FROM session") or (0,)
     return Rebuilt(imported, sessions, books.digest())
 

@@ -151,7 +151,7 @@ def _summed(samples: Sequence[_Sample]) -> int | Decimal | None:
 
 
 def _whole(value: int | Decimal | None) -> int | None:
-    return int(value) if value is not None and abs(value) < MOST_MWH else None
+    return int(value) if value is not None and -MOST_MWH < value < MOST_MWH else None
 
 
 def _text(value: Any, default: str) -> str:

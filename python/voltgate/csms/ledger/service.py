@@ -9,12 +9,12 @@ ledger cannot write one.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 import structlog
@@ -24,6 +24,8 @@ from nats.js.api import Header
 from nats.js.errors import APIError, NotFoundError
 
 from voltgate.config import Config
+from voltgate.csms.alerts.courier import Courier
+from voltgate.csms.alerts.mail import Server
 from voltgate.csms.ledger import store, streams, ticks, times
 from voltgate.csms.ledger.acting import Settings
 from voltgate.csms.ledger.books import Books
@@ -44,6 +46,7 @@ _WAIT = 0.25
 _NEVER = 50 * 365 * 86_400.0
 _OUT = 200  # entries of the outbox at a time
 _EXPECTED = "Nats-Expected-Last-Sequence"
+_STORED = 10071  # JSStreamWrongLastSequenceErrF: its subject has a message
 
 
 class Ledger:
@@ -83,15 +86,23 @@ class Ledger:
             feeds = [*self._facts, self._decisions, self._ticks]
             log.info("ledger.started", streams=[one.stream for one in feeds])
             async with asyncio.TaskGroup() as tasks:
-                outbox = tasks.create_task(self._drain()) if self._publishes else None
+                out = [tasks.create_task(one) for one in self._outgoing()]
                 await self._fold(stop)
-                if outbox is not None:
-                    outbox.cancel()
+                for task in out:
+                    task.cancel()
         finally:
             for feed in feeds:
                 await feed.close()
             await self._in_thread(self._books.close)
             self._writer.shutdown()
+
+    def _outgoing(self) -> list[Coroutine[Any, Any, None]]:
+        """What leaves this process beside the fold."""
+        if not self._publishes:
+            return []
+        csms = self._config.csms
+        mail = Server.parsed(csms.smtp, csms.mail_from) if csms.smtp else None
+        return [self._drain(), Courier(self._client, self._config.nats.ops_prefix, mail).run()]
 
     def _open(self, pseudonyms: Pseudonyms) -> None:
         database = store.opened(self._config.csms.database)
@@ -186,7 +197,8 @@ class Ledger:
         subject = f"{self._config.nats.ops_prefix}.tick"
         headers = {_EXPECTED: str(max(self._ticks.seq, self._written))}
         try:
-            await self._client.jetstream().publish(subject, ticks.encoded(at, positions), headers=headers)
+            body = ticks.encoded(at, positions, await self._gauges(at))
+            await self._client.jetstream().publish(subject, body, headers=headers)
         except APIError as error:
             log.warning("tick.refused", error=str(error))  # another ledger has written one
         except (Error, TimeoutError) as error:
@@ -195,6 +207,16 @@ class Ledger:
         while not stop.is_set() and not self._ticks.waiting:
             self._arrived.clear()
             await self._wait(stop)
+
+    async def _gauges(self, at: datetime) -> dict[str, int]:
+        """Seconds that the ledger is late, and percent of the bytes of each stream that has a bound."""
+        gauges = {"lag": int((datetime.now(UTC) - at).total_seconds())}
+        for feed in self._facts:
+            with suppress(Error, TimeoutError):
+                info = await self._client.jsm().stream_info(feed.stream)
+                if (most := info.config.max_bytes or 0) > 0:
+                    gauges[feed.stream] = info.state.bytes * 100 // most
+        return gauges
 
     async def _act(self, message: Message, stop: asyncio.Event) -> None:
         """Fold everything to a tick's positions, then act."""
@@ -261,8 +283,7 @@ class Ledger:
             entries = await self._in_thread(lambda: self._books.outbox(_OUT))
             try:
                 for id_, subject, headers, body in entries:
-                    named = orjson.loads(headers) | {Header.MSG_ID.value: id_}
-                    await self._client.jetstream().publish(subject, body, headers=named)
+                    await self._publish(subject, orjson.loads(headers) | {Header.MSG_ID.value: id_}, body)
                 await self._in_thread(lambda done=[one[0] for one in entries]: self._books.published(done))  # type: ignore[misc]
             except (Error, TimeoutError) as error:
                 log.warning("outbox.failed", error=str(error) or type(error).__name__)
@@ -271,6 +292,13 @@ class Ledger:
             if len(entries) < _OUT:
                 self._out.clear()
                 await self._out.wait()
+
+    async def _publish(self, subject: str, headers: dict[str, str], body: bytes) -> None:
+        try:
+            await self._client.jetstream().publish(subject, body, headers=headers)
+        except APIError as error:
+            if error.err_code != _STORED:  # an earlier run has published it
+                raise
 
     async def _tell(self) -> None:
         """Say on ``ops.live`` that the database has changed, ten times a second at most."""

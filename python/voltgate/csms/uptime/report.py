@@ -87,7 +87,8 @@ def funnel(tx: Tx, window: Span, sites: Collection[str] | None = None) -> list[F
         " SUM(CASE WHEN outcome = 'success' THEN 1 ELSE 0 END)"
         f" FROM attempt WHERE at >= ? AND at < ? AND outcome <> 'open'{among}"
         " GROUP BY vendor, model, firmware",
-        *map(times.text, window), *of,
+        *map(times.text, window),
+        *of,
     )
     found = [Funnel(vendor, model, firmware, *map(int, counts)) for vendor, model, firmware, *counts in rows]
     return sorted(found, key=lambda one: (one.rate, -one.attempts, one.vendor, one.model, one.firmware))
