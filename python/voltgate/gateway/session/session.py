@@ -229,10 +229,15 @@ class Session:
         if not call.sound or self._gated:
             call.refusal = decisions.refused(self._context.codec.ocpp, call, self.turn)
         handling, message_id = call.handling, call.message_id
-        if handling is not None and handling.remembers and call.refusal is None and message_id is not None:
-            if (repeat := self._lane.recall(call.frame)) is not None:
-                self._context.metrics.duplicates.add(handling.class_)
-                call.answer = repeat._replace(by="replay")
+        if (
+            handling is not None
+            and handling.remembers
+            and call.refusal is None
+            and message_id is not None
+            and (repeat := self._lane.recall(call.frame)) is not None
+        ):
+            self._context.metrics.duplicates.add(handling.class_)
+            call.answer = repeat._replace(by="replay")
         self._advance(call)
 
     # -- storing ------------------------------------------------------------------------------------
