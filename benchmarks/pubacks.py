@@ -33,9 +33,14 @@ class Way:
         self.bus = Bus(load().nats, Wheel(time.monotonic, time.time), Metrics())
         self.stored = 0
         self.client, connection = Client(), self.bus._connection
-        connection.client, connection.connected, connection._max_payload = self.client, True, 1 << 20
+        connection.client, connection.connected = self.client, True
+        connection.outgoing.opened(1 << 20, 1 << 30)
         inbox = Subscription(self.client, "inbox", self.bus._received)
-        acks = (_core.PubAcks(connection.inbox, inbox.id), self.bus._acked) if native else ()
+        acks = (
+            (_core.PubAcks(connection.inbox, inbox.id, connection.outgoing), self.bus._acked)
+            if native
+            else ()
+        )
         self.transport = Uplink(*acks)
         self.id = inbox.id
 

@@ -70,14 +70,16 @@ class Server:
     """The nats-server beside it."""
     options: dict[str, Any] = field(default_factory=dict)
     """Of every load that dials it."""
+    url: str = ""
+    """Of that nats-server."""
 
     def cpu(self) -> float:
         """Seconds of CPU that the process and its children have used."""
-        return sum(map(_cpu, (self.process, *self.process.children(recursive=True))))
+        return sum(map(cpu_of, (self.process, *self.process.children(recursive=True))))
 
     def nats_cpu(self) -> float:
         """Seconds of CPU that the nats-server beside it has used; 0 without one."""
-        return _cpu(self.nats) if self.nats is not None else 0.0
+        return cpu_of(self.nats) if self.nats is not None else 0.0
 
     def rss(self) -> int:
         """Bytes of resident memory."""
@@ -117,8 +119,12 @@ def voltgate(
     launch: tuple[str, ...] = SERVE,
     cores: set[int] = SERVER_CORES,
     grace: float = 0.0,
+    prepared: Callable[[str], None] = lambda url: None,
 ) -> Iterator[Server]:
-    """The gateway with its own nats-server; ``extra`` is appended to its configuration."""
+    """The gateway with its own nats-server; ``extra`` is appended to its configuration.
+
+    ``prepared`` is called with the URL of nats-server before the gateway starts.
+    """
     with ExitStack() as stack:
         room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="voltgate-bench-")))
         nats, monitor, port, admin = free_ports(4)
@@ -132,16 +138,17 @@ def voltgate(
         config.write_text(CONFIG.format(nats=nats, port=port, admin=admin, grace=grace) + extra)
         tomllib.loads(config.read_text())
         nats_server = [str(find()), "--config", str(room / "nats.conf")]
-        beside = stack.enter_context(_running(nats_server, OTHER_CORES))
-        _until(partial(_fetch, f"http://127.0.0.1:{monitor}/healthz"), "nats-server")
+        beside = stack.enter_context(running(nats_server, OTHER_CORES))
+        _until(partial(fetch, f"http://127.0.0.1:{monitor}/healthz"), "nats-server")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("VOLTGATE_")}
         apply = [sys.executable, "-m", "voltgate", "streams", "apply", "--config", str(config)]
         subprocess.run(apply, check=True, stdout=subprocess.DEVNULL, env=environment)
+        prepared(url := f"nats://127.0.0.1:{nats}")
         command = [sys.executable, *launch, "--config", str(config)]
         log = room / "gateway.log"
-        process = stack.enter_context(_running(command, cores, environment, log))
-        _until(partial(_fetch, f"http://127.0.0.1:{admin}/readyz"), "voltgate", log)
-        yield Server(port, process, partial(_stored, monitor), log, admin, config, beside)
+        process = stack.enter_context(running(command, cores, environment, log))
+        _until(partial(fetch, f"http://127.0.0.1:{admin}/readyz"), "voltgate", log)
+        yield Server(port, process, partial(_stored, monitor), log, admin, config, beside, url=url)
 
 
 @contextmanager
@@ -154,15 +161,16 @@ def voltgate_live() -> Iterator[Server]:
 @contextmanager
 def _script(name: str) -> Iterator[Server]:
     (port,) = free_ports(1)
-    with _running([sys.executable, str(HERE / "peers" / name), str(port)], SERVER_CORES) as process:
+    with running([sys.executable, str(HERE / "peers" / name), str(port)], SERVER_CORES) as process:
         _until(partial(_listens, port), name)
         yield Server(port, process)
 
 
 @contextmanager
-def _running(
+def running(
     command: list[str], cores: set[int], environment: dict[str, str] | None = None, log: Path | None = None
 ) -> Iterator[psutil.Process]:
+    """A process until the block ends, on ``cores``; its output is in ``log``."""
     with ExitStack() as stack:
         out = stack.enter_context(log.open("wb")) if log else subprocess.DEVNULL
         with keeping_to(cores):
@@ -199,7 +207,8 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _cpu(process: psutil.Process) -> float:
+def cpu_of(process: psutil.Process) -> float:
+    """Seconds of CPU that a process has used."""
     # The clock of another process, clock_getcpuclockid(3): nanoseconds, where /proc/PID/stat has ticks.
     return time.clock_gettime(~process.pid << 3 | 2)
 
@@ -218,7 +227,8 @@ def _listens(port: int) -> bool:
         return knock.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _fetch(url: str) -> bool:
+def fetch(url: str) -> bool:
+    """Whether the page is there."""
     try:
         with urllib.request.urlopen(url, timeout=5) as response:
             return bool(response.status == 200)

@@ -142,10 +142,10 @@ TESTED_IN = {
     "csms/uptime/{history,part,places}": "csms/uptime/test_report.py",
     "csms/uptime/watch": "csms/uptime/test_attempts.py",
     "csms/ledger/{postgres,tables}": "csms/ledger/test_store.py",
-    "csms/ledger/{acting,books,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
+    "csms/ledger/{acting,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
         "csms/ledger/test_traps.py"
     ),
-    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,settling,sources,told}": (
+    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,sources,told}": (
         "csms/ledger/test_traps.py"
     ),
     "csms/ledger/{copies,feed,rebuild,streams}": "csms/ledger/test_service.py",

@@ -90,7 +90,7 @@ def test_outcomes_of_commands() -> None:
 
 
 def test_causes_of_publish_failures_and_bounds_of_pauses() -> None:
-    causes = arguments(r'(?:_failed\(ticket, |publish_failures\.add\()"(\w+)"')
+    causes = arguments(r'(?:_failed\(token, |publish_failures\.add\()"(\w+)"')
     assert documented("`cause`") == causes | {"timeout"}
     assert documented("`bound` of pauses") == arguments(r'paused\.add\("(\w+)"')
 

@@ -35,14 +35,29 @@ def link(state: str, gateway: str, session: str) -> bytes:
 
 def test_where_chargers_are() -> None:
     """The last `up`, until its own `down`; links of gateways that are gone do not count."""
-    places = Places({"a", "b"})
-    places.take("ocpp.link.CP1", link("up", "a", "1"))
-    places.take("ocpp.link.CP2", link("up", "gone", "2"))
-    places.take("ocpp.link.CP3", b"[")
+    places = Places(("a", "b"))
+    for gateway in ("a", "b", "other"):
+        places.take_sign(f"$KV.ocpp_gateways.{gateway}", {})
+    places.take_link("ocpp.link.CP1", link("up", "a", "1"))
+    places.take_link("ocpp.link.CP2", link("up", "gone", "2"))
+    places.take_link("ocpp.link.CP3", b"[")
     assert places.counts() == Counter({"a": 1, "b": 0})
-    places.take("ocpp.link.CP1", link("up", "b", "3"))
-    places.take("ocpp.link.CP1", link("down", "a", "1"))
+    places.take_link("ocpp.link.CP1", link("up", "b", "3"))
+    places.take_link("ocpp.link.CP1", link("down", "a", "1"))
     assert (places.counts()["b"], places.of("b"), places.session("CP1")) == (1, ["CP1"], "3")
-    places.take("ocpp.link.CP1", link("down", "b", "3"))
+    places.take_link("ocpp.link.CP1", link("down", "b", "3"))
     assert not places.is_up("CP1")
     assert places.counts() == Counter({"a": 0, "b": 0})
+
+
+def test_gateways_that_start_and_end_meanwhile() -> None:
+    """Their own signs decide, not who was alive at the beginning."""
+    places = Places(("",))
+    places.take_sign("$KV.ocpp_gateways.a", {})
+    places.take_link("ocpp.link.CP1", link("up", "a", "1"))
+    places.take_link("ocpp.link.CP2", link("up", "b", "2"))
+    assert places.counts() == Counter({"a": 1})
+    places.take_sign("$KV.ocpp_gateways.b", {})
+    assert places.counts() == Counter({"a": 1, "b": 1})
+    places.take_sign("$KV.ocpp_gateways.a", {"KV-Operation": "PURGE"})
+    assert places.counts() == Counter({"b": 1})

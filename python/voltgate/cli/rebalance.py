@@ -1,6 +1,7 @@
 """``voltgate rebalance``: spread chargers evenly over gateways (docs/contract.md 4.1).
 
-Where chargers are is read from the links. Surplus chargers are asked, a few a second, to connect again; where
+Where chargers are is followed from the links, and which gateways are alive from their signs of life: one that
+starts meanwhile counts in the next round. Surplus chargers are asked, a few a second, to connect again; where
 they then go is up to the load balancer, or to the kernel that spreads connections over workers. So it takes
 rounds: each moves the surplus that is left. A charger with something open is left alone.
 """
@@ -8,16 +9,18 @@ rounds: each moves the surplus that is left. A charger with something open is le
 import asyncio
 import random
 from collections import Counter
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
 
-from voltgate.cli.chargers.records import kept
-from voltgate.cli.faults import EXIT_CODES, Failure
+from voltgate.cli.faults import EXIT_CODES
 from voltgate.cli.service import connected, loaded, run
+from voltgate.cli.tail.replay import Reader, Source
 from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json, say
 from voltgate.config import Config
 from voltgate.visible import visible
@@ -102,16 +105,28 @@ def surplus(chargers: Counter[str], tolerance: float) -> dict[str, int]:
 
 
 class Places:
-    """Where each charger is, followed from the links."""
+    """Where each charger is, of the gateways whose names begin with one of ``prefixes``.
 
-    def __init__(self, gateways: set[str]) -> None:
-        self._gateways = gateways
+    Each stream is taken in its order: a link that is read late never hides a newer one.
+    """
+
+    def __init__(self, prefixes: tuple[str, ...]) -> None:
+        self._prefixes = prefixes
+        self._gateways: set[str] = set()
         self._at: dict[str, str] = {}  # token -> gateway
         self._sessions: dict[str, str] = {}
         self.changed = asyncio.Event()
 
-    def take(self, subject: str, data: bytes) -> None:
-        """One link fact."""
+    def take_sign(self, subject: str, headers: dict[str, str]) -> None:
+        """A gateway's sign of life, or the removal of its key."""
+        gateway = subject.rpartition(".")[2]
+        if "KV-Operation" in headers:
+            self._gateways.discard(gateway)
+        elif gateway.startswith(self._prefixes):
+            self._gateways.add(gateway)
+
+    def take_link(self, subject: str, data: bytes) -> None:
+        """A link fact."""
         token = subject.rpartition(".")[2]
         self.changed.set()
         with suppress(orjson.JSONDecodeError, KeyError, TypeError):
@@ -143,23 +158,20 @@ class Places:
 
 async def _rebalanced(config: Config, plan: Plan) -> tuple[Counter[str], Counter[str]]:
     """The chargers of each gateway before and after."""
-    from nats.js.errors import NotFoundError  # noqa: PLC0415 - start-up of other commands
+    nats, places = config.nats, Places(plan.gateways)
+    bucket = f"{nats.stream_prefix.lower()}_gateways"
 
-    nats = config.nats
-    async with connected(config, "voltgate-rebalance") as client:
-        try:
-            living = await _living(client, f"KV_{nats.stream_prefix.lower()}_gateways")
-            places = Places({gateway for gateway in living if gateway.startswith(plan.gateways)})
+    def sign(message: "Msg") -> None:
+        places.take_sign(message.subject, message.headers or {})
 
-            async def heard(message: "Msg") -> None:
-                places.take(message.subject, message.data)
+    def link(message: "Msg") -> None:
+        places.take_link(message.subject, message.data)
 
-            # Before the stream is read, so that nothing is missed in between.
-            await client.subscribe(f"{nats.prefix}.link.*", cb=heard)
-            async for message in kept(client, f"{nats.stream_prefix}_LINKS", f"{nats.prefix}.link.*"):
-                places.take(message.subject, message.data)
-        except NotFoundError as error:
-            raise Failure(f"{error.description or error}: run `voltgate streams apply`") from None
+    async with (
+        connected(config, "voltgate-rebalance") as client,
+        _followed(client, Source(f"KV_{bucket}", [f"$KV.{bucket}.*"]), sign),
+        _followed(client, Source(f"{nats.stream_prefix}_LINKS", [f"{nats.prefix}.link.*"]), link),
+    ):
         before = places.counts()
         if plan.dry_run:
             return before, before - Counter(surplus(before, plan.tolerance))
@@ -167,13 +179,24 @@ async def _rebalanced(config: Config, plan: Plan) -> tuple[Counter[str], Counter
         return before, places.counts()
 
 
-async def _living(client: "Client", bucket: str) -> set[str]:
-    """The gateways that have stored a sign of life and did not remove it."""
-    return {
-        message.subject.rpartition(".")[2]
-        async for message in kept(client, bucket, f"$KV.{bucket.removeprefix('KV_')}.*")
-        if not (message.headers or {}).get("KV-Operation")
-    }
+@asynccontextmanager
+async def _followed(client: "Client", source: Source, take: Callable[["Msg"], None]) -> AsyncIterator[None]:
+    """Take everything a stream holds, then what it gets during the block. Raises Failure."""
+    reader = Reader(client, source, datetime.fromtimestamp(0, UTC))
+    await reader.open()
+    while (message := await reader.past()) is not None:
+        take(message)
+
+    async def follow() -> None:
+        while True:
+            take(await reader.present())
+
+    following = asyncio.create_task(follow())
+    try:
+        yield
+    finally:
+        following.cancel()
+        await reader.close()
 
 
 class _Mover:

@@ -174,12 +174,24 @@ def contents(books: Books) -> dict[str, list[str]]:
         }
 
 
-def test_what_was_folded_by_another_ledger_fences(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/csms.db"
-    one, two = opened(store.opened(url)), opened(store.opened(url))
+def test_both_databases_hold_the_same(tmp_path: Path, database_url: str) -> None:
+    digests = []
+    for url in (f"sqlite:///{tmp_path}/first.db", database_url):
+        books = opened(store.opened(url))
+        for one in batches(World(), sins(), 1):
+            fed(books, one)
+        digests.append(books.digest())
+        books.close()
+    assert digests[0] == digests[1]
+
+
+def test_what_was_folded_by_another_ledger_fences(database_url: str) -> None:
+    one, two = opened(store.opened(database_url)), opened(store.opened(database_url))
     world = World()
     facts = [world.fact(said) for said in sins()[:2]]
     one.fold(facts[:1])
     with pytest.raises(FencedError, match="another ledger"):
         two.fold(facts)
     one.fold(facts[1:])
+    one.close()
+    two.close()

@@ -188,6 +188,19 @@ def test_the_upgrade_must_be_complete_in_handshake_timeout(sent: bytes) -> None:
     assert edge.counted("voltgate_handshakes_total", result="timeout") == 1
 
 
+def test_a_whole_request_is_decided_however_late_it_was() -> None:
+    """In a storm the gateway itself is slow: a charger that has sent everything is not reset for that."""
+    edge = Edge(handshake_timeout=10)
+    wire, upgrades = asked(edge, request()[:-1])
+    edge.pass_time(9.0)
+    wire.send(request()[-1:])
+    edge.pass_time(9.9)
+    assert not wire.is_reset()
+    assert len(upgrades) == 1
+    edge.pass_time(0.3)
+    assert wire.is_reset()
+
+
 def test_beyond_so_many_upgrades_at_a_time_a_socket_is_reset() -> None:
     """Connected chargers are none of them."""
     edge = Edge(max_handshakes=2)

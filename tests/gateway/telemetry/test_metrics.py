@@ -5,9 +5,9 @@ import time
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from voltgate._core import TransactionKeys
 from voltgate.config import load
 from voltgate.gateway.session.context import Context
-from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.telemetry.metrics import ActionCounts, Metrics
 from voltgate.policy import rules
 

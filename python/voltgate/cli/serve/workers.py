@@ -61,7 +61,7 @@ async def supervise(config: Config, file: Path | None, count: int, wait: float) 
 
         reloading = Reloading(file, config, supervisor, notify)
         on_signals(insistent(leave, supervisor.kill), reloading)
-        notifying = asyncio.create_task(notify.run(supervisor.opened))
+        notifying = asyncio.create_task(notify.run(supervisor.started))
         try:
             return await supervisor.run()
         finally:

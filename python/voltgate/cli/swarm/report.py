@@ -38,7 +38,7 @@ def page(figures: dict[str, Any], series: Sequence[dict[str, Any]]) -> str:
     parts = [
         f"<h1>{escape(title)}</h1><p>{escape(figures['url'])}, {escape(versions)}</p>",
         *_thresholds(figures["thresholds"]),
-        *(_plot(series, *plot) for plot in PLOTS),
+        *(plot(series, *one) for one in PLOTS),
         "<h2>By action</h2>",
         _table(["action", "count", "errors", *PERCENTILES], _rows(figures["actions"])),
         *_search(figures["find_rate"]),
@@ -80,7 +80,7 @@ def _cell(value: Any) -> str:
     return "" if value is None else f"{value:,.1f}" if isinstance(value, float) else str(value)
 
 
-def _plot(
+def plot(
     series: Sequence[dict[str, Any]], title: str, unit: str, logarithmic: bool, names: dict[str, str]
 ) -> str:
     """Lines over the seconds of the run; a gap where nothing was measured."""

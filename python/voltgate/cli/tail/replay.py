@@ -125,9 +125,7 @@ class Reader:
         try:
             await self._open()
         except NotFoundError:
-            raise Failure(
-                f"stream {self._source.stream} is missing: run `voltgate streams apply`, or omit --since"
-            ) from None
+            raise Failure(f"stream {self._source.stream} is missing: run `voltgate streams apply`") from None
         except (Error, TimeoutError) as error:
             raise Failure(jetstream_fault(error)) from None
 

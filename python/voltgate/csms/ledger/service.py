@@ -88,8 +88,8 @@ class Ledger:
             async with asyncio.TaskGroup() as tasks:
                 out = [tasks.create_task(one) for one in self._outgoing()]
                 await self._fold(stop)
-                for one in out:
-                    one.cancel()
+                for task in out:
+                    task.cancel()
         finally:
             for feed in feeds:
                 await feed.close()

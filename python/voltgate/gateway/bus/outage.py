@@ -55,8 +55,9 @@ class Watched(Bus, Protocol):
     def connected(self) -> bool:
         """Whether NATS answers."""
 
-    tx_acks: int
-    """PubAcks of class tx so far."""
+    @property
+    def tx_acks(self) -> int:
+        """PubAcks of class tx so far."""
 
     def listen(self, changed: Callable[[bool], None], tx_failed: Callable[[str], None]) -> None:
         """See bus.Bus."""

@@ -5,7 +5,7 @@
       |                    +--no match-----> 101 and Close 1002 (``unmatched = "close"``)
       |--not HTTP---------> 4xx, closed
       |--TLS--------------> closed
-      +--handshake_timeout, from any state--> reset
+      +--handshake_timeout in one state--> reset
 
 While the request is decided the socket is not read, and bytes behind the head wait here: ``ServerProtocol``
 would parse frames and answer pings before the upgrade is granted.
@@ -64,7 +64,7 @@ class Upgrade(Socket):
     # -- asyncio.Protocol ---------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A socket was accepted; PROXY header, TLS and upgrade must be complete in ``handshake_timeout``."""
+        """A socket was accepted; PROXY header, TLS and request must be complete in ``handshake_timeout``."""
         self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
         self.peer = peer_of(transport)
         shared, limits = self._shared, self._shared.limits
@@ -113,6 +113,9 @@ class Upgrade(Socket):
     def _read(self, data: bytes, size: int) -> None:
         self._transport.pause_reading()
         self._head, self._behind = None, data[size:]
+        # From here on it waits for us: a charger that was slow, or met a storm, must not dial again for that.
+        self._cancel_check()
+        self._check = self._shared.clock.after(self._shared.limits.handshake_timeout, self._timed_out)
         self._shared.paced.run(Stage.REQUEST, partial(self._judge, data[:size]))
 
     def _judge(self, request_head: bytes) -> None:

@@ -43,6 +43,7 @@ class Member:
         self._changed = changed
         self._absent = 0  # ticks without open listeners
         self._was_open = False
+        self._has_ended = False  # one of its processes
         self._sets: list[int] = [number]  # what it accepts on
         self._process: asyncio.subprocess.Process | None = None
         self._line: control.Line | None = None
@@ -74,6 +75,11 @@ class Member:
     def was_open(self) -> bool:
         """Whether its listeners are open, or were."""
         return self._was_open
+
+    @property
+    def has_started(self) -> bool:
+        """Whether it has opened its listeners, or has ended without: its first start is not awaited."""
+        return self._was_open or self._has_ended
 
     def accept_on(self, sets: list[int]) -> None:
         """Let it accept on these sets of sockets."""
@@ -109,7 +115,7 @@ class Member:
                 self._line = line  # other lines follow the hello
                 return await self._process.wait()
             finally:
-                self._process = None
+                self._process, self._has_ended = None, True
                 self._changed(self)
                 line.close()
                 self._line = None

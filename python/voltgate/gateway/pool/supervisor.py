@@ -58,6 +58,8 @@ class Supervisor:
         self._reload_failed = False
         self.opened = asyncio.Event()
         """The listeners of a worker are open, or were."""
+        self.started = asyncio.Event()
+        """So are those of every worker whose first process has not ended."""
         self._leaving = asyncio.Event()
         self._members = [Member(number, self._changed) for number in range(len(kept.sets))]
 
@@ -103,8 +105,12 @@ class Supervisor:
             member.send(Word.RELOAD_FAILED)
 
     def readiness(self) -> Readiness:
-        """Ready while at least one worker is ready and the supervisor is not leaving."""
+        """Ready while at least one worker is ready and the supervisor is not leaving.
+
+        Not before the others have started: one worker would get the chargers of all.
+        """
         leaving = "leaving" if self._leaving.is_set() else ""
+        starting = "" if self.started.is_set() else "workers are starting"
         results, ready, closed = {"draining": leaving}, False, "no worker's listeners are open"
         for member in self._members:
             checks = member.checks()
@@ -113,7 +119,7 @@ class Supervisor:
                 closed = ""
             results |= {f"worker {member.number} {name}": fault for name, fault in checks.items()}
         pids = {f"worker {member.number}": member.pid for member in self._members if member.pid is not None}
-        return Readiness(ready and not leaving, results, pids, leaving or closed)
+        return Readiness(ready and not (leaving or starting), results, pids, leaving or starting or closed)
 
     async def scrape(self) -> Merged:
         """The metrics of the supervisor and of all workers that answer in time."""
@@ -130,6 +136,8 @@ class Supervisor:
         """A worker has beaten, or ended: chargers go to those that have room."""
         if member.was_open:
             self.opened.set()
+        if self.opened.is_set() and all(one.has_started for one in self._members):
+            self.started.set()
         if not self._leaving.is_set():
             for one, sets in zip(
                 self._members, assignment([one.state for one in self._members]), strict=True

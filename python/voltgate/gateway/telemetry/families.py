@@ -119,6 +119,17 @@ class HistogramCell:
         self.counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
 
+    @property
+    def bounds(self) -> list[float]:
+        """Of the buckets, without infinity."""
+        return list(self._bounds)
+
+    def add(self, counts: Sequence[int], total: float) -> None:
+        """Add observations that were counted elsewhere, by bucket, and their sum."""
+        for bucket, count in enumerate(counts):
+            self.counts[bucket] += count
+        self._sum += total
+
     def observe(self, seconds: float) -> None:
         """Add one observation."""
         self.counts[bisect_left(self._bounds, seconds)] += 1

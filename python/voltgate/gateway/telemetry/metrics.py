@@ -3,7 +3,7 @@
 Label values come from closed sets only, never from an identity. How a family is kept is in ``families``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, get_args
 
 from prometheus_client.core import Metric
@@ -69,12 +69,12 @@ class ActionCounts:
             if answer.startswith("backend"):
                 metrics.reply_violations.cell(version, action, code)
 
-    def answered(self, by: str) -> None:
-        """One CALL was answered."""
+    def answered(self, by: str, count: int = 1) -> None:
+        """So many CALLs were answered."""
         cell = self._answered.get(by)
         if cell is None:
             cell = self._answered[by] = self.cell(by)
-        cell[0] += 1
+        cell[0] += count
 
     def cell(self, by: str) -> Cell:
         """The count of CALLs answered by ``by``."""
@@ -97,6 +97,8 @@ class Metrics(Collector):
 
     def __init__(self, worker: str = "0") -> None:
         self._worker = worker
+        self.counted: list[Callable[[], None]] = []
+        """Each adds to the cells what the core has counted since the last scrape."""
         c, g, h = Counter, Gauge, Histogram
         version = ("version",)
         self.connections = g("voltgate_connections", "Connected chargers.", version)
@@ -271,6 +273,8 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families, read now, each sample with the label ``worker``."""
+        for add in self.counted:
+            add()
         common = {"worker": self._worker}
         return (family.family(common) for family in self.families())
 
