@@ -84,11 +84,20 @@ def wanted(config: Config) -> list[StreamConfig]:
             SubjectTransform(src=f"{config.nats.prefix}.event.*.{action}.*", dest="") for action in _STATE
         ],
     )
+    # A link that is stored conditionally has its expected sequence in its headers, also when it is republished:
+    # such a copy is refused here. The source has it without; it can miss a link that another replaced before
+    # it was read, which the republished copies do not. Most links come twice, with one ce-id.
+    links = StreamSource(
+        name=f"{config.nats.stream_prefix}_LINKS",
+        subject_transforms=[
+            SubjectTransform(src=f"{config.nats.prefix}.link.*", dest=f"{prefix}.link.{{{{wildcard(1)}}}}")
+        ],
+    )
     return [
         stream("SET", "set.>", deny_delete=True, deny_purge=True),
         stream("CDR", "cdr.*", discard=DiscardPolicy.NEW),
         stream("ALERT", "alert.>", max_age=90 * _DAY),
-        stream("STATE", "link.*", max_age=400 * _DAY, sources=[source]),
+        stream("STATE", "link.*", max_age=400 * _DAY, sources=[source, links]),
         stream("TICK", "tick", max_age=400 * _DAY),
         stream("PEOPLE", "person.>", max_msgs_per_subject=1, allow_rollup_hdrs=True, allow_msg_ttl=True),
     ]
