@@ -1,4 +1,4 @@
-"""From links on a real NATS, through the ledger, to a real HTTP server; and what a second run does not repeat."""
+"""From links on a real NATS, through the ledger, to a real HTTP server; a second run repeats nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -84,9 +84,9 @@ def wanted(config: Config) -> list[StreamConfig]:
             SubjectTransform(src=f"{config.nats.prefix}.event.*.{action}.*", dest="") for action in _STATE
         ],
     )
-    # A link that is stored conditionally has its expected sequence in its headers, also when it is republished:
-    # such a copy is refused here. The source has it without; it can miss a link that another replaced before
-    # it was read, which the republished copies do not. Most links come twice, with one ce-id.
+    # A link that is stored conditionally has its expected sequence in its headers, also where it is
+    # republished: such a copy is refused here, while the source does not compare it. The source can miss a
+    # link that was replaced before it was read. So most links come twice, with one ce-id.
     links = StreamSource(
         name=f"{config.nats.stream_prefix}_LINKS",
         subject_transforms=[
