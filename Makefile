@@ -119,22 +119,22 @@ soak: $(VENV)/.built ## an hour of 10,000 chargers with faults: memory and descr
 
 TOOLS := .cache/tools/bin
 
-$(TOOLS)/.tools: release/requirements-release.txt
+$(TOOLS)/.tools: deploy/release/requirements-release.txt
 	$(PYTHON) -m venv .cache/tools
 	$(TOOLS)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
 release: $(TOOLS)/.tools ## everything of a release, from the last commit, in dist/: wheels, sdist, chart, SBOMs, sums, changes
-	$(TOOLS)/python release/release.py
+	$(TOOLS)/python deploy/release/release.py
 
 deny: ## licences, sources, duplicates and known faults of the crates; needs cargo-deny, and its advisories from GitHub
 	cargo deny check
 
-lock: $(TOOLS)/.tools ## write the lock files in release/; UPGRADE=1 takes the newest of everything
-	UV=$(TOOLS)/uv release/lock.sh
+lock: $(TOOLS)/.tools ## write the lock files in deploy/release/; UPGRADE=1 takes the newest of everything
+	UV=$(TOOLS)/uv deploy/release/lock.sh
 
 test-lowest: $(TOOLS)/.tools ## unit tests with the lowest and newest dependencies on Python 3.11, 3.12, 3.13; LOWEST=3.12:lowest is one
-	$(TOOLS)/python release/lowest.py
+	$(TOOLS)/python deploy/release/lowest.py
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) .cache dist target voltgate-data
