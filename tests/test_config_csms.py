@@ -16,6 +16,7 @@ from voltgate.config_csms import Csms
         ("timezone", "Berlin"),
         ("currency", "euro"),
         ("tick_seconds", 0),
+        ("smtp", "mail.example.com"),
         ("unknown_tokens", "Maybe"),
     ],
 )
@@ -24,6 +25,9 @@ def test_what_no_csms_could_work_with_is_refused(key: str, value: Any) -> None:
         Csms(**{key: value})
 
 
-def test_a_password_of_the_database_is_not_shown() -> None:
-    shown = Csms(database="postgresql://ann:secret@db/voltgate").model_dump(mode="json")
+def test_a_password_is_not_shown() -> None:
+    shown = Csms(database="postgresql://ann:secret@db/voltgate", smtp="smtps://ann:secret@mail").model_dump(
+        mode="json"
+    )
     assert shown["database"] == "postgresql://***@db/voltgate"
+    assert shown["smtp"] == "smtps://***@mail"

@@ -126,8 +126,8 @@ TESTED_IN = {
     "charger/{calls,commands,connectors,line,link,messages,settings,station}": "charger/test_charger.py",
     "charger/faults/{clocks,energy,meters,scene,transactions}": "charger/faults/test_catalogue.py",
     "charger/{fleet,plan,processes,tally,worker}": "charger/test_swarm.py",
-    "cli/{service,terminal,versions}": "cli/test_cli.py",
-    "cli/chargers/{importing,kick,online,options,records,setting,showing}": "cli/chargers/test_commands.py",
+    "cli/{service,versions}": "cli/test_cli.py",
+    "cli/chargers/{importing,kick,online,options,setting,showing}": "cli/chargers/test_commands.py",
     "cli/check/{command,findings,subjects}": "cli/check/test_check.py",
     "cli/dev/command": "cli/test_dev.py",
     "cli/dev/embedded": "cli/test_embedded.py",
@@ -139,11 +139,22 @@ TESTED_IN = {
     "cli/tail/lines": "cli/test_lines.py",
     "cli/tail/replay": "cli/test_replay.py",
     "cli/csms/commands": "cli/csms/test_csms.py",
+    "csms/uptime/{history,part,places}": "csms/uptime/test_report.py",
+    "csms/uptime/watch": "csms/uptime/test_attempts.py",
     "csms/ledger/{postgres,tables}": "csms/ledger/test_store.py",
-    "csms/ledger/{acting,books,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
+    "cli/csms/key": "cli/csms/test_console.py",
+    "csms/console/{answers,bodies,console,endpoints,reading,server}": "csms/console/test_app.py",
+    "csms/console/{attempts,follow,login,persons,writer}": "csms/console/test_auth.py",
+    "csms/console/commands": "csms/console/test_doing.py",
+    "csms/console/{pages,streaming}": "csms/console/test_exports.py",
+    "csms/console/decided": "csms/console/test_deciding.py",
+    "csms/console/{keys,roles}": "csms/console/test_people.py",
+    "csms/console/scopes": "csms/console/test_alerting.py",
+    "csms/console/tokens": "csms/console/test_rows.py",
+    "csms/ledger/{acting,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
         "csms/ledger/test_traps.py"
     ),
-    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,settling,sources,told}": (
+    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,sources,told}": (
         "csms/ledger/test_traps.py"
     ),
     "csms/ledger/{copies,feed,rebuild,streams}": "csms/ledger/test_service.py",

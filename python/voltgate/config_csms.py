@@ -30,6 +30,8 @@ class Csms(BaseModel):
     max_power_w: Annotated[int, Field(ge=1, le=MOST)] = 400_000
     idle_power_w: Annotated[int, Field(ge=0, le=MOST)] = 100
     concurrent_transactions: bool = True
+    smtp: str = ""
+    mail_from: str = "voltgate@localhost"
     unknown_tokens: Literal["Accepted", "Blocked", "Expired", "Invalid"] = "Accepted"
 
     @field_validator("database")
@@ -48,6 +50,13 @@ class Csms(BaseModel):
             raise ValueError('must be a time zone such as "Europe/Berlin"') from None
         return name
 
-    @field_serializer("database")
+    @field_validator("smtp")
+    @classmethod
+    def _is_a_mail_server(cls, url: str) -> str:
+        if url and not re.match(r"smtp(s|\+starttls)?://[^/]", url):
+            raise ValueError('must be such as "smtps://user:password@mail.example.com"')
+        return url
+
+    @field_serializer("database", "smtp")
     def _mask_password(self, url: str) -> str:
         return url if url.startswith("sqlite:") else masked(url)

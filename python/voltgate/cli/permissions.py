@@ -113,8 +113,10 @@ def csms(config: Config, _: str) -> Role:
             *(f"{API}DIRECT.GET.{name}.>" for name in OPS),
             *(f"{API}STREAM.INFO.{stream}" for stream in reads),
             *(one for stream in reads for one in _consumes(stream)),
+            f"{API}CONSUMER.DELETE.OPS_ALERT.*",  # of channels that are removed
         ],
         [*_inbox(), "ops.>", f"{config.nats.prefix}.live.>", f"{config.nats.prefix}.link.*"],
+        responds=True,  # to questions of backends
     )
 
 

@@ -17,7 +17,9 @@ def message(body: bytes) -> Message:
 
 def test_a_tick_comes_back_as_it_was_made() -> None:
     positions = {"OCPP_TX": Position("2026-01-01T00:00:00.000Z", 5)}
-    assert ticks.decoded(message(ticks.encoded(AT, positions))) == Tick(9, AT, positions)
+    assert ticks.decoded(message(ticks.encoded(AT, positions))) == Tick(9, AT, positions, {})
+    gauges = {"lag": 3, "OCPP_TX": 80}
+    assert ticks.decoded(message(ticks.encoded(AT, positions, gauges))) == Tick(9, AT, positions, gauges)
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"at":"2026-05-01T10:00:00Z"}', b'{"at":1,"positions":{}}'])

@@ -102,8 +102,16 @@ class World:
             headers["Nats-Msg-Id"] = said.id or msg_id
         return self.message(said.stream, subject, headers, data, said.at)
 
-    def decide(self, kind: str, id_: str, body: dict[str, Any], at: datetime, why: str = "") -> None:
-        data = decisions.encoded(by="ann", at=at, body=body, why=why)
+    def decide(
+        self,
+        kind: str,
+        id_: str,
+        body: dict[str, Any],
+        at: datetime,
+        why: str = "",
+        valid_from: datetime | None = None,
+    ) -> None:
+        data = decisions.encoded(by="ann", at=at, body=body, why=why, valid_from=valid_from)
         self._decided.append(self.message("OPS_SET", decisions.subject("ops", kind, id_), {}, data, at))
 
     def fold(self, facts: Iterable[Said]) -> None:

@@ -4,6 +4,7 @@ Both are written from the specification and share nothing with the exporter.
 """
 
 import json
+from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
@@ -177,6 +178,16 @@ def faults(given: dict[str, Any], schema: Schema) -> list[str]:
 # -- a calculator -----------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Moment:
+    """What restrictions are about. ``kw``: None where a CDR does not say it."""
+
+    local: datetime
+    kwh: Decimal
+    seconds: float
+    kw: Decimal | None = None
+
+
 def cost(cdr: dict[str, Any], zone: ZoneInfo) -> Decimal:
     """What the periods of a CDR cost with VAT by its tariff; no rounding, no ``step_size``, no power."""
     (tariff,) = cdr["tariffs"]
@@ -187,12 +198,9 @@ def cost(cdr: dict[str, Any], zone: ZoneInfo) -> Decimal:
         volumes = {one["type"]: Decimal(str(one["volume"])) for one in period["dimensions"]}
         if index == 0:
             volumes["FLAT"] = Decimal(1)
-        for element in _first_matching(
-            tariff, start.astimezone(zone), energy, (start - begin).total_seconds()
-        ):
-            (part,) = element["price_components"]
-            gross = Decimal(str(part["price"])) * (1 + Decimal(str(part.get("vat", 0))) / 100)
-            total += gross * volumes.get(part["type"], Decimal(0))
+        now = Moment(start.astimezone(zone), energy, (start - begin).total_seconds())
+        for dimension, gross in prices(tariff, now).items():
+            total += gross * volumes.get(dimension, Decimal(0))
         energy += volumes["ENERGY"]
     for name, clamp in (("min_price", max), ("max_price", min)):
         if name in tariff:
@@ -200,26 +208,32 @@ def cost(cdr: dict[str, Any], zone: ZoneInfo) -> Decimal:
     return total
 
 
-def _first_matching(
-    tariff: dict[str, Any], local: datetime, energy: Decimal, seconds: float
-) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+def prices(tariff: dict[str, Any], now: Moment) -> dict[str, Decimal]:
+    """The price with VAT of each dimension: of the first element that matches."""
+    found: dict[str, Decimal] = {}
     for element in tariff["elements"]:
         (part,) = element["price_components"]
-        if _matches(element.get("restrictions", {}), local, energy, seconds):
-            found.setdefault(part["type"], element)
-    return list(found.values())
+        if _matches(element.get("restrictions", {}), now):
+            gross = Decimal(str(part["price"])) * (1 + Decimal(str(part.get("vat", 0))) / 100)
+            found.setdefault(part["type"], gross)
+    return found
 
 
-def _matches(given: dict[str, Any], local: datetime, energy: Decimal, seconds: float) -> bool:
+def _matches(given: dict[str, Any], now: Moment) -> bool:
+    local, day = now.local.time(), now.local.strftime("%A").upper()
     start = time.fromisoformat(given.get("start_time", "00:00"))
     end = time.fromisoformat(given.get("end_time", "00:00"))
-    now = local.time()
-    inside = start <= now < end if start < end else now >= start or now < end
+    inside = start <= local < end if start < end else local >= start or local < end
     return (
         inside
-        and local.strftime("%A").upper() in given.get("day_of_week", [local.strftime("%A").upper()])
-        and given.get("start_date", "0") <= local.date().isoformat() < given.get("end_date", "9")
-        and Decimal(str(given.get("min_kwh", 0))) <= energy < Decimal(str(given.get("max_kwh", "Infinity")))
-        and given.get("min_duration", 0) <= seconds < given.get("max_duration", float("inf"))
+        and day in given.get("day_of_week", [day])
+        and given.get("start_date", "0") <= now.local.date().isoformat() < given.get("end_date", "9")
+        and _between(given, "kwh", now.kwh)
+        and _between(given, "duration", Decimal(now.seconds))
+        and (now.kw is None or _between(given, "power", now.kw))
     )
+
+
+def _between(given: dict[str, Any], name: str, value: Decimal) -> bool:
+    least, below = given.get(f"min_{name}", 0), given.get(f"max_{name}", "Infinity")
+    return Decimal(str(least)) <= value < Decimal(str(below))

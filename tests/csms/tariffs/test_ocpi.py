@@ -1,16 +1,21 @@
 """Tariffs as OCPI 2.2.1."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from csms.tariffs import ocpi221
-from csms.tariffs.sessions import tariff, taxed
+from csms.tariffs.sessions import BERLIN, tariff, taxed
+from csms.tariffs.test_cut import TARIFFS, usages
 from csms.tariffs.test_ocpi_examples import EXAMPLES
 from voltgate.csms.tariffs import form, ocpi
+from voltgate.csms.tariffs.cut import MICROSECOND, cut
 from voltgate.csms.tariffs.ocpi import Exported, Lost, Party
-from voltgate.csms.tariffs.tariff import Tariff
+from voltgate.csms.tariffs.tariff import Kind, Tariff
+from voltgate.csms.tariffs.usage import Usage
 
 UPDATED = datetime(2026, 6, 1, 12, 30, tzinfo=UTC)
 PARTY = Party("DE", "VGT")
@@ -128,6 +133,32 @@ def test_a_condition_that_cannot_be_said_never_announces_less() -> None:
         (12, True),
         (6, False),
     ]
+
+
+SLACK = Decimal("0.00011")  # four decimals, of an hour
+
+
+@given(TARIFFS, usages())
+def test_at_no_time_ocpi_announces_less_than_is_billed(sold: Tariff, both: tuple[Usage, Usage]) -> None:
+    """Whatever conditions it cannot say; the calculator shares nothing with the exporter."""
+    exported, usage = export(sold).body, both[1]
+    names = {Kind.ENERGY: ("ENERGY", 1), Kind.CHARGING: ("TIME", 60), Kind.IDLE: ("PARKING_TIME", 60)}
+    mwh = 0
+    for segment in cut(usage, sold, BERLIN):
+        period = segment.period
+        hours = Decimal((period.end - period.start) // MICROSECOND) / 3_600_000_000
+        now = ocpi221.Moment(
+            local=(usage.periods[0].start + segment.begin * MICROSECOND).astimezone(BERLIN),
+            kwh=Decimal(mwh) / 1_000_000,
+            seconds=segment.begin / 1_000_000,
+            kw=Decimal(period.mwh) / 1_000_000 / hours,
+        )
+        announced = ocpi221.prices(exported, now)
+        for component, price in zip(sold.metered, segment.prices, strict=True):
+            dimension, factor = names[component.kind]
+            if price is not None:
+                assert announced.get(dimension, Decimal(0)) + SLACK >= price.price * factor
+        mwh += segment.mwh
 
 
 def test_long_ids() -> None:

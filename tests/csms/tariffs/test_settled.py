@@ -33,10 +33,8 @@ def meter(minutes: int, wh: int) -> Said:
     return Said(at, "MeterValues", {"connectorId": 1, "transactionId": 1, "meterValue": [sample]})
 
 
-@pytest.fixture
-def world() -> World:
+def charge(one: World) -> World:
     """20 kWh in an hour that the night begins in, settled."""
-    one = World()
     decided = START - timedelta(days=1)
     for kind, id, body in (
         (Kind.SITE, "HH", SITE),
@@ -59,6 +57,11 @@ def world() -> World:
         end + 5 * MINUTE,
     )
     return one
+
+
+@pytest.fixture
+def world() -> World:
+    return charge(World())
 
 
 def documents(world: World) -> list[Cdr]:
@@ -127,6 +130,55 @@ def test_a_document_is_an_ocpi_cdr(world: World) -> None:
     assert abs(float(cost) - exported.body["total_cost"]["incl_vat"]) < 0.005
 
 
+@pytest.mark.parametrize(
+    ("amperes", "cost"),
+    [
+        ([(40, 40, 40), (40, 40, 40), (40, 40, 40)], "6.00"),  # 120 A
+        ([(40, 40, 40), (40, 40, 40), (10, 10, 10)], "4.50"),  # the last half hour is not proven
+        ([(), (), ()], "0.00"),
+    ],
+)
+def test_a_price_by_current(amperes: list[tuple[int, ...]], cost: str) -> None:
+    """The smaller one of two readings holds for the time between them."""
+    one = World()
+    charging = {"prices": [
+        {"priceMinute": 0.1, "conditions": {"minCurrent": 96}},
+        {"priceMinute": 0.05, "conditions": {"maxCurrent": 96}},
+    ]}  # fmt: skip
+    one.decide(Kind.TARIFF, "T", {"ocpp": {"currency": "EUR", "chargingTime": charging}}, START)
+    one.decide(Kind.ASSIGNMENT, "default", {"tariff": "T"}, START)
+
+    def event(kind: str, seq: int, phases: tuple[int, ...]) -> Said:
+        at = START + seq * 30 * MINUTE
+        currents = [
+            {
+                "value": value,
+                "measurand": "Current.Import",
+                "phase": f"L{phase}",
+                "unitOfMeasure": {"unit": "A"},
+            }
+            for phase, value in enumerate(phases, 1)
+        ]
+        context = {"Started": "Transaction.Begin", "Ended": "Transaction.End"}.get(kind, "Sample.Periodic")
+        samples = [
+            {"value": seq * 10_000, "context": context},
+            *({**one, "context": context} for one in currents),
+        ]
+        info = {"transactionId": "A", **({"chargingState": "Charging"} if kind != "Ended" else {})}
+        body = {
+            "eventType": kind, "timestamp": at.isoformat(), "triggerReason": "MeterValuePeriodic",
+            "seqNo": seq, "transactionInfo": info, "evse": {"id": 1, "connectorId": 1},
+            "meterValue": [{"timestamp": at.isoformat(), "sampledValue": samples}],
+        }  # fmt: skip
+        return Said(at, "TransactionEvent", body, version="v21")
+
+    kinds = ("Started", "Updated", "Ended")
+    one.run([event(kind, seq, amperes[seq]) for seq, kind in enumerate(kinds)], START + 70 * MINUTE)
+    (invoice,) = documents(one)
+    assert invoice.billed.bill.cost == cost
+    assert invoice.billed.recomputed() == invoice.billed.bill
+
+
 def test_a_session_without_a_tariff() -> None:
     one = World()
     start = {"connectorId": 1, "idTag": "CAFE", "meterStart": 0, "timestamp": START.isoformat()}
@@ -144,3 +196,31 @@ def test_a_session_without_a_tariff() -> None:
     assert (invoice.billed.bill.cost, invoice.billed.tariff) == ("0.00", {})
     assert invoice.billed.usage != Usage(())
     assert invoice.billed.recomputed() == invoice.billed.bill
+
+
+def pay_and_correct(one: World, invoice: Cdr) -> None:
+    """Paid, then corrected, then the credit paid back."""
+    later = START + timedelta(hours=3)
+    one.decide(Kind.PAYMENT, invoice.id, {"state": "paid"}, later)
+    one.run([], later + MINUTE)
+    one.decide(Kind.CORRECTION, invoice.session, {"energy_wh": 10000}, later + MINUTE)
+    # Before there is a credit: it counts for nothing, in a rebuild either.
+    one.decide(Kind.PAYMENT, f"{invoice.id}/credit", {"state": "waived"}, later + MINUTE)
+    one.run([], later + 5 * MINUTE)
+    one.decide(Kind.PAYMENT, f"{invoice.session}/2", {"state": "paid"}, later + 5 * MINUTE)
+    one.run([], later + 7 * MINUTE)
+
+
+def test_a_rebuild_knows_who_has_paid(world: World) -> None:
+    """Documents first, then every decision at its tick."""
+    (invoice,) = documents(world)
+    pay_and_correct(world, invoice)
+    assert payments(world) == ["paid", "due", "paid"]
+    with world.books.begin() as tx:
+        bodies = [bytes(row[0]) for row in tx.all("SELECT document FROM cdr")]
+    rebuilt = World()
+    for body in bodies:
+        rebuilt.books.import_document(body)
+    pay_and_correct(charge(rebuilt), invoice)
+    assert payments(rebuilt) == payments(world)
+    assert documents(rebuilt) == documents(world)

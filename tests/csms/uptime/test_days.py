@@ -111,7 +111,7 @@ def test_the_week_of_a_site_by_local_hour(story: Story) -> None:
         week = moment(-1000), moment(1000)
         found = report.hours(tx, week, ZoneInfo("Europe/Berlin"))
         assert found[0] == Hour(1, 13, 9_000_000, 4500, 12_000)
-        assert sum(hour.mwh for hour in report.hours(tx, week, ZoneInfo("UTC"), site="none")) == 0
+        assert sum(hour.mwh for hour in report.hours(tx, week, ZoneInfo("UTC"), sites={"none"})) == 0
 
 
 def test_sessions_that_were_there_before_are_counted_at_the_first_tick(story: Story) -> None:

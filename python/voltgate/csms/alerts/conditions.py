@@ -3,7 +3,7 @@
 Reboots and commands are counted here, because nothing else keeps them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -78,6 +78,13 @@ def fact(tx: Tx, fact: Fact) -> None:
             " ON CONFLICT (charger) DO UPDATE SET failures = failing.failures + 1",
             fact.charger, times.text(fact.at),
         )  # fmt: skip
+
+
+def measure(tx: Tx, gauges: Mapping[str, int]) -> None:
+    """Take the gauges of a tick."""
+    tx.run("DELETE FROM gauge")
+    for name, value in gauges.items():
+        tx.run("INSERT INTO gauge (name, value) VALUES (?, ?)", name, value)
 
 
 def forget(tx: Tx, at: datetime) -> None:

@@ -117,7 +117,7 @@ class Courier:
 
     async def _subscription(self, name: str) -> JetStreamContext.PullSubscription:
         return await self._client.jetstream().pull_subscribe(
-            f"{self._prefix}.alert.{RESERVED}.*",
+            f"{self._prefix}.alert.{RESERVED}.*.*",
             durable=_durable(name),
             stream=self._stream,
             config=ConsumerConfig(deliver_policy=DeliverPolicy.NEW, ack_wait=_ACK_WAIT),

@@ -109,7 +109,7 @@ class _Turn:
     def __init__(self, tx: Tx, rule: Rule, at: datetime, prefix: str) -> None:
         self._tx, self._rule, self._at, self._prefix = tx, rule, at, prefix
         self._now = times.text(at)
-        self._mutes: dict[str, str] = {id_: until for id_, until in tx.all("SELECT id, until FROM mute")}
+        self._mutes: dict[str, str] = {row[0]: row[1] for row in tx.all("SELECT id, until FROM mute")}
         self._alerts = {
             row[0]: Alert(*row)
             for row in tx.all(
@@ -175,8 +175,9 @@ class _Turn:
         )  # fmt: skip
         self._tx.send(
             f"{self._now}/{notice.id}",
-            f"{self._prefix}.alert.{RESERVED}.{token(self._rule.id)}",
-            {"ce-time": self._now},
+            f"{self._prefix}.alert.{RESERVED}.{token(self._rule.id)}.{notice.id}",
+            # Stored once, also by a ledger that folds the same ticks again.
+            {"ce-time": self._now, "Nats-Expected-Last-Subject-Sequence": "0"},
             notice.json(),
         )
         for alert in (*new, *repeated):

@@ -9,12 +9,17 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import structlog
 
+from voltgate.csms.alerts import conditions
+from voltgate.csms.alerts.part import Alerts
 from voltgate.csms.ledger import decided, decisions, documents, facts, store, ticks, times
-from voltgate.csms.ledger.acting import Settings
+from voltgate.csms.ledger.acting import Acting, Settings
+from voltgate.csms.ledger.asks import Asks
 from voltgate.csms.ledger.chargers import Chargers
 from voltgate.csms.ledger.documents import Cdr
 from voltgate.csms.ledger.facts import Message, UnreadableError
@@ -23,13 +28,16 @@ from voltgate.csms.ledger.sessions import Sessions
 from voltgate.csms.ledger.store import Database, FencedError, Part, Row, Tx
 from voltgate.csms.ledger.ticks import Position, Tick
 from voltgate.csms.tariffs.payments import Payments
+from voltgate.csms.uptime.part import Uptime
 
 log = structlog.get_logger()
 
 
 def parts_of(settings: Settings) -> list[Part]:
     """Every part, in the order in which they act at a tick."""
-    return [Chargers(), Sessions(settings), Payments()]
+    zone = ZoneInfo(settings.csms.timezone)
+    uptime, alerts = Uptime(zone), Alerts(zone, settings.prefix)
+    return [Chargers(), Sessions(settings), Payments(), uptime, alerts]
 
 
 class Books:
@@ -80,6 +88,7 @@ class Books:
             now = ticks.decoded(tick)
             for message in decided_:
                 self._decide(tx, message, now)
+            conditions.measure(tx, now.gauges)
             for part in self._parts:
                 part.tick(tx, now.at)
             tx.run("DELETE FROM tick")
@@ -170,6 +179,11 @@ class Books:
     def _tables(self) -> list[str]:
         found = [store.table_name(one) for part in self._parts for one in part.tables]
         return [name for name in found if name not in ("", "position")]
+
+    def answer(self, what: str, question: dict[str, Any], at: datetime) -> dict[str, Any]:
+        """The reply to a question of a backend. Raises UnanswerableError."""
+        with self._database.begin() as tx:
+            return Asks(Acting(tx, at, self._settings), self._pseudonyms).answer(what, question)
 
     def begin(self) -> AbstractContextManager[Tx]:
         """One transaction of a reader."""

@@ -65,14 +65,15 @@ def derive(now: Acting, id_: str) -> None:
     facts = sources.kept(now.tx, id_)
     if session.state is State.SETTLED:
         facts = settling.documented(now.tx, id_) + facts
-    case = _case(now, session, facts)
+    case = case_of(now, session, facts)
     result = case.result
     if session.state is State.SETTLED:
         settling.revise(now, session, case)
         return
+    decided_on = case.around.corrected_mwh is not None or rows.is_waived(now, id_)
     if result.ended is None:
         state = State.OPEN
-    elif session.state is State.REVIEW and result.missing:
+    elif session.state is State.REVIEW and result.missing and not decided_on:
         state = State.REVIEW
     elif Flag.END_PRESUMED in result.flags:
         state = State.PRESUMED
@@ -83,10 +84,13 @@ def derive(now: Acting, id_: str) -> None:
         settle_at = max(times.parsed(session.heard), now.at) + timedelta(seconds=now.csms.settle_after)
         if session.settle_at is not None:
             settle_at = min(settle_at, times.parsed(session.settle_at))
+        if session.state is State.REVIEW and decided_on:
+            settle_at = now.at
     rows.write(now, replace(session, state=state), rows.priced(now, session, result), settle_at)
 
 
-def _case(now: Acting, session: Session, facts: Sequence[Source]) -> Case:
+def case_of(now: Acting, session: Session, facts: Sequence[Source]) -> Case:
+    """What follows from these facts of a session, and from what else is known."""
     tx = now.tx
     connections = sorted({source.connection for source in facts})
     marks = ", ".join("?" * len(connections))
@@ -145,7 +149,7 @@ def settle(now: Acting) -> None:
     for (id_,) in found:
         session = rows.read(now.tx, id_)
         facts = sources.kept(now.tx, id_)
-        case = _case(now, session, facts)
+        case = case_of(now, session, facts)
         if case.result.missing and not rows.is_waived(now, id_):
             rows.write(now, replace(session, state=State.REVIEW), rows.priced(now, session, case.result))
         else:

@@ -33,8 +33,13 @@ def known(tx: Tx, id_: str) -> Known:
     return Known(row[0], State(row[1]), *row[2:])
 
 
-def named(tx: Tx, charger: str, alias: str, one: Told) -> Known | None:
+def last(tx: Tx, charger: str, alias: str, one: Told) -> Known | None:
     """The session with a name. Names repeat: the last that had started when the message was made."""
+    return named(tx, charger, alias, one)[0]
+
+
+def named(tx: Tx, charger: str, alias: str, one: Told) -> tuple[Known | None, bool]:
+    """The same, and whether several have this name."""
     rows = tx.all(
         "SELECT s.id, s.state, s.started, s.ended, s.flags FROM alias a JOIN session s ON s.id = a.session "
         "WHERE a.charger = ? AND a.alias = ? ORDER BY s.first_heard, s.id",
@@ -42,12 +47,12 @@ def named(tx: Tx, charger: str, alias: str, one: Told) -> Known | None:
     )  # fmt: skip
     found = [Known(row[0], State(row[1]), *row[2:]) for row in rows]
     if len(found) > 1:
-        at = times.text((one.at or _last(one) or one.received) + _EARLY)
+        at = times.text((one.at or _latest(one) or one.received) + _EARLY)
         found = [known for known in found if known.started is None or known.started <= at] or found
-    return found[-1] if found else None
+    return (found[-1] if found else None), len(rows) > 1
 
 
-def _last(one: Told) -> datetime | None:
+def _latest(one: Told) -> datetime | None:
     return max((point.at for point in one.points if point.at is not None), default=None)
 
 

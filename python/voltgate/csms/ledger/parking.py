@@ -43,8 +43,8 @@ class Waiting:
     waited: bool
 
 
-def place(taker: Taker, now: Acting) -> None:
-    """Place what has no name, or waited long enough for one."""
+def place(taker: Taker, now: Acting) -> bool:
+    """Place what has no name, or waited long enough for one; whether there was any."""
     wait = times.text(now.at - timedelta(seconds=now.csms.settle_after))
     keep = times.text(now.at - timedelta(seconds=now.csms.presume_silent))
     found = now.tx.all(
@@ -60,6 +60,7 @@ def place(taker: Taker, now: Acting) -> None:
             done |= _placed(taker, now.tx, Waiting(charger, alias, source, one, at <= wait))
         if done:
             now.tx.run("DELETE FROM parked WHERE stream = ? AND seq = ?", stream, seq)
+    return bool(found)
 
 
 def _placed(taker: Taker, tx: Tx, one: Waiting) -> bool:

@@ -12,6 +12,7 @@ from voltgate.config import Config
 from voltgate.csms.ledger import store, streams
 from voltgate.csms.ledger.acting import Settings
 from voltgate.csms.ledger.books import Books
+from voltgate.csms.ledger.documents import Parts
 from voltgate.csms.ledger.feed import Feed
 from voltgate.csms.ledger.service import Ledger, pseudonyms_of
 
@@ -36,11 +37,15 @@ async def rebuild(client: Client, config: Config, stop: asyncio.Event) -> Rebuil
         tasks.create_task(ledger.run(stop))
         await ledger.caught_up.wait()
         stop.set()
-    return await _with_books(client, config, lambda books: _made(books, imported))
+    return await _with_books(
+        client, config, lambda books: _made(books, imported, f"{config.nats.ops_prefix}.alert.%")
+    )
 
 
-def _made(books: Books, imported: int) -> Rebuilt:
+def _made(books: Books, imported: int, alerts: str) -> Rebuilt:
     with books.begin() as tx:
+        # Nobody wants to get the alerts of the past again.
+        tx.run("DELETE FROM outbox WHERE subject LIKE ?", alerts)
         (sessions,) = tx.one("SELECT COUNT(*) FROM session") or (0,)
     return Rebuilt(imported, sessions, books.digest())
 
@@ -49,12 +54,13 @@ async def _import(client: Client, config: Config) -> int:
     arrived = asyncio.Event()
     feed = Feed(client, streams.of(config).documents, (), arrived.set)
     feed.start(0)
-    imported = 0
+    imported, parts = 0, Parts()
     try:
         while not (feed.caught_up and not feed.waiting):
             arrived.clear()
-            bodies = [feed.take().data for _ in range(len(feed.waiting))]
-            if bodies:
+            messages = [feed.take() for _ in range(len(feed.waiting))]
+            bodies = [body for one in messages if (body := parts.document(one)) is not None]
+            if messages:
                 imported += await _with_books(client, config, partial(_take, bodies))
             elif not feed.caught_up:
                 await arrived.wait()

@@ -7,10 +7,10 @@ and is never the driver's energy.
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from voltgate.csms.ledger import times
@@ -25,8 +25,9 @@ MOST_MWH = 10**15  # a terawatt-hour: no meter has counted it
 _PHASES = (("L1", "L2", "L3"), ("L1-N", "L2-N", "L3-N"))
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d{1,3})?|[+-]?\.\d+")
 _MWH = {"Wh": 1000, "kWh": 1_000_000, "": 1000}
-_W = {"W": 1, "kW": 1000, "": 1}
+_UNITS = {REGISTER: _MWH, INTERVAL: _MWH, POWER: {"W": 1, "kW": 1000, "": 1}}
 _MOST_EXPONENT = 12
+_LONGEST = 40  # characters of a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +44,8 @@ class Point:
     signed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    measurand: str
-    phase: str
-    location: str
-    context: str
-    value: Decimal
-    signed: bool
+# Measurand, phase, location, whether it is signed, value: of one sampledValue, by its context.
+_Sample = tuple[str, str, str, bool, int | Decimal]
 
 
 def points(meter_values: Any) -> Iterator[Point]:
@@ -58,60 +53,57 @@ def points(meter_values: Any) -> Iterator[Point]:
     for one in meter_values if isinstance(meter_values, list) else ():
         if not isinstance(one, dict):
             continue
-        at = times.of_charger(one.get("timestamp"))
         sampled = one.get("sampledValue")
-        samples = [sample for raw in (sampled if isinstance(sampled, list) else ()) for sample in _read(raw)]
-        contexts = dict.fromkeys(sample.context for sample in samples)
-        for context in contexts:
-            point = _point(at, context, [sample for sample in samples if sample.context == context])
+        contexts: dict[str, list[_Sample]] = {}
+        for raw in sampled if isinstance(sampled, list) else ():
+            if isinstance(raw, dict):
+                _read(raw, contexts)
+        for context, samples in contexts.items():
+            point = _point(times.of_charger(one.get("timestamp")), context, samples)
             if point is not None:
                 yield point
 
 
-def _read(raw: Any) -> Iterator[_Sample]:
-    if not isinstance(raw, dict) or raw.get("format") == "SignedData":
-        return
+def _read(raw: dict[str, Any], contexts: dict[str, list[_Sample]]) -> None:
     value = number(raw.get("value"))
-    if value is None:
+    if value is None or raw.get("format") == "SignedData":
         return
-    unit, multiplier = raw.get("unit"), 0
+    measurand = _text(raw.get("measurand"), REGISTER)
+    unit = raw.get("unit")
     given = raw.get("unitOfMeasure")
-    if isinstance(given, dict):
+    if given is not None and isinstance(given, dict):
         unit, multiplier = given.get("unit"), given.get("multiplier", 0)
-    if not isinstance(multiplier, int) or abs(multiplier) > _MOST_EXPONENT:
-        return
-    value = value.scaleb(multiplier)
-    measurand = _text(raw, "measurand", REGISTER)
-    if measurand in (REGISTER, INTERVAL):
-        factor = _MWH.get(_unit(unit))
-    elif measurand == POWER:
-        factor = _W.get(_unit(unit))
-    else:
-        factor = 1
-    if factor is None:  # varh, or a unit that nobody knows
-        return
-    yield _Sample(
-        measurand,
-        _text(raw, "phase", ""),
-        _text(raw, "location", "Outlet"),
-        _text(raw, "context", PERIODIC),
-        value * factor,
-        "signedMeterValue" in raw,
-    )
+        if not isinstance(multiplier, int) or abs(multiplier) > _MOST_EXPONENT:
+            return
+        if multiplier:
+            value = Decimal(value).scaleb(multiplier)
+    units = _UNITS.get(measurand)
+    if units is not None:
+        factor = units.get(unit.strip() if isinstance(unit, str) else "")
+        if factor is None:  # varh, or a unit that nobody knows
+            return
+        value *= factor
+    sample = (
+        measurand, _text(raw.get("phase"), ""), _text(raw.get("location"), "Outlet"),
+        "signedMeterValue" in raw, value,
+    )  # fmt: skip
+    contexts.setdefault(_text(raw.get("context"), PERIODIC), []).append(sample)
 
 
-def number(value: Any) -> Decimal | None:
+def number(value: Any) -> int | Decimal | None:
     """A number, also as text with spaces; None for what is not a finite one."""
+    if isinstance(value, str):
+        if value.isdecimal() and value.isascii() and len(value) < _LONGEST:
+            return int(value)
+        text = value.strip()
+        if len(text) < _LONGEST and _NUMBER.fullmatch(text):
+            return Decimal(text)
+        return None
     if isinstance(value, bool):
         return None
-    if isinstance(value, int | float):
-        return Decimal(str(value)) if math.isfinite(value) else None
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
-        try:
-            return Decimal(value.strip())
-        except InvalidOperation:
-            return None
-    return None
+    if isinstance(value, int):
+        return value
+    return Decimal(str(value)) if isinstance(value, float) and math.isfinite(value) else None
 
 
 def mwh(wh: Any) -> int | None:
@@ -121,48 +113,46 @@ def mwh(wh: Any) -> int | None:
 
 
 def _point(at: datetime | None, context: str, samples: list[_Sample]) -> Point | None:
-    energy = _summed(samples, REGISTER)
-    interval = _summed(samples, INTERVAL)
-    power = _summed(samples, POWER)
-    soc = next((sample.value for sample in samples if sample.measurand == SOC), None)
-    amperes = {s.phase[:2]: float(s.value) for s in samples if s.measurand == CURRENT}
+    soc: int | None = None
+    signed = False
+    amperes: dict[str, float] = {}
+    sums: dict[str, list[_Sample]] = {}
+    for sample in samples:
+        measurand, phase, _, is_signed, value = sample
+        if measurand in _UNITS:
+            sums.setdefault(measurand, []).append(sample)
+            signed |= is_signed and measurand == REGISTER
+        elif measurand == SOC:
+            soc = int(value) if 0 <= value <= 100 else None
+        elif measurand == CURRENT:
+            amperes[phase[:2]] = float(value)
+    energy, interval, power = (_whole(_summed(sums.get(one, ()))) for one in (REGISTER, INTERVAL, POWER))
+    if energy is None and interval is None and power is None and soc is None and not amperes:
+        return None
     currents = (amperes.get("L1", amperes.get("")), amperes.get("L2"), amperes.get("L3"))
-    point = Point(
-        at,
-        context,
-        _whole(energy) if energy is not None else None,
-        _whole(interval) if interval is not None else None,
-        int(power) if power is not None and abs(power) < MOST_MWH else None,
-        int(soc) if soc is not None and 0 <= soc <= 100 else None,
-        currents,
-        any(sample.signed for sample in samples if sample.measurand == REGISTER),
-    )
-    empty = Point(at, context, currents=(None, None, None))
-    return None if point == empty else point
+    return Point(at, context, energy, interval, power, soc, currents, signed)
 
 
-def _summed(samples: Iterable[_Sample], measurand: str) -> Decimal | None:
+def _summed(samples: Sequence[_Sample]) -> int | Decimal | None:
     """The value without a phase, else the sum of the phases: a car may charge on one alone."""
-    ours = [sample for sample in samples if sample.measurand == measurand and sample.location != "Inlet"]
+    if not samples:
+        return None
+    if len(samples) == 1 and samples[0][2] == "Outlet":
+        return samples[0][4]
     for locations in (("Outlet",), ("Outlet", "Cable", "EV", "Body", "Upstream")):
-        values = {sample.phase: sample.value for sample in reversed(ours) if sample.location in locations}
+        values = {phase: value for _, phase, location, _, value in reversed(samples) if location in locations}
         if "" in values:
             return values[""]
         for phases in _PHASES:
             there = [values[phase] for phase in phases if phase in values]
             if there:
-                return sum(there, Decimal(0))
+                return sum(there, 0)
     return None
 
 
-def _whole(value: Decimal) -> int | None:
-    return int(value) if abs(value) < MOST_MWH else None
+def _whole(value: int | Decimal | None) -> int | None:
+    return int(value) if value is not None and -MOST_MWH < value < MOST_MWH else None
 
 
-def _unit(unit: Any) -> str:
-    return unit.strip() if isinstance(unit, str) else ""
-
-
-def _text(raw: dict[str, Any], name: str, default: str) -> str:
-    value = raw.get(name)
+def _text(value: Any, default: str) -> str:
     return value if isinstance(value, str) and value else default

@@ -9,23 +9,28 @@ ledger cannot write one.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error
 from nats.js.api import Header
 from nats.js.errors import APIError, NotFoundError
 
 from voltgate.config import Config
+from voltgate.csms.alerts.courier import Courier
+from voltgate.csms.alerts.mail import Server
 from voltgate.csms.ledger import store, streams, ticks, times
 from voltgate.csms.ledger.acting import Settings
+from voltgate.csms.ledger.asks import UnanswerableError
 from voltgate.csms.ledger.books import Books
 from voltgate.csms.ledger.facts import Message, UnreadableError
 from voltgate.csms.ledger.feed import Feed
@@ -44,6 +49,7 @@ _WAIT = 0.25
 _NEVER = 50 * 365 * 86_400.0
 _OUT = 200  # entries of the outbox at a time
 _EXPECTED = "Nats-Expected-Last-Sequence"
+_STORED = 10071  # JSStreamWrongLastSequenceErrF: its subject has a message
 
 
 class Ledger:
@@ -81,17 +87,28 @@ class Ledger:
             self._decisions = await self._feed(self._streams.decisions)
             self._ticks = await self._feed(self._streams.ticks)
             feeds = [*self._facts, self._decisions, self._ticks]
+            asking = await self._listen() if self._publishes else None
             log.info("ledger.started", streams=[one.stream for one in feeds])
             async with asyncio.TaskGroup() as tasks:
-                outbox = tasks.create_task(self._drain()) if self._publishes else None
+                out = [tasks.create_task(one) for one in self._outgoing()]
                 await self._fold(stop)
-                if outbox is not None:
-                    outbox.cancel()
+                for task in out:
+                    task.cancel()
+                if asking is not None:
+                    await asking.unsubscribe()
         finally:
             for feed in feeds:
                 await feed.close()
             await self._in_thread(self._books.close)
             self._writer.shutdown()
+
+    def _outgoing(self) -> list[Coroutine[Any, Any, None]]:
+        """What leaves this process beside the fold."""
+        if not self._publishes:
+            return []
+        csms = self._config.csms
+        mail = Server.parsed(csms.smtp, csms.mail_from) if csms.smtp else None
+        return [self._drain(), Courier(self._client, self._config.nats.ops_prefix, mail).run()]
 
     def _open(self, pseudonyms: Pseudonyms) -> None:
         database = store.opened(self._config.csms.database)
@@ -186,7 +203,8 @@ class Ledger:
         subject = f"{self._config.nats.ops_prefix}.tick"
         headers = {_EXPECTED: str(max(self._ticks.seq, self._written))}
         try:
-            await self._client.jetstream().publish(subject, ticks.encoded(at, positions), headers=headers)
+            body = ticks.encoded(at, positions, await self._gauges(at))
+            await self._client.jetstream().publish(subject, body, headers=headers)
         except APIError as error:
             log.warning("tick.refused", error=str(error))  # another ledger has written one
         except (Error, TimeoutError) as error:
@@ -195,6 +213,16 @@ class Ledger:
         while not stop.is_set() and not self._ticks.waiting:
             self._arrived.clear()
             await self._wait(stop)
+
+    async def _gauges(self, at: datetime) -> dict[str, int]:
+        """Seconds that the ledger is late, and percent of the bytes of each stream that has a bound."""
+        gauges = {"lag": int((datetime.now(UTC) - at).total_seconds())}
+        for feed in self._facts:
+            with suppress(Error, TimeoutError):
+                info = await self._client.jsm().stream_info(feed.stream)
+                if (most := info.config.max_bytes or 0) > 0:
+                    gauges[feed.stream] = info.state.bytes * 100 // most
+        return gauges
 
     async def _act(self, message: Message, stop: asyncio.Event) -> None:
         """Fold everything to a tick's positions, then act."""
@@ -253,6 +281,26 @@ class Ledger:
             await self._wait(stop)
         return taken
 
+    # -- questions of backends -------------------------------------------------------------------------------
+
+    async def _listen(self) -> Subscription:
+        """Answer ``ops.ask.*``; until all facts from before the start are folded, nothing is known."""
+        subject = f"{self._config.nats.ops_prefix}.ask.*"
+        return await self._client.subscribe(subject, queue="ledger", cb=self._asked)
+
+    async def _asked(self, message: Msg) -> None:
+        what = message.subject.rsplit(".", 1)[1]
+        reply: dict[str, Any] = {}
+        try:
+            question = orjson.loads(message.data)
+            if self.caught_up.is_set():
+                at = datetime.now(UTC)
+                reply = await self._in_thread(lambda: self._books.answer(what, question, at))
+        except (UnanswerableError, orjson.JSONDecodeError) as error:
+            log.warning("ask.refused", error=str(error))
+        with suppress(Error):
+            await message.respond(orjson.dumps(reply))
+
     # -- out ------------------------------------------------------------------------------------------------
 
     async def _drain(self) -> None:
@@ -261,8 +309,7 @@ class Ledger:
             entries = await self._in_thread(lambda: self._books.outbox(_OUT))
             try:
                 for id_, subject, headers, body in entries:
-                    named = orjson.loads(headers) | {Header.MSG_ID.value: id_}
-                    await self._client.jetstream().publish(subject, body, headers=named)
+                    await self._publish(subject, orjson.loads(headers) | {Header.MSG_ID.value: id_}, body)
                 await self._in_thread(lambda done=[one[0] for one in entries]: self._books.published(done))  # type: ignore[misc]
             except (Error, TimeoutError) as error:
                 log.warning("outbox.failed", error=str(error) or type(error).__name__)
@@ -271,6 +318,13 @@ class Ledger:
             if len(entries) < _OUT:
                 self._out.clear()
                 await self._out.wait()
+
+    async def _publish(self, subject: str, headers: dict[str, str], body: bytes) -> None:
+        try:
+            await self._client.jetstream().publish(subject, body, headers=headers)
+        except APIError as error:
+            if error.err_code != _STORED:  # an earlier run has published it
+                raise
 
     async def _tell(self) -> None:
         """Say on ``ops.live`` that the database has changed, ten times a second at most."""

@@ -63,6 +63,8 @@ class Sessions:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._live: OrderedDict[str, Live] = OrderedDict()
+        self._named: dict[tuple[str, str], Known] = {}  # open sessions, until a tick changes them
+        self._documented: dict[str, int] | None = None
 
     # -- between ticks ------------------------------------------------------------------------------------
 
@@ -71,7 +73,7 @@ class Sessions:
         if fact.action in ACTIONS and fact.stream.endswith("_TX"):
             source = sources.of_fact(fact)
             one = told(source)
-            if one is not None and not _is_settled(tx, fact):
+            if one is not None and not self._has_document(tx, fact):
                 self._place(tx, fact.charger, source, one)
         elif fact.action.startswith("GetTransactionStatus"):
             _asked(tx, fact)
@@ -84,15 +86,38 @@ class Sessions:
                 self._answer(tx, charger, source, one)
             case _ if source.action == "TransactionEvent" and one.tx:
                 self._event(tx, charger, source, one)
-            case _ if one.tx and (session := names.named(tx, charger, f"id:{one.tx}", one)):
+            case _ if one.tx and (session := self._known(tx, charger, one)):
                 self.join(tx, charger, session, source, one)
             case _:
                 sources.park(tx, charger, f"id:{one.tx}" if one.tx else "", source)
 
+    def _known(self, tx: Tx, charger: str, one: Told) -> Known | None:
+        """The session with the transaction id."""
+        name = (charger, f"id:{one.tx}")
+        found = self._named.get(name)
+        if found is None:
+            found, several = names.named(tx, *name, one)
+            if found is not None and found.state is State.OPEN and not several:
+                self._named[name] = found
+        return found
+
+    def _name(self, tx: Tx, charger: str, one: Told, session: Known) -> None:
+        names.give(tx, charger, f"id:{one.tx}", session.id)
+        self._named.pop((charger, f"id:{one.tx}"), None)
+
+    def _has_document(self, tx: Tx, fact: Fact) -> bool:
+        """Whether a document has this fact already, as after an import of documents."""
+        if self._documented is None:
+            rows_ = tx.all("SELECT stream, MAX(seq) FROM said WHERE body IS NULL GROUP BY stream")
+            self._documented = dict(rows_)
+        if fact.seq > self._documented.get(fact.stream, 0):
+            return False
+        return tx.one("SELECT 1 FROM said WHERE id = ? AND body IS NULL", fact.id) is not None
+
     def _begin_16(self, tx: Tx, charger: str, source: Source, one: Told) -> None:
         same = f"start:{one.evse}/{one.token}/{one.at and times.text(one.at)}/{one.meter}"
         reliable = one.at is not None and one.at >= _CLOCK_SET
-        session = names.named(tx, charger, f"key:{source.key}", one) or names.named(tx, charger, same, one)
+        session = names.last(tx, charger, f"key:{source.key}", one) or names.last(tx, charger, same, one)
         if session is not None and not reliable and session.ended is not None:
             session = None  # a charger without a clock starts like this every time
         if session is None:
@@ -104,19 +129,19 @@ class Sessions:
         self._unpark(tx, charger, f"key:{source.key}")
 
     def _answer(self, tx: Tx, charger: str, source: Source, one: Told) -> None:
-        session = names.named(tx, charger, f"key:{source.key}", one)
+        session = names.last(tx, charger, f"key:{source.key}", one)
         if session is None:
             sources.park(tx, charger, f"key:{source.key}", source)
             return
         if one.tx:
-            names.give(tx, charger, f"id:{one.tx}", session.id)
+            self._name(tx, charger, one, session)
         self.join(tx, charger, session, source, one)
         if one.tx:
             self._unpark(tx, charger, f"id:{one.tx}")
 
     def _event(self, tx: Tx, charger: str, source: Source, one: Told) -> None:
         alias = f"id:{one.tx}"
-        session = names.named(tx, charger, alias, one)
+        session = self._known(tx, charger, one)
         if session is not None and one.mark is Mark.BEGIN and _is_another(tx, session, one):
             session = None
         if session is None:
@@ -127,7 +152,7 @@ class Sessions:
                 charger, alias, times.text(source.at),
             ) or (0,)  # fmt: skip
             session = self.open(tx, charger, f"{alias}/{count}", source, one)
-            names.give(tx, charger, alias, session.id)
+            self._name(tx, charger, one, session)
         else:
             self.join(tx, charger, session, source, one)
 
@@ -200,9 +225,13 @@ class Sessions:
     def tick(self, tx: Tx, at: datetime) -> None:
         """See Part."""
         now = Acting(tx, at, self._settings)
-        parking.place(self, now)
+        if parking.place(self, now):
+            self._named.clear()
         closing.presume(now)
-        for (id_,) in tx.all("SELECT id FROM session WHERE due = 1 ORDER BY id"):
+        due = [id_ for (id_,) in tx.all("SELECT id FROM session WHERE due = 1 ORDER BY id")]
+        changed = set(due)
+        self._named = {name: one for name, one in self._named.items() if one.id not in changed}
+        for id_ in due:
             self._live.pop(id_, None)
             closing.derive(now, id_)
         closing.settle(now)
@@ -211,11 +240,6 @@ class Sessions:
         """See Part."""
         if decision.kind in (Kind.CORRECTION, Kind.WAIVER):
             tx.run("UPDATE session SET due = 1 WHERE id = ?", decision.id)
-
-
-def _is_settled(tx: Tx, fact: Fact) -> bool:
-    """Whether a document has this fact already, as after an import of documents."""
-    return tx.one("SELECT 1 FROM said WHERE id = ? AND body IS NULL", fact.id) is not None
 
 
 def _is_another(tx: Tx, session: Known, one: Told) -> bool:

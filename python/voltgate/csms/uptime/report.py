@@ -3,7 +3,7 @@
 Functions read the tables of this package in a transaction; they write nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -76,16 +76,19 @@ class Funnel:
         return Decimal(self.successes * 100) / self.attempts
 
 
-def funnel(tx: Tx, window: Span) -> list[Funnel]:
-    """The worst first."""
+def funnel(tx: Tx, window: Span, sites: Collection[str] | None = None) -> list[Funnel]:
+    """The worst first. ``sites``: None for all chargers."""
+    among, of = _at(sites)
     rows = tx.all(
         "SELECT vendor, model, firmware, COUNT(*),"
         " SUM(CASE WHEN stage <> 'authorized' THEN 1 ELSE 0 END),"
         " SUM(CASE WHEN stage IN ('started', 'energy', 'ended') THEN 1 ELSE 0 END),"
         " SUM(CASE WHEN stage IN ('energy', 'ended') THEN 1 ELSE 0 END),"
         " SUM(CASE WHEN outcome = 'success' THEN 1 ELSE 0 END)"
-        " FROM attempt WHERE at >= ? AND at < ? AND outcome <> 'open' GROUP BY vendor, model, firmware",
+        f" FROM attempt WHERE at >= ? AND at < ? AND outcome <> 'open'{among}"
+        " GROUP BY vendor, model, firmware",
         *map(times.text, window),
+        *of,
     )
     found = [Funnel(vendor, model, firmware, *map(int, counts)) for vendor, model, firmware, *counts in rows]
     return sorted(found, key=lambda one: (one.rate, -one.attempts, one.vendor, one.model, one.firmware))
@@ -105,20 +108,27 @@ class Hour:
     peak_w: int
 
 
-def hours(tx: Tx, window: Span, zone: ZoneInfo, site: str | None = None) -> list[Hour]:
-    """The week of a site, or of all, by local hour; ``peak_w`` is the highest mean of a quarter hour."""
+def hours(tx: Tx, window: Span, zone: ZoneInfo, sites: Collection[str] | None = None) -> list[Hour]:
+    """The week of some sites, or of all, by local hour; ``peak_w``: the highest mean of a quarter hour."""
     found: dict[tuple[int, int], tuple[int, int, int]] = {}
-    one = () if site is None else (site,)
+    among, of = _at(sites)
     for at, mwh, busy in tx.all(
-        "SELECT s.at, SUM(s.mwh), SUM(s.busy_s) FROM slot s JOIN charger c ON c.id = s.charger"
-        f" WHERE s.at >= ? AND s.at < ?{' AND c.site = ?' if one else ''}"
-        " GROUP BY s.at ORDER BY s.at",
-        *map(times.text, window), *one,
+        "SELECT at, SUM(mwh), SUM(busy_s) FROM slot WHERE at >= ? AND at < ?"
+        f"{among} GROUP BY at ORDER BY at",
+        *map(times.text, window), *of,
     ):  # fmt: skip
         local = times.parsed(at).astimezone(zone)
         energy, occupied, peak = found.get(key := (local.isoweekday(), local.hour), (0, 0, 0))
         found[key] = energy + int(mwh), occupied + int(busy), max(peak, int(mwh) // 250)
     return [Hour(*key, *values) for key, values in sorted(found.items())]
+
+
+def _at(sites: Collection[str] | None) -> tuple[str, tuple[str, ...]]:
+    """A condition for rows of chargers at these sites, and its arguments."""
+    if sites is None:
+        return "", ()
+    places = ", ".join("?" * len(sites))
+    return f" AND charger IN (SELECT id FROM charger WHERE site IN ({places}))", tuple(sorted(sites))
 
 
 # -- 23 CFR 680.112(a) ------------------------------------------------------------------------------------

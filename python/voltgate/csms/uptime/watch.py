@@ -51,8 +51,7 @@ _TOUCHED = (
     " LEFT JOIN watched w ON w.session = s.id"
 )
 _OPEN = (
-    f"SELECT {_COLUMNS} FROM watched w JOIN session s ON s.id = w.session"
-    " WHERE w.final = 0 AND w.due <= ?"
+    f"SELECT {_COLUMNS} FROM watched w JOIN session s ON s.id = w.session WHERE w.final = 0 AND w.due <= ?"
 )
 _IMPORT = "INSERT INTO watched (session, seen, final, due) SELECT id, '', 0, first_heard FROM session"
 
