@@ -1,4 +1,4 @@
-"""From links on a real NATS, through the ledger, to a real HTTP server; and what a second run does not repeat."""
+"""From links on a real NATS, through the ledger, to a real HTTP server; a second run repeats nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +17,7 @@ from jetstream import PATIENCE, NatsServer
 from voltgate.config import Config
 from voltgate.config_csms import Csms
 from voltgate.csms.ledger import decisions, rebuild, times
+from voltgate.csms.ledger import streams as ours
 from voltgate.csms.ledger.service import Ledger
 from voltgate.gateway.bus import streams
 
@@ -27,6 +28,7 @@ CHARGERS = [f"CP{number:02}" for number in range(50)]
 async def client(nats_server: NatsServer) -> AsyncIterator[Client]:
     made = await nats.connect(nats_server.url)
     await streams.apply(made, Config())
+    await ours.create(made, Config())
     yield made
     await made.close()
 
@@ -66,21 +68,19 @@ async def consumers(client: Client) -> int:
 async def test_a_storm_reaches_its_channel_as_one_message_and_once(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voltgate.csms.alerts.part.GROUP", timedelta(seconds=1))
+    monkeypatch.setattr("voltgate.csms.alerts.part.GROUP", timedelta(seconds=3))
     config = configured(tmp_path, "live")
     rule = decisions.encoded(by="ann", at=datetime.now(UTC), body={"hold_minutes": 0})
     async with receiver() as server:
+        body = orjson.dumps({"kind": "webhook", "url": server.url, "secret": "s"})
+        await client.jetstream().publish("ops.person.channel.ops", body)
         async with running(client, config):
             async with asyncio.timeout(PATIENCE):
                 while await consumers(client) == 0:
-                    body = orjson.dumps({"kind": "webhook", "url": server.url, "secret": "s"})
-                    await client.jetstream().publish("ops.person.channel.ops", body)
-                    await asyncio.sleep(0.2)
+                    await asyncio.sleep(0.05)
             await client.jetstream().publish(decisions.subject("ops", "rule", "offline"), rule)
-            for charger in CHARGERS:
-                await link(client, charger, "up")
-            for charger in CHARGERS:
-                await link(client, charger, "down")
+            for state in ("up", "down"):
+                await asyncio.gather(*(link(client, charger, state) for charger in CHARGERS))
             await until(lambda: server.taken)
         other = configured(tmp_path, "other")
         made = await rebuild.rebuild(client, other, asyncio.Event())
