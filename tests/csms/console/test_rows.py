@@ -20,7 +20,7 @@ async def test_a_charger_with_what_its_connectors_do(console: Desk, books: Books
     )  # fmt: skip
     charger = await console.get("/chargers/CP1")
     assert [charger[name] for name in ("online", "vendor", "site", "name", "version")] == [
-        False, "V", "north", "Left", "ocpp1.6",
+        False, "V", "north", "Left", "v16",
     ]  # fmt: skip
     one, two, three = charger["connectors"]
     assert one == {
