@@ -10,7 +10,6 @@ from voltgate.csms.console.intents import Do, ImpossibleError, Intent, command, 
 from voltgate.schemas import SUBPROTOCOLS
 
 
-
 @pytest.mark.parametrize(("do", "version"), list(product(Do, SUBPROTOCOLS)))
 @pytest.mark.parametrize("evse", [None, 0, 2])
 def test_every_intent_is_a_valid_command(do: Do, version: str, evse: int | None) -> None:

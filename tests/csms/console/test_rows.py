@@ -6,6 +6,8 @@ from csms.console.desk import Books, Desk
 from voltgate.csms.console.roles import RoleName
 from voltgate.csms.console.tokens import masked
 
+BOTH = True
+
 
 async def test_a_charger_with_what_its_connectors_do(console: Desk, books: Books) -> None:
     books.charger("CP1", vendor="V", model="M", firmware="1", link="down")
