@@ -16,6 +16,7 @@ from yarl import URL
 
 from csms.tariffs.documents import billed, document
 from csms.tariffs.sessions import CHARGING, tariff, used
+from e2e.guarded import with_user
 from e2e.strangers import until
 from jetstream import NatsServer
 from voltgate.config import Config, load
@@ -200,10 +201,12 @@ async def anew(client: Client, config: Config) -> None:
 
 
 @asynccontextmanager
-async def desk(server: NatsServer, books: Books, *, fresh: bool = True, **csms: Any) -> AsyncIterator[Desk]:
+async def desk(
+    server: NatsServer, books: Books, *, fresh: bool = True, user: str = "", **csms: Any
+) -> AsyncIterator[Desk]:
     """A console of the test's own. ``fresh``: with streams of its own, not those of another console."""
     async with AsyncExitStack() as stack:
-        client = await nats.connect(server.url)
+        client = await nats.connect(with_user(server.url, user) if user else server.url)
         stack.push_async_callback(client.close)
         config = settings(server, books.url, **csms)
         if fresh:
@@ -212,7 +215,3 @@ async def desk(server: NatsServer, books: Books, *, fresh: bool = True, **csms: 
         await until(lambda: console.people.known)
         http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         yield Desk(console, http, f"http://127.0.0.1:{console.port}", client)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)

@@ -28,6 +28,7 @@ BODIES: dict[str, Any] = {
     "put_exclusion": {"reason": "vandalism", "scope": "site:north", "from": "2026-05-01T00:00:00Z"},
 }
 QUERIES = {"cdr_ocpi": "?party=DE*VGT", "tariff_ocpi": "?party=DE*VGT"}
+EXCLUSION = '{"reason":"vandalism","scope":"site:north","from":"2026-05-01T00:00:00Z"}'
 # What {id} names, at site north.
 IDS = {
     Reach.CHARGER: "CP1", Reach.SITE: "north", Reach.SESSION: "s1", Reach.CDR: "c1",
@@ -125,7 +126,7 @@ def fill(books: Books) -> None:
     )  # fmt: skip
     books.cdr()
     books.alert()
-    books.put("exclusion", id="e", scope="site:north", body='{"reason":"vandalism"}')
+    books.put("exclusion", id="e", scope="site:north", body=EXCLUSION)
     books.uptime()
     for number, (kind, id_) in enumerate(
         {"site": "north", "tariff": "t1", "assignment": "default", "payment": "c1"}.items(), 1
