@@ -150,7 +150,7 @@ TESTED_IN = {
     "csms/console/decided": "csms/console/test_deciding.py",
     "csms/console/{keys,roles}": "csms/console/test_people.py",
     "csms/console/scopes": "csms/console/test_alerting.py",
-    "csms/console/tokens": "csms/console/test_rows.py",
+    "csms/console/{chargers,tokens}": "csms/console/test_rows.py",
     "csms/ledger/{acting,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
         "csms/ledger/test_traps.py"
     ),

@@ -121,6 +121,22 @@ class TariffBody(DecisionBody):
     ocpp: dict[str, Any] | None = None
 
 
+class PreviewBody(Body):
+    """A tariff as it would be decided on, and for which sessions: by default those of the last 30 days."""
+
+    tariff: dict[str, Any]
+    from_: Annotated[datetime | None, Field(alias="from")] = None
+    to: datetime | None = None
+    site: Id | None = None
+
+    @field_validator("from_", "to")
+    @classmethod
+    def _has_a_zone(cls, at: datetime | None) -> datetime | None:
+        if at is not None and at.tzinfo is None:
+            raise ValueError("a time needs its offset, for example Z")
+        return at
+
+
 class AssignmentBody(DecisionBody):
     """The tariff of a scope."""
 
