@@ -77,6 +77,8 @@ class Outages:
         PORT,
         exclusions.EXCLUSION,
         "CREATE INDEX outage_open ON outage (kind, charger) WHERE ends IS NULL",
+        # Of none or of all chargers of a gateway: each `up` of a storm asks for them.
+        "CREATE INDEX outage_alone ON outage (charger) WHERE kind = 'ours' AND ends IS NULL AND back IS NULL",
         "CREATE INDEX outage_by_end ON outage (charger, ends)",
     )
 
