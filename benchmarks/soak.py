@@ -3,8 +3,8 @@
 Run: ``python benchmarks/soak.py [--minutes 60] [--chargers 10000] [--rate 100] [--report FILE]``.
 
 Chargers of mixed versions lose their connections, sockets stay half-open, commands arrive, and a subscriber
-does not read. Twice, NATS stands still for eight seconds; twice, the backend dies. The page has plots of every
-process; the exit code is 1 if the gateway has grown. The memory of NATS is plotted and not judged: it fills
+does not read. Twice, NATS stands still for eight seconds; twice, the backend dies. The page has plots of all
+processes; the exit code is 1 if the gateway has grown. The memory of NATS is plotted and not judged: it fills
 its window of duplicates and its caches.
 """
 
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from html import escape
@@ -132,7 +133,8 @@ def soak(given: argparse.Namespace) -> tuple[list[dict[str, float]], dict[str, A
         backend.start()
         stack.callback(Backend.kill, backend)
         options += ["--config", str(server.config)]
-        swarm = stack.enter_context(scale.swarm(server, size, *options))
+        thread = stack.enter_context(ThreadPoolExecutor(1))
+        reading = thread.submit(scale.swarm_result, stack.enter_context(scale.swarm(server, size, *options)))
         interests.until(lambda: scale.connected(server) == given.chargers, "all are connected", 1.0)
         sample, began = sampler(server, backend), time.monotonic()
         rows: list[dict[str, float]] = []
@@ -143,7 +145,7 @@ def soak(given: argparse.Namespace) -> tuple[list[dict[str, float]], dict[str, A
             if not rows or rows[-1]["t"] + EVERY <= now:
                 rows.append(sample())
             time.sleep(0.2)
-        return rows, scale.swarm_result(swarm)
+        return rows, reading.result()
 
 
 def page(rows: list[dict[str, float]], result: dict[str, Any], judged: list[tuple[str, bool]]) -> str:

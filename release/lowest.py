@@ -59,12 +59,12 @@ def environment(interpreter: Path, name: str, resolution: str, made: Path) -> Pa
     pins = folder / "pins.txt"
     lock: list[str | Path] = [own("uv"), "pip", "compile", "--quiet", "--python", folder / "bin" / "python"]
     run(
-        *lock, "--resolution", resolution, "--extra", "otel", "--extra", "embedded", "--no-header",
-        "--no-annotate", "--output-file", pins, "pyproject.toml", cwd=ROOT,
+        *lock, "--resolution", resolution, "--extra", "otel", "--extra", "embedded", "--extra", "csms",
+        "--no-header", "--no-annotate", "--output-file", pins, "pyproject.toml", cwd=ROOT,
     )  # fmt: skip
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
     pinned = {line.partition("==")[0] for line in pins.read_text().splitlines()}
-    tests = [one for one in extras if one.partition(">=")[0] not in pinned]
+    tests = [one for one in extras if one.partition(">=")[0].partition("[")[0] not in pinned]
     install: list[str | Path] = [
         own("uv"),
         "pip",

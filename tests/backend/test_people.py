@@ -52,6 +52,13 @@ async def test_what_was_decided_before_the_start_holds_for_the_first_question(nc
         assert await info(nc, "KEY") == {"status": "Invalid"}, "another kind of entry"
 
 
+async def test_other_entries_do_not_delay_the_start(nc: Client) -> None:
+    await made(nc)
+    await decide(nc, "KEY", "Blocked", kind="key")
+    async with asyncio.timeout(5), backend_on(nc):
+        assert await info(nc, "A") == {"status": "Accepted"}
+
+
 async def test_a_change_takes_effect_while_it_runs(nc: Client) -> None:
     await made(nc)
     async with backend_on(nc):

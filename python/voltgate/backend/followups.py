@@ -158,7 +158,9 @@ class Followups:
 
     async def _cost(self, charger: str, transaction: str, number: int, event: dict[str, Any]) -> None:
         cost = await self._ledger.cost(charger, transaction, event)
-        if cost is not None:
+        if cost is None:
+            self._costs.pop((charger, transaction), None)  # it may be known with the next event
+        else:
             body = {"transactionId": transaction, "totalCost": cost}
             await self._send(charger, "CostUpdated", body, f"cost/{transaction}/{number}")
 

@@ -60,8 +60,8 @@ class People:
         try:
             while not entries.complete:
                 info = await subscription.consumer_info()
-                last = info.delivered.stream_seq if info.delivered else 0
-                entries.complete = info.num_pending == 0 and entries.seen >= last
+                delivered = info.delivered.consumer_seq if info.delivered else 0
+                entries.complete = info.num_pending == 0 and entries.taken >= delivered
                 await asyncio.sleep(_POLL)
             self._known = entries.standings
             self._read.set()
@@ -77,13 +77,13 @@ class _Entries:
 
     def __init__(self) -> None:
         self.standings: dict[str, Standing] = {}
-        self.seen = 0
+        self.taken = 0  # the number of the last message of this consumer
         self.complete = False
         self._tokens: dict[str, str] = {}  # subject -> token
 
     async def take(self, message: Msg) -> None:
         """One entry. One that cannot be read counts as removed."""
-        self.seen = message.metadata.sequence.stream
+        self.taken = message.metadata.sequence.consumer
         self.standings.pop(self._tokens.pop(message.subject, ""), None)
         if not message.data:
             return
@@ -93,7 +93,7 @@ class _Entries:
             if status not in STATUSES or not isinstance(group, str):
                 raise ValueError("status or group")
         except (ValueError, KeyError, TypeError, AttributeError):
-            log.warning("person.unreadable", kind="token", revision=self.seen)
+            log.warning("person.unreadable", kind="token", revision=message.metadata.sequence.stream)
             return
         self._tokens[message.subject] = token
         self.standings[token] = Standing(status, group)

@@ -116,6 +116,7 @@ def csms(config: Config, _: str) -> Role:
             f"{API}CONSUMER.DELETE.OPS_ALERT.*",  # of channels that are removed
         ],
         [*_inbox(), "ops.>", f"{config.nats.prefix}.live.>", f"{config.nats.prefix}.link.*"],
+        responds=True,  # to questions of backends
     )
 
 

@@ -73,8 +73,10 @@ def raw(lines: bytes, flush: bool = True) -> None:
     """Write ready-made lines of data. Raises ReaderLeft."""
     if sys.stdout is None:  # started with stdout closed
         return
+    left = memoryview(lines)
     try:
-        sys.stdout.buffer.write(lines)
+        while left:  # with PYTHONUNBUFFERED, a signal ends the write to a full pipe early
+            left = left[sys.stdout.buffer.write(left) :]
         if flush:
             sys.stdout.buffer.flush()
     except BrokenPipeError:

@@ -151,8 +151,9 @@ impl Lane {
             plan.borrow_mut(py).0.counts.seconds[2].observe(took, effects.live);
         }
         if effects.overdrawn {
-            let session = slf.borrow().way()?.session.clone_ref(py);
-            session.call_method0(py, "overdrawn")?;
+            // Writing may have ended the conversation: the charger reads too slowly.
+            let session = slf.borrow().way.as_ref().map(|way| way.session.clone_ref(py));
+            session.map_or(Ok(()), |session| session.call_method0(py, "overdrawn").map(|_| ()))?;
         }
         Ok(())
     }

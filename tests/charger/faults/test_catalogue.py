@@ -201,7 +201,7 @@ def test_faults_combine_in_the_order_of_the_list() -> None:
     names = named("stop_twice, kwh,")
     assert names == ("kwh", "stop_twice")
     assert [short(one) for one in transaction("v201", *names)][-3:-1] == ["Ended 7kWh", "Ended 1007kWh"]
-    with pytest.raises(ValueError, match="kwH: no such fault; the faults are kwh, kwh_named_wh"):
+    with pytest.raises(ValueError, match="kwH: no such fault; the faults are intervals, kwh,"):
         named("kwh,kwH")
 
 

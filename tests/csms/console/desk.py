@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -17,15 +17,21 @@ from yarl import URL
 from e2e.strangers import until
 from jetstream import NatsServer
 from voltgate.config import Config, load
+from voltgate.csms.alerts.part import Alerts
 from voltgate.csms.console import persons
 from voltgate.csms.console.console import Console
 from voltgate.csms.console.roles import RoleName
 from voltgate.csms.console.server import served
 from voltgate.csms.ledger import store, streams, tables
 from voltgate.csms.ledger.store import Database
+from voltgate.csms.tariffs.payments import Payments
+from voltgate.csms.uptime.part import Uptime
 
 AT = "2026-05-01T10:00:00.000Z"
 SUBJECTS = {"TX": "tx", "COMMANDS": "command", "EVENTS": "event"}
+
+
+TABLES = (*tables.TABLES, *Payments.tables, *Uptime.tables, *Alerts.tables)
 
 
 class Books:
@@ -34,7 +40,7 @@ class Books:
     def __init__(self, url: str) -> None:
         self.url = url
         self._database: Database = store.opened(url)
-        store.prepare(self._database, tables.TABLES)
+        store.prepare(self._database, TABLES)
 
     def put(self, table: str, **row: Any) -> None:
         columns, places = ", ".join(row), ", ".join("?" * len(row))
@@ -46,7 +52,7 @@ class Books:
             tx.run(sql, *args)
 
     def charger(self, id: str = "CP1", site: str = "north", **row: Any) -> None:
-        given = {"token": id, "version": "ocpp1.6", "link": "up", "link_at": AT}
+        given = {"token": id, "version": "v16", "link": "up", "link_at": AT}
         self.put("charger", **({"id": id, "site": site} | given | row))
 
     def connector(self, charger: str = "CP1", **row: Any) -> None:
@@ -72,6 +78,35 @@ class Books:
         money = {"kind": "invoice", "cost": 1_230_000, "currency": "EUR", "mwh": 1_500_000}
         said = {"issued": AT, "document": b"{}"}
         self.put("cdr", **({"id": id, "site": site} | given | money | said | row))
+
+    def alert(self, **row: Any) -> None:
+        given = {"rule": "faulted", "subject": "CP1", "charger": "CP1", "evse": 0, "since": AT}
+        self.put("alert", **(given | {"count": 1, "state": "raised", "changed": AT} | row))
+
+    def uptime(self) -> None:
+        """An outage of an hour, a day, an attempt, an hour of load, at CP1 EVSE 1."""
+        for evse, connector in ((0, 0), (1, 1)):
+            self.put(
+                "port", charger="CP1", evse=evse, connector=connector, condition="up",
+                first="2026-01-01T00:00:00.000Z",
+            )  # fmt: skip
+        self.put(
+            "outage", charger="CP1", evse=1, kind="faulted", begins="2026-05-01T10:00:00.000Z",
+            ends="2026-05-01T11:00:00.000Z",
+        )  # fmt: skip
+        self.put(
+            "day", charger="CP1", evse=1, date="2026-05-01", mwh=1_500_000, sessions=1, revenue=590_000,
+            busy_s=3600, up_s=82_800, excluded_s=0, attempts=2, successes=1, peak_w=7400,
+        )  # fmt: skip
+        lately = (datetime.now(UTC) - timedelta(hours=2)).isoformat(timespec="milliseconds")
+        self.put(
+            "attempt", id="a", charger="CP1", evse=1, at=lately.replace("+00:00", "Z"), stage="energy",
+            outcome="success", token="", how="card", vendor="V", model="M", firmware="1",
+        )  # fmt: skip
+        self.put(
+            "slot", session="s1", at=lately.replace("+00:00", "Z"), charger="CP1", evse=1, mwh=500_000,
+            busy_s=900, peak_w=7400, sessions=1, cost=0,
+        )  # fmt: skip
 
     def position(self, seq: int, stream: str = "OCPP_TX") -> None:
         self.run(

@@ -60,7 +60,7 @@ async def test_pages_have_every_session_once(console: Desk, books: Books) -> Non
     assert len(found) == 230
 
 
-@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1+2", "-1+2", "@SUM(1)", "\t=1", "\r=1"])
 async def test_a_formula_is_text(text: str, console: Desk, books: Books) -> None:
     await console.ask("PUT", f"/tokens/{quoted(text)}", {"status": "Accepted"})
     pseudonyms = await pseudonyms_of(console.client, console.console.config)
@@ -92,7 +92,7 @@ async def test_memory_does_not_grow_with_the_rows(number: int, tmp_path: Path) -
     books = Books(f"sqlite:///{tmp_path / 'many.db'}")
     many(books, number)
     reader = Reader(books.url)
-    table = Table(rows.SESSIONS, rows.TIME, "s.id", ("id",))
+    table = Table(rows.SESSIONS, rows.TIME, "s.id")
 
     def make(row: Any) -> dict[str, Any]:
         return {"id": row[0]}
@@ -100,7 +100,7 @@ async def test_memory_does_not_grow_with_the_rows(number: int, tmp_path: Path) -
     async def exported() -> int:
         """Lines, each piece read and dropped."""
         lines = 0
-        async for piece in pieces(reader, table, Where(), make, csv_of(table.columns)):
+        async for piece in pieces(reader, table, Where(), make, csv_of(("id",))):
             lines += piece.count(b"\n")
         return lines
 

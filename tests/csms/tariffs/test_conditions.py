@@ -49,6 +49,8 @@ def test_ranges_are_read_in_the_units_inside() -> None:
         ({"endTimeOfDay": "7:00"}, "/c/endTimeOfDay"),
         ({"validFromDate": "2026-02-30"}, "/c/validFromDate"),
         ({"validToDate": "24.12.2026"}, "/c/validToDate"),
+        ({"validToDate": "2026-1-2"}, "/c/validToDate"),
+        ({"validToDate": "20260102"}, "/c/validToDate"),
         ({"paymentBrand": "VISA"}, "/c/paymentBrand"),
         ({"evseKind": "AC"}, "/c/evseKind"),
         ({"minPower": -10}, "/c"),

@@ -207,6 +207,38 @@ CASES: dict[str, tuple[dict[str, Any], Usage, list[tuple[str, str, str, int, int
         used("2026-06-01 10:00", (10, 10, CHARGING)),
         [("energy", "10 kWh", "1.1", 1100, 100), ("maximum", "1 session", "-5.5", -550, -50)],
     ),
+    "a minimum below a maximum": (
+        {"energy": taxed(10, {"priceKwh": 0.1}), "minCost": {"inclTax": 5.5}, "maxCost": {"inclTax": 11}},
+        used("2026-06-01 10:00", (10, 1, CHARGING)),
+        [("energy", "1 kWh", "0.11", 11, 1), ("minimum", "1 session", "5.39", 539, 49)],
+    ),
+    "a minimum above a maximum: the maximum is what is announced as the most": (
+        {"energy": taxed(10, {"priceKwh": 0.1}), "minCost": {"inclTax": 5.5}, "maxCost": {"exclTax": 1}},
+        used("2026-06-01 10:00", (10, 1, CHARGING)),
+        [
+            ("energy", "1 kWh", "0.11", 11, 1),
+            ("minimum", "1 session", "5.39", 539, 49),
+            ("maximum", "1 session", "-4.4", -440, -40),
+        ],
+    ),
+    "two kinds of tax and a maximum": (
+        {
+            "fixedFee": taxed(20, {"priceFixed": 1}),
+            "energy": taxed(5, {"priceKwh": 1}),
+            "maxCost": {"inclTax": 5},
+        },
+        used("2026-06-01 10:00", (10, 10, CHARGING)),
+        [
+            ("start", "1 session", "1.2", 120, 20),
+            ("energy", "10 kWh", "1.05", 1050, 50),
+            ("maximum", "1 session", "-6.7", -670, -40),
+        ],
+    ),
+    "a weekday that is named twice": (
+        {"energy": [{"priceKwh": 1, "conditions": {"dayOfWeek": ["Monday", "Monday"]}}]},
+        used("2026-06-01 10:00", (10, 1, CHARGING)),
+        [("energy", "1 kWh", "1", 100, 0)],
+    ),
     "a maximum that is not reached": (
         {"energy": [{"priceKwh": 1}], "maxCost": {"inclTax": 10}},
         used("2026-06-01 10:00", (10, 10, CHARGING)),

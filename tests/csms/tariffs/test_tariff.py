@@ -20,6 +20,7 @@ MINIMAL = {"tariffId": "t", "currency": "EUR"}
     [
         ({"currency": "Euro"}, "/currency"),  # the schema
         ({"currency": "eur"}, "/currency"),
+        ({"currency": "E"}, "/currency"),
         ({"tariffId": "x" * 61}, "/tariffId"),
         ({"energy": {"prices": []}}, "/energy/prices"),
         ({"energy": {"prices": [{"priceKwh": "0.39"}]}}, "/energy/prices/0/priceKwh"),

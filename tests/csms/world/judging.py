@@ -5,10 +5,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import orjson
 
-from csms.world.truth import BOOTED, IDENTITY, MINUTE, RESEND, Arrived, Life, life
+from csms.world.truth import BOOTED, IDENTITY, MINUTE, RESEND, Arrived, Life, Visit, life
 from voltgate.charger.faults import FAULTS
 from voltgate.config_csms import Csms
 from voltgate.csms.ledger import decisions, store, ticks, times
@@ -19,6 +20,7 @@ from voltgate.csms.ledger.pseudonyms import Pseudonyms
 
 STREAMS = ("OCPP_TX", "OPS_STATE", "OCPP_COMMANDS", "OCPP_EVENTS", "OPS_SET", "OPS_TICK")
 PRICE = "0.40"
+CONNECTOR = {"evse": 1, "connector": 1, "max_power_w": 160_000}
 MWH_PER_WH = 1000
 LOOSE = timedelta(hours=26)  # when even a session without an end is closed
 
@@ -100,9 +102,10 @@ class _Ledger:
         return Message(stream, self.seqs[stream], subject, headers, body, at.timestamp())
 
     def _decide(self) -> None:
-        made = [
+        made: list[tuple[str, str, dict[str, Any]]] = [
             ("tariff", "flat", {"currency": "EUR", "tax_percent": "19", "energy_kwh": PRICE}),
             ("assignment", "default", {"tariff": "flat"}),
+            ("charger", IDENTITY, {"connectors": [CONNECTOR]}),
         ]
         messages = []
         for kind, id_, body in made:
@@ -137,7 +140,7 @@ def faults_found(world: Life, billed: Sequence[Billed]) -> list[str]:
         invoiced = [one for one in own if one.state == "settled"]
         mwh = sum(one.mwh for one in invoiced)
         what = f"vehicle {place} of {truth} Wh"
-        if not own:
+        if not own and is_known(world, visit):
             found.append(f"{what}: lost")
         if any(len(one.visits) > 1 for one in invoiced):
             found.append(f"{what}: billed together with another: {own}")
@@ -145,10 +148,12 @@ def faults_found(world: Life, billed: Sequence[Billed]) -> list[str]:
             found.append(f"{what}: billed twice: {invoiced}")
         if mwh > (truth + 1) * MWH_PER_WH:
             found.append(f"{what}: {mwh / MWH_PER_WH} Wh are billed: {invoiced}")
-        if abs(mwh - truth * MWH_PER_WH) > tolerance(truth) and not any(one.flags for one in own):
+        wrong = abs(mwh - truth * MWH_PER_WH) > tolerance(truth)
+        if wrong and not hidden(world, visit) and not any(one.flags for one in own):
             found.append(f"{what}: {mwh / MWH_PER_WH} Wh without a flag: {own}")
-        if provable(world) and mwh < truth * MWH_PER_WH - tolerance(truth):
-            found.append(f"{what}: only {mwh / MWH_PER_WH} Wh are billed: {own}")
+        proposed = sum(one.mwh for one in own if one.state in ("settled", "review"))
+        if provable(world) and proposed < truth * MWH_PER_WH - tolerance(truth):
+            found.append(f"{what}: only {proposed / MWH_PER_WH} Wh are proven: {own}")
         found += [f"{what}: a wrong cost: {one}" for one in invoiced if not priced(one)]
     found += [f"not settled after a day: {one}" for one in billed if one.state not in ("settled", "review")]
     return found
@@ -162,6 +167,19 @@ def tolerance(truth: int) -> float:
 def provable(world: Life) -> bool:
     """Whether what was sent proves the energy. Of two faults one may hide what the other left."""
     return len(world.active) <= 1 and all(FAULTS[name].provable for name in world.active)
+
+
+def is_known(world: Life, visit: Visit) -> bool:
+    """Whether anything but meter values was sent of a vehicle: those alone make no session."""
+    if not {"start_lost", "stop_lost"} <= set(world.active):
+        return True
+    return world.version != "v16" and world.minutes(visit) > world.every
+
+
+def hidden(world: Life, visit: Visit) -> bool:
+    """Whether nothing that was sent can show that the energy is wrong: there is nothing beside it."""
+    bare = {"no_meter_values", "no_energy"} & set(world.active) or len(visit.powers) <= 2 * world.every
+    return bool(bare) and bool({"kwh_named_wh", "intervals"} & set(world.active))
 
 
 def priced(one: Billed) -> bool:

@@ -170,6 +170,7 @@ class BothWays(RuleBasedStateMachine):
     @rule()
     def connect_again(self) -> None:
         for world in self.worlds:
+            world.session.ended()
             world.connect()
 
     def teardown(self) -> None:

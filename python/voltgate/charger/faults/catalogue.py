@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 
 from voltgate.charger.faults import clocks, energy, transactions
-from voltgate.charger.faults.scene import NEW, OLD, Fault, Scene
+from voltgate.charger.faults.scene import NEW, OLD, Fault, Moment, Scene
 from voltgate.charger.messages import Message
 
+BESIDE = ("BootNotification", "StatusNotification")
 # In this order they are applied: what a message says, then which messages there are, then their times.
 FAULTS: Mapping[str, Fault] = {
+    "intervals": Fault("Send the energy since the last message in place of registers.", energy.intervals),
     "kwh": Fault("Send registers in kWh.", energy.kwh),
     "kwh_named_wh": Fault("Send registers in kWh, under the unit Wh.", energy.kwh_named_wh, provable=False),
     "multiplier": Fault("Send registers in Wh with a multiplier of 3.", energy.multiplier, NEW),
@@ -34,7 +37,6 @@ FAULTS: Mapping[str, Fault] = {
     "clock_aligned": Fault(
         "Send clock-aligned meter values only; in 1.6 without the transaction.", energy.clock_aligned
     ),
-    "intervals": Fault("Send the energy since the last message in place of registers.", energy.intervals),
     "zeros_between": Fault("Send registers of 0 between transactions.", energy.zeros_between),
     "odd_numbers": Fault("Send numbers with spaces, NaN and nothing.", energy.odd_numbers, OLD),
     "signed_beside": Fault("Send a signed value before each register.", energy.signed_beside, OLD),
@@ -87,5 +89,10 @@ def applied(names: Sequence[str], message: Message, scene: Scene) -> list[Messag
     for name in names:
         fault = FAULTS[name]
         if scene.version in fault.versions:
-            messages = [new for one in messages for new in fault.rewrite(deepcopy(one), scene)]
+            messages = [new for one in messages for new in fault.rewrite(deepcopy(one), _scene(one, scene))]
     return messages
+
+
+def _scene(message: Message, scene: Scene) -> Scene:
+    """A boot or a status that a fault has added is not a message of the transaction."""
+    return replace(scene, moment=Moment.OTHER, readings=()) if message[0] in BESIDE else scene

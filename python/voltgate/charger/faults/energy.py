@@ -6,34 +6,38 @@ from voltgate.charger.faults.scene import Moment, Scene
 from voltgate.charger.messages import Message, Payload
 
 JUMP = 30  # Wh
-SPIKE = 1_000_000  # Wh
+SPIKE = 10_000_000  # Wh
 INLET_SHARE = 1.08  # what the grid delivers for what the vehicle gets
 
 
 def kwh(message: Message, scene: Scene) -> list[Message]:
-    return each_register(
-        message,
-        lambda sample: [
-            sample | unit(scene, "kWh") | {"value": written(scene, float(sample["value"]) / 1000)}
-        ],
-    )
+    return _in_thousands(message, scene, unit(scene, "kWh"))
 
 
 def kwh_named_wh(message: Message, scene: Scene) -> list[Message]:
-    return registers(message, scene, lambda value: value / 1000, ends=False)
+    return _in_thousands(message, scene, unit(scene, "Wh"))
 
 
 def multiplier(message: Message, scene: Scene) -> list[Message]:
-    return each_register(
-        message,
-        lambda sample: [
-            sample | unit(scene, "Wh", 3) | {"value": written(scene, float(sample["value"]) / 1000)}
-        ],
-    )
+    return _in_thousands(message, scene, unit(scene, "Wh", 3))
+
+
+def _in_thousands(message: Message, scene: Scene, named: Payload) -> list[Message]:
+    """Registers that still have the unit Wh; another fault may have given them another."""
+    plain = unit(scene, "Wh")
+
+    def thousandth(sample: Payload) -> list[Payload]:
+        if sample != sample | plain:
+            return [sample]
+        return [sample | named | {"value": written(scene, float(sample["value"]) / 1000)}]
+
+    return each_register(message, thousandth)
 
 
 def _phases(sample: Payload, scene: Scene) -> list[Payload]:
-    whole = int(float(sample["value"]))
+    if "phase" in sample:
+        return [sample]
+    whole = float(sample["value"])
     third = whole // 3
     parts = {"L1": third, "L2": third, "L3": whole - 2 * third}
     return [sample | {"phase": phase, "value": written(scene, value)} for phase, value in parts.items()]

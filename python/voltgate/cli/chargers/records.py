@@ -3,6 +3,7 @@
 See docs/contract.md 3.8.
 """
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
 _PAGE = 256
 _FORGOTTEN = 60.0  # seconds after which the server forgets an unused consumer
 _TRIES = 10
+_AGAIN = 0.05  # seconds
 
 
 async def kept(client: "Client", stream: str, subject: str) -> AsyncIterator["Msg"]:
     """The last message of each subject of a stream, as of now, read a page at a time."""
     from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy  # noqa: PLC0415
+    from nats.js.errors import ServiceUnavailableError  # noqa: PLC0415
 
     wanted = ConsumerConfig(
         ack_policy=AckPolicy.NONE,
@@ -43,8 +46,17 @@ async def kept(client: "Client", stream: str, subject: str) -> AsyncIterator["Ms
     consumer = await client.jsm().add_consumer(stream, wanted)
     left = consumer.num_pending or 0
     pages = await client.jetstream().pull_subscribe_bind(consumer.name, stream)
+    tries = 0
     while left:
-        for message in await pages.fetch(min(left, _PAGE), timeout=5):
+        try:
+            page = await pages.fetch(min(left, _PAGE), timeout=5)
+        except ServiceUnavailableError:
+            # Another server of the cluster has the consumer, and its interest has not reached ours yet.
+            if (tries := tries + 1) == _TRIES:
+                raise
+            await asyncio.sleep(_AGAIN)
+            continue
+        for message in page:
             left = message.metadata.num_pending
             yield message
     await client.jsm().delete_consumer(stream, consumer.name)

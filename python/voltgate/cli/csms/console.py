@@ -15,6 +15,8 @@ from voltgate.cli.service import connected, insistent, loaded, on_signals, run
 from voltgate.cli.terminal import ConfigFile, say
 from voltgate.config import Config
 
+__all__ = ["app"]
+
 app.add_typer(key_app, name="key")
 app.command(epilog=EXIT_CODES)(link)
 

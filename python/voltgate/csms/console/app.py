@@ -8,7 +8,18 @@ import structlog
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from voltgate.csms.console import deciding, doing, login, persons, problems, reading, streaming
+from voltgate.csms.console import (
+    alerting,
+    deciding,
+    doing,
+    insights,
+    login,
+    persons,
+    problems,
+    reading,
+    scopes,
+    streaming,
+)
 from voltgate.csms.console.console import Ask, Console
 from voltgate.csms.console.endpoints import ENDPOINTS, Endpoint, Query
 from voltgate.csms.console.problems import Kind, Problem
@@ -19,7 +30,7 @@ log = structlog.get_logger()
 
 MAX_BODY = 256 * 1024
 Handler = Callable[[Ask], Awaitable[web.StreamResponse]]
-MODULES = (reading, deciding, doing, persons, streaming)
+MODULES = (reading, deciding, doing, persons, streaming, alerting, insights)
 NOBODY = Principal("", Role.VIEWER, frozenset(), By.KEY)
 SECURITY = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self';"
@@ -46,7 +57,9 @@ def application(console: Console) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY, middlewares=[_answering])
     by_name = handlers()
     for endpoint in ENDPOINTS:
-        app.router.add_route(endpoint.method, endpoint.route, _dispatched(console, endpoint, by_name))
+        # The id of a CDR has a slash; it is accepted as it is where nothing follows.
+        route = endpoint.route.replace("{id}", "{id:.+}") if endpoint.reach is Reach.CDR else endpoint.route
+        app.router.add_route(endpoint.method, route, _dispatched(console, endpoint, by_name))
     app.add_routes(login.routes(console))
 
     async def guarded(request: web.Request, response: web.StreamResponse) -> None:
@@ -102,7 +115,7 @@ def _dispatched(
 async def _within_sites(console: Console, endpoint: Endpoint, principal: Principal, id_: str) -> None:
     """For a principal with a list of sites: what ``id_`` names is at one of them. Raises Problem."""
     match endpoint.reach:
-        case Reach.OPEN | Reach.LIST:
+        case Reach.OPEN | Reach.LIST | Reach.BODY:
             return
         case Reach.WHOLE:
             raise Problem(Kind.FORBIDDEN, "this is not of one site")
@@ -114,23 +127,16 @@ async def _within_sites(console: Console, endpoint: Endpoint, principal: Princip
             site = await console.rows.site_of_session(id_)
         case Reach.CDR:
             site = await console.rows.site_of_cdr(id_)
+        case Reach.ALERT:
+            site = await console.rows.site_of_alert(id_)
         case Reach.SCOPE:
-            site = await _site_of_scope(console, id_)
+            if await scopes.sees(console.rows, principal, id_):
+                return
+            raise Problem(Kind.NOT_FOUND)
         case never:
             assert_never(never)
     if not principal.sees(site):
         raise Problem(Kind.NOT_FOUND)
-
-
-async def _site_of_scope(console: Console, scope: str) -> str | None:
-    kind, _, id_ = scope.partition(":")
-    match kind:
-        case "site":
-            return id_
-        case "charger":
-            return await console.rows.site_of_charger(id_)
-        case _:
-            return None
 
 
 def _query(endpoint: Endpoint, request: web.Request) -> Query | None:

@@ -61,6 +61,11 @@ class Ask:
     query: Query | None
     body: BaseModel | None
 
+    @property
+    def by(self) -> str:
+        """Who decides, in a decision."""
+        return f"{self.principal.by}:{self.principal.name}"
+
     def queried(self, kind: type[M]) -> M:
         """The parameters, as the endpoint's table says."""
         if not isinstance(self.query, kind):

@@ -5,9 +5,9 @@ from uuid import uuid4
 from aiohttp import web
 
 from voltgate.csms.console import intents
+from voltgate.csms.console.bodies import DoBody
 from voltgate.csms.console.console import Ask, answered
 from voltgate.csms.console.intents import Command, Do, ImpossibleError, Intent
-from voltgate.csms.console.models import DoBody
 from voltgate.csms.console.problems import Fault, Kind, Problem
 
 LONGEST_ID = 255

@@ -2,21 +2,20 @@
 more memory than a thousand.
 """
 
-import csv
-import io
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import orjson
 
+from voltgate.csms import sheets
 from voltgate.csms.console.pages import Cursor, Where
 from voltgate.csms.console.reader import Query, Reader
 
 Document = dict[str, Any]
 PIECE = 1000  # rows
-_FORMULA = frozenset("=+-@\t\r")  # what makes a spreadsheet calculate a cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,6 @@ class Table:
     select: str
     time: str
     id: str
-    columns: tuple[str, ...]
 
 
 Make = Callable[[Any], Document]
@@ -66,30 +64,38 @@ def jsonl(documents: Iterable[Document]) -> bytes:
 
 
 def csv_of(columns: tuple[str, ...]) -> Write:
-    """Rows of CSV with these columns."""
+    """Rows of CSV with these columns; a list is in one cell."""
 
     def write(documents: Iterable[Document]) -> bytes:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\r\n").writerows(
-            [_cell(document[column]) for column in columns] for document in documents
-        )
-        return text.getvalue().encode()
+        return sheets.rows([_cell(one[column]) for column in columns] for one in documents).encode()
 
     return write
 
 
 def header(columns: tuple[str, ...]) -> bytes:
     """The first line of CSV."""
-    return (",".join(columns) + "\r\n").encode()
+    return sheets.rows([columns]).encode()
 
 
-def _cell(value: Any) -> Any:
-    """A list in one cell; a text that a spreadsheet would calculate shows as text."""
+def _cell(value: Any) -> sheets.Cell:
     if isinstance(value, list):
-        value = " ".join(map(str, value))
-    if isinstance(value, str) and value[:1] in _FORMULA:
-        return "'" + value
-    return value
+        return " ".join(map(str, value))
+    return value if value is None or isinstance(value, str | int) else str(value)
+
+
+async def generated(
+    reader: Reader, documents: Callable[[Query], Iterator[Document]], write: Write
+) -> AsyncIterator[bytes]:
+    """The documents of a generator, some at a time, each time in a thread of the reader."""
+    running: list[Iterator[Document]] = []
+
+    def some(query: Query) -> list[Document]:
+        if not running:
+            running.append(documents(query))
+        return list(islice(running[0], PIECE))
+
+    while found := await reader.run(some):
+        yield write(found)
 
 
 FORMATS: Mapping[str, str] = {"csv": "text/csv", "jsonl": "application/jsonl"}

@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from voltgate.csms.console import models
+from voltgate.csms.console import answers
 from voltgate.csms.console.endpoints import ENDPOINTS, Endpoint
 from voltgate.csms.console.problems import CONTENT_TYPE
 
 Document = dict[str, Any]
+Refs = dict[type[Any], Document]
 _SCHEMA = "#/components/schemas/{model}"
 # Responses that any endpoint may give, as problem documents.
 _REFUSALS = {
@@ -27,14 +28,15 @@ _REFUSALS = {
 
 def document() -> Document:
     """The whole description."""
-    wanted: list[type[BaseModel]] = [models.ProblemDocument]
+    wanted: list[type[BaseModel]] = [answers.ProblemDocument]
     for one in ENDPOINTS:
         wanted += [model for model in (one.body, one.answer) if model is not None and model not in wanted]
     shown: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in wanted]
-    _, definitions = models_json_schema(shown, ref_template=_SCHEMA)
+    references, definitions = models_json_schema(shown, ref_template=_SCHEMA)
+    refs = {model: schema for (model, _), schema in references.items()}
     paths: dict[str, Document] = {}
     for endpoint in ENDPOINTS:
-        paths.setdefault(endpoint.route, {})[endpoint.method.lower()] = _operation(endpoint)
+        paths.setdefault(endpoint.route, {})[endpoint.method.lower()] = _operation(endpoint, refs)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -62,7 +64,7 @@ def document() -> Document:
     }
 
 
-def _operation(endpoint: Endpoint) -> Document:
+def _operation(endpoint: Endpoint, refs: Refs) -> Document:
     parameters: list[Document] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", endpoint.path)
@@ -79,9 +81,9 @@ def _operation(endpoint: Endpoint) -> Document:
     if endpoint.body is not None:
         found["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": _ref(endpoint.body)}},
+            "content": {"application/json": {"schema": refs[endpoint.body]}},
         }
-    found["responses"] = {str(endpoint.status): _answer(endpoint)} | {
+    found["responses"] = {str(endpoint.status): _answer(endpoint, refs)} | {
         code: {"$ref": f"#/components/responses/{code}"} for code in _REFUSALS
     }
     if endpoint.role is None:
@@ -91,9 +93,9 @@ def _operation(endpoint: Endpoint) -> Document:
     return found
 
 
-def _answer(endpoint: Endpoint) -> Document:
+def _answer(endpoint: Endpoint, refs: Refs) -> Document:
     if endpoint.answer is not None:
-        return {"description": "Done.", "content": {endpoint.media: {"schema": _ref(endpoint.answer)}}}
+        return {"description": "Done.", "content": {endpoint.media: {"schema": refs[endpoint.answer]}}}
     if endpoint.status == 204:
         return {"description": "Done."}
     schema = {"type": "object"} if endpoint.media == "application/json" else {"type": "string"}
@@ -111,10 +113,6 @@ def _parameters(query: type[BaseModel]) -> list[Document]:
         }
         for name, one in schema["properties"].items()
     ]
-
-
-def _ref(model: type[BaseModel]) -> Document:
-    return {"$ref": _SCHEMA.format(model=model.__name__)}
 
 
 if __name__ == "__main__":

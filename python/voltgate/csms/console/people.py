@@ -155,6 +155,10 @@ class People:
         row = self._rows[Kind.OPERATOR].get(name)
         return row[1] if row else None
 
+    def pseudonym(self, token_: str) -> str:
+        """What stands for a token wherever the ledger writes."""
+        return self._pseudonyms.of(token_)
+
     def token(self, pseudonym: str) -> Token | None:
         """The token behind a pseudonym; None: nobody decided on it, or it was erased."""
         row = self._rows[Kind.TOKEN].get(self._tokens.get(pseudonym, ""))

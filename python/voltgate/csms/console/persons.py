@@ -7,7 +7,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from voltgate.config import Config
-from voltgate.csms.console import keys, models
+from voltgate.csms.console import bodies, keys
 from voltgate.csms.console.auth import LINK_LASTS
 from voltgate.csms.console.console import Ask, answered, public_url
 from voltgate.csms.console.people import Key, Kind, Operator
@@ -17,6 +17,7 @@ from voltgate.csms.console.roles import Role, RoleName
 from voltgate.csms.console.tokens import masked
 from voltgate.csms.console.writer import Writer
 from voltgate.csms.ledger import times
+from voltgate.csms.ledger.decisions import Kind as Decides
 
 
 async def people(ask: Ask) -> web.Response:
@@ -27,7 +28,7 @@ async def people(ask: Ask) -> web.Response:
 
 async def put_person(ask: Ask) -> web.Response:
     """An operator, or another role or sites for one."""
-    body = ask.said(models.PersonBody)
+    body = ask.said(bodies.PersonBody)
     revision = await ask.console.writer.put(
         Kind.OPERATOR, ask.id, {"role": body.role, "sites": body.sites}, expected=ask.expected
     )
@@ -83,7 +84,7 @@ async def api_keys(ask: Ask) -> web.Response:
 
 async def post_key(ask: Ask) -> web.Response:
     """A new key, shown once."""
-    body = ask.said(models.KeyBody)
+    body = ask.said(bodies.KeyBody)
     if ask.id in ask.console.people.rows(Kind.KEY):
         raise Problem(Faults.CONFLICT, "there is a key of this name: remove it first")
     key = await new_key(ask.console.writer, ask.id, body.role, body.sites)
@@ -120,10 +121,24 @@ async def tokens(ask: Ask) -> web.Response:
 
 async def put_token(ask: Ask) -> web.Response:
     """Whether a token may charge. It is a person's, so there is no history of it."""
-    body = ask.said(models.TokenBody)
+    body = ask.said(bodies.TokenBody)
     document = {"token": ask.id, "status": body.status, "group": body.group}
+    known = ask.console.people.rows(Kind.TOKEN).get(ask.id.lower())
+    if body.group != (known[1].group if known else None):
+        await _group(ask, body.group)
     revision = await ask.console.writer.put(Kind.TOKEN, ask.id.lower(), document, expected=ask.expected)
     return answered({"token": ask.id, "revision": revision}, etag=f'"{revision}"')
+
+
+async def _group(ask: Ask, group: str | None) -> None:
+    """The ledger chooses a tariff by the group of a pseudonym; it is not told the token."""
+    await ask.console.writer.decide(
+        Decides.GROUP,
+        ask.console.people.pseudonym(ask.id),
+        {"group": group},
+        by=ask.by,
+        at=ask.console.now(),
+    )
 
 
 async def delete_token(ask: Ask) -> web.Response:

@@ -55,8 +55,18 @@ class Rows:
         """Likewise, of a CDR."""
         return await self._site("SELECT site FROM cdr WHERE id = ?", id_)
 
-    async def _site(self, sql: str, id_: str) -> str | None:
-        row = await self.reader.one(sql, id_)
+    async def site_of_alert(self, id_: str) -> str | None:
+        """Likewise, of an alert; one of no charger is of no site, and so is a whole rule."""
+        rule, _, subject = id_.partition("/")
+        return await self._site(
+            "SELECT COALESCE(c.site, '') FROM alert a LEFT JOIN charger c ON c.id = a.charger"
+            " WHERE a.rule = ? AND a.subject = ?",
+            rule,
+            subject,
+        )
+
+    async def _site(self, sql: str, *args: str) -> str | None:
+        row = await self.reader.one(sql, *args)
         return None if row is None else str(row[0])
 
     # -- chargers

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -17,7 +18,8 @@ import structlog
 from voltgate.csms.alerts import conditions
 from voltgate.csms.alerts.part import Alerts
 from voltgate.csms.ledger import decided, decisions, documents, facts, store, ticks, times
-from voltgate.csms.ledger.acting import Settings
+from voltgate.csms.ledger.acting import Acting, Settings
+from voltgate.csms.ledger.asks import Asks
 from voltgate.csms.ledger.chargers import Chargers
 from voltgate.csms.ledger.documents import Cdr
 from voltgate.csms.ledger.facts import Message, UnreadableError
@@ -177,6 +179,11 @@ class Books:
     def _tables(self) -> list[str]:
         found = [store.table_name(one) for part in self._parts for one in part.tables]
         return [name for name in found if name not in ("", "position")]
+
+    def answer(self, what: str, question: dict[str, Any], at: datetime) -> dict[str, Any]:
+        """The reply to a question of a backend. Raises UnanswerableError."""
+        with self._database.begin() as tx:
+            return Asks(Acting(tx, at, self._settings), self._pseudonyms).answer(what, question)
 
     def begin(self) -> AbstractContextManager[Tx]:
         """One transaction of a reader."""

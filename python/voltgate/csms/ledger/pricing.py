@@ -4,7 +4,8 @@ Chosen at the start by token group, connector, charger, site, default, in this o
 revision: a later change does not apply to a session that has begun.
 """
 
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -65,14 +66,19 @@ def chosen(tx: Tx, charger: str, derived: Derived, site: str) -> Choice:
     if at is None:
         return Choice()
     group = (decided.body_of(tx, Kind.GROUP, derived.token, at) or {}).get("group") if derived.token else None
-    scopes = [
-        f"group:{group}" if group else "",
-        f"connector:{charger}/{derived.evse}/{derived.connector}",
-        f"charger:{charger}",
-        f"site:{site}" if site else "",
-        "default",
-    ]
-    for scope in filter(None, scopes):
+    first = [f"group:{group}"] if group else []
+    return _assigned(
+        tx, at, [*first, f"connector:{charger}/{derived.evse}/{derived.connector}"], charger, site
+    )
+
+
+def of_charger(tx: Tx, charger: str, at: datetime, site: str) -> Choice:
+    """The tariff of a session that begins at any connector, without a token."""
+    return _assigned(tx, at, [], charger, site)
+
+
+def _assigned(tx: Tx, at: datetime, first: Sequence[str], charger: str, site: str) -> Choice:
+    for scope in [*first, f"charger:{charger}", *([f"site:{site}"] if site else []), "default"]:
         assignment = decided.body_of(tx, Kind.ASSIGNMENT, scope, at)
         name = (assignment or {}).get("tariff")
         tariff = decided.revision_of(tx, Kind.TARIFF, str(name), at) if name else None
@@ -87,6 +93,13 @@ def bill(tx: Tx, derived: Derived, choice: Choice, where: Place) -> Bill | None:
         return None
     body = tariff_body(tx, choice)
     return None if body is None else billed(derived, choice.tariff, body, where)
+
+
+def for_charger(tx: Tx, choice: Choice) -> dict[str, Any] | None:
+    """The TariffType for a 2.1 charger; None: no tariff."""
+    body = tariff_body(tx, choice)
+    tariff = None if body is None else _read(choice.tariff, body)
+    return None if tariff is None else tariff.for_charger()
 
 
 def tariff_body(tx: Tx, choice: Choice) -> str | None:
@@ -123,10 +136,31 @@ def _read(id_: str, body: str) -> Tariff | None:
 
 def usage(derived: Derived) -> Usage:
     """The periods of a session."""
+    measured = sorted(
+        (point.at, round(1000 * sum(amperes)))
+        for point in derived.points
+        if point.at is not None and (amperes := [one for one in point.currents if one is not None])
+    )
+    times = [at for at, _ in measured]
+
+    def current(begins: datetime, ends: datetime) -> int | None:
+        """The smaller one of the readings around a stretch, in mA: so much is proven."""
+        first, last = bisect_right(times, begins) - 1, bisect_left(times, ends)
+        around = [
+            milliamperes
+            for _, milliamperes in (*measured[max(first, 0) : first + 1], *measured[last : last + 1])
+        ]
+        return min(around, default=None)
+
     return Usage(
         tuple(
             Period(
-                one.begins, one.ends, one.mwh, one.doing is Doing.CHARGING or one.mwh > 0, one.billable_idle
+                one.begins,
+                one.ends,
+                one.mwh,
+                one.doing is Doing.CHARGING or one.mwh > 0,
+                one.billable_idle,
+                current(one.begins, one.ends),
             )
             for one in derived.stretches
         )

@@ -12,6 +12,7 @@ from voltgate.config import Config
 from voltgate.csms.ledger import store, streams
 from voltgate.csms.ledger.acting import Settings
 from voltgate.csms.ledger.books import Books
+from voltgate.csms.ledger.documents import Parts
 from voltgate.csms.ledger.feed import Feed
 from voltgate.csms.ledger.service import Ledger, pseudonyms_of
 
@@ -53,12 +54,13 @@ async def _import(client: Client, config: Config) -> int:
     arrived = asyncio.Event()
     feed = Feed(client, streams.of(config).documents, (), arrived.set)
     feed.start(0)
-    imported = 0
+    imported, parts = 0, Parts()
     try:
         while not (feed.caught_up and not feed.waiting):
             arrived.clear()
-            bodies = [feed.take().data for _ in range(len(feed.waiting))]
-            if bodies:
+            messages = [feed.take() for _ in range(len(feed.waiting))]
+            bodies = [body for one in messages if (body := parts.document(one)) is not None]
+            if messages:
                 imported += await _with_books(client, config, partial(_take, bodies))
             elif not feed.caught_up:
                 await arrived.wait()

@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 import orjson
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error
 from nats.js.api import Header
 from nats.js.errors import APIError, NotFoundError
@@ -28,6 +30,7 @@ from voltgate.csms.alerts.courier import Courier
 from voltgate.csms.alerts.mail import Server
 from voltgate.csms.ledger import store, streams, ticks, times
 from voltgate.csms.ledger.acting import Settings
+from voltgate.csms.ledger.asks import UnanswerableError
 from voltgate.csms.ledger.books import Books
 from voltgate.csms.ledger.facts import Message, UnreadableError
 from voltgate.csms.ledger.feed import Feed
@@ -84,12 +87,15 @@ class Ledger:
             self._decisions = await self._feed(self._streams.decisions)
             self._ticks = await self._feed(self._streams.ticks)
             feeds = [*self._facts, self._decisions, self._ticks]
+            asking = await self._listen() if self._publishes else None
             log.info("ledger.started", streams=[one.stream for one in feeds])
             async with asyncio.TaskGroup() as tasks:
                 out = [tasks.create_task(one) for one in self._outgoing()]
                 await self._fold(stop)
                 for task in out:
                     task.cancel()
+                if asking is not None:
+                    await asking.unsubscribe()
         finally:
             for feed in feeds:
                 await feed.close()
@@ -274,6 +280,26 @@ class Ledger:
             self._arrived.clear()
             await self._wait(stop)
         return taken
+
+    # -- questions of backends -------------------------------------------------------------------------------
+
+    async def _listen(self) -> Subscription:
+        """Answer ``ops.ask.*``; until all facts from before the start are folded, nothing is known."""
+        subject = f"{self._config.nats.ops_prefix}.ask.*"
+        return await self._client.subscribe(subject, queue="ledger", cb=self._asked)
+
+    async def _asked(self, message: Msg) -> None:
+        what = message.subject.rsplit(".", 1)[1]
+        reply: dict[str, Any] = {}
+        try:
+            question = orjson.loads(message.data)
+            if self.caught_up.is_set():
+                at = datetime.now(UTC)
+                reply = await self._in_thread(lambda: self._books.answer(what, question, at))
+        except (UnanswerableError, orjson.JSONDecodeError) as error:
+            log.warning("ask.refused", error=str(error))
+        with suppress(Error):
+            await message.respond(orjson.dumps(reply))
 
     # -- out ------------------------------------------------------------------------------------------------
 

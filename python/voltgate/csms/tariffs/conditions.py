@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 TIME_OF_DAY = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MIDNIGHT = time(0)
 _SECOND = timedelta(seconds=1)
 
@@ -68,7 +69,7 @@ class Calendar:
 
     def holds(self, local: datetime) -> bool:
         """Whether the price applies at this local time."""
-        now = local.timetz().replace(tzinfo=None)
+        now = local.time()
         if self.start < self.end:
             inside = self.start <= now < self.end
         else:
@@ -115,7 +116,7 @@ def _calendar(rest: dict[str, Any], pointer: str) -> Calendar:
     return Calendar(
         _time_of_day(rest, "startTimeOfDay", pointer),
         _time_of_day(rest, "endTimeOfDay", pointer),
-        ALWAYS.weekdays if days is None else tuple(sorted(_DAYS.index(day) for day in days)),
+        ALWAYS.weekdays if days is None else tuple(sorted({_DAYS.index(day) for day in days})),
         _date(rest, "validFromDate", date.min, pointer),
         _date(rest, "validToDate", date.max, pointer),
     )
@@ -133,9 +134,11 @@ def _date(rest: dict[str, Any], name: str, absent: date, pointer: str) -> date:
     if text is None:
         return absent
     try:
-        return datetime.strptime(text, "%Y-%m-%d").date()
+        if _DATE.fullmatch(text):
+            return date.fromisoformat(text)
     except ValueError:
-        raise TariffFault(f"{pointer}/{name}", "is not a date such as 2026-12-24") from None
+        pass
+    raise TariffFault(f"{pointer}/{name}", "is not a date such as 2026-12-24")
 
 
 @dataclass(frozen=True, slots=True)

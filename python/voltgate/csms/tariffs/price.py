@@ -198,10 +198,11 @@ def _mean_factor(lines: list[Line], tariff: Tariff) -> Fraction:
     """From the sum without tax to the sum with tax, before rounding."""
     factors = {one.kind.value: Fraction(one.tax) for one in tariff.components}
     factors[LineKind.IDLE_CAP] = factors.get(LineKind.IDLE, Fraction(1))
-    net = sum(one.amount / factors[one.kind] for one in lines)
+    used = [one for one in lines if one.kind in factors]  # a minimum has the proportion of the others
+    net = sum(one.amount / factors[one.kind] for one in used)
     if not net:
         return next(iter(factors.values()))
-    return sum(one.amount for one in lines) / net
+    return sum(one.amount for one in used) / net
 
 
 def _coins(amount: Fraction) -> int:

@@ -6,6 +6,7 @@ rates), ``zone`` (of the times of day; absent: the site's) and ``idleCap`` (the 
 one session, with tax). A component without tax rates has prices with tax, of which nobody knows the rate.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,6 +23,7 @@ from voltgate.csms.tariffs.money import EXACT
 from voltgate.schemas import Codec
 
 VENDOR = "voltgate"
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _ONE = Decimal(1)
 
 
@@ -128,7 +130,7 @@ class Tariff:
         for name in ("reservationTime", "reservationFixed"):
             if name in body:
                 raise TariffFault(f"/{name}", "is not billed: there are no reservations here")
-        if not (body["currency"].isascii() and body["currency"].isalpha() and body["currency"].isupper()):
+        if not _CURRENCY.fullmatch(body["currency"]):
             raise TariffFault("/currency", "is not an ISO 4217 code such as EUR")
         extra = body.get("customData", {})
         included = extra.get("taxIncluded", False)
