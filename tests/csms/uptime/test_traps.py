@@ -33,11 +33,15 @@ def made(world: World) -> dict[str, Any]:
         one = next(report.uptimes(tx, now.date(), now, ZONE, "CP1"), None)
     notices = [Notice.parsed(body) for (body,) in rows]
     return {
-        "outages": [[*row[:3], *(moment and moment.replace(".000Z", "Z") for moment in row[3:])] for row in outages],
+        "outages": [[*row[:3], *map(_moment, row[3:])] for row in outages],
         "attempts": [list(row) for row in attempts],
         "notices": [[one.rule, [entry.charger for entry in one.raised]] for one in notices],
-        "uptime": None if one is None else {"outage": _text(one.uptime.outage), "ours": _text(one.uptime.ours)},
-    }  # fmt: skip
+        "uptime": one and {"outage": _text(one.uptime.outage), "ours": _text(one.uptime.ours)},
+    }
+
+
+def _moment(text: str | None) -> str | None:
+    return text and text.replace(".000Z", "Z")
 
 
 def _text(number: Decimal) -> str:
@@ -53,4 +57,4 @@ def test_trap(case: dict[str, Any], version: str) -> None:
 
 
 def test_every_trap_of_uptime_has_a_vector() -> None:
-    assert {param.id.split("-")[0] for param in CASES if param.id} >= {"49", "50", "51", "52"}  # type: ignore[union-attr]
+    assert {param.id.split("-")[0] for param in CASES if param.id} >= {"49", "50", "51", "52"}
