@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from csms.ledger.world import Said, World
@@ -78,9 +79,8 @@ def test_a_rebuild_makes_what_the_live_run_made(documents: int) -> None:
     live = World()
     live.run(FACTS, at(700))
     with live.books.begin() as tx:
-        found = [
-            body for (body,) in tx.all("SELECT body FROM outbox WHERE subject LIKE 'ops.cdr.%' ORDER BY id")
-        ]
+        sent = tx.all("SELECT body FROM outbox WHERE subject LIKE 'ops.cdr.%'")
+    found = sorted((body for (body,) in sent), key=lambda body: orjson.loads(body)["cdr"]["issued"])
     assert len(found) == 7
     rebuilt = World()
     for body in found[:documents]:
