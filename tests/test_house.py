@@ -148,6 +148,7 @@ TESTED_IN = {
     "csms/console/commands": "csms/console/test_doing.py",
     "csms/console/{pages,streaming}": "csms/console/test_exports.py",
     "csms/console/decided": "csms/console/test_deciding.py",
+    "csms/console/previewing": "csms/console/test_app.py",
     "csms/console/{keys,roles}": "csms/console/test_people.py",
     "csms/console/scopes": "csms/console/test_alerting.py",
     "csms/console/{chargers,tokens}": "csms/console/test_rows.py",

@@ -16,6 +16,7 @@ BODIES: dict[str, Any] = {
     "waive": {"why": "test"},
     "put_payment": {"state": "paid"},
     "put_tariff": {"currency": "EUR", "energy_kwh": "0.39"},
+    "post_preview": {"currency": "EUR", "energy_kwh": "0.10"},
     "put_assignment": {"tariff": "t1"},
     "put_site": {"name": "North"},
     "put_token": {"status": "Blocked"},

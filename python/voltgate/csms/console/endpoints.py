@@ -34,12 +34,7 @@ class Span(Query):
     to: datetime | None = None
     charger: b.Id | None = None
 
-    @field_validator("from_", "to")
-    @classmethod
-    def _has_a_zone(cls, at: datetime | None) -> datetime | None:
-        if at is not None and at.tzinfo is None:
-            raise ValueError("a time needs its offset, for example Z")
-        return at
+    _zones = field_validator("from_", "to")(b.zoned)
 
 
 class SessionQuery(Span, Page):
@@ -174,6 +169,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
        b.PaymentBody),
     E_("GET", "/tariffs", "tariffs", VIEWER, OPEN, "Tariffs.", a.Documents, query=Page),
     E_("PUT", "/tariffs/{id}", "put_tariff", MANAGER, WHOLE, "Decide on a tariff.", a.Decided, b.TariffBody),
+    E_("POST", "/tariffs/preview", "post_preview", MANAGER, WHOLE, "What invoices would cost by a tariff.",
+       a.Preview, b.PreviewBody),
     E_("GET", "/assignments", "assignments", VIEWER, WHOLE, "Which scope has which tariff.", a.Documents,
        query=Page),
     E_("PUT", "/assignments/{id}", "put_assignment", MANAGER, SCOPE, "Assign a tariff.", a.Decided,
