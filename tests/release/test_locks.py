@@ -13,7 +13,9 @@ from packaging.version import Version
 from steps import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-TOOLS = [line for line in (ROOT / "deploy" / "release" / "tools.in").read_text().splitlines() if line[0] != "#"]
+TOOLS = [
+    line for line in (ROOT / "deploy" / "release" / "tools.in").read_text().splitlines() if line[0] != "#"
+]
 LOCKS = {
     "requirements.txt": PROJECT["dependencies"],
     "requirements-dev.txt": [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]],

@@ -24,6 +24,13 @@ Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Number = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
+def zoned(at: datetime | None) -> datetime | None:
+    """The time, which must have an offset."""
+    if at is not None and at.tzinfo is None:
+        raise ValueError("a time needs its offset, for example Z")
+    return at
+
+
 class Body(BaseModel):
     """Nothing unknown."""
 
@@ -48,12 +55,7 @@ class DecisionBody(Body):
     """Absent: now, and for the first decision on an id since ever."""
     why: Annotated[str, StringConstraints(max_length=500, strip_whitespace=True)] = ""
 
-    @field_validator("valid_from")
-    @classmethod
-    def _has_a_zone(cls, at: datetime | None) -> datetime | None:
-        if at is not None and at.tzinfo is None:
-            raise ValueError("a time needs its offset, for example Z")
-        return at
+    _zone = field_validator("valid_from")(zoned)
 
 
 class SiteBody(DecisionBody):
@@ -129,12 +131,7 @@ class PreviewBody(Body):
     to: datetime | None = None
     site: Id | None = None
 
-    @field_validator("from_", "to")
-    @classmethod
-    def _has_a_zone(cls, at: datetime | None) -> datetime | None:
-        if at is not None and at.tzinfo is None:
-            raise ValueError("a time needs its offset, for example Z")
-        return at
+    _zones = field_validator("from_", "to")(zoned)
 
 
 class AssignmentBody(DecisionBody):

@@ -34,12 +34,7 @@ class Span(Query):
     to: datetime | None = None
     charger: b.Id | None = None
 
-    @field_validator("from_", "to")
-    @classmethod
-    def _has_a_zone(cls, at: datetime | None) -> datetime | None:
-        if at is not None and at.tzinfo is None:
-            raise ValueError("a time needs its offset, for example Z")
-        return at
+    _zones = field_validator("from_", "to")(b.zoned)
 
 
 class SessionQuery(Span, Page):
