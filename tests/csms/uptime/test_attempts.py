@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from csms.story import Story, minutes, moment
+from voltgate.config_csms import Csms
 from voltgate.csms.ledger.store import Database
 from voltgate.csms.uptime import report
 from voltgate.csms.uptime.attempts import Outcome, Stage, judged
@@ -18,7 +18,7 @@ from voltgate.csms.uptime.watch import Session
 
 @pytest.fixture
 def story(open_database: Callable[[], Database]) -> Story:
-    return Story(open_database(), Uptime(ZoneInfo("UTC")))
+    return Story(open_database(), Uptime(Csms()))
 
 
 def shown(story: Story, at: float, token: str = "tag", status: str = "Accepted") -> None:
