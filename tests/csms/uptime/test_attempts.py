@@ -228,3 +228,13 @@ def test_how_far_a_session_came(
         "s", "A", 1, "tag", moment(0), None, ended, None, reason, "ended", mwh, None, frozenset(flags.split())
     )
     assert judged(session) == found
+
+
+def test_how_long_a_driver_may_take_to_plug_in_is_configured(open_database: Callable[[], Database]) -> None:
+    story = Story(open_database(), Uptime(Csms(attempt_wait=60)))
+    shown(story, 0)
+    story.tick(1)
+    assert attempts(story) == [(0, "authorized", "failed", "no_session", "")]
+    story.session("late", started=2.0)
+    story.tick(3)
+    assert [row[1:3] for row in attempts(story)] == [("authorized", "failed"), ("started", "open")]
