@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import nats
+import nats.errors
 import pytest
 from nats.aio.client import Client
 
@@ -83,9 +84,16 @@ async def until(holds: Callable[[], Any]) -> Any:
 
 
 async def publish(client: Client, facts: Iterable[Said]) -> None:
+    """As a gateway does: again until it is acknowledged."""
     for said in facts:
         message = WORLD.fact(said)
-        await client.jetstream().publish(message.subject, message.data, headers=dict(message.headers))
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with suppress(nats.errors.Error):
+                    await client.jetstream().publish(
+                        message.subject, message.data, headers=dict(message.headers), timeout=2
+                    )
+                    break
 
 
 def session_16(tx: int, charger: str, begin: float, wh: int) -> list[Said]:

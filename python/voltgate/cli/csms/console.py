@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from voltgate.cli.csms.commands import app, faults
+from voltgate.cli.csms.commands import app as app  # noqa: PLC0414 - with the commands of this file
+from voltgate.cli.csms.commands import faults
 from voltgate.cli.csms.key import key_app, link
 from voltgate.cli.faults import EXIT_CODES, Failure
 from voltgate.cli.service import connected, insistent, loaded, on_signals, run
