@@ -24,6 +24,7 @@ def _as_user(folder: Path, *argv: str) -> None:
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The folder with the socket of a cluster of this process's own."""
     if not BINARIES:
+        assert "CI" not in os.environ, "CI installs postgresql"
         pytest.skip("PostgreSQL is not installed (Debian package postgresql)")
     folder = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
     if os.geteuid() == 0:

@@ -231,27 +231,34 @@ async def _answers(client: Client, domain: str) -> bool:
     return False
 
 
-async def test_a_mirror_takes_over_with_all_that_it_has(start: Start, applied: Callable[..., None]) -> None:
+async def test_mirrors_take_over_with_all_that_they_have(start: Start, applied: Callable[..., None]) -> None:
+    """Facts, and the records without which no charger may connect."""
     hub, standby = hub_and_leaf(start, "standby")
     await asyncio.to_thread(applied, hub.url, "hub")
-    mirror = settings("mirror")
+    mirrors = [
+        json.loads(json.dumps(settings("mirror")).replace("OCPP_TX", name))
+        for name in ("OCPP_TX", "KV_ocpp_chargers")
+    ]
     async with client_of(standby.url) as client:
         await until(lambda: _answers(client, "hub"))
-        await api(client, "STREAM.CREATE.OCPP_TX", mirror, "standby")
+        for mirror in mirrors:
+            await api(client, f"STREAM.CREATE.{mirror['name']}", mirror, "standby")
         async with client_of(hub.url) as first:
             for number in range(3):
-                await first.jetstream(domain="hub").publish(
-                    f"ocpp.tx.v16.MeterValues.CP{number}", b"{}", headers={"Nats-Msg-Id": f"k{number}"}
-                )
+                await first.jetstream(domain="hub").publish(f"ocpp.tx.v16.MeterValues.CP{number}", b"{}")
+            await api(first, "$KV.ocpp_chargers.CP9", {"enabled": True}, "hub")
         await until(lambda: _has(client, "OCPP_TX", 3, "standby"))
+        await until(lambda: _has(client, "KV_ocpp_chargers", 1, "standby"))
         hub.kill()
-        promoted = {key: value for key, value in mirror.items() if key != "mirror"}
-        await api(client, "STREAM.UPDATE.OCPP_TX", promoted, "standby")
+        for mirror in mirrors:
+            promoted = {key: value for key, value in mirror.items() if key != "mirror"}
+            await api(client, f"STREAM.UPDATE.{mirror['name']}", promoted, "standby")
         await asyncio.to_thread(applied, standby.url, "standby")
-        with gateway(config(standby, nats={"domain": "standby"})) as running:
+        known = config(standby, nats={"domain": "standby"}, registry={"required": True})
+        with gateway(known) as running:
             async with dial(running.port, "CP9") as charger:
                 assert await charger.ask(meter("1")) == '[3,"1",{}]'
-        assert (await api(client, "STREAM.INFO.OCPP_TX", domain="standby"))["state"]["messages"] == 4
+        assert await _has(client, "OCPP_TX", 4, "standby")
 
 
 async def test_regions_of_a_supercluster_share_commands_and_streams_stay_in_one(

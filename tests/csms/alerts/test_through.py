@@ -1,4 +1,4 @@
-"""From links on a real NATS through the ledger to a real HTTP server; a second run repeats nothing."""
+"""From links on a real NATS, through the ledger, to a real HTTP server; a second run repeats nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -68,7 +68,7 @@ async def consumers(client: Client) -> int:
 async def test_a_storm_reaches_its_channel_as_one_message_and_once(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voltgate.csms.alerts.part.GROUP", timedelta(seconds=1))
+    monkeypatch.setattr("voltgate.csms.alerts.part.GROUP", timedelta(seconds=3))
     config = configured(tmp_path, "live")
     rule = decisions.encoded(by="ann", at=datetime.now(UTC), body={"hold_minutes": 0})
     async with receiver() as server:
@@ -79,10 +79,8 @@ async def test_a_storm_reaches_its_channel_as_one_message_and_once(
                 while await consumers(client) == 0:
                     await asyncio.sleep(0.05)
             await client.jetstream().publish(decisions.subject("ops", "rule", "offline"), rule)
-            for charger in CHARGERS:
-                await link(client, charger, "up")
-            for charger in CHARGERS:
-                await link(client, charger, "down")
+            for state in ("up", "down"):
+                await asyncio.gather(*(link(client, charger, state) for charger in CHARGERS))
             await until(lambda: server.taken)
         other = configured(tmp_path, "other")
         made = await rebuild.rebuild(client, other, asyncio.Event())

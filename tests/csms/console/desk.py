@@ -52,7 +52,7 @@ class Books:
             tx.run(sql, *args)
 
     def charger(self, id: str = "CP1", site: str = "north", **row: Any) -> None:
-        given = {"token": id, "version": "ocpp1.6", "link": "up", "link_at": AT}
+        given = {"token": id, "version": "v16", "link": "up", "link_at": AT}
         self.put("charger", **({"id": id, "site": site} | given | row))
 
     def connector(self, charger: str = "CP1", **row: Any) -> None:

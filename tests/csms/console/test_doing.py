@@ -19,7 +19,6 @@ from voltgate.charger import Behaviour, Charger, Endpoint, Settings
 from voltgate.charger.messages import Payload
 from voltgate.csms.console.commands import WORDS
 from voltgate.gateway.reasons import Outcome
-from voltgate.schemas import SUBPROTOCOLS
 
 VERSIONS = ("v16", "v201", "v21")
 
@@ -75,7 +74,7 @@ async def test_a_person_does_everything_with_a_charger(
     version: str, server: NatsServer, house: Gateway, books: Books
 ) -> None:
     identity = f"CP {version}/1"
-    books.charger(identity, version=SUBPROTOCOLS[version])
+    books.charger(identity, version=version)
     where = f"/chargers/CP%20{version}%2F1/do"
     async with desk(server, books) as console, backend(server), station(house, version, identity) as charger:
 
@@ -102,7 +101,7 @@ async def test_a_person_does_everything_with_a_charger(
 
 async def test_fifty_taps_with_one_key_are_one_call(server: NatsServer, house: Gateway, books: Books) -> None:
     """At two consoles at once; a repeat after the session has ended gets the outcome of the first."""
-    books.charger("taps", version="ocpp2.0.1")
+    books.charger("taps", version="v201")
     async with (
         desk(server, books) as console,
         desk(server, books, fresh=False) as other,

@@ -130,6 +130,55 @@ def test_a_document_is_an_ocpi_cdr(world: World) -> None:
     assert abs(float(cost) - exported.body["total_cost"]["incl_vat"]) < 0.005
 
 
+@pytest.mark.parametrize(
+    ("amperes", "cost"),
+    [
+        ([(40, 40, 40), (40, 40, 40), (40, 40, 40)], "6.00"),  # 120 A
+        ([(40, 40, 40), (40, 40, 40), (10, 10, 10)], "4.50"),  # the last half hour is not proven
+        ([(), (), ()], "0.00"),
+    ],
+)
+def test_a_price_by_current(amperes: list[tuple[int, ...]], cost: str) -> None:
+    """The smaller one of two readings holds for the time between them."""
+    one = World()
+    charging = {"prices": [
+        {"priceMinute": 0.1, "conditions": {"minCurrent": 96}},
+        {"priceMinute": 0.05, "conditions": {"maxCurrent": 96}},
+    ]}  # fmt: skip
+    one.decide(Kind.TARIFF, "T", {"ocpp": {"currency": "EUR", "chargingTime": charging}}, START)
+    one.decide(Kind.ASSIGNMENT, "default", {"tariff": "T"}, START)
+
+    def event(kind: str, seq: int, phases: tuple[int, ...]) -> Said:
+        at = START + seq * 30 * MINUTE
+        currents = [
+            {
+                "value": value,
+                "measurand": "Current.Import",
+                "phase": f"L{phase}",
+                "unitOfMeasure": {"unit": "A"},
+            }
+            for phase, value in enumerate(phases, 1)
+        ]
+        context = {"Started": "Transaction.Begin", "Ended": "Transaction.End"}.get(kind, "Sample.Periodic")
+        samples = [
+            {"value": seq * 10_000, "context": context},
+            *({**one, "context": context} for one in currents),
+        ]
+        info = {"transactionId": "A", **({"chargingState": "Charging"} if kind != "Ended" else {})}
+        body = {
+            "eventType": kind, "timestamp": at.isoformat(), "triggerReason": "MeterValuePeriodic",
+            "seqNo": seq, "transactionInfo": info, "evse": {"id": 1, "connectorId": 1},
+            "meterValue": [{"timestamp": at.isoformat(), "sampledValue": samples}],
+        }  # fmt: skip
+        return Said(at, "TransactionEvent", body, version="v21")
+
+    kinds = ("Started", "Updated", "Ended")
+    one.run([event(kind, seq, amperes[seq]) for seq, kind in enumerate(kinds)], START + 70 * MINUTE)
+    (invoice,) = documents(one)
+    assert invoice.billed.bill.cost == cost
+    assert invoice.billed.recomputed() == invoice.billed.bill
+
+
 def test_a_session_without_a_tariff() -> None:
     one = World()
     start = {"connectorId": 1, "idTag": "CAFE", "meterStart": 0, "timestamp": START.isoformat()}

@@ -57,7 +57,9 @@ def application(console: Console) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY, middlewares=[_answering])
     by_name = handlers()
     for endpoint in ENDPOINTS:
-        app.router.add_route(endpoint.method, endpoint.route, _dispatched(console, endpoint, by_name))
+        # The id of a CDR has a slash; it is accepted as it is where nothing follows.
+        route = endpoint.route.replace("{id}", "{id:.+}") if endpoint.reach is Reach.CDR else endpoint.route
+        app.router.add_route(endpoint.method, route, _dispatched(console, endpoint, by_name))
     app.add_routes(login.routes(console))
 
     async def guarded(request: web.Request, response: web.StreamResponse) -> None:

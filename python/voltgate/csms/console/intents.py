@@ -14,7 +14,7 @@ from typing import Any, assert_never
 
 import orjson
 
-from voltgate.schemas import VERSIONS
+from voltgate.schemas import SUBPROTOCOLS
 
 OPERATOR_TOKEN = "OPERATOR"  # noqa: S105 - of a start for which nobody named a token
 # The UIDs of cards (ISO 14443) have 4, 7 or 10 bytes; other tokens are made by systems.
@@ -59,11 +59,10 @@ class ImpossibleError(Exception):
 
 
 def command(intent: Intent, version: str, command_id: str) -> Command:
-    """For a charger that speaks ``version`` (a subprotocol). Raises ImpossibleError."""
-    if version not in VERSIONS:
+    """For a charger that speaks ``version`` (a token, as links have it). Raises ImpossibleError."""
+    if version not in SUBPROTOCOLS:
         raise ImpossibleError("the charger has not been connected yet: its OCPP version is unknown")
-    old = VERSIONS[version] == "v16"
-    action, payload = (_of_16 if old else _of_2)(intent, command_id)
+    action, payload = (_of_16 if version == "v16" else _of_2)(intent, command_id)
     return Command(action, orjson.dumps({key: one for key, one in payload.items() if one is not None}))
 
 

@@ -5,6 +5,7 @@ pieces, each a query of its own: nothing keeps the writer's log from being reuse
 """
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
@@ -53,15 +54,29 @@ class _Connection(Protocol):
 
 class _Sqlite:
     def __init__(self, path: str) -> None:
-        where = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
-        self._connection = sqlite3.connect(
-            where, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        self._path = Path(path).absolute()
+        self._connect()
+
+    def _connect(self) -> None:
+        try:
+            self._file = self._path.stat()
+            self._connection = sqlite3.connect(
+                f"file:{quote(str(self._path))}?mode=ro",
+                uri=True,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"csms.database: {self._path}: {error}: is the ledger running?") from None
 
     def all(self, sql: str, args: tuple[object, ...]) -> list[Row]:
         try:
+            if not os.path.samestat(self._path.stat(), self._file):  # a rebuild has replaced it
+                self._connection.close()
+                self._connect()
             return self._connection.execute(sql, args).fetchall()
-        except sqlite3.OperationalError as error:
+        except (OSError, sqlite3.Error) as error:
             raise StoreError(f"csms.database: {error}") from None
 
     def close(self) -> None:
@@ -80,7 +95,7 @@ class _Postgres:
 
         try:
             connection = psycopg.connect(self._url, autocommit=True)
-            connection.read_only = True
+            connection.execute("SET default_transaction_read_only = on")
         except psycopg.Error as error:
             raise StoreError(f"csms.database: {str(error).strip().splitlines()[0]}") from None
         return connection
@@ -92,8 +107,9 @@ class _Postgres:
             self._connection = self._connected()
         try:
             rows: list[Row] = self._connection.execute(self._translated(sql), args or None).fetchall()
-        except psycopg.OperationalError as error:
-            self._connection.close()  # the server was restarted: the next query connects again
+        except psycopg.Error as error:
+            if isinstance(error, psycopg.OperationalError):
+                self._connection.close()  # the server was restarted: the next query connects again
             raise StoreError(f"csms.database: {str(error).strip().splitlines()[0]}") from None
         return rows
 
@@ -133,10 +149,7 @@ class Reader:
     def _connect(self) -> _Connection:
         if not self._url.startswith("sqlite:///"):
             return _Postgres(self._url)
-        try:
-            return _Sqlite(sqlite_path(self._url))
-        except sqlite3.Error as error:
-            raise StoreError(f"csms.database: {error}: is the ledger running?") from None
+        return _Sqlite(sqlite_path(self._url))
 
     def close(self) -> None:
         """Wait for open queries and close the connections."""

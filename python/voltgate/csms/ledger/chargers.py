@@ -3,7 +3,7 @@
 Statuses count by receipt: the time in one may be that of the fault, not of the report.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -72,7 +72,7 @@ class Chargers:
 def _link(tx: Tx, fact: Fact) -> None:
     body = fact.body
     up = body.get("state") == "up"
-    epoch = _number(fact.headers.get("Nats-Sequence") if up else body.get("epoch"))
+    epoch = _number(_sequence(fact.headers) if up else body.get("epoch"))
     version = body.get("version")
     at = times.of_charger(body.get("at")) or fact.at
     tx.run(
@@ -80,6 +80,12 @@ def _link(tx: Tx, fact: Fact) -> None:
         "up" if up else "down", times.text(at), epoch, version if isinstance(version, str) else "",
         fact.charger, epoch,
     )  # fmt: skip
+
+
+def _sequence(headers: Mapping[str, str]) -> str:
+    """Of a link in ``OCPP_LINKS``: the headers of a copy, republished or sourced, have it."""
+    source = headers.get("Nats-Stream-Source", "").split()
+    return headers.get("Nats-Sequence") or (source[1] if len(source) > 1 else "")
 
 
 def _boot(tx: Tx, fact: Fact) -> None:

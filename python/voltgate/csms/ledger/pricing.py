@@ -4,6 +4,7 @@ Chosen at the start by token group, connector, charger, site, default, in this o
 revision: a later change does not apply to a session that has begun.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -135,10 +136,31 @@ def _read(id_: str, body: str) -> Tariff | None:
 
 def usage(derived: Derived) -> Usage:
     """The periods of a session."""
+    measured = sorted(
+        (point.at, round(1000 * sum(amperes)))
+        for point in derived.points
+        if point.at is not None and (amperes := [one for one in point.currents if one is not None])
+    )
+    times = [at for at, _ in measured]
+
+    def current(begins: datetime, ends: datetime) -> int | None:
+        """The smaller one of the readings around a stretch, in mA: so much is proven."""
+        first, last = bisect_right(times, begins) - 1, bisect_left(times, ends)
+        around = [
+            milliamperes
+            for _, milliamperes in (*measured[max(first, 0) : first + 1], *measured[last : last + 1])
+        ]
+        return min(around, default=None)
+
     return Usage(
         tuple(
             Period(
-                one.begins, one.ends, one.mwh, one.doing is Doing.CHARGING or one.mwh > 0, one.billable_idle
+                one.begins,
+                one.ends,
+                one.mwh,
+                one.doing is Doing.CHARGING or one.mwh > 0,
+                one.billable_idle,
+                current(one.begins, one.ends),
             )
             for one in derived.stretches
         )

@@ -69,7 +69,7 @@ class Connection(Socket):
         self._fragment_bytes = 0
         self._pong = b""  # the answer to the last ping of this turn
         self._slicing = False
-        self._probes: list[Callable[[], None]] = []
+        self._probes: tuple[Callable[[], None], ...] = ()
         self._probed = 0  # frames before the first of them
         self._on_end: Callable[[Connection, Reason], None] | None = None
         self._next_ping = self.lane.seen = self._clock.now
@@ -303,7 +303,7 @@ class Connection(Socket):
         else:
             if not self._probes:
                 self._probed = self.lane.pieces
-            self._probes.append(alive)
+            self._probes += (alive,)
             self._ping()
 
     @property
@@ -312,7 +312,7 @@ class Connection(Socket):
         return self._backlog.paused or self._backlog.queued
 
     def _alive(self) -> None:
-        probes, self._probes = self._probes, []
+        probes, self._probes = self._probes, ()
         for alive in probes:
             alive()
 

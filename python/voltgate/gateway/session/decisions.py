@@ -37,7 +37,7 @@ def description(violation: Violation | GatewayViolation) -> str:
     return f"{violation.pointer}: {violation.reason}" if violation.pointer else violation.reason
 
 
-def gated(ocpp: Version, boot: str, triggered: set[str], action: str) -> GatewayViolation | None:
+def gated(ocpp: Version, boot: str, triggered: frozenset[str], action: str) -> GatewayViolation | None:
     """Whether a CALL must wait for BootNotification; ``boot``: a backend's last word on it, "" for none."""
     action = action.removesuffix("-Signed")
     passes = boot not in ("Pending", "Rejected") or action == "BootNotification"

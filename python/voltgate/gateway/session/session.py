@@ -228,16 +228,11 @@ class Session:
         """The CALL is at the head of the queue: it may be refused, or a repeat; else its fact is stored."""
         if not call.sound or self._gated:
             call.refusal = decisions.refused(self._context.codec.ocpp, call, self.turn)
-        handling, message_id = call.handling, call.message_id
-        if (
-            handling is not None
-            and handling.remembers
-            and call.refusal is None
-            and message_id is not None
-            and (repeat := self._lane.recall(call.frame)) is not None
-        ):
-            self._context.metrics.duplicates.add(handling.class_)
-            call.answer = repeat._replace(by="replay")
+        if (handling := call.handling) is not None and handling.remembers and call.refusal is None:
+            repeat = self._lane.recall(call.frame)
+            if repeat is not None:
+                self._context.metrics.duplicates.add(handling.class_)
+                call.answer = repeat._replace(by="replay")
         self._advance(call)
 
     # -- storing ------------------------------------------------------------------------------------
@@ -363,13 +358,13 @@ class Session:
     def _booted(self, status: str) -> None:
         turn = self.turn
         turn.boot = status
-        turn.triggered.clear()
+        turn.triggered = frozenset()
         self._gated = status in ("Pending", "Rejected") or turn.leaving
 
     def _done(self) -> None:
         """The CALL at the head is answered, or needs no answer: serve the next one."""
         if not self.closed:
-            self._queue.popleft()
+            self._queue.pop(0)
             bounds = self._bounds
             if bounds.large:
                 bounds.weigh()
