@@ -33,6 +33,8 @@ WRONG = [
     (["validate", "--sender", "car"], "--sender", "not a sender"),
     (["dev", "--port", "0"], "--port", "chargers need a fixed port"),
     (["dev", "--port", "9464"], "--port are both 9464", "two servers on one port"),
+    (["dev", "--faults", "kwH"], "--faults kwH: no such fault; the faults are", "not in the list"),
+    (["swarm", "--faults", "stop_lost,stop"], "--faults stop: no such fault", "one of them is not"),
     (["dev", "--host", "no.such.host.invalid"], "--host", "no such host"),
 ]
 
