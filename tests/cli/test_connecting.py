@@ -44,8 +44,8 @@ SHORT: dict[str, tuple[int, str]] = {
 LASTING = {"serve": "gateway.started", "backend": "backend.started"}
 SWARMS = {f"swarm {name}" for name in ("compare", "day", "half-open", "slow-consumer", "steady", "storm")}
 WITHOUT_NATS = {
-    "dev", "validate", "policy", "permissions", "worker", "version", "actions", "schema", "config example",
-    *SWARMS,
+    "dev", "charger", "validate", "policy", "permissions", "worker", "version", "actions", "schema",
+    "config example", *SWARMS,
 }  # fmt: skip
 
 
