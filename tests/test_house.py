@@ -154,7 +154,7 @@ TESTED_IN = {
     "csms/ledger/{acting,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
         "csms/ledger/test_traps.py"
     ),
-    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,sources,told}": (
+    "csms/ledger/{names,parking,pricing,registers,rows,samples,session,sessions,sources,told}": (
         "csms/ledger/test_traps.py"
     ),
     "csms/ledger/{copies,feed,rebuild,streams}": "csms/ledger/test_service.py",
