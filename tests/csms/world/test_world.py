@@ -25,9 +25,7 @@ powers = st.lists(st.sampled_from((0, 1400, 3700, 11_000, 22_000, 150_000)), min
 EVEN, UNEVEN = Visit(5, (11_000,) * 12), Visit(5, (3700,) * 10 + (150_000,) * 9)
 RISING, WAITING = Visit(5, (1400,) * 30 + (150_000,) * 15), Visit(5, (0,) * 6 + (3700,) * 20)
 KNOWN: list[tuple[str, tuple[str, ...], tuple[Visit, ...], str]] = [
-    ("v16", ("intervals",), (EVEN,), "bill the sum of intervals where both registers are 0"),
     ("v16", ("samples_from_zero",), (RISING,), "bill meterStop - meterStart, which hold together"),
-    ("v201", ("samples_from_zero",), (EVEN,), "bill the registers of begin and end"),
     ("v201", ("kwh_named_wh",), (UNEVEN,), "doubt the unit if power is far above the rise, however uneven"),
     ("v201", ("tx_id_repeats", "no_clock"), (EVEN,) * 3, "a Started after the end begins another session"),
     ("v16", ("tx_id_unknown", "stop_stray"), (EVEN,) * 2, "leave alone a stop that names another id"),
@@ -65,8 +63,6 @@ def test_billed_is_never_more_than_the_truth(life: Life) -> None:
 @pytest.mark.parametrize("name", ["", *FAULTS])
 def test_each_fault_alone(version: str, name: str) -> None:
     life = Life(version, (name,) if name else (), PLAIN, refused=name == "charges_anyway")
-    if any(known == (name,) for _, known, _, _ in KNOWN):
-        pytest.skip("see KNOWN")
     assert faults_found(life, folded(life)) == []
 
 
