@@ -105,7 +105,7 @@ bench: $(VENV)/.built ## every figure of benchmarks/README.md, measured and writ
 	$(if $(findstring --only,$(BENCH)),,$(BIN)/python benchmarks/tls.py $(filter --quick --no-write,$(BENCH)))
 
 bench-csms: $(VENV)/.built ## facts a second of the ledger, its lag and memory; CSMS="--chargers 500 --minutes 60"
-	$(BIN)/python benchmarks/csms.py $(CSMS)
+	$(BIN)/python benchmarks/ledger.py $(CSMS)
 
 locust: $(VENV)/.locust ## Locust against a gateway that it starts: .cache/locust.html; LOCUST="--users 1000 --seconds 300"
 	$(BIN)/python benchmarks/locusts.py $(LOCUST)

@@ -3,7 +3,7 @@
 Chargers of 1.6 with a reading a minute of register, power, current and charge. The fold is measured without
 NATS, in batches of 500, in seconds of CPU; the run from NATS is the whole process on a stream that is full,
 with ticks. The feed alone is what nats-py delivers to a callback that does nothing: the ledger's ceiling.
-Run: ``make bench-csms``, or ``python benchmarks/csms.py --chargers 200 --minutes 60``
+Run: ``make bench-csms``, or ``python benchmarks/ledger.py --chargers 200 --minutes 60``
 """
 
 import argparse
