@@ -38,7 +38,11 @@ async def _charge(identity: str, url: str, version: str, faults: tuple[str, ...]
     from voltgate.charger.fleet import run_charger  # noqa: PLC0415 - other commands need no websockets
 
     charging = asyncio.create_task(run_charger(url, identity, version, faults))
-    on_signals(charging.cancel)
+
+    def leave() -> None:
+        charging.cancel()
+
+    on_signals(leave)
     say(f"voltgate: {identity} connects to {url}")
     await asyncio.wait({charging})
     if not charging.cancelled():
