@@ -41,7 +41,8 @@ test-unit: $(VENV)/.built ## the tests that need no running gateway, in less tha
 
 test-full: $(VENV)/.built ## property tests, the model of ownership and takeovers at their full size
 	TEST_FULL=1 cargo test --workspace --exclude voltgate-py --release
-	TEST_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/core tests/csms/world tests/model tests/gateway/session/test_lane.py tests/e2e/test_ownership_storm.py
+	TEST_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/core tests/csms/world tests/model tests/gateway/session/test_lane.py tests/e2e/test_ownership_storm.py \
+		tests/docs/test_scaling.py tests/benchmarks/test_soak.py
 
 test-upgrade: $(VENV)/.built ## the last release and this tree side by side; builds the last release once
 	TEST_UPGRADE=1 $(BIN)/python -m pytest -q --timeout 0 tests/e2e/test_last_release.py

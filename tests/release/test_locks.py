@@ -25,7 +25,7 @@ LOCKS = {
 
 def locked(name: str) -> dict[str, Version]:
     """Package to version; every one has hashes."""
-    text = (ROOT / "deploy" / "release" / name).read_text().replace("\\\n", " ")
+    text = (FOLDER / name).read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert [line for line in lines if "--hash=sha256:" not in line] == []
     found = [re.match(r"([\w.-]+)==(\S+)", line) for line in lines]

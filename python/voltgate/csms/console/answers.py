@@ -133,19 +133,6 @@ class Explanation(Shape):
     facts: list[UsedFact]
 
 
-class Preview(Shape):
-    """Sums with tax of at most 10,000 sessions, and how many of them cost less, more or the same."""
-
-    currency: str
-    before: str
-    after: str
-    percent: float | None
-    less: int
-    more: int
-    same: int
-    other_currency: int
-
-
 class Cdr(Shape):
     """One charge detail record: immutable."""
 
