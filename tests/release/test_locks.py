@@ -13,9 +13,8 @@ from packaging.version import Version
 from steps import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-TOOLS = [
-    line for line in (ROOT / "deploy" / "release" / "tools.in").read_text().splitlines() if line[0] != "#"
-]
+FOLDER = ROOT / "deploy" / "release"
+TOOLS = [line for line in (FOLDER / "tools.in").read_text().splitlines() if line[0] != "#"]
 LOCKS = {
     "requirements.txt": PROJECT["dependencies"],
     "requirements-dev.txt": [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]],
