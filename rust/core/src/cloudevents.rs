@@ -16,37 +16,42 @@ pub struct Stamp<'a> {
     pub traceparent: &'a str,
 }
 
-/// The attributes of one connection, escaped once: three byte strings between the varying parts.
-#[derive(Debug)]
-pub(crate) struct CloudEvents {
+/// The attributes of one connection, escaped once: three texts between the varying parts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CloudEvents<'a> {
     /// Up to the count in `ce-id`.
-    id: Vec<u8>,
+    pub id: &'a str,
     /// From there to the kind in `ce-type`.
-    source: Vec<u8>,
+    pub source: &'a str,
     /// From there to `ce-time`.
-    time: Vec<u8>,
+    pub time: &'a str,
 }
 
-impl CloudEvents {
-    /// The attributes of a `session`; `token` belongs to the `identity`, `version` is a version token.
-    pub fn new(version: &str, identity: &str, token: &str, session: &str) -> Self {
-        let mut id = b"ce-specversion: 1.0\r\nce-id: ".to_vec();
-        push_attribute(&mut id, session);
-        id.push(b'/');
-        let source = format!("\r\nce-source: /chargers/{token}\r\nce-type: ocpp.{version}.").into_bytes();
-        let mut time = b"\r\nce-subject: ".to_vec();
-        push_attribute(&mut time, identity);
-        time.extend_from_slice(b"\r\nce-time: ");
-        Self { id, source, time }
+impl CloudEvents<'_> {
+    pub fn push_id(out: &mut Vec<u8>, session: &str) {
+        out.extend_from_slice(b"ce-specversion: 1.0\r\nce-id: ");
+        push_attribute(out, session);
+        out.push(b'/');
+    }
+
+    /// `version` is a version token, `token` that of the identity.
+    pub fn push_source(out: &mut Vec<u8>, version: &str, token: &str) {
+        out.extend(format!("\r\nce-source: /chargers/{token}\r\nce-type: ocpp.{version}.").into_bytes());
+    }
+
+    pub fn push_time(out: &mut Vec<u8>, identity: &str) {
+        out.extend_from_slice(b"\r\nce-subject: ");
+        push_attribute(out, identity);
+        out.extend_from_slice(b"\r\nce-time: ");
     }
 
     /// Writes all attributes: the last part of `ce-type`, and the type of the body; then `traceparent`.
-    pub fn write(&self, out: &mut Command, kind: &str, stamp: &Stamp, content: &str) {
-        out.bytes(&self.id);
+    pub fn write(self, out: &mut Command, kind: &str, stamp: &Stamp, content: &str) {
+        out.bytes(self.id.as_bytes());
         push_number(out.buffer(), stamp.count);
-        out.bytes(&self.source);
+        out.bytes(self.source.as_bytes());
         out.bytes(kind.as_bytes());
-        out.bytes(&self.time);
+        out.bytes(self.time.as_bytes());
         push_time(out.buffer(), stamp.time_ms);
         out.bytes(b"\r\nce-datacontenttype: ");
         out.bytes(content.as_bytes());

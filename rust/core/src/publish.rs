@@ -10,7 +10,7 @@
 use crate::cloudevents::{CloudEvents, Stamp};
 use crate::hpub::{Command, push_time};
 use crate::key::{self, Message, Origin};
-use crate::token::{ascii, push_header_value, token};
+use crate::token::{ascii, push_header_value, push_token, token};
 use crate::version::Version;
 
 const JSON: &str = "application/json";
@@ -128,48 +128,74 @@ pub fn nats_id(key: &str, payload: &[u8]) -> String {
     ascii(key::nats_id(key.as_bytes(), payload).to_vec())
 }
 
-/// The constants of one connection, escaped once.
+/// What a [`Publisher`] holds, in this order.
+#[derive(Clone, Copy)]
+enum Part {
+    Token,
+    Session,
+    Facts,
+    Rpc,
+    /// These three are of `CloudEvents`.
+    Id,
+    Source,
+    Time,
+    SessionLine,
+}
+
+/// The constants of one connection, escaped once, in one piece of memory.
 #[derive(Debug)]
 pub struct Publisher {
     version: Version,
-    token: String,
-    session: String,
-    fact_prefix: String,
-    rpc_prefix: String,
-    events: CloudEvents,
-    session_line: Vec<u8>,
+    text: Box<str>,
+    /// Where each part of `text` ends.
+    ends: [u32; Part::SessionLine as usize + 1],
 }
 
 impl Publisher {
     /// A connection of `identity` in `version`, known by its `session` id.
     #[must_use]
     pub fn new(version: Version, identity: &str, session: &str, prefix: &str, rpc_prefix: &str) -> Self {
-        let own = token(identity);
-        let events = CloudEvents::new(version.token(), identity, &own, session);
-        let mut session_line = b"ocpp-session: ".to_vec();
-        push_header_value(&mut session_line, session);
-        session_line.extend_from_slice(b"\r\n");
-        Self {
-            version,
-            token: own,
-            session: token(session),
-            fact_prefix: prefix.to_owned(),
-            rpc_prefix: rpc_prefix.to_owned(),
-            events,
-            session_line,
-        }
+        let (mut text, own) = (Vec::with_capacity(512), token(identity));
+        let mut ends = [0; Part::SessionLine as usize + 1];
+        let mut part = |part: Part, write: &dyn Fn(&mut Vec<u8>)| {
+            write(&mut text);
+            ends[part as usize] = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        };
+        part(Part::Token, &|out| out.extend_from_slice(own.as_bytes()));
+        part(Part::Session, &|out| push_token(out, session));
+        part(Part::Facts, &|out| out.extend_from_slice(prefix.as_bytes()));
+        part(Part::Rpc, &|out| out.extend_from_slice(rpc_prefix.as_bytes()));
+        part(Part::Id, &|out| CloudEvents::push_id(out, session));
+        part(Part::Source, &|out| CloudEvents::push_source(out, version.token(), &own));
+        part(Part::Time, &|out| CloudEvents::push_time(out, identity));
+        part(Part::SessionLine, &|out| {
+            out.extend_from_slice(b"ocpp-session: ");
+            push_header_value(out, session);
+            out.extend_from_slice(b"\r\n");
+        });
+        Self { version, text: ascii(text).into(), ends }
+    }
+
+    fn part(&self, part: Part) -> &str {
+        let place = part as usize;
+        let start = if place == 0 { 0 } else { self.ends[place - 1] };
+        &self.text[start as usize..self.ends[place] as usize]
+    }
+
+    fn events(&self) -> CloudEvents<'_> {
+        CloudEvents { id: self.part(Part::Id), source: self.part(Part::Source), time: self.part(Part::Time) }
     }
 
     /// The identity as a token.
     #[must_use]
     pub fn token(&self) -> &str {
-        &self.token
+        self.part(Part::Token)
     }
 
     /// The session id, escaped like a token.
     #[must_use]
     pub fn session(&self) -> &str {
-        &self.session
+        self.part(Part::Session)
     }
 
     /// Writes a message as a fact, and its key to `key`. Returns its `Nats-Msg-Id` where the class has one.
@@ -183,11 +209,12 @@ impl Publisher {
         key: &mut Vec<u8>,
     ) -> Option<[u8; 32]> {
         let body = tags.redacted.unwrap_or(message.payload);
-        let subject = [&self.fact_prefix, class.name(), self.version.token(), message.action, &self.token];
+        let subject =
+            [self.part(Part::Facts), class.name(), self.version.token(), message.action, self.token()];
         out.begin(&subject, stamp.reply, body.len());
-        self.events.write(out, message.action, stamp, JSON);
+        self.events().write(out, message.action, stamp, JSON);
         out.line("ocpp-message-id", message.id);
-        out.bytes(&self.session_line);
+        out.bytes(self.part(Part::SessionLine).as_bytes());
         out.bytes(b"ocpp-key: ");
         key.clear();
         key::push_key(key, &self.origin(), message);
@@ -213,9 +240,9 @@ impl Publisher {
     /// Writes a message as a question.
     pub fn question(&self, out: &mut Command, question: &Question, stamp: &Stamp) {
         let Question { message, key, deadline_ms, violation } = *question;
-        let subject = [&self.rpc_prefix, "ask", self.version.token(), message.action, &self.token];
+        let subject = [self.part(Part::Rpc), "ask", self.version.token(), message.action, self.token()];
         out.begin(&subject, stamp.reply, message.payload.len());
-        self.events.write(out, message.action, stamp, JSON);
+        self.events().write(out, message.action, stamp, JSON);
         self.ours(out, message.id, key);
         if !violation.is_empty() {
             out.text("ocpp-violation", violation);
@@ -230,9 +257,9 @@ impl Publisher {
     /// Writes what was answered as a fact under `<Action>Response`.
     pub fn response(&self, out: &mut Command, class: Class, answer: &Answer, stamp: &Stamp) {
         let action = [answer.action, "Response"].concat();
-        let subject = [&self.fact_prefix, class.name(), self.version.token(), &action, &self.token];
+        let subject = [self.part(Part::Facts), class.name(), self.version.token(), &action, self.token()];
         out.begin(&subject, stamp.reply, answer.payload.len());
-        self.events.write(out, &action, stamp, JSON);
+        self.events().write(out, &action, stamp, JSON);
         self.ours(out, answer.id, answer.key);
         out.line("ocpp-answered-by", answer.by);
         if !answer.error_code.is_empty() {
@@ -254,15 +281,15 @@ impl Publisher {
 
     /// Writes a refused frame. Its action, if any, is in the raw bytes and nowhere else: it may be free text.
     pub fn reject(&self, out: &mut Command, refusal: &Refusal, stamp: &Stamp) {
-        let subject = [&self.fact_prefix, "reject", self.version.token(), &self.token];
+        let subject = [self.part(Part::Facts), "reject", self.version.token(), self.token()];
         let kept = if refusal.limit == 0 { refusal.raw.len() } else { refusal.raw.len().min(refusal.limit) };
         let whole = refusal.raw.len().max(refusal.size);
         out.begin(&subject, stamp.reply, kept);
-        self.events.write(out, "reject", stamp, OCTETS);
+        self.events().write(out, "reject", stamp, OCTETS);
         if let Some(id) = refusal.id {
             out.line("ocpp-message-id", id);
         }
-        out.bytes(&self.session_line);
+        out.bytes(self.part(Part::SessionLine).as_bytes());
         out.line("ocpp-error-code", refusal.code);
         // Always there: the empty pointer means the whole payload, or the envelope.
         out.text("ocpp-error-pointer", refusal.pointer);
@@ -278,12 +305,12 @@ impl Publisher {
     }
 
     fn origin(&self) -> Origin<'_> {
-        Origin { version: self.version, token: &self.token, session: &self.session }
+        Origin { version: self.version, token: self.token(), session: self.session() }
     }
 
     fn ours(&self, out: &mut Command, id: &str, key: &str) {
         out.line("ocpp-message-id", id);
-        out.bytes(&self.session_line);
+        out.bytes(self.part(Part::SessionLine).as_bytes());
         out.line("ocpp-key", key);
     }
 }

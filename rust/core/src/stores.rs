@@ -5,6 +5,9 @@
 
 use std::collections::VecDeque;
 
+/// Places that an empty table keeps: one that waits for its deadline holds those of all behind it.
+const ROOM: usize = 4096;
+
 /// One publish. `T`: who is told what became of it.
 #[derive(Debug)]
 pub struct Store<T> {
@@ -91,6 +94,9 @@ impl<T> Stores<T> {
         while let Some(None) = self.slots.front() {
             self.slots.pop_front();
             self.base += 1;
+        }
+        if self.slots.is_empty() {
+            self.slots.shrink_to(ROOM);
         }
         Some(store)
     }

@@ -14,6 +14,8 @@ from nats.js.api import StreamConfig
 from nats.js.errors import BadRequestError, NotFoundError
 from yarl import URL
 
+from csms.tariffs.documents import billed, document
+from csms.tariffs.sessions import CHARGING, tariff, used
 from e2e.guarded import with_user
 from e2e.strangers import until
 from jetstream import NatsServer
@@ -29,6 +31,8 @@ from voltgate.csms.tariffs.payments import Payments
 from voltgate.csms.uptime.part import Uptime
 
 AT = "2026-05-01T10:00:00.000Z"
+SOLD = tariff(energy=[{"priceKwh": 0.82}])
+USAGE = used("2026-05-01 09:00", (60, 1.5, CHARGING))
 SUBJECTS = {"TX": "tx", "COMMANDS": "command", "EVENTS": "event"}
 
 
@@ -77,7 +81,7 @@ class Books:
     def cdr(self, id: str = "c1", site: str = "north", **row: Any) -> None:
         given = {"number": f"{site}-2026-{id}", "session": "s1", "charger": "CP1", "revision": 1}
         money = {"kind": "invoice", "cost": 1_230_000, "currency": "EUR", "mwh": 1_500_000}
-        said = {"issued": AT, "document": b"{}"}
+        said = {"issued": AT, "document": document(billed(USAGE, SOLD), id=id, site=site)}
         self.put("cdr", **({"id": id, "site": site} | given | money | said | row))
 
     def alert(self, **row: Any) -> None:

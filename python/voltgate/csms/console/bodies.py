@@ -123,9 +123,10 @@ class TariffBody(DecisionBody):
     ocpp: dict[str, Any] | None = None
 
 
-class PreviewBody(TariffBody):
-    """A tariff to try on the invoices of a span, the last 30 days where none is given."""
+class PreviewBody(Body):
+    """A tariff as it would be decided on, and for which sessions: by default those of the last 30 days."""
 
+    tariff: dict[str, Any]
     from_: Annotated[datetime | None, Field(alias="from")] = None
     to: datetime | None = None
     site: Id | None = None
