@@ -13,7 +13,7 @@ APART := rust/fuzz benchmarks/load
 # As many workers as cores, a file of tests in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test check lint fix bench locust swarm-day soak observe-test \
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test check lint fix bench bench-csms locust swarm-day soak observe-test \
 	pictures dashboards slos release deny lock test-lowest clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -41,7 +41,8 @@ test-unit: $(VENV)/.built ## the tests that need no running gateway, in less tha
 
 test-full: $(VENV)/.built ## property tests, the model of ownership and takeovers at their full size
 	TEST_FULL=1 cargo test --workspace --exclude voltgate-py --release
-	TEST_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/core tests/csms/world tests/model tests/gateway/session/test_lane.py tests/e2e/test_ownership_storm.py
+	TEST_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/core tests/csms/world tests/model tests/gateway/session/test_lane.py tests/e2e/test_ownership_storm.py \
+		tests/docs/test_scaling.py tests/benchmarks/test_soak.py
 
 test-upgrade: $(VENV)/.built ## the last release and this tree side by side; builds the last release once
 	TEST_UPGRADE=1 $(BIN)/python -m pytest -q --timeout 0 tests/e2e/test_last_release.py
@@ -104,6 +105,9 @@ bench: $(VENV)/.built ## every figure of benchmarks/README.md, measured and writ
 	$(BIN)/python benchmarks/run.py $(BENCH)
 	$(if $(findstring --only,$(BENCH)),,$(BIN)/python benchmarks/tls.py $(filter --quick --no-write,$(BENCH)))
 
+bench-csms: $(VENV)/.built ## facts a second of the ledger, its lag and memory; CSMS="--chargers 500 --minutes 60"
+	$(BIN)/python benchmarks/ledger.py $(CSMS)
+
 locust: $(VENV)/.locust ## Locust against a gateway that it starts: .cache/locust.html; LOCUST="--users 1000 --seconds 300"
 	$(BIN)/python benchmarks/locusts.py $(LOCUST)
 
@@ -119,22 +123,22 @@ soak: $(VENV)/.built ## an hour of 10,000 chargers with faults: memory and descr
 
 TOOLS := .cache/tools/bin
 
-$(TOOLS)/.tools: release/requirements-release.txt
+$(TOOLS)/.tools: deploy/release/requirements-release.txt
 	$(PYTHON) -m venv .cache/tools
 	$(TOOLS)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
 release: $(TOOLS)/.tools ## everything of a release, from the last commit, in dist/: wheels, sdist, chart, SBOMs, sums, changes
-	$(TOOLS)/python release/release.py
+	$(TOOLS)/python deploy/release/release.py
 
 deny: ## licences, sources, duplicates and known faults of the crates; needs cargo-deny, and its advisories from GitHub
 	cargo deny check
 
-lock: $(TOOLS)/.tools ## write the lock files in release/; UPGRADE=1 takes the newest of everything
-	UV=$(TOOLS)/uv release/lock.sh
+lock: $(TOOLS)/.tools ## write the lock files in deploy/release/; UPGRADE=1 takes the newest of everything
+	UV=$(TOOLS)/uv deploy/release/lock.sh
 
 test-lowest: $(TOOLS)/.tools ## unit tests with the lowest and newest dependencies on Python 3.11, 3.12, 3.13; LOWEST=3.12:lowest is one
-	$(TOOLS)/python release/lowest.py
+	$(TOOLS)/python deploy/release/lowest.py
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) .cache dist target voltgate-data

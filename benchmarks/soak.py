@@ -32,9 +32,9 @@ from voltgate.cli.swarm.figures import table
 from voltgate.cli.swarm.report import STYLE, plot
 
 PAGE = REPORT.with_name("soak.html")
-EVERY = 5.0  # seconds between samples
+EVERY = 5.0  # seconds between samples; 40 of them at least
 MB = 1 << 20
-FROZEN, DEAD = 8.0, 5.0  # seconds
+FROZEN, DEAD = 8.0, 5.0  # seconds, and a twentieth of the soak at most
 # What counts as flat: the last quarter against the second one, which follows the first sights of everything.
 GROWTH, GROWTH_MB, DESCRIPTORS = 0.03, 6.0, 50.0
 PLOTS: tuple[tuple[str, str, dict[str, str]], ...] = (
@@ -113,11 +113,12 @@ def faults(
 ) -> list[tuple[float, Callable[[], None]]]:
     """When something happens, and what."""
     assert server.nats is not None
+    frozen, dead = (min(given, seconds / 20) for given in (FROZEN, DEAD))
     plan: list[tuple[float, Callable[[], None]]] = []
     for share in (0.3, 0.6):
-        plan += [(share * seconds, server.nats.suspend), (share * seconds + FROZEN, server.nats.resume)]
+        plan += [(share * seconds, server.nats.suspend), (share * seconds + frozen, server.nats.resume)]
     for share in (0.45, 0.75):
-        plan += [(share * seconds, backend.kill), (share * seconds + DEAD, backend.start)]
+        plan += [(share * seconds, backend.kill), (share * seconds + dead, backend.start)]
     return sorted(plan, key=lambda one: one[0])
 
 
@@ -138,11 +139,11 @@ def soak(given: argparse.Namespace) -> tuple[list[dict[str, float]], dict[str, A
         interests.until(lambda: scale.connected(server) == given.chargers, "all are connected", 1.0)
         sample, began = sampler(server, backend), time.monotonic()
         rows: list[dict[str, float]] = []
-        due = faults(server, backend, seconds)
+        due, every = faults(server, backend, seconds), min(EVERY, seconds / 40)
         while (now := time.monotonic() - began) < seconds:
             if due and due[0][0] <= now:
                 due.pop(0)[1]()
-            if not rows or rows[-1]["t"] + EVERY <= now:
+            if not rows or rows[-1]["t"] + every <= now:
                 rows.append(sample())
             time.sleep(0.2)
         return rows, reading.result()

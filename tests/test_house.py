@@ -143,18 +143,18 @@ TESTED_IN = {
     "csms/uptime/watch": "csms/uptime/test_attempts.py",
     "csms/ledger/{postgres,tables}": "csms/ledger/test_store.py",
     "cli/csms/key": "cli/csms/test_console.py",
-    "csms/console/{answers,bodies,console,endpoints,reading,server}": "csms/console/test_app.py",
+    "csms/console/{answers,bodies,console,endpoints,reading}": "csms/console/test_app.py",
     "csms/console/{attempts,follow,login,persons,writer}": "csms/console/test_auth.py",
     "csms/console/commands": "csms/console/test_doing.py",
     "csms/console/{pages,streaming}": "csms/console/test_exports.py",
     "csms/console/decided": "csms/console/test_deciding.py",
     "csms/console/{keys,roles}": "csms/console/test_people.py",
     "csms/console/scopes": "csms/console/test_alerting.py",
-    "csms/console/tokens": "csms/console/test_rows.py",
+    "csms/console/{chargers,tokens}": "csms/console/test_rows.py",
     "csms/ledger/{acting,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
         "csms/ledger/test_traps.py"
     ),
-    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,sources,told}": (
+    "csms/ledger/{names,parking,pricing,registers,rows,samples,session,sessions,sources,told}": (
         "csms/ledger/test_traps.py"
     ),
     "csms/ledger/{copies,feed,rebuild,streams}": "csms/ledger/test_service.py",

@@ -39,16 +39,26 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """Make a new, empty database, ``sqlite`` or ``postgres``, and give its URL."""
+
+    def url(kind: str) -> str:
+        name = f"t{os.urandom(6).hex()}"
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path / name}.db"
+        folder = request.getfixturevalue("postgres_server")
+        psql = [str(BINARIES[-1] / "psql"), "-h", folder, "-U", "test", "-d", "postgres", "-qc"]
+        subprocess.run([*psql, f"CREATE DATABASE {name}"], check=True)
+        return f"postgresql://test@/{name}?host={folder}"
+
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> str:
     """A new, empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'csms.db'}"
-    folder = request.getfixturevalue("postgres_server")
-    name = f"t{os.urandom(6).hex()}"
-    psql = [str(BINARIES[-1] / "psql"), "-h", folder, "-U", "test", "-d", "postgres", "-qc"]
-    subprocess.run([*psql, f"CREATE DATABASE {name}"], check=True)
-    return f"postgresql://test@/{name}?host={folder}"
+    return new_database(request.param)
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ async def test_from_a_tap_to_the_receipt(version: str, server: NatsServer, tmp_p
             f"/tokens/{TOKEN}": {"status": "Accepted"},
         }.items():  # fmt: skip
             assert (await desk.ask("PUT", path, body)).status == 200
-        site = {"role": "operator", "sites": ["home"]}
+        site: dict[str, Any] = {"role": "operator", "sites": ["home"]}
         await until(desk, "/chargers/CP%2F1", lambda one: one["online"] and one["site"] == "home")
         where = "/chargers/CP%2F1/do"
         start = await desk.ask("POST", where, {"do": "start", "evse": 1, "token": TOKEN}, **site)
@@ -116,6 +116,12 @@ async def test_from_a_tap_to_the_receipt(version: str, server: NatsServer, tmp_p
         assert {fact["used_for"] for fact in explained["facts"]} - {""}
         (invoice,) = (await desk.get(f"/cdrs?session={session}"))["items"]
         assert (invoice["cost"], invoice["kind"], invoice["payment"]) == (settled["cost"], "invoice", "due")
+        cheap = {"currency": "EUR", "energy_kwh": "0.20", "start": "0.50"}
+        preview = (await desk.ask("POST", "/tariffs/preview", cheap)).json
+        assert (preview["before"], preview["less"], preview["same"]) == (settled["cost"], 1, 0)
+        assert Decimal(preview["after"]) == (Decimal(truth) * Decimal("0.0002")).quantize(
+            Decimal("0.01")
+        ) + Decimal("0.5")
         assert (await desk.ask("PUT", f"/payments/{invoice['id']}", {"state": "paid"})).status == 200
         await until(desk, f"/cdrs?session={session}", lambda page: page["items"][0]["payment"] == "paid")
         why = {"energy_wh": 1000, "why": "the meter was read by hand"}

@@ -13,7 +13,8 @@ from packaging.version import Version
 from steps import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-TOOLS = [line for line in (ROOT / "release" / "tools.in").read_text().splitlines() if line[0] != "#"]
+FOLDER = ROOT / "deploy" / "release"
+TOOLS = [line for line in (FOLDER / "tools.in").read_text().splitlines() if line[0] != "#"]
 LOCKS = {
     "requirements.txt": PROJECT["dependencies"],
     "requirements-dev.txt": [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]],
@@ -23,7 +24,7 @@ LOCKS = {
 
 def locked(name: str) -> dict[str, Version]:
     """Package to version; every one has hashes."""
-    text = (ROOT / "release" / name).read_text().replace("\\\n", " ")
+    text = (FOLDER / name).read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert [line for line in lines if "--hash=sha256:" not in line] == []
     found = [re.match(r"([\w.-]+)==(\S+)", line) for line in lines]

@@ -9,10 +9,10 @@ import io
 import re
 from collections.abc import Iterable
 
-_FORMULA = re.compile(r"[=+\-@\t\r\n]")
+_FORMULA = frozenset("=+-@\t\r\n")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 
-Cell = str | int | None
+Cell = str | int | float | None
 
 
 def rows(cells: Iterable[Iterable[Cell]]) -> str:
@@ -24,6 +24,6 @@ def rows(cells: Iterable[Iterable[Cell]]) -> str:
 
 def defused(cell: Cell) -> Cell:
     """The cell as it may stand in a sheet."""
-    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBER.fullmatch(cell):
+    if isinstance(cell, str) and cell[:1] in _FORMULA and not _NUMBER.fullmatch(cell):
         return f"'{cell}"
     return cell

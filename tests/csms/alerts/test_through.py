@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from csms.alerts.receiver import receiver
 from jetstream import PATIENCE, NatsServer
 from voltgate.config import Config
 from voltgate.config_csms import Csms
-from voltgate.csms.ledger import decisions, rebuild, times
+from voltgate.csms.ledger import decisions, rebuild, store, times
 from voltgate.csms.ledger import streams as ours
 from voltgate.csms.ledger.service import Ledger
+from voltgate.csms.ledger.store import Row
 from voltgate.gateway.bus import streams
 
 CHARGERS = [f"CP{number:02}" for number in range(50)]
@@ -59,6 +60,32 @@ async def link(client: Client, charger: str, state: str) -> None:
     body = {"state": state, "reason": None if state == "up" else "client", "epoch": 1, "at": now}
     headers = {"ce-id": f"{charger}/{state}/{now}", "ce-time": now}
     await client.jetstream().publish(f"ops.link.{charger}", orjson.dumps(body), headers=headers)
+
+
+async def test_what_an_earlier_run_has_published_leaves_the_outbox(client: Client, tmp_path: Path) -> None:
+    """Also when the server does not remember its id any more."""
+    config = configured(tmp_path, "csms")
+    async with running(client, config):
+        await until(lambda: rows(config, "SELECT seq FROM tick"))
+    await client.jetstream().publish("ops.alert.notice.offline.1", b"first")
+    database = store.opened(config.csms.database)
+    with database.begin() as tx:
+        tx.send("later", "ops.alert.notice.offline.1", {"Nats-Expected-Last-Subject-Sequence": "0"}, b"again")
+    database.close()
+    async with running(client, config):
+        await until(lambda: not rows(config, "SELECT id FROM outbox"))
+    message = await client.jsm().get_last_msg("OPS_ALERT", "ops.alert.notice.offline.1")
+    assert message.data == b"first"
+
+
+def rows(config: Config, sql: str) -> list[Row]:
+    database = store.opened(config.csms.database)
+    try:
+        with suppress(Exception), database.begin() as tx:
+            return tx.all(sql)
+        return []
+    finally:
+        database.close()
 
 
 async def consumers(client: Client) -> int:

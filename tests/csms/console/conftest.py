@@ -1,12 +1,18 @@
 """A nats-server for each module, a console for each test."""
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
 from csms.console.desk import Books, Desk, desk
 from jetstream import NatsServer
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Modules that say ``BOTH = True`` run on both databases, the others on SQLite."""
+    if "books" in metafunc.fixturenames:
+        both = getattr(metafunc.module, "BOTH", False)
+        metafunc.parametrize("database", ["sqlite", "postgres"] if both else ["sqlite"])
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +23,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
 
 
 @pytest.fixture
-def books(tmp_path: Path) -> Iterator[Books]:
-    made = Books(f"sqlite:///{tmp_path / 'csms.db'}")
+def books(database: str, new_database: Callable[[str], str]) -> Iterator[Books]:
+    made = Books(new_database(database))
     yield made
     made.close()
 

@@ -14,6 +14,9 @@ from nats.js.api import StreamConfig
 from nats.js.errors import BadRequestError, NotFoundError
 from yarl import URL
 
+from csms.tariffs.documents import billed, document
+from csms.tariffs.sessions import CHARGING, tariff, used
+from e2e.guarded import with_user
 from e2e.strangers import until
 from jetstream import NatsServer
 from voltgate.config import Config, load
@@ -28,6 +31,8 @@ from voltgate.csms.tariffs.payments import Payments
 from voltgate.csms.uptime.part import Uptime
 
 AT = "2026-05-01T10:00:00.000Z"
+SOLD = tariff(energy=[{"priceKwh": 0.82}])
+USAGE = used("2026-05-01 09:00", (60, 1.5, CHARGING))
 SUBJECTS = {"TX": "tx", "COMMANDS": "command", "EVENTS": "event"}
 
 
@@ -76,7 +81,7 @@ class Books:
     def cdr(self, id: str = "c1", site: str = "north", **row: Any) -> None:
         given = {"number": f"{site}-2026-{id}", "session": "s1", "charger": "CP1", "revision": 1}
         money = {"kind": "invoice", "cost": 1_230_000, "currency": "EUR", "mwh": 1_500_000}
-        said = {"issued": AT, "document": b"{}"}
+        said = {"issued": AT, "document": document(billed(USAGE, SOLD), id=id, site=site)}
         self.put("cdr", **({"id": id, "site": site} | given | money | said | row))
 
     def alert(self, **row: Any) -> None:
@@ -196,10 +201,12 @@ async def anew(client: Client, config: Config) -> None:
 
 
 @asynccontextmanager
-async def desk(server: NatsServer, books: Books, *, fresh: bool = True, **csms: Any) -> AsyncIterator[Desk]:
+async def desk(
+    server: NatsServer, books: Books, *, fresh: bool = True, user: str = "", **csms: Any
+) -> AsyncIterator[Desk]:
     """A console of the test's own. ``fresh``: with streams of its own, not those of another console."""
     async with AsyncExitStack() as stack:
-        client = await nats.connect(server.url)
+        client = await nats.connect(with_user(server.url, user) if user else server.url)
         stack.push_async_callback(client.close)
         config = settings(server, books.url, **csms)
         if fresh:
@@ -208,7 +215,3 @@ async def desk(server: NatsServer, books: Books, *, fresh: bool = True, **csms: 
         await until(lambda: console.people.known)
         http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         yield Desk(console, http, f"http://127.0.0.1:{console.port}", client)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)

@@ -9,6 +9,8 @@ from csms.console.test_deciding import stored
 
 NORTH: dict[str, Any] = {"role": "manager", "sites": ["north"]}
 
+BOTH = True
+
 
 @pytest.fixture
 def two(books: Books) -> None:

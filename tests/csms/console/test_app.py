@@ -16,6 +16,7 @@ BODIES: dict[str, Any] = {
     "waive": {"why": "test"},
     "put_payment": {"state": "paid"},
     "put_tariff": {"currency": "EUR", "energy_kwh": "0.39"},
+    "preview": {"tariff": {"currency": "EUR", "energy_kwh": "0.39"}},
     "put_assignment": {"tariff": "t1"},
     "put_site": {"name": "North"},
     "put_token": {"status": "Blocked"},
@@ -26,6 +27,8 @@ BODIES: dict[str, Any] = {
     "put_channel": {"kind": "mail", "to": ["a@example.com"]},
     "put_exclusion": {"reason": "vandalism", "scope": "site:north", "from": "2026-05-01T00:00:00Z"},
 }
+QUERIES = {"cdr_ocpi": "?party=DE*VGT", "tariff_ocpi": "?party=DE*VGT"}
+EXCLUSION = '{"reason":"vandalism","scope":"site:north","from":"2026-05-01T00:00:00Z"}'
 # What {id} names, at site north.
 IDS = {
     Reach.CHARGER: "CP1", Reach.SITE: "north", Reach.SESSION: "s1", Reach.CDR: "c1",
@@ -52,6 +55,8 @@ def expected(endpoint: Endpoint, role: RoleName, sites: list[str] | None) -> set
         return {409}  # an unlock without evse: it came as far as the intent
     if endpoint.name == "link_person":
         return {404}  # was removed by the row before
+    if endpoint.name == "tariff_ocpi":
+        return {404}  # nobody has decided on it
     return {endpoint.status}
 
 
@@ -68,6 +73,7 @@ async def test_every_endpoint_by_role_and_site(
         if endpoint.name == "live" and endpoint.role is not None:
             continue  # does not end: test_live
         path = endpoint.path.replace("{id}", IDS.get(endpoint.reach, f"x-{role}"))
+        path += QUERIES.get(endpoint.name, "")
         answer = await console.ask(endpoint.method, path, BODIES.get(endpoint.name), role=role, sites=sites)
         assert answer.status in expected(endpoint, role, sites), (endpoint.name, answer.text)
         if answer.status >= 400:
@@ -93,7 +99,8 @@ async def test_every_answer_is_what_its_model_says(console: Desk, books: Books) 
     read = 0
     for endpoint in ENDPOINTS:
         if endpoint.method == "GET" and endpoint.answer is not None:
-            path = endpoint.path.replace("{id}", IDS.get(endpoint.reach, ""))
+            path = endpoint.path.replace("{id}", IDS.get(endpoint.reach, "t1"))
+            path += QUERIES.get(endpoint.name, "")
             document = await console.get(path)
             model: type[BaseModel] = endpoint.answer
             model.model_validate(document, strict=True)
@@ -119,12 +126,13 @@ def fill(books: Books) -> None:
     )  # fmt: skip
     books.cdr()
     books.alert()
-    books.put("exclusion", id="e", scope="site:north", body='{"reason":"vandalism"}')
+    books.put("exclusion", id="e", scope="site:north", body=EXCLUSION)
     books.uptime()
     for number, (kind, id_) in enumerate(
         {"site": "north", "tariff": "t1", "assignment": "default", "payment": "c1"}.items(), 1
     ):
         books.put(
-            "decision", kind=kind, id=id_, seq=number, valid_from="1970-01-01T00:00:00.000Z", body='{"a":1}',
+            "decision", kind=kind, id=id_, seq=number, valid_from="1970-01-01T00:00:00.000Z",
+            body='{"currency":"EUR","energy_kwh":"0.39"}',
             by="key:x", at="2026-05-01T10:00:00.000Z", why="", tick="2026-05-01T10:01:00.000Z",
         )  # fmt: skip

@@ -13,6 +13,8 @@ SITE = {"name": "N", "tax_percent": "21"}
 CHARGER = {"site": "s", "connectors": [{"evse": 1, "max_power_w": 22000}]}
 TARIFF = {"currency": "EUR", "energy_kwh": "0.39", "idle_after_minutes": 15, "idle_minute": "0.1"}
 
+BOTH = True
+
 
 async def stored(console: Desk, kind: str, id_: str) -> Decision:
     """The last decision, as the ledger decodes it."""

@@ -8,6 +8,8 @@ import pytest
 
 from csms.console.desk import Books, Desk
 
+BOTH = True
+
 
 @pytest.fixture
 def counted(books: Books) -> None:

@@ -3,8 +3,11 @@
 import pytest
 
 from csms.console.desk import Books, Desk
+from voltgate.csms.console import chargers
 from voltgate.csms.console.roles import RoleName
 from voltgate.csms.console.tokens import masked
+
+BOTH = True
 
 
 async def test_a_charger_with_what_its_connectors_do(console: Desk, books: Books) -> None:
@@ -31,7 +34,22 @@ async def test_a_charger_with_what_its_connectors_do(console: Desk, books: Books
     assert (three["evse"], three["status"], three["session"]) == (3, None, "s2")
 
 
-async def test_pages_of_chargers_are_in_the_order_of_ids(console: Desk, books: Books) -> None:
+async def test_a_session_is_at_its_own_connector_of_an_evse(console: Desk, books: Books) -> None:
+    """Or at the first one, where the charger names the EVSE alone."""
+    books.charger("CP1")
+    for connector in (1, 2):
+        books.connector(evse=1, connector=connector)
+        books.connector(evse=2, connector=connector)
+    books.session("s1", evse=1, connector=2)
+    books.session("s2", evse=2, connector=0)
+    connectors = (await console.get("/chargers/CP1"))["connectors"]
+    assert [one["session"] for one in connectors] == [None, "s1", "s2", None]
+
+
+async def test_pages_of_chargers_are_in_the_order_of_ids(
+    console: Desk, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chargers, "FEW", 8)
     for number in range(25):
         books.charger(f"CP/{number:02}", "north" if number % 2 else "south")
         books.connector(f"CP/{number:02}")

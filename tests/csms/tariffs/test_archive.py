@@ -22,11 +22,12 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 
 @pytest.fixture
-def world() -> World:
-    """An invoice of 6.90, its credit, and one of 3.70, all of June."""
-    one = charge(World())
+def world(database_url: str) -> Iterator[World]:
+    """An invoice of 6.90, its credit, and one of 3.70, all of June; in both kinds of database."""
+    one = charge(World(database_url))
     pay_and_correct(one, documents(one)[0])
-    return one
+    yield one
+    one.books.close()
 
 
 @pytest.fixture

@@ -60,8 +60,8 @@ class Bench:
 
 
 @contextmanager
-def opened(tmp_path: Path) -> Iterator[Bench]:
-    database = store.opened(f"sqlite:///{tmp_path / 'csms.db'}")
+def opened(url: str) -> Iterator[Bench]:
+    database = store.opened(url)
     try:
         yield Bench(database)
     finally:
@@ -69,8 +69,8 @@ def opened(tmp_path: Path) -> Iterator[Bench]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with opened(tmp_path) as one:
+def bench(database_url: str) -> Iterator[Bench]:
+    with opened(database_url) as one:
         yield one
 
 
@@ -97,8 +97,7 @@ def test_what_is_not_a_state_changes_nothing(bench: Bench, state: object) -> Non
 def test_a_decision_before_its_document_counts_neither_live_nor_in_a_rebuild(tmp_path: Path) -> None:
     """A rebuild has every document before its first tick."""
     for name in ("live", "rebuilt"):
-        (tmp_path / name).mkdir()
-        with opened(tmp_path / name) as bench:
+        with opened(f"sqlite:///{tmp_path / name}") as bench:
             if name == "rebuilt":
                 bench.issue("1")
             bench.tick(bench.decision("1", "paid"))

@@ -59,7 +59,7 @@ def test_rows_and_sums() -> None:
         "net": "20.00",
         "tax": "3.80",
         "cost": "23.80",
-        "payment": "0.00 due",
+        "payment": "due 0.00",
     }
     assert (rows[5]["currency"], rows[5]["cost"]) == ("NOK", "100.00")
 

@@ -140,9 +140,10 @@ def restore(
 @contextmanager
 def faults() -> Iterator[None]:
     """Faults of the database and of the fence as failures of the command."""
+    from voltgate.csms.ledger.service import MissingError  # noqa: PLC0415
     from voltgate.csms.ledger.store import FencedError, StoreError  # noqa: PLC0415
 
     try:
         yield
-    except* (FencedError, StoreError) as errors:
+    except* (FencedError, MissingError, StoreError) as errors:
         raise Failure("\n".join(str(error) for error in errors.exceptions)) from None

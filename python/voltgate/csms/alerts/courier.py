@@ -24,7 +24,7 @@ from nats.js.errors import NotFoundError
 
 from voltgate.csms.alerts import channels
 from voltgate.csms.alerts.channels import Channel
-from voltgate.csms.alerts.delivery import Again, Delivered, Delivery, GivenUp
+from voltgate.csms.alerts.delivery import LAST, Again, Delivered, Delivery, GivenUp
 from voltgate.csms.alerts.mail import Server
 from voltgate.csms.alerts.notices import Notice
 from voltgate.csms.alerts.rules import RESERVED
@@ -33,6 +33,7 @@ from voltgate.csms.ledger.facts import identity
 log = structlog.get_logger()
 
 _ACK_WAIT = 60.0  # longer than one attempt
+_FORGOTTEN = 2 * LAST.total_seconds()  # a consumer that nobody reads: of a channel that was removed
 _FETCH = 5.0
 _AGAIN = 1.0
 
@@ -120,7 +121,9 @@ class Courier:
             f"{self._prefix}.alert.{RESERVED}.*.*",
             durable=_durable(name),
             stream=self._stream,
-            config=ConsumerConfig(deliver_policy=DeliverPolicy.NEW, ack_wait=_ACK_WAIT),
+            config=ConsumerConfig(
+                deliver_policy=DeliverPolicy.NEW, ack_wait=_ACK_WAIT, inactive_threshold=_FORGOTTEN
+            ),
         )
 
     async def _deliver(self, msg: Msg, name: str, channel: Channel, delivery: Delivery) -> None:

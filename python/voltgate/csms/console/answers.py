@@ -329,3 +329,35 @@ class Channel(Shape):
     url: str | None
     to: list[str] | None
     format: str | None
+
+
+class Preview(Shape):
+    """What sessions would have cost by a tariff; amounts are decimal strings, with tax."""
+
+    sentence: str
+    """The tariff in words."""
+    currency: str
+    before: str
+    after: str
+    percent: float | None
+    less: int
+    more: int
+    same: int
+    other_currency: int
+    """Sessions in another currency, which were not compared."""
+    complete: bool
+    """False: there are more sessions; the oldest of them were compared."""
+
+
+class Lost(Shape):
+    """What an OCPI object does not say."""
+
+    name: str
+    words: str
+
+
+class Ocpi(Shape):
+    """An object of OCPI 2.2.1."""
+
+    object: dict[str, Any]
+    lost: list[Lost]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from voltgate.csms.console import (
     alerting,
+    billing,
     deciding,
     doing,
     insights,
@@ -30,7 +31,7 @@ log = structlog.get_logger()
 
 MAX_BODY = 256 * 1024
 Handler = Callable[[Ask], Awaitable[web.StreamResponse]]
-MODULES = (reading, deciding, doing, persons, streaming, alerting, insights)
+MODULES = (reading, deciding, doing, persons, streaming, alerting, insights, billing)
 NOBODY = Principal("", Role.VIEWER, frozenset(), By.KEY)
 SECURITY = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self';"

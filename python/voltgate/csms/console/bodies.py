@@ -24,6 +24,13 @@ Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Number = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
+def zoned(at: datetime | None) -> datetime | None:
+    """The time, which must have an offset."""
+    if at is not None and at.tzinfo is None:
+        raise ValueError("a time needs its offset, for example Z")
+    return at
+
+
 class Body(BaseModel):
     """Nothing unknown."""
 
@@ -48,12 +55,7 @@ class DecisionBody(Body):
     """Absent: now, and for the first decision on an id since ever."""
     why: Annotated[str, StringConstraints(max_length=500, strip_whitespace=True)] = ""
 
-    @field_validator("valid_from")
-    @classmethod
-    def _has_a_zone(cls, at: datetime | None) -> datetime | None:
-        if at is not None and at.tzinfo is None:
-            raise ValueError("a time needs its offset, for example Z")
-        return at
+    _zone = field_validator("valid_from")(zoned)
 
 
 class SiteBody(DecisionBody):
@@ -119,6 +121,17 @@ class TariffBody(DecisionBody):
     idle_cap: Money | None = None
     night: NightBody | None = None
     ocpp: dict[str, Any] | None = None
+
+
+class PreviewBody(Body):
+    """A tariff as it would be decided on, and for which sessions: by default those of the last 30 days."""
+
+    tariff: dict[str, Any]
+    from_: Annotated[datetime | None, Field(alias="from")] = None
+    to: datetime | None = None
+    site: Id | None = None
+
+    _zones = field_validator("from_", "to")(zoned)
 
 
 class AssignmentBody(DecisionBody):

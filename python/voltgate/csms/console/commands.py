@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from time import monotonic
 
 import orjson
@@ -12,6 +14,8 @@ from nats.errors import TimeoutError as NoReply
 
 from voltgate import _core
 from voltgate.csms.console.intents import Command
+from voltgate.csms.console.problems import Kind, Problem
+from voltgate.csms.ledger import times
 
 TIMEOUT = 30.0  # seconds the charger may take to answer
 PATIENCE = 5.0  # and a gateway beyond it: a frozen one answers nothing
@@ -54,8 +58,8 @@ class Ended:
 class Sender:
     """Sends commands of one console."""
 
-    def __init__(self, client: Client, rpc_prefix: str) -> None:
-        self._client, self._prefix = client, rpc_prefix
+    def __init__(self, client: Client, rpc_prefix: str, now: Callable[[], datetime]) -> None:
+        self._client, self._prefix, self._now = client, rpc_prefix, now
         self._sent: OrderedDict[tuple[str, str], Command] = OrderedDict()
 
     def repeated(self, identity: str, command_id: str) -> Command | None:
@@ -63,12 +67,16 @@ class Sender:
         return self._sent.get((identity, command_id))
 
     async def send(self, identity: str, command: Command, command_id: str) -> Ended:
-        """Wait for the outcome."""
+        """Wait for the outcome. Raises Problem while NATS is away."""
+        if not self._client.is_connected:
+            raise Problem(Kind.UNAVAILABLE, "NATS is away: nothing was sent")
         self._sent[identity, command_id] = command
         if len(self._sent) > REMEMBERED:
             self._sent.popitem(last=False)
         subject = f"{self._prefix}.send.{command.action}.{_core.token(identity)}"
-        headers = {"ocpp-timeout": str(TIMEOUT), "ocpp-command-id": _core.header_value(command_id)}
+        # The client sends what it holds when NATS is back: nobody wants it then.
+        deadline = self._now() + timedelta(seconds=TIMEOUT)
+        headers = {"ocpp-deadline": times.text(deadline), "ocpp-command-id": _core.header_value(command_id)}
         give_up = monotonic() + ROUTES
         while True:
             try:
@@ -79,7 +87,7 @@ class Sender:
                 if monotonic() > give_up:
                     return Ended(NOT_CONNECTED, "", "")
                 await asyncio.sleep(_AGAIN)
-            except (NoReply, Error):  # also while NATS is away: it may have been sent
+            except (NoReply, Error):  # it may have been sent
                 return Ended(UNKNOWN, "", "")
             else:
                 return _ended(reply.headers or {}, reply.data)

@@ -34,12 +34,7 @@ class Span(Query):
     to: datetime | None = None
     charger: b.Id | None = None
 
-    @field_validator("from_", "to")
-    @classmethod
-    def _has_a_zone(cls, at: datetime | None) -> datetime | None:
-        if at is not None and at.tzinfo is None:
-            raise ValueError("a time needs its offset, for example Z")
-        return at
+    _zones = field_validator("from_", "to")(b.zoned)
 
 
 class SessionQuery(Span, Page):
@@ -91,6 +86,18 @@ class UptimeQuery(Query):
 
     month: Annotated[str, Field(pattern=r"^2\d{3}-(0[1-9]|1[0-2])$")] | None = None
     charger: b.Id | None = None
+
+
+class MonthQuery(Query):
+    """Which month: the one that goes on, where none is named."""
+
+    month: Annotated[str, Field(pattern=r"^2\d{3}-(0[1-9]|1[0-2])$")] | None = None
+
+
+class OcpiQuery(Query):
+    """Whose object it is: country and party of the operator."""
+
+    party: Annotated[str, Field(pattern=r"^[A-Z]{2}\*[A-Z0-9]{3}$")]
 
 
 class SiteSpan(Span):
@@ -169,11 +176,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
        b.CorrectBody),
     E_("POST", "/sessions/{id}/waive", "waive", MANAGER, SESSION, "Waive its cost.", a.Decided, b.WaiveBody),
     E_("GET", "/cdrs", "cdrs", VIEWER, LIST, "Charge detail records.", a.Page[a.Cdr], query=CdrQuery),
+    E_("GET", "/cdrs/{id}/ocpi", "cdr_ocpi", VIEWER, CDR, "A CDR as OCPI 2.2.1 has it.", a.Ocpi,
+       query=OcpiQuery),
     E_("GET", "/payments", "payments", VIEWER, WHOLE, "Payment states.", a.Documents, query=Page),
     E_("PUT", "/payments/{id}", "put_payment", MANAGER, CDR, "Decide on the payment of a CDR.", a.Decided,
        b.PaymentBody),
     E_("GET", "/tariffs", "tariffs", VIEWER, OPEN, "Tariffs.", a.Documents, query=Page),
     E_("PUT", "/tariffs/{id}", "put_tariff", MANAGER, WHOLE, "Decide on a tariff.", a.Decided, b.TariffBody),
+    E_("POST", "/tariffs/preview", "preview", MANAGER, WHOLE, "What sessions would have cost by a tariff.",
+       a.Preview, b.PreviewBody),
+    E_("GET", "/tariffs/{id}/ocpi", "tariff_ocpi", VIEWER, OPEN, "A tariff as OCPI 2.2.1 has it.", a.Ocpi,
+       query=OcpiQuery),
     E_("GET", "/assignments", "assignments", VIEWER, WHOLE, "Which scope has which tariff.", a.Documents,
        query=Page),
     E_("PUT", "/assignments/{id}", "put_assignment", MANAGER, SCOPE, "Assign a tariff.", a.Decided,
@@ -182,6 +195,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
        a.Decided),
     E_("GET", "/sites", "sites", VIEWER, LIST, "Sites.", a.Documents, query=Page),
     E_("PUT", "/sites/{id}", "put_site", MANAGER, SITE, "Decide on a site.", a.Decided, b.SiteBody),
+    E_("GET", "/sites/{id}/statement", "statement", VIEWER, SITE, "What was invoiced in a month, with sums.",
+       None, None, MonthQuery, "text/csv"),
     E_("GET", "/tokens", "tokens", VIEWER, WHOLE, "Tokens.", a.Page[a.TokenShown]),
     E_("PUT", "/tokens/{id}", "put_token", MANAGER, WHOLE, "Decide whether a token may charge.",
        a.StoredToken, b.TokenBody),

@@ -16,6 +16,7 @@ from voltgate.csms.console.reader import Query, Reader
 
 Document = dict[str, Any]
 PIECE = 1000  # rows
+_PLAIN = frozenset({str, int, float, type(None)})  # cells as they are; millions of them are written
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,10 @@ def csv_of(columns: tuple[str, ...]) -> Write:
     """Rows of CSV with these columns; a list is in one cell."""
 
     def write(documents: Iterable[Document]) -> bytes:
-        return sheets.rows([_cell(one[column]) for column in columns] for one in documents).encode()
+        return sheets.rows(
+            [value if (value := one[column]).__class__ in _PLAIN else _cell(value) for column in columns]
+            for one in documents
+        ).encode()
 
     return write
 
@@ -78,9 +82,7 @@ def header(columns: tuple[str, ...]) -> bytes:
 
 
 def _cell(value: Any) -> sheets.Cell:
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return value if value is None or isinstance(value, str | int) else str(value)
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 async def generated(

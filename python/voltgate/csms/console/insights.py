@@ -125,7 +125,7 @@ def _uptime_of(one: report.PortUptime) -> dict[str, Any]:
         "percent": _text(found.percent),
         "meets_floor": found.percent >= nevi.FLOOR,
         "outage_minutes": _text(found.outage),
-        "excluded_minutes": {reason: _text(minutes) for reason, minutes in found.excluded.items()},
+        "excluded_minutes": {reason.value: _text(minutes) for reason, minutes in found.excluded.items()},
         "ours_minutes": _text(found.ours),
     }
 

@@ -1,12 +1,10 @@
 """The documents of the API from rows of the ledger's tables (docs/csms/ledger.md)."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-import orjson
-
+from voltgate.csms.console import chargers
 from voltgate.csms.console.endpoints import CdrQuery, SearchQuery, SessionQuery, Span
 from voltgate.csms.console.pages import Cursor, Where, cursor
 from voltgate.csms.console.people import People
@@ -93,59 +91,7 @@ class Rows:
         return await self._chargers(Where([f"c.id IN ({places})"], [*wanted]), len(wanted)) if wanted else []
 
     async def _chargers(self, where: Where, limit: int) -> list[Document]:
-        rows = await self.reader.all(
-            "SELECT c.id, c.link, c.link_at, c.vendor, c.model, c.firmware, c.version, c.site FROM charger c"
-            f"{where} ORDER BY c.id LIMIT ?",
-            *where.args,
-            limit,
-        )
-        if not rows:
-            return []
-        span = (rows[0][0], rows[-1][0])  # what lies between belongs to them, or to other sites
-        named = await self.reader.all(
-            "SELECT id, body FROM decision WHERE kind = 'charger' AND id BETWEEN ? AND ? ORDER BY seq", *span
-        )
-        names = {id_: orjson.loads(body).get("name") for id_, body in named}
-        connectors = await self._connectors(*span)
-        return [
-            {
-                "id": id_,
-                "online": link == "up",
-                "since": link_at,
-                "vendor": vendor or None,
-                "model": model or None,
-                "firmware": firmware or None,
-                "version": version or None,
-                "site": site or None,
-                "name": names.get(id_),
-                "connectors": connectors.get(id_, []),
-            }
-            for id_, link, link_at, vendor, model, firmware, version, site in rows
-        ]
-
-    async def _connectors(self, first: str, last: str) -> dict[str, list[Document]]:
-        """Of the chargers in a range; power, energy and state of charge are those of the open session."""
-        sessions = await self.reader.all(
-            "SELECT charger, evse, connector, id, power_w, mwh, soc_to, started FROM session"
-            " WHERE state = 'open' AND charger BETWEEN ? AND ? ORDER BY first_heard",
-            first,
-            last,
-        )
-        running = {row[:3]: row[3:] for row in sessions}
-        by_evse = {row[:2]: row[3:] for row in sessions}  # 2.x may not name the connector
-        found = defaultdict(list)
-        for charger, evse, connector, status, error, since in await self.reader.all(
-            "SELECT charger, evse, connector, status, error, since FROM connector"
-            " WHERE charger BETWEEN ? AND ? ORDER BY charger, evse, connector",
-            first,
-            last,
-        ):
-            session = running.pop((charger, evse, connector), None) or by_evse.pop((charger, evse), None)
-            by_evse.pop((charger, evse), None)
-            found[charger].append(_connector(evse, connector, (status, error, since), session))
-        for (charger, evse), session in by_evse.items():  # charging, and no status has come yet
-            found[charger].append(_connector(evse, 1, None, session))
-        return found
+        return await self.reader.run(lambda query: chargers.read(query, where, limit))
 
     # -- sessions
 
@@ -303,22 +249,6 @@ def cdr_of(row: Row) -> Document:
         "energy_wh": mwh / 1000,
         "issued": issued,
         "payment": payment,
-    }
-
-
-def _connector(evse: int, connector: int, said: tuple[str, str, str] | None, session: Row | None) -> Document:
-    status, error, since = said or (None, None, None)
-    id_, power_w, mwh, soc, started = session or (None, None, None, None, None)
-    return {
-        "evse": evse,
-        "connector": connector,
-        "status": status,
-        "error": error or None,
-        "power_w": power_w,
-        "energy_wh": None if mwh is None else mwh / 1000,
-        "soc": soc,
-        "session": id_,
-        "since": since or started,
     }
 
 

@@ -61,7 +61,7 @@ async def served(client: Client, config: Config) -> AsyncIterator[Console]:
             people=people,
             door=Door(people, Attempts(monotonic), _now, secure=public_url(config).startswith("https:")),
             writer=Writer(client.jetstream(), prefix, following.reached),
-            sender=Sender(client, config.nats.rpc_prefix),
+            sender=Sender(client, config.nats.rpc_prefix, _now),
             live=(live := Live(reader, rows.chargers_of)),
             lag=(lag := Lag()),
             now=_now,

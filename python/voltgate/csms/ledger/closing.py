@@ -24,6 +24,8 @@ def presume(now: Acting) -> None:
     """Find open sessions that must be over; ``presumed``: until when they lasted at most."""
     tx = now.tx
     available = times.text(now.at - timedelta(seconds=now.csms.presume_available))
+    late = times.text(now.at - timedelta(seconds=now.csms.settle_after))
+    tx.run("UPDATE session SET due = 1 WHERE state = 'open' AND started IS NULL AND heard <= ?", late)
     silent = times.text(now.at - timedelta(seconds=now.csms.presume_silent))
     unsure = "s.state IN ('open', 'presumed') AND s.presumed IS NULL"
     found: dict[str, str] = {}
@@ -71,7 +73,10 @@ def derive(now: Acting, id_: str) -> None:
         settling.revise(now, session, case)
         return
     decided_on = case.around.corrected_mwh is not None or rows.is_waived(now, id_)
-    if result.ended is None:
+    waits = timedelta(seconds=now.csms.settle_after)
+    if result.ended is None and result.started is None and times.parsed(session.heard) + waits <= now.at:
+        state = State.REVIEW  # nobody reported its start, in time for messages that come late
+    elif result.ended is None:
         state = State.OPEN
     elif session.state is State.REVIEW and result.missing and not decided_on:
         state = State.REVIEW
@@ -81,7 +86,7 @@ def derive(now: Acting, id_: str) -> None:
         state = State.ENDED
     settle_at = None
     if state in (State.ENDED, State.PRESUMED):
-        settle_at = max(times.parsed(session.heard), now.at) + timedelta(seconds=now.csms.settle_after)
+        settle_at = max(times.parsed(session.heard), now.at) + waits
         if session.settle_at is not None:
             settle_at = min(settle_at, times.parsed(session.settle_at))
         if session.state is State.REVIEW and decided_on:

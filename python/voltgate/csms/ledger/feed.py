@@ -7,7 +7,7 @@ consumer behind the last message.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -15,9 +15,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error
+from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from voltgate.csms.ledger.facts import Message
+from voltgate.csms.ledger.streams import Input
 
 log = structlog.get_logger()
 
@@ -26,16 +28,17 @@ _SILENT = 3 * HEARTBEAT
 _AGAIN = 1.0
 _FORGOTTEN = 60.0  # seconds after which the server removes a consumer without a subscription
 _LOW = 2000  # messages that wait here when the server may send more
-_TOKENS = 9  # of $JS.ACK.<stream>.<consumer>.<delivered>.<seq>.<consumer seq>.<ns>.<pending>
+_TOKENS = 9  # of a reply subject without a domain
 
 
 class Feed:
     """``waiting``: not taken yet. ``caught_up``: all from before the start were delivered."""
 
     def __init__(
-        self, client: Client, stream: str, subjects: Sequence[str], arrived: Callable[[], None]
+        self, client: Client, jetstream: JetStreamContext, source: Input, arrived: Callable[[], None]
     ) -> None:
-        self._client, self.stream, self._subjects, self._arrived = client, stream, subjects, arrived
+        self._client, self._jetstream, self._arrived = client, jetstream, arrived
+        self.stream, self._subjects = source.stream, source.subjects
         self.waiting: deque[Message] = deque()
         self.caught_up = False
         self.seq = 0
@@ -98,7 +101,7 @@ class Feed:
         self._subscription = await self._client.subscribe(
             inbox, cb=self._received, pending_msgs_limit=-1, pending_bytes_limit=-1
         )
-        consumer = await self._client.jetstream().add_consumer(
+        consumer = await self._jetstream.add_consumer(
             self.stream,
             ConsumerConfig(
                 deliver_subject=inbox,
@@ -132,8 +135,10 @@ class Feed:
         if "Status" in headers:
             await self._status(msg, headers)
             return
-        tokens = msg.reply.split(".")[-_TOKENS:]
-        seq, consumed, at_ns, pending = map(int, tokens[5:9]) if len(tokens) == _TOKENS else (0, 0, 0, 0)
+        # $JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<delivered>.<seq>.<consumer seq>.<ns>.<pending>
+        tokens = msg.reply.split(".")
+        numbers = tokens[5:9] if len(tokens) == _TOKENS else tokens[7:11]
+        seq, consumed, at_ns, pending = map(int, numbers) if len(numbers) == 4 else (0, 0, 0, 0)
         self._consumed += 1
         if consumed != self._consumed:
             self._lost.set()

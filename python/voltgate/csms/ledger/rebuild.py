@@ -52,7 +52,8 @@ def _made(books: Books, imported: int, alerts: str) -> Rebuilt:
 
 async def _import(client: Client, config: Config) -> int:
     arrived = asyncio.Event()
-    feed = Feed(client, streams.of(config).documents, (), arrived.set)
+    source = streams.Input(streams.of(config).documents)
+    feed = Feed(client, streams.jetstream(client, config), source, arrived.set)
     feed.start(0)
     imported, parts = 0, Parts()
     try:

@@ -52,6 +52,10 @@ _EXPECTED = "Nats-Expected-Last-Sequence"
 _STORED = 10071  # JSStreamWrongLastSequenceErrF: its subject has a message
 
 
+class MissingError(Exception):
+    """A stream is not there; the text says what to do."""
+
+
 class Ledger:
     """One run. Everything that touches the database happens in its writer thread.
 
@@ -61,6 +65,7 @@ class Ledger:
     def __init__(self, client: Client, config: Config, publishes: bool = True) -> None:
         self._client, self._config, self._publishes = client, config, publishes
         self._streams = streams.of(config)
+        self._jetstream = streams.jetstream(client, config)
         self._writer = ThreadPoolExecutor(1, "ledger")
         self._arrived = asyncio.Event()
         self._out = asyncio.Event()
@@ -117,12 +122,15 @@ class Ledger:
         self._last_tick = self._books.last_tick()
 
     async def _feed(self, one: streams.Input) -> Feed:
-        info = await self._client.jsm().stream_info(one.stream)
+        try:
+            info = await self._jetstream.stream_info(one.stream)
+        except NotFoundError:
+            raise MissingError(f"{one.stream} is missing: `voltgate streams apply` makes it") from None
         created = times.text(info.created) if info.created is not None else ""
         if one is self._streams.ticks:
             self._written = info.state.last_seq
         after = await self._in_thread(lambda: self._books.begin_at(one.stream, created))
-        feed = Feed(self._client, one.stream, one.subjects, self._arrived.set)
+        feed = Feed(self._client, self._jetstream, one, self._arrived.set)
         feed.start(after)
         return feed
 
@@ -204,7 +212,7 @@ class Ledger:
         headers = {_EXPECTED: str(max(self._ticks.seq, self._written))}
         try:
             body = ticks.encoded(at, positions, await self._gauges(at))
-            await self._client.jetstream().publish(subject, body, headers=headers)
+            await self._jetstream.publish(subject, body, headers=headers)
         except APIError as error:
             log.warning("tick.refused", error=str(error))  # another ledger has written one
         except (Error, TimeoutError) as error:
@@ -219,7 +227,7 @@ class Ledger:
         gauges = {"lag": int((datetime.now(UTC) - at).total_seconds())}
         for feed in self._facts:
             with suppress(Error, TimeoutError):
-                info = await self._client.jsm().stream_info(feed.stream)
+                info = await self._jetstream.stream_info(feed.stream)
                 if (most := info.config.max_bytes or 0) > 0:
                     gauges[feed.stream] = info.state.bytes * 100 // most
         return gauges
@@ -321,7 +329,7 @@ class Ledger:
 
     async def _publish(self, subject: str, headers: dict[str, str], body: bytes) -> None:
         try:
-            await self._client.jetstream().publish(subject, body, headers=headers)
+            await self._jetstream.publish(subject, body, headers=headers)
         except APIError as error:
             if error.err_code != _STORED:  # an earlier run has published it
                 raise
@@ -341,14 +349,14 @@ class Ledger:
 async def pseudonyms_of(client: Client, config: Config) -> Pseudonyms:
     """The key of this installation, made when there is none (``ops.person.key.tokens``)."""
     subject = f"{config.nats.ops_prefix}.person.key.tokens"
-    stream = streams.of(config).people
+    stream, js = streams.of(config).people, streams.jetstream(client, config)
     for _ in range(3):
         try:
-            found = await client.jsm().get_last_msg(stream, subject)
+            found = await js.get_last_msg(stream, subject)
             return Pseudonyms(bytes.fromhex((found.data or b"").decode()))
         except NotFoundError:
             with suppress(APIError):  # another process was first
-                await client.jetstream().publish(
+                await js.publish(
                     subject,
                     secrets.token_hex(32).encode(),
                     headers={"Nats-Expected-Last-Subject-Sequence": "0"},

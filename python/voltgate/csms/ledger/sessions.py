@@ -12,10 +12,10 @@ from uuid import UUID, uuid5
 from voltgate.csms.ledger import closing, names, parking, rows, sources, tables, times
 from voltgate.csms.ledger.acting import Acting, Settings
 from voltgate.csms.ledger.decisions import Decision, Kind
-from voltgate.csms.ledger.energy import Rises
 from voltgate.csms.ledger.facts import Fact
 from voltgate.csms.ledger.flags import Flag
 from voltgate.csms.ledger.names import Known
+from voltgate.csms.ledger.registers import Rises
 from voltgate.csms.ledger.session import State
 from voltgate.csms.ledger.store import Tx
 from voltgate.csms.ledger.told import OCPP16, Mark, Source, Told, told

@@ -72,7 +72,7 @@ def revise(now: Acting, session: Session, case: Case) -> None:
     credit = replace(
         before,
         id=f"{before.id}/credit",
-        number=_number(now, found.where),
+        number=_number(now, replace(found.where, site=before.site)),
         kind="credit",
         cost=-before.cost,
         mwh=-before.mwh,

@@ -6,6 +6,7 @@ A stream that is there is not changed: its age and size are the operator's.
 from dataclasses import dataclass
 
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 from nats.js.api import (
     DiscardPolicy,
     StorageType,
@@ -103,10 +104,16 @@ def wanted(config: Config) -> list[StreamConfig]:
     ]
 
 
+def jetstream(client: Client, config: Config) -> JetStreamContext:
+    """JetStream in the domain of the configuration."""
+    return client.jetstream(domain=config.nats.domain or None)
+
+
 async def create(client: Client, config: Config) -> None:
     """Create those that are missing. Raises JetStream's error where it refuses."""
+    js = jetstream(client, config)
     for want in wanted(config):
         try:
-            await client.jsm().stream_info(want.name or "")
+            await js.stream_info(want.name or "")
         except NotFoundError:
-            await client.jsm().add_stream(want)
+            await js.add_stream(want)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -44,12 +45,18 @@ def entries(query: Query, site: str, month: date, zone: ZoneInfo) -> Iterator[En
         yield Entry(read(body), Payment(payment))
 
 
+def decided(query: Query, kind: Kind, id: str) -> tuple[datetime, dict[str, Any]] | None:
+    """When something was last decided, and what; None: never."""
+    rows = query(
+        "SELECT at, body FROM decision WHERE kind = ? AND id = ? ORDER BY seq DESC LIMIT 1", kind, id
+    )
+    return (times.parsed(rows[0][0]), orjson.loads(rows[0][1])) if rows else None
+
+
 def zone(query: Query, site: str, otherwise: str) -> ZoneInfo:
     """The time zone of a site, as decided last."""
-    rows = query(
-        "SELECT body FROM decision WHERE kind = ? AND id = ? ORDER BY seq DESC LIMIT 1", Kind.SITE, site
-    )
-    return ZoneInfo((orjson.loads(rows[0][0]).get("timezone") if rows else None) or otherwise)
+    found = decided(query, Kind.SITE, site)
+    return ZoneInfo((found[1].get("timezone") if found is not None else None) or otherwise)
 
 
 def _pieces(

@@ -51,24 +51,28 @@ def sums(entries: Iterable[Entry]) -> list[Sum]:
     """One for each currency, in alphabetical order."""
     found: dict[str, Sum] = {}
     for one in entries:
-        bill = one.cdr.billed.bill
-        total = found.setdefault(bill.currency, Sum(bill.currency))
-        total.documents += 1
-        total.mwh += _mwh(one.cdr)
-        total.cost += bill.total
-        total.tax += bill.tax
-        total.open += bill.total if one.payment is Payment.DUE else 0
+        _add(one, found)
     return [found[currency] for currency in sorted(found)]
+
+
+def _add(one: Entry, sums: dict[str, Sum]) -> None:
+    bill = one.cdr.billed.bill
+    total = sums.setdefault(bill.currency, Sum(bill.currency))
+    total.documents += 1
+    total.mwh += _mwh(one.cdr)
+    total.cost += bill.total
+    total.tax += bill.tax
+    total.open += bill.total if one.payment is Payment.DUE else 0
 
 
 def csv(entries: Iterable[Entry]) -> Iterator[str]:
     """The statement in pieces: the documents in the order given, and the sums at its end."""
     yield sheets.rows([COLUMNS])
-    seen: list[Entry] = []
+    totals: dict[str, Sum] = {}
     for one in entries:
-        seen.append(one)
+        _add(one, totals)
         yield sheets.rows([_row(one)])
-    for total in sums(seen):
+    for total in (totals[currency] for currency in sorted(totals)):
         row = dict.fromkeys(COLUMNS, "") | {
             "number": "total",
             "energy_kwh": _kwh(total.mwh),
@@ -76,7 +80,7 @@ def csv(entries: Iterable[Entry]) -> Iterator[str]:
             "net": money.text(total.cost - total.tax, total.currency),
             "tax": money.text(total.tax, total.currency),
             "cost": money.text(total.cost, total.currency),
-            "payment": f"{money.text(total.open, total.currency)} due",
+            "payment": f"due {money.text(total.open, total.currency)}",
         }
         yield sheets.rows([row.values()])
 

@@ -76,7 +76,7 @@ class Outages:
         OUTAGE,
         PORT,
         exclusions.EXCLUSION,
-        "CREATE INDEX outage_open ON outage (kind, charger) WHERE ends IS NULL",
+        "CREATE INDEX outage_open ON outage (kind, back) WHERE ends IS NULL",
         "CREATE INDEX outage_by_end ON outage (charger, ends)",
     )
 
@@ -109,7 +109,8 @@ class Outages:
         _known(tx, fact)
         at = times.text(fact.at)
         for begins, back in tx.all(
-            "SELECT begins, back FROM outage WHERE charger = ? AND kind = 'ours' AND ends IS NULL",
+            "SELECT begins, back FROM outage WHERE charger = ? AND evse = 0 AND kind = 'ours'"
+            " AND ends IS NULL",
             fact.charger,
         ):
             _no_longer_ours(tx, fact.charger, begins, back, fact.at)

@@ -48,7 +48,7 @@ _COLUMNS = (
 )
 _TOUCHED = (
     f"SELECT {_COLUMNS} FROM touched t JOIN session s ON s.charger = t.charger AND s.heard >= t.since"
-    " LEFT JOIN watched w ON w.session = s.id"
+    " LEFT JOIN watched w ON w.session = s.id WHERE COALESCE(w.due, '') <= ?"
 )
 _OPEN = (
     f"SELECT {_COLUMNS} FROM watched w JOIN session s ON s.id = w.session WHERE w.final = 0 AND w.due <= ?"
@@ -86,7 +86,7 @@ class Watch:
         """Those that differ from what was seen; of imported ones each when its time has come."""
         if tx.one("SELECT 1 FROM watched") is None:
             tx.run(_IMPORT)
-        rows = {row[0]: row for row in (*tx.all(_TOUCHED), *tx.all(_OPEN, times.text(at)))}
+        rows = {row[0]: row for query in (_TOUCHED, _OPEN) for row in tx.all(query, times.text(at))}
         self._touched.clear()
         tx.run("DELETE FROM touched")
         found = [row for row in rows.values() if _seen(tx, row)]

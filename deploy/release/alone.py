@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 from steps import ROOT, FailedError, bare, own, run
 
-LOCK = ROOT / "release" / "requirements.txt"
+LOCK = ROOT / "deploy" / "release" / "requirements.txt"
 BOOT = [2, "1", "BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"}]
 PATIENCE = 30.0
 
