@@ -14,7 +14,7 @@ APART := rust/fuzz benchmarks/load
 PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
 
 .PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test check lint fix bench locust swarm-day soak observe-test \
-	pictures dashboards slos clean
+	pictures dashboards slos release deny lock test-lowest clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -41,7 +41,8 @@ test-unit: $(VENV)/.built ## the tests that need no running gateway, in less tha
 
 test-full: $(VENV)/.built ## property tests, the model of ownership and takeovers at their full size
 	TEST_FULL=1 cargo test --workspace --exclude voltgate-py --release
-	TEST_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/core tests/model tests/e2e/test_ownership_storm.py tests/docs/test_scaling.py tests/benchmarks/test_soak.py
+	TEST_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/core tests/csms/world tests/model tests/e2e/test_ownership_storm.py \
+		tests/docs/test_scaling.py tests/benchmarks/test_soak.py
 
 test-upgrade: $(VENV)/.built ## the last release and this tree side by side; builds the last release once
 	TEST_UPGRADE=1 $(BIN)/python -m pytest -q --timeout 0 tests/e2e/test_last_release.py
@@ -84,6 +85,8 @@ lint: $(VENV)/.built ## formatters, linters, types, the stub against the extensi
 		cargo clippy --manifest-path $$crate/Cargo.toml --target-dir target/$${crate##*/} \
 			--locked --all-targets --quiet -- -D warnings; \
 	done
+	@if command -v cargo-deny >/dev/null; then set -x; cargo deny --offline check bans licenses sources; \
+	else echo "deny.toml was not checked: cargo install --locked cargo-deny"; fi
 	ruff format --check .
 	ruff check .
 	mypy
@@ -115,5 +118,24 @@ swarm-day: $(VENV)/.built ## the day of a network of 10,000 chargers in an hour:
 soak: $(VENV)/.built ## an hour of 10,000 chargers with faults: memory and descriptors must be flat; .cache/soak.html; SOAK="--minutes 10"
 	$(BIN)/python benchmarks/soak.py $(SOAK)
 
+TOOLS := .cache/tools/bin
+
+$(TOOLS)/.tools: release/requirements-release.txt
+	$(PYTHON) -m venv .cache/tools
+	$(TOOLS)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+release: $(TOOLS)/.tools ## everything of a release, from the last commit, in dist/: wheels, sdist, chart, SBOMs, sums, changes
+	$(TOOLS)/python release/release.py
+
+deny: ## licences, sources, duplicates and known faults of the crates; needs cargo-deny, and its advisories from GitHub
+	cargo deny check
+
+lock: $(TOOLS)/.tools ## write the lock files in release/; UPGRADE=1 takes the newest of everything
+	UV=$(TOOLS)/uv release/lock.sh
+
+test-lowest: $(TOOLS)/.tools ## unit tests with the lowest and newest dependencies on Python 3.11, 3.12, 3.13; LOWEST=3.12:lowest is one
+	$(TOOLS)/python release/lowest.py
+
 clean: ## remove everything that make made
-	rm -rf $(VENV) .cache target voltgate-data
+	rm -rf $(VENV) .cache dist target voltgate-data

@@ -70,7 +70,12 @@ class Nowhere:
     """A socket, a NATS that acknowledges at once, and no passwords: ``interfaces`` for a session alone."""
 
     def __init__(self) -> None:
+        from voltgate._core import Inbox, Lane, Outgoing  # noqa: PLC0415 - behind take_out
+        from voltgate.schemas import Codec  # noqa: PLC0415
+
         self.numbers = itertools.count(1)
+        self.outgoing = Outgoing(Inbox("_V", bytes(16)), "OCPP_TX", "OCPP_EVENTS", "", [1.0])
+        self.lane, self.writer = Lane(Codec("ocpp1.6"), 1 << 16), self.ignore
 
     def ticket(self, done: Callable[[Any, Any], None], arg: Any) -> Any:
         """See interfaces.Bus."""
@@ -93,15 +98,14 @@ class Nowhere:
 
 def frames() -> None:
     """Print the nanoseconds that decoding and one session take for a live and for a durable CALL."""
-    from voltgate._core import Publisher  # noqa: PLC0415 - behind take_out
+    from voltgate._core import Publisher, TransactionKeys  # noqa: PLC0415 - behind take_out
     from voltgate.config import load  # noqa: PLC0415
     from voltgate.gateway.clock import Wheel  # noqa: PLC0415
     from voltgate.gateway.interfaces import Outside  # noqa: PLC0415
-    from voltgate.gateway.metrics import Metrics  # noqa: PLC0415
     from voltgate.gateway.rates import Allowance  # noqa: PLC0415
     from voltgate.gateway.session.context import Context  # noqa: PLC0415
-    from voltgate.gateway.session.keys import TransactionKeys  # noqa: PLC0415
     from voltgate.gateway.session.session import Session  # noqa: PLC0415
+    from voltgate.gateway.telemetry.metrics import Metrics  # noqa: PLC0415
     from voltgate.policy import rules  # noqa: PLC0415
 
     unbounded = {"calls_per_second": 1e9, "calls_burst": 10**9, "stored_bytes_per_second": 1e12}

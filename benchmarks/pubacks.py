@@ -20,7 +20,7 @@ from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.subscriptions import Client, Subscription
 from voltgate.gateway.bus.uplink import Uplink
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 COUNT = 1024
 BOUND = 32 * 1024  # bytes of a read
@@ -33,9 +33,14 @@ class Way:
         self.bus = Bus(load().nats, Wheel(time.monotonic, time.time), Metrics())
         self.stored = 0
         self.client, connection = Client(), self.bus._connection
-        connection.client, connection.connected, connection._max_payload = self.client, True, 1 << 20
+        connection.client, connection.connected = self.client, True
+        connection.outgoing.opened(1 << 20, 1 << 30)
         inbox = Subscription(self.client, "inbox", self.bus._received)
-        acks = (_core.PubAcks(connection.inbox, inbox.id), self.bus._acked) if native else ()
+        acks = (
+            (_core.PubAcks(connection.inbox, inbox.id, connection.outgoing), self.bus._acked)
+            if native
+            else ()
+        )
         self.transport = Uplink(*acks)
         self.id = inbox.id
 

@@ -16,7 +16,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
 from voltgate import Codec
-from voltgate._core import Slicer
+from voltgate._core import Lane
 
 LIMIT = 524_288
 
@@ -24,12 +24,15 @@ LIMIT = 524_288
 def contenders() -> dict[str, tuple[bool, Callable[[bytes], object]]]:
     """Each contender, and whether it gets the masked chunk."""
     codec = Codec("ocpp1.6")
-    decode, feed, halves = codec.decode, Slicer(codec, LIMIT).feed, Slicer(codec, LIMIT).feed
+    decode, whole, halves = codec.decode, Lane(codec, LIMIT), Lane(codec, LIMIT)
     judge = ServerProtocol(state=OPEN, max_size=LIMIT)
 
+    def feed(chunk: bytes) -> None:
+        whole.feed(chunk, 0.0, 0)
+
     def in_halves(chunk: bytes) -> None:
-        halves(chunk[:200])
-        halves(chunk[200:])
+        halves.feed(chunk[:200], 0.0, 0)
+        halves.feed(chunk[200:], 0.0, 0)
 
     def sans_io(chunk: bytes) -> None:
         judge.receive_data(chunk)
@@ -40,8 +43,8 @@ def contenders() -> dict[str, tuple[bool, Callable[[bytes], object]]]:
 
     return {
         "Codec.decode": (False, decode),
-        "Slicer.feed": (True, feed),
-        "Slicer.feed, in halves": (True, in_halves),
+        "Lane.feed": (True, feed),
+        "Lane.feed, in halves": (True, in_halves),
         "ServerProtocol + decode": (True, sans_io),
     }
 
@@ -54,7 +57,8 @@ def main() -> None:
     read_back = [
         piece.raw
         for chunk in chunks
-        if (piece := Slicer(Codec("ocpp1.6"), LIMIT).feed(chunk)) is not None and not isinstance(piece, bytes)
+        if (piece := Lane(Codec("ocpp1.6"), LIMIT).feed(chunk, 0.0, 0)) is not None
+        and not isinstance(piece, bytes)
     ]
     assert read_back == texts, "every contender reads the same"
     field = contenders()

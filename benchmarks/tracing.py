@@ -1,7 +1,7 @@
-"""The cost of tracing on the frame path: decode, session and answer of a CALL, without sockets and NATS.
+"""The cost of tracing in the session: decode, steps and answer of a CALL, without sockets and NATS.
 
-Off is the default. On, a Heartbeat takes the steps of every other CALL. Rounds are interleaved: compare the
-ratios, not the times. Run: ``python benchmarks/tracing.py``
+Off is the default, and plain CALLs then take the lane, which is not measured here. Rounds are interleaved:
+compare the ratios, not the times. Run: ``python benchmarks/tracing.py``
 """
 
 import argparse
@@ -11,15 +11,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from voltgate._core import Publisher
+from voltgate._core import Codec, Inbox, Lane, Outgoing, Publisher, TransactionKeys
 from voltgate.config import Config, load
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import Ack, Outside, Ticket
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.rates import Allowance
 from voltgate.gateway.session.context import Context
-from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
+from voltgate.gateway.telemetry.metrics import Metrics
 from voltgate.policy import rules
 
 CALLS = 2000
@@ -42,6 +41,7 @@ class Bus:
     """Stores everything at once."""
 
     seq = 0
+    outgoing = Outgoing(Inbox("_VOLTGATE.x", bytes(16)), "OCPP_TX", "OCPP_EVENTS", "", [1.0])
 
     def ticket(self, done: Callable[..., None], arg: Any) -> Ticket[Any, Any]:
         """See interfaces.Bus."""
@@ -59,6 +59,9 @@ class Bus:
 class Link:
     """Takes every answer."""
 
+    def __init__(self, codec: Codec) -> None:
+        self.lane, self.writer = Lane(codec, 1 << 16), self.write
+
     def write(self, frame: bytes) -> None:
         """See interfaces.Link."""
 
@@ -67,7 +70,7 @@ def session(config: Config, **options: Any) -> tuple[Session, Callable[[bytes], 
     """A session, and what decodes its frames."""
     context = Context.of("v16", config, rules(config)["v16"], Metrics(), TransactionKeys(), **options)
     outside: Any = Outside(Bus(), Wheel(time.monotonic, time.time), None)  # type: ignore[arg-type]
-    link: Any = Link()
+    link: Any = Link(context.codec)
     return Session(Publisher("v16", "CP1", "s1"), context, link, outside, Allowance()), context.codec.decode
 
 
@@ -88,7 +91,7 @@ def contenders(config: Config) -> dict[str, tuple[Session, Callable[[bytes], Any
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult  # noqa: PLC0415 - off needs none
 
     from voltgate.config import Tracing as Settings  # noqa: PLC0415
-    from voltgate.gateway.tracing import Queue, Tracing  # noqa: PLC0415
+    from voltgate.gateway.telemetry.tracing import Queue, Tracing  # noqa: PLC0415
 
     class Nowhere(SpanExporter):
         def export(self, spans: Any) -> SpanExportResult:

@@ -16,7 +16,7 @@ from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.connect import BusError, connect
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import Ack, NotRead, NotStored, Reply, Stored
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 TX, EVENT = "ocpp.tx.v16.X.CP", "ocpp.event.v16.X.CP"
 

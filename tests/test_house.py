@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.merged import Supervision
+from voltgate.gateway.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "python" / "voltgate"
@@ -40,11 +40,13 @@ def inside(path: Path) -> str:
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
-        ("nats", r"gateway/bus/.*|backend/.*|cli/.*"),
+        ("nats", r"gateway/bus/.*|backend/.*|cli/.*|csms/.*"),
+        ("psycopg", r"csms/(ledger/postgres|console/reader)"),
+        ("sqlite3", r"csms/.*"),
         ("websockets", r"gateway/edge/.*|charger/.*"),
-        ("aiohttp", r"gateway/admin"),
-        ("prometheus_client", r"gateway/(families|metrics|pool/merged|admin)"),
-        ("opentelemetry", r"gateway/tracing"),
+        ("aiohttp", r"gateway/admin|csms/(console|alerts)/.*"),
+        ("prometheus_client", r"gateway/(telemetry/.*|pool/merged|admin)"),
+        ("opentelemetry", r"gateway/telemetry/tracing"),
         ("typer", r"cli/.*"),
         ("pydantic_settings", r"config"),
     ],
@@ -94,7 +96,14 @@ def test_imports_point_down() -> None:
 
 @pytest.mark.parametrize(
     ("room", "stranger"),
-    [("backend", "voltgate.gateway"), ("charger", "voltgate.gateway"), ("gateway", "voltgate.cli")],
+    [
+        ("backend", "voltgate.gateway"),
+        ("charger", "voltgate.gateway"),
+        ("csms", "voltgate.gateway"),
+        ("csms", "voltgate.cli"),
+        ("gateway", "voltgate.cli"),
+        ("gateway", "voltgate.csms"),
+    ],
 )
 def test_packages_that_do_not_import_each_other(room: str, stranger: str) -> None:
     for path in (SOURCE / room).rglob("*.py"):
@@ -115,6 +124,7 @@ TESTED_IN = {
     "schemas": "core/test_codec.py",
     "backend/{answers,service,tokens}": "backend/test_backend.py",
     "charger/{calls,commands,connectors,line,link,messages,settings,station}": "charger/test_charger.py",
+    "charger/faults/{clocks,energy,meters,scene,transactions}": "charger/faults/test_catalogue.py",
     "charger/{fleet,plan,processes,tally,worker}": "charger/test_swarm.py",
     "cli/{service,versions}": "cli/test_cli.py",
     "cli/chargers/{importing,kick,online,options,setting,showing}": "cli/chargers/test_commands.py",
@@ -128,6 +138,26 @@ TESTED_IN = {
     "cli/tail/command": "cli/test_tail.py",
     "cli/tail/lines": "cli/test_lines.py",
     "cli/tail/replay": "cli/test_replay.py",
+    "cli/csms/commands": "cli/csms/test_csms.py",
+    "csms/uptime/{history,part,places}": "csms/uptime/test_report.py",
+    "csms/uptime/watch": "csms/uptime/test_attempts.py",
+    "csms/ledger/{postgres,tables}": "csms/ledger/test_store.py",
+    "cli/csms/key": "cli/csms/test_console.py",
+    "csms/console/{answers,bodies,console,endpoints,reading,server}": "csms/console/test_app.py",
+    "csms/console/{attempts,follow,login,persons,writer}": "csms/console/test_auth.py",
+    "csms/console/commands": "csms/console/test_doing.py",
+    "csms/console/{pages,streaming}": "csms/console/test_exports.py",
+    "csms/console/decided": "csms/console/test_deciding.py",
+    "csms/console/{keys,roles}": "csms/console/test_people.py",
+    "csms/console/scopes": "csms/console/test_alerting.py",
+    "csms/console/tokens": "csms/console/test_rows.py",
+    "csms/ledger/{acting,chargers,clock,closing,decided,documents,energy,explaining,idle}": (
+        "csms/ledger/test_traps.py"
+    ),
+    "csms/ledger/{names,parking,pricing,rows,samples,session,sessions,sources,told}": (
+        "csms/ledger/test_traps.py"
+    ),
+    "csms/ledger/{copies,feed,rebuild,streams}": "csms/ledger/test_service.py",
     "gateway/reasons": "test_lists.py",
     "gateway/gc_policy": "e2e/test_crowds.py",
     "gateway/interfaces": "gateway/bus/test_bus.py",

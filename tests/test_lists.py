@@ -16,10 +16,10 @@ from voltgate.gateway.edge.proxied import Untrusted
 from voltgate.gateway.edge.proxy import Refused
 from voltgate.gateway.edge.tls import Failure
 from voltgate.gateway.interfaces import Garbage
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.merged import Supervision
 from voltgate.gateway.pool.supervisor import RestartReason
 from voltgate.gateway.reasons import Outcome, Reason, Refusal
+from voltgate.gateway.telemetry.metrics import Metrics
 from voltgate.gateway.worker import Worker
 
 ROOT = Path(__file__).parent.parent
@@ -90,7 +90,7 @@ def test_outcomes_of_commands() -> None:
 
 
 def test_causes_of_publish_failures_and_bounds_of_pauses() -> None:
-    causes = arguments(r'(?:_failed\(ticket, |publish_failures\.add\()"(\w+)"')
+    causes = arguments(r'(?:_failed\(token, |publish_failures\.add\()"(\w+)"')
     assert documented("`cause`") == causes | {"timeout"}
     assert documented("`bound` of pauses") == arguments(r'paused\.add\("(\w+)"')
 

@@ -12,9 +12,9 @@ from voltgate.gateway.clock import Wheel
 from voltgate.gateway.edge.connection import Connection
 from voltgate.gateway.edge.socket import Shared
 from voltgate.gateway.edge.upgrade import Upgrade
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Quirk
+from voltgate.gateway.telemetry.metrics import Metrics
 from voltgate.schemas import Codec
 from world import EPOCH
 

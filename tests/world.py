@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from nats.aio.client import Client
 
+from frames import FIN, TEXT, frame
 from voltgate import _core
-from voltgate._core import Publisher
+from voltgate._core import Inbox, Lane, Outgoing, PubAcks, Publisher, TransactionKeys
 from voltgate.config import Config, Level, load
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import (
@@ -30,14 +31,13 @@ from voltgate.gateway.interfaces import (
     Stored,
     Ticket,
 )
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.rates import Allowance
 from voltgate.gateway.reasons import Outcome, Reason
 from voltgate.gateway.registry.rotation import Rotation
 from voltgate.gateway.session.context import Context
-from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
-from voltgate.gateway.tracing import Tracing
+from voltgate.gateway.telemetry.metrics import Metrics
+from voltgate.gateway.telemetry.tracing import Tracing
 from voltgate.policy import Rules, rules
 
 LINKS = "link"  # the in-memory bus names its streams by the class of their subjects
@@ -101,17 +101,52 @@ class Bus:
         self.fails: set[str] = set()  # classes whose stores fail
         self.refused: list[str] = []  # kinds of garbage
         self.answers: Callable[[Published], Reply | None] = lambda question: Reply("no_responders", {}, b"")
-        self._tokens = 0
+        inbox = Inbox("_INBOX.t", bytes(16))
+        self.outgoing = Outgoing(inbox, "tx", "event", "", [1.0])
+        self.outgoing.opened(1 << 30, 1 << 30)
+        self._inbox, self._pubacks = inbox, PubAcks(inbox, 1, self.outgoing)
 
     def ticket(self, done: Callable[[A, R], None], arg: A) -> Ticket[A, R]:
-        self._tokens += 1
-        return Ticket(self._tokens, f"_INBOX.t.{self._tokens}", done, arg)
+        return Ticket(*self.outgoing.ticket(), done, arg)
+
+    def collect(self) -> None:
+        """Take what the lane has published."""
+        data = self.outgoing.take()
+        while data:
+            line, _, rest = data.partition(b"\r\n")
+            size = int(line.rpartition(b" ")[2]) + 2
+            message, data = parse(line + b"\r\n" + rest[:size]), rest[size:]
+            if message.reply:
+                counter = self._inbox.counter(message.reply.encode())
+                assert counter is not None
+                ticket: Ticket[str, Ack | NotStored] = Ticket(
+                    counter, message.reply, self._lane_acked, message.reply
+                )
+                self._keep(ticket, message)
+            else:
+                self.live.append(message)
+
+    def _lane_acked(self, reply: str, ack: Ack | NotStored) -> None:
+        """What became of a fact of the lane, as the real bus says it."""
+        if isinstance(ack, Ack):
+            body = json.dumps({"stream": ack.stream, "seq": ack.seq, "duplicate": ack.duplicate})
+            line = f"MSG {reply} 1 {len(body)}\r\n{body}\r\n".encode()
+            assert self._pubacks.feed(line, self.clock.read()) == ([], b""), "a lane has taken it"
+        else:
+            counter = self._inbox.counter(reply.encode())
+            assert counter is not None
+            failed = self.outgoing.fail(counter)
+            assert failed is not None
+            failed[0].not_stored()
 
     def store(self, ticket: Ticket[Any, Ack | NotStored], hpub: bytes, tx: bool = False) -> None:
         message = parse(hpub)
+        assert tx == (message.subject.split(".")[1] == "tx")
+        self._keep(ticket, message)
+
+    def _keep(self, ticket: Ticket[Any, Ack | NotStored], message: Published) -> None:
         bucket, class_, *_ = message.subject.split(".")
         class_ = f"KV_{class_}" if bucket == "$KV" else class_
-        assert tx == (class_ == "tx")
         self.published.append(message)
         self._later(
             lambda: self._acked(
@@ -234,11 +269,11 @@ class World:
         version: str = "v16",
         identity: str = "CP 1",
         half_duplex: bool = False,
-        fast: bool = True,
+        gated: bool = False,
         tracing: Tracing | None = None,
         **config: Any,
     ) -> None:
-        """``fast``: CALLs may take the short path (session/fast.py)."""
+        """``gated``: no CALL may take the lane."""
         self.tracing = tracing
         self.time = 1000.0
         self.clock = Wheel(lambda: self.time, lambda: EPOCH + self.time - 1000.0)
@@ -251,7 +286,7 @@ class World:
         self.metrics = Metrics()
         self.keys = TransactionKeys()
         self.allowance = Allowance()
-        self.version, self.identity, self.half_duplex, self.fast = version, identity, half_duplex, fast
+        self.version, self.identity, self.half_duplex, self.gated = version, identity, half_duplex, gated
         self._sessions = 0
         self.connect()
 
@@ -266,9 +301,11 @@ class World:
         )
         if self.half_duplex or self.level is not None:
             self.context = self.context.at(self.level, self.half_duplex)
-        if not self.fast:
-            self.context.fast.clear()
+        if self.gated:
+            self.context.lanes.plan = self.context.lanes.closed
+            self.context.take(self.context.limits)
         self._decode = self.context.codec.decode
+        self.lane = Lane(self.context.codec, self.config.limits.max_message_bytes)
         publisher = Publisher(self.version, self.identity, self.name, nats.prefix, nats.rpc_prefix)
         rotation = Rotation(self.bus, self.clock, "OCPP", self.hash)
         outside = Outside(self.bus, self.clock, rotation, "gw")
@@ -303,6 +340,10 @@ class World:
         return list(json.loads(self.bus.streams["KV_ocpp_chargers"][-1].data).get("password_hashes", []))
 
     # interfaces.Link
+    @property
+    def writer(self) -> Callable[[bytes], None]:
+        return self.write
+
     def write(self, frame: bytes) -> None:
         assert self.closed is None, "nothing is written after a close"
         self.written.append(frame)
@@ -328,7 +369,12 @@ class World:
 
     def raw(self, message: bytes) -> None:
         """The charger sends any text."""
-        self.session.received(self._decode(message))
+        data = frame(FIN | TEXT, message)
+        piece = self.lane.feed(data, self.clock.now, self.clock.time_ms)
+        self.bus.collect()
+        assert not isinstance(piece, bytes), "a whole text frame is not for the judge"
+        if piece is not None:
+            self.session.received(piece)
         self.bus.settle()
 
     def command(

@@ -1,17 +1,22 @@
 """The native frame path (Rust, ``rust/core``). The stub of ``rust/py``, checked by stubtest."""
 
-from typing import Protocol, Self, final
+from collections.abc import Callable
+from typing import Any, Protocol, Self, final
 
 from typing_extensions import disjoint_base
 
 __all__ = [
+    "Budget",
     "Codec",
     "Fact",
     "Frame",
     "Inbox",
+    "Lane",
+    "Outgoing",
+    "Plan",
     "PubAcks",
     "Publisher",
-    "Slicer",
+    "TransactionKeys",
     "Version",
     "Violation",
     "__version__",
@@ -84,22 +89,236 @@ class Inbox:
         """The counter of a reply subject; None for any that was not made here."""
 
 @final
+class Outgoing:
+    """What leaves this process for NATS: bytes that wait to be written, publishes that wait for their PubAck.
+
+    Not thread-safe. Nothing leaves, and nothing is taken but lines, before :meth:`opened`.
+    """
+
+    def __new__(cls, inbox: Inbox, tx: str, event: str, domain: str, bounds: list[float]) -> Self:
+        """``tx``, ``event``: the streams that keep what lanes publish, in ``domain`` ("": in any).
+
+        ``bounds``: of the buckets of :meth:`ack_seconds`.
+        """
+    def on_due(self, due: Callable[[], None]) -> None:
+        """Call ``due`` when bytes wait behind none, and when they have become 32 KiB."""
+    def opened(self, max_payload: int, max_waiting: int) -> None:
+        """NATS is connected: it takes so many bytes of one command, and so many may wait."""
+    def closed(self) -> None:
+        """NATS is away: what waits is dropped."""
+    @property
+    def written(self) -> Any:
+        """Set only: bytes that were written and have not left yet."""
+    @written.setter
+    def written(self, bytes: int) -> None: ...
+    @property
+    def size(self) -> int:
+        """Bytes that wait to be written."""
+    def take(self) -> bytes:
+        """All of them."""
+    def send(self, command: bytes) -> bool:
+        """Whether a command waits now: NATS is connected, and no bound exceeded."""
+    def add(self, line: bytes) -> None:
+        """A line that no bound holds back."""
+    def ticket(self) -> tuple[int, str]:
+        """The next counter, and its reply subject."""
+    def put(self, counter: int, ticket: object, command: bytes, tx: bool, now: float) -> None:
+        """``ticket`` waits for the PubAck of ``command``; ``tx``: its class."""
+    def command(self, counter: int) -> bytes | None:
+        """The command that waits under ``counter``."""
+    def sent(self, counter: int) -> float | None:
+        """When it was sent."""
+    def settle(self, counter: int, now: float) -> Any:
+        """It is stored: the ticket or :class:`Lane` that waited, None if nothing did."""
+    def fail(self, counter: int) -> tuple[Any, bool] | None:
+        """It waits no longer: who waited, and whether it is of class tx."""
+    def fail_all(self) -> list[Any]:
+        """Nothing waits any longer: who waited, in order."""
+    def overdue(self, late: float, silent: float) -> tuple[list[int], list[int]]:
+        """The counters of those sent at ``late`` or before, and of those of class tx sent at ``silent`` or
+        before that this did not return yet.
+        """
+    @property
+    def stores(self) -> int:
+        """How many wait for their PubAck."""
+    @property
+    def tx_acks(self) -> int:
+        """PubAcks of class tx so far."""
+    def ack_seconds(self) -> tuple[list[int], float]:
+        """Publish to PubAck, by bucket, and the sum, since the last call."""
+
+@final
 class PubAcks:
     """Takes the PubAcks of one inbox out of the bytes of one connection to NATS. Not thread-safe."""
 
-    def __new__(cls, inbox: Inbox, id: int) -> Self:
-        """``id``: of the inbox's subscription. OverflowError beyond 64 bits."""
+    def __new__(cls, inbox: Inbox, id: int, outgoing: Outgoing | None = None) -> Self:
+        """``id``: of the inbox's subscription. OverflowError beyond 64 bits. ``outgoing``: has the lanes."""
     def begin(self) -> None:
         """A new connection: what is held of the last one is dropped."""
-    def feed(self, data: bytes) -> tuple[list[tuple[int, str, str, int, bool, bytes]], bytes]:
+    def feed(
+        self, data: bytes, now: float = 0.0
+    ) -> tuple[list[tuple[int, str, str, int, bool, bytes]], bytes]:
         """Hold ``data``; return the PubAcks at the front, and the bytes for nats-py up to the next one.
 
         A PubAck: counter of its reply subject, stream, domain ("" for none), sequence, whether it is a
-        duplicate, body. Whatever is not a plain one is among the bytes, as it came and in its place.
+        duplicate, body. Those that a lane waits for are not among them: their CALLs are answered. Whatever is
+        not a plain one is among the bytes, as it came and in its place.
         """
     @property
     def more(self) -> bool:
         """Whether there is more behind what the last ``feed`` returned: ``feed(b"")`` returns it."""
+
+@final
+class Plan:
+    """Which CALLs of a version lanes take, and what they count. The session takes what has no route."""
+
+    def __new__(cls, codec: Codec, bounds: list[float]) -> Self:
+        """``bounds``: of the buckets of the seconds in :meth:`read`."""
+    def live(self, action: int, clock: bool) -> None:
+        """Answer it at once, with the time (``clock``) or ``{}``; ``action``: place in :func:`actions`."""
+    def stored(self, action: int, class_: str, remembers: bool, keyed: bool, may_ask: bool) -> None:
+        """Answer it ``{}`` when its fact is stored; ``class_``: ``tx`` or ``event``.
+
+        ``remembers``: not a repeat; ``keyed``: count keys that return with other bytes; ``may_ask``: not one
+        with an idToken, nor the end of a transaction.
+        """
+    def limit(self, open: bool, calls: float, calls_burst: float, stored: float, stored_burst: float) -> None:
+        """Whether lanes may take anything, and the limits of all chargers."""
+    def read(
+        self,
+    ) -> tuple[
+        list[int],
+        list[int],
+        tuple[int, int, int, int, int],
+        tuple[tuple[list[int], float], tuple[list[int], float], tuple[list[int], float]],
+    ]:
+        """What was counted since the last call: CALLs received and answered, by action.
+
+        Then bytes in and out, duplicates of class tx and event, conflicts of keys. Then CALL read to answer
+        written, by bucket, and the sum, of class tx, event and live.
+        """
+
+@disjoint_base
+class Budget:
+    """What one charger has spent and not regained: CALLs and stored bytes (docs/contract.md 2.2)."""
+
+    def __new__(cls) -> Self: ...
+    @property
+    def calls(self) -> float: ...
+    @calls.setter
+    def calls(self, value: float) -> None: ...
+    @property
+    def calls_at(self) -> float:
+        """Of which second ``calls`` is."""
+    @property
+    def stored(self) -> float: ...
+    @stored.setter
+    def stored(self, value: float) -> None: ...
+    @property
+    def stored_at(self) -> float: ...
+    def count(self, now: float, calls: float, plan: Plan) -> bool:
+        """Count so many CALLs: whether too much of either is spent now."""
+    def store(self, now: float, size: float, per_second: float) -> None:
+        """Count a fact of ``size`` bytes."""
+
+@final
+class TransactionKeys:
+    """The last TransactionEvent keys of this process (docs/contract.md 3.3)."""
+
+    def __new__(cls) -> Self: ...
+    def conflicts(self, fact: Fact) -> bool:
+        """Whether ``fact.key`` was seen with another message; remembers this one."""
+
+class _Session(Protocol):
+    """What a lane calls; not while it is called itself, but while it calls back."""
+
+    def overdrawn(self) -> None:
+        """The charger has spent too much."""
+    def serve(self) -> None:
+        """The open CALL is answered, and the gate is closed."""
+    def not_stored(self) -> None:
+        """The fact of the open CALL could not be stored."""
+    def failed(self, fault: BaseException) -> None:
+        """A callback has raised."""
+
+@final
+class Lane:
+    """One connection's bytes: plain CALLs are answered, all else is split into frames. Not thread-safe.
+
+    Frames that are not whole text messages go to websockets' ``ServerProtocol``, the only judge of RFC 6455:
+    an item of bytes may make it fail, or close; later items are then void. Drawn in rust/core/src/lane.rs.
+    """
+
+    def __new__(cls, codec: Codec, max_message_bytes: int, latin1: bool = False) -> Self:
+        """OverflowError beyond 32 bits. The gate is closed."""
+    def begin(
+        self,
+        publisher: Publisher,
+        plan: Plan,
+        outgoing: Outgoing,
+        keys: TransactionKeys,
+        budget: Budget,
+        session: _Session,
+        write: Callable[[bytes], None],
+        read: Callable[[], float],
+        empty: object,
+    ) -> None:
+        """What plain CALLs are answered with, once the gate is open; ``empty``: see :meth:`recall`.
+
+        ``read``: the clock, for what is shorter than a chunk.
+        """
+    def feed(self, data: bytes, now: float, time_ms: int) -> Frame | bytes | None:
+        """Begin a turn: take ``data`` and the plain CALLs of all that is held, up to the first other frame.
+
+        That is returned; None if no frame is complete, if the turn is used up (``spent``), or if the charger
+        has spent too much. A Frame for an unfragmented, masked text frame without RSV bits outside of a
+        fragmented message (``is_text`` False: close with 1007; ``latin1`` as in ``Codec.decode``). Bytes for
+        the ``ServerProtocol``: any other frame; as soon as it is complete, the header of one that fails by
+        its header alone, and of any within a fragmented message (the rest follows). After such a failure or a
+        Close nothing is returned. RuntimeError: an internal fault; nothing is returned after it.
+        """
+    def go_on(self, now: float, time_ms: int) -> Frame | bytes | None:
+        """The same in the same turn, with what is held."""
+    def turn(self) -> None:
+        """Begin a turn."""
+    def weigh(self, size: int) -> None:
+        """A frame of this turn has brought ``size`` bytes more than its own (inflated ones)."""
+    @property
+    def spent(self) -> bool:
+        """Whether this turn is used up."""
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is held, and this turn not used up."""
+    @property
+    def pieces(self) -> int:
+        """Whole frames so far."""
+    seen: float
+    """When the last one came; may be set to a later time."""
+    def hold(self, data: bytes) -> None:
+        """Hold ``data``, return nothing, decode nothing."""
+    @property
+    def front(self) -> bytes:
+        """What has come of the frame that is not whole, or that failed by its header: at most 4,110 bytes."""
+    @property
+    def unfinished(self) -> int:
+        """Bytes held: whole frames that are still to be returned, and one that is incomplete."""
+    @property
+    def open(self) -> bool:
+        """Whether a CALL waits here for its PubAck."""
+    def gate(self, closed: bool) -> None:
+        """Closed: every frame is returned, and the session is told when the open CALL is done."""
+    def same(self, frame: Frame) -> bool:
+        """Whether ``frame`` has the id and action of the open CALL."""
+    def remember(self, frame: Frame, answer: object) -> None:
+        """The session has answered ``frame``; the last eight are kept."""
+    def recall(self, frame: Frame) -> Any:
+        """The answer to the same message (id, action, payload), ``empty`` if given here; None: no answer."""
+    def stored(self, counter: int, duplicate: bool, now: float) -> None:
+        """The fact under ``counter`` is stored: answer the open CALL that waits for it."""
+    def not_stored(self) -> None:
+        """It could not be stored: the session is told."""
+    def end(self) -> None:
+        """The conversation is over: nothing is returned, answered or called any more."""
 
 @final
 class Version:
@@ -231,43 +450,12 @@ class Codec:
         """``kind`` is ``request`` or ``response``, else ValueError. An unknown action is a violation."""
     def encode_call(self, message_id: str, action: str, payload: bytes) -> bytes:
         """``[2,id,action,payload]`` as one unmasked websocket text frame."""
-    def answer(self, frame: Frame, payload: bytes) -> bytes:
-        """:meth:`encode_result` for the id of ``frame``."""
     def encode_result(self, message_id: str, payload: bytes) -> bytes:
         """``[3,id,payload]``, likewise."""
     def encode_error(self, message_id: str, code: str, description: str) -> bytes:
         """``[4,id,code,description,{}]``, likewise; description is cut at 255 characters."""
     def encode_result_error(self, message_id: str, code: str, description: str) -> bytes:
         """``[5,id,code,description,{}]`` (2.1), likewise."""
-
-@final
-class Slicer:
-    """Splits one connection's bytes into whole frames. Not thread-safe.
-
-    All other frames are passed to websockets' ``ServerProtocol``, the only judge of RFC 6455: an item of
-    bytes may make it fail, or close; later items of the list are then void.
-    """
-
-    def __new__(cls, codec: Codec, max_message_bytes: int, latin1: bool = False) -> Self:
-        """OverflowError beyond 32 bits."""
-    def feed(self, data: bytes) -> Frame | bytes | None:
-        """Hold ``data`` and return the next piece of all that is held; None if no frame is complete.
-
-        One item per call, nothing is decoded in advance: ``feed(b"")`` returns the next. A Frame for an
-        unfragmented, masked text frame without RSV bits outside of a fragmented message, decoded
-        (``is_text`` False: close with 1007; ``latin1`` as in ``Codec.decode``). Bytes for the
-        ``ServerProtocol``: any other frame; as soon as it is complete, the header of one that fails by its
-        header alone, and of any within a fragmented message (the rest follows). After such a failure or a
-        Close nothing is returned. RuntimeError: an internal fault; nothing is returned after it.
-        """
-    def hold(self, data: bytes) -> None:
-        """Hold ``data``, return nothing, decode nothing."""
-    @property
-    def front(self) -> bytes:
-        """What has come of the frame that is not whole, or that failed by its header: at most 4,110 bytes."""
-    @property
-    def unfinished(self) -> int:
-        """Bytes held: whole frames that are still to be returned, and one that is incomplete."""
 
 @final
 class Fact:
@@ -339,8 +527,6 @@ class Publisher:
         ``violation`` is the text of ``ocpp-violation``; "" leaves the header out. ``redacted`` is the body
         where the payload has secrets. ValueError for a frame without a known action.
         """
-    def live(self, frame: Frame, time_ms: int) -> bytes:
-        """The command of a ``live`` fact, without a reply subject."""
     def question(
         self, fact: Fact, time_ms: int, deadline_ms: int, reply: str, traceparent: str = ""
     ) -> bytes:

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -32,21 +31,21 @@ from pydantic_settings import (
 )
 
 from voltgate import config_faults, config_sources
+from voltgate.config_csms import Csms
 from voltgate.config_sources import ENV_PREFIX, Sources
 from voltgate.config_sources import ConfigError as ConfigError  # noqa: PLC0414 - raised by load()
+from voltgate.config_values import MOST, TABLE, Seconds, masked
 
 Version = Literal["v16", "v201", "v21"]
 Class = Literal["tx", "event", "live"]
 Level = Literal["strict", "lenient", "off"]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-_MOST = (1 << 53) - 1  # of any number: every reader of JSON and TOML has it exactly
 Watched = Annotated[str, Field(pattern=r"^[^\s.*>/]{1,255}/[^\s.*>/]{1,255}$")]  # STREAM/CONSUMER
 # Prefixes become NATS subjects and stream names: one plain token each.
 Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = TABLE
 
 
 class Nats(_Section):
@@ -56,6 +55,7 @@ class Nats(_Section):
     prefix: Token = "ocpp"
     rpc_prefix: Token = "ocpprpc"
     stream_prefix: Token = "OCPP"
+    ops_prefix: Token = "ops"
     credentials: str = ""
     nkey_seed: SecretStr = SecretStr("")
     tls_ca: str = ""
@@ -71,7 +71,7 @@ class Nats(_Section):
     ask_grace: Seconds = 5.0
     outage_close: Seconds = 60.0
     ping_interval: Seconds = 10.0
-    max_pending_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 64 << 20
+    max_pending_bytes: Annotated[int, Field(ge=1 << 20, le=MOST)] = 64 << 20
     watched_consumers: Annotated[list[Watched], Field(max_length=100)] = []
 
     @field_validator("url")
@@ -96,6 +96,8 @@ class Nats(_Section):
 
     @model_validator(mode="after")
     def _roots_differ(self) -> "Nats":
+        if self.ops_prefix in (self.prefix, self.rpc_prefix):
+            raise ValueError("ops_prefix: must differ from prefix and rpc_prefix")
         if self.prefix == self.rpc_prefix:
             # A stream of facts would answer every question with its PubAck (docs/contract.md 3.2).
             raise ValueError("prefix and rpc_prefix must differ")
@@ -133,11 +135,11 @@ class Nats(_Section):
     @property
     def shown(self) -> str:
         """The servers without user names and passwords."""
-        return ", ".join(_masked(url) for url in self.urls)
+        return ", ".join(masked(url) for url in self.urls)
 
     @field_serializer("url")
     def _mask_passwords(self, url: str | list[str]) -> str | list[str]:
-        return _masked(url) if isinstance(url, str) else [_masked(one) for one in url]
+        return masked(url) if isinstance(url, str) else [masked(one) for one in url]
 
 
 class Listener(_Section):
@@ -162,37 +164,37 @@ class Registry(_Section):
 
     required: bool = True
     hash_threads: Annotated[int, Field(ge=1, le=64)] = 2
-    max_hashes: Annotated[int, Field(ge=1, le=_MOST)] = 200
-    max_hashes_per_address: Annotated[int, Field(ge=1, le=_MOST)] = 50
+    max_hashes: Annotated[int, Field(ge=1, le=MOST)] = 200
+    max_hashes_per_address: Annotated[int, Field(ge=1, le=MOST)] = 50
 
 
 class Limits(_Section):
     """Bounds; each has an answer to the sender and a metric."""
 
-    max_connections: Annotated[int, Field(ge=1, le=_MOST)] = 15_000
+    max_connections: Annotated[int, Field(ge=1, le=MOST)] = 15_000
     max_connection_age: Annotated[float, Field(ge=0, le=31 * 86_400)] = 0.0
-    max_handshakes: Annotated[int, Field(ge=1, le=_MOST)] = 5_000
-    max_message_bytes: Annotated[int, Field(ge=1024, le=_MOST)] = 524_288
-    max_buffered_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 268_435_456
-    max_unread_bytes: Annotated[int, Field(ge=65_536, le=_MOST)] = 1_048_576
+    max_handshakes: Annotated[int, Field(ge=1, le=MOST)] = 5_000
+    max_message_bytes: Annotated[int, Field(ge=1024, le=MOST)] = 524_288
+    max_buffered_bytes: Annotated[int, Field(ge=1 << 20, le=MOST)] = 268_435_456
+    max_unread_bytes: Annotated[int, Field(ge=65_536, le=MOST)] = 1_048_576
     open_calls: Annotated[int, Field(ge=1, le=1000)] = 8
     calls_per_second: Annotated[float, Field(gt=0)] = 20.0
-    calls_burst: Annotated[int, Field(ge=1, le=_MOST)] = 200
+    calls_burst: Annotated[int, Field(ge=1, le=MOST)] = 200
     stored_bytes_per_second: Annotated[float, Field(gt=0)] = 8192.0
-    stored_bytes_burst: Annotated[int, Field(ge=1, le=_MOST)] = 33_554_432
-    rejects_per_minute: Annotated[int, Field(ge=0, le=_MOST)] = 10
-    remembered_chargers: Annotated[int, Field(ge=1, le=_MOST)] = 100_000
+    stored_bytes_burst: Annotated[int, Field(ge=1, le=MOST)] = 33_554_432
+    rejects_per_minute: Annotated[int, Field(ge=0, le=MOST)] = 10
+    remembered_chargers: Annotated[int, Field(ge=1, le=MOST)] = 100_000
     ping_interval: Seconds = 60.0
     ping_timeout: Seconds = 30.0
     accepts_per_second: Annotated[float, Field(gt=0)] = 2000.0
-    accepts_burst: Annotated[int, Field(ge=1, le=_MOST)] = 20_000
+    accepts_burst: Annotated[int, Field(ge=1, le=MOST)] = 20_000
     source_accepts_per_second: Annotated[float, Field(gt=0)] = 100.0
-    source_accepts_burst: Annotated[int, Field(ge=1, le=_MOST)] = 20_000
+    source_accepts_burst: Annotated[int, Field(ge=1, le=MOST)] = 20_000
     handshake_timeout: Seconds = 10.0
     handshakes_per_second: Annotated[float, Field(gt=0)] = 2000.0
     logins_per_minute: Annotated[float, Field(ge=1)] = 120.0
     login_delay: Seconds = 60.0
-    command_queue: Annotated[int, Field(ge=1, le=_MOST)] = 16
+    command_queue: Annotated[int, Field(ge=1, le=MOST)] = 16
 
 
 class Streams(_Section):
@@ -200,12 +202,12 @@ class Streams(_Section):
 
     replicas: Literal[1, 3, 5] = 1
     duplicate_window: Annotated[int, Field(ge=60, le=86_400)] = 1200
-    tx_max_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 4 << 30
-    tx_max_age_days: Annotated[int, Field(ge=1, le=_MOST)] = 30
-    events_max_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 2 << 30
-    events_max_age_days: Annotated[int, Field(ge=1, le=_MOST)] = 7
-    commands_max_bytes: Annotated[int, Field(ge=1 << 20, le=_MOST)] = 1 << 30
-    commands_max_age_days: Annotated[int, Field(ge=1, le=_MOST)] = 30
+    tx_max_bytes: Annotated[int, Field(ge=1 << 20, le=MOST)] = 4 << 30
+    tx_max_age_days: Annotated[int, Field(ge=1, le=MOST)] = 30
+    events_max_bytes: Annotated[int, Field(ge=1 << 20, le=MOST)] = 2 << 30
+    events_max_age_days: Annotated[int, Field(ge=1, le=MOST)] = 7
+    commands_max_bytes: Annotated[int, Field(ge=1 << 20, le=MOST)] = 1 << 30
+    commands_max_age_days: Annotated[int, Field(ge=1, le=MOST)] = 30
 
     @model_validator(mode="after")
     def _window_fits_age(self) -> "Streams":
@@ -247,11 +249,11 @@ class Tracing(_Section):
     @property
     def shown(self) -> str:
         """The endpoint without user name and password."""
-        return _masked(self.endpoint)
+        return masked(self.endpoint)
 
     @field_serializer("endpoint")
     def _mask_password(self, url: str) -> str:
-        return _masked(url)
+        return masked(url)
 
 
 class Log(_Section):
@@ -293,6 +295,7 @@ class Config(BaseSettings):
     admin: Admin = Admin()
     log: Log = Log()
     tracing: Tracing = Tracing()
+    csms: Csms = Csms()
     policy: dict[Version, dict[str, ActionPolicy]] = {}
 
     @classmethod
@@ -385,12 +388,3 @@ def is_seed(text: str) -> bool:
         return False
     seed = base64.b32decode(text + "=" * (-len(text) % 8))
     return binascii.crc_hqx(seed[:-2], 0) == int.from_bytes(seed[-2:], "little")
-
-
-def _masked(url: str) -> str:
-    # By hand: urlsplit finds no password if the scheme is missing, or if the password contains a slash.
-    url, query, parameters = url.partition("?")
-    secret, at, host = url.rpartition("@")
-    scheme = secret.partition("://")[0] + "://" if "://" in secret else ""
-    shown = f"{scheme}***@{host}" if at else url
-    return shown + query + re.sub(r"=[^&]*", "=***", parameters)

@@ -2,8 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,10 @@ import nats
 import orjson
 import pytest
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 
-from jetstream import NatsServer
+from answering import ask, backend_on
 from voltgate import Codec, _core
-from voltgate.backend import Backend, Tokens, run
+from voltgate.backend import Backend, Names, Tokens, run
 from voltgate.backend.answers import Question, UnanswerableError
 from voltgate.backend.service import subjects
 from voltgate.schemas import SUBPROTOCOLS
@@ -176,40 +174,6 @@ def test_a_broken_token_file_stops_the_start_and_names_the_line(tmp_path: Path) 
         Tokens(tmp_path / "none.txt")
 
 
-@pytest.fixture
-def nats_url(nats_server: NatsServer) -> str:
-    return nats_server.url
-
-
-@pytest.fixture
-async def nc(nats_url: str) -> AsyncIterator[Client]:
-    client = await nats.connect(nats_url)
-    yield client
-    await client.close()
-
-
-@asynccontextmanager
-async def backend_on(nc: Client, **options: Any) -> AsyncIterator[None]:
-    """A backend that is subscribed when the block begins and drained when it has ended."""
-    stop = asyncio.Event()
-    answering = asyncio.create_task(run(nc, stop, **options))
-    subject = options.get("prefix", "ocpprpc") + ".ask.v16.Heartbeat.probe"
-    while True:
-        try:
-            await nc.request(subject, b"{}", timeout=5)
-            break
-        except nats.errors.NoRespondersError:
-            assert not answering.done()
-    yield
-    stop.set()
-    await asyncio.wait_for(answering, 5)
-
-
-async def ask(nc: Client, what: str, body: bytes, key: str = "", prefix: str = "ocpprpc") -> Msg:
-    headers = {"ocpp-key": key, "ocpp-session": "s1"} if key else None
-    return await nc.request(f"{prefix}.ask.{what}.CP001", body, timeout=5, headers=headers)
-
-
 START = orjson.dumps(REQUESTS["StartTransaction"])
 WORDS = [
     ("v16.BootNotification", b"{}", None, "a boot is accepted"),
@@ -282,7 +246,7 @@ async def test_what_is_excepted_is_left_to_another_backend(nc: Client) -> None:
 
 async def test_it_answers_under_its_prefix_and_ends_when_told(nats_url: str, nc: Client) -> None:
     stop, own = asyncio.Event(), await nats.connect(nats_url)
-    serving = asyncio.create_task(run(own, stop, prefix="my.rpc", interval=60))
+    serving = asyncio.create_task(run(own, stop, names=Names(rpc="my.rpc"), interval=60))
     reply = None
     while reply is None:
         try:

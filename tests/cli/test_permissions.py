@@ -50,7 +50,7 @@ def test_who_answers_what(role: str, name: str) -> None:
     asks = any(meets(one, "ocpprpc.ask.>") for one in found.subscribe)
     commands = any(meets(one, "ocpprpc.send.>") for one in found.subscribe)
     assert (asks, commands) == (role in ("backend", "answer"), role == "gateway")
-    assert found.responds is (role in ("backend", "answer", "gateway"))
+    assert found.responds is (role in ("backend", "answer", "gateway", "csms"))
 
 
 @pytest.mark.parametrize(("role", "name"), ROLE_NAMES)

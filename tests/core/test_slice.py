@@ -1,6 +1,6 @@
-"""The slicer: named cases, and any stream against websockets alone.
+"""The lane: named cases, and any stream against websockets alone.
 
-In the property test a ``ServerProtocol`` reads a stream at once; the subject, the slicer before another one,
+In the property test a ``ServerProtocol`` reads a stream at once; the subject, the lane before another one,
 reads the same stream cut anywhere. Both must see the same frames in the same order, write the same bytes and
 end for the same reason. Seeded: ``VOLTGATE_SEED`` repeats a run; ``TEST_FULL=1`` runs a million cases.
 """
@@ -24,7 +24,7 @@ from websockets.uri import parse_uri
 from frames import BINARY, CLOSE, CONT, FIN, PING, RSV1, RSV2, TEXT, Stream, cut, frame
 from voltgate import Codec
 from voltgate._core import Frame as OcppFrame
-from voltgate._core import Slicer
+from voltgate._core import Lane
 
 SEED = int(os.environ.get("VOLTGATE_SEED", "6455"))
 CASES = 1_000_000 if os.environ.get("TEST_FULL") == "1" else 3_000
@@ -48,16 +48,20 @@ BEYOND = frame(FIN | TEXT, claim=1 << 63)
 PACKED = frame(FIN | TEXT | RSV1, b"\x01\x02\x03")
 
 
-def taken(slicer: Slicer, chunk: bytes) -> Iterator[OcppFrame | bytes]:
+def taken(lane: Lane, chunk: bytes) -> Iterator[OcppFrame | bytes]:
     """All that a chunk brings out, one by one."""
-    while (piece := slicer.feed(chunk)) is not None:
-        yield piece
-        chunk = b""
+    piece = lane.feed(chunk, 0.0, 0)
+    while piece is not None or lane.spent:
+        if piece is not None:
+            yield piece
+        if lane.spent:
+            lane.turn()
+        piece = lane.go_on(0.0, 0)
 
 
-def fed(slicer: Slicer, chunk: bytes) -> list[Piece]:
+def fed(lane: Lane, chunk: bytes) -> list[Piece]:
     """What a chunk brings out: raw bytes, and the text of a decoded frame as a tuple of one."""
-    return [piece if isinstance(piece, bytes) else (piece.raw,) for piece in taken(slicer, chunk)]
+    return [piece if isinstance(piece, bytes) else (piece.raw,) for piece in taken(lane, chunk)]
 
 
 def joined(pieces: list[Piece]) -> list[Piece]:
@@ -79,7 +83,7 @@ def sorted_out(pieces: list[Piece]) -> tuple[list[Piece], bytes]:
 
 # For each condition that makes slicing sound: the expectation, then chunks with what each brings out.
 CASES_BY_NAME = {
-    # 1. The slicer owns framing; the judge gets whole frames, or the header of one that must fail.
+    # 1. The lane owns framing; the judge gets whole frames, or the header of one that must fail.
     "a text frame comes out decoded": [(CALL_FRAME, [(CALL,)])],
     "every text frame of a chunk comes out": [(CALL_FRAME * 3, [(CALL,)] * 3)],
     "a text frame in halves comes out with the second": [(CALL_FRAME[:9], []), (CALL_FRAME[9:], [(CALL,)])],
@@ -150,8 +154,8 @@ CASES_BY_NAME = {
 
 @pytest.mark.parametrize("chunks", CASES_BY_NAME.values(), ids=CASES_BY_NAME.keys())
 def test_chunks_are_sliced_into_these_pieces(chunks: list[tuple[bytes, list[Piece]]]) -> None:
-    slicer = Slicer(CODEC, LIMIT)
-    assert [joined(fed(slicer, chunk)) for chunk, _ in chunks] == [pieces for _, pieces in chunks]
+    lane = Lane(CODEC, LIMIT)
+    assert [joined(fed(lane, chunk)) for chunk, _ in chunks] == [pieces for _, pieces in chunks]
 
 
 VAST = frame(FIN | TEXT, bytes(9000))
@@ -172,79 +176,79 @@ FRONTS = {
 def test_the_beginning_of_an_unfinished_or_failed_frame_can_be_read(
     chunks: list[bytes], front: bytes
 ) -> None:
-    slicer = Slicer(CODEC, LIMIT)
+    lane = Lane(CODEC, LIMIT)
     for chunk in chunks:
-        fed(slicer, chunk)
-    assert slicer.front == front
+        fed(lane, chunk)
+    assert lane.front == front
 
 
 @pytest.mark.parametrize("chunks", CASES_BY_NAME.values(), ids=CASES_BY_NAME.keys())
 def test_the_same_comes_out_byte_by_byte(chunks: list[tuple[bytes, list[Piece]]]) -> None:
-    slicer = Slicer(CODEC, LIMIT)
-    pieces = [piece for chunk, _ in chunks for byte in chunk for piece in fed(slicer, bytes([byte]))]
+    lane = Lane(CODEC, LIMIT)
+    pieces = [piece for chunk, _ in chunks for byte in chunk for piece in fed(lane, bytes([byte]))]
     assert sorted_out(pieces) == sorted_out([piece for _, pieces in chunks for piece in pieces])
 
 
 def test_frames_for_the_server_protocol_are_returned_one_by_one() -> None:
     """So that what one frame inflates to can be used before the next one inflates."""
-    assert fed(Slicer(CODEC, LIMIT), PING_FRAME * 2 + PACKED * 2) == [PING_FRAME] * 2 + [PACKED] * 2
+    assert fed(Lane(CODEC, LIMIT), PING_FRAME * 2 + PACKED * 2) == [PING_FRAME] * 2 + [PACKED] * 2
 
 
 def test_a_frame_is_what_the_codec_makes_of_its_text() -> None:
-    heard = Slicer(CODEC, LIMIT).feed(CALL_FRAME)
+    heard = Lane(CODEC, LIMIT).feed(CALL_FRAME, 0.0, 0)
     assert isinstance(heard, OcppFrame)
     assert (heard.type, heard.message_id, heard.action, heard.payload) == (2, "1", "Heartbeat", b"{}")
-    heard = Slicer(CODEC, LIMIT).feed(frame(FIN | TEXT, b"\xff"))
+    heard = Lane(CODEC, LIMIT).feed(frame(FIN | TEXT, b"\xff"), 0.0, 0)
     assert isinstance(heard, OcppFrame)
     assert not heard.is_text
 
 
 def test_unfinished_bytes_are_counted() -> None:
     """And forgotten when the frame is whole, or nothing counts any more."""
-    slicer = Slicer(CODEC, LIMIT)
-    fed(slicer, CALL_FRAME + LONG[:50])
-    assert slicer.unfinished == 50
-    fed(slicer, LONG[50:-1])
-    assert slicer.unfinished == len(LONG) - 1 < LIMIT + HEAD
-    fed(slicer, LONG[-1:] + TOO_LONG[:3])
-    assert slicer.unfinished == 3
-    fed(slicer, TOO_LONG[3:])
-    assert slicer.unfinished == 0
+    lane = Lane(CODEC, LIMIT)
+    fed(lane, CALL_FRAME + LONG[:50])
+    assert lane.unfinished == 50
+    fed(lane, LONG[50:-1])
+    assert lane.unfinished == len(LONG) - 1 < LIMIT + HEAD
+    fed(lane, LONG[-1:] + TOO_LONG[:3])
+    assert lane.unfinished == 3
+    fed(lane, TOO_LONG[3:])
+    assert lane.unfinished == 0
 
 
 def test_only_the_returned_frame_is_decoded() -> None:
     """What waits is held as it came, and given back as it is handed on."""
-    slicer = Slicer(CODEC, LIMIT)
-    slicer.hold(CALL_FRAME * 100)
-    slicer.hold(PING_FRAME)
-    held = slicer.unfinished
+    lane = Lane(CODEC, LIMIT)
+    lane.hold(CALL_FRAME * 100)
+    lane.hold(PING_FRAME)
+    held = lane.unfinished
     assert held == 100 * len(CALL_FRAME) + len(PING_FRAME)
     for left in range(100, 0, -1):
-        assert isinstance(slicer.feed(b""), OcppFrame)
-        assert slicer.unfinished <= 2 * left * len(CALL_FRAME)
-    assert (slicer.feed(b""), slicer.unfinished) == (PING_FRAME, 0)
+        assert isinstance(lane.feed(b"", 0.0, 0), OcppFrame)
+        assert lane.unfinished <= 2 * left * len(CALL_FRAME)
+    assert (lane.feed(b"", 0.0, 0), lane.unfinished) == (PING_FRAME, 0)
 
 
 def test_a_long_frame_byte_by_byte_is_no_longer_work() -> None:
     """Half a million bytes: copying all of them at each would take minutes."""
     text = b"[" + b" " * 500_000 + b"]"
-    slicer = Slicer(CODEC, len(text))
-    found = [piece for byte in frame(FIN | TEXT, text) for piece in fed(slicer, bytes([byte]))]
+    lane = Lane(CODEC, len(text))
+    found = [piece for byte in frame(FIN | TEXT, text) for piece in fed(lane, bytes([byte]))]
     assert found == [(text,)]
 
 
-def test_a_slicer_is_small() -> None:
+def test_a_lane_is_small() -> None:
     """It is held for every charger, most of them idle."""
-    assert sys.getsizeof(Slicer(CODEC, LIMIT)) < 100
+    assert sys.getsizeof(Lane(CODEC, LIMIT)) < 200
 
 
 def test_what_is_refused() -> None:
     with pytest.raises(OverflowError):
-        Slicer(CODEC, 1 << 32)
+        Lane(CODEC, 1 << 32)
     with pytest.raises(OverflowError):
-        Slicer(CODEC, -1)
+        Lane(CODEC, -1)
     with pytest.raises(TypeError):
-        Slicer(CODEC, LIMIT).feed(bytearray(b"x"))  # type: ignore[arg-type]
+        Lane(CODEC, LIMIT).feed(bytearray(b"x"), 0.0, 0)  # type: ignore[arg-type]
 
 
 def test_answers_are_written_uncompressed_and_read_by_a_client_that_compresses() -> None:
@@ -286,18 +290,18 @@ class Outcome:
 
 
 class Subject:
-    """The slicer before its judge, joined as in the connection."""
+    """The lane before its judge, joined as in the connection."""
 
     def __init__(self, plan: Stream) -> None:
         self.judge, self.limit = judge_of(plan), plan.limit
-        self.slicer = Slicer(CODEC, plan.limit)
+        self.lane = Lane(CODEC, plan.limit)
         self.outcome, self.native = Outcome(), 0
         self.outcome.read(self.judge)
 
     def feed(self, chunk: bytes) -> None:
         if self.judge.state is not OPEN:
             return
-        for piece in taken(self.slicer, chunk):
+        for piece in taken(self.lane, chunk):
             if isinstance(piece, bytes):
                 self.judge.receive_data(piece)
                 self.outcome.read(self.judge)
@@ -306,7 +310,7 @@ class Subject:
             else:
                 self.native += 1
                 self.outcome.seen.append((Opcode.TEXT, True, piece.raw))
-        assert self.slicer.unfinished < self.limit + HEAD
+        assert self.lane.unfinished < self.limit + HEAD
         assert not self.judge.reader.buffer, "the judge is never left with bytes it cannot use"
 
 
@@ -328,7 +332,7 @@ def compare(number: int, kinds: Counter[str]) -> None:
     kinds["frames"] += len(wanted.seen)
     kinds["native"] += subject.native
     kinds["pongs"] += sum(data[:1] == b"\x8a" for data in wanted.written)
-    kinds["unfinished"] += subject.slicer.unfinished > 0
+    kinds["unfinished"] += subject.lane.unfinished > 0
     kinds["fragmented"] += any(opcode is Opcode.CONT for opcode, _, _ in wanted.seen)
 
 

@@ -25,7 +25,7 @@ from e2e.serving import ANYBODY
 from e2e.strangers import START, Backend, Charger, Facts, dial, started, until
 from jetstream import NatsServer, free_port
 from processes import Voltgate, status
-from voltgate.gateway.tracing import BATCH, QUEUE
+from voltgate.gateway.telemetry.tracing import BATCH, QUEUE
 
 
 class Receiver:

@@ -10,7 +10,7 @@ import pytest
 
 from voltgate.config import Admin
 from voltgate.gateway import admin
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 
 @pytest.fixture

@@ -7,10 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from voltgate.config import Listener
-from voltgate.gateway.listening import ListenError, Listening, Make, Place
+from voltgate.gateway.accepting import Make
+from voltgate.gateway.listening import ListenError, Listening, Place
 from voltgate.gateway.pool.sockets import kept
 
 LISTENERS = [Listener(host="127.0.0.1", port=0), Listener(host="127.0.0.1", port=0)]
+
+
+def pace(some: Callable[[int], None]) -> None:
+    """Accepts one socket in each turn."""
+    asyncio.get_running_loop().call_soon(some, 1)
 
 
 class Greeter(asyncio.Protocol):
@@ -48,10 +54,10 @@ async def until(holds: Callable[[], object]) -> None:
 async def test_a_process_alone_opens_its_own() -> None:
     alone = Listening(LISTENERS, None)
     assert (alone.is_open, alone.addresses) == (False, [])
-    await alone.open(makers("a"))
+    alone.open(makers("a"), pace)
     ports = [int(address.rpartition(":")[2]) for address in alone.addresses]
     assert [await greeted(port) for port in ports] == ["a0", "a1"]
-    await alone.accept_on([])  # there is nobody to hand over to
+    alone.accept_on([])  # there is nobody to hand over to
     assert await greeted(ports[0]) == "a0"
     alone.close()
     assert (alone.is_open, alone.addresses) == (False, [])
@@ -64,7 +70,7 @@ async def test_an_address_that_is_taken_is_named() -> None:
         port = taken.getsockname()[1]
         alone = Listening([Listener(host="127.0.0.1", port=port)], None)
         with pytest.raises(ListenError, match=f"listener 127.0.0.1:{port}: .*in use"):
-            await alone.open(makers("a")[:1])
+            alone.open(makers("a")[:1], pace)
     alone.close()
 
 
@@ -76,26 +82,26 @@ def dup(sets: list[list[list[int]]]) -> list[list[list[int]]]:
 async def test_a_worker_accepts_on_the_sets_it_is_given_and_nothing_that_waits_is_reset() -> None:
     with kept(LISTENERS, 2) as sockets:
         a, b = (Listening(LISTENERS, Place(number, dup(sockets.descriptors))) for number in (0, 1))
-        await b.accept_on([0, 1])  # an order that comes before it is open
-        await a.open(makers("a"))
+        b.accept_on([0, 1])  # an order that comes before it is open
+        a.open(makers("a"), pace)
         assert a.addresses == [f"127.0.0.1:{port}" for port in sockets.ports]
         assert {await greeted(sockets.ports[0]) for _ in range(9)} == {"a0"}, "the other set does not listen"
-        await a.accept_on([])
+        a.accept_on([])
         waiting = asyncio.ensure_future(greeted(sockets.ports[1]))
         await asyncio.sleep(0)
         assert a.is_open, "it has handed over, and is not closed"
-        await b.open(makers("b"))
+        b.open(makers("b"), pace)
         assert await waiting == "b1", "it waited in the accept queue of the first"
         assert {await greeted(sockets.ports[0]) for _ in range(9)} == {"b0"}
-        await b.accept_on([1])
-        await a.accept_on([0])
+        b.accept_on([1])
+        a.accept_on([0])
         got: set[str] = set()
         async with asyncio.timeout(10):
             while got != {"a0", "b0"}:
                 got.add(await greeted(sockets.ports[0]))
         b.close()
         sockets.close()
-        await a.accept_on([0, 1])  # what the kernel gives to the second set is not refused
+        a.accept_on([0, 1])  # what the kernel gives to the second set is not refused
         assert {await greeted(sockets.ports[0]) for _ in range(9)} == {"a0"}
         a.close()
         with pytest.raises(ConnectionRefusedError):

@@ -6,8 +6,8 @@ import pytest
 
 from voltgate.config import load
 from voltgate.gateway import reload
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reload import Reloads, changes
+from voltgate.gateway.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 

@@ -271,6 +271,7 @@ def test_an_old_connection_with_an_open_call_stays_until_that_is_answered() -> N
     _, wire = here.connect()
     here.bus.hold = True
     wire.send(frame(TEXT, STATUS))
+    here.bus.collect()
     here.pass_time(20)
     assert len(here.roster) == 1
     here.bus.release()
@@ -286,6 +287,7 @@ def test_a_charger_is_moved_while_nothing_is_open() -> None:
     about = {"session": charger.link.session, "gateway": "gw"}
     here.bus.hold = True
     wire.send(frame(TEXT, STATUS))
+    here.bus.collect()
     here.bus.subscribed[LINK](move)
     assert json.loads(here.bus.live[-1].data) == {"moved": False, **about}
     here.bus.release()

@@ -15,8 +15,8 @@ from voltgate.gateway.edge.accepts import Overrun
 from voltgate.gateway.edge.proxied import Untrusted
 from voltgate.gateway.edge.proxy import Refused
 from voltgate.gateway.edge.tls import Failure
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.merged import Supervision
+from voltgate.gateway.telemetry.metrics import Metrics
 
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="needs promtool (Debian package prometheus)"

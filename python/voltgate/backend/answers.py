@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from voltgate.backend.tokens import Tokens
+from voltgate.backend.ledger import Ledger
+from voltgate.backend.tokens import Standing, Standings
 
 Payload = dict[str, Any]
 
-MAX_TOKEN = 255  # characters of an idToken in 2.1, the longest of all versions
+# Characters of a token: an idTag, an idToken.
+MAX_TOKENS = {"v16": 20, "v201": 36, "v21": 255}
+MAX_TOKEN = 255  # the longest of all versions: others may have been passed on as they came
 # Fields of certificateHashData, and how long they may be.
 HASH_DATA = {"hashAlgorithm": 6, "issuerNameHash": 128, "issuerKeyHash": 128, "serialNumber": 40}
 HASHES = ("SHA256", "SHA384", "SHA512")
@@ -42,14 +45,22 @@ class Backend:
     """Answers questions. ``answer`` is the only entry; ``ANSWERS`` at the end maps actions to methods.
 
     ``transaction_id`` gives the same positive 31-bit id for the same ``ocpp-key``, always and everywhere.
+    ``ledger``: that of a CSMS, which knows costs. ``concurrent``: a token may have several transactions.
     """
 
     def __init__(
-        self, tokens: Tokens, transaction_id: Callable[[str], Awaitable[int]], interval: int = 300
+        self,
+        tokens: Standings,
+        transaction_id: Callable[[str], Awaitable[int]],
+        interval: int = 300,
+        ledger: Ledger | None = None,
+        concurrent: bool = True,
     ) -> None:
         self.tokens = tokens
         self.transaction_id = transaction_id
         self.interval = interval
+        self.ledger = ledger
+        self.concurrent = concurrent
 
     async def answer(self, question: Question) -> Payload:
         """The response payload. Raises UnanswerableError."""
@@ -70,8 +81,8 @@ class Backend:
     async def authorize(self, question: Question) -> Payload:
         """Whether this token may charge."""
         if question.version == "v16":
-            return {"idTagInfo": self.id_tag_info(question.payload)}
-        return {"idTokenInfo": self.id_token_info(question.payload)}
+            return {"idTagInfo": self.id_tag_info(question)}
+        return {"idTokenInfo": self.id_token_info(question)}
 
     async def start_transaction(self, question: Question) -> Payload:
         """1.6: the id must be the same when a charger asks again, here or at another instance.
@@ -79,15 +90,41 @@ class Backend:
         A refused token gets an id too; the charger then stops by itself (1.6 core, 4.8).
         """
         transaction = await self.transaction_id(question.key)
-        return {"transactionId": transaction, "idTagInfo": self.id_tag_info(question.payload)}
+        info = self.id_tag_info(question)
+        await self.limit(question, text(question.payload, "idTag"), info)
+        return {"transactionId": transaction, "idTagInfo": info}
 
     async def stop_transaction(self, question: Question) -> Payload:
         """1.6: a stop cannot be refused; the answer only has the status of the token."""
-        return {"idTagInfo": self.id_tag_info(question.payload)} if "idTag" in question.payload else {}
+        return {"idTagInfo": self.id_tag_info(question)} if "idTag" in question.payload else {}
 
     async def transaction_event(self, question: Question) -> Payload:
-        """2.x: the charger has chosen the id of the transaction; the answer has the status of its token."""
-        return {"idTokenInfo": self.id_token_info(question.payload)} if "idToken" in question.payload else {}
+        """2.x: the charger has chosen the id of the transaction; the answer has the status of its token.
+
+        And the cost, if it is known: in total at the end, in 2.1 also so far. No cost does not mean free.
+        """
+        payload, answer = question.payload, Payload()
+        kind = text(payload, "eventType")
+        if "idToken" in payload:
+            info = answer["idTokenInfo"] = self.id_token_info(question)
+            if kind == "Started":
+                await self.limit(question, text(payload, "idToken", "idToken"), info)
+        if self.ledger and (kind == "Ended" or (kind == "Updated" and question.version == "v21")):
+            transaction = text(payload, "transactionInfo", "transactionId")
+            cost = await self.ledger.cost(question.token, transaction, payload)
+            if cost is not None:
+                answer["totalCost"] = cost
+        return answer
+
+    async def limit(self, question: Question, token: str, info: Payload) -> None:
+        """``ConcurrentTx`` for an accepted token that is charging elsewhere, if that is not allowed.
+
+        If the ledger does not know, the token is accepted: a driver does not wait for the books.
+        """
+        if self.concurrent or self.ledger is None or info["status"] != "Accepted" or not token:
+            return
+        if await self.ledger.open_sessions(token, question.key):
+            info["status"] = "ConcurrentTx"
 
     async def data_transfer(self, question: Question) -> Payload:
         """Echo the data of vendor ``voltgate``; no other vendor is known."""
@@ -141,19 +178,31 @@ class Backend:
         """Reject a request that is not supported."""
         return {"status": "Rejected"}
 
-    def id_tag_info(self, payload: Payload) -> Payload:
-        """1.6: the status of an idTag."""
-        return {"status": self.status(text(payload, "idTag"))}
+    def id_tag_info(self, question: Question) -> Payload:
+        """1.6: the status and the group of an idTag."""
+        found = self.standing(text(question.payload, "idTag"))
+        group = {"parentIdTag": found.group} if grouped(found, question.version) else {}
+        return {"status": found.status, **group}
 
-    def id_token_info(self, payload: Payload) -> Payload:
-        """2.x: the status of an idToken. ``NoAuthorization`` is a start button without a token (C02)."""
-        if text(payload, "idToken", "type") == "NoAuthorization":
+    def id_token_info(self, question: Question) -> Payload:
+        """2.x: the status and the group of an idToken.
+
+        ``NoAuthorization`` is a start button without a token (C02).
+        """
+        if text(question.payload, "idToken", "type") == "NoAuthorization":
             return {"status": "Accepted"}
-        return {"status": self.status(text(payload, "idToken", "idToken"))}
+        found = self.standing(text(question.payload, "idToken", "idToken"))
+        group = {"groupIdToken": {"idToken": found.group, "type": "Central"}}
+        return {"status": found.status, **(group if grouped(found, question.version) else {})}
 
-    def status(self, token: str) -> str:
-        """The status of a token; one that is empty, or longer than any may be, is Invalid."""
-        return self.tokens.status(token) if 0 < len(token) <= MAX_TOKEN else "Invalid"
+    def standing(self, token: str) -> Standing:
+        """Of a token; one that is empty, or longer than any may be, is Invalid."""
+        return self.tokens.standing(token) if 0 < len(token) <= MAX_TOKEN else Standing("Invalid")
+
+
+def grouped(standing: Standing, version: str) -> bool:
+    """Whether a charger of this version can be given the group."""
+    return 0 < len(standing.group) <= MAX_TOKENS[version]
 
 
 def text(value: Any, *path: str) -> str:

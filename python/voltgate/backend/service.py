@@ -1,7 +1,8 @@
 """The NATS side of the backend: receives questions and replies. The content of a reply is in ``answers``."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from contextlib import asynccontextmanager
 from difflib import get_close_matches
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,9 @@ from nats.js.errors import BucketNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from voltgate.backend.answers import ANSWERS, NOTHING_TO_SAY, Backend, Question, UnanswerableError
+from voltgate.backend.followups import Followups, Names
+from voltgate.backend.ledger import Ledger
+from voltgate.backend.people import People
 from voltgate.backend.tokens import Tokens
 
 BUCKET = "ocpp_backend_transactions"
@@ -30,21 +34,31 @@ async def run(  # noqa: PLR0913 - keywords with defaults
     nc: Client,
     stop: asyncio.Event,
     *,
-    prefix: str = "ocpprpc",
+    names: Names = Names(),  # noqa: B008 - frozen
     interval: int = 300,
     tokens: Tokens | None = None,
+    unknown: str = "Accepted",
+    concurrent: bool = True,
     replicas: int = 1,
     may_answer: Callable[[str], bool] = bool,
     excepted: Collection[str] = (),
 ) -> None:
     """Answer on an open connection until ``stop``; questions received before are still answered.
 
+    ``tokens``: None: those that people decided on, and ``unknown`` for all others. ``concurrent``: see
+    Backend.
     ``excepted``: actions that another backend answers. Raises ValueError for one that no charger asks.
     """
+    prefix = names.rpc
     wanted = subjects(prefix, excepted)
     transactions = await bucket(nc.jetstream(), replicas)
-    backend = Backend(tokens or Tokens(), lambda key: transaction_id(transactions, key), interval)
-    async with asyncio.TaskGroup() as answers:
+    ledger, people = Ledger(nc, names.ops), People(nc, names.ops, unknown)
+    backend = Backend(
+        tokens or people, lambda key: transaction_id(transactions, key), interval, ledger, concurrent
+    )
+    async with beside(Followups(nc, ledger, names).run(), people.run()), asyncio.TaskGroup() as answers:
+        if tokens is None:
+            await people.read()
 
         async def receive(msg: Msg) -> None:
             if may_answer(msg.reply):
@@ -59,6 +73,18 @@ async def run(  # noqa: PLR0913 - keywords with defaults
         await stop.wait()
         for subscription in questions:
             await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py has no annotation here
+
+
+@asynccontextmanager
+async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run for the length of the block."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 def subjects(prefix: str, excepted: Collection[str]) -> list[str]:

@@ -1,7 +1,9 @@
 """The tokens that may charge: a text file, one token per line, read again when it changes."""
 
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -9,6 +11,21 @@ import structlog
 STATUSES = ("Accepted", "Blocked", "Expired", "Invalid")
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """``status``: one of ``STATUSES``. ``group``: the token of its group, empty: none."""
+
+    status: str
+    group: str = ""
+
+
+class Standings(Protocol):
+    """Who may charge."""
+
+    def standing(self, token: str) -> Standing:
+        """Of an idTag (1.6) or idToken (2.x); letter case does not matter."""
 
 
 class Tokens:
@@ -26,6 +43,10 @@ class Tokens:
         self._statuses: dict[str, str] = {}
         if path:
             self._read(path)
+
+    def standing(self, token: str) -> Standing:
+        """See Standings; a file has no groups."""
+        return Standing(self.status(token))
 
     def status(self, token: str) -> str:
         """One of ``STATUSES``."""

@@ -6,16 +6,22 @@
 
 Transactions also run without a connection: their messages go to the outbox, statuses are reported after the
 next connect. Meter values and arrivals of vehicles (``Behaviour.idle``) have one timer each per connector.
+Every message passes ``faults`` on its way out.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
+from itertools import cycle
 
-from voltgate.charger.calls import Answer, End, Queued, Unanswered
+from voltgate.charger.calls import Answer, End, Unanswered
+from voltgate.charger.faults import FAULTS, Moment, Scene, applied
 from voltgate.charger.line import Line
 from voltgate.charger.messages import DIALECTS, Message, Status, Transaction, accepted
+
+AWAY_READINGS, AWAY_SECONDS = 3, 20.0  # how long a charger that loses its connection is away
 
 
 @dataclass(slots=True)
@@ -36,12 +42,15 @@ class Connector:
 class Connectors:
     """All connectors of one charger; ``[number]`` and ``in`` take the connector's number."""
 
-    __slots__ = ("_all", "_behaviour", "_dialect", "_line")
+    __slots__ = ("_all", "_behaviour", "_booted", "_dialect", "_faults", "_ids", "_line")
 
     def __init__(self, line: Line) -> None:
         self._line = line
         self._behaviour = line.settings.behaviour
         self._dialect = DIALECTS[line.settings.version]
+        self._booted = datetime.now(UTC)
+        self._faults = [FAULTS[name] for name in self._behaviour.faults]
+        self._ids = cycle("12")  # of a charger whose transaction ids repeat
         self._all = [Connector(number) for number in range(1, self._behaviour.connectors + 1)]
 
     def __getitem__(self, number: int) -> Connector:
@@ -60,6 +69,11 @@ class Connectors:
         """The running transactions."""
         return [connector.transaction for connector in self._all if connector.transaction]
 
+    @property
+    def stubborn(self) -> bool:
+        """Whether it charges with a token that is refused."""
+        return any(fault.stubborn for fault in self._faults)
+
     # Statuses
 
     def report(self, then: Callable[[], None]) -> None:
@@ -74,7 +88,7 @@ class Connectors:
         for connector in self._all:
             if connector.unreported:
                 connector.unreported = False
-                message = self._dialect.status(connector.number, connector.status)
+                message = self._status(connector)
                 self._line.send(message, partial(self._report_next, then), greeting=True)
                 return
         then()
@@ -97,9 +111,13 @@ class Connectors:
         if connector.transaction and connector.transaction.planned:
             return
         if self._line.ready:
-            self._line.send(self._dialect.status(connector.number, status))
+            self._line.send(self._status(connector))
         else:
             connector.unreported = True
+
+    def _status(self, connector: Connector) -> Message:
+        (message,) = self._faulty(self._dialect.status(connector.number, connector.status), Moment.OTHER)
+        return message
 
     # Transactions
 
@@ -130,12 +148,14 @@ class Connectors:
 
     def read(self, number: int) -> None:
         """A meter value outside of any transaction."""
-        self._line.keep(self._dialect.metered(number, self[number].meter, "Sample.Clock"))
+        value = self._dialect.metered(number, self[number].meter, "Sample.Clock")
+        for message in self._faulty(value, Moment.OTHER):
+            self._line.keep(message)
 
-    def update(self, tx: Transaction) -> Queued:
+    def update(self, tx: Transaction) -> None:
         """A meter value of a transaction."""
         self._consume(tx)
-        return self._keep(tx, self._dialect.updated)
+        self._keep(tx, self._dialect.updated, Moment.SAMPLE)
 
     def end(self, tx: Transaction, reason: str) -> bool:
         """Stop the transaction; ``reason`` is a 1.6 reason. False if it has already ended."""
@@ -150,11 +170,11 @@ class Connectors:
         """2.x: send triggered TransactionEvents; False if no transaction is running."""
         charging = [tx for tx in self.transactions if tx.connector in numbers and tx.begun]
         for tx in charging:
-            self._keep(tx, lambda tx: self._dialect.updated(tx, "Trigger"))
+            self._keep(tx, lambda tx: self._dialect.updated(tx, "Trigger"), Moment.SAMPLE)
         return bool(charging)
 
     def _authorized(self, tx: Transaction, end: End) -> None:
-        if isinstance(end, Answer) and (end.code or not accepted(end.payload)):
+        if isinstance(end, Answer) and (end.code or not accepted(end.payload)) and not self.stubborn:
             self._free(tx)
         else:
             self._charge(tx)
@@ -162,9 +182,12 @@ class Connectors:
     def _charge(self, tx: Transaction) -> None:
         connector = self[tx.connector]
         if self._line.settings.version != "v16":
-            tx.id = self._line.new_id()
+            repeats = any(fault.repeats_ids for fault in self._faults)
+            tx.id = next(self._ids) if repeats else self._line.new_id()
         tx.meter, tx.begun = connector.meter, True
-        self._keep(tx, self._dialect.started)
+        if self._line.ready and any(fault.away for fault in self._faults):
+            self._line.lose(min(AWAY_READINGS * self._behaviour.meter_interval, AWAY_SECONDS))
+        self._keep(tx, self._dialect.started, Moment.BEGIN)
         self._become(connector, Status.CHARGING)
         if tx.stopped:
             self._finish(tx)
@@ -187,7 +210,7 @@ class Connectors:
 
     def _finish(self, tx: Transaction) -> None:
         self._consume(tx)
-        self._keep(tx, self._dialect.ended)
+        self._keep(tx, self._dialect.ended, Moment.END)
         self._become(self[tx.connector], Status.FINISHING)
         self._free(tx)
 
@@ -200,9 +223,19 @@ class Connectors:
         if tx.over is not None:
             tx.over(tx.begun)
 
-    def _keep(self, tx: Transaction, message: Callable[[Transaction], Message]) -> Queued:
+    def _keep(self, tx: Transaction, message: Callable[[Transaction], Message], moment: Moment) -> None:
         tx.offline = not self._line.ready
-        return self._line.keep(message(tx), tx)
+        if self._faults:
+            tx.true_readings.append(tx.meter)
+        for one in self._faulty(message(tx), moment, tuple(tx.true_readings)):
+            self._line.keep(one, tx)
+
+    def _faulty(self, message: Message, moment: Moment, readings: tuple[int, ...] = ()) -> list[Message]:
+        if not self._faults:
+            return [message]
+        version = self._line.settings.version
+        scene = Scene(version=version, moment=moment, booted=self._booted, readings=readings)
+        return applied(self._behaviour.faults, message, scene)
 
     def _consume(self, tx: Transaction) -> None:
         tx.power = self._line.rng.randint(3_000, 22_000)

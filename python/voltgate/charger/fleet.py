@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 from voltgate.charger.charger import Charger
 from voltgate.charger.settings import Behaviour, Endpoint, Settings
@@ -22,8 +23,11 @@ LIVELY = Behaviour(
 )
 
 
-async def run_chargers(url: str, count: int, behaviour: Behaviour = LIVELY) -> None:
-    """Run ``CP001`` to ``CP<count>``, with alternating versions, until cancelled."""
+async def run_chargers(
+    url: str, count: int, behaviour: Behaviour = LIVELY, faults: tuple[str, ...] = ()
+) -> None:
+    """Run ``CP001`` to ``CP<count>``, with alternating versions and these faults, until cancelled."""
+    behaviour = replace(behaviour, faults=faults)
     endpoints = [Endpoint(url=url)]
     rng = random.Random()  # noqa: S311 - a simulation
     chargers = [

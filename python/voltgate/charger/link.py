@@ -131,6 +131,10 @@ class Link(ABC):
             self._disconnected(interrupted=True)
         self._redial(seconds)
 
+    def lose(self, seconds: float) -> None:
+        """Simulate an interrupted network: the charger itself goes on."""
+        Link.drop(self, seconds)
+
     def be_ready(self) -> None:
         """All messages of the connect are answered."""
         self.phase = Phase.READY

@@ -2,15 +2,25 @@
 """The messages of a charger in each OCPP version. Values in, ``(action, payload)`` out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 Payload = dict[str, Any]
 Message = tuple[str, Payload]
 
 VENDOR, MODEL, FIRMWARE = "Voltgate", "Simulated charger", "1.0"
+
+
+def rfc3339(at: datetime) -> str:
+    """A time in UTC, with milliseconds and ``Z``."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def utc() -> str:
+    """The current time."""
+    return rfc3339(datetime.now(UTC))
 
 
 class Status(StrEnum):
@@ -47,12 +57,17 @@ class Transaction:
     seq: int = 0
     stopped: str = ""
     """The 1.6 stop reason; empty until it is stopped."""
+    true_readings: list[int] = field(default_factory=list)
+    """Wh: the register at the begin and in each message since; only where the charger has faults."""
     offline: bool = False
     """Whether the latest event was created without a connection; part of 2.x events (2.0.1 E04)."""
 
 
+@dataclass(frozen=True, slots=True)
 class V16:
     """OCPP 1.6."""
+
+    now: Callable[[], str] = utc
 
     def boot(self, reason: str) -> Message:
         return "BootNotification", {
@@ -66,7 +81,7 @@ class V16:
             "connectorId": connector,
             "errorCode": "NoError",
             "status": status.value,
-            "timestamp": utc(),
+            "timestamp": self.now(),
         }
 
     def authorize(self, tag: str, tag_type: str) -> Message:
@@ -77,7 +92,7 @@ class V16:
             "connectorId": tx.connector,
             "idTag": tx.tag,
             "meterStart": tx.meter,
-            "timestamp": utc(),
+            "timestamp": self.now(),
         }
 
     def updated(self, tx: Transaction, context: str = "Sample.Periodic") -> Message:
@@ -89,7 +104,7 @@ class V16:
             "transactionId": tx.id,
             "idTag": tx.tag,
             "meterStop": tx.meter,
-            "timestamp": utc(),
+            "timestamp": self.now(),
             "reason": tx.stopped,
         }
 
@@ -98,15 +113,18 @@ class V16:
             {"value": str(value), "context": context, "measurand": measurand, "unit": unit}
             for value, measurand, unit in readings(meter, power)
         ]
-        value = {"timestamp": utc(), "sampledValue": sampled}
+        value = {"timestamp": self.now(), "sampledValue": sampled}
         return "MeterValues", {"connectorId": connector, "meterValue": [value]}
 
 
+@dataclass(frozen=True, slots=True)
 class V2x:
     """OCPP 2.0.1 and 2.1: a simulated charger sends the same in both."""
 
+    now: Callable[[], str] = utc
+
     # 1.6's reasons -> triggerReason, stoppedReason
-    STOPPED: Mapping[str, tuple[str, str]] = {
+    STOPPED: ClassVar[Mapping[str, tuple[str, str]]] = {
         "Local": ("StopAuthorized", "Local"),
         "Remote": ("RemoteStop", "Remote"),
         "DeAuthorized": ("Deauthorized", "DeAuthorized"),
@@ -121,7 +139,7 @@ class V2x:
     def status(self, connector: int, status: Status) -> Message:
         free = status in {Status.AVAILABLE, Status.UNAVAILABLE}
         return "StatusNotification", {
-            "timestamp": utc(),
+            "timestamp": self.now(),
             "connectorStatus": status.value if free else "Occupied",
             "evseId": connector,
             "connectorId": 1,
@@ -153,11 +171,10 @@ class V2x:
     def metered(self, connector: int, meter: int, context: str) -> Message:
         return "MeterValues", {"evseId": connector, "meterValue": [self._value(meter, context)]}
 
-    @staticmethod
-    def _event(tx: Transaction, event_type: str, trigger: str, **info: Any) -> Message:
+    def _event(self, tx: Transaction, event_type: str, trigger: str, **info: Any) -> Message:
         event = {
             "eventType": event_type,
-            "timestamp": utc(),
+            "timestamp": self.now(),
             "triggerReason": trigger,
             "seqNo": tx.seq,
             "transactionInfo": {"transactionId": tx.id, **info},
@@ -166,13 +183,12 @@ class V2x:
         tx.seq += 1
         return "TransactionEvent", event
 
-    @staticmethod
-    def _value(meter: int, context: str, power: int = 0) -> Payload:
+    def _value(self, meter: int, context: str, power: int = 0) -> Payload:
         sampled = [
             {"value": value, "context": context, "measurand": measurand, "unitOfMeasure": {"unit": unit}}
             for value, measurand, unit in readings(meter, power)
         ]
-        return {"timestamp": utc(), "sampledValue": sampled}
+        return {"timestamp": self.now(), "sampledValue": sampled}
 
 
 Dialect = V16 | V2x
@@ -189,8 +205,3 @@ def accepted(answer: Payload) -> bool:
     """Whether the token may charge; true if the answer has no token status."""
     info = answer.get("idTagInfo") or answer.get("idTokenInfo") or {}
     return bool(info.get("status", "Accepted") == "Accepted")
-
-
-def utc() -> str:
-    """The current time as RFC 3339 with milliseconds and ``Z``."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

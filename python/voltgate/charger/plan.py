@@ -29,6 +29,8 @@ class Plan:
     """A file of frames, which replaces the planned CALLs (``replay``)."""
     speed: float = 1.0
     """Divides the times of ``replay``."""
+    faults: tuple[str, ...] = ()
+    """Of all chargers (``faults``)."""
     reconnect_rate: float = 0.0
     """Chargers per second that lose their connection and redial."""
     ca: str = ""

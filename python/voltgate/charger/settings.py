@@ -24,6 +24,8 @@ class Behaviour:
     """TransactionMessageAttempts (1.6), MessageAttempts[TransactionEvent] (2.x)."""
     retry_interval: float = 60.0
     """TransactionMessageRetryInterval (1.6), MessageAttemptInterval[TransactionEvent] (2.x)."""
+    faults: tuple[str, ...] = ()
+    """Names of ``faults``, in the order of the list."""
     reuse_ids: bool = False
     """Whether a resend keeps its message id (MicroOcpp) or gets a new one (EVerest); docs/ocpp.md C."""
 

@@ -129,7 +129,7 @@ class Station(Line):
             return
         if message.action == "StartTransaction":
             tx.id = int(answer.payload.get("transactionId", 0))
-        if not accepted(answer.payload):
+        if not accepted(answer.payload) and not self.connectors.stubborn:
             self.connectors.end(tx, "DeAuthorized")
 
 

@@ -10,8 +10,9 @@ import gc
 import random
 import resource
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 
 from websockets.uri import parse_uri
@@ -73,6 +74,7 @@ class Swarm(Observer):
         address = str(socket.getaddrinfo(uri.host, uri.port, type=socket.SOCK_STREAM)[0][4][0])
         each = "{identity}" in plan.certificate  # else all share one context
         shared = None if each else tls(plan, "")
+        behaviour = replace(BEHAVIOUR, faults=tuple(plan.faults))
         endpoints: dict[str, list[Endpoint]] = {}
         for identity, version, password, source in plan.chargers:
             context = tls(plan, identity) if each else shared
@@ -82,7 +84,7 @@ class Swarm(Observer):
                 version=version,
                 endpoints=[endpoint] if each else endpoints.setdefault(source, [endpoint]),
                 password=None if password is None else password.encode(),
-                behaviour=BEHAVIOUR,
+                behaviour=behaviour,
             )
             yield Charger(settings, self, self.tally, self._rng)
 
@@ -267,20 +269,27 @@ class Swarm(Observer):
             case _:
                 return self._any(self._chargers).keep(("Heartbeat", {}))
 
-    # If the CSMS has started or ended a transaction by a command, a heartbeat replaces the planned CALL.
+    # A heartbeat replaces the planned CALL if the CSMS has started or ended a transaction by a command, or if
+    # a fault of the charger has dropped the message.
 
     def _start(self, charger: Charger) -> Queued:
-        started = charger.connectors.start(Transaction(1, BEHAVIOUR.tags[0], planned=True))
-        return charger.outbox[-1] if started else charger.keep(("Heartbeat", {}))
+        return self._kept(charger, charger.connectors.start, Transaction(1, BEHAVIOUR.tags[0], planned=True))
 
     def _read(self, charger: Charger) -> Queued:
-        tx = charger.connectors[1].transaction
-        return charger.connectors.update(tx) if tx else charger.keep(("Heartbeat", {}))
+        return self._kept(charger, charger.connectors.update, charger.connectors[1].transaction)
 
     def _end(self, charger: Charger) -> Queued:
-        tx = charger.connectors[1].transaction
-        ended = tx is not None and charger.connectors.end(tx, "Local")
-        return charger.outbox[-1] if ended else charger.keep(("Heartbeat", {}))
+        end = partial(charger.connectors.end, reason="Local")
+        return self._kept(charger, end, charger.connectors[1].transaction)
+
+    def _kept(
+        self, charger: Charger, work: Callable[[Transaction], object], tx: Transaction | None
+    ) -> Queued:
+        before = len(charger.outbox)
+        if tx is not None:
+            work(tx)
+        kept = len(charger.outbox) > before
+        return charger.outbox[-1] if kept else charger.keep(("Heartbeat", {}))
 
     def _any(self, group: list[Charger]) -> Charger:
         return group[self._rng.randrange(len(group))]

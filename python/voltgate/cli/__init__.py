@@ -15,6 +15,7 @@ from voltgate.cli.actions import app as actions_app
 from voltgate.cli.chargers.commands import app as chargers_app
 from voltgate.cli.check.command import app as check_app
 from voltgate.cli.config import app as config_app
+from voltgate.cli.csms.console import app as csms_app
 from voltgate.cli.dev.command import app as dev_app
 from voltgate.cli.faults import DONE, EXIT_CODES, INTERRUPTED, READER_LEFT, ReaderLeft, explained
 from voltgate.cli.permissions import app as permissions_app
@@ -50,6 +51,7 @@ app.add_typer(streams_app, name="streams")
 app.add_typer(swarm_app, name="swarm")
 app.add_typer(chargers_app, name="chargers")
 app.add_typer(config_app, name="config")
+app.add_typer(csms_app, name="csms")
 
 
 def _version(wanted: bool) -> None:

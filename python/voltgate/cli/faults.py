@@ -25,14 +25,14 @@ def explained(error: Exception) -> tuple[str, int]:
     # Lazy imports: if the error came from these modules, they are already loaded.
     from voltgate.gateway.admin import AdminError  # noqa: PLC0415
     from voltgate.gateway.bus.connect import BusError, SettingError  # noqa: PLC0415
-    from voltgate.gateway.pool.sockets import AddressError  # noqa: PLC0415
+    from voltgate.gateway.listening import ListenError  # noqa: PLC0415
     from voltgate.gateway.preflight import StartError  # noqa: PLC0415
 
     if isinstance(error, Failure):
         return str(error), error.code
     if isinstance(error, ConfigError | SettingError):
         return str(error), USAGE
-    if isinstance(error, AddressError | AdminError | BusError | StartError):
+    if isinstance(error, AdminError | BusError | ListenError | StartError):
         return str(error), FAILED
     if isinstance(
         error, UnicodeEncodeError

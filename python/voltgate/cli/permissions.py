@@ -63,14 +63,20 @@ def gateway(config: Config, _: str) -> Role:
 
 
 def backend(config: Config, _: str) -> Role:
-    """What ``voltgate backend`` needs: all questions, and the bucket of its transaction ids."""
-    from voltgate.backend.service import BUCKET  # noqa: PLC0415 - loads nats-py
+    """What ``voltgate backend`` needs: all questions, the bucket of its transaction ids, and the CSMS."""
+    from voltgate.backend.followups import COMMANDS, FOLLOWED  # noqa: PLC0415 - loads nats-py
+    from voltgate.backend.people import STREAM as PEOPLE  # noqa: PLC0415
+    from voltgate.backend.service import BUCKET  # noqa: PLC0415
 
-    stream = f"KV_{BUCKET}"
+    nats, stream = config.nats, f"KV_{BUCKET}"
     api = [f"{API}STREAM.{verb}.{stream}" for verb in ("INFO", "CREATE")]
     reads = [f"{API}DIRECT.GET.{stream}.>", f"{API}STREAM.MSG.GET.{stream}"]
-    publish = [f"{API}INFO", *api, *reads, f"$KV.{BUCKET}.>"]
-    return Role(publish, [*_inbox(), f"{config.nats.rpc_prefix}.ask.>"], responds=True)
+    asks = [f"{nats.ops_prefix}.ask.*", *(f"{nats.rpc_prefix}.send.{action}.*" for action in COMMANDS)]
+    follows = [one for followed in (PEOPLE, f"{nats.stream_prefix}_LINKS") for one in _consumes(followed)]
+    publish = [f"{API}INFO", *api, *reads, f"$KV.{BUCKET}.>", *asks, *follows]
+    facts = [f"{nats.prefix}.{subject}" for subject in FOLLOWED]
+    hears = [f"{nats.rpc_prefix}.ask.>", *facts, f"{nats.ops_prefix}.tick"]
+    return Role(publish, [*_inbox(), *hears], responds=True)
 
 
 def answer(config: Config, action: str) -> Role:
@@ -107,8 +113,10 @@ def csms(config: Config, _: str) -> Role:
             *(f"{API}DIRECT.GET.{name}.>" for name in OPS),
             *(f"{API}STREAM.INFO.{stream}" for stream in reads),
             *(one for stream in reads for one in _consumes(stream)),
+            f"{API}CONSUMER.DELETE.OPS_ALERT.*",  # of channels that are removed
         ],
         [*_inbox(), "ops.>", f"{config.nats.prefix}.live.>", f"{config.nats.prefix}.link.*"],
+        responds=True,  # to questions of backends
     )
 
 
@@ -177,7 +185,7 @@ def role_of(config: Config, role: str, name: str = "") -> Role:
         raise Failure(f"{role}: needs {wanted}: letters, digits, - and _", USAGE)
     if wanted == "ACTION" and name not in _actions(role):
         raise Failure(f"{role} {name}: no such action; `voltgate policy` lists what chargers send", USAGE)
-    from voltgate.gateway.domain import within  # noqa: PLC0415
+    from voltgate.gateway.bus.domain import within  # noqa: PLC0415
 
     found = ROLES[role](config, name)
     return replace(found, publish=[within(config.nats.domain, one) for one in found.publish])

@@ -6,6 +6,7 @@ bus       NATS: publishes, PubAcks, questions, streams; the only importer of nat
 registry  charger records, passwords, security facts
 cluster   links, ownership and liveness, shared by several gateways
 pool      several worker processes under one supervisor
+telemetry metrics and traces: leaves, as the modules of this folder
 roster    the chargers connected to this process
 worker    wiring, and the life of one process
 

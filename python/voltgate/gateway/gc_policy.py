@@ -8,7 +8,7 @@ import ctypes
 import gc
 import time
 
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 # glibc raises its own bound to the largest block it has seen, and keeps what is below it (mallopt(3)).
 _M_MMAP_THRESHOLD, _LARGE = -3, 128 << 10

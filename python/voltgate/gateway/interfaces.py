@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar, TypeVarTuple
 
+from voltgate._core import Lane, Outgoing
 from voltgate.gateway.reasons import Reason, Refusal
 
 
@@ -112,11 +113,8 @@ class Ticket(Generic[A, R]):
     """A reserved reply subject and its callback. The message is built with ``reply``, then published."""
 
     kind: Literal["store", "ask", "read", "read_leader"] = "store"
-    hpub = b""
     stream = ""  # of a read; and the subject of the message that is read, where only one will do
     subject: str | None = None
-    sent = deadline = 0.0
-    tx = again = False
     timer: Timer | None = None
 
     def __init__(self, token: int, reply: str, done: Callable[[A, R], None], arg: A) -> None:
@@ -129,6 +127,10 @@ class Bus(Protocol):
     ``hpub`` is a whole NATS publish command with headers. A store and a question take two calls, because
     their message contains the reply subject of the ticket.
     """
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """Where lanes put what they publish."""
 
     def ticket(self, done: Callable[[A, R], None], arg: A) -> Ticket[A, R]:
         """Reserve a reply subject."""
@@ -164,6 +166,14 @@ class Bus(Protocol):
 
 class Link(Protocol):
     """The charger's socket."""
+
+    @property
+    def lane(self) -> Lane:
+        """What its bytes go through first."""
+
+    @property
+    def writer(self) -> Callable[[bytes], None]:
+        """:meth:`write`, for as long as the lane has not ended."""
 
     def write(self, frame: bytes) -> None:
         """Send ready-made websocket frames."""

@@ -6,24 +6,49 @@ hands its own over (``pool.assignment`` decides). As the supervisor keeps each s
 in its accept queue is reset when a worker stops to accept on it.
 """
 
-import asyncio
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import structlog
 
 from voltgate.config import Listener
+from voltgate.gateway.accepting import Accepting, Make, Pace
 
 log = structlog.get_logger()
-
-Make = Callable[[], asyncio.Protocol]
-
-BACKLOG = 4096
 
 
 class ListenError(Exception):
     """A listener's address cannot be used."""
+
+
+def bind(listener: Listener, port: int, *, shared: bool) -> list[socket.socket]:
+    """A socket for each address of the host, all with one port; ``shared`` with other sockets that are, too.
+
+    Raises ListenError.
+    """
+    bound: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(
+            listener.host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, kind, proto, _, address in dict.fromkeys(found):
+            sock = socket.socket(family, kind, proto)
+            bound.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:  # as asyncio does when it listens
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((address[0], port, *address[2:]))
+            if not shared:
+                sock.listen(1)  # an address in use is refused only here where both have SO_REUSEADDR
+            port = sock.getsockname()[1]
+    except OSError as error:
+        for sock in bound:
+            sock.close()
+        raise ListenError(f"listener {listener.host}:{port}: {error.strerror or error}") from None
+    return bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +64,14 @@ class Listening:
 
     def __init__(self, listeners: list[Listener], place: Place | None) -> None:
         self._listeners = listeners
-        self._accepts_on: Collection[int] = () if place is None else (place.number,)
+        self._alone = place is None
         sets = place.sets if place is not None else []
         self._sockets = [[[socket.socket(fileno=fd) for fd in fds] for fds in one] for one in sets]
         self._own = place.number if place is not None else 0
-        self._servers: dict[int, list[asyncio.Server]] = {}
+        self._accepts_on: Collection[int] = (self._own,)
+        self._accepting: dict[int, list[Accepting]] = {}
         self._makers: list[Make] = []
-        self._changing = asyncio.Lock()
+        self._pace: Pace
         self.is_open = False
 
     @property
@@ -53,59 +79,48 @@ class Listening:
         """``host:port`` of every listener, while it is open."""
         if not self.is_open:
             return []
-        if self._sockets:
-            sockets = [sock for fds in self._sockets[self._own] for sock in fds]
-        else:
-            sockets = [sock for server in self._servers[0] for sock in server.sockets]
+        sockets = [sock for fds in self._sockets[self._own] for sock in fds]
         return ["{}:{}".format(*sock.getsockname()[:2]) for sock in sockets]
 
-    async def open(self, makers: list[Make]) -> None:
+    def open(self, makers: list[Make], pace: Pace) -> None:
         """Accept chargers; ``makers``: of the protocol of a socket, by listener. Raises ListenError."""
-        self._makers = makers
-        if not self._sockets:
-            self._servers[0] = [
-                await self._open(listener, make)
-                for listener, make in zip(self._listeners, makers, strict=True)
-            ]
+        self._makers, self._pace = makers, pace
+        if self._alone:
+            self._sockets = [[]]
+            for listener in self._listeners:
+                self._sockets[0].append(bind(listener, listener.port, shared=False))
         self.is_open = True
-        await self.accept_on(self._accepts_on)
+        self._accept()
 
-    async def _open(self, listener: Listener, make: Make) -> asyncio.Server:
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.create_server(make, listener.host, listener.port, backlog=BACKLOG)
-        except OSError as error:
-            why = f"listener {listener.host}:{listener.port}: {error.strerror or error}"
-            raise ListenError(why) from None
+    def accept_on(self, sets: Collection[int]) -> None:
+        """Accept on these sets of sockets and no others; from the time when it is open.
 
-    async def accept_on(self, sets: Collection[int]) -> None:
-        """Accept on these sets of sockets and no others; from the time when it is open."""
-        self._accepts_on = sets
-        async with self._changing:
-            if not self.is_open or not self._sockets:
-                return
-            for number in [number for number in self._servers if number not in sets]:
-                for server in self._servers.pop(number):
-                    server.close()
-            for number in sets:
-                if number not in self._servers:
-                    self._servers[number] = await self._accept(self._sockets[number])
-            log.info("listening.assigned", sets=sorted(self._servers))
+        A process alone has nobody to hand over to.
+        """
+        if not self._alone:
+            self._accepts_on = sets
+            self._accept()
 
-    async def _accept(self, sockets: list[list[socket.socket]]) -> list[asyncio.Server]:
-        loop = asyncio.get_running_loop()
-        return [
-            # A duplicate: the server closes it when this process stops to accept.
-            await loop.create_server(make, sock=sock.dup(), backlog=BACKLOG)
-            for make, fds in zip(self._makers, sockets, strict=True)
-            for sock in fds
-        ]
+    def _accept(self) -> None:
+        if not self.is_open:
+            return
+        for number in [number for number in self._accepting if number not in self._accepts_on]:
+            for accepting in self._accepting.pop(number):
+                accepting.close()
+        for number in self._accepts_on:
+            if number not in self._accepting:
+                self._accepting[number] = [
+                    # A duplicate: it is closed when this process stops to accept on it.
+                    Accepting(sock.dup(), make, self._pace)
+                    for make, sockets in zip(self._makers, self._sockets[number], strict=True)
+                    for sock in sockets
+                ]
+        log.info("listening.assigned", sets=sorted(self._accepting))
 
     def close(self) -> None:
         """Accept no more, for good; others may go on."""
         self.is_open = False
-        for servers in self._servers.values():
-            for server in servers:
-                server.close()
-        for sock in (sock for one in self._sockets for fds in one for sock in fds):
+        for accepting in (one for every in self._accepting.values() for one in every):
+            accepting.close()
+        for sock in (sock for one in self._sockets for sockets in one for sock in sockets):
             sock.close()

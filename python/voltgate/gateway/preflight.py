@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from voltgate.config import Config
-from voltgate.gateway import NATS_MINIMUM, addresses, tracing
-from voltgate.gateway.edge import front
+from voltgate.gateway import NATS_MINIMUM
+from voltgate.gateway.edge import addresses, front
+from voltgate.gateway.telemetry import tracing
 
 if TYPE_CHECKING:
     from voltgate.gateway.bus.bus import Bus

@@ -11,8 +11,9 @@ from ipaddress import IPv6Address
 from itertools import islice
 from typing import TypeVar
 
+from voltgate._core import Budget
 from voltgate.config import Limits
-from voltgate.gateway.families import Cell
+from voltgate.gateway.telemetry.families import Cell
 
 
 class RejectRate:
@@ -66,7 +67,7 @@ FREE_LOGINS = 10
 FORGOTTEN = 600.0  # seconds after which failed logins no longer count
 
 
-class Allowance:
+class Allowance(Budget):
     """What one charger has used, on all its connections, and has not regained yet.
 
     ``calls`` as of ``calls_at`` and ``stored`` bytes as of ``stored_at``: each falls by its rate per second,
@@ -74,21 +75,13 @@ class Allowance:
     single large one never times out.
     """
 
-    __slots__ = (
-        "calls", "calls_at", "failed", "failed_at", "logins", "rejects", "stored", "stored_at", "users",
-    )  # fmt: skip
+    __slots__ = ("failed", "failed_at", "logins", "rejects", "users")
 
     def __init__(self) -> None:
-        self.calls = self.calls_at = self.stored = self.stored_at = 0.0
         self.logins = 0.0  # until when the failed ones so far would have lasted at the rate
         self.failed, self.failed_at = 0, 0.0  # logins that failed in a row, and when the last one was tried
         self.rejects: RejectRate | None = None  # made with the first one
         self.users = 0  # connections
-
-    def store(self, now: float, size: int, per_second: float) -> None:
-        """Count a fact of ``size`` bytes."""
-        used = self.stored - (now - self.stored_at) * per_second
-        self.stored, self.stored_at = (used if used > 0 else 0.0) + size, now
 
     def wait(self, now: float, limits: Limits) -> tuple[float, float]:
         """Seconds until the calls, and until the stored bytes, are no longer overdrawn; 0 or less: now."""

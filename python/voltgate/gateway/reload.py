@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voltgate.config import Config, Drain, Limits
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 # The sections that take effect at once; a change of any other key needs a restart (docs/contract.md 4.2).
 _LIVE = {"limits": Limits, "drain": Drain}

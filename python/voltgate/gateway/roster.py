@@ -14,7 +14,7 @@ from functools import partial
 
 import structlog
 
-from voltgate._core import Publisher
+from voltgate._core import Publisher, TransactionKeys
 from voltgate.config import Config, Limits
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.follow import Follow
@@ -29,16 +29,15 @@ from voltgate.gateway.edge.listener import Admission
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
 from voltgate.gateway.interfaces import Holder, NotRead, Outside
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.rates import Allowance, Budgets, source_of
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Known, Record
 from voltgate.gateway.registry.registry import Registry
 from voltgate.gateway.registry.rotation import Hash, Rotation
 from voltgate.gateway.session.context import Context
-from voltgate.gateway.session.keys import TransactionKeys
 from voltgate.gateway.session.session import Session
-from voltgate.gateway.tracing import Tracing
+from voltgate.gateway.telemetry.metrics import Metrics
+from voltgate.gateway.telemetry.tracing import Tracing
 from voltgate.policy import rules
 from voltgate.schemas import SUBPROTOCOLS, VERSIONS
 

@@ -17,7 +17,8 @@ from typing import Any
 import structlog
 
 from voltgate.config import Config
-from voltgate.gateway import preflight, reload, tracing
+from voltgate.gateway import preflight, reload
+from voltgate.gateway.accepting import Make
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.connect import UnreachableError
 from voltgate.gateway.bus.follow import Follow
@@ -34,8 +35,7 @@ from voltgate.gateway.edge.socket import Shared
 from voltgate.gateway.edge.tls import Failure, TlsError
 from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.gc_policy import GcPolicy
-from voltgate.gateway.listening import ListenError, Listening, Make, Place
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.listening import ListenError, Listening, Place
 from voltgate.gateway.preflight import NotYetError, StartError
 from voltgate.gateway.rates import Bucket, Budgets
 from voltgate.gateway.reasons import Reason, Refusal
@@ -43,6 +43,8 @@ from voltgate.gateway.registry.credentials import Passwords
 from voltgate.gateway.registry.security import Security
 from voltgate.gateway.reload import ReloadError, Reloads
 from voltgate.gateway.roster import Process, Roster
+from voltgate.gateway.telemetry import tracing
+from voltgate.gateway.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
@@ -247,7 +249,10 @@ class Worker:
         makers: list[Make] = []
         shared, tls = self._shared, self.metrics.tls_handshakes
         handshakes = Handshakes(
-            shared.soon, lambda version, resumed: tls.add(version, str(resumed).lower()), self._turned_away
+            shared.paced,
+            shared.soon,
+            lambda version, resumed: tls.add(version, str(resumed).lower()),
+            self._turned_away,
         )
         for number, settings in enumerate(self.config.listeners):
             accepts = Accepts(shared, settings.proxy_protocol, self._overrun)
@@ -261,7 +266,7 @@ class Worker:
                 partial(_accepted, front, partial(Upgrade, shared, listener.decide, accepts.accept))
             )
         try:
-            await self.listening.open(makers)
+            self.listening.open(makers, shared.paced.accept)
         except ListenError as error:
             raise StartError(str(error)) from None
 

@@ -15,6 +15,11 @@ pub fn result(message_id: &str, payload: &[u8]) -> Vec<u8> {
     message(b'3', &[message_id], payload)
 }
 
+/// The same, behind what is in `out`.
+pub(crate) fn push_result(out: &mut Vec<u8>, message_id: &str, payload: &[u8]) {
+    push(out, b'3', &[message_id], payload);
+}
+
 /// `[4,id,code,description,{}]`; the description is cut at 255 characters.
 #[must_use]
 pub fn error(message_id: &str, code: &str, description: &str) -> Vec<u8> {
@@ -32,18 +37,23 @@ fn cut(text: &str) -> &str {
 }
 
 fn message(kind: u8, strings: &[&str], payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    push(&mut frame, kind, strings, payload);
+    frame
+}
+
+fn push(frame: &mut Vec<u8>, kind: u8, strings: &[&str], payload: &[u8]) {
     let size = 4 + payload.len() + strings.iter().map(|text| 3 + escaped_len(text)).sum::<usize>();
-    let mut frame = Vec::with_capacity(size + 10);
-    header(&mut frame, size);
+    frame.reserve(size + 10);
+    header(frame, size);
     frame.extend([b'[', kind, b',']);
     for text in strings {
         frame.push(b'"');
-        escape(&mut frame, text);
+        escape(frame, text);
         frame.extend(b"\",");
     }
     frame.extend(payload);
     frame.push(b']');
-    frame
 }
 
 fn header(frame: &mut Vec<u8>, size: usize) {

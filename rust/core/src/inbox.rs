@@ -27,14 +27,19 @@ impl Inbox {
     #[must_use]
     pub fn subject(&self, counter: u64) -> String {
         let mut out = Vec::with_capacity(self.prefix.len() + 20 + 1 + TAG);
+        self.push_subject(&mut out, counter);
+        crate::token::ascii(out)
+    }
+
+    /// Writes it.
+    pub(crate) fn push_subject(&self, out: &mut Vec<u8>, counter: u64) {
         out.extend_from_slice(self.prefix.as_bytes());
-        push_number(&mut out, counter);
+        push_number(out, counter);
         out.push(b'.');
         let tag = siphash(self.key, counter);
         for byte in tag.to_be_bytes() {
             out.extend([byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)]));
         }
-        crate::token::ascii(out)
     }
 
     /// The counter of a reply subject; `None` for any that was not made here.

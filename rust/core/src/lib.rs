@@ -5,14 +5,17 @@
 //!                                   |
 //! socket -> slice -> envelope -> validate (payload, over the tokens of json) -> frame (Decoded)
 //!                                                                                  |
-//! socket <- encode <- results, errors, calls    publish (subject, token, key) -> NATS
-//! NATS -> pubacks -> acknowledged counters
+//! socket <- encode <- results, errors, calls    publish (subject, token, key) -> outbox -> NATS
+//! NATS -> pubacks -> stores (what waits for its PubAck)
+//! lane: all of it in one call, for a plain CALL
 //! ```
 //! There is no Python, no I/O, no clock and no unsafe code in this crate.
 
 pub mod actions;
+pub mod budget;
 pub mod cloudevents;
 pub mod codec;
+pub mod counts;
 pub mod encode;
 mod envelope;
 pub mod fault;
@@ -22,12 +25,18 @@ pub mod hpub;
 pub mod inbox;
 mod json;
 pub mod key;
+pub mod lane;
 pub mod noted;
+pub mod outbox;
+pub mod outgoing;
+pub mod plan;
 pub mod pubacks;
 pub mod publish;
 pub mod schema;
 pub mod secrets;
+pub mod seen;
 pub mod slice;
+pub mod stores;
 mod tables;
 mod text;
 pub mod token;

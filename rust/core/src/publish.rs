@@ -172,7 +172,7 @@ impl Publisher {
         &self.session
     }
 
-    /// Writes a message as a fact. Returns its key, and its `Nats-Msg-Id` where the class has one.
+    /// Writes a message as a fact, and its key to `key`. Returns its `Nats-Msg-Id` where the class has one.
     pub fn fact(
         &self,
         out: &mut Command,
@@ -180,7 +180,8 @@ impl Publisher {
         message: &Message,
         stamp: &Stamp,
         tags: Tags,
-    ) -> (String, Option<String>) {
+        key: &mut Vec<u8>,
+    ) -> Option<[u8; 32]> {
         let body = tags.redacted.unwrap_or(message.payload);
         let subject = [&self.fact_prefix, class.name(), self.version.token(), message.action, &self.token];
         out.begin(&subject, stamp.reply, body.len());
@@ -188,9 +189,9 @@ impl Publisher {
         out.line("ocpp-message-id", message.id);
         out.bytes(&self.session_line);
         out.bytes(b"ocpp-key: ");
-        let start = out.buffer().len();
-        key::push_key(out.buffer(), &self.origin(), message);
-        let key = out.buffer()[start..].to_vec();
+        key.clear();
+        key::push_key(key, &self.origin(), message);
+        out.bytes(key);
         out.bytes(b"\r\n");
         if !tags.violation.is_empty() {
             out.text("ocpp-violation", tags.violation);
@@ -199,14 +200,14 @@ impl Publisher {
             out.bytes(REDACTED);
         }
         latin1(out, message.latin1);
-        let nats_id = (class == Class::Tx).then(|| key::nats_id(&key, message.payload));
+        let nats_id = (class == Class::Tx).then(|| key::nats_id(key, message.payload));
         if let Some(id) = &nats_id {
             out.bytes(b"Nats-Msg-Id: ");
             out.bytes(id);
             out.bytes(b"\r\n");
         }
         out.end(body);
-        (ascii(key), nats_id.map(|id| ascii(id.to_vec())))
+        nats_id
     }
 
     /// Writes a message as a question.

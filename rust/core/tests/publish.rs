@@ -23,6 +23,20 @@ fn stamp(count: u64) -> Stamp<'static> {
     Stamp { count, time_ms: TIME_MS, reply: "_INBOX.a.7", traceparent: "" }
 }
 
+/// The key of a fact, and its `Nats-Msg-Id`.
+fn fact(
+    publisher: &Publisher,
+    out: &mut Command,
+    class: Class,
+    message: &Message,
+    stamp: &Stamp,
+    tags: Tags,
+) -> (String, Option<String>) {
+    let mut key = Vec::new();
+    let id = publisher.fact(out, class, message, stamp, tags, &mut key);
+    (String::from_utf8(key).unwrap(), id.map(|id| String::from_utf8(id.to_vec()).unwrap()))
+}
+
 /// A command's subject, reply, header lines and payload, with both sizes checked.
 fn parsed(command: &[u8]) -> (Vec<String>, Vec<String>, Vec<u8>) {
     let line = command.windows(2).position(|pair| pair == b"\r\n").unwrap();
@@ -43,7 +57,7 @@ fn parsed(command: &[u8]) -> (Vec<String>, Vec<String>, Vec<u8>) {
 #[test]
 fn a_fact_of_class_tx_has_every_header_in_order_and_its_id() {
     let mut command = Command::default();
-    let (key, id) = publisher().fact(&mut command, Class::Tx, &start(), &stamp(1), Tags::default());
+    let (key, id) = fact(&publisher(), &mut command, Class::Tx, &start(), &stamp(1), Tags::default());
     let (subject, headers, payload) = parsed(command.as_bytes());
     assert_eq!(subject, ["ocpp.tx.v16.StartTransaction.CP=201", "_INBOX.a.7"]);
     assert_eq!(id.as_deref(), Some("16132f452f36badd3e24f81f28bd81ba"));
@@ -76,7 +90,7 @@ fn only_class_tx_has_an_id_and_only_a_violation_its_header() {
         (Class::Event, "TypeConstraintViolation /a b", "ocpp-violation: TypeConstraintViolation /a b"),
     ] {
         let (_, id) =
-            publisher().fact(&mut command, class, &start(), &stamp(1), Tags { violation, redacted: None });
+            fact(&publisher(), &mut command, class, &start(), &stamp(1), Tags { violation, redacted: None });
         assert_eq!(id, None);
         let (subject, headers, _) = parsed(command.as_bytes());
         assert!(subject[0].starts_with(&format!("ocpp.{}.v16.", class.name())));
@@ -162,7 +176,8 @@ fn a_reject_is_raw_bytes_cut_at_the_limit() {
 fn free_text_never_outgrows_a_header() {
     let mut command = Command::default();
     let long = "é".repeat(TEXT_LIMIT);
-    publisher().fact(
+    fact(
+        &publisher(),
         &mut command,
         Class::Event,
         &start(),
@@ -188,7 +203,7 @@ fn a_time_is_rfc_3339_in_utc() {
         (i64::MIN, "0000-01-01T00:00:00.000Z"),
     ] {
         let stamp = Stamp { count: u64::MAX, time_ms, reply: "", traceparent: "" };
-        publisher().fact(&mut command, Class::Live, &start(), &stamp, Tags::default());
+        fact(&publisher(), &mut command, Class::Live, &start(), &stamp, Tags::default());
         let (subject, headers, _) = parsed(command.as_bytes());
         assert_eq!(subject.len(), 1, "no reply subject if no reply is expected");
         assert_eq!(headers[1], "ce-id: s1/18446744073709551615");
@@ -227,7 +242,7 @@ proptest! {
         let message = Message::new("MeterValues", &id, &payload);
         let mut command = Command::default();
         let stamp = Stamp { count, time_ms, reply: "", traceparent: "" };
-        let (made, nats_id) = publisher.fact(&mut command, Class::Tx, &message, &stamp, Tags { violation: &violation, redacted: None });
+        let (made, nats_id) = fact(&publisher, &mut command, Class::Tx, &message, &stamp, Tags { violation: &violation, redacted: None });
         let (subject, headers, body) = parsed(command.as_bytes());
         prop_assert_eq!(subject[0].split('.').count(), 5);
         prop_assert_eq!(body, payload.clone());

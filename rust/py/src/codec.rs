@@ -158,7 +158,7 @@ impl Frame {
 /// One OCPP version.
 #[pyclass(subclass, frozen, module = "voltgate._core")]
 pub struct Codec {
-    codec: codec::Codec,
+    pub(crate) codec: codec::Codec,
     /// For each entry: its name, and its name with `-Signed`.
     names: Vec<[Py<PyString>; 2]>,
 }
@@ -172,6 +172,11 @@ impl Codec {
         let mut decoded =
             catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|_| Decoded::failed(self.codec.version()));
         decoded.latin1 = foreign;
+        self.frame(frame, decoded)
+    }
+
+    /// `frame`, which is decoded.
+    pub(crate) fn frame(&self, frame: Bound<'_, PyBytes>, decoded: Decoded) -> Frame {
         let name = |(index, signed): (usize, bool)| &self.names[index][usize::from(signed)];
         let action = decoded.known.map(|known| name(known).clone_ref(frame.py()));
         Frame { bytes: frame.unbind(), action, decoded }
@@ -247,12 +252,6 @@ impl Codec {
         payload: &[u8],
     ) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &encode::call(message_id, action, payload))
-    }
-    /// `encode_result` for the id of `frame`.
-    fn answer<'py>(&self, frame: &Bound<'py, Frame>, payload: &[u8]) -> Bound<'py, PyBytes> {
-        let (py, frame) = (frame.py(), frame.get());
-        let id = frame.decoded.message_id(frame.raw(py)).unwrap_or_default();
-        PyBytes::new(py, &encode::result(&id, payload))
     }
     fn encode_result<'py>(&self, py: Python<'py>, message_id: &str, payload: &[u8]) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &encode::result(message_id, payload))

@@ -119,9 +119,10 @@ fn key_of(
 #[pyclass(frozen, module = "voltgate._core")]
 pub struct Fact {
     hpub: Py<PyBytes>,
-    key: String,
+    /// ASCII.
+    key: Vec<u8>,
     /// Computed immediately only for class `tx`: hashing costs as much as the rest of the work.
-    nats_id: Option<String>,
+    nats_id: Option<[u8; 32]>,
     class: Class,
     frame: Py<Frame>,
     /// The text of `ocpp-violation`.
@@ -135,16 +136,16 @@ impl Fact {
         self.hpub.clone_ref(py)
     }
     #[getter]
-    fn key(&self) -> &str {
-        &self.key
+    pub(crate) fn key(&self) -> &str {
+        std::str::from_utf8(&self.key).unwrap_or_default()
     }
     #[getter]
-    fn nats_id(&self, py: Python<'_>) -> Cow<'_, str> {
+    pub(crate) fn nats_id(&self, py: Python<'_>) -> Cow<'_, str> {
         if let Some(id) = &self.nats_id {
-            return Cow::Borrowed(id);
+            return Cow::Borrowed(std::str::from_utf8(id).unwrap_or_default());
         }
         let frame = self.frame.get();
-        Cow::Owned(publish::nats_id(&self.key, frame.decoded.payload(frame.raw(py))))
+        Cow::Owned(publish::nats_id(self.key(), frame.decoded.payload(frame.raw(py))))
     }
 }
 
@@ -198,11 +199,20 @@ impl<'a> Call<'a> {
 /// Writes one connection's NATS commands.
 #[pyclass(frozen, module = "voltgate._core")]
 pub struct Publisher {
-    publisher: publish::Publisher,
+    pub(crate) publisher: publish::Publisher,
     count: AtomicU64,
 }
 
 impl Publisher {
+    /// The number of the next message.
+    pub(crate) fn published(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_published(&self, count: u64) {
+        self.count.store(count, Ordering::Relaxed);
+    }
+
     fn stamp<'a>(&self, time_ms: i64, reply: &'a str, traceparent: &'a str) -> PyResult<Stamp<'a>> {
         if !reply.is_empty() {
             check_subject(reply).map_err(|error| refused(&error))?;
@@ -250,17 +260,11 @@ impl Publisher {
         let (class, call) = (class_of(class_)?, Call::of(py, frame.get())?);
         let stamp = self.stamp(time_ms, reply, traceparent)?;
         let tags = Tags { violation, redacted };
-        let (hpub, (key, nats_id)) =
-            written(py, |out| self.publisher.fact(out, class, &call.message(), &stamp, tags));
+        let mut key = Vec::new();
+        let (hpub, nats_id) =
+            written(py, |out| self.publisher.fact(out, class, &call.message(), &stamp, tags, &mut key));
         let (frame, violation) = (frame.clone().unbind(), violation.to_owned());
         Ok(Fact { hpub, key, nats_id, class, frame, violation })
-    }
-
-    fn live(&self, py: Python<'_>, frame: &Bound<'_, Frame>, time_ms: i64) -> PyResult<Py<PyBytes>> {
-        let call = Call::of(py, frame.get())?;
-        let stamp = self.stamp(time_ms, "", "")?;
-        Ok(written(py, |out| self.publisher.fact(out, Class::Live, &call.message(), &stamp, Tags::default()))
-            .0)
     }
 
     #[pyo3(signature = (fact, time_ms, deadline_ms, reply, traceparent = ""))]
@@ -274,7 +278,7 @@ impl Publisher {
         traceparent: &str,
     ) -> PyResult<Py<PyBytes>> {
         let call = Call::of(py, fact.frame.get())?;
-        let (key, violation) = (&*fact.key, &*fact.violation);
+        let (key, violation) = (fact.key(), &*fact.violation);
         let question = Question { message: &call.message(), key, deadline_ms, violation };
         let stamp = self.stamp(time_ms, reply, traceparent)?;
         Ok(written(py, |out| self.publisher.question(out, &question, &stamp)).0)
@@ -295,7 +299,7 @@ impl Publisher {
         let answer = Answer {
             action: &call.action,
             id: &call.id,
-            key: &fact.key,
+            key: fact.key(),
             nats_id: &nats_id,
             payload: answer.payload.as_bytes(),
             by: &answer.by,

@@ -19,7 +19,7 @@ from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.connect import BusError
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import Ack, NotRead, NotStored, Reply, Request, Stored
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 
 async def test_a_store_ends_with_the_sequence_and_a_repeat_with_the_first_ones(server: NatsServer) -> None:

@@ -22,7 +22,7 @@ from voltgate.gateway.bus import uplink
 from voltgate.gateway.bus.garbage import EVERY, Garbage
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import Ack, NotStored, Request, Stored
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 
 def counted(at: Desk, kind: str) -> int:

@@ -17,7 +17,7 @@ from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.connect import BusError, connect
 from voltgate.gateway.bus.insist import InsistingClient, NoTlsError
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 StartNats = Callable[..., NatsServer]
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from voltgate.config import Nats
 from voltgate.gateway.bus.outage import LIVENESS_EVERY, PROBE_EVERY, REMIND_EVERY, Cause, Outage
 from voltgate.gateway.clock import TICK, Wheel
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 from world import EPOCH, Bus
 
 DOWN, UP = False, True

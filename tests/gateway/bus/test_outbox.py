@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Callable
 
+from voltgate._core import Inbox, Outgoing
 from voltgate.gateway.bus.outbox import AT_ONCE, EVERY, Outbox
 
 
@@ -24,7 +25,8 @@ class Scene:
         self.timers: list[tuple[float, int, Timer, Callable[[], None]]] = []
         self.writes: list[tuple[float, bytes]] = []
         self.due = 0
-        self.outbox = Outbox(lambda: self.time, self.later, self.mark)
+        self.outgoing = Outgoing(Inbox("x", bytes(16)), "T", "E", "", [1.0])
+        self.outbox = Outbox(self.outgoing, lambda: self.time, self.later, self.mark)
 
     def later(self, seconds: float, fire: Callable[[], None]) -> Timer:
         timer = Timer()
@@ -43,7 +45,7 @@ class Scene:
     def add(self, *parts: bytes) -> None:
         """Commands of one turn."""
         for part in parts:
-            self.outbox.add(part)
+            self.outgoing.add(part)
         self.turn()
 
     def at(self, seconds: float) -> None:
@@ -94,15 +96,15 @@ def test_32_kib_are_written_at_once() -> None:
     assert len(scene.writes[1][1]) == AT_ONCE
     scene.at(1)
     assert len(scene.writes) == 2, "its timer is cancelled"
-    assert scene.outbox.size == 0
+    assert scene.outgoing.size == 0
 
 
 def test_what_waits_can_be_taken_at_any_time() -> None:
     """A drain, a stop and a lost connection do not wait for a timer."""
     scene = Scene()
     scene.add(b"a")
-    scene.outbox.add(b"b")
-    assert (scene.outbox.size, scene.outbox.take()) == (1, b"b")
+    scene.outgoing.add(b"b")
+    assert (scene.outgoing.size, scene.outbox.take()) == (1, b"b")
     scene.at(1)
     assert [data for _, data in scene.writes] == [b"a"]
     assert scene.outbox.take() == b""

@@ -22,7 +22,7 @@ from voltgate.gateway.bus.subscriptions import Client, Subscription
 from voltgate.gateway.bus.uplink import Uplink
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import Ack, NotStored, Reply
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 LIMIT = 1 << 20  # the smallest nats.max_pending_bytes
 LARGE = bytes(200_000)

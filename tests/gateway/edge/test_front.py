@@ -10,7 +10,9 @@ import pytest
 
 from certificates import Authority
 from voltgate.config import Listener
+from voltgate.gateway.clock import Wheel
 from voltgate.gateway.edge.front import Front, faults, unusable
+from voltgate.gateway.edge.paced import Paced
 from voltgate.gateway.edge.proxied import ProxiedTransport
 from voltgate.gateway.edge.secured import Handshakes, Secured
 from voltgate.gateway.edge.tls import CertificateFault, Peer, TlsError
@@ -54,7 +56,9 @@ def authority(tmp_path: Path) -> Authority:
 
 
 async def front(**settings: Any) -> Front:
-    handshakes = Handshakes(asyncio.get_running_loop().call_soon, lambda *_: None, lambda *_: None)
+    loop = asyncio.get_running_loop()
+    paced = Paced(Wheel(loop.time, loop.time), loop.call_later)
+    handshakes = Handshakes(paced, loop.call_soon, lambda *_: None, lambda *_: None)
     return Front(Listener(**settings), handshakes, lambda *_: None, lambda _: True)
 
 

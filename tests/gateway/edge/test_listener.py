@@ -48,7 +48,7 @@ class Entry(Edge):
             self.start_session,
         )
         listener = config.Listener(**settings)
-        handshakes = Handshakes(self.soon.append, lambda *_: None, lambda *_: None)
+        handshakes = Handshakes(self.shared.paced, self.soon.append, lambda *_: None, lambda *_: None)
         front = Front(listener, handshakes, lambda *_: None, lambda _: True)
         self.listener = Listener(listener, config.Registry(required=required), entrance, self.shared, front)
 

@@ -1,26 +1,98 @@
-"""What upgrades may take of one turn of the loop."""
+"""What sockets that are not connected may take of one turn of the loop."""
 
-from voltgate.gateway.edge.paced import SECONDS, Paced
+from collections.abc import Callable
+from functools import partial
+
+from voltgate.gateway.edge.paced import AT_ONCE, CROWD, REST, SECONDS, Paced, Stage
 from wire import Edge, request
 
 
+class Work:
+    """Steps that take a part of what one turn has for them, and the order in which they ran."""
+
+    def __init__(self, part: float) -> None:
+        self.edge, self.ran, self._part = Edge(), list[str](), part
+        self.paced = Paced(self.edge.clock, self.edge._later)
+
+    def step(self, name: str, then: Callable[[], None] | None = None) -> Callable[[], None]:
+        return partial(self._step, name, then)
+
+    def _step(self, name: str, then: Callable[[], None] | None) -> None:
+        self.edge.time += SECONDS * self._part
+        self.ran.append(name)
+        if then is not None:
+            then()
+
+
 def test_steps_run_at_once_while_the_turn_has_time_left_then_in_order() -> None:
-    edge, ran = Edge(), list[int]()
-    paced = Paced(edge.clock, edge.soon.append)
+    work = Work(0.6)
+    for name in "abcde":
+        work.paced.run(Stage.REQUEST, work.step(name))
+    assert ("".join(work.ran), len(work.paced)) == ("ab", 3)
+    work.edge.turn()
+    assert "".join(work.ran) == "ab", "the turn was used up: the others come first"
+    assert work.edge.rests[-1] >= SECONDS * REST
+    work.edge.turn()
+    assert ("".join(work.ran), len(work.paced)) == ("abcd", 1)
+    work.edge.settle()
+    assert ("".join(work.ran), len(work.paced)) == ("abcde", 0)
+    work.paced.run(Stage.REQUEST, work.step("f"))
+    assert work.ran[-1] == "f", "the turns before it have been paid for"
 
-    def step(number: int) -> None:
-        edge.time += SECONDS * 0.6
-        ran.append(number)
 
-    for number in range(5):
-        paced.run(lambda number=number: step(number))  # type: ignore[misc]
-    assert (ran, len(paced)) == ([0, 1], 3)
-    edge.turn()
-    assert (ran, len(paced)) == ([0, 1, 2, 3], 1)
-    edge.settle()
-    assert (ran, len(paced)) == ([0, 1, 2, 3, 4], 0)
-    paced.run(lambda: step(5))
-    assert ran[-1] == 5, "the turns before it have been paid for"
+def test_a_turn_that_was_not_used_up_is_followed_by_the_next() -> None:
+    work = Work(0.3)
+    work.paced.wait(Stage.HELLO, work.step("a"))
+    work.edge.settle()
+    assert (work.ran, set(work.edge.rests)) == (["a"], {0.0})
+
+
+def test_the_nearest_to_its_end_goes_first_and_one_of_each_stage_in_a_turn() -> None:
+    work = Work(0.3)
+    for name in ("hello 1", "hello 2", "handshake 1", "handshake 2", "request 1", "decision 1", "decision 2"):
+        work.paced.wait(Stage[name.split()[0].upper()], work.step(name))
+    work.edge.turn()
+    assert work.ran == ["decision 1", "request 1", "handshake 1", "hello 1"], "one of each"
+    work.edge.settle()
+    assert work.ran[4:] == ["decision 2", "handshake 2", "hello 2"]
+
+
+def test_in_a_crowd_one_socket_is_accepted_in_a_turn() -> None:
+    work, accepted = Work(0.3), list[int]()
+    work.paced.accept(accepted.append)
+    work.edge.settle()
+    for name in range(CROWD + 5):
+        work.paced.wait(Stage.HELLO, work.step(str(name)))
+    work.paced.accept(accepted.append)
+    work.edge.turn()
+    assert (accepted, len(work.paced) > CROWD) == ([AT_ONCE, 1], True), "the others wait in the kernel"
+
+
+def test_a_step_of_a_step_is_a_part_of_it() -> None:
+    work = Work(0.6)
+    inner = partial(work.paced.run, Stage.DECISION, work.step("decision"))
+    work.paced.run(Stage.REQUEST, work.step("request", inner))
+    assert work.ran == ["request", "decision"]
+    work.paced.run(Stage.REQUEST, work.step("next"))
+    assert "next" not in work.ran, "both have been counted"
+
+
+def test_a_step_that_fails_leaves_the_others_their_turn() -> None:
+    work = Work(0.6)
+
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    work.paced.run(Stage.REQUEST, work.step("a"))
+    work.paced.run(Stage.REQUEST, work.step("b"))
+    work.paced.run(Stage.REQUEST, fails)
+    work.paced.run(Stage.REQUEST, work.step("c"))
+    for _ in range(4):
+        try:
+            work.edge.settle()
+        except ZeroDivisionError:
+            continue
+    assert (work.ran, len(work.paced)) == (["a", "b", "c"], 0)
 
 
 def test_a_charger_that_hung_up_while_it_waited_is_not_decided_on() -> None:

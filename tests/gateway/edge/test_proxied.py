@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from certificates import Authority
+from voltgate.gateway.clock import Wheel
+from voltgate.gateway.edge.paced import Paced
 from voltgate.gateway.edge.proxied import ProxiedTransport, Untrusted
 from voltgate.gateway.edge.proxy import SIGNATURE, Refused, TrustedProxies
 from voltgate.gateway.edge.secured import Handshakes, Secured
@@ -62,7 +64,8 @@ class Door:
 @asynccontextmanager
 async def door(trusted: str = "127.0.0.0/8", context: ssl.SSLContext | None = None) -> AsyncIterator[Door]:
     loop, opened = asyncio.get_running_loop(), Door()
-    handshakes = Handshakes(loop.call_soon, lambda *_: None, lambda *_: None)
+    paced = Paced(Wheel(loop.time, loop.time), loop.call_later)
+    handshakes = Handshakes(paced, loop.call_soon, lambda *_: None, lambda *_: None)
 
     def make() -> ProxiedTransport:
         opened.sockets.append(Echo())

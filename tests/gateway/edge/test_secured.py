@@ -13,6 +13,8 @@ import pytest
 import uvloop
 
 from certificates import Authority
+from voltgate.gateway.clock import Wheel
+from voltgate.gateway.edge.paced import Paced
 from voltgate.gateway.edge.secured import GIVEN_BACK, Handshakes, Secured
 from voltgate.gateway.edge.tls import Failure, Files, Peer, build
 
@@ -96,8 +98,10 @@ class Door:
 @asynccontextmanager
 async def door(files: Files, inner: type[Inner] = Inner) -> AsyncIterator[Door]:
     opened, context = Door(), build(files).context
+    loop = asyncio.get_running_loop()
     handshakes = Handshakes(
-        asyncio.get_running_loop().call_soon,
+        Paced(Wheel(loop.time, loop.time), loop.call_later),
+        loop.call_soon,
         lambda *how: opened.done.append(how),
         lambda failure, _: opened.failed.append(failure),
     )
@@ -382,7 +386,8 @@ async def test_handshakes_that_arrive_at_once_leave_turns_to_the_others(pki: Pki
 
 def test_the_memory_of_many_connections_goes_back_to_the_system() -> None:
     later: list[Callable[[], None]] = []
-    handshakes = Handshakes(later.append, lambda *_: None, lambda *_: None)
+    paced = Paced(Wheel(lambda: 0.0, lambda: 0.0), lambda _, run: later.append(run))
+    handshakes = Handshakes(paced, later.append, lambda *_: None, lambda *_: None)
     for _ in range(GIVEN_BACK - 1):
         handshakes.freed()
     assert later == []

@@ -13,11 +13,11 @@ from structlog.testing import capture_logs
 from voltgate.config import Config, Listener, load
 from voltgate.gateway import reload
 from voltgate.gateway.listening import Listening
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool import control
 from voltgate.gateway.pool.attendant import Attendant, settled
 from voltgate.gateway.pool.control import Hello, Word
 from voltgate.gateway.reload import ReloadError
+from voltgate.gateway.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 

@@ -3,8 +3,8 @@
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.merged import Merged, Supervision, portable
+from voltgate.gateway.telemetry.metrics import Metrics
 
 
 def test_each_family_stands_once_with_the_samples_of_all_workers() -> None:

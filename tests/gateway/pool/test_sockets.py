@@ -5,7 +5,8 @@ import socket
 import pytest
 
 from voltgate.config import Listener
-from voltgate.gateway.pool.sockets import AddressError, kept
+from voltgate.gateway.listening import ListenError
+from voltgate.gateway.pool.sockets import kept
 
 
 def test_each_worker_has_a_set_and_nobody_is_connected_before_one_listens() -> None:
@@ -41,7 +42,7 @@ def test_an_address_that_cannot_be_had_is_named(hosts: list[str], expectation: s
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with (
-        pytest.raises(AddressError, match=expectation.format(port=port)),
+        pytest.raises(ListenError, match=expectation.format(port=port)),
         kept([Listener(host=host, port=port) for host in hosts], 1),
     ):
         pytest.fail("not kept")

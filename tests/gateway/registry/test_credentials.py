@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable
 
+import bcrypt
 import pytest
 from argon2 import PasswordHasher
 
@@ -67,9 +68,24 @@ def test_a_generated_key_fits_every_version() -> None:
         (hash_key(b"k" * 20) + "x", False),
         ("$argon2id$v=19$m=999999,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g", False),
         ("$argon2i$v=19$m=64,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g", False),
+        ("$2a$10$" + "a" * 53, True),
+        ("$2a$10$" + "a" * 52, False),
+        ("$2a$13$" + "a" * 53, False),
+        ("$2a$03$" + "a" * 53, False),
         ("plain", False),
     ],
-    ids=["key", "password", "trailing", "costly", "argon2i", "plain"],
+    ids=[
+        "key",
+        "password",
+        "trailing",
+        "costly",
+        "argon2i",
+        "2a",
+        "2a short",
+        "2a costly",
+        "2a cheap",
+        "plain",
+    ],
 )
 def test_hashes_that_can_be_checked(text: str, known: bool) -> None:
     assert is_hash(text) is known
@@ -89,6 +105,11 @@ def fast(hashed: bytes) -> str:
 
 def slow(hashed: bytes) -> str:
     return PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(hashed)
+
+
+def brought(hashed: bytes) -> str:
+    """As a charger brings it along from another system."""
+    return bcrypt.hashpw(hashed, bcrypt.gensalt(4)).decode()
 
 
 SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
@@ -146,6 +167,29 @@ async def test_a_password_that_passed_argon2_is_not_hashed_again(passwords: Pass
     assert told == [Judgement.PASSED], "another one has to be checked"
     assert await judged(passwords, charger, b"another") is Judgement.WRONG
     assert b"chosen by a person" not in charger.proof
+
+
+@pytest.mark.parametrize("prefix", ["$2a$", "$2b$", "$2y$"])
+async def test_a_bcrypt_hash_of_another_system_is_passed_by_its_password(
+    passwords: Passwords, prefix: str
+) -> None:
+    charger = known(prefix + brought(b"of another system").removeprefix("$2b$"))
+    assert await judged(passwords, charger, b"of another systen") is Judgement.WRONG
+    assert await judged(passwords, charger, b"of another system") is Judgement.PASSED
+    told: list[Judgement] = []
+    passwords.judge(charger, b"of another system", HERE, told.append)
+    assert told == [Judgement.PASSED], "at once: it is not hashed again"
+
+
+async def test_a_key_in_digits_passes_a_bcrypt_hash_as_its_bytes_too(passwords: Passwords) -> None:
+    key = bytes(range(16))
+    assert await judged(passwords, known(brought(key.hex().encode())), key) is Judgement.PASSED
+
+
+async def test_bcrypt_never_passes_by_a_part_of_the_password(passwords: Passwords) -> None:
+    """It reads 72 bytes: of a longer password the rest would not count."""
+    assert await judged(passwords, known(brought(b"p" * 72)), b"p" * 72) is Judgement.PASSED
+    assert await judged(passwords, known(brought(b"p" * 72)), b"p" * 73) is Judgement.WRONG
 
 
 async def test_nobody_passes_without_the_password(passwords: Passwords) -> None:

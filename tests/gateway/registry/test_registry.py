@@ -21,7 +21,6 @@ from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.subscriptions import Subscription, Take
 from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.interfaces import NotRead
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.registry.credentials import (
     Judgement,
     Passwords,
@@ -29,6 +28,7 @@ from voltgate.gateway.registry.credentials import (
 )
 from voltgate.gateway.registry.record import Known, Record
 from voltgate.gateway.registry.registry import Registry
+from voltgate.gateway.telemetry.metrics import Metrics
 
 
 class House:

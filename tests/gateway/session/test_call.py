@@ -6,8 +6,8 @@ import pytest
 
 from voltgate.config import load
 from voltgate.gateway.interfaces import Ack
-from voltgate.gateway.metrics import ActionCounts, Metrics
 from voltgate.gateway.session.call import Answer, Call, GatewayViolation, Handling, Step
+from voltgate.gateway.telemetry.metrics import ActionCounts, Metrics
 from voltgate.policy import rules
 from voltgate.schemas import Codec
 from world import BOOT, NOW, STATUS, World, result

@@ -6,11 +6,18 @@ from voltgate.gateway.reasons import Reason
 from world import SOFT, STATUS, World, outcomes
 
 
-def test_a_fault_of_ours_ends_one_session_and_says_so() -> None:
-    world = World()
+class Broken(World):
+    """A charger whose socket fails to write."""
+
+    def write(self, frame: bytes) -> None:
+        raise OSError("no")
+
+
+@pytest.mark.parametrize("gated", [False, True], ids=["lane", "session"])
+def test_a_fault_of_ours_ends_one_session_and_says_so(gated: bool) -> None:
+    world = Broken(gated=gated)
     world.bus.hold = True
     world.send("1", "StatusNotification", STATUS)
-    world.session._link = Broken(world)  # type: ignore[assignment]
     world.bus.release()
     assert world.closed is Reason.INTERNAL
 
@@ -23,13 +30,3 @@ def test_a_fault_of_ours_ends_one_session_and_the_command_with_it(monkeypatch: p
     world.bus.release()
     assert world.closed is Reason.INTERNAL
     assert outcomes(world) == ["lost"], "nobody knows what went out"
-
-
-class Broken:
-    """A socket that fails to write."""
-
-    def __init__(self, world: World) -> None:
-        self.close = world.close
-
-    def write(self, frame: bytes) -> None:
-        raise OSError("no")

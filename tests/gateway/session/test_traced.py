@@ -8,8 +8,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from voltgate.config import Tracing as Settings
 from voltgate.gateway.interfaces import Reply
-from voltgate.gateway.metrics import Metrics
-from voltgate.gateway.tracing import Queue, Tracing
+from voltgate.gateway.telemetry.metrics import Metrics
+from voltgate.gateway.telemetry.tracing import Queue, Tracing
 from world import BOOT, World, answered, call, result
 
 BACKEND = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

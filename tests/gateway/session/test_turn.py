@@ -9,7 +9,7 @@ from world import ACCEPTED, SOFT, STATUS, World, answered, booted, call, outcome
 def test_what_a_command_asked_for_passes_while_pending() -> None:
     world = World()
     booted(world, "Pending")
-    world.session.turn.triggered.add("StatusNotification")
+    world.session.turn.triggered = frozenset({"StatusNotification"})
     world.send("1", "StatusNotification", STATUS)
     assert world.answers() == [[3, "1", {}]]
 

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from voltgate.cli.chargers import importing, options
+from voltgate.cli.chargers import importing, options, steve
 from voltgate.cli.chargers.backup import app as backup
 from voltgate.cli.chargers.kick import app as kick
 from voltgate.cli.chargers.online import app as online
@@ -80,6 +81,13 @@ async def _add(config: Config, newcomer: Newcomer) -> None:
         warn_of_case([newcomer.identity], await book.identities())
 
 
+class Source(StrEnum):
+    """Whose columns a file of chargers has."""
+
+    VOLTGATE = "voltgate"
+    STEVE = "steve"
+
+
 @app.command(name="import", epilog=f"Chargers that already have a record are skipped. {EXIT_CODES}")
 def import_(
     file: Annotated[
@@ -90,6 +98,10 @@ def import_(
             "Separate several versions or quirks in a cell by spaces.",
         ),
     ],
+    source: Annotated[
+        Source,
+        typer.Option("--from", help="Whose columns FILE has. steve: its table charge_box (docs/migrate.md)."),
+    ] = Source.VOLTGATE,
     random_keys: Annotated[
         bool,
         typer.Option(
@@ -101,8 +113,16 @@ def import_(
 ) -> None:
     """Register many chargers; print 'identity,key' for each without a password."""
     settings = loaded(config)
-    rows = importing.rows(file)
+    passed_over: list[str] = []
+    match source:
+        case Source.VOLTGATE:
+            rows = importing.rows(file)
+        case Source.STEVE:
+            fleet = steve.fleet(file)
+            rows, passed_over = fleet.rows, fleet.passed_over
     run(_import(settings, rows, random_keys, as_json))
+    for charger in passed_over:
+        say(f"voltgate: passed over: {charger}, which is not served")
 
 
 async def _import(config: Config, rows: list[importing.Row], random_keys: bool, as_json: bool) -> None:
@@ -111,7 +131,11 @@ async def _import(config: Config, rows: list[importing.Row], random_keys: bool, 
         known = await book.identities()
         for row in rows:
             # In a thread: a slow hash takes milliseconds, and NATS wants its pings answered.
-            newcomer = await asyncio.to_thread(_newcomer, row.identity, row.record, row.password, random_keys)
+            newcomer = (
+                Newcomer(row.identity, row.record, None)
+                if row.complete
+                else await asyncio.to_thread(_newcomer, row.identity, row.record, row.password, random_keys)
+            )
             if not await book.create(newcomer.identity, newcomer.record):
                 continue
             added += 1

@@ -1,4 +1,7 @@
-"""Reads the CSV of ``voltgate chargers import``; all of it is checked before anything is written."""
+"""Reads the CSV of ``voltgate chargers import``; all of it is checked before anything is written.
+
+``steve`` reads the files of another system.
+"""
 
 import csv
 import io
@@ -25,20 +28,25 @@ _TRUE = {"": True, "true": True, "1": True, "yes": True, "false": False, "0": Fa
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One charger; ``password`` None: generate a key."""
+    """One charger; ``password`` None: generate a key, unless ``complete`` says that the record needs none."""
 
     identity: str
     password: str | None
     record: Record
+    complete: bool = False
+
+
+def content(file: Path) -> str:
+    """The text of a file. Raises Failure (usage)."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(f"{file}: {getattr(error, 'strerror', None) or 'not UTF-8'}", USAGE) from None
 
 
 def rows(file: Path) -> list[Row]:
     """Every charger of the file. Raises Failure (usage) with the line of the first fault."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"{file}: {getattr(error, 'strerror', None) or 'not UTF-8'}", USAGE) from None
-    reader = csv.DictReader(io.StringIO(text), restkey="")
+    reader = csv.DictReader(io.StringIO(content(file)), restkey="")
     try:
         return _rows(reader, file)
     except csv.Error as error:  # a NUL, a field over 128 KiB

@@ -19,8 +19,9 @@ from voltgate.cli.check.durability import durability
 from voltgate.cli.check.permissions import permissions
 from voltgate.cli.serve.command import DESCRIPTOR_ROOM
 from voltgate.config import Config
-from voltgate.gateway import addresses, preflight
+from voltgate.gateway import preflight
 from voltgate.gateway.bus import connect, streams
+from voltgate.gateway.edge import addresses
 from voltgate.gateway.preflight import Finding
 from voltgate.policy import rules
 from voltgate.visible import visible

@@ -10,7 +10,7 @@ import orjson
 from voltgate.cli.check.subjects import covers, meets
 from voltgate.config import Config
 from voltgate.gateway.bus import streams
-from voltgate.gateway.domain import API, js_api, within
+from voltgate.gateway.bus.domain import API, js_api, within
 from voltgate.gateway.preflight import Finding
 
 if TYPE_CHECKING:

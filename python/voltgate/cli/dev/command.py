@@ -16,6 +16,7 @@ from voltgate.cli.dev import embedded
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
 from voltgate.cli.serve.command import actions_of, answer
 from voltgate.cli.service import loaded, on_signals, run
+from voltgate.cli.swarm.values import faults as names_of
 from voltgate.cli.tail.command import follow, subjects
 from voltgate.cli.terminal import ConfigFile, out, say
 from voltgate.config import Config
@@ -39,6 +40,7 @@ class Plan:
     data_dir: Path
     nats_port: int
     chargers: int
+    faults: tuple[str, ...]
     tail: bool
     backend: bool
     backend_except: list[str]
@@ -70,10 +72,18 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
         str, typer.Option(help="Address to listen on (0.0.0.0 lets other machines connect).")
     ] = LOOPBACK,
     chargers: Annotated[int, typer.Option(min=0, metavar="N", help="Number of simulated chargers.")] = 0,
+    faults: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,...", help="Faults of the simulated chargers (docs/reference.md lists them)."
+        ),
+    ] = "",
     tail: Annotated[bool, typer.Option("--tail", help="Print live messages.")] = False,
     tokens: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Tokens that may charge, one per line. Default: every token."),
+        typer.Option(
+            metavar="FILE", help="Tokens that may charge, one per line. Default: those of the CSMS."
+        ),
     ] = None,
     no_backend: Annotated[
         bool, typer.Option("--no-backend", help="Do not run the reference backend: yours answers questions.")
@@ -110,7 +120,9 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
         (("--port", host, port), ("--admin-port", LOOPBACK, admin_port), ("--nats-port", LOOPBACK, nats_port))
     )
     excepted = actions_of(backend_except)
-    plan = Plan(settings, data_dir, nats_port, chargers, tail, not no_backend, excepted, tokens)
+    plan = Plan(
+        settings, data_dir, nats_port, chargers, names_of(faults), tail, not no_backend, excepted, tokens
+    )
     reach = "this machine" if _is_loopback(host) else "the network; use it only in a trusted network"
     say(f"voltgate: {host}:{port} accepts any charger without a password, from {reach}")
     with suppress(ReaderLeft):
@@ -246,7 +258,7 @@ async def _chargers(plan: Plan) -> None:
     from voltgate.charger import run_chargers  # noqa: PLC0415
 
     anywhere = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - compared, not bound
-    await run_chargers(plan.url(anywhere.get(plan.host, plan.host)), plan.chargers)
+    await run_chargers(plan.url(anywhere.get(plan.host, plan.host)), plan.chargers, faults=plan.faults)
 
 
 def _ports_are_free(wanted: tuple[tuple[str, str, int], ...]) -> None:

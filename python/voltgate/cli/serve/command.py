@@ -34,7 +34,8 @@ def serve(
     wait: Wait = WAIT,
 ) -> None:
     """Run the gateway against an existing NATS."""
-    from voltgate.gateway import addresses, preflight  # noqa: PLC0415 - start-up of other commands
+    from voltgate.gateway import preflight  # noqa: PLC0415 - start-up of other commands
+    from voltgate.gateway.edge import addresses  # noqa: PLC0415
 
     settings = loaded(config, lasting=True)
     if faults := preflight.unserved(settings):
@@ -93,7 +94,7 @@ def backend(
     tokens: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="File of accepted tokens, one per line. Default: accept every token."
+            metavar="FILE", help="File of accepted tokens, one per line. Default: those of `voltgate csms`."
         ),
     ] = None,
     interval: Annotated[
@@ -139,16 +140,19 @@ async def answer(
     """
     from voltgate import backend as reference  # noqa: PLC0415
 
+    nats = config.nats
     try:
         async with connected(config, "voltgate-backend", error_cb=reference.client_failed) as client:
             await reference.run(
                 client,
                 stop,
-                prefix=config.nats.rpc_prefix,
+                names=reference.Names(nats.prefix, nats.rpc_prefix, nats.stream_prefix, nats.ops_prefix),
                 interval=interval,
-                tokens=reference.Tokens(tokens),
+                tokens=reference.Tokens(tokens) if tokens else None,
+                unknown=config.csms.unknown_tokens,
+                concurrent=config.csms.concurrent_transactions,
                 replicas=config.streams.replicas,
-                may_answer=config.nats.may_answer_question,
+                may_answer=nats.may_answer_question,
                 excepted=excepted,
             )
             await client.drain()

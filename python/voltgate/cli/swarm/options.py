@@ -74,6 +74,13 @@ class Options:
     reconnect_rate: Annotated[
         float, typer.Option(min=0, help="Chargers per second that lose their connection and redial.")
     ] = 0.0
+    faults: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,...",
+            help="Faults of chargers in the field that these chargers have (docs/reference.md lists them).",
+        ),
+    ] = ""
     commands: Annotated[
         float, typer.Option(min=0, metavar="RATE", help="Commands per second, over NATS, to random chargers.")
     ] = 0.0

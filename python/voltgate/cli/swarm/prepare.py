@@ -148,6 +148,7 @@ def _plans(given: Options, load: Load) -> list[Plan]:
             mix=values.mix(given.mix, MIX),
             replay=str(given.replay or ""),
             speed=given.speed,
+            faults=values.faults(given.faults),
             reconnect_rate=given.reconnect_rate / count,
             connect_rate=given.connect_rate / count,
             storm_spread=given.storm_spread,

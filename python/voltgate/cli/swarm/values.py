@@ -126,6 +126,16 @@ def mix(text: str, kinds: dict[str, int]) -> dict[str, int]:
     return shares
 
 
+def faults(text: str) -> tuple[str, ...]:
+    """The names of ``--faults``."""
+    from voltgate.charger.faults import named  # noqa: PLC0415 - other commands need no websockets
+
+    try:
+        return named(text)
+    except ValueError as error:
+        raise Failure(f"--faults {error}", USAGE) from None
+
+
 def profile(file: Path) -> list[tuple[float, float]]:
     """Points of a CSV file: time (seconds, or HH:MM, or HH:MM:SS), CALLs per second."""
     points: list[tuple[float, float]] = []

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from voltgate.config import Nats
-from voltgate.gateway.domain import BUCKETS
+from voltgate.gateway.bus.domain import BUCKETS
 from voltgate.gateway.interfaces import Ack
 
 # The stream, or what it may use of the server or the account, is full.

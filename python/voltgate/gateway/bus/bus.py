@@ -16,17 +16,18 @@ import structlog
 from nats.js import JetStreamManager
 
 from voltgate import _core
+from voltgate._core import Lane
 from voltgate.config import Config, Nats
 from voltgate.gateway.bus import connect, leader, streams
 from voltgate.gateway.bus.acks import Acks, NoAck
 from voltgate.gateway.bus.connection import Connection
+from voltgate.gateway.bus.domain import js_api
 from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.gauges import Gauges
 from voltgate.gateway.bus.subscriptions import Interest, Subscription, Take, parse_headers
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.domain import js_api
 from voltgate.gateway.interfaces import Ack, NotRead, NotStored, Reply, Request, Stored, Ticket
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
@@ -45,22 +46,20 @@ class Bus:
         self._connection = Connection(
             config, clock, metrics, self.garbage, self._acked, self._received, self._changed
         )
+        self.outgoing = self._connection.outgoing
+        """See interfaces.Bus."""
         self._acks, self._api = Acks(config), js_api(config.domain)
         self._gauges = Gauges(config, self._connection, metrics)
         self._measuring: asyncio.Task[None] | None = None
         self._on_change: Callable[[bool], None] | None = None
         self._on_tx_failed: Callable[[str], None] | None = None
-        self.tx_acks = 0
-        """PubAcks of class tx so far."""
         self._closing = False
-        self._tokens = 0
-        # Insertion order is deadline order: every store waits equally long.
-        self._stores: dict[int, Ticket[Any, Any]] = {}
         self._asks: dict[int, Ticket[Any, Any]] = {}
         self._fill: dict[str, float] = {}
         self._ack_seconds = metrics.publish_ack_seconds.cell()
+        metrics.counted.append(lambda: self._ack_seconds.add(*self.outgoing.ack_seconds()))
         metrics.bus_connected.read = lambda: [((), float(self.connected))]
-        metrics.bus_pending.read = lambda: [((), float(len(self._stores) + len(self._asks)))]
+        metrics.bus_pending.read = lambda: [((), float(self.outgoing.stores + len(self._asks)))]
         metrics.bus_pending_bytes.read = lambda: [((), float(self._connection.waiting))]
         metrics.bus_reconnects.read = lambda: [((), float(max(self.connections - 1, 0)))]
         metrics.bus_info.read = self._connection.info
@@ -85,6 +84,11 @@ class Bus:
     def connections(self) -> int:
         """How many connections to NATS there were."""
         return self._connection.number
+
+    @property
+    def tx_acks(self) -> int:
+        """PubAcks of class tx so far."""
+        return self.outgoing.tx_acks
 
     @property
     def max_payload(self) -> int:
@@ -117,11 +121,10 @@ class Bus:
 
     def _fail_all(self) -> None:
         """Nothing sent before a disconnect is waited for after it: whether it arrived is unknown."""
-        stores, self._stores = self._stores, {}
         asks, self._asks = self._asks, {}
-        for ticket in stores.values():
+        for owner in self.outgoing.fail_all():
             self._metrics.publish_failures.add("away")
-            ticket.done(ticket.arg, NotStored.UNKNOWN)
+            _not_stored(owner, NotStored.UNKNOWN)
         for ticket in asks.values():
             self._end_ask(ticket, "away")
 
@@ -129,17 +132,13 @@ class Bus:
 
     def ticket(self, done: Callable[[Any, Any], None], arg: Any) -> Ticket[Any, Any]:
         """See interfaces.Bus."""
-        self._tokens = token = self._tokens + 1
-        return Ticket(token, self._connection.inbox.subject(token), done, arg)
+        return Ticket(*self.outgoing.ticket(), done, arg)
 
     def store(self, ticket: Ticket[Any, Any], hpub: bytes, tx: bool = False) -> None:
         """See interfaces.Bus."""
-        now = self._clock.now
-        ticket.hpub, ticket.tx, ticket.sent = hpub, tx, now
-        ticket.deadline = now + self._config.publish_timeout
-        self._stores[ticket.token] = ticket
+        self.outgoing.put(ticket.token, ticket, hpub, tx, self._clock.now)
         if not self._connection.send(hpub):
-            self._failed(ticket, "away")
+            self._failed(ticket.token, "away")
 
     def ask(self, ticket: Ticket[Any, Any], hpub: bytes, timeout: float) -> None:
         """See interfaces.Bus."""
@@ -234,14 +233,17 @@ class Bus:
     def _acked(  # noqa: PLR0913, PLR0917 - as it comes from the core
         self, token: int, stream: str, domain: str, seq: int, duplicate: bool, body: bytes
     ) -> None:
-        """A plain PubAck (``_core.PubAcks``); any that no store waits for is a message like others."""
-        ticket = self._stores.get(token)
+        """A plain PubAck that no lane waits for (``_core.PubAcks``).
+
+        Any that no store waits for is a message like others.
+        """
+        command = self.outgoing.command(token)
         try:
-            if ticket is None or not self._acks.keeps(stream, domain, ticket.hpub):
+            if command is None or not self._acks.keeps(stream, domain, command):
                 self._judge(token, b"", body)
             else:
                 self._clock.now = time.monotonic()
-                self._stored(ticket, Ack(stream, seq, duplicate))
+                self._stored(token, Ack(stream, seq, duplicate))
         except Exception:  # of one charger: the others, and the connection, go on
             log.exception("bus.callback_failed", subject=self._connection.inbox.subject(token))
 
@@ -257,23 +259,25 @@ class Bus:
             log.exception("bus.callback_failed", subject=subject.decode(errors="replace"))
 
     def _judge(self, token: int, headers: bytes, data: bytes) -> None:
-        ticket = self._stores.get(token)
-        if ticket is None:
+        command = self.outgoing.command(token)
+        if command is None:
             self._clock.refresh()
             self._route(token, headers, data)
             return
         self._clock.now = time.monotonic()
-        match self._acks.judge(ticket.hpub, headers, data):
+        match self._acks.judge(command, headers, data):
             case Ack() as ack:
-                self._stored(ticket, ack)
+                self._stored(token, ack)
             case NoAck() as why:
-                self._not_acked(ticket, why, data)
+                self._not_acked(token, why, data)
 
-    def _stored(self, ticket: Ticket[Any, Any], ack: Ack) -> None:
-        del self._stores[ticket.token]
-        self._ack_seconds.observe(self._clock.now - ticket.sent)
-        self.tx_acks += ticket.tx
-        ticket.done(ticket.arg, ack)
+    def _stored(self, token: int, ack: Ack) -> None:
+        now = self._clock.now
+        owner: Ticket[Any, Any] | Lane | None = self.outgoing.settle(token, now)
+        if isinstance(owner, Lane):
+            owner.stored(token, ack.duplicate, now)
+        elif owner is not None:
+            owner.done(owner.arg, ack)
 
     def _route(self, token: int, headers: bytes, data: bytes) -> None:
         ticket = self._asks.get(token)
@@ -298,35 +302,39 @@ class Bus:
             ticket.timer.cancel()
         ticket.done(ticket.arg, result)
 
-    def _not_acked(self, ticket: Ticket[Any, Any], why: NoAck, data: bytes) -> None:
+    def _not_acked(self, token: int, why: NoAck, data: bytes) -> None:
         match why:
             case NoAck.GARBAGE:  # what JetStream says is still to come, or is missing at the deadline
                 self.garbage("ack", f"{len(data)} bytes that are no PubAck of this message's stream")
             case NoAck.FULL:
-                self._failed(ticket, "full")
+                self._failed(token, "full")
             case NoAck.REFUSED:
-                self._failed(ticket, "refused")
+                self._failed(token, "refused")
             case NoAck.NOT_NOW:
-                if self._clock.now + RETRY_AFTER < ticket.deadline:
-                    self._clock.after(RETRY_AFTER, self._store_again, ticket)
+                sent = self.outgoing.sent(token)
+                assert sent is not None
+                if self._clock.now + RETRY_AFTER < sent + self._config.publish_timeout:
+                    self._clock.after(RETRY_AFTER, self._store_again, token)
                 else:
-                    self._failed(ticket, "no_responders")
+                    self._failed(token, "no_responders")
             case _:
                 assert_never(why)
 
-    def _store_again(self, ticket: Ticket[Any, Any]) -> None:
-        if ticket.token in self._stores:
+    def _store_again(self, token: int) -> None:
+        if (command := self.outgoing.command(token)) is not None:
             self._metrics.publish_retries.add()
-            if not self._connection.send(ticket.hpub):
-                self._failed(ticket, "away")
+            if not self._connection.send(command):
+                self._failed(token, "away")
 
-    def _failed(self, ticket: Ticket[Any, Any], cause: str) -> None:
-        if self._stores.pop(ticket.token, None) is None:
+    def _failed(self, token: int, cause: str) -> None:
+        failed = self.outgoing.fail(token)
+        if failed is None:
             return
+        owner, tx = failed
         self._metrics.publish_failures.add(cause)
-        if ticket.tx and self._on_tx_failed is not None:
+        if tx and self._on_tx_failed is not None:
             self._on_tx_failed(cause)
-        ticket.done(ticket.arg, NotStored.REFUSED if cause == "refused" else NotStored.UNKNOWN)
+        _not_stored(owner, NotStored.REFUSED if cause == "refused" else NotStored.UNKNOWN)
 
     def _sweep(self) -> None:
         """Fail the stores whose PubAck did not come in time; at half-time send again what is silent.
@@ -334,20 +342,13 @@ class Bus:
         A leader that steps down loses what it has not stored. Once, and only class tx: it carries its
         Nats-Msg-Id, so at worst the PubAck says duplicate.
         """
-        now, half = self._clock.now, self._config.publish_timeout / 2
-        late, silent = [], []
-        for ticket in self._stores.values():
-            if ticket.deadline - half > now:
-                break
-            if ticket.deadline <= now:
-                late.append(ticket)
-            elif ticket.tx and not ticket.again:
-                silent.append(ticket)
-        for ticket in late:
-            self._failed(ticket, "timeout")
-        for ticket in silent:
-            ticket.again = True
-            if self._connection.send(ticket.hpub):
+        now, timeout = self._clock.now, self._config.publish_timeout
+        late, silent = self.outgoing.overdue(now - timeout, now - timeout / 2)
+        for token in late:
+            self._failed(token, "timeout")
+        for token in silent:
+            command = self.outgoing.command(token)
+            if command is not None and self._connection.send(command):
                 self._metrics.publish_retries.add()
         if not self._closing:
             self._clock.after(RETRY_AFTER, self._sweep)
@@ -362,6 +363,14 @@ class Bus:
         if ticket.timer is not None:
             ticket.timer.cancel()
         ticket.done(ticket.arg, Reply(outcome, {}, b"") if ticket.kind == "ask" else NotRead.UNREADABLE)
+
+
+def _not_stored(owner: "Ticket[Any, Any] | Lane", why: NotStored) -> None:
+    """The publish of a ticket or of a lane is not stored, or may not be."""
+    if isinstance(owner, Lane):
+        owner.not_stored()
+    else:
+        owner.done(owner.arg, why)
 
 
 def _was_read(ticket: Ticket[Any, Any], headers: dict[str, str], data: bytes) -> Stored | NotRead | None:

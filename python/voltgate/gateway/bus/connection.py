@@ -15,17 +15,17 @@ import structlog
 from nats.errors import SlowConsumerError
 from nats.js import JetStreamManager
 
-from voltgate._core import Inbox, PubAcks
+from voltgate._core import Inbox, Outgoing, PubAcks
 from voltgate.config import Nats
 from voltgate.gateway.bus import uplink
 from voltgate.gateway.bus.acks import KEY
 from voltgate.gateway.bus.connect import BusError, connect_options, keep_reconnecting, unusable
+from voltgate.gateway.bus.domain import BUCKETS, within
 from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.outbox import Outbox
 from voltgate.gateway.bus.subscriptions import Client, Interests, Subscription, Take
 from voltgate.gateway.clock import Wheel, later
-from voltgate.gateway.domain import BUCKETS, within
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
@@ -58,22 +58,23 @@ class Connection:
         self._inbox = _new_inbox(config)
         self.inbox = Inbox(self._inbox, secrets.token_bytes(16))
         """The reply subjects of this process."""
+        streams, bounds = config.stream_prefix, metrics.publish_ack_seconds.cell().bounds
+        self.outgoing = Outgoing(self.inbox, f"{streams}_TX", f"{streams}_EVENTS", config.domain, bounds)
+        """What waits to be written, or for its PubAck."""
         self.interests = Interests(clock, self._send_line, self._may_answer, garbage)
         self._closing = False
         self._moving = False  # another client is about to take the place of ``client``
         self._writing = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._out = Outbox(time.monotonic, later, self._wake.set)
-        self._written_bytes = 0
+        self._out = Outbox(self.outgoing, time.monotonic, later, self._wake.set)
         self._max_waiting = config.max_pending_bytes
-        self._max_payload = 0
         self._key = KEY.replace(BUCKETS.encode(), within(config.domain, BUCKETS).encode())
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def waiting(self) -> int:
         """Bytes on their way to NATS that are still in this process."""
-        return self._out.size + (uplink.waiting(self.client) if self.connected else 0)
+        return self.outgoing.size + (uplink.waiting(self.client) if self.connected else 0)
 
     def info(self) -> list[tuple[tuple[str, str], float]]:
         """The server as a metric: its address and release."""
@@ -112,7 +113,7 @@ class Connection:
         """A client that is connected to one of them and receives the inbox. Raises BusError."""
         client = Client(self._config.domain)
         inbox = Subscription(client, f"{self._inbox}.*.*", self._received)
-        uplink.attach(client, urls, PubAcks(self.inbox, inbox.id), self._acked)
+        uplink.attach(client, urls, PubAcks(self.inbox, inbox.id, self.outgoing), self._acked)
         options = connect_options(self._config, self._config.inbox_prefix) | {"servers": urls}
         try:
             await client.connect(
@@ -143,7 +144,7 @@ class Connection:
     def _use(self, client: Client) -> None:
         self.client, self.connected, self._moving = client, True, False
         self.number += 1
-        self._max_payload = client.max_payload
+        self.outgoing.opened(client.max_payload, self._max_waiting)
         self.interests.begin(client)
 
     # -- a server in lame duck mode -----------------------------------------------------------------
@@ -215,7 +216,7 @@ class Connection:
             self.connected = False
             log.warning("bus.disconnected", server=uplink.server(client))
             self._out.take()  # what waits was reported as not stored
-            self._written_bytes = 0
+            self.outgoing.closed()
             self._changed(False)
         uplink.forget(client)
 
@@ -223,7 +224,8 @@ class Connection:
         if client is not self.client:
             return
         log.info("bus.connected", server=uplink.server(client))
-        self.connected, self._max_payload = True, client.max_payload
+        self.connected = True
+        self.outgoing.opened(client.max_payload, self._max_waiting)
         self.number += 1
         self.interests.resume()
         self._changed(True)
@@ -248,23 +250,20 @@ class Connection:
     def send(self, hpub: bytes) -> bool:
         """Whether a publish was queued: NATS is connected, and ``nats.max_pending_bytes`` not exceeded."""
         # One over max_payload would make the server drop the connection of every charger.
-        size = len(hpub)
-        if not self.connected or size > self._max_payload:
-            return False
-        if self._out.size + self._written_bytes > self._max_waiting:
-            self._written_bytes = uplink.waiting(self.client)  # the server may have read since
-            if self._out.size + self._written_bytes > self._max_waiting:
-                return False
         if self._config.domain and hpub.startswith(KEY):
             hpub = self._key + hpub.removeprefix(KEY)
-        self._out.add(hpub)
-        return True
+        if self.outgoing.send(hpub):
+            return True
+        if not self.connected:
+            return False
+        self.outgoing.written = uplink.waiting(self.client)  # the server may have read since
+        return self.outgoing.send(hpub)
 
     def _send_line(self, client: Client, line: bytes) -> bool:
         """A protocol line about a subscription; exempt from the bounds, there are two per charger."""
         if not self.connected or self._moving or client is not self.client:
             return False
-        self._out.add(line)
+        self.outgoing.add(line)
         return True
 
     def _may_answer(self, subject: str, reply: str) -> bool:
@@ -298,7 +297,7 @@ class Connection:
         if out := self._out.take():
             await uplink.hand_over(self.client, out)
         # What has not left yet, because the server reads slowly or not at all.
-        self._written_bytes = uplink.waiting(self.client)
+        self.outgoing.written = uplink.waiting(self.client)
 
     # -- streams ------------------------------------------------------------------------------------
 

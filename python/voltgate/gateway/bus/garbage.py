@@ -9,7 +9,7 @@ import structlog
 
 from voltgate.gateway.interfaces import Clock
 from voltgate.gateway.interfaces import Garbage as Kind
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from nats.js.errors import NotFoundError
 
 from voltgate.config import Nats
 from voltgate.gateway.bus.connection import Connection
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 

@@ -18,7 +18,7 @@ from voltgate import __version__, _core
 from voltgate.config import Nats
 from voltgate.gateway.clock import TICK
 from voltgate.gateway.interfaces import Ack, Bus, Clock, NotStored
-from voltgate.gateway.metrics import Metrics
+from voltgate.gateway.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
@@ -55,8 +55,9 @@ class Watched(Bus, Protocol):
     def connected(self) -> bool:
         """Whether NATS answers."""
 
-    tx_acks: int
-    """PubAcks of class tx so far."""
+    @property
+    def tx_acks(self) -> int:
+        """PubAcks of class tx so far."""
 
     def listen(self, changed: Callable[[bool], None], tx_failed: Callable[[str], None]) -> None:
         """See bus.Bus."""

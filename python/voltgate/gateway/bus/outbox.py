@@ -1,14 +1,16 @@
 """What waits to be written to NATS, and when it is: each write costs both sides 8 to 15 us.
 
-    idle --add--> DUE --take--> idle    nothing was written in the last millisecond
-         --add--> HELD --1 ms, or 32 KiB--> DUE --take--> idle    something was
+    idle --first command--> DUE --take--> idle    nothing was written in the last millisecond
+         --first command--> HELD --1 ms, or 32 KiB--> DUE --take--> idle    something was
 
-The first write leaves at once, so a charger that waits for its answer waits no longer. No loop, no NATS and
-no clock are in here: time and timer are arguments.
+The first write leaves at once, so a charger that waits for its answer waits no longer. The bytes are in the
+core (``_core.Outgoing``), where lanes add to them. No loop, no NATS and no clock are in here: time and timer
+are arguments.
 """
 
 from collections.abc import Callable
 
+from voltgate._core import Outgoing
 from voltgate.gateway.interfaces import Timer
 
 EVERY = 0.001  # seconds between two writes, at least
@@ -16,32 +18,30 @@ AT_ONCE = 32 * 1024  # bytes that do not wait
 
 
 class Outbox:
-    """Joins commands to one write; ``due()`` is called when it is time to :meth:`take` them."""
+    """Joins what ``outgoing`` holds to one write; ``due()`` is called when it is time to :meth:`take` it."""
 
-    __slots__ = ("_due", "_is_due", "_later", "_now", "_parts", "_taken_at", "_timer", "size")
+    __slots__ = ("_due", "_is_due", "_later", "_now", "_outgoing", "_taken_at", "_timer")
 
     def __init__(
         self,
+        outgoing: Outgoing,
         now: Callable[[], float],
         later: Callable[[float, Callable[[], None]], Timer],
         due: Callable[[], None],
     ) -> None:
         """``now``: monotonic seconds; ``later``: calls back in that many seconds."""
-        self._now, self._later, self._due = now, later, due
-        self._parts: list[bytes] = []
-        self.size = 0
-        """Bytes that wait."""
+        self._outgoing, self._now, self._later, self._due = outgoing, now, later, due
         self._taken_at = -EVERY
         self._timer: Timer | None = None
         self._is_due = False
+        outgoing.on_due(self._added)
 
-    def add(self, part: bytes) -> None:
-        """One more command, whole."""
-        self._parts.append(part)
-        self.size += len(part)
+    def _added(self) -> None:
+        """The first command waits, or there are 32 KiB now."""
         if self._is_due:
             return
-        if self.size >= AT_ONCE or (self._timer is None and self._now() - self._taken_at >= EVERY):
+        large = self._outgoing.size >= AT_ONCE
+        if large or (self._timer is None and self._now() - self._taken_at >= EVERY):
             self._fire()
         elif self._timer is None:
             self._timer = self._later(EVERY, self._fire)
@@ -59,6 +59,5 @@ class Outbox:
     def take(self) -> bytes:
         """All that waits, as one block; may be called at any time."""
         self._stop_timer()
-        parts, self._parts, self.size, self._is_due = self._parts, [], 0, False
-        self._taken_at = self._now()
-        return b"".join(parts)
+        self._is_due, self._taken_at = False, self._now()
+        return self._outgoing.take()

@@ -14,7 +14,7 @@ import orjson
 import structlog
 from nats.aio.client import Client
 from nats.js import JetStreamManager
-from nats.js.api import DiscardPolicy, StorageType, StoreCompression, StreamConfig
+from nats.js.api import DiscardPolicy, RePublish, StorageType, StoreCompression, StreamConfig
 from nats.js.errors import NotFoundError
 
 from voltgate import __version__
@@ -107,7 +107,14 @@ def wanted(config: Config) -> list[StreamConfig]:
             max_age=float(streams.commands_max_age_days * _DAY),
             max_bytes=streams.commands_max_bytes,
         ),
-        stream("LINKS", [f"{facts}.link.*"], max_msgs_per_subject=1, max_msg_size=RECORD_MAX_BYTES),
+        stream(
+            "LINKS",
+            [f"{facts}.link.*"],
+            max_msgs_per_subject=1,
+            max_msg_size=RECORD_MAX_BYTES,
+            # For who keeps a history: a stream that sources one message per subject loses some.
+            republish=RePublish(src=f"{facts}.link.*", dest=f"{nats.ops_prefix}.link.{{{{wildcard(1)}}}}"),
+        ),
         kv("chargers"),
         kv("gateways"),
         kv("models"),
@@ -224,6 +231,8 @@ def _settings(want: StreamConfig) -> dict[str, Any]:
     settings = {key: _plain(want, key) for key in keys}
     if want.duplicate_window:
         settings["duplicate_window"] = want.duplicate_window
+    if want.republish:
+        settings["republish"] = want.republish
     return settings
 
 

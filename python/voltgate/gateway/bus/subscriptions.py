@@ -17,10 +17,10 @@ from nats.js import JetStreamContext, JetStreamManager
 from nats.js.api import PubAck
 
 from voltgate import _core
+from voltgate.gateway.bus.domain import js_api, within
 from voltgate.gateway.bus.garbage import Garbage
 from voltgate.gateway.bus.insist import InsistingClient
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.domain import js_api, within
 from voltgate.gateway.interfaces import Request
 
 log = structlog.get_logger()

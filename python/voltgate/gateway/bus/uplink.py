@@ -7,6 +7,7 @@ tests/gateway/bus/test_pin.py.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import ParseResult
@@ -78,11 +79,13 @@ class Uplink(TcpTransport):
     async def read(self, buffer_size: int) -> bytes:
         """Read what nats-py has to parse: after the login, which it reads in lines.
 
-        Nothing, where all that came were PubAcks. Between two calls it parses: what is behind waits for it.
+        Nothing, where all that came were PubAcks, which have reached their lane or store by then. Between two
+        calls it parses: what is behind waits for it.
         """
         if self._acks is None or self._take is None:
             return await self._read(buffer_size)
-        taken, rest = self._acks.feed(b"" if self._acks.more else await self._read(buffer_size))
+        data = b"" if self._acks.more else await self._read(buffer_size)
+        taken, rest = self._acks.feed(data, time.monotonic())
         for ack in taken:
             self._take(*ack)
         return rest

@@ -23,12 +23,12 @@ from typing import Protocol
 
 from voltgate.config import Limits
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Reason
+from voltgate.gateway.telemetry.metrics import Metrics
 
-# What one connection may take of one turn of the loop, whichever comes first (docs/contract.md 2.2): frames,
-# bytes (decoded or inflated), seconds.
-FRAMES, BYTES, SECONDS = 64, 65_536, 0.001
+# What one connection may take of one turn of the loop (docs/contract.md 2.2), beside the frames and bytes
+# that the core counts (rust/core/src/lane.rs).
+SECONDS = 0.001
 # How much longer everybody else is served between two calls that were used up.
 REST = 3
 

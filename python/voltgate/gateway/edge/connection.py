@@ -1,12 +1,13 @@
 """One charger's socket after its 101: bytes in, decoded messages out; ready-made frames in, bytes out.
 
-Whole, plain text frames come out of the native slicer decoded, one a call. Everything else goes on to
-websockets' Sans-I/O ``ServerProtocol``, which alone decides about RFC 6455 and alone writes control frames;
-answers are written as they come, uncompressed. No task, queue or future per charger: the timer wheel of the
-process keeps the deadlines, and everything happens in the callbacks of the transport. It knows no OCPP.
+A chunk goes through the lane (rust/core/src/lane.rs), which answers plain CALLs itself. Other whole text
+frames come out of it decoded, one a call, and go to the session. Everything else goes on to websockets'
+Sans-I/O ``ServerProtocol``, which alone decides about RFC 6455 and alone writes control frames; answers are
+written as they come, uncompressed. No task, queue or future per charger: the timer wheel of the process
+keeps the deadlines, and everything happens in the callbacks of the transport. It knows no OCPP.
 
 One turn of the loop takes a bounded part of what a charger has sent, whatever that is; the rest stays bytes
-in the slicer until its next turn (``backlog``).
+in the lane until its next turn (``backlog``).
 
     open --close(reason)-----------------> ended --Close frame written--> lingering --> gone
       |--Close frame, or a broken frame--> ended --ServerProtocol answers--> lingering --> gone
@@ -24,12 +25,12 @@ from websockets.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, Frame
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from voltgate._core import Codec, Slicer
+from voltgate._core import Codec, Lane
 from voltgate._core import Frame as OcppFrame
 from voltgate.gateway.edge import kernel
-from voltgate.gateway.edge.backlog import BYTES, FRAMES, SECONDS, Backlog
+from voltgate.gateway.edge.backlog import SECONDS, Backlog
 from voltgate.gateway.edge.broken import KEPT, payload_of
-from voltgate.gateway.edge.receiver import OVER, Over, Receiver
+from voltgate.gateway.edge.receiver import OVER, Receiver
 from voltgate.gateway.edge.sansio import release, unread
 from voltgate.gateway.edge.socket import Socket
 from voltgate.gateway.reasons import Reason
@@ -41,6 +42,8 @@ log = structlog.get_logger()
 MAX_FRAGMENTS = 1000
 # Bytes of a fragment that cost as much as a CALL, and what the smallest one costs (docs/contract.md 2.2).
 FRAGMENT_BYTES, FRAGMENT_CALLS = 4096, 1 / 16
+# Bytes of a fragmented message that cost a CALL more: it may have been inflated, from next to nothing.
+INFLATED = 65_536
 
 
 class Connection(Socket):
@@ -48,7 +51,7 @@ class Connection(Socket):
 
     __slots__ = (
         "_backlog", "_clock", "_codec", "_fragment_bytes", "_fragments", "_next_ping", "_on_end", "_pong",
-        "_probes", "_protocol", "_quirks", "_receiver", "_slicer", "_slicing", "last_seen", "reason",
+        "_probed", "_probes", "_protocol", "_quirks", "_receiver", "_slicing", "lane", "reason",
     )  # fmt: skip
 
     def __init__(
@@ -57,24 +60,25 @@ class Connection(Socket):
         super().__init__(upgraded._shared)
         self.peer, self._transport, self._clock = upgraded.peer, upgraded._transport, self._shared.clock
         self._protocol, self._codec, self._quirks = protocol, codec, quirks
-        slicer = Slicer(codec, self._shared.limits.max_message_bytes, "latin1" in quirks)
-        self._slicer: Slicer | Over = slicer
         shared = self._shared
-        self._backlog = Backlog(shared.buffered, shared.turns, self, slicer, self._transport)
+        self.lane = Lane(codec, shared.limits.max_message_bytes, "latin1" in quirks)
+        """See interfaces.Link."""
+        self._backlog = Backlog(shared.buffered, shared.turns, self, self.lane, self._transport)
         self._receiver: Receiver = OVER
         self._fragments: list[bytes] | None = None
         self._fragment_bytes = 0
         self._pong = b""  # the answer to the last ping of this turn
         self._slicing = False
-        self._probes: list[Callable[[], None]] = []
+        self._probes: tuple[Callable[[], None], ...] = ()
+        self._probed = 0  # frames before the first of them
         self._on_end: Callable[[Connection, Reason], None] | None = None
-        self._next_ping = self.last_seen = self._clock.now
+        self._next_ping = self.lane.seen = self._clock.now
         self.reason: Reason | None = None
         self._transport.set_write_buffer_limits(high=self._shared.limits.max_unread_bytes)
 
     def behind_head(self, data: bytes) -> None:
         """``data`` came in one piece with the upgrade request: it waits for :meth:`start`."""
-        self._slicer.hold(data)
+        self.lane.hold(data)
 
     def start(self, receiver: Receiver, on_end: "Callable[[Connection, Reason], None]") -> None:
         """Hand messages to ``receiver`` from now on; ``on_end(connection, reason)`` is called once."""
@@ -92,28 +96,22 @@ class Connection(Socket):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the charger."""
-        clock, slicer, backlog = self._clock, self._slicer, self._backlog
+        clock, lane, backlog = self._clock, self.lane, self._backlog
         clock.refresh()
         if backlog.paused or backlog.queued:
-            slicer.hold(data)  # read before the pause took effect
+            lane.hold(data)  # read before the pause took effect
         elif backlog.heavy:
-            slicer.hold(data)
+            lane.hold(data)
             backlog.queue()
         else:
             try:
-                piece = slicer.feed(data)
-                if piece is not None:
-                    if self._probes or isinstance(piece, bytes):
-                        self._slice(piece)
-                    else:
-                        self.last_seen = clock.now
-                        self._receiver.received(piece)
-                        backlog.heavy = piece.size >= BYTES
-                    if slicer.unfinished:
-                        self._slice(None)
+                piece = lane.feed(data, clock.now, clock.time_ms)
+                if piece is None and lane.idle and not (backlog.counted or self._probes):
+                    return
+                self._slice(piece)
             except Exception:
                 self._failed()
-        if slicer.unfinished or backlog.counted:
+        if lane.unfinished or backlog.counted:
             backlog.count()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -135,7 +133,11 @@ class Connection(Socket):
 
     def _go_on(self) -> None:
         """Take what is held, and read on behind it."""
+        if self._slicing or self._backlog.queued:
+            return  # the session has resumed us from within, or the next turn is due
+        self._clock.refresh()
         try:
+            self.lane.turn()
             self._slice(None)
         except Exception:
             self._failed()
@@ -143,23 +145,25 @@ class Connection(Socket):
 
     def _slice(self, piece: OcppFrame | bytes | None) -> None:
         """Take ``piece`` and what is held behind it, as far as the session and one turn of the loop allow."""
-        clock, backlog = self._clock, self._backlog
-        if self._slicing or backlog.queued:
-            return  # the session has resumed us from within, or the next turn is due
-        clock.refresh()
-        frames, size, until, self._slicing = FRAMES, BYTES, clock.now + SECONDS, True
+        clock, lane, backlog = self._clock, self.lane, self._backlog
+        until, before, self._slicing = clock.now + SECONDS, lane.pieces, True
         try:
-            while frames > 0 and size > 0 and clock.now < until:
-                if piece is None and (backlog.paused or (piece := self._slicer.feed(b"")) is None):
-                    backlog.heavy = backlog.heavy and frames == FRAMES
-                    return
-                frames -= 1
-                size -= self._piece(piece)
+            while clock.now < until:
+                if piece is None and not (backlog.paused or lane.spent):
+                    piece = lane.go_on(clock.now, clock.time_ms)
+                if piece is None:
+                    break
+                self._piece(piece)
                 piece = None
                 clock.refresh()
-            backlog.heavy = True
-            if self._slicer.unfinished:
-                backlog.queue()
+            if lane.spent or clock.now >= until:
+                backlog.heavy = True
+                if lane.unfinished:
+                    backlog.queue()
+            elif lane.pieces != before:
+                backlog.heavy = False
+            if self._probes and lane.pieces != self._probed:
+                self._alive()
         finally:
             self._slicing = False
             if self._pong and not self._closing:
@@ -167,46 +171,41 @@ class Connection(Socket):
             self._pong = b""
             backlog.read()
 
-    def _piece(self, piece: OcppFrame | bytes) -> int:
-        """Take one piece; returns what it counts in bytes. Only a whole one is a sign of life."""
-        self.last_seen = self._clock.now
-        if self._probes:
-            self._alive()
+    def _piece(self, piece: OcppFrame | bytes) -> None:
         if isinstance(piece, bytes):
-            return self._judge(piece)
-        self._receiver.received(piece)
-        return piece.size
+            self._judge(piece)
+        else:
+            self._receiver.received(piece)
 
     def _failed(self) -> None:
         """A fault of ours, not the charger's: it is asked to come back, and the others go on."""
         log.exception("connection.failed", peer=self.peer)
         self.close(Reason.INTERNAL)
 
-    def _judge(self, data: bytes) -> int:
+    def _judge(self, data: bytes) -> None:
         """Let ServerProtocol decide what is not a plain text frame: it answers pings, closes and fails."""
-        protocol, size, pings = self._protocol, len(data), False
+        protocol, pings = self._protocol, False
         protocol.receive_data(data)
         for event in protocol.events_received():
             if isinstance(event, Frame) and not self._closing:
-                size += len(event.data)
+                self.lane.weigh(len(event.data))
                 pings = event.opcode is PING
                 self._frame(event)
         self._backlog.fragments(unread(protocol) + self._fragment_bytes)
         if protocol.parser_exc is not None and self.reason is None:
             self._judged(protocol.parser_exc, data)
         if self._closing:
-            return size
+            return
         if pings and self.reason is None:
             self._pong = b"".join(protocol.data_to_send())  # only the last one of a turn (RFC 6455 5.5.3)
         else:
             self._flush(protocol)
-        return size
 
     def _judged(self, fault: Exception, data: bytes) -> None:
         """``data`` has a frame that ServerProtocol failed: it has made the Close frame."""
         reason = Reason.TOO_BIG if isinstance(fault, PayloadTooBig) else Reason.PROTOCOL
         if not self._fragments:
-            front = self._slicer.front  # of the next frame, unless this one failed by its header alone
+            front = self.lane.front  # of the next frame, unless this one failed by its header alone
             self._broken(reason, *payload_of(front if front.startswith(data) else data), str(fault))
         else:
             self._broken(reason, b"".join(self._fragments), 0, str(fault))
@@ -240,8 +239,8 @@ class Connection(Socket):
             self._broken(Reason.FRAGMENTS, b"".join(self._fragments), 0)
             self.close(Reason.FRAGMENTS)
         elif frame.fin:
-            if len(data) >= BYTES:  # it may have been inflated, from next to nothing
-                self._receiver.spent(len(data) // BYTES, rest=False)
+            if len(data) >= INFLATED:
+                self._receiver.spent(len(data) // INFLATED, rest=False)
             message, self._fragments, self._fragment_bytes = b"".join(self._fragments), None, 0
             self._receiver.received(self._codec.decode(message, latin1="latin1" in self._quirks))
         else:
@@ -249,6 +248,11 @@ class Connection(Socket):
             self._receiver.spent(max(-(-len(data) // FRAGMENT_BYTES), FRAGMENT_CALLS), rest=False)
 
     # -- interfaces.Link, interfaces.Holder ---------------------------------------------------------
+
+    @property
+    def writer(self) -> Callable[[bytes], None]:
+        """See interfaces.Link."""
+        return self._transport.write
 
     def write(self, frame: bytes) -> None:
         """See interfaces.Link."""
@@ -273,7 +277,7 @@ class Connection(Socket):
 
     def _overflown(self) -> None:
         """What is whole waits to be answered, and is sent again; the rest has filled the buffer."""
-        payload, size = payload_of(self._slicer.front)
+        payload, size = payload_of(self.lane.front)
         begun = b"".join(self._fragments or ())
         if begun or size:
             self._broken(Reason.BUFFER_FULL, begun or payload, 0 if begun else size)
@@ -285,9 +289,8 @@ class Connection(Socket):
     def resume(self) -> None:
         """See interfaces.Link."""
         self._backlog.paused = False
-        self.last_seen = self._clock.now
-        if not self._slicing:
-            self._go_on()
+        self.lane.seen = self._clock.now
+        self._go_on()
 
     def hold(self, size: int) -> None:
         """See interfaces.Link."""
@@ -298,7 +301,9 @@ class Connection(Socket):
         if self._unread and not kernel.has_hung_up(self._transport):
             alive()  # it is we who do not read its sign of life
         else:
-            self._probes.append(alive)
+            if not self._probes:
+                self._probed = self.lane.pieces
+            self._probes += (alive,)
             self._ping()
 
     @property
@@ -307,7 +312,7 @@ class Connection(Socket):
         return self._backlog.paused or self._backlog.queued
 
     def _alive(self) -> None:
-        probes, self._probes = self._probes, []
+        probes, self._probes = self._probes, ()
         for alive in probes:
             alive()
 
@@ -326,7 +331,8 @@ class Connection(Socket):
         if self.reason is not None:
             return
         self.reason = reason
-        receiver, self._receiver, self._slicer = self._receiver, OVER, OVER
+        receiver, self._receiver = self._receiver, OVER
+        self.lane.end()
         self._fragments, self._fragment_bytes, self._pong = None, 0, b""
         on_end, self._on_end = self._on_end, None
         self._backlog.end()
@@ -344,8 +350,8 @@ class Connection(Socket):
             self._plan_ping()
 
     def _plan_ping(self) -> None:
-        interval, self.last_seen = self._shared.limits.ping_interval, self._clock.now
-        self._next_ping = self.last_seen + interval * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        interval, self.lane.seen = self._shared.limits.ping_interval, self._clock.now
+        self._next_ping = self.lane.seen + interval * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         self._keep_alive()
 
     def _keep_alive(self) -> None:
@@ -354,11 +360,11 @@ class Connection(Socket):
             return
         limits, now = self._shared.limits, self._clock.now
         if self._unread:
-            self.last_seen = now
+            self.lane.seen = now
             if kernel.has_hung_up(self._transport):
                 self._reset(Reason.CLIENT)
                 return
-        silent_at = self.last_seen + limits.ping_interval + limits.ping_timeout
+        silent_at = self.lane.seen + limits.ping_interval + limits.ping_timeout
         if now >= silent_at:
             self._reset(Reason.SILENT)
             return

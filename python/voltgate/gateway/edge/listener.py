@@ -8,11 +8,12 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, assert_never
+from typing import Protocol, TypeVar, assert_never
 
 from voltgate import _core, config
 from voltgate.gateway.edge.front import Front
 from voltgate.gateway.edge.head import offered
+from voltgate.gateway.edge.paced import Stage
 from voltgate.gateway.edge.socket import Shared
 from voltgate.gateway.edge.tls import CertificateFault
 from voltgate.gateway.edge.upgrade import Upgrade
@@ -23,6 +24,8 @@ from voltgate.gateway.registry.credentials import REFUSED_AFTER, Judgement, Pass
 from voltgate.gateway.registry.record import ALIAS, ALIAS_OF, Found, Known, Record
 from voltgate.gateway.registry.security import Security
 from voltgate.schemas import VERSIONS
+
+T = TypeVar("T")
 
 _NO_RECORD = Record(enabled=True)
 
@@ -133,9 +136,13 @@ class Listener:
         names = offered(upgrade.request)
         attempt = Attempt(upgrade, identity, names, names or [self._settings.assume_version], now)
         if any(name in VERSIONS or name == ALIAS for name in attempt.wanted):
-            entrance.records.find(identity, partial(self._found, attempt))
+            entrance.records.find(identity, self._later(partial(self._found, attempt)))
         else:
             self._unmatched(upgrade, Refusal.UNSERVED_SUBPROTOCOL if names else Refusal.NO_SUBPROTOCOL)
+
+    def _later(self, step: Callable[[T], None]) -> Callable[[T], None]:
+        """``step``, when there is time for sockets that are not connected: answers arrive many at once."""
+        return lambda answer: self._shared.paced.run(Stage.DECISION, partial(step, answer))
 
     def _found(self, attempt: Attempt, found: Known | NotRead) -> None:
         if attempt.upgrade.gone:
@@ -216,12 +223,14 @@ class Listener:
                 case _:
                     assert_never(judgement)
 
-        self._entrance.passwords.judge(known if refusal is None else None, password, attempt, judged)
+        asked = known if refusal is None else None
+        self._entrance.passwords.judge(asked, password, attempt, self._later(judged))
 
     def _refuse_when_due(self, attempt: Attempt, refusal: Refusal, known: Known | None) -> None:
         """At the time at which a wrong password is refused."""
         wait = max(attempt.at + REFUSED_AFTER - self._shared.clock.now, 0.0)
-        self._shared.clock.after(wait, self._refuse, attempt, refusal, known)
+        refuse = self._later(partial(self._refuse, attempt, refusal))
+        self._shared.clock.after(wait, refuse, known)
 
     def _admit(self, attempt: Attempt, known: Known | None) -> None:
         upgrade, headers, entrance = attempt.upgrade, attempt.upgrade.request.headers, self._entrance

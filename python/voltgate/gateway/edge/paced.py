@@ -1,50 +1,94 @@
-"""What upgrades may take of one turn of the loop: a storm of dials delays no charger that is connected."""
+"""What all sockets that are not connected yet may take of one turn of the loop.
+
+A storm of dials, whoever sends it, delays no charger that is connected: accepts, TLS handshakes, requests and
+decisions share one budget, and after it was used up the loop serves everybody else for as long. Steps wait in
+the order in which they came, by how far their socket is: the nearest to its end goes first, since most of its
+cost is spent, and one of each stage a turn at least. Else, in a storm that needs more CPU than its chargers
+have time, each would be begun and none would end before its deadline. What cannot be served soon is best
+where it is, in the accept queue of the kernel.
+"""
 
 from collections import deque
 from collections.abc import Callable
+from enum import IntEnum
 
 from voltgate.gateway.clock import Wheel
 
 SECONDS = 0.002  # of one turn
+REST = 3  # times what was used, before the next turn that may use it
+AT_ONCE = 16  # sockets accepted in one turn, about 1 ms
+CROWD = 32  # steps that wait, from which on one socket a turn is accepted
+
+
+class Stage(IntEnum):
+    """How far a socket is."""
+
+    ACCEPT = 0
+    HELLO = 1  # its first bytes of TLS
+    HANDSHAKE = 2  # TLS, answered once: most of its CPU is spent
+    REQUEST = 3  # the upgrade request is complete
+    DECISION = 4  # its record was read, or its password judged
 
 
 class Paced:
-    """Runs steps at once while the turn has time left, else in order in the next turns.
+    """Runs steps at once while the turn has time left, else in later turns.
 
-    ``soon(run)`` calls ``run`` in the next turn of the loop.
+    ``later(seconds, run)`` calls ``run``; with 0 in the next turn of the loop.
     """
 
-    def __init__(self, clock: Wheel, soon: Callable[[Callable[[], None]], object]) -> None:
-        self._clock, self._soon = clock, soon
-        self._waiting: deque[Callable[[], None]] = deque()
+    def __init__(self, clock: Wheel, later: Callable[[float, Callable[[], None]], object]) -> None:
+        self._clock, self._later = clock, later
+        self._waiting: tuple[deque[Callable[[], None]], ...] = tuple(deque() for _ in Stage)
         self._spent = 0.0
-        self._planned = False
+        self._planned = self._running = False
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return sum(map(len, self._waiting))
 
-    def run(self, step: Callable[[], None]) -> None:
-        """Run ``step`` now or later."""
-        if self._waiting or self._spent >= SECONDS:
-            self._waiting.append(step)
+    def run(self, stage: Stage, step: Callable[[], None]) -> None:
+        """Run ``step`` now or later; at once from within another step, of which it is a part."""
+        if self._running:
+            step()
+        elif self._spent >= SECONDS or len(self):
+            self._waiting[stage].append(step)
         else:
             self._take(step)
 
+    def wait(self, stage: Stage, step: Callable[[], None]) -> None:
+        """Run ``step`` in a later turn."""
+        self._waiting[stage].append(step)
+        self._plan(0.0)
+
+    def accept(self, some: Callable[[int], None]) -> None:
+        """In a later turn, accept as many sockets as ``some`` is called with."""
+        self.wait(Stage.ACCEPT, lambda: some(AT_ONCE if len(self) < CROWD else 1))
+
     def _take(self, step: Callable[[], None]) -> None:
-        clock = self._clock
-        clock.refresh()
-        began = clock.now
+        began = self._clock.read()
+        self._running = True
         try:
             step()
         finally:  # a step that fails ends its own connection only
-            clock.refresh()
-            self._spent += clock.now - began
-            if (self._spent or self._waiting) and not self._planned:
-                self._planned = True
-                self._soon(self._next)
+            self._running = False
+            self._spent += self._clock.read() - began
+            self._plan(0.0)
 
-    def _next(self) -> None:
-        """The next turn of the loop."""
-        self._spent, self._planned = 0.0, False
-        while self._waiting and self._spent < SECONDS:
-            self._take(self._waiting.popleft())
+    def _plan(self, seconds: float) -> None:
+        if (self._spent or len(self)) and not self._planned:
+            self._planned = True
+            self._later(seconds, self._turn)
+
+    def _turn(self) -> None:
+        self._planned = False
+        if self._spent >= SECONDS:  # used up since the last call: the others come first
+            seconds, self._spent = self._spent * REST, 0.0
+            self._plan(seconds)
+            return
+        self._spent = 0.0
+        self._clock.refresh()
+        for waiting in reversed(self._waiting):
+            if waiting:
+                self._take(waiting.popleft())
+        for waiting in reversed(self._waiting):
+            while waiting and self._spent < SECONDS:
+                self._take(waiting.popleft())

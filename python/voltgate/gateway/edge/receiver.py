@@ -26,18 +26,10 @@ class Receiver(Protocol):
 
 
 class Over:
-    """In the place of slicer and session once the conversation is over: what still arrives is dropped."""
+    """In the place of the session once the conversation is over: what still arrives is dropped."""
 
     __slots__ = ()
-    unfinished = 0
-    front = b""
     resting = False
-
-    def feed(self, data: bytes) -> None:
-        """Nothing, whatever comes."""
-
-    def hold(self, data: bytes) -> None:
-        """Nothing is kept."""
 
     def received(self, frame: Frame) -> None:
         """See Receiver."""

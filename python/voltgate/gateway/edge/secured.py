@@ -6,24 +6,21 @@
 
 The loop's own TLS is not used: its handshakes cannot be paced (a full one takes 1 ms of CPU, and all that
 arrive in one turn of the loop are done in that turn) and fail unreported, and a message costs more. Here each
-handshake waits in :class:`Handshakes`. ``inner`` is made at the accept: its deadline includes the handshake.
+handshake waits for its turn (``paced``). ``inner`` is made at the accept: its deadline includes it.
 """
 
 import asyncio
 import ssl
-import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
 from typing import Any, cast
 
+from voltgate.gateway.edge.paced import Paced, Stage
 from voltgate.gateway.edge.socket import peer_of
 from voltgate.gateway.edge.tls import Failure, Peer, failure, peer
 from voltgate.gateway.gc_policy import give_back
 
-# Seconds of one turn of the loop after which no further handshake is begun: the others are read in between.
-TURN = 0.002
 # Connections whose memory is returned together, some 4 MB: that takes 1 ms.
 GIVEN_BACK = 256
 RECORD = 16_384  # bytes; what one record holds at most (RFC 8446 5.1)
@@ -32,47 +29,29 @@ RECORD = 16_384  # bytes; what one record holds at most (RFC 8446 5.1)
 class Handshakes:
     """The handshakes of a process, in the order in which their bytes arrived, and how they ended.
 
-    Those that were answered once go first, and one new one a turn at least: else, in a storm that needs more
-    CPU than its chargers have time, each would be begun and none would end before its deadline.
-
     ``soon`` calls back in the next turn of the loop. ``done(version, resumed)`` and ``failed(failure, peer)``
     are called for each that ended by itself; those that were reset are counted where they were.
     """
 
     def __init__(
         self,
+        paced: Paced,
         soon: Callable[[Callable[[], None]], object],
         done: Callable[[str, bool], None],
         failed: Callable[[Failure, str], None],
     ) -> None:
-        self._freed = 0
+        self._paced, self._freed = paced, 0
         self.soon, self.done, self.failed = soon, done, failed
-        self._new: deque[Secured] = deque()
-        self._begun: deque[Secured] = deque()
-
-    def __len__(self) -> int:
-        return len(self._new) + len(self._begun)
 
     def add(self, secured: "Secured") -> None:
         """Let ``secured`` take its next step soon."""
-        if not len(self):
-            self.soon(self._turn)
-        (self._begun if secured.begun else self._new).append(secured)
+        self._paced.wait(Stage.HANDSHAKE if secured.begun else Stage.HELLO, secured.step)
 
     def freed(self) -> None:
         """One more connection is freed; what OpenSSL had for it is in small blocks."""
         self._freed += 1
         if self._freed % GIVEN_BACK == 0:
             self.soon(give_back)
-
-    def _turn(self) -> None:
-        end = time.perf_counter() + TURN
-        if self._new:
-            self._new.popleft().step()
-        while len(self) and time.perf_counter() <= end:
-            (self._begun or self._new).popleft().step()
-        if len(self):
-            self.soon(self._turn)
 
 
 class _State(Enum):

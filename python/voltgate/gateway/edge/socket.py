@@ -11,8 +11,8 @@ from voltgate.gateway.clock import Timer, Wheel, later
 from voltgate.gateway.edge.backlog import Buffered, Turns
 from voltgate.gateway.edge.paced import Paced
 from voltgate.gateway.edge.refusals import RefusalLog
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.reasons import Reason
+from voltgate.gateway.telemetry.metrics import Metrics
 
 LINGER = 5.0  # seconds a closing socket may stay, so that the charger reads the last bytes before the reset
 
@@ -29,7 +29,7 @@ class Shared:
     later: Callable[[float, Callable[[], None]], object] = later
     buffered: Buffered = field(init=False)
     turns: Turns = field(init=False)
-    upgrades: Paced = field(init=False)
+    paced: Paced = field(init=False)
     open: set["Socket"] = field(default_factory=set)
     upgrading: int = 0
     """Those of them that are not upgraded, or are being closed after a refusal."""
@@ -38,7 +38,7 @@ class Shared:
     def __post_init__(self) -> None:
         self.buffered = Buffered(self.limits)
         self.turns = Turns(self.clock, self.metrics, self.later)
-        self.upgrades = Paced(self.clock, self.soon)
+        self.paced = Paced(self.clock, self.later)
 
     def take(self, limits: Limits) -> None:
         """Apply ``limits`` to open sockets and to new ones (docs/reference.md, "Limits")."""

@@ -24,6 +24,7 @@ from websockets.typing import Subprotocol
 from voltgate._core import Codec
 from voltgate.gateway.edge import head
 from voltgate.gateway.edge.connection import Connection
+from voltgate.gateway.edge.paced import Stage
 from voltgate.gateway.edge.sansio import release, server_protocol
 from voltgate.gateway.edge.socket import Shared, Socket, peer_of
 from voltgate.gateway.reasons import Reason, Refusal
@@ -115,7 +116,7 @@ class Upgrade(Socket):
         # From here on it waits for us: a charger that was slow, or met a storm, must not dial again for that.
         self._cancel_check()
         self._check = self._shared.clock.after(self._shared.limits.handshake_timeout, self._timed_out)
-        self._shared.upgrades.run(partial(self._judge, data[:size]))
+        self._shared.paced.run(Stage.REQUEST, partial(self._judge, data[:size]))
 
     def _judge(self, request_head: bytes) -> None:
         if self.gone:

@@ -11,10 +11,10 @@ import structlog
 from voltgate.config import Config
 from voltgate.gateway import reload
 from voltgate.gateway.listening import Listening
-from voltgate.gateway.metrics import Metrics
 from voltgate.gateway.pool.control import BEAT, Beat, Hello, Line, Word
 from voltgate.gateway.pool.merged import portable
 from voltgate.gateway.reload import ReloadError
+from voltgate.gateway.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
@@ -110,7 +110,7 @@ class Attendant:
                     case Word.RELOAD:
                         self._reload(content)
                     case Word.ACCEPT:
-                        await self._worker.listening.accept_on(content)
+                        self._worker.listening.accept_on(content)
                     case Word.RELOAD_FAILED:
                         self._worker.reload_failed()
                     case Word.METRICS:

@@ -7,7 +7,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from voltgate.gateway.families import Counter, Gauge
+from voltgate.gateway.telemetry.families import Counter, Gauge
 
 
 def portable(metrics: Collector) -> list[Any]:

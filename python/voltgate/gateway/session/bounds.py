@@ -30,12 +30,12 @@ class Bounds:
 
     def count(self, calls: float, rest: bool = True) -> None:
         """A message was received, or what costs as much; above a rate and its burst the socket rests."""
-        context, allowance, now = self._context, self._allowance, self._clock.now
-        used = allowance.calls - (now - allowance.calls_at) * context.calls_per_second
-        allowance.calls = used = (used if used > 0 else 0.0) + calls
-        allowance.calls_at = now
-        over = used > context.calls_burst or allowance.stored > context.stored_burst
-        if over and rest and not (self.resting or self._turn.ended):
+        if self._allowance.count(self._clock.now, calls, self._context.plan) and rest:
+            self.overdrawn()
+
+    def overdrawn(self) -> None:
+        """A rate and its burst are exceeded: the socket rests."""
+        if not (self.resting or self._turn.ended):
             self._rest()
             self.limit_reading()
 
@@ -66,7 +66,7 @@ class Bounds:
     def limit_reading(self) -> None:
         """Read from the socket, or stop reading, as the open CALLs and the turn ask for."""
         turn = self._turn
-        full = len(turn.calls) >= self._context.limits.open_calls
+        full = turn.open_calls >= self._context.limits.open_calls
         pause = full or self.resting or (turn.leaving and not turn.finishing)
         if pause == self.paused or turn.ended:
             return

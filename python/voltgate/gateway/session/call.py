@@ -1,18 +1,16 @@
-"""One CALL or SEND of a charger on its way to its answer, and the memory of answered ones."""
+"""One CALL or SEND of a charger on its way to its answer."""
 
 from enum import Enum, auto
 from typing import Final, NamedTuple, assert_never
 
 from voltgate._core import Fact, Frame, Violation
 from voltgate.gateway.interfaces import LIVE, Ack
-from voltgate.gateway.metrics import ActionCounts
 from voltgate.gateway.session.payloads import may_be_reported
+from voltgate.gateway.telemetry.metrics import ActionCounts
 from voltgate.policy import Rule
 
-# A session's memory for repeats (docs/contract.md 3.4). Answers above the size are rare and not worth
-# keeping.
-_REMEMBERED_ANSWERS = 8
-_REMEMBERED_BYTES = 4096
+# Larger answers are rare and not worth remembering for repeats (docs/contract.md 3.4).
+REMEMBERED_BYTES = 4096
 
 
 class Step(Enum):
@@ -72,8 +70,8 @@ class Handling:
     """How CALLs of one action are handled: its rule, spelled out for the frame path, and its counters."""
 
     __slots__ = (
-        "answered", "boots", "class_", "clock", "counts", "id_token", "keyed", "live", "may_ask", "received",
-        "remembers", "reports", "rule", "seconds", "silent", "tx",
+        "answered", "boots", "class_", "clock", "counts", "id_token", "in_lane", "keyed", "live", "may_ask",
+        "received", "remembers", "reports", "rule", "seconds", "silent", "tx",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, counts: ActionCounts) -> None:
@@ -90,6 +88,10 @@ class Handling:
         self.clock = rule.action == "Heartbeat"  # the gateway's answer has content: the time
         self.keyed = rule.action == "TransactionEvent"  # its key may come back with other bytes
         self.remembers = rule.class_ == "event" and unsigned not in ("BootNotification", "Heartbeat")
+        # Whether the lane may take its CALLs: those that are answered {} when stored, or at once if not.
+        by_gateway = rule.answer == "gateway" or (self.id_token and not self.live)
+        needs_steps = self.reports or self.boots or (self.keyed and not self.tx)
+        self.in_lane = by_gateway and not needs_steps and (self.live or not self.clock)
 
     def asks(self, frame: Frame) -> bool:
         """Whether a backend answers this CALL."""
@@ -159,32 +161,3 @@ class Call:
         """Whether a CALL with this id and action is this one; another action under a used id is another."""
         frame = self.frame
         return self.message_id == message_id and frame.action == action and frame.type == 2
-
-
-class Answered:
-    """The last answers of a session: a repeat (same id, action and payload) is answered as before."""
-
-    __slots__ = ("_answers",)
-
-    def __init__(self) -> None:
-        self._answers: dict[str, tuple[int, Answer]] = {}
-
-    def add(self, message_id: str, frame: Frame, answer: Answer) -> None:
-        """Remember what was answered."""
-        if len(answer.payload) > _REMEMBERED_BYTES:
-            return
-        answers = self._answers
-        answers.pop(message_id, None)
-        answers[message_id] = (_fingerprint(frame), answer)
-        if len(answers) > _REMEMBERED_ANSWERS:
-            del answers[next(iter(answers))]
-
-    def find(self, message_id: str, frame: Frame) -> Answer | None:
-        """The answer to the same message, or None."""
-        found = self._answers.get(message_id)
-        return found[1] if found is not None and found[0] == _fingerprint(frame) else None
-
-
-def _fingerprint(frame: Frame) -> int:
-    # Python's hash of bytes is keyed per process: no charger can make two payloads collide on purpose.
-    return hash((frame.action, frame.payload))

@@ -107,7 +107,7 @@ class Commands:
         if current is not None and current.stage is Stage.SENT and current.message_id == message_id:
             said, violation = self._judge(current, frame)
             if said.outcome is Outcome.RESULT:
-                self._turn.triggered.update(payloads.triggered(current.action, current.body, said.body))
+                self._turn.triggered |= payloads.triggered(current.action, current.body, said.body)
             elif violation is not None:
                 self._refuse(current, violation)
             self._end(current, said)

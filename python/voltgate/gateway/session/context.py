@@ -5,16 +5,15 @@ from dataclasses import dataclass, field, replace
 import orjson
 
 from voltgate import _core
-from voltgate._core import Frame, Publisher, Violation
+from voltgate._core import Frame, Plan, Publisher, TransactionKeys, Violation
 from voltgate.config import Config, Level, Limits, Nats
 from voltgate.gateway.interfaces import Link, Outside
-from voltgate.gateway.metrics import ActionCounts, FrameCells, Metrics
 from voltgate.gateway.rates import Allowance
-from voltgate.gateway.session.call import GatewayViolation, Handling
-from voltgate.gateway.session.fast import Live
-from voltgate.gateway.session.keys import TransactionKeys
+from voltgate.gateway.session.call import Answer, GatewayViolation, Handling
+from voltgate.gateway.session.plan import LanePlan
 from voltgate.gateway.session.violations import ReplyFaults, Violations, model
-from voltgate.gateway.tracing import Tracing
+from voltgate.gateway.telemetry.metrics import ActionCounts, FrameCells, Metrics
+from voltgate.gateway.telemetry.tracing import Tracing
 from voltgate.policy import Rules, command_levels
 from voltgate.schemas import SUBPROTOCOLS, Codec
 
@@ -33,8 +32,7 @@ class Context:
     cells: FrameCells
     actions: dict[str | None, Handling]
     """Every action a charger may send."""
-    fast: dict[str | None, Live]
-    """The actions among them whose CALLs may be answered in one step."""
+    lanes: LanePlan
     commands: dict[str, Level]
     """Actions a CSMS may send as a CALL, and how strictly they and their results are validated."""
     violations: Violations = field(default_factory=Violations)
@@ -45,11 +43,8 @@ class Context:
     """Whether a command waits while a CALL of the charger is open (docs/contract.md 3.8, quirk)."""
     open_calls: int = 0
     """``limits.open_calls``."""
-    # Of ``limits``, for the frame path: calls_per_second, calls_burst, stored_bytes_per_second, _burst.
-    calls_per_second: float = 0.0
-    calls_burst: int = 0
     stored_per_second: float = 0.0
-    stored_burst: int = 0
+    """``limits.stored_bytes_per_second``."""
 
     def __post_init__(self) -> None:
         self.take(self.limits)
@@ -57,9 +52,21 @@ class Context:
     def take(self, limits: Limits) -> None:
         """Use these limits from now on, in every session of this context."""
         self.limits, self.open_calls = limits, limits.open_calls
-        self.calls_per_second, self.calls_burst = limits.calls_per_second, limits.calls_burst
         self.stored_per_second = limits.stored_bytes_per_second
-        self.stored_burst = limits.stored_bytes_burst
+        # The lane holds one CALL: the session must have room for another, or decide when to read on.
+        self.plan.limit(
+            self.plan is self.lanes.plan and limits.open_calls > 1,
+            limits.calls_per_second,
+            limits.calls_burst,
+            limits.stored_bytes_per_second,
+            limits.stored_bytes_burst,
+        )
+
+    @property
+    def plan(self) -> Plan:
+        """Of the lanes of its chargers."""
+        # A lane makes no spans, and does not wait for a command's turn.
+        return self.lanes.closed if self.half_duplex or self.tracing is not None else self.lanes.plan
 
     @classmethod
     def of(  # noqa: PLR0913, PLR0917 - once per version
@@ -77,16 +84,10 @@ class Context:
             name: Handling(rule, ActionCounts(metrics, version, name, rule.class_, rule.answer))
             for name, rule in rules.items()
         }
-        fast: dict[str | None, Live] = {
-            name: Live(codec, handling.clock, handling.counts, cells)
-            for name, handling in actions.items()
-            # The short path has no spans: with tracing every CALL takes the steps.
-            if handling.live and handling.rule.answer == "gateway" and tracing is None
-        }
-        commands = command_levels(version, config)
-        shared = cls(codec, config.nats, config.limits, metrics, keys, cells, actions, fast, commands)
-        shared.tracing = tracing
-        return shared
+        lanes, commands = LanePlan(codec, actions, metrics, cells), command_levels(version, config)
+        return cls(
+            codec, config.nats, config.limits, metrics, keys, cells, actions, lanes, commands, tracing=tracing
+        )
 
     def at(self, level: Level | None, half_duplex: bool) -> "Context":
         """The same with what a charger's record says: one level for every action, commands too; quirks.
@@ -115,6 +116,17 @@ class Context:
             bucket = f"{self.nats.stream_prefix.lower()}_models"
             subject = f"$KV.{bucket}.{about.publisher.token}"
             about.outside.bus.emit(_core.publish(subject, "", [], orjson.dumps(found)))
+
+    def encoded(self, message_id: str, answer: Answer) -> bytes:
+        """``answer`` as a frame, which is counted."""
+        if answer.code:
+            self.cells.errors[0] += 1
+            frame = self.codec.encode_error(message_id, answer.code, answer.description)
+        else:
+            self.cells.results[0] += 1
+            frame = self.codec.encode_result(message_id, answer.payload)
+        self.cells.bytes_out[0] += len(frame)
+        return frame
 
     def count_unknown(self, by: str) -> None:
         """Count an answer to a CALL of an unknown action."""

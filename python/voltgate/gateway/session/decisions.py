@@ -9,11 +9,13 @@ from voltgate import _core
 from voltgate._core import Frame, Version, Violation
 from voltgate.gateway import cloudevents
 from voltgate.gateway.interfaces import Reply
-from voltgate.gateway.session.call import Answer, GatewayViolation
+from voltgate.gateway.session.call import Answer, Call, GatewayViolation
+from voltgate.gateway.session.turn import Turn
 from voltgate.policy import Rule
 from voltgate.schemas import Codec
 
 _PROPERTY = "PropertyConstraintViolation"
+_UNKNOWN = GatewayViolation("InternalError", "", "no policy for this action")
 
 
 def refusal(frame: Frame, rule: Rule | None) -> Violation | GatewayViolation | None:
@@ -35,7 +37,7 @@ def description(violation: Violation | GatewayViolation) -> str:
     return f"{violation.pointer}: {violation.reason}" if violation.pointer else violation.reason
 
 
-def gated(ocpp: Version, boot: str, triggered: set[str], action: str) -> GatewayViolation | None:
+def gated(ocpp: Version, boot: str, triggered: frozenset[str], action: str) -> GatewayViolation | None:
     """Whether a CALL must wait for BootNotification; ``boot``: a backend's last word on it, "" for none."""
     action = action.removesuffix("-Signed")
     passes = boot not in ("Pending", "Rejected") or action == "BootNotification"
@@ -53,6 +55,15 @@ def error_id(ocpp: Version, frame: Frame, code: str) -> str | None:
     if frame.message_id is not None:
         return frame.message_id
     return ocpp.unreadable_id
+
+
+def refused(ocpp: Version, call: Call, turn: Turn) -> Violation | GatewayViolation | None:
+    """Why the CALL is refused; None for one that is served."""
+    rule = call.handling.rule if call.handling else None
+    why = refusal(call.frame, rule)
+    if why is None and rule is not None and turn.boot:
+        why = gated(ocpp, turn.boot, turn.triggered, rule.action)
+    return _UNKNOWN if why is None and (rule is None or call.message_id is None) else why
 
 
 class BackendFailed(NamedTuple):

@@ -14,13 +14,13 @@ import structlog
 from voltgate import _core
 from voltgate._core import Violation
 from voltgate.gateway.interfaces import Reply, Ticket
-from voltgate.gateway.metrics import AskOutcome
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.session import decisions
 from voltgate.gateway.session.call import Answer, Call, GatewayViolation, Step
 from voltgate.gateway.session.context import Surroundings
 from voltgate.gateway.session.decisions import BackendFailed
 from voltgate.gateway.session.steps import guarded
+from voltgate.gateway.telemetry.metrics import AskOutcome
 from voltgate.policy import fallback_payload
 
 log = structlog.get_logger()

@@ -19,20 +19,28 @@ queue; at ``limits.open_calls`` the socket is not read. The steps of a CALL (``c
 A question of class ``event`` leaves together with the fact, so its reply may arrive in STORING already.
 A message that cannot be stored is not answered: the socket is closed with 1013 and the charger queues
 (docs/ocpp.md C). No socket, no NATS and no clock are in here; ``interfaces`` names what comes from outside.
-``fast`` answers the CALLs that need none of these steps.
+Plain CALLs are answered in the lane (rust/core/src/lane.rs) and come here only while its gate is closed:
+while there are CALLs in the queue, a boot status holds them back, or the connection is about to end.
 """
 
 import orjson
 import structlog
 
 from voltgate import _core
-from voltgate._core import Frame, Publisher, Violation
+from voltgate._core import Frame, Publisher
 from voltgate.gateway.interfaces import Ack, Link, NotRead, NotStored, Outside, Request
 from voltgate.gateway.rates import Allowance
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.session import decisions, payloads
 from voltgate.gateway.session.bounds import LARGE, Bounds
-from voltgate.gateway.session.call import EMPTY, Answer, Answered, At, Call, GatewayViolation, Handling
+from voltgate.gateway.session.call import (
+    EMPTY,
+    REMEMBERED_BYTES,
+    Answer,
+    At,
+    Call,
+    Handling,
+)
 from voltgate.gateway.session.commands import Commands, Ends
 from voltgate.gateway.session.context import Context, Surroundings
 from voltgate.gateway.session.question import Question
@@ -46,50 +54,48 @@ from voltgate.policy import gateway_answer
 log = structlog.get_logger()
 
 _ANSWERS = (3, 4, 5)
-_UNKNOWN = GatewayViolation("InternalError", "", "no policy for this action")
 
 
 class Session:
     """See the module. ``received`` and ``leave`` are called by the connection and the worker."""
 
     __slots__ = (
-        "_answered", "_bounds", "_bus", "_call", "_clock", "_commands", "_context", "_gated", "_link",
+        "_bounds", "_bus", "_call", "_clock", "_commands", "_context", "_gated", "_lane", "_link",
         "_publisher", "_queue", "_reason", "_rejects", "_serving", "_surroundings", "_watched", "closed",
-        "resting", "spent", "turn",
+        "overdrawn", "resting", "spent", "turn",
     )  # fmt: skip
 
     def __init__(
         self, publisher: Publisher, context: Context, link: Link, outside: Outside, allowance: Allowance
     ) -> None:
-        self.closed, self.turn = False, (turn := Turn(context.half_duplex))
+        self._lane = lane = link.lane
+        self.closed, self.turn = False, (turn := Turn(context.half_duplex, lane))
         self._surroundings = Surroundings(publisher, context, link, outside, allowance)
         self._publisher, self._context, self._link = publisher, context, link
         self._call = calls(context.tracing, publisher)
         self._bus, self._clock, self._queue = outside.bus, outside.clock, turn.calls
-        self._answered = Answered()
         self._commands: Commands | None = None  # made when the first one arrives
         self._rejects: Rejects | None = None  # made when the first frame is refused
         self._reason: Reason | None = None  # for leaving
         self._bounds = bounds = Bounds(self._surroundings, turn)
         self.spent, self.resting = bounds.count, bounds.resting  # see connection.Receiver
+        self.overdrawn = bounds.overdrawn
         # watched: something waits for the last open CALL; gated: boot status, leaving or closed
         self._serving = self._watched = self._gated = False
+        shared, clock = (context.plan, outside.bus.outgoing, context.keys), outside.clock
+        lane.begin(publisher, *shared, allowance, self, link.writer, clock.read, EMPTY)
+        lane.gate(closed=False)
 
     # -- from the connection ------------------------------------------------------------------------
 
     def received(self, frame: Frame) -> None:
         """Take one decoded message; whatever it holds, it gets the answer the contract names."""
-        context = self._context
-        plain = frame.plain  # the action of a CALL without violations
-        live = context.fast.get(plain)
-        if live is None or self._queue or self._gated:
-            self._take(frame, context.actions.get(plain))
-        else:
-            clock, time_ms = self._clock, self._clock.time_ms
-            self._bus.emit(self._publisher.live(frame, time_ms))
-            self._link.write(live.answer(frame, time_ms))
-            live.observe(clock.read() - clock.now)
+        self._take(frame, self._context.actions.get(frame.plain))
         self.spent(1.0)
+
+    def not_stored(self) -> None:
+        """The fact of the CALL that the lane holds could not be stored."""
+        self._close(Reason.NOT_STORED)
 
     def broken(self, frame: Frame, size: int, why: str) -> None:
         """A frame that ends the connection is not lost without a trace (docs/contract.md 2.2)."""
@@ -119,7 +125,7 @@ class Session:
         self.turn.leaving, self.turn.draining = True, reason is Reason.DRAIN
         if self._commands is not None:
             self._commands.leave()
-        self._serve()
+        self.serve()
 
     def ended(self) -> None:
         """Forget everything: the socket is gone."""
@@ -127,6 +133,7 @@ class Session:
         for call in self._queue:
             self._advance(call)
         self._queue.clear()
+        self._lane.end()
         commands, self._commands = self._commands, None  # a cycle: broken here
         if commands is not None:
             commands.ended()
@@ -156,7 +163,9 @@ class Session:
                 self._refusals().stray(frame)
             return
         message_id = frame.message_id
-        if queue and frame.type == 2 and any(call.same(message_id, frame.action) for call in queue):
+        if self._lane.same(frame) or (
+            queue and frame.type == 2 and any(call.same(message_id, frame.action) for call in queue)
+        ):
             # The same call, not another one (docs/contract.md 2.2).
             context.metrics.duplicates.add(handling.class_ if handling else "event")
             return
@@ -168,24 +177,30 @@ class Session:
             self._surroundings.allowance.store(call.read_at, size, context.stored_per_second)
         if size > LARGE:
             self._bounds.weigh()
-        self._serve()
+        self.serve()
 
     # -- the transitions ----------------------------------------------------------------------------
 
-    def _serve(self) -> None:
-        """Serve the CALL at the head, and the next where that was answered on the spot; no recursion."""
+    def serve(self) -> None:
+        """Serve the CALL at the head, and the next where that was answered on the spot; no recursion.
+
+        Called by the lane, too, when the CALL that it held is answered and others, or the end, wait for that.
+        """
         if self._serving:
             return
-        self._serving, queue = True, self._queue
-        try:
-            while queue and queue[0].step is At.QUEUED:
-                self._begin(queue[0])
-        finally:
-            self._serving = False
-        if self._watched and not queue:
-            self._quiet()
-        if self._bounds.paused or self.turn.leaving or len(queue) >= self._context.open_calls:
+        queue, lane = self._queue, self._lane
+        if not lane.open:
+            self._serving = True
+            try:
+                while queue and queue[0].step is At.QUEUED:
+                    self._begin(queue[0])
+            finally:
+                self._serving = False
+            if self._watched and not queue:
+                self._quiet()
+        if self._bounds.paused or self.turn.leaving or self.turn.open_calls >= self._context.open_calls:
             self._bounds.limit_reading()
+        lane.gate(closed=bool(queue) or self._gated)
 
     def _advance(self, call: Call) -> None:
         """The step of ``call`` has ended: enter the next one. No other code sets ``call.step``."""
@@ -212,22 +227,13 @@ class Session:
     def _begin(self, call: Call) -> None:
         """The CALL is at the head of the queue: it may be refused, or a repeat; else its fact is stored."""
         if not call.sound or self._gated:
-            call.refusal = self._refusal(call)
-        handling, message_id = call.handling, call.message_id
-        if handling is not None and handling.remembers and call.refusal is None and message_id is not None:
-            repeat = self._answered.find(message_id, call.frame)
+            call.refusal = decisions.refused(self._context.codec.ocpp, call, self.turn)
+        if (handling := call.handling) is not None and handling.remembers and call.refusal is None:
+            repeat = self._lane.recall(call.frame)
             if repeat is not None:
                 self._context.metrics.duplicates.add(handling.class_)
                 call.answer = repeat._replace(by="replay")
         self._advance(call)
-
-    def _refusal(self, call: Call) -> Violation | GatewayViolation | None:
-        """Why the CALL is refused; None for one that is served."""
-        rule, boot = call.handling.rule if call.handling else None, self.turn.boot
-        refusal = decisions.refusal(call.frame, rule)
-        if refusal is None and rule is not None and boot:
-            refusal = decisions.gated(self._context.codec.ocpp, boot, self.turn.triggered, rule.action)
-        return _UNKNOWN if refusal is None and (rule is None or call.message_id is None) else refusal
 
     # -- storing ------------------------------------------------------------------------------------
 
@@ -332,8 +338,8 @@ class Session:
         elif handling is not None:
             if handling.clock and call.answer is None:
                 answer = self._time()
-            if handling.remembers and answer.by != "fallback" and message_id is not None:
-                self._answered.add(message_id, call.frame, answer)
+            if handling.remembers and answer.by != "fallback" and len(answer.payload) <= REMEMBERED_BYTES:
+                self._lane.remember(call.frame, answer)
             elif handling.boots and answer.by == "backend" and not answer.code:
                 self._booted(orjson.loads(answer.payload).get("status", ""))
         if message_id is None or (handling is not None and handling.silent):
@@ -343,14 +349,7 @@ class Session:
         else:
             handling.answered(answer.by)
             handling.seconds.observe(self._clock.read() - call.read_at)
-        if answer.code:
-            context.cells.errors[0] += 1
-            frame = context.codec.encode_error(message_id, answer.code, answer.description)
-        else:
-            context.cells.results[0] += 1
-            frame = context.codec.encode_result(message_id, answer.payload)
-        context.cells.bytes_out[0] += len(frame)
-        self._link.write(frame)
+        self._link.write(context.encoded(message_id, answer))
         self._done()
 
     def _time(self) -> Answer:
@@ -359,18 +358,20 @@ class Session:
     def _booted(self, status: str) -> None:
         turn = self.turn
         turn.boot = status
-        turn.triggered.clear()
+        turn.triggered = frozenset()
         self._gated = status in ("Pending", "Rejected") or turn.leaving
 
     def _done(self) -> None:
         """The CALL at the head is answered, or needs no answer: serve the next one."""
         if not self.closed:
-            self._queue.popleft()
+            self._queue.pop(0)
             bounds = self._bounds
             if bounds.large:
                 bounds.weigh()
             if self._queue or self._watched or bounds.paused:
-                self._serve()
+                self.serve()
+            else:
+                self._lane.gate(closed=self._gated)
 
     def _commanded(self) -> None:
         """No command is in flight any more."""
@@ -379,7 +380,7 @@ class Session:
 
     def _quiet(self) -> None:
         """Go on with what waited for the last open CALL, or for the last command."""
-        if self._queue:
+        if self.turn.open_calls:
             self._bounds.limit_reading()  # a drain reads on for the answer to a command alone
         elif self._reason is None:
             if self._commands is not None:
@@ -387,10 +388,10 @@ class Session:
         elif not self.turn.finishing:
             self._close(self._reason)
 
-    def failed(self) -> None:
-        """A fault of ours: this session ends, the others go on."""
-        publisher = self._publisher
-        log.exception("session.failed", identity=_core.identity(publisher.token), session=publisher.session)
+    def failed(self, fault: BaseException | None = None) -> None:
+        """A fault of ours: this session ends, the others go on. ``fault``: where it is not being handled."""
+        identity, session = _core.identity(self._publisher.token), self._publisher.session
+        log.error("session.failed", identity=identity, session=session, exc_info=fault or True)
         self._close(Reason.INTERNAL)
 
     def _close(self, reason: Reason) -> None:

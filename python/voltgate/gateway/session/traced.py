@@ -20,7 +20,7 @@ from voltgate.gateway.interfaces import Clock, Request
 from voltgate.gateway.reasons import Outcome
 from voltgate.gateway.session.call import EMPTY, Call, Handling, Step
 from voltgate.gateway.session.command import Command, Stage
-from voltgate.gateway.tracing import Kind, Span, Tracing
+from voltgate.gateway.telemetry.tracing import Kind, Span, Tracing
 
 _STEPS = {
     Step.STORING: "store",

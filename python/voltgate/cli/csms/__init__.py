@@ -1,0 +1,1 @@
+"""``voltgate csms``: the books of a network and their console (docs/csms.md)."""

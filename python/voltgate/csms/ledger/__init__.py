@@ -1,0 +1,1 @@
+"""The ledger: the only writer of the database. State is a fold of facts, decisions and ticks."""

@@ -1,0 +1,101 @@
+"""Facts: messages of the streams, decoded as far as every reader needs it (docs/contract.md 3.2 and 3.3).
+
+Tokens end here: a fact has their pseudonyms.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from voltgate.csms.ledger import times
+from voltgate.csms.ledger.pseudonyms import Pseudonyms
+
+VERSIONS = {"v16": "ocpp1.6", "v201": "ocpp2.0.1", "v21": "ocpp2.1"}
+_ESCAPED = re.compile(rb"=([0-9A-F]{2})")
+_WITH_VERSION = 5  # tokens of ocpp.<class>.<version>.<action>.<token>
+
+
+class UnreadableError(Exception):
+    """A message that is not a fact: somebody else has published to the stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as a stream delivers it."""
+
+    stream: str
+    seq: int
+    subject: str
+    headers: Mapping[str, str]
+    data: bytes
+    stored_at: float
+    """When the stream stored it, seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One message of a stream.
+
+    ``id``: the same fact twice has the same id. ``key``: ``ocpp-key``, which a Response shares with its
+    request. ``at``: when the gateway received it. ``version``: ``ocpp1.6`` ..., "" for links. ``action``: the
+    OCPP action, with ``Response`` behind it for answers, or ``link``.
+    """
+
+    stream: str
+    seq: int
+    id: str
+    subject: str
+    key: str | None
+    charger: str
+    at: datetime
+    version: str
+    action: str
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+
+
+def identity(token: str) -> str:
+    """The identity that a token of a subject stands for (docs/contract.md 3.1)."""
+    plain = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), token.encode())
+    return plain.decode(errors="replace")
+
+
+def token(identity_: str) -> str:
+    """The token of an identity (docs/contract.md 3.1)."""
+    return "".join(
+        chr(byte) if chr(byte).isascii() and (chr(byte).isalnum() or byte in b"_-") else f"={byte:02X}"
+        for byte in identity_.encode()
+    )
+
+
+def decoded(message: Message, pseudonyms: Pseudonyms) -> Fact:
+    """The fact of a message. Raises UnreadableError."""
+    headers, subject = message.headers, message.subject
+    tokens = subject.split(".")
+    fact_id = headers.get("Nats-Msg-Id") or headers.get("ce-id")
+    if fact_id is None:
+        raise UnreadableError("has neither Nats-Msg-Id nor ce-id")
+    try:
+        at = times.parsed(headers["ce-time"])
+        body = orjson.loads(message.data)
+    except (KeyError, ValueError) as error:
+        raise UnreadableError(f"its time or its body cannot be read: {type(error).__name__}") from None
+    if not isinstance(body, dict):
+        raise UnreadableError("its body is not an object")
+    if pseudonyms.may_hold(message.data):
+        body = pseudonyms.hide(body)
+    if len(tokens) == _WITH_VERSION and tokens[2] in VERSIONS:
+        version, action = VERSIONS[tokens[2]], tokens[3]
+    elif "link" in tokens:
+        version, action = "", "link"
+    else:
+        raise UnreadableError("its subject is not one of a fact")
+    charger = identity(tokens[-1])
+    key = headers.get("ocpp-key")
+    return Fact(
+        message.stream, message.seq, fact_id, subject, key, charger, at, version, action, body, headers
+    )

@@ -1,0 +1,84 @@
+"""PostgreSQL through psycopg 3 (extra ``voltgate[csms]``); the same statements as for SQLite."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import orjson
+
+from voltgate.csms.ledger.store import ENQUEUE, Row, StoreError, Tx
+
+try:
+    import psycopg
+except ImportError:
+    raise StoreError("csms.database: PostgreSQL needs psycopg: pip install 'voltgate[csms]'") from None
+
+_TYPES = {"INTEGER": "BIGINT", "BLOB": "BYTEA", "REAL": "DOUBLE PRECISION"}
+
+
+@cache
+def translated(sql: str) -> str:
+    """A statement with PostgreSQL's placeholders and, in CREATE, its types."""
+    words = sql.replace("%", "%%").replace("?", "%s")
+    if re.match(r"\s*(CREATE|ALTER)", sql):
+        words = re.sub(r"\b(INTEGER|BLOB|REAL)\b", lambda found: _TYPES[found[1]], words)
+        # Text is compared by its bytes, as SQLite does.
+        words = re.sub(r"\bTEXT\b", 'TEXT COLLATE "C"', words)
+    return words
+
+
+class PostgresTx:
+    """See Tx. Statements without an answer are pipelined: they share round trips."""
+
+    def __init__(self, connection: "psycopg.Connection[Row]") -> None:
+        self._connection = connection
+
+    def _execute(self, sql: str, args: tuple[object, ...]) -> "psycopg.Cursor[Row]":
+        return self._connection.execute(translated(sql), args or None, prepare=True)
+
+    def run(self, sql: str, *args: object) -> int:
+        """See Tx."""
+        return self._execute(sql, args).rowcount
+
+    def all(self, sql: str, *args: object) -> list[Row]:
+        """See Tx."""
+        return [tuple(map(_plain, row)) for row in self._execute(sql, args).fetchall()]
+
+    def one(self, sql: str, *args: object) -> Row | None:
+        """See Tx."""
+        row = self._execute(sql, args).fetchone()
+        return None if row is None else tuple(map(_plain, row))
+
+    def send(self, id: str, subject: str, headers: Mapping[str, str], body: bytes) -> None:
+        """See Tx."""
+        self.run(ENQUEUE, id, subject, orjson.dumps(dict(headers)).decode(), body)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):  # a sum
+        return int(value)
+    return bytes(value) if isinstance(value, memoryview) else value
+
+
+class Postgres:
+    """See Database."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._connection = psycopg.connect(url, autocommit=True)
+            self._connection.execute("SET synchronous_commit = on")
+        except psycopg.Error as error:
+            raise StoreError(f"csms.database: {str(error).strip().splitlines()[0]}") from None
+
+    @contextmanager
+    def begin(self) -> Iterator[Tx]:
+        """See Database."""
+        with self._connection.transaction():
+            yield PostgresTx(self._connection)
+
+    def close(self) -> None:
+        """See Database."""
+        self._connection.close()

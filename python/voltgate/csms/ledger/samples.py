@@ -1,0 +1,158 @@
+"""Meter values of 1.6 and 2.x as points in time: units, phases and locations end here.
+
+Defaults are those of 1.6: ``Energy.Active.Import.Register``, Wh, ``Sample.Periodic``, ``Outlet``. What cannot
+be read as a number (empty, NaN, signed blobs) is no sample. An Inlet register counts losses of the charger
+and is never the driver's energy.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from voltgate.csms.ledger import times
+
+REGISTER = "Energy.Active.Import.Register"
+INTERVAL = "Energy.Active.Import.Interval"
+POWER = "Power.Active.Import"
+CURRENT = "Current.Import"
+SOC = "SoC"
+BEGIN, END, PERIODIC = "Transaction.Begin", "Transaction.End", "Sample.Periodic"
+MOST_MWH = 10**15  # a terawatt-hour: no meter has counted it
+_PHASES = (("L1", "L2", "L3"), ("L1-N", "L2-N", "L3-N"))
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d{1,3})?|[+-]?\.\d+")
+_MWH = {"Wh": 1000, "kWh": 1_000_000, "": 1000}
+_UNITS = {REGISTER: _MWH, INTERVAL: _MWH, POWER: {"W": 1, "kW": 1000, "": 1}}
+_MOST_EXPONENT = 12
+_LONGEST = 40  # characters of a number
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What a meter showed at one time. Energy in mWh, power in W, charge in percent, currents in A."""
+
+    at: datetime | None
+    context: str
+    register: int | None = None
+    interval: int | None = None
+    power: int | None = None
+    soc: int | None = None
+    currents: tuple[float | None, float | None, float | None] = (None, None, None)
+    signed: bool = False
+
+
+# Measurand, phase, location, whether it is signed, value: of one sampledValue, by its context.
+_Sample = tuple[str, str, str, bool, int | Decimal]
+
+
+def points(meter_values: Any) -> Iterator[Point]:
+    """The points of ``meterValue`` or ``transactionData``: one for each time and context of a register."""
+    for one in meter_values if isinstance(meter_values, list) else ():
+        if not isinstance(one, dict):
+            continue
+        sampled = one.get("sampledValue")
+        contexts: dict[str, list[_Sample]] = {}
+        for raw in sampled if isinstance(sampled, list) else ():
+            if isinstance(raw, dict):
+                _read(raw, contexts)
+        for context, samples in contexts.items():
+            point = _point(times.of_charger(one.get("timestamp")), context, samples)
+            if point is not None:
+                yield point
+
+
+def _read(raw: dict[str, Any], contexts: dict[str, list[_Sample]]) -> None:
+    value = number(raw.get("value"))
+    if value is None or raw.get("format") == "SignedData":
+        return
+    measurand = _text(raw.get("measurand"), REGISTER)
+    unit = raw.get("unit")
+    given = raw.get("unitOfMeasure")
+    if given is not None and isinstance(given, dict):
+        unit, multiplier = given.get("unit"), given.get("multiplier", 0)
+        if not isinstance(multiplier, int) or abs(multiplier) > _MOST_EXPONENT:
+            return
+        if multiplier:
+            value = Decimal(value).scaleb(multiplier)
+    units = _UNITS.get(measurand)
+    if units is not None:
+        factor = units.get(unit.strip() if isinstance(unit, str) else "")
+        if factor is None:  # varh, or a unit that nobody knows
+            return
+        value *= factor
+    sample = (
+        measurand, _text(raw.get("phase"), ""), _text(raw.get("location"), "Outlet"),
+        "signedMeterValue" in raw, value,
+    )  # fmt: skip
+    contexts.setdefault(_text(raw.get("context"), PERIODIC), []).append(sample)
+
+
+def number(value: Any) -> int | Decimal | None:
+    """A number, also as text with spaces; None for what is not a finite one."""
+    if isinstance(value, str):
+        if value.isdecimal() and value.isascii() and len(value) < _LONGEST:
+            return int(value)
+        text = value.strip()
+        if len(text) < _LONGEST and _NUMBER.fullmatch(text):
+            return Decimal(text)
+        return None
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    return Decimal(str(value)) if isinstance(value, float) and math.isfinite(value) else None
+
+
+def mwh(wh: Any) -> int | None:
+    """``meterStart`` and ``meterStop``, Wh, as mWh."""
+    value = number(wh)
+    return _whole(value * 1000) if value is not None else None
+
+
+def _point(at: datetime | None, context: str, samples: list[_Sample]) -> Point | None:
+    soc: int | None = None
+    signed = False
+    amperes: dict[str, float] = {}
+    sums: dict[str, list[_Sample]] = {}
+    for sample in samples:
+        measurand, phase, _, is_signed, value = sample
+        if measurand in _UNITS:
+            sums.setdefault(measurand, []).append(sample)
+            signed |= is_signed and measurand == REGISTER
+        elif measurand == SOC:
+            soc = int(value) if 0 <= value <= 100 else None
+        elif measurand == CURRENT:
+            amperes[phase[:2]] = float(value)
+    energy, interval, power = (_whole(_summed(sums.get(one, ()))) for one in (REGISTER, INTERVAL, POWER))
+    if energy is None and interval is None and power is None and soc is None and not amperes:
+        return None
+    currents = (amperes.get("L1", amperes.get("")), amperes.get("L2"), amperes.get("L3"))
+    return Point(at, context, energy, interval, power, soc, currents, signed)
+
+
+def _summed(samples: Sequence[_Sample]) -> int | Decimal | None:
+    """The value without a phase, else the sum of the phases: a car may charge on one alone."""
+    if not samples:
+        return None
+    if len(samples) == 1 and samples[0][2] == "Outlet":
+        return samples[0][4]
+    for locations in (("Outlet",), ("Outlet", "Cable", "EV", "Body", "Upstream")):
+        values = {phase: value for _, phase, location, _, value in reversed(samples) if location in locations}
+        if "" in values:
+            return values[""]
+        for phases in _PHASES:
+            there = [values[phase] for phase in phases if phase in values]
+            if there:
+                return sum(there, 0)
+    return None
+
+
+def _whole(value: int | Decimal | None) -> int | None:
+    return int(value) if value is not None and -MOST_MWH < value < MOST_MWH else None
+
+
+def _text(value: Any, default: str) -> str:
+    return value if isinstance(value, str) and value else default

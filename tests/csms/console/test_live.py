@@ -1,0 +1,168 @@
+"""Server-sent events: a snapshot, changes, going on after a gap, sites, and the end of a key."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from csms.console.desk import Books, Desk
+from voltgate.csms.console.live import Live
+from voltgate.csms.console.people import People
+from voltgate.csms.console.reader import Reader
+from voltgate.csms.console.roles import By, Principal, Role
+from voltgate.csms.console.rows import Rows
+from voltgate.csms.ledger.pseudonyms import Pseudonyms
+
+
+@dataclass
+class Event:
+    name: str
+    id: str
+    data: Any
+
+    @property
+    def chargers(self) -> list[str]:
+        return sorted(one["id"] for one in self.data["chargers"])
+
+
+class Listener:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.response = response
+
+    async def event(self) -> Event:
+        """The next one; comments are passed over."""
+        fields: dict[str, str] = {}
+        async with asyncio.timeout(20):
+            while True:
+                line = (await self.response.content.readuntil(b"\n")).decode().rstrip("\n")
+                if line:
+                    name, _, value = line.partition(": ")
+                    fields[name] = value
+                elif "data" in fields:
+                    return Event(fields["event"], fields["id"], json.loads(fields["data"]))
+
+    async def ended(self) -> bool:
+        async with asyncio.timeout(20):
+            return await self.response.content.read() is not None
+
+
+@asynccontextmanager
+async def listening(
+    console: Desk, *, last: str = "", query: str = "", sites: list[str] | None = None
+) -> AsyncIterator[Listener]:
+    headers = {"Authorization": f"Bearer {await console.key('viewer', sites)}"}
+    if last:
+        headers["Last-Event-ID"] = last
+    async with console.http.get(f"{console.url}/api/v1/live{query}", headers=headers) as response:
+        assert response.status == 200
+        assert response.content_type == "text/event-stream"
+        yield Listener(response)
+
+
+def changed(books: Books, charger: str, seq: int, status: str = "Charging") -> None:
+    books.run("UPDATE connector SET status = ? WHERE charger = ?", status, charger)
+    books.position(seq)
+
+
+@pytest.fixture
+def two(books: Books) -> None:
+    """Of two sites."""
+    for charger, site in (("CP1", "north"), ("CP2", "south")):
+        books.charger(charger, site)
+        books.connector(charger)
+    books.position(1)
+
+
+async def test_a_snapshot_and_then_what_changes(two: None, console: Desk, books: Books) -> None:
+    async with listening(console) as listener:
+        first = await listener.event()
+        assert (first.name, first.chargers) == ("snapshot", ["CP1", "CP2"])
+        changed(books, "CP2", 2)
+        change = await listener.event()
+        assert (change.name, change.chargers) == ("change", ["CP2"])
+        assert change.data["position"] == {"OCPP_TX": 2}
+        document = await console.get("/chargers/CP2")
+        assert change.data["chargers"] == [document]
+        books.session("s1", "CP2", power_w=7400)
+        books.position(3)
+        (charger,) = (await listener.event()).data["chargers"]
+        assert charger["connectors"][0]["power_w"] == 7400
+
+
+async def test_a_listener_goes_on_where_it_was(two: None, console: Desk, books: Books) -> None:
+    async with listening(console) as listener:
+        first = await listener.event()
+        changed(books, "CP1", 2)
+        await listener.event()
+    changed(books, "CP2", 3)
+    async with listening(console, last=first.id) as again:
+        assert [(await again.event()).chargers for _ in range(2)] == [["CP1"], ["CP2"]]
+    etag = (await console.ask("GET", "/chargers")).headers["ETag"]
+    async with listening(console, query=f"?last_event_id={etag.removeprefix('W/')}") as again:
+        changed(books, "CP1", 4, "Faulted")
+        assert (await again.event()).data["chargers"][0]["connectors"][0]["status"] == "Faulted"
+
+
+@pytest.mark.parametrize("last", ["", "x", "0123456789ab-1", "-"])
+async def test_a_gap_is_a_snapshot(last: str, two: None, console: Desk) -> None:
+    async with listening(console, last=last) as listener:
+        assert (await listener.event()).name == "snapshot"
+
+
+async def test_after_more_changes_than_are_kept_there_is_a_snapshot(two: None, books: Books) -> None:
+    reader = Reader(books.url)
+    few = Live(reader, Rows(reader, People(Pseudonyms(b"k"))).chargers_of, kept=1)
+    running = asyncio.create_task(few.run())
+    viewer = Principal("", Role.VIEWER, None, By.KEY)
+
+    async def first_event(last: str) -> tuple[str, str]:
+        """Name and id of the first event of a listener that has seen everything up to ``last``."""
+        async with asyncio.timeout(20), aclosing(few.events(viewer, last)) as events:
+            while not (text := (await anext(events)).decode()):
+                pass
+        name, id_ = (line.partition(": ")[2] for line in text.splitlines()[:2])
+        return name, id_
+
+    _, first = await first_event("")
+    changed(books, "CP1", 2)
+    name, second = await first_event(first)
+    assert name == "change"
+    changed(books, "CP2", 3)
+    assert (await first_event(second))[0] == "change"
+    assert (await first_event(first))[0] == "snapshot"
+    running.cancel()
+    reader.close()
+
+
+async def test_a_stream_made_anew_is_a_snapshot(two: None, console: Desk, books: Books) -> None:
+    async with listening(console) as listener:
+        await listener.event()
+        books.run("UPDATE position SET created = 'later', seq = 1")
+        assert (await listener.event()).name == "snapshot"
+
+
+async def test_other_sites_are_not_there(two: None, console: Desk, books: Books) -> None:
+    async with listening(console, sites=["north"]) as listener:
+        assert (await listener.event()).chargers == ["CP1"]
+        changed(books, "CP2", 2)
+        changed(books, "CP1", 3)
+        assert (await listener.event()).chargers == ["CP1"]
+
+
+async def test_a_key_that_is_removed_hears_no_more(two: None, console: Desk, books: Books) -> None:
+    async with listening(console) as listener:
+        await listener.event()
+        (name,) = [one["name"] for one in (await console.get("/keys"))["items"] if one["role"] == "viewer"]
+        where = URL(console.url).joinpath("api", "v1", "keys", name)
+        async with console.http.delete(
+            where, headers={"Authorization": f"Bearer {await console.key()}"}
+        ) as gone:
+            assert gone.status == 204
+        changed(books, "CP1", 2)
+        assert await listener.ended()

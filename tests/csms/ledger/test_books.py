@@ -1,0 +1,197 @@
+"""The same facts, whatever happens to the process between them: one database."""
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from csms.ledger import test_traps as traps
+from csms.ledger.world import CREATED, KEY, STREAMS, Said, World
+from voltgate.config_csms import Csms
+from voltgate.csms.ledger import store, ticks
+from voltgate.csms.ledger.acting import Settings
+from voltgate.csms.ledger.books import Books
+from voltgate.csms.ledger.facts import Message
+from voltgate.csms.ledger.store import Database, FencedError, Row, Tx
+
+KILLS = 1000
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+class Mortal:
+    """A database whose process is killed at a statement."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.left = -1
+        """Statements until the end; never, if negative."""
+
+    @contextmanager
+    def begin(self) -> Iterator[Tx]:
+        with self._database.begin() as tx:
+            yield Counting(self, tx)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def count(self) -> None:
+        if self.left == 0:
+            raise Killed
+        self.left -= 1
+
+
+class Counting:
+    """See Tx."""
+
+    def __init__(self, mortal: Mortal, tx: Tx) -> None:
+        self._mortal, self._tx = mortal, tx
+
+    def run(self, sql: str, *args: object) -> int:
+        self._mortal.count()
+        return self._tx.run(sql, *args)
+
+    def all(self, sql: str, *args: object) -> list[Row]:
+        self._mortal.count()
+        return self._tx.all(sql, *args)
+
+    def one(self, sql: str, *args: object) -> Row | None:
+        self._mortal.count()
+        return self._tx.one(sql, *args)
+
+    def send(self, id: str, subject: str, headers: Mapping[str, str], body: bytes) -> None:
+        self._mortal.count()
+        self._tx.send(id, subject, headers, body)
+
+
+def sins() -> list[Said]:
+    """Every trap at once, each at a charger of its own."""
+    facts: list[Said] = []
+    for number, param in enumerate(traps.cases()):
+        case, version = param.values
+        said = traps.said(case, version)
+        if all((one.at.year, one.at.month) == (2026, 5) for one in said):
+            facts += [
+                replace(
+                    one,
+                    charger=f"{one.charger}-{number}",
+                    connection=f"{one.connection}-{number}",
+                    key=f"{one.key}-{number}" if one.key else "",
+                )
+                for one in said
+            ]
+    return sorted(facts, key=lambda one: one.at)
+
+
+def batches(world: World, facts: list[Said], seed: int) -> Iterator[list[Message] | Message]:
+    """Messages in random batches, and a tick a minute."""
+    chance = random.Random(seed)
+    waiting = [*facts]
+    at = waiting[0].at - timedelta(seconds=1)
+    last = waiting[-1].at + timedelta(minutes=10)
+    while at < last:
+        due = [said for said in waiting if said.at < at]
+        waiting = waiting[len(due) :]
+        while due:
+            size = chance.choice((1, 2, 5, 50, 500))
+            yield [world.fact(said) for said in due[:size]]
+            due = due[size:]
+        yield world.message("OPS_TICK", "ops.tick", {}, ticks.encoded(at, {}), at)
+        at += timedelta(minutes=5)
+
+
+def opened(database: Database) -> Books:
+    books = Books(database, Settings(Csms()), KEY)
+    for stream in STREAMS:
+        books.begin_at(stream, CREATED)
+    return books
+
+
+def fed(books: Books, one: list[Message] | Message) -> None:
+    if isinstance(one, Message):
+        books.tick(one, [])
+    else:
+        books.fold(one)
+
+
+def test_a_thousand_kills_make_the_database_of_one_clean_run(tmp_path: Path) -> None:
+    facts = sins()
+    clean = opened(store.opened(f"sqlite:///{tmp_path}/clean.db"))
+    for one in batches(World(), facts, 1):
+        fed(clean, one)
+    chance = random.Random(2)
+    mortal = Mortal(store.opened(f"sqlite:///{tmp_path}/killed.db"))
+    books, kills = opened(mortal), 0
+    for one in batches(World(), facts, 3):
+        statements = 4
+        while True:
+            mortal.left = chance.randrange(statements)
+            try:
+                fed(books, one)
+                break
+            except Killed:
+                kills += 1
+                statements *= 2  # until it gets through
+                mortal.left = -1
+                books = opened(mortal)
+    mortal.left = -1
+    assert kills >= KILLS
+    assert books.digest() == clean.digest()
+    mortal.close()
+    clean.close()
+
+
+def test_a_rebuild_from_documents_and_facts_makes_the_database_of_the_first_run(tmp_path: Path) -> None:
+    facts = sins()
+    first = opened(store.opened(f"sqlite:///{tmp_path}/first.db"))
+    for one in batches(World(), facts, 1):
+        fed(first, one)
+    with first.begin() as tx:
+        documents = [body for (body,) in tx.all("SELECT document FROM cdr ORDER BY issued, revision, kind")]
+    assert len(documents) > 50
+    second = opened(store.opened(f"sqlite:///{tmp_path}/second.db"))
+    for body in documents:
+        second.import_document(body)
+    for one in batches(World(), facts, 2):
+        fed(second, one)
+    assert contents(second) == contents(first)
+    assert second.digest() == first.digest()
+
+
+def contents(books: Books) -> dict[str, list[str]]:
+    with books.begin() as tx:
+        names = tx.all("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {
+            name: sorted(map(repr, tx.all(f"SELECT * FROM {name}")))
+            for (name,) in names
+            if name not in ("position", "outbox")
+        }
+
+
+def test_both_databases_hold_the_same(tmp_path: Path, database_url: str) -> None:
+    digests = []
+    for url in (f"sqlite:///{tmp_path}/first.db", database_url):
+        books = opened(store.opened(url))
+        for one in batches(World(), sins(), 1):
+            fed(books, one)
+        digests.append(books.digest())
+        books.close()
+    assert digests[0] == digests[1]
+
+
+def test_what_was_folded_by_another_ledger_fences(database_url: str) -> None:
+    one, two = opened(store.opened(database_url)), opened(store.opened(database_url))
+    world = World()
+    facts = [world.fact(said) for said in sins()[:2]]
+    one.fold(facts[:1])
+    with pytest.raises(FencedError, match="another ledger"):
+        two.fold(facts)
+    one.fold(facts[1:])
+    one.close()
+    two.close()

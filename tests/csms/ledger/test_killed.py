@@ -1,0 +1,57 @@
+"""SIGKILL of the ledger's process under load, and of NATS: nothing is lost, nothing happens twice."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import nats
+import pytest
+
+from csms.ledger.test_service import configured, publish, rows, session_16, until
+from jetstream import NatsServer
+from processes import Start
+from voltgate.config import Config
+from voltgate.csms.ledger import rebuild
+from voltgate.gateway.bus import streams
+
+pytestmark = pytest.mark.usefixtures("clean_environment")
+
+KILLS = 6
+SESSIONS = 60
+
+
+async def test_kills_of_the_ledger_and_of_nats_lose_and_repeat_nothing(
+    nats_server: NatsServer, start: Start, tmp_path: Path
+) -> None:
+    config = configured(tmp_path, "live")
+    client = await nats.connect(nats_server.url, reconnect_time_wait=0.1, max_reconnect_attempts=-1)
+    await streams.apply(client, Config())
+    file = tmp_path / "voltgate.toml"
+    file.write_text(
+        f'[nats]\nurl = "{nats_server.url}"\n[csms]\ndatabase = "{config.csms.database}"\n'
+        "tick_seconds = 0.2\nsettle_after = 0.3\n"
+    )
+    process = start("csms", "ledger", "--config", str(file))
+    facts = [one for n in range(SESSIONS) for one in session_16(n + 1, f"CP{n}", 0, 5000 + n)]
+    size = len(facts) // KILLS
+    for number in range(KILLS):
+        await publish(client, facts[number * size : (number + 1) * size])
+        folded = number * size // 12
+        await until(lambda folded=folded: len(rows(config, "SELECT id FROM session")) > folded)  # type: ignore[misc]
+        if number == KILLS // 2:
+            nats_server.kill()
+            nats_server.start()
+        process.ends(signal.SIGKILL)
+        process = start("csms", "ledger", "--config", str(file))
+    settled = "SELECT id FROM session WHERE state = 'settled'"
+    await until(lambda: len(rows(config, settled)) == SESSIONS)
+    await until(lambda: not rows(config, "SELECT id FROM outbox"))
+    assert process.ends(signal.SIGTERM) == 0
+    assert rows(config, "SELECT COUNT(*), COUNT(DISTINCT session) FROM cdr") == [(SESSIONS, SESSIONS)]
+    assert sorted(rows(config, "SELECT number FROM cdr"))[-1][0].endswith(f"{SESSIONS:06}")
+    messages = (await client.jsm().stream_info("OPS_CDR")).state.messages
+    assert messages == SESSIONS
+    live = await rebuild.digest(client, config)
+    made = await rebuild.rebuild(client, configured(tmp_path, "other"), asyncio.Event())
+    assert made.digest == live
+    await client.close()

@@ -1,0 +1,238 @@
+"""The ledger on a real NATS: what a rebuild makes is what the live run made; a second ledger is fenced."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import nats
+import nats.errors
+import pytest
+from nats.aio.client import Client
+
+from csms.ledger.world import Said, World
+from jetstream import NatsServer
+from voltgate.config import Config
+from voltgate.config_csms import Csms
+from voltgate.csms.ledger import copies, decisions, rebuild, store
+from voltgate.csms.ledger.service import Ledger
+from voltgate.csms.ledger.store import FencedError, Row, StoreError
+from voltgate.gateway.bus import streams
+
+PATIENCE = 30.0
+NOW = datetime.now(UTC).replace(microsecond=0)
+WORLD = World()  # makes the headers of facts
+
+
+def at(minutes: float) -> datetime:
+    return NOW + timedelta(minutes=minutes - 120)
+
+
+def stamp(minutes: float) -> str:
+    return at(minutes).isoformat().replace("+00:00", "Z")
+
+
+@pytest.fixture
+async def client(nats_server: NatsServer) -> AsyncIterator[Client]:
+    made = await nats.connect(nats_server.url)
+    await streams.apply(made, Config())
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return configured(tmp_path, "live")
+
+
+def configured(folder: Path, name: str) -> Config:
+    csms = Csms(database=f"sqlite:///{folder / name}.db", tick_seconds=0.2, settle_after=0.3)
+    return Config(csms=csms)
+
+
+@asynccontextmanager
+async def running(client: Client, config: Config) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(Ledger(client, config).run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+def rows(config: Config, sql: str) -> list[Row]:
+    path = Path(store.sqlite_path(config.csms.database))
+    if not path.is_file():
+        return []
+    database = store.opened(config.csms.database)
+    try:
+        with database.begin() as tx:
+            (tables,) = tx.one("SELECT COUNT(*) FROM sqlite_master WHERE name = 'position'") or (0,)
+            return tx.all(sql) if tables else []
+    finally:
+        database.close()
+
+
+async def until(holds: Callable[[], Any]) -> Any:
+    async with asyncio.timeout(PATIENCE):
+        while not (found := holds()):
+            await asyncio.sleep(0.05)
+    return found
+
+
+async def publish(client: Client, facts: Iterable[Said]) -> None:
+    """As a gateway does: again until it is acknowledged."""
+    for said in facts:
+        message = WORLD.fact(said)
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                with suppress(nats.errors.Error):
+                    await client.jetstream().publish(
+                        message.subject, message.data, headers=dict(message.headers), timeout=2
+                    )
+                    break
+
+
+def session_16(tx: int, charger: str, begin: float, wh: int) -> list[Said]:
+    key = f"{charger}/{tx}"
+    return [
+        Said(at(begin), "StatusNotification", {"connectorId": 1, "status": "Charging"}, charger=charger),
+        Said(
+            at(begin),
+            "StartTransaction",
+            {"connectorId": 1, "idTag": "CAFE", "meterStart": 0, "timestamp": stamp(begin)},
+            charger=charger,
+            key=key,
+        ),
+        Said(
+            at(begin), "StartTransactionResponse",
+            {"transactionId": tx, "idTagInfo": {"status": "Accepted"}}, charger=charger, key=key,
+        ),
+        Said(
+            at(begin + 10), "MeterValues",
+            {
+                "connectorId": 1,
+                "transactionId": tx,
+                "meterValue": [{"timestamp": stamp(begin + 10), "sampledValue": [{"value": str(wh // 2)}]}],
+            },
+            charger=charger,
+        ),
+        Said(
+            at(begin + 20),
+            "StopTransaction",
+            {"transactionId": tx, "meterStop": wh, "timestamp": stamp(begin + 20)},
+            charger=charger,
+        ),
+        Said(
+            at(begin + 21), "StatusNotification", {"connectorId": 1, "status": "Available"}, charger=charger
+        ),
+    ]  # fmt: skip
+
+
+SETTLED = "SELECT id FROM session WHERE state = 'settled'"
+
+
+async def test_a_rebuild_makes_what_the_live_run_made(client: Client, config: Config, tmp_path: Path) -> None:
+    """One stream comes later than the other, a session is open, one has no start; two databases, one hash."""
+    sessions = [one for n in range(6) for one in session_16(n + 1, f"CP{n}", 0, 5000 + n)]
+    unfinished = session_16(77, "CP7", 50, 4000)[:4]
+    orphan = session_16(88, "CP8", 50, 4000)[4:5]
+    async with running(client, config):
+        facts = sessions + unfinished + orphan
+        await publish(client, [said for said in facts if said.stream == "OCPP_TX"])
+        await until(lambda: len(rows(config, SETTLED)) == 6)
+        await publish(client, [said for said in facts if said.stream != "OCPP_TX"])
+        await until(lambda: len(rows(config, "SELECT at FROM status")) == 13)
+        await until(lambda: rows(config, "SELECT id FROM session WHERE state = 'review'"))
+        await until(lambda: not rows(config, "SELECT id FROM outbox"))
+    live = await rebuild.digest(client, config)
+    other = configured(tmp_path, "other")
+    made = await rebuild.rebuild(client, other, asyncio.Event())
+    assert (made.documents, made.sessions) == (6, 8)
+    tables = [name for (name,) in rows(config, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+    differing = {}
+    for table in set(tables) - {"position", "outbox", "migration"}:
+        both = [sorted(map(repr, rows(one, f"SELECT * FROM {table}"))) for one in (config, other)]
+        if both[0] != both[1]:
+            differing[table] = both
+    assert differing == {}
+    assert made.digest == live
+
+
+async def test_a_restart_goes_on_where_the_last_run_was(client: Client, config: Config) -> None:
+    async with running(client, config):
+        await publish(client, session_16(1, "CP1", 0, 5000)[:4])
+        await until(lambda: rows(config, "SELECT id FROM session WHERE mwh > 0"))
+    await publish(client, session_16(1, "CP1", 0, 5000)[4:])
+    async with running(client, config):
+        await until(lambda: rows(config, SETTLED))
+        assert rows(config, "SELECT mwh, flags FROM session") == [(5_000_000, "no_tariff")]
+        await until(lambda: not rows(config, "SELECT id FROM outbox"))
+    assert (await client.jsm().stream_info("OPS_CDR")).state.messages == 1
+
+
+async def test_of_two_ledgers_on_one_database_one_is_fenced(client: Client, config: Config) -> None:
+    stop = asyncio.Event()
+    both = [asyncio.create_task(Ledger(client, config).run(stop)) for _ in range(2)]
+    await publish(client, session_16(1, "CP1", 0, 5000))
+    done, _ = await asyncio.wait(both, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    (fenced,) = done
+    error = fenced.exception()
+    assert isinstance(error, ExceptionGroup)
+    assert error.subgroup(FencedError) is not None
+    await until(lambda: rows(config, SETTLED))
+    stop.set()
+    await asyncio.wait(both)
+    assert len(rows(config, "SELECT id FROM cdr")) == 1
+
+
+async def test_a_decision_takes_effect_within_seconds(client: Client, config: Config) -> None:
+    slow = config.model_copy(update={"csms": config.csms.model_copy(update={"tick_seconds": 600.0})})
+    async with running(client, slow):
+        await until(lambda: rows(slow, "SELECT seq FROM tick"))
+        body = decisions.encoded(by="ann", at=datetime.now(UTC), body={"name": "Yard"})
+        await client.jetstream().publish(decisions.subject("ops", "site", "S1"), body)
+        assert await until(lambda: rows(slow, "SELECT kind, id FROM decision")) == [("site", "S1")]
+
+
+async def test_a_stream_made_anew_is_read_from_its_beginning(client: Client, config: Config) -> None:
+    async with running(client, config):
+        await publish(client, session_16(1, "CP1", 0, 5000))
+        await until(lambda: rows(config, SETTLED))
+    await client.jsm().delete_stream("OCPP_TX")
+    await streams.apply(client, Config())
+    async with running(client, config):
+        await publish(client, session_16(2, "CP1", 60, 7000))
+        await until(lambda: len(rows(config, SETTLED)) == 2)
+
+
+async def test_a_copy_is_restored_and_folds_what_came_since(
+    client: Client, config: Config, tmp_path: Path
+) -> None:
+    async with running(client, config):
+        await publish(client, session_16(1, "CP1", 0, 5000))
+        await until(lambda: rows(config, SETTLED))
+        copies.backup(config.csms.database, tmp_path / "copy")
+        await publish(client, session_16(2, "CP2", 60, 7000))
+        await until(lambda: len(rows(config, SETTLED)) == 2)
+        await until(lambda: not rows(config, "SELECT id FROM outbox"))
+    live = await rebuild.digest(client, config)
+    copies.restore(config.csms.database, tmp_path / "copy")
+    assert len(rows(config, SETTLED)) == 1
+    async with running(client, config):
+        await until(lambda: len(rows(config, SETTLED)) == 2)
+        await until(lambda: not rows(config, "SELECT id FROM outbox"))
+    assert await rebuild.digest(client, config) != ""
+    assert rows(config, "SELECT COUNT(*) FROM cdr") == [(2,)]
+    assert live
+
+
+def test_a_copy_never_overwrites(config: Config, tmp_path: Path) -> None:
+    (tmp_path / "copy").write_bytes(b"x")
+    with pytest.raises(StoreError, match="exists"):
+        copies.backup(config.csms.database, tmp_path / "copy")
+    with pytest.raises(StoreError, match="no such file"):
+        copies.restore(config.csms.database, tmp_path / "nothing")
