@@ -1,6 +1,7 @@
 """SIGKILL of the ledger's process under load, and of NATS: nothing is lost, nothing happens twice."""
 
 import asyncio
+import json
 import signal
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from csms.ledger.test_service import configured, publish, rows, session_16, until
 from jetstream import NatsServer
-from processes import Start
+from processes import PATIENCE, Start
 from voltgate.config import Config
 from voltgate.csms.ledger import rebuild
 from voltgate.gateway.bus import streams
@@ -52,6 +53,8 @@ async def test_kills_of_the_ledger_and_of_nats_lose_and_repeat_nothing(
     messages = (await client.jsm().stream_info("OPS_CDR")).state.messages
     assert messages == SESSIONS
     live = await rebuild.digest(client, config)
-    made = await rebuild.rebuild(client, configured(tmp_path, "other"), asyncio.Event())
-    assert made.digest == live
+    rebuilt = start("csms", "rebuild", "--json", "--config", str(file))
+    assert await asyncio.to_thread(rebuilt.process.wait, PATIENCE) == 0, rebuilt.err
+    assert json.loads(rebuilt.out) == {"documents": SESSIONS, "sessions": SESSIONS, "digest": live}
+    assert await rebuild.digest(client, config) == live
     await client.close()

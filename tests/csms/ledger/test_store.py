@@ -79,3 +79,19 @@ def test_a_database_of_a_later_release_is_refused(open_database: Open) -> None:
 def test_a_file_that_cannot_be_opened_is_named() -> None:
     with pytest.raises(StoreError, match=r"csms.database: /nowhere/x.db"):
         store.opened("sqlite:////nowhere/x.db")
+
+
+def test_a_migration_changes_a_database_once_and_keeps_its_rows(
+    open_database: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = open_database()
+    store.prepare(database, TABLES)
+    with database.begin() as tx:
+        tx.run("INSERT INTO charger (id, token) VALUES (?, ?)", "CP1", "CP1")
+    later = (*store.MIGRATIONS, ("ALTER TABLE charger ADD COLUMN note TEXT NOT NULL DEFAULT 'none'",))
+    monkeypatch.setattr(store, "MIGRATIONS", later)
+    for _ in range(2):
+        store.prepare(database, TABLES)
+    with database.begin() as tx:
+        assert tx.all("SELECT id, note FROM charger") == [("CP1", "none")]
+        assert tx.one("SELECT MAX(number) FROM migration") == (len(later),)

@@ -126,3 +126,18 @@ async def test_a_stream_that_would_answer_questions_is_found(
 ) -> None:
     await client.jetstream().add_stream(name="GREEDY", subjects=[subject])
     assert await covering(client, CONFIG) == ("GREEDY" if covers else None)
+
+
+async def test_links_of_an_earlier_release_are_republished_after_apply(client: Client) -> None:
+    await apply(client, CONFIG)
+    have = (await client.jsm().stream_info("OCPP_LINKS")).config
+    assert have.republish is not None
+    await client.jsm().delete_stream("OCPP_LINKS")
+    await client.jsm().add_stream(have.evolve(republish=None))
+    changes = {change.stream: change.action for change in await apply(client, CONFIG)}
+    assert changes["OCPP_LINKS"] == "update"
+    copies = await client.subscribe("ops.link.*")
+    await client.jetstream().publish("ocpp.link.CP=201", b"{}")
+    copy = await copies.next_msg()
+    assert (copy.subject, copy.data) == ("ops.link.CP=201", b"{}")
+    assert (copy.headers or {})["Nats-Sequence"] == "1"

@@ -1,6 +1,6 @@
 """The books: facts, ticks and decisions go in, rows and outbox entries come out. No NATS, no clock.
 
-Every batch is one transaction that ends with a compare-and-set of the positions: of two ledgers on one
+Every batch is one transaction that begins with a compare-and-set of the positions: of two ledgers on one
 database the one that comes second is fenced. After a rollback the parts are made anew, and so are their
 caches.
 """
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 def parts_of(settings: Settings) -> list[Part]:
     """Every part, in the order in which they act at a tick."""
     zone = ZoneInfo(settings.csms.timezone)
-    uptime, alerts = Uptime(zone), Alerts(zone, settings.prefix)
+    uptime, alerts = Uptime(settings.csms), Alerts(zone, settings.prefix)
     return [Chargers(), Sessions(settings), Payments(), uptime, alerts]
 
 
@@ -118,11 +118,11 @@ class Books:
 
     @contextmanager
     def _writing(self, messages: Sequence[Message]) -> Iterator[Tx]:
-        """A transaction that moves positions at its end."""
+        """A transaction that moves positions first: a second ledger waits there, and is fenced."""
         try:
             with self._database.begin() as tx:
-                yield tx
                 moved = self._advance(tx, messages)
+                yield tx
         except BaseException:
             self._parts = parts_of(self._settings)  # no cache survives a rollback
             raise

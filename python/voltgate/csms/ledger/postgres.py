@@ -31,7 +31,7 @@ def translated(sql: str) -> str:
 
 
 class PostgresTx:
-    """See Tx. Statements without an answer are pipelined: they share round trips."""
+    """See Tx."""
 
     def __init__(self, connection: "psycopg.Connection[Row]") -> None:
         self._connection = connection

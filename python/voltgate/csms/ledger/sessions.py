@@ -6,7 +6,7 @@ it has such a name, or until a tick places it by connector and time.
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 from voltgate.csms.ledger import closing, names, parking, rows, sources, tables, times
@@ -25,6 +25,7 @@ ACTIONS = frozenset(
     {"StartTransaction", "StartTransactionResponse", "StopTransaction", "MeterValues", "TransactionEvent"}
 )
 _CLOCK_SET = datetime(2020, 1, 1, tzinfo=UTC)
+_KEPT = timedelta(days=35)
 _CACHED = 4096  # sessions whose register is followed in memory
 
 
@@ -257,6 +258,7 @@ def _is_another(tx: Tx, session: Known, one: Told) -> bool:
 def _asked(tx: Tx, fact: Fact) -> None:
     """What a charger says about a transaction: over only if nothing of it is queued either."""
     if fact.action == "GetTransactionStatus":
+        tx.run("DELETE FROM asked WHERE charger = ? AND at < ?", fact.charger, times.text(fact.at - _KEPT))
         tx.run(
             "INSERT INTO asked (charger, key, tx, at, over) VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING",
             fact.charger, fact.key or fact.id, str(fact.body.get("transactionId") or ""), times.text(fact.at),
