@@ -68,7 +68,7 @@ def gateway() -> Iterator[tuple[str, str]]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VOLTGATE_")}
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "voltgate", "dev", f"--port={port}", f"--admin-port={admin}"]
-        command += [f"--nats-port={nats}", f"--data-dir={folder}/data"]
+        command += [f"--nats-port={nats}", f"--data-dir={folder}/data", "--no-csms"]
         with Path(folder, "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         try:

@@ -129,7 +129,7 @@ TESTED_IN = {
     "cli/{service,versions}": "cli/test_cli.py",
     "cli/chargers/{importing,kick,online,options,setting,showing}": "cli/chargers/test_commands.py",
     "cli/check/{command,findings,subjects}": "cli/check/test_check.py",
-    "cli/dev/command": "cli/test_dev.py",
+    "cli/dev/{command,csms}": "cli/test_dev.py",
     "cli/dev/embedded": "cli/test_embedded.py",
     "cli/serve/{command,reloading,workers}": "cli/test_serve.py",
     "cli/swarm/{commander,consumer,course,options,prepare,progress,report,scenarios}": (

@@ -92,6 +92,22 @@ async def test_its_messages_are_valid_and_in_order(version: str) -> None:
         assert balanced(made.tally)
 
 
+async def test_with_faults_the_plan_goes_on_and_every_planned_call_is_counted() -> None:
+    """A Heartbeat is in the place of a message that a fault has dropped."""
+    csms = Csms()
+    async with stations(csms, "v16", "v201", rate=200, faults=("start_lost", "stop_lost")) as made:
+        await joined(made, 2)
+        made.load()
+        await csms.until(lambda: len(csms.received) > 200)
+        made.hurry(PATIENCE)
+        await made.finish()
+        assert made.tally.errors == 0
+        assert made.tally.due == len(made.tally.load)
+        assert csms.all("StartTransaction", "StopTransaction") == []
+        events = {call.payload["eventType"] for call in csms.all("TransactionEvent")}
+        assert events == {"Updated"}
+
+
 async def test_a_refused_upgrade_is_repeated_after_retry_after() -> None:
     class Busy(Csms):
         async def _admit(self, socket: Any, request: Any) -> Any:

@@ -33,6 +33,10 @@ WRONG = [
     (["validate", "--sender", "car"], "--sender", "not a sender"),
     (["dev", "--port", "0"], "--port", "chargers need a fixed port"),
     (["dev", "--port", "9464"], "--port are both 9464", "two servers on one port"),
+    (["charger", "--version", "1.5"], "1.6, 2.0.1, 2.1", "an unknown version"),
+    (["charger", "--url", "http://127.0.0.1"], "--url http://127.0.0.1", "not a websocket"),
+    (["dev", "--faults", "kwH"], "--faults kwH: no such fault; the faults are", "not in the list"),
+    (["swarm", "--faults", "stop_lost,stop"], "--faults stop: no such fault", "one of them is not"),
     (["dev", "--host", "no.such.host.invalid"], "--host", "no such host"),
 ]
 
@@ -69,9 +73,9 @@ def test_a_nats_that_is_away_is_named_without_its_password(
 
 
 COMMANDS = [
-    "dev", "serve", "backend", "tail", "send", "validate", "policy", "actions", "schema", "permissions",
-    "violations", "check", "swarm", "version", "config example", "streams plan", "streams apply",
-    "chargers online",
+    "dev", "charger", "serve", "backend", "tail", "send", "validate", "policy", "actions", "schema",
+    "permissions", "violations", "check", "swarm", "version", "config example",
+    "streams plan", "streams apply", "chargers online",
 ]  # fmt: skip
 
 

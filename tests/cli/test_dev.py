@@ -1,6 +1,7 @@
 """``voltgate dev`` as a process: what it starts, what it prints, and that nothing is left of it."""
 
 import json
+import re
 import signal
 import socket
 from collections.abc import Callable
@@ -33,6 +34,8 @@ def dev(start: Start, ports: tuple[int, int, int], tmp_path: Path) -> Start:
     def one(*arguments: str, shell: str = "") -> Voltgate:
         options = zip(("--port", "--admin-port", "--nats-port"), map(str, ports), strict=True)
         flat = [word for pair in options for word in pair]
+        if not any("csms" in argument for argument in arguments):
+            flat.append("--no-csms")
         return start("dev", *flat, "--data-dir", str(tmp_path / "data"), *arguments, shell=shell)
 
     return one
@@ -78,6 +81,28 @@ async def test_dev_is_everything_on_one_machine_and_leaves_nothing_but_its_data(
     assert [port for port in ports if not is_free(port)] == []
     assert {path.name for path in (tmp_path / "data").iterdir()} == {"jetstream", "nats.conf", "nats.log"}
     assert "Traceback" not in running.err
+
+
+async def test_dev_runs_the_csms(
+    dev: Start, ports: tuple[int, int, int], free_port: Callable[[], int], tmp_path: Path
+) -> None:
+    """Its link logs in once; a fault of the simulated chargers is in what its ledger has folded."""
+    csms = free_port()
+    running = dev("--csms-port", str(csms), "--chargers", "1", "--faults", "phases_only,no_clock")
+    running.until(lambda: "/login?link=" in running.out, "the banner")
+    running.until(lambda: status(csms, "/api/v1/health")[0] == 200, "healthy")
+    (link,) = re.findall(r"(http://127\.0\.0\.1:\d+/login\?link=\S+)", running.out)
+    assert f":{csms}/" in link
+    client = await nats.connect(f"nats://127.0.0.1:{ports[2]}")
+    statuses = await client.jetstream().subscribe(
+        "ocpp.event.v16.StatusNotification.*", ordered_consumer=True
+    )
+    assert json.loads((await statuses.next_msg(PATIENCE)).data)["timestamp"].startswith("1970-")
+    await client.close()
+    assert running.ends(signal.SIGINT) == 0
+    assert (tmp_path / "data" / "csms.db").is_file()
+    assert "Traceback" not in running.err
+    assert is_free(csms)
 
 
 def test_dev_works_with_stdin_closed_and_stdout_gone_and_ends_by_sigterm(
@@ -128,7 +153,7 @@ def test_two_devs_do_not_share_a_data_directory(
     running = dev()
     running.until(lambda: status(ports[1], "/readyz")[0] == 200, "ready")
     options = [f"{name}={free_port()}" for name in ("--port", "--admin-port", "--nats-port")]
-    second = start("dev", *options, "--data-dir", str(tmp_path / "data"))
+    second = start("dev", "--no-csms", *options, "--data-dir", str(tmp_path / "data"))
     assert second.process.wait(PATIENCE) == 1
     assert "in use by another voltgate dev" in second.err
     assert status(ports[1], "/readyz")[0] == 200, "the first one keeps running"

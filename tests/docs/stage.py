@@ -35,7 +35,8 @@ SCALED = (
 
 _DEV = """#!/bin/sh
 command=$1; shift
-[ "$command" = dev ] && set -- --port {port} --admin-port {admin} --nats-port {nats} --data-dir dev "$@"
+[ "$command" = dev ] && set -- --port {port} --admin-port {admin} --nats-port {nats} --csms-port {csms} \\
+  --data-dir dev "$@"
 [ "$command" = swarm ] && {{
   scenario=; case $1 in -*) ;; *) scenario=$1; shift ;; esac
   set -- $scenario --url ws://127.0.0.1:{port}/ocpp "$@" --duration 1
@@ -91,7 +92,9 @@ class Stage:
         self.serve_port, self.serve_admin, self.tls_port = free_port(), free_port(), free_port()
         programs = self.folder / "bin"
         programs.mkdir()
-        text = _DEV.format(port=self.port, admin=self.admin, nats=self.nats, python=sys.executable)
+        text = _DEV.format(
+            port=self.port, admin=self.admin, nats=self.nats, csms=free_port(), python=sys.executable
+        )
         self._program(programs / "voltgate", text)
         if shutil.which("nats") is None:
             self._program(

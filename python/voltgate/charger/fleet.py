@@ -1,7 +1,8 @@
-"""Chargers of mixed versions with frequent transactions, for ``voltgate dev --chargers N``."""
+"""Chargers with frequent transactions, for ``voltgate dev --chargers N`` and ``voltgate charger``."""
 
 import asyncio
 import random
+from collections.abc import Iterable
 from dataclasses import replace
 
 from voltgate.charger.charger import Charger
@@ -29,19 +30,28 @@ async def run_chargers(
     """Run ``CP001`` to ``CP<count>``, with alternating versions and these faults, until cancelled."""
     behaviour = replace(behaviour, faults=faults)
     endpoints = [Endpoint(url=url)]
-    rng = random.Random()  # noqa: S311 - a simulation
-    chargers = [
-        Charger(
-            Settings(
-                identity=f"CP{number + 1:03}",
-                version=VERSIONS[number % len(VERSIONS)],
-                endpoints=endpoints,
-                behaviour=behaviour,
-            ),
-            rng=rng,
+    await _run(
+        Settings(
+            identity=f"CP{number + 1:03}",
+            version=VERSIONS[number % len(VERSIONS)],
+            endpoints=endpoints,
+            behaviour=behaviour,
         )
         for number in range(count)
-    ]
+    )
+
+
+async def run_charger(url: str, identity: str, version: str, faults: tuple[str, ...]) -> None:
+    """Run one charger until cancelled."""
+    behaviour = replace(LIVELY, faults=faults)
+    await _run(
+        [Settings(identity=identity, version=version, endpoints=[Endpoint(url=url)], behaviour=behaviour)]
+    )
+
+
+async def _run(settings: Iterable[Settings]) -> None:
+    rng = random.Random()  # noqa: S311 - a simulation
+    chargers = [Charger(one, rng=rng) for one in settings]
     for charger in chargers:
         charger.start()
     try:

@@ -190,7 +190,8 @@ class Line(Link):
     def _send(self, wire: Wire, call: Queued) -> None:
         if not call.body:
             if call.transaction is not None and call.payload.get("transactionId", 0) is None:
-                call.payload["transactionId"] = call.transaction.id
+                known = call.transaction.id
+                call.payload["transactionId"] = UNKNOWN_TRANSACTION if known is None else known
             call.body = orjson.dumps(call.payload)
         if not call.id or not self.settings.behaviour.reuse_ids:
             call.id = self.new_id()

@@ -48,7 +48,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     flat = [str(word) for pair in options.items() for word in pair]
     config = folder / "swarm.toml"
     config.write_text(f'[nats]\nurl = "nats://127.0.0.1:{nats}"\n')
-    running = Voltgate(folder, "dev", *flat)
+    running = Voltgate(folder, "dev", "--no-csms", *flat)
     try:
         running.until(lambda: status(admin, "/readyz")[0] == 200, "ready")
         yield Dev(f"ws://127.0.0.1:{port}/ocpp", f"http://127.0.0.1:{admin}", config)

@@ -15,6 +15,7 @@ import orjson
 
 from voltgate import _core
 from voltgate.charger.faults import FAULTS, Moment, Scene, applied
+from voltgate.charger.faults.transactions import UNKNOWN
 from voltgate.charger.messages import V16, Message, Status, Transaction, V2x, rfc3339
 
 BOOTED = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -180,7 +181,7 @@ class _Charger:
     def _delivered(self, message: Message, place: int | None, tx: Transaction) -> Iterator[Arrived]:
         action, payload = message
         if payload.get("transactionId", 0) is None:
-            payload["transactionId"] = tx.id or 0
+            payload["transactionId"] = tx.id or UNKNOWN
         if action == "BootNotification":
             yield from self._event(message)
             return

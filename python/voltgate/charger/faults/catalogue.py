@@ -9,17 +9,10 @@ from voltgate.charger.faults.scene import NEW, OLD, Fault, Moment, Scene
 from voltgate.charger.messages import Message
 
 BESIDE = ("BootNotification", "StatusNotification")
-# In this order they are applied: what a message says, then which messages there are, then their times.
+# In this order they are applied: what registers show, how it is written, which messages there are, times.
 FAULTS: Mapping[str, Fault] = {
     "intervals": Fault("Send the energy since the last message in place of registers.", energy.intervals),
-    "kwh": Fault("Send registers in kWh.", energy.kwh),
-    "kwh_named_wh": Fault("Send registers in kWh, under the unit Wh.", energy.kwh_named_wh, provable=False),
-    "multiplier": Fault("Send registers in Wh with a multiplier of 3.", energy.multiplier, NEW),
-    "phases_only": Fault("Send a register for each phase, and no sum.", energy.phases_only),
-    "phases_beside": Fault("Send a register for each phase beside the sum.", energy.phases_beside),
-    "inlet_beside": Fault(
-        "Send the register of the grid side (Inlet) before that of the vehicle's.", energy.inlet_beside
-    ),
+    "zeros_between": Fault("Send registers of 0 between transactions.", energy.zeros_between),
     "begin_zero": Fault("Send 0 in place of the register at the begin.", energy.begin_zero, provable=False),
     "samples_from_zero": Fault(
         "Count meter values from the begin of the transaction, its begin and end from the meter's life.",
@@ -32,12 +25,27 @@ FAULTS: Mapping[str, Fault] = {
     "register_jumps_back": Fault("Send one register that is too low.", energy.register_jumps_back),
     "spike": Fault("Send one register that is 1 MWh too high.", energy.spike),
     "stop_zero": Fault("Send 0 in place of the register at the end.", energy.stop_zero, provable=False),
+    "power_loss": Fault(
+        "Boot before each end, which repeats the last meter value.", transactions.power_loss, provable=False
+    ),
+    "key_conflict": Fault(
+        "Send each Updated event twice, with other content.", transactions.key_conflict, NEW
+    ),
+    "stop_twice": Fault("Send each end twice, with other content.", transactions.stop_twice),
+    "values_after_stop": Fault("Send a meter value behind each end.", transactions.values_after_stop),
+    "kwh": Fault("Send registers in kWh.", energy.kwh),
+    "kwh_named_wh": Fault("Send registers in kWh, under the unit Wh.", energy.kwh_named_wh, provable=False),
+    "multiplier": Fault("Send registers in Wh with a multiplier of 3.", energy.multiplier, NEW),
+    "phases_only": Fault("Send a register for each phase, and no sum.", energy.phases_only),
+    "phases_beside": Fault("Send a register for each phase beside the sum.", energy.phases_beside),
+    "inlet_beside": Fault(
+        "Send the register of the grid side (Inlet) before that of the vehicle's.", energy.inlet_beside
+    ),
     "no_energy": Fault("Send meter values without energy.", energy.no_energy),
     "no_meter_values": Fault("Send no meter values.", energy.no_meter_values),
     "clock_aligned": Fault(
         "Send clock-aligned meter values only; in 1.6 without the transaction.", energy.clock_aligned
     ),
-    "zeros_between": Fault("Send registers of 0 between transactions.", energy.zeros_between),
     "odd_numbers": Fault("Send numbers with spaces, NaN and nothing.", energy.odd_numbers, OLD),
     "signed_beside": Fault("Send a signed value before each register.", energy.signed_beside, OLD),
     "bare_values": Fault("Leave out what has a default in 1.6.", energy.bare_values, OLD),
@@ -49,14 +57,6 @@ FAULTS: Mapping[str, Fault] = {
     "token_late": Fault("Send the token in the second event.", transactions.token_late, NEW),
     "stop_without_tag": Fault("Send no tag with a stop.", transactions.stop_without_tag, OLD),
     "charges_anyway": Fault("Charge although the token is refused.", stubborn=True),
-    "power_loss": Fault(
-        "Boot before each end, which repeats the last meter value.", transactions.power_loss, provable=False
-    ),
-    "key_conflict": Fault(
-        "Send each Updated event twice, with other content.", transactions.key_conflict, NEW
-    ),
-    "stop_twice": Fault("Send each end twice, with other content.", transactions.stop_twice),
-    "values_after_stop": Fault("Send a meter value behind each end.", transactions.values_after_stop),
     "seq_restarts": Fault("Count seqNo from 0 again inside the transaction.", transactions.seq_restarts, NEW),
     "start_rewritten": Fault(
         "Send each start twice, with another text of its time.", transactions.start_rewritten, OLD

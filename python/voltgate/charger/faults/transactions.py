@@ -3,7 +3,7 @@
 
 from copy import deepcopy
 
-from voltgate.charger.faults.meters import each_register, registers, written
+from voltgate.charger.faults.meters import batches, is_register, registers, written
 from voltgate.charger.faults.scene import Moment, Scene
 from voltgate.charger.messages import DIALECTS, Message, Status
 
@@ -115,14 +115,18 @@ def values_after_stop(message: Message, scene: Scene) -> list[Message]:
         return [message]
     payload = deepcopy(message[1])
     if scene.version == "v16":
-        sampled = {"value": written(scene, scene.readings[-1]), "context": "Sample.Periodic"}
+        sampled = {"value": written(scene, scene.readings[-1]), "context": "Sample.Periodic", "unit": "Wh"}
         value = {"timestamp": payload["timestamp"], "sampledValue": [sampled]}
         values = {"connectorId": 1, "transactionId": payload["transactionId"], "meterValue": [value]}
         return [message, ("MeterValues", values)]
     payload.update(eventType="Updated", triggerReason="MeterValuePeriodic", seqNo=payload["seqNo"] + 1)
     payload["transactionInfo"].pop("stoppedReason", None)
-    late = each_register(("TransactionEvent", payload), lambda one: [one | {"context": "Sample.Periodic"}])
-    return [message, *late]
+    for batch in batches(("TransactionEvent", payload)):
+        for sample in batch["sampledValue"]:
+            sample["context"] = "Sample.Periodic"
+            if not is_register(sample):
+                sample["value"] = 0  # nothing since the end
+    return [message, ("TransactionEvent", payload)]
 
 
 def reboot(message: Message, scene: Scene) -> list[Message]:

@@ -1,4 +1,4 @@
-"""``voltgate dev``: NATS, gateway, backend and simulated chargers; leaves only the data directory."""
+"""``voltgate dev``: NATS, gateway, backend, CSMS and simulated chargers; leaves only the data directory."""
 
 import asyncio
 import ipaddress
@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from voltgate.cli.dev import embedded
+from voltgate.cli.dev.csms import Running, running
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
 from voltgate.cli.serve.command import actions_of, answer
 from voltgate.cli.service import loaded, on_signals, run
@@ -45,6 +46,7 @@ class Plan:
     backend: bool
     backend_except: list[str]
     tokens: Path | None
+    csms: bool
 
     @property
     def host(self) -> str:
@@ -85,6 +87,8 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
             metavar="FILE", help="Tokens that may charge, one per line. Default: those of the CSMS."
         ),
     ] = None,
+    csms_port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the CSMS's console.")] = 9480,
+    no_csms: Annotated[bool, typer.Option("--no-csms", help="Do not run the CSMS.")] = False,
     no_backend: Annotated[
         bool, typer.Option("--no-backend", help="Do not run the reference backend: yours answers questions.")
     ] = False,
@@ -98,7 +102,7 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
 ) -> None:
     """Run everything on one machine, to try it out.
 
-    NATS with JetStream, the gateway, the reference backend, and simulated chargers.
+    NATS with JetStream, the gateway, the reference backend, the CSMS, and simulated chargers.
     """
     settings = loaded(
         config,
@@ -112,16 +116,32 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
         admin={"host": LOOPBACK, "port": admin_port},
         streams={"replicas": 1},
         drain={"grace": 0.0, "deadline": 3.0},
+        csms={
+            "host": host,
+            "port": csms_port,
+            "database": f"sqlite:///{data_dir.absolute() / 'csms.db'}",
+            "tls_certificates": [],
+        },
     )
     if "max_message_bytes" not in settings.limits.model_fields_set:
         limits = settings.limits.model_copy(update={"max_message_bytes": MAX_MESSAGE_BYTES})
         settings = settings.model_copy(update={"limits": limits})
-    _ports_are_free(
-        (("--port", host, port), ("--admin-port", LOOPBACK, admin_port), ("--nats-port", LOOPBACK, nats_port))
-    )
+    wanted = [
+        ("--port", host, port), ("--admin-port", LOOPBACK, admin_port), ("--nats-port", LOOPBACK, nats_port)
+    ]  # fmt: skip
+    _ports_are_free(wanted if no_csms else [*wanted, ("--csms-port", host, csms_port)])
     excepted = actions_of(backend_except)
     plan = Plan(
-        settings, data_dir, nats_port, chargers, names_of(faults), tail, not no_backend, excepted, tokens
+        config=settings,
+        data_dir=data_dir,
+        nats_port=nats_port,
+        chargers=chargers,
+        faults=names_of(faults),
+        tail=tail,
+        backend=not no_backend,
+        backend_except=excepted,
+        tokens=tokens,
+        csms=not no_csms,
     )
     reach = "this machine" if _is_loopback(host) else "the network; use it only in a trusted network"
     say(f"voltgate: {host}:{port} accepts any charger without a password, from {reach}")
@@ -132,7 +152,7 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
 async def _dev(plan: Plan) -> None:
     stop = asyncio.Event()
     on_signals(stop.set)
-    # Left in the opposite order: chargers, gateway, backend, tail, NATS.
+    # Left in the opposite order: chargers, gateway, CSMS, backend, tail, NATS.
     async with AsyncExitStack() as stack:
         max_payload = max(MAX_PAYLOAD, plan.config.limits.max_message_bytes + 65_536)
         nats = stack.enter_context(embedded.server(plan.data_dir, plan.nats_port, max_payload))
@@ -146,10 +166,13 @@ async def _dev(plan: Plan) -> None:
             alive.append(await stack.enter_async_context(_cancelled(live)))
         if plan.backend:
             alive.append(await stack.enter_async_context(_backend(plan)))
+        csms = await stack.enter_async_context(running(plan.config)) if plan.csms else None
+        if csms is not None:
+            alive.append(csms.ended)
         alive.append(await stack.enter_async_context(_gateway(plan.config, stop)))
         if stop.is_set():
             return
-        out(_banner(plan))
+        out(_banner(plan, csms))
         if plan.chargers:
             alive.append(await stack.enter_async_context(_cancelled(_chargers(plan))))
         done, _ = await asyncio.wait(alive, return_when=asyncio.FIRST_COMPLETED)
@@ -261,7 +284,7 @@ async def _chargers(plan: Plan) -> None:
     await run_chargers(plan.url(anywhere.get(plan.host, plan.host)), plan.chargers, faults=plan.faults)
 
 
-def _ports_are_free(wanted: tuple[tuple[str, str, int], ...]) -> None:
+def _ports_are_free(wanted: list[tuple[str, str, int]]) -> None:
     """Raise Failure with a line per port that is not free, before anything is started."""
     faults, code, seen = [], 1, dict[int, str]()
     for option, host, port in wanted:
@@ -303,14 +326,19 @@ def _own_address() -> str:
         return str(probe.getsockname()[0])
 
 
-def _banner(plan: Plan) -> str:
+def _banner(plan: Plan, csms: Running | None) -> str:
     nats, admin = plan.config.nats, plan.config.admin
     url = nats.urls[0]
     usual = plan.nats_port == NATS_PORT
     cli, ours = ("nats", "") if usual else (f"nats -s {url}", f"VOLTGATE_NATS__URL={url} ")
     host = _own_address() if plan.host in ("0.0.0.0", "::") else plan.host  # noqa: S104 - compared, not bound
+    console = ""
+    if csms is not None:
+        link = csms.link.replace(csms.host, host, 1)
+        console = f"Console             {link}\n                    logs in once, within 15 minutes\n"
     return f"""
 Point a charger at  {plan.url(host)}/<identity>
+{console}\
 Metrics, readiness  http://{admin.host}:{admin.port}/metrics  /readyz?verbose
 NATS                {url}  ({plan.data_dir}/nats.log)
 

@@ -1,0 +1,53 @@
+"""The CSMS of ``voltgate dev``: ledger and console, on a database in the data directory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from nats.aio.client import Client
+
+from voltgate.cli.csms.commands import faults
+from voltgate.cli.faults import Failure
+from voltgate.cli.service import connected
+from voltgate.config import Config
+
+OPERATOR = "dev"
+LEAVE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """``ended``: done when the ledger has ended, with its fault. ``link``: logs in once."""
+
+    ended: "asyncio.Task[None]"
+    host: str
+    link: str
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[Running]:
+    """Ledger and console for the length of the block. Raises Failure."""
+    from voltgate.csms.console import persons  # noqa: PLC0415 - not every command needs aiohttp
+    from voltgate.csms.console.server import ConsoleError, served  # noqa: PLC0415
+
+    stop = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        feeding = await stack.enter_async_context(connected(config, "voltgate-csms-ledger"))
+        ended = asyncio.create_task(_ledger(feeding, config, stop))
+        stack.push_async_callback(asyncio.wait, {ended}, timeout=LEAVE_SECONDS)
+        stack.callback(stop.set)
+        client = await stack.enter_async_context(connected(config, "voltgate-csms-console"))
+        try:
+            console = await stack.enter_async_context(served(client, config))
+        except ConsoleError as error:
+            raise Failure(str(error)) from None
+        link = await persons.terminal_link(console.writer, config, OPERATOR, "admin")
+        yield Running(ended, config.csms.host, link)
+
+
+async def _ledger(client: Client, config: Config, stop: asyncio.Event) -> None:
+    from voltgate.csms.ledger.service import Ledger  # noqa: PLC0415
+
+    with faults():
+        await Ledger(client, config).run(stop)
