@@ -29,7 +29,9 @@ def logged() -> Iterator[Line]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and is_logger(node.func):
                 level = "error" if node.func.attr == "exception" else node.func.attr
-                keys = frozenset(word.arg for word in node.keywords if word.arg is not None)
+                # What ``exc_info`` gives is written as ``exception``.
+                named = (word.arg for word in node.keywords if word.arg != "exc_info")
+                keys = frozenset(arg for arg in named if arg is not None)
                 more = any(word.arg is None for word in node.keywords)
                 for event in texts(node.args[0], tree):
                     yield Line(event, level, keys, more)

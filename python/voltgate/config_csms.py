@@ -30,6 +30,8 @@ class Csms(BaseModel):
     max_power_w: Annotated[int, Field(ge=1, le=MOST)] = 400_000
     idle_power_w: Annotated[int, Field(ge=0, le=MOST)] = 100
     concurrent_transactions: bool = True
+    ours_last: Seconds = 900.0
+    attempt_wait: Seconds = 300.0
     smtp: str = ""
     mail_from: str = "voltgate@localhost"
     unknown_tokens: Literal["Accepted", "Blocked", "Expired", "Invalid"] = "Accepted"

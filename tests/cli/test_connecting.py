@@ -39,13 +39,23 @@ SHORT: dict[str, tuple[int, str]] = {
     "tail --since 1m --no-follow": (0, "^$"),
     "violations": (0, "^"),
     "rebalance": (0, "^gateway"),
+    "csms key add desk --role viewer": (0, "^vg_"),
+    "csms key list": (0, "desk\tviewer\tall"),
+    "csms link boss --role admin": (0, "/login"),
+    "csms key remove desk": (0, "^$"),
+    "csms rebuild": (0, "^0 sessions, 0 documents imported"),
     "swarm fan-out --url ws://127.0.0.1:9": (1, "cannot connect to ws://127.0.0.1:9"),
 }
-LASTING = {"serve": "gateway.started", "backend": "backend.started"}
+LASTING = {
+    "serve": "gateway.started",
+    "backend": "backend.started",
+    "csms ledger": "ledger.started",
+    "csms console": "the console is at",
+}
 SWARMS = {f"swarm {name}" for name in ("compare", "day", "half-open", "slow-consumer", "steady", "storm")}
 WITHOUT_NATS = {
     "dev", "charger", "validate", "policy", "permissions", "worker", "version", "actions", "schema",
-    "config example", *SWARMS,
+    "config example", "csms explain", "csms backup", "csms restore", *SWARMS,
 }  # fmt: skip
 
 
@@ -60,7 +70,7 @@ def commands(group: Any, prefix: str = "") -> Iterator[str]:
 
 def test_every_command_is_in_the_tables() -> None:
     named = {*commands(typer.main.get_command(app))} - WITHOUT_NATS
-    group = r"^(?:(?:streams|chargers|swarm) )?[\w-]+"
+    group = r"^(?:(?:streams|chargers|swarm|csms key|csms) )?[\w-]+"
     assert named == {*LASTING, *(" ".join(re.findall(group, one)) for one in SHORT)}
 
 
@@ -114,7 +124,9 @@ def configured(folder: Path, keys: dict[str, str]) -> str:
     """A configuration file with these keys of [nats]."""
     rows = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
     file = folder / "voltgate.toml"
-    file.write_text(f"[limits]\nmax_connections = 100\n[admin]\nport = 0\n[nats]\n{rows}{OPEN}{SMALL}")
+    file.write_text(
+        f"[limits]\nmax_connections = 100\n[admin]\nport = 0\n[csms]\nport = 0\n[nats]\n{rows}{OPEN}{SMALL}"
+    )
     return str(file)
 
 
@@ -141,7 +153,7 @@ def test_every_command_connects(
         out, err = capsys.readouterr()
         assert re.search(told, out + err, re.MULTILINE), (command, out, err)
     for command, line in LASTING.items() if way in ("mutual", "creds") else ():
-        running = start(command, "--config", config)
+        running = start(*command.split(), "--config", config)
         running.until(lambda running=running, line=line: line in running.err, line)  # type: ignore[misc]
 
 

@@ -64,8 +64,8 @@ fn run<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Vec<u8>, Vec<Opt
     let outbox = &mut outgoing.outbox;
     (outbox.open, outbox.max_payload, outbox.max_waiting) = (true, 1 << 20, 1 << 30);
     let publisher = Publisher::new(Version::V16, "CP", "s", "ocpp", "ocpprpc");
-    let (mut plan, mut budget, mut keys) = (plan(), Budget::default(), TransactionKeys::default());
-    let (mut lane, mut published, mut scratch) = (Lane::new(LIMIT), 1, Scratch::default());
+    let (mut policy, mut budget, mut keys) = (plan(), Budget::default(), TransactionKeys::default());
+    let (mut lane, mut count, mut scratch) = (Lane::new(LIMIT), 1, Scratch::default());
     let (mut answers, mut left, mut live) = (Vec::new(), Vec::new(), 0);
     lane.gate(false);
     for chunk in chunks {
@@ -74,8 +74,8 @@ fn run<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Vec<u8>, Vec<Opt
             let mut effects = Effects::default();
             let road = Road {
                 publisher: &publisher,
-                published: &mut published,
-                plan: &mut plan,
+                published: &mut count,
+                plan: &mut policy,
                 budget: &mut budget,
                 outgoing: &mut outgoing,
                 keys: &mut keys,
@@ -105,13 +105,13 @@ fn run<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Vec<u8>, Vec<Opt
         assert!(lane.slicer().unfinished() < LIMIT as usize + 14);
         assert_eq!(outgoing.stores.len(), usize::from(lane.is_open()));
     }
-    let taken: u64 = plan.counts.received.iter().sum();
+    let taken: u64 = policy.counts.received.iter().sum();
     assert_eq!(taken, live + u64::from(lane.is_open()));
-    assert_eq!(published, taken + 1);
+    assert_eq!(count, taken + 1);
     let mut room = lane::NO_ANSWER;
     if let Some(store) = outgoing.settle(outgoing.counter, 2.0) {
         assert!(store.command.starts_with(b"HPUB ocpp."));
-        let answer = lane.stored(&mut plan, outgoing.counter, false, 2.0, || (), &mut room);
+        let answer = lane.stored(&mut policy, outgoing.counter, false, 2.0, || (), &mut room);
         answers.extend_from_slice(answer.expect("an answer to the open CALL"));
     }
     assert!(!lane.is_open() && outgoing.stores.is_empty());
@@ -124,7 +124,8 @@ fuzz_target!(|bytes: &[u8]| {
     for byte in bytes {
         match TEXTS.get(usize::from(byte.wrapping_sub(b'0'))) {
             Some(text) => {
-                stream.extend([0x81, 0x80 | text.len() as u8, 0, 0, 0, 0]);
+                let size = u8::try_from(text.len()).expect("a short frame");
+                stream.extend([0x81, 0x80 + size, 0, 0, 0, 0]);
                 stream.extend(text.bytes());
             }
             None => stream.push(*byte),

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from csms.story import Story, minutes, moment
+from voltgate.config_csms import Csms
 from voltgate.csms.alerts import conditions
 from voltgate.csms.alerts.part import Alerts
 from voltgate.csms.alerts.rules import Kind
@@ -20,7 +21,7 @@ DAY = 24 * 60
 
 @pytest.fixture
 def story(open_database: Callable[[], Database]) -> Story:
-    return Story(open_database(), Uptime(GMT), Alerts(GMT, "ops"))
+    return Story(open_database(), Uptime(Csms()), Alerts(GMT, "ops"))
 
 
 def found(

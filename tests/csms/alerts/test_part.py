@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from csms.story import Story, moment
+from voltgate.config_csms import Csms
 from voltgate.csms.alerts.notices import Notice
 from voltgate.csms.alerts.part import Alerts
 from voltgate.csms.ledger import times
@@ -20,7 +21,7 @@ DAY = 24 * 60
 
 @pytest.fixture
 def story(open_database: Callable[[], Database]) -> Story:
-    told = Story(open_database(), Uptime(GMT), Alerts(GMT, "ops"))
+    told = Story(open_database(), Uptime(Csms()), Alerts(GMT, "ops"))
     told.decide(-1, "rule", "offline", {"hold_minutes": 5})
     return told
 

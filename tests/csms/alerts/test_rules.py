@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from csms.story import Story
+from voltgate.config_csms import Csms
 from voltgate.csms.alerts import rules
 from voltgate.csms.alerts.part import Alerts
 from voltgate.csms.alerts.rules import Kind, Quiet, parsed
@@ -18,7 +19,7 @@ GMT = ZoneInfo("UTC")
 
 
 def test_there_are_nine_rules_from_the_start(open_database: Callable[[], Database]) -> None:
-    story = Story(open_database(), Uptime(GMT), Alerts(GMT, "ops"))
+    story = Story(open_database(), Uptime(Csms()), Alerts(GMT, "ops"))
     with story.tx() as tx:
         found = rules.every(tx)
     assert [rule.id for rule in found] == sorted(kind.label for kind in Kind)
@@ -29,7 +30,7 @@ def test_there_are_nine_rules_from_the_start(open_database: Callable[[], Databas
 def test_a_decision_replaces_a_default_and_an_empty_one_restores_it(
     open_database: Callable[[], Database],
 ) -> None:
-    story = Story(open_database(), Uptime(GMT), Alerts(GMT, "ops"))
+    story = Story(open_database(), Uptime(Csms()), Alerts(GMT, "ops"))
 
     def offline() -> tuple[int, bool]:
         with story.tx() as tx:

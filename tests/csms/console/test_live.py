@@ -144,7 +144,8 @@ async def test_a_stream_made_anew_is_a_snapshot(two: None, console: Desk, books:
     async with listening(console) as listener:
         await listener.event()
         books.run("UPDATE position SET created = 'later', seq = 1")
-        assert (await listener.event()).name == "snapshot"
+        anew = await listener.event()
+        assert (anew.name, anew.chargers) == ("snapshot", ["CP1", "CP2"])
 
 
 async def test_other_sites_are_not_there(two: None, console: Desk, books: Books) -> None:

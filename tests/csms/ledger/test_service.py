@@ -236,3 +236,35 @@ def test_a_copy_never_overwrites(config: Config, tmp_path: Path) -> None:
         copies.backup(config.csms.database, tmp_path / "copy")
     with pytest.raises(StoreError, match="no such file"):
         copies.restore(config.csms.database, tmp_path / "nothing")
+
+
+async def test_run_backup_restore_and_rebuild_on_either_database(
+    client: Client, database_url: str, tmp_path: Path
+) -> None:
+    csms = Csms(database=database_url, tick_seconds=0.2, settle_after=0.3)
+    config = Config().model_copy(update={"csms": csms})
+
+    def settled() -> list[Row]:
+        database = store.opened(database_url)
+        try:
+            with suppress(Exception), database.begin() as tx:  # before the ledger has made its tables
+                return tx.all("SELECT id FROM session WHERE state = 'settled' ORDER BY id")
+            return []
+        finally:
+            database.close()
+
+    async with running(client, config):
+        await publish(client, session_16(1, "CP1", 0, 5000))
+        await until(lambda: len(settled()) == 1)
+    copies.backup(database_url, tmp_path / "copy")
+    async with running(client, config):
+        await publish(client, session_16(2, "CP2", 60, 7000))
+        await until(lambda: len(settled()) == 2)
+    live = await rebuild.digest(client, config)
+    copies.restore(database_url, tmp_path / "copy")
+    assert len(settled()) == 1
+    with copies.anew(database_url) as url:
+        target = Config().model_copy(update={"csms": csms.model_copy(update={"database": url})})
+        made = await rebuild.rebuild(client, target, asyncio.Event())
+    assert len(settled()) == 2
+    assert made.digest == live

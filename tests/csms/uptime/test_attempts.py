@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from csms.story import Story, minutes, moment
+from voltgate.config_csms import Csms
 from voltgate.csms.ledger.store import Database
 from voltgate.csms.uptime import report
 from voltgate.csms.uptime.attempts import Outcome, Stage, judged
@@ -18,7 +18,7 @@ from voltgate.csms.uptime.watch import Session
 
 @pytest.fixture
 def story(open_database: Callable[[], Database]) -> Story:
-    return Story(open_database(), Uptime(ZoneInfo("UTC")))
+    return Story(open_database(), Uptime(Csms()))
 
 
 def shown(story: Story, at: float, token: str = "tag", status: str = "Accepted") -> None:
@@ -228,3 +228,13 @@ def test_how_far_a_session_came(
         "s", "A", 1, "tag", moment(0), None, ended, None, reason, "ended", mwh, None, frozenset(flags.split())
     )
     assert judged(session) == found
+
+
+def test_how_long_a_driver_may_take_to_plug_in_is_configured(open_database: Callable[[], Database]) -> None:
+    story = Story(open_database(), Uptime(Csms(attempt_wait=60)))
+    shown(story, 0)
+    story.tick(1)
+    assert attempts(story) == [(0, "authorized", "failed", "no_session", "")]
+    story.session("late", started=2.0)
+    story.tick(3)
+    assert [row[1:3] for row in attempts(story)] == [("authorized", "failed"), ("started", "open")]

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from csms.story import Story, moment
+from voltgate.config_csms import Csms
 from voltgate.csms.ledger.store import Database
 from voltgate.csms.uptime import report
 from voltgate.csms.uptime.days import bounds
@@ -19,7 +20,7 @@ DAY = 24 * 60.0
 
 @pytest.fixture
 def story(open_database: Callable[[], Database]) -> Story:
-    return Story(open_database(), Uptime(ZoneInfo("UTC")))
+    return Story(open_database(), Uptime(Csms()))
 
 
 def days(story: Story, columns: str) -> list[tuple[Any, ...]]:

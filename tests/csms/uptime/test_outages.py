@@ -14,7 +14,7 @@ from voltgate.csms.uptime.signs import Condition
 
 @pytest.fixture
 def story(open_database: Callable[[], Database]) -> Story:
-    return Story(open_database(), Outages())
+    return Story(open_database(), Outages(timedelta(minutes=15)))
 
 
 def outages(story: Story, charger: str = "A") -> list[tuple[object, ...]]:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from csms.story import Story
+from voltgate.config_csms import Csms
 from voltgate.csms.ledger.store import Database
 from voltgate.csms.uptime import report
 from voltgate.csms.uptime.exclusions import Reason
@@ -26,7 +27,7 @@ def day(month: int, number: int, hour: float = 0) -> datetime:
 @pytest.fixture
 def year(open_database: Callable[[], Database]) -> Story:
     """Two ports. Each line's comment has the minutes that count for (port 1, port 2), as the law counts."""
-    story = Story(open_database(), Uptime(UTC_ZONE))
+    story = Story(open_database(), Uptime(Csms()))
     story.status(datetime(2024, 6, 1, tzinfo=UTC), "Available", 1)
     story.status(datetime(2024, 6, 1, tzinfo=UTC), "Available", 2)
     story.down(datetime(2025, 2, 28, 22, tzinfo=UTC))
@@ -104,7 +105,7 @@ def test_the_uptime_of_a_year(year: Story) -> None:
 
 
 def test_a_gateway_that_restarts_every_night_changes_nothing(open_database: Callable[[], Database]) -> None:
-    story = Story(open_database(), Uptime(UTC_ZONE))
+    story = Story(open_database(), Uptime(Csms()))
     story.status(datetime(2024, 6, 1, tzinfo=UTC), "Available", 1)
     for number in range(365):
         start = day(3, 1) + timedelta(days=number, hours=3)

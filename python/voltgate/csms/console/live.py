@@ -79,10 +79,10 @@ class Live:
         at = await self._reader.run(position.read)
         if self._at is not None and str(at) == str(self._at):
             return seen
-        picture = await self._reader.run(_picture)
-        changed = [id_ for id_, rows in picture.items() if seen.get(id_) != rows]
-        chargers = await self._documents(changed)
         anew = self._at is None or at.epoch != self._at.epoch or at.total < self._at.total
+        picture = await self._reader.run(_picture)
+        changed = [id_ for id_, rows in picture.items() if anew or seen.get(id_) != rows]
+        chargers = await self._documents(changed)
         if anew:
             self._changes.clear()
             self._picture.clear()
@@ -150,6 +150,7 @@ def _picture(query: Query) -> Picture:
     for sql in (
         "SELECT charger, evse, connector, status, error, since FROM connector ORDER BY evse, connector",
         "SELECT charger, id, power_w, mwh, soc_to FROM session WHERE state = 'open' ORDER BY id",
+        "SELECT id, seq FROM decision WHERE kind = 'charger' ORDER BY seq",  # its name
     ):
         for row in query(sql):
             if row[0] in found:

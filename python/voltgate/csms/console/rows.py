@@ -1,6 +1,6 @@
 """The documents of the API from rows of the ledger's tables (docs/csms/ledger.md)."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from voltgate.csms.ledger.store import Row
 from voltgate.csms.tariffs import money
 
 Document = dict[str, Any]
+AT_ONCE = 5000  # ids in one query
 # The time of a session that is always there: the index session_by_time has this very expression.
 TIME = "COALESCE(s.started, s.first_heard)"
 SESSIONS = (
@@ -38,7 +39,7 @@ class Rows:
     # -- sites of things
 
     async def site_of_charger(self, id_: str) -> str | None:
-        """ "": of none; None: there is no such charger."""
+        """Empty: of none. None: there is no such charger."""
         return await self._site("SELECT site FROM charger WHERE id = ?", id_)
 
     async def site_of_session(self, id_: str) -> str | None:
@@ -84,11 +85,16 @@ class Rows:
         items = await self._chargers(Where(["c.id = ?"], [id_]), 1)
         return items[0] if items else None
 
-    async def chargers_of(self, ids: Iterable[str]) -> list[Document]:
-        """Those that are there."""
-        wanted = list(ids)
-        places = ", ".join("?" * len(wanted))
-        return await self._chargers(Where([f"c.id IN ({places})"], [*wanted]), len(wanted)) if wanted else []
+    async def chargers_of(self, ids: Sequence[str]) -> list[Document]:
+        """Those that are there. Databases bound the arguments of a query, so many ids are several queries."""
+        found: list[Document] = []
+        ordered = sorted(ids)
+        for first in range(0, len(ordered), AT_ONCE):
+            some = ordered[first : first + AT_ONCE]
+            found += await self._chargers(
+                Where([f"c.id IN ({', '.join('?' * len(some))})"], [*some]), len(some)
+            )
+        return found
 
     async def _chargers(self, where: Where, limit: int) -> list[Document]:
         return await self.reader.run(lambda query: chargers.read(query, where, limit))

@@ -36,7 +36,7 @@ log = structlog.get_logger()
 def parts_of(settings: Settings) -> list[Part]:
     """Every part, in the order in which they act at a tick."""
     zone = ZoneInfo(settings.csms.timezone)
-    uptime, alerts = Uptime(zone), Alerts(zone, settings.prefix)
+    uptime, alerts = Uptime(settings.csms), Alerts(zone, settings.prefix)
     return [Chargers(), Sessions(settings), Payments(), uptime, alerts]
 
 

@@ -2,7 +2,7 @@
 
     authorized --cable--> plugged --transaction--> started --energy--> energy --regular end--> ended
          |                   |                        |                   |                      |
-         +---- no session in WAIT after the trial ----+---- session ended without, or with ----+ success
+         +---- no session in time after the trial ----+---- session ended without, or with ----+ success
                            failed                          energy but not regularly: failed
 
 An attempt begins with an accepted Authorize or remote start, or with the start of a session by a token. A
@@ -23,8 +23,6 @@ from voltgate.csms.uptime import outages
 from voltgate.csms.uptime.trials import How, Trial, Verdict, trial
 from voltgate.csms.uptime.watch import Session
 
-WAIT = timedelta(minutes=5)
-"""From the trial to the transaction; chargers give the driver 30 to 180 s to plug in."""
 STOPPED = timedelta(minutes=1)
 """A token that is shown this long before a session ends may have ended it."""
 UNANSWERED = timedelta(hours=1)
@@ -88,6 +86,10 @@ class Attempts:
         "CREATE INDEX trial_by_key ON trial (key)",
     )
 
+    def __init__(self, wait: timedelta) -> None:
+        """``wait``: from the trial to the transaction."""
+        self._wait = wait
+
     def fact(self, tx: Tx, fact: Fact) -> None:
         """Store a trial, its verdict, or a cable that was plugged in."""
         if fact.action == "StatusNotification":
@@ -115,11 +117,11 @@ class Attempts:
             "SELECT charger, evse, token, how, at, stream, seq FROM trial WHERE accepted = 1"
             " ORDER BY at, stream, seq"
         ):
-            changed |= _tried(tx, row)
+            changed |= _tried(tx, row, self._wait)
         tx.run("DELETE FROM trial WHERE accepted = 1 OR at < ?", times.text(at - UNANSWERED))
         for session in sessions:
-            changed |= _joined(tx, session)
-        changed |= _timed_out(tx, at)
+            changed |= _joined(tx, session, self._wait)
+        changed |= _timed_out(tx, at, self._wait)
         for charger, evse in sorted({(charger, evse) for charger, evse, _ in changed if evse}):
             first = min(at for other, port, at in changed if (other, port) == (charger, evse))
             _prove(tx, charger, evse, first)
@@ -136,9 +138,9 @@ class Attempts:
             )  # fmt: skip
 
 
-def _tried(tx: Tx, row: Row) -> set[tuple[str, int, str]]:
+def _tried(tx: Tx, row: Row, wait: timedelta) -> set[tuple[str, int, str]]:
     charger, evse, token, how, at, stream, seq = row
-    since = times.text(times.parsed(at) - WAIT)
+    since = times.text(times.parsed(at) - wait)
     again = tx.one(
         "SELECT 1 FROM attempt WHERE charger = ? AND token = ? AND session = '' AND at >= ? AND at <= ?"
         " AND (evse = ? OR evse = 0 OR ? = 0)",
@@ -174,7 +176,7 @@ def _only_port(tx: Tx, charger: str) -> int:
     return int(rows[0][0]) if len(rows) == 1 else 0
 
 
-def _joined(tx: Tx, session: Session) -> set[tuple[str, int, str]]:
+def _joined(tx: Tx, session: Session, wait: timedelta) -> set[tuple[str, int, str]]:
     """Find or make the attempt of a session, and say how far it came."""
     if session.started is None:
         return set()
@@ -183,7 +185,7 @@ def _joined(tx: Tx, session: Session) -> set[tuple[str, int, str]]:
         refused = session.reason == "DeAuthorized" or "start_refused" in session.flags
         if not session.token or (refused and not session.mwh):
             return set()
-        row = _trial_of(tx, session)
+        row = _trial_of(tx, session, wait)
     if row is None:
         _create(
             tx, f"session/{session.id}", session.charger, session.evse, times.text(session.started),
@@ -201,12 +203,12 @@ def _joined(tx: Tx, session: Session) -> set[tuple[str, int, str]]:
     return {(session.charger, session.evse, at), (session.charger, before, at)}
 
 
-def _trial_of(tx: Tx, session: Session) -> Row | None:
+def _trial_of(tx: Tx, session: Session, wait: timedelta) -> Row | None:
     assert session.started is not None
     return tx.one(
         "SELECT id, evse, at FROM attempt WHERE charger = ? AND token = ? AND session = ''"
         " AND (evse = ? OR evse = 0) AND at >= ? AND at <= ? ORDER BY at, id LIMIT 1",
-        session.charger, session.token, session.evse, times.text(session.started - WAIT),
+        session.charger, session.token, session.evse, times.text(session.started - wait),
         times.text(session.ended or session.started + timedelta(days=1)),
     )  # fmt: skip
 
@@ -223,13 +225,13 @@ def judged(session: Session) -> tuple[Stage, Outcome, str]:
     return stage, Outcome.FAILED, session.reason or "no_energy"
 
 
-def _timed_out(tx: Tx, at: datetime) -> set[tuple[str, int, str]]:
+def _timed_out(tx: Tx, at: datetime, wait: timedelta) -> set[tuple[str, int, str]]:
     """Attempts that no session followed."""
     changed = set[tuple[str, int, str]]()
     for id_, charger, evse, begun in tx.all(
         "SELECT id, charger, evse, at FROM attempt WHERE session = '' AND outcome = 'open' AND at <= ?"
         " ORDER BY at, id",
-        times.text(at - WAIT),
+        times.text(at - wait),
     ):
         begins = times.parsed(begun)
         if tx.one(
@@ -240,11 +242,11 @@ def _timed_out(tx: Tx, at: datetime) -> set[tuple[str, int, str]]:
             continue
         plugged = tx.one(
             "SELECT 1 FROM plug WHERE charger = ? AND (evse = ? OR ? = 0) AND at >= ? AND at <= ?",
-            charger, evse, evse, times.text(begins - WAIT), times.text(begins + WAIT),
+            charger, evse, evse, times.text(begins - wait), times.text(begins + wait),
         )  # fmt: skip
         tx.run(
             "UPDATE attempt SET outcome = 'failed', stage = ?, reason = 'no_session', done = ? WHERE id = ?",
-            str(Stage.PLUGGED if plugged else Stage.AUTHORIZED), times.text(begins + WAIT), id_,
+            str(Stage.PLUGGED if plugged else Stage.AUTHORIZED), times.text(begins + wait), id_,
         )  # fmt: skip
         changed.add((charger, evse, begun))
     return changed

@@ -3,7 +3,7 @@
     link up ----------------> no interval of the link is open
       | down, by the charger or its network          | down, by a gateway, NATS or a backend
       v                                              v
-    offline  <---- OURS_LAST after the first `up` --- ours
+    offline  <---- a while after the first `up` ----- ours
                    of any charger, at the latest OURS_MOST after the `down`
 
     status Faulted, Unavailable of a port -> faulted, unavailable, until another status of the port
@@ -23,8 +23,6 @@ from voltgate.csms.ledger.store import Tx
 from voltgate.csms.uptime import exclusions
 from voltgate.csms.uptime.signs import BACKLOG, Condition, Down, Status, Up, signs
 
-OURS_LAST = timedelta(minutes=15)
-"""A charger that has not returned by then, while others have, is offline for reasons of its own."""
 OURS_MOST = timedelta(hours=24)
 """The same where no other charger shows that the service is back; a longer outage is a decision."""
 
@@ -80,6 +78,10 @@ class Outages:
         "CREATE INDEX outage_by_end ON outage (charger, ends)",
     )
 
+    def __init__(self, ours_last: timedelta) -> None:
+        """``ours_last``: who has not returned by then, while others have, is offline for its own reasons."""
+        self._ours_last = ours_last
+
     def fact(self, tx: Tx, fact: Fact) -> None:
         """See Part."""
         for sign in signs(fact):
@@ -96,7 +98,7 @@ class Outages:
         for charger, begins, back in tx.all(
             "SELECT charger, begins, back FROM outage WHERE kind = 'ours' AND ends IS NULL"
         ):
-            _no_longer_ours(tx, charger, begins, back, at)
+            self._no_longer_ours(tx, charger, begins, back, at)
 
     def decision(self, tx: Tx, decision: Decision) -> None:
         """See Part."""
@@ -113,7 +115,7 @@ class Outages:
             " AND ends IS NULL",
             fact.charger,
         ):
-            _no_longer_ours(tx, fact.charger, begins, back, fact.at)
+            self._no_longer_ours(tx, fact.charger, begins, back, fact.at)
         for kind in _LINK:
             end(tx, fact.charger, 0, kind, at)
         tx.run("UPDATE outage SET back = ? WHERE kind = 'ours' AND ends IS NULL AND back IS NULL", at)
@@ -128,6 +130,13 @@ class Outages:
         if not is_down:
             kind = Kind.OURS if down.ours else Kind.OFFLINE
             begin(tx, fact.charger, 0, kind, times.text(fact.at), down.reason)
+
+    def _no_longer_ours(self, tx: Tx, charger: str, begins: str, back: str | None, at: datetime) -> None:
+        """Split an open interval at the time from which it is the charger's."""
+        until = times.parsed(back) + self._ours_last if back else times.parsed(begins) + OURS_MOST
+        if until < at:
+            end(tx, charger, 0, Kind.OURS, times.text(until))
+            begin(tx, charger, 0, Kind.OFFLINE, times.text(until), "not_returned")
 
     # -- statuses -------------------------------------------------------------------------------------------
 
@@ -178,11 +187,3 @@ def _known(tx: Tx, fact: Fact) -> None:
         " ON CONFLICT (charger, evse, connector) DO NOTHING",
         fact.charger, times.text(fact.at),
     )  # fmt: skip
-
-
-def _no_longer_ours(tx: Tx, charger: str, begins: str, back: str | None, at: datetime) -> None:
-    """Split an open interval at the time from which it is the charger's."""
-    until = times.parsed(back) + OURS_LAST if back else times.parsed(begins) + OURS_MOST
-    if until < at:
-        end(tx, charger, 0, Kind.OURS, times.text(until))
-        begin(tx, charger, 0, Kind.OFFLINE, times.text(until), "not_returned")

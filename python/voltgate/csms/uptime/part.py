@@ -1,8 +1,9 @@
 """The part of the ledger that folds uptime, attempts and days."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from voltgate.config_csms import Csms
 from voltgate.csms.ledger.decisions import Decision
 from voltgate.csms.ledger.facts import Fact
 from voltgate.csms.ledger.store import Tx
@@ -18,10 +19,11 @@ class Uptime:
 
     tables: tuple[str, ...] = (*Outages.tables, *Watch.tables, *Attempts.tables, *Days.tables)
 
-    def __init__(self, zone: ZoneInfo) -> None:
-        """``zone``: of chargers whose site names none."""
-        self._zone = zone
-        self._outages, self._watch, self._attempts, self._days = Outages(), Watch(), Attempts(), Days()
+    def __init__(self, csms: Csms) -> None:
+        self._zone = ZoneInfo(csms.timezone)
+        self._outages = Outages(timedelta(seconds=csms.ours_last))
+        self._attempts = Attempts(timedelta(seconds=csms.attempt_wait))
+        self._watch, self._days = Watch(), Days()
 
     def fact(self, tx: Tx, fact: Fact) -> None:
         """See Part."""
