@@ -8,16 +8,24 @@ from pathlib import Path
 
 import pytest
 
+from jetstream import until
 from voltgate.csms.ledger import store
 from voltgate.csms.ledger.store import Database
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
-def _as_user(folder: Path, *argv: str) -> None:
+# The shell is the server's parent: its end of the pipe closes however the test's process ends.
+_KEEPER = '"$@" >>"$0" 2>&1 & read -r _; kill -QUIT $!; wait $!'
+
+
+def _user() -> tuple[str, ...]:
     """PostgreSQL refuses to run as root."""
-    user = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups") if os.geteuid() == 0 else ()
-    subprocess.run([*user, *argv], check=True, capture_output=True, cwd=folder)
+    return ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups") if os.geteuid() == 0 else ()
+
+
+def _as_user(folder: Path, *argv: str) -> None:
+    subprocess.run([*_user(), *argv], check=True, capture_output=True, cwd=folder)
 
 
 @pytest.fixture(scope="session")
@@ -29,13 +37,20 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = Path(subprocess.check_output(["mktemp", "-d"], text=True).strip())
     if os.geteuid() == 0:
         os.chown(folder, 65534, 65534)
-    bin_ = BINARIES[-1]
-    _as_user(folder, str(bin_ / "initdb"), "-D", f"{folder}/data", "-A", "trust", "-U", "test", "-E", "UTF8")
-    control = (str(bin_ / "pg_ctl"), "-D", f"{folder}/data", "-w")
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-    _as_user(folder, *control, "-l", f"{folder}/log", "-o", options, "start")
+    bin_, data = BINARIES[-1], f"{folder}/data"
+    _as_user(folder, str(bin_ / "initdb"), "-D", data, "-A", "trust", "-U", "test", "-E", "UTF8")
+    server = [
+        *_user(), str(bin_ / "postgres"), "-D", data, "-c", "listen_addresses=",
+        "-c", f"unix_socket_directories={folder}", "-c", "fsync=off",
+    ]  # fmt: skip
+    pipe = subprocess.PIPE
+    keeper = subprocess.Popen(
+        ["sh", "-c", _KEEPER, f"{folder}/log", *server], stdin=pipe, stdout=pipe, text=True, cwd=folder
+    )
+    ready = [str(bin_ / "pg_isready"), "-q", "-h", str(folder)]
+    until(lambda: subprocess.run(ready, check=False).returncode == 0, "PostgreSQL answers")
     yield str(folder)
-    _as_user(folder, *control, "-m", "immediate", "stop")
+    keeper.communicate()  # closes its input
     shutil.rmtree(folder)
 
 

@@ -117,7 +117,7 @@ async def test_from_a_tap_to_the_receipt(version: str, server: NatsServer, tmp_p
         (invoice,) = (await desk.get(f"/cdrs?session={session}"))["items"]
         assert (invoice["cost"], invoice["kind"], invoice["payment"]) == (settled["cost"], "invoice", "due")
         cheap = {"currency": "EUR", "energy_kwh": "0.20", "start": "0.50"}
-        preview = (await desk.ask("POST", "/tariffs/preview", cheap)).json
+        preview = (await desk.ask("POST", "/tariffs/preview", {"tariff": cheap})).json
         assert (preview["before"], preview["less"], preview["same"]) == (settled["cost"], 1, 0)
         assert Decimal(preview["after"]) == (Decimal(truth) * Decimal("0.0002")).quantize(
             Decimal("0.01")

@@ -63,3 +63,23 @@ def test_a_backup_is_a_database_and_can_be_put_back(
     (tmp_path / "csms.db").unlink()
     assert voltgate("csms", "restore", copy, "--config", config)[0] == 0
     assert voltgate("csms", "explain", session, "--config", config)[0] == 0
+
+
+def test_a_database_that_is_not_there_is_not_made(
+    voltgate: Run, file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    absent = tmp_path / "absent.db"
+    config = file(f'[csms]\ndatabase = "sqlite:///{absent}"\n')
+    code, _, err = voltgate("csms", "explain", "x", "--config", config)
+    assert (code, err.startswith(f"voltgate: csms.database: {absent}: no such file")) == (1, True), err
+    assert not absent.exists()
+
+
+def test_a_database_of_something_else_is_named(
+    voltgate: Run, file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    other = tmp_path / "other.db"
+    other.touch()
+    config = file(f'[csms]\ndatabase = "sqlite:///{other}"\n')
+    code, _, err = voltgate("csms", "explain", "x", "--config", config)
+    assert (code, err) == (1, f"voltgate: csms.database: {other}: no such table: session\n")

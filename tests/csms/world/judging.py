@@ -179,8 +179,9 @@ def is_known(world: Life, visit: Visit) -> bool:
 
 
 def hidden(world: Life, visit: Visit) -> bool:
-    """Whether nothing that was sent can show that the energy is wrong: there is nothing beside it."""
+    """Whether nothing that was sent shows that the energy is wrong: no power beside it, or an uneven one."""
     bare = {"no_meter_values", "no_energy"} & set(world.active) or len(visit.powers) <= 2 * world.every
+    bare = bare or len(set(visit.powers)) > 1
     return bool(bare) and bool({"kwh_named_wh", "intervals"} & set(world.active))
 
 

@@ -58,7 +58,7 @@ def _explained(config: Config, session: str) -> dict[str, Any] | None:
     from voltgate.csms.ledger import explaining, store  # noqa: PLC0415
 
     with faults():
-        database = store.opened(config.csms.database)
+        database = store.existing(config.csms.database)
         with database.begin() as tx:
             found = explaining.explained(tx, session)
         database.close()

@@ -1,6 +1,5 @@
 """Handlers that store decisions, with who and why. They take effect at the ledger's next tick."""
 
-from collections.abc import Set
 from typing import Any
 
 from aiohttp import web
@@ -13,7 +12,6 @@ from voltgate.csms.ledger import times
 from voltgate.csms.ledger.decisions import Kind as Decides
 from voltgate.csms.tariffs import form
 from voltgate.csms.tariffs.conditions import TariffFault
-from voltgate.csms.tariffs.tariff import Tariff
 
 _OF_THE_DECISION = set(DecisionBody.model_fields)
 
@@ -37,16 +35,11 @@ async def put_tariff(ask: Ask) -> web.Response:
     """A tariff, checked as the ledger reads it."""
     body = ask.said(bodies.TariffBody)
     given = document_of(body)
-    tariff_of(ask.id, given)
-    return await decide(ask, Decides.TARIFF, body, given)
-
-
-def tariff_of(id_: str, given: dict[str, Any]) -> Tariff:
-    """The tariff, as the ledger reads it. Raises Problem."""
     try:
-        return form.read(id_, given)
+        form.read(ask.id, given)
     except TariffFault as fault:
         raise Problem(Kind.INVALID, faults=[Fault(fault.pointer, fault.reason)]) from None
+    return await decide(ask, Decides.TARIFF, body, given)
 
 
 async def put_assignment(ask: Ask) -> web.Response:
@@ -70,10 +63,9 @@ async def put_payment(ask: Ask) -> web.Response:
     return await decide(ask, Decides.PAYMENT, ask.said(bodies.PaymentBody))
 
 
-def document_of(body: DecisionBody, besides: Set[str] = frozenset()) -> dict[str, Any]:
-    """What was given, but for what the decision says of itself, and ``besides``."""
-    without = {*_OF_THE_DECISION, *besides}
-    return body.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=without)
+def document_of(body: DecisionBody) -> dict[str, Any]:
+    """What was given, but for what the decision says of itself."""
+    return body.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=_OF_THE_DECISION)
 
 
 async def delete_assignment(ask: Ask) -> web.Response:

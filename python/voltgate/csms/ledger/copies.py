@@ -22,7 +22,7 @@ def backup(url: str, target: Path) -> None:
     if not url.startswith("sqlite:"):
         _tool("pg_dump", "--format=custom", f"--file={target}", f"--dbname={url}")
         return
-    database = Sqlite(_existing(url))
+    database = Sqlite(store.existing_file(url))
     try:
         database.backup(target)
     except sqlite3.Error as error:
@@ -56,13 +56,6 @@ def anew(url: str) -> Iterator[str]:
     _remove(fresh)
     yield f"sqlite:///{fresh}"
     _replace(path, fresh)
-
-
-def _existing(url: str) -> str:
-    path = store.sqlite_path(url)
-    if not Path(path).is_file():
-        raise StoreError(f"csms.database: {path}: no such file")
-    return path
 
 
 def _replace(path: Path, by: Path) -> None:

@@ -22,6 +22,8 @@ _MS = timedelta(milliseconds=1)
 _KILO = 1000
 _UNIT_FROM, _UNIT_TO = 500, 2000  # a thousand, give or take the error of an integral of power
 
+_UNIT_APART = 10  # so far below the power no reading is right, whatever its unit is
+
 
 class Method(StrEnum):
     """How the energy is proven."""
@@ -94,9 +96,9 @@ def proven(readings: Readings) -> Energy:
     if not candidates:
         return Energy(0, 0, Method.NONE, ((readings.started, 0), (readings.ended, 0)), frozenset(flags))
     candidates, scaled = _in_one_unit(candidates, power, limit)
-    if scaled:
-        flags.add(Flag.UNIT_DOUBTFUL)
     method, best = next((one, candidates[one]) for one in Method if one in candidates)
+    if scaled or (method is not Method.POWER and power > _UNIT_APART * best > 0):
+        flags.add(Flag.UNIT_DOUBTFUL)
     comparable = list(_comparable(candidates, readings, rises, best))
     least, apart = min(comparable), max(comparable) - min(comparable)
     if apart > _APART_MWH or apart * _APART_SHARE > max(best, _KILO):

@@ -157,14 +157,12 @@ class Ledger:
                 await self._wait(stop)
 
     async def _wait(self, stop: asyncio.Event) -> None:
+        """Wait for a message, and a moment more for its company."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_WAIT):
                 await self._arrived.wait()
-        if (
-            not stop.is_set()
-            and len(self._facts)
-            and not any(len(one.waiting) > BATCH for one in self._facts)
-        ):
+        full = any(len(feed.waiting) >= BATCH for feed in self._facts)
+        if not full and not stop.is_set():
             await asyncio.sleep(_SLICE)
 
     def _horizon(self) -> datetime | None:

@@ -133,13 +133,16 @@ class Sqlite:
     @contextmanager
     def begin(self) -> Iterator[Tx]:
         """See Database."""
-        self._connection.execute("BEGIN IMMEDIATE")
         try:
-            yield SqliteTx(self._connection)
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield SqliteTx(self._connection)
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:  # no room, locked by another process, not ours
+            raise StoreError(f"csms.database: {self.path}: {error}") from None
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy while the ledger works. ``target`` must not exist."""
@@ -157,6 +160,22 @@ def opened(url: str) -> Database:
     from voltgate.csms.ledger.postgres import Postgres  # noqa: PLC0415 - psycopg is needed for it alone
 
     return Postgres(url)
+
+
+def existing(url: str) -> Database:
+    """The same; a file that is not there is not made. Raises StoreError."""
+    return Sqlite(existing_file(url)) if url.startswith("sqlite:///") else opened(url)
+
+
+def existing_file(url: str) -> str:
+    """The file of a ``sqlite:///`` URL. Raises StoreError where there is none."""
+    path = sqlite_path(url)
+    if not Path(path).is_file():
+        raise StoreError(
+            f"csms.database: {path}: no such file (that of `voltgate dev` is csms.db in its data folder:"
+            " VOLTGATE_CSMS__DATABASE=sqlite:///voltgate-data/csms.db)"
+        )
+    return path
 
 
 def sqlite_path(url: str) -> str:
