@@ -151,7 +151,8 @@ async def tail_of_nonsense(attacker: Attacker) -> None:
     bodies = (b"", b"{", b'{"state":"\x1b[1m"}', b"\x1b[2J", "\u202e\x9b".encode(), b"\xff" * 100)
 
     async def send() -> None:
-        while True:
+        # What is sent counts here, not how fast NATS carries it.
+        while await attacker.pause(0.05):
             for place in places:
                 for body in bodies:
                     writer.write(b"PUB %s %d\r\n%s\r\n" % (place, len(body), body))
@@ -159,7 +160,6 @@ async def tail_of_nonsense(attacker: Attacker) -> None:
                     writer.write(b"HPUB %s %d %d\r\n%s%s\r\n" % sizes)
                     attacker.counts["messages"] += 2
             await writer.drain()
-            await attacker.pause(0.05)  # what is sent counts here, not how fast NATS carries it
 
     async def watch() -> None:
         assert tail.stdout is not None
