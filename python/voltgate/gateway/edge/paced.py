@@ -1,11 +1,11 @@
 """What all sockets that are not connected yet may take of one turn of the loop.
 
 A storm of dials, whoever sends it, delays no charger that is connected: accepts, TLS handshakes, requests and
-decisions share one budget, and after it was used up the loop serves everybody else for as long. Steps wait in
-the order in which they came, by how far their socket is: the nearest to its end goes first, since most of its
-cost is spent, and one of each stage a turn at least. Else, in a storm that needs more CPU than its chargers
-have time, each would be begun and none would end before its deadline. What cannot be served soon is best
-where it is, in the accept queue of the kernel.
+decisions share one budget. After it was used up the loop serves everybody else for twice as long. Steps wait
+in the order in which they came, by how far their socket is: the nearest to its end goes first, since most of
+its cost is spent, and one of each stage a turn at least. Else, in a storm that needs more CPU than its
+chargers have time, each would be begun and none would end before its deadline. What cannot be served soon is
+best where it is, in the accept queue of the kernel.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ from enum import IntEnum
 from voltgate.gateway.clock import Wheel
 
 SECONDS = 0.002  # of one turn
-REST = 3  # times what was used, before the next turn that may use it
+REST = 2  # times what was used, before the next turn that may use it
 AT_ONCE = 16  # sockets accepted in one turn, about 1 ms
 CROWD = 32  # steps that wait, from which on one socket a turn is accepted
 
