@@ -28,7 +28,6 @@ KNOWN: list[tuple[str, tuple[str, ...], tuple[Visit, ...], str]] = [
     ("v16", ("samples_from_zero",), (RISING,), "bill meterStop - meterStart, which hold together"),
     ("v201", ("tx_id_repeats", "no_clock"), (EVEN,) * 3, "a Started after the end begins another session"),
     ("v16", ("tx_id_unknown", "stop_stray"), (EVEN,) * 2, "leave alone a stop that names another id"),
-    ("v201", ("begin_zero", "register_jumps_back"), (WAITING,), "count only above readings in doubt too"),
 ]
 visits = st.builds(Visit, free=st.integers(2, 90), powers=powers)
 lives = st.builds(
@@ -44,6 +43,11 @@ lives = st.builds(
     seed=st.integers(0, 2**32),
 )
 PLAIN = (Visit(10, (11_000,) * 40 + (0,) * 10), Visit(15, (3700,) * 61), Visit(5, (22_000,) * 25))
+
+
+def test_a_placeholder_and_a_step_back_count_nothing_twice() -> None:
+    life = Life("v201", ("begin_zero", "register_jumps_back"), (WAITING,))
+    assert faults_found(life, folded(life)) == []
 
 
 @given(lives)

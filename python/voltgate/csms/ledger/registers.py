@@ -55,17 +55,24 @@ class Rises:
             self._take(at, register)
         else:
             self.flags.add(Flag.BEYOND_PHYSICS)
-            self._doubted = (at, register)
+            if self._doubted is None or not self._steps_back(self._doubted[1], register):
+                self._doubted = (at, register)
+            # Else the higher one stays: only what rises above both is new.
 
     def _fell(self, at: datetime, register: int) -> None:
         self.flags.add(Flag.REGISTER_FELL)
-        if register * _RESET_SHARE < self._highest:
+        if self._steps_back(self._highest, register):
+            # Only what rises above the highest reading is new.
+            self.curve.append((at, self.total))
+        else:
             # A reset, or a rollover: what it counts from here is new.
             self.was_reset = True
             self._take(at, register)
-        else:
-            # A small step back: only what rises above the highest reading is new.
-            self.curve.append((at, self.total))
+
+    @staticmethod
+    def _steps_back(before: int, register: int) -> bool:
+        """A fall to less than half is a new register; a smaller one is a reading that is too low."""
+        return before > register and register * _RESET_SHARE >= before
 
     def _take(self, at: datetime, register: int) -> None:
         self.readings = max(self.readings, 1)
