@@ -5,6 +5,7 @@ The gateway's uvloop is its own, so a slow test cannot make it look slow, and on
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -40,7 +41,7 @@ class Gateway:
         self._up: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
         self._thread.start()
-        self._up.result(PATIENCE)
+        self._up.result(2 * PATIENCE)  # streams, then the start
 
     @property
     def nats(self) -> Client:
@@ -75,14 +76,19 @@ class Gateway:
             await runner.cleanup()
 
     async def _apply(self) -> None:
+        end = time.monotonic() + PATIENCE
         while True:  # the server may still be starting
             try:
                 client = await connect(as_operator(self.config).nats)
-                await streams.apply(client, self.config)
-                break
+                try:
+                    await streams.apply(client, self.config)
+                finally:
+                    await client.close()
+                return
             except Exception:
+                if time.monotonic() > end:
+                    raise
                 await asyncio.sleep(0.05)
-        await client.close()
 
     @property
     def port(self) -> int:
@@ -137,6 +143,8 @@ def config(server: NatsServer, *listeners: dict[str, Any], **sections: Any) -> C
     defaults: dict[str, Any] = {
         "nats": {"url": server.url, "publish_timeout": 2.0, "ask_grace": 0.3, "ask_timeout": 1.5},
         "registry": {"required": False},
+        # Servers are shared, and reserve on a small disk what their streams may hold.
+        "streams": {"tx_max_bytes": 1 << 28, "events_max_bytes": 1 << 28, "commands_max_bytes": 1 << 28},
         "drain": {"grace": 0.0},
         "admin": {"port": 0},
         "validation": "strict",  # what most tests are about is refused or not at all
