@@ -143,8 +143,6 @@ def config(server: NatsServer, *listeners: dict[str, Any], **sections: Any) -> C
     defaults: dict[str, Any] = {
         "nats": {"url": server.url, "publish_timeout": 2.0, "ask_grace": 0.3, "ask_timeout": 1.5},
         "registry": {"required": False},
-        # Servers are shared, and reserve on a small disk what their streams may hold.
-        "streams": {"tx_max_bytes": 1 << 28, "events_max_bytes": 1 << 28, "commands_max_bytes": 1 << 28},
         "drain": {"grace": 0.0},
         "admin": {"port": 0},
         "validation": "strict",  # what most tests are about is refused or not at all
