@@ -147,6 +147,10 @@ def config(server: NatsServer, *listeners: dict[str, Any], **sections: Any) -> C
         "admin": {"port": 0},
         "validation": "strict",  # what most tests are about is refused or not at all
     }
+    if "stream_prefix" in sections.get("nats", {}):
+        # Streams of its own on a server that others share: it reserves what they may hold.
+        size = 64 << 20
+        defaults["streams"] = {"tx_max_bytes": size, "events_max_bytes": size, "commands_max_bytes": size}
     for name, section in sections.items():
         defaults[name] = defaults.get(name, {}) | section if isinstance(section, dict) else section
     doors = [open_door | listener for listener in listeners or ({},)]

@@ -267,9 +267,7 @@ async def test_this_release_writes_all_that_release_0_1_0_wrote(start_nats: Star
 async def test_a_gateway_starts_on_streams_that_a_later_release_has_made(nats_server: NatsServer) -> None:
     """In a rolling upgrade the streams change first: a gateway that restarts then must come back."""
     nats = {"stream_prefix": "LATER", "prefix": "later", "rpc_prefix": "laterrpc"}
-    # The server is shared, and reserves what its streams may hold: a small disk has no room for all of it.
-    small = {"tx_max_bytes": 1 << 24, "events_max_bytes": 1 << 24, "commands_max_bytes": 1 << 24}
-    settings = config(nats_server, nats=nats, streams=small)
+    settings = config(nats_server, nats=nats)
     async with own_gateway(settings):
         pass
     client = await connected(nats_server.url)
