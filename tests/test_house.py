@@ -242,7 +242,12 @@ def test_an_identity_is_never_a_metric_label() -> None:
 
 def test_files_stay_small() -> None:
     """At most 400 lines a file; a file of tests is a table and may have 600."""
-    bounds = [(MODULES, 400), ((ROOT / "benchmarks").rglob("*.py"), 400), (TESTS.rglob("*.py"), 600)]
+    bounds = [
+        (MODULES, 400),
+        ((ROOT / "rust").glob("*/src/**/*.rs"), 400),
+        ((ROOT / "benchmarks").rglob("*.py"), 400),
+        (TESTS.rglob("*.py"), 600),
+    ]
     lines = {path: (len(path.read_text().splitlines()), most) for paths, most in bounds for path in paths}
     assert {str(path): size for path, (size, most) in lines.items() if size > most} == {}
 

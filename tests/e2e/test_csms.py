@@ -1,7 +1,7 @@
 """Sessions of mobilityhouse's ``ocpp`` client: through gateway and reference backend into the books."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -16,14 +16,14 @@ from ocpp.v21 import ChargePoint as ChargePoint21
 from ocpp.v201 import ChargePoint as ChargePoint201
 from websockets.typing import Subprotocol
 
+from csms.keeping import rows, until
 from e2e.house import PATIENCE, Gateway, config, gateway
 from e2e.strangers import SUBPROTOCOL, connected
 from jetstream import NatsServer
 from voltgate.backend import service as backend
 from voltgate.config import Config
-from voltgate.csms.ledger import decisions, store
+from voltgate.csms.ledger import decisions
 from voltgate.csms.ledger.service import Ledger
-from voltgate.csms.ledger.store import Row
 
 POINTS: dict[str, Any] = {"v16": ChargePoint16, "v201": ChargePoint201, "v21": ChargePoint21}
 
@@ -51,23 +51,6 @@ async def running(client: Client, config_: Config) -> AsyncIterator[None]:
             yield
         finally:
             stop.set()
-
-
-def rows(config_: Config, sql: str) -> list[Row]:
-    database = store.opened(config_.csms.database)
-    try:
-        with suppress(Exception), database.begin() as tx:
-            return tx.all(sql)
-        return []
-    finally:
-        database.close()
-
-
-async def until(holds: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(PATIENCE):
-        while not (found := holds()):
-            await asyncio.sleep(0.05)
-    return found
 
 
 def stamp(at: datetime) -> str:

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from csms.keeping import rows, until
 from e2e.house import config, own_gateway
-from e2e.strangers import connected, dial, until
+from e2e.strangers import connected, dial
 from jetstream import NatsServer
 from voltgate.csms.ledger import store
 from voltgate.csms.ledger.service import Ledger
@@ -35,22 +36,13 @@ async def test_a_restart_of_the_gateway_is_no_outage_of_the_charger(
     stop = asyncio.Event()
     ledger: asyncio.Task[None] | None = None
 
-    def rows(sql: str) -> list[Row]:
-        database = store.opened(settings.csms.database)
-        try:
-            with database.begin() as tx:
-                return tx.all(sql)
-        finally:
-            database.close()
-
     def outages() -> list[Row]:
-        return rows("SELECT charger, kind, reason, ends IS NULL FROM outage ORDER BY begins")
+        return rows(settings, "SELECT charger, kind, reason, ends IS NULL FROM outage ORDER BY begins")
 
     async with own_gateway(settings) as first:
         ledger = asyncio.create_task(Ledger(client, settings).run(stop))
         async with dial(first.port, "CP1"):
-            await until(lambda: rows("SELECT name FROM sqlite_master WHERE name = 'charger'"))
-            await until(lambda: rows("SELECT id FROM charger WHERE link = 'up'"))
+            await until(lambda: rows(settings, "SELECT id FROM charger WHERE link = 'up'"))
             first.sigterm()
             await asyncio.to_thread(first.join)
     async with own_gateway(settings) as second:

@@ -37,18 +37,19 @@
 //! to.
 
 use crate::actions::Sender;
-use crate::budget::Budget;
 use crate::cloudevents::Stamp;
 use crate::codec::Codec;
 use crate::encode;
 use crate::frame::Decoded;
 use crate::hpub::{Command, push_time};
 use crate::key::Message;
+pub use crate::opened::NO_ANSWER;
+use crate::opened::{ANSWER, Open, short_answer};
 use crate::outbox::Pushed;
-use crate::outgoing::Outgoing;
 use crate::plan::{Plan, Route, Stored};
-use crate::publish::{Class, Publisher, Tags};
-use crate::seen::{Answered, Mark, TransactionKeys};
+use crate::publish::{Class, Tags};
+pub use crate::road::{Effects, Other, Road, Scratch};
+use crate::seen::{Answered, Mark};
 use crate::slice::{Masked, Piece, Slicer};
 use crate::stores::Store;
 
@@ -58,83 +59,7 @@ pub const FRAMES: usize = 64;
 pub const BYTES: usize = 65_536;
 /// Bytes of a frame that counts towards `limits.max_buffered_bytes` until it is answered: the session holds it.
 const LARGE: usize = 16_384;
-/// Bytes of an answer that is kept: two of the frame's header, an id of 36 characters, and `{}`.
-const ANSWER: usize = 62;
-/// Room for an answer of [`Lane::stored`].
-pub const NO_ANSWER: [u8; ANSWER] = [0; ANSWER];
 const EMPTY: &[u8] = b"{}";
-
-/// What the lane works with in one call; all but the publisher belongs to several chargers.
-#[derive(Debug)]
-pub struct Road<'a, T> {
-    /// The connection's constants, and the number of messages it has published.
-    pub publisher: &'a Publisher,
-    /// See [`Publisher`].
-    pub published: &'a mut u64,
-    /// Which CALLs are taken.
-    pub plan: &'a mut Plan,
-    /// The charger's.
-    pub budget: &'a mut Budget,
-    /// The way to NATS.
-    pub outgoing: &'a mut Outgoing<T>,
-    /// Of the process.
-    pub keys: &'a mut TransactionKeys,
-    /// Monotonic seconds.
-    pub now: f64,
-    /// Milliseconds since the Unix epoch.
-    pub time_ms: i64,
-}
-
-/// Buffers that are used again and again.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    plain: Vec<u8>,
-    command: Command,
-    key: Vec<u8>,
-    reply: Vec<u8>,
-}
-
-/// What the lane does not take.
-#[derive(Debug)]
-pub enum Other<'a> {
-    /// A whole text message, for the session.
-    Message(&'a [u8], Decoded),
-    /// One that nobody has looked at: it is large, or the gate is closed.
-    Text(Masked<'a>),
-    /// For the judge of RFC 6455.
-    Raw(&'a [u8]),
-}
-
-/// What a call has left behind for its caller to do.
-#[derive(Debug, Default)]
-pub struct Effects {
-    /// Answers, for the socket.
-    pub answers: Vec<u8>,
-    /// How many of them are to CALLs of class `live`.
-    pub live: u32,
-    /// The outbox has to be looked after (`Pushed::Due`).
-    pub due: bool,
-    /// The charger has spent too much: its socket is to rest.
-    pub overdrawn: bool,
-}
-
-/// The CALL whose fact is being stored.
-#[derive(Debug)]
-struct Open {
-    counter: u64,
-    class: Class,
-    action: usize,
-    read_at: f64,
-    mark: Option<Mark>,
-    answer: [u8; ANSWER],
-    size: u8,
-}
-
-impl Open {
-    fn answer(&self) -> &[u8] {
-        &self.answer[..usize::from(self.size)]
-    }
-}
 
 /// One connection. `A`: an answer that the session remembers.
 #[derive(Debug)]
@@ -449,14 +374,6 @@ fn publish<T>(
     }
     *road.published += 1;
     Some(nats_id)
-}
-
-/// Writes the answer `{}` to `answer` and returns its size; `None` where the id is too long when escaped.
-fn short_answer(id: &str, answer: &mut [u8; ANSWER], made: &mut Vec<u8>) -> Option<u8> {
-    made.clear();
-    encode::push_result(made, id, EMPTY);
-    answer.get_mut(..made.len())?.copy_from_slice(made);
-    u8::try_from(made.len()).ok()
 }
 
 /// A size as a number of the budget, which counts in fractions.

@@ -1,7 +1,7 @@
 """Notices from a real NATS to real HTTP servers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -13,6 +13,7 @@ import pytest
 from nats.aio.client import Client
 
 from csms.alerts.receiver import Receiver, receiver
+from csms.keeping import until
 from csms.story import moment
 from jetstream import PATIENCE, NatsServer
 from voltgate.config import Config
@@ -54,12 +55,6 @@ async def channel(client: Client, name: str, body: dict[str, Any] | None) -> Non
 
 async def publish(client: Client, notice: Notice) -> None:
     await client.jetstream().publish(f"ops.alert.notice.{notice.rule}.{notice.id}", notice.json())
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def consumers(client: Client, count: int) -> None:

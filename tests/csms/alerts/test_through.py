@@ -1,11 +1,9 @@
 """From links on a real NATS, through the ledger, to a real HTTP server; a second run repeats nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import nats
 import orjson
@@ -13,13 +11,12 @@ import pytest
 from nats.aio.client import Client
 
 from csms.alerts.receiver import receiver
+from csms.keeping import rows, running, until
 from jetstream import PATIENCE, NatsServer
 from voltgate.config import Config
 from voltgate.config_csms import Csms
 from voltgate.csms.ledger import decisions, rebuild, store, times
 from voltgate.csms.ledger import streams as ours
-from voltgate.csms.ledger.service import Ledger
-from voltgate.csms.ledger.store import Row
 from voltgate.gateway.bus import streams
 
 CHARGERS = [f"CP{number:02}" for number in range(50)]
@@ -36,23 +33,6 @@ async def client(nats_server: NatsServer) -> AsyncIterator[Client]:
 
 def configured(folder: Path, name: str) -> Config:
     return Config(csms=Csms(database=f"sqlite:///{folder / name}.db", tick_seconds=0.2))
-
-
-@asynccontextmanager
-async def running(client: Client, config: Config) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(Ledger(client, config).run(stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await task
-
-
-async def until(holds: Callable[[], Any]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not holds():
-            await asyncio.sleep(0.05)
 
 
 async def link(client: Client, charger: str, state: str) -> None:
@@ -76,16 +56,6 @@ async def test_what_an_earlier_run_has_published_leaves_the_outbox(client: Clien
         await until(lambda: not rows(config, "SELECT id FROM outbox"))
     message = await client.jsm().get_last_msg("OPS_ALERT", "ops.alert.notice.offline.1")
     assert message.data == b"first"
-
-
-def rows(config: Config, sql: str) -> list[Row]:
-    database = store.opened(config.csms.database)
-    try:
-        with suppress(Exception), database.begin() as tx:
-            return tx.all(sql)
-        return []
-    finally:
-        database.close()
 
 
 async def consumers(client: Client) -> int:

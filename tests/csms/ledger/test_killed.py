@@ -8,7 +8,8 @@ from pathlib import Path
 import nats
 import pytest
 
-from csms.ledger.test_service import configured, publish, rows, session_16, until
+from csms.keeping import rows, until
+from csms.ledger.test_service import configured, publish, session_16
 from jetstream import NatsServer
 from processes import PATIENCE, Start
 from voltgate.config import Config

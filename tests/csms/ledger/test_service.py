@@ -1,17 +1,17 @@
 """The ledger on a real NATS: what a rebuild makes is what the live run made; a second ledger is fenced."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import nats
 import nats.errors
 import pytest
 from nats.aio.client import Client
 
+from csms.keeping import rows, running, until
 from csms.ledger.world import Said, World
 from jetstream import NatsServer
 from voltgate.config import Config
@@ -50,37 +50,6 @@ def config(tmp_path: Path) -> Config:
 def configured(folder: Path, name: str) -> Config:
     csms = Csms(database=f"sqlite:///{folder / name}.db", tick_seconds=0.2, settle_after=0.3)
     return Config(csms=csms)
-
-
-@asynccontextmanager
-async def running(client: Client, config: Config) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(Ledger(client, config).run(stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await task
-
-
-def rows(config: Config, sql: str) -> list[Row]:
-    path = Path(store.sqlite_path(config.csms.database))
-    if not path.is_file():
-        return []
-    database = store.opened(config.csms.database)
-    try:
-        with database.begin() as tx:
-            (tables,) = tx.one("SELECT COUNT(*) FROM sqlite_master WHERE name = 'position'") or (0,)
-            return tx.all(sql) if tables else []
-    finally:
-        database.close()
-
-
-async def until(holds: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(PATIENCE):
-        while not (found := holds()):
-            await asyncio.sleep(0.05)
-    return found
 
 
 async def publish(client: Client, facts: Iterable[Said]) -> None:
