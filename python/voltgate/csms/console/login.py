@@ -1,4 +1,4 @@
-"""Login by a link that works once, and logout: pages without script, for people.
+"""Login by a link that works once, what a person sees then, and logout: pages without script.
 
 Opening the link shows a button; pressing it uses the link up. A program that looks at links in messages
 therefore does not.
@@ -19,17 +19,21 @@ from voltgate.csms.ledger import times
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Voltgate</title></head><body><main data-testid="login"><h1>Voltgate</h1>{}</main></body></html>
+<title>Voltgate</title></head><body><main{}><h1>Voltgate</h1>{}</main></body></html>
 """
 _FORM = """<form method="post" action="/login"><input type="hidden" name="link" value="{}">
 <button type="submit">Log in</button></form>"""
 _SPENT = "<p>This link has been used or is too old. Ask for another one.</p>"
+_INSIDE = """<p>You are logged in. Screens are not served yet; a browser shows what the API answers:</p><ul>
+<li><a href="/api/v1/chargers">chargers</a></li><li><a href="/api/v1/sessions">sessions</a></li>
+<li><a href="/api/v1/alerts">alerts</a></li><li><a href="/api/v1/health">health</a></li></ul>
+<form method="post" action="/logout"><button type="submit">Log out</button></form>"""
 _WANTED = "<p>Open the login link that you were given.</p>"
 
 
-def _page(inner: str, status: int = 200) -> web.Response:
+def _page(inner: str, status: int = 200, mark: str = ' data-testid="login"') -> web.Response:
     return web.Response(
-        text=_PAGE.format(inner),
+        text=_PAGE.format(mark, inner),
         status=status,
         content_type="text/html",
         headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},
@@ -42,6 +46,11 @@ def routes(console: Console) -> list[web.RouteDef]:
     async def show(request: web.Request) -> web.Response:
         link = request.query.get("link", "")
         return _page(_FORM.format(escape(link, quote=True)) if link else _WANTED)
+
+    async def start(request: web.Request) -> web.Response:
+        if keys.id_of(request.cookies.get(console.door.cookie, "")) in console.people.rows(Kind.SESSION):
+            return _page(_INSIDE, mark="")
+        return web.Response(status=303, headers={"Location": "/login", "Cache-Control": "no-store"})
 
     async def login(request: web.Request) -> web.Response:
         console.door.from_own_pages(request, header=False)
@@ -73,4 +82,9 @@ def routes(console: Console) -> list[web.RouteDef]:
         console.door.dismiss(response)
         return response
 
-    return [web.get("/login", show), web.post("/login", login), web.post("/logout", logout)]
+    return [
+        web.get("/", start),
+        web.get("/login", show),
+        web.post("/login", login),
+        web.post("/logout", logout),
+    ]
