@@ -1,6 +1,6 @@
 """Which chargers are accepted at their boot: a text file, a charger on each line (docs/csms/backend.md).
 
-``CP001 Pending 30``: it boots again after 30 s; ``CP002 Rejected``: after a minute. ``*`` is any other charger,
+``CP001 Pending 30``: it boots again after 30 s; ``CP002 Rejected``: after a minute. ``*`` is any other one,
 and a charger without a line is accepted.
 """
 
