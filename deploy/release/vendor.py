@@ -1,8 +1,8 @@
-"""Files of other people that are kept in the repository: take them from npm by name and version, and verify.
+"""Files of other people in the repository: take them from npm by name and version, and verify.
 
-``python deploy/release/vendor.py`` reads each ``vendor.json``, which pins a package by its SHA-512 of npm, and
-writes its files with their licence. A file is as npm has it but for ``replace``: browsers resolve no bare names,
-and an import map would be an inline script. tests/csms/pages/test_vendor.py compares the files offline.
+``python deploy/release/vendor.py`` reads each ``vendor.json``, which pins packages by the SHA-512 that npm
+has, and writes their files with their licences. A file is as npm has it but for ``replace``: browsers resolve
+no bare names, and an import map would be an inline script. A test (csms/pages) compares the files offline.
 """
 
 import base64
@@ -30,9 +30,10 @@ def digest(content: bytes) -> str:
 
 def packed(name: str, version: str, folder: Path) -> bytes:
     """The tarball of a package."""
-    command = ["npm", "pack", "--silent", "--pack-destination", folder, f"{name}@{version}"]
-    file = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    return (folder / file).read_bytes()
+    command = ["npm", "pack", "--silent", "--pack-destination", str(folder), f"{name}@{version}"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    (file,) = folder.iterdir()
+    return file.read_bytes()
 
 
 def read(members: tarfile.TarFile, name: str) -> str:
@@ -62,7 +63,9 @@ def taken(package: dict[str, Any], place: Path, folder: Path) -> None:
     with tarfile.open(archive) as members:
         for target, file in package["files"].items():
             if "sprite" in file:
-                symbols = (symbol(name, read(members, f"{file['sprite']}/{name}.svg")) for name in file["icons"])
+                symbols = (
+                    symbol(name, read(members, f"{file['sprite']}/{name}.svg")) for name in file["icons"]
+                )
                 text = f'<svg xmlns="http://www.w3.org/2000/svg">\n{"".join(symbols)}</svg>\n'
             else:
                 text = read(members, file["from"])

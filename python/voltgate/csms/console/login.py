@@ -35,7 +35,10 @@ TEXTS = {
         "This link has been used or is too old. Ask for another one.",
         "Dieser Link wurde schon benutzt oder ist zu alt. Bitte um einen neuen.",
     ),
-    "wanted": ("Open the login link that you were given.", "Öffne den Link, den du zum Anmelden bekommen hast."),
+    "wanted": (
+        "Open the login link that you were given.",
+        "Öffne den Link, den du zum Anmelden bekommen hast.",
+    ),
 }
 
 
@@ -103,5 +106,5 @@ def routes(console: Console, shell: Shell) -> list[web.RouteDef]:
         web.post("/login", login),
         web.post("/logout", logout),
         web.get("/static/{file:.+}", shell.static),
-        web.get("/{page:(?!api/).*}", start),
+        web.get("/{page:(?!api/|static/).*}", start),
     ]

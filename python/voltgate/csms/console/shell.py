@@ -1,7 +1,7 @@
 """The files of the pages, and the one page that is their shell.
 
-Files are read and compressed once, at the start. They are below an address that holds a hash of all of them, so
-that a browser keeps them for good, modules find each other by relative names, and no page mixes two releases.
+Files are read and compressed once, at the start. They are below an address that holds a hash of all of them:
+a browser keeps them for good, modules find each other by relative names, and no page mixes two releases.
 """
 
 import gzip
@@ -99,7 +99,7 @@ class Shell:
             yield "/".join(parts)
 
     async def static(self, request: web.Request) -> web.Response:
-        """A file. One of another release is not found: the page that wants it says that there is a new one."""
+        """A file. One of another release is not found: the page says that there is a new one."""
         release, _, name = request.match_info["file"].partition("/")
         file = self.files.get(name)
         if file is None or release != self.base.rpartition("/")[2]:
