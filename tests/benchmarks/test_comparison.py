@@ -44,7 +44,9 @@ def test_every_contender_names_its_versions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "accepted"), [("mobilityhouse", ()), ("floor", tuple(BAD))], ids=["validates", "reads nothing"]
+    ("name", "accepted"),
+    [("mobilityhouse", ("a timestamp that is none",)), ("floor", tuple(BAD))],
+    ids=["validates", "reads nothing"],
 )
 def test_bad_messages_tell_who_validates(name: str, accepted: tuple[str, ...]) -> None:
     (contender,) = [one for one in contenders.everyone() if one.name == name]
