@@ -2,7 +2,7 @@
 
 A path names one file and ends with a keyed hash of itself and of the time until which it is good: nobody else
 can make one, and nothing has to be remembered. An upload works once, because a file is never replaced. A
-download works until its time is over, because chargers resume what broke off. Not here: who may ask for a path.
+download works until its time is over, because chargers resume what broke off. Not here: who may ask for one.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Power limits as charging profiles of each OCPP version, and how a site's limit is shared.
 
-A charger's limit is a profile for the whole of it (1.6 ChargePointMaxProfile, 2.x
-ChargingStationMaxProfile), that of an EVSE is the default of its transactions (TxDefaultProfile). Each place has one profile id, so a new limit
-replaces the one before. Values in, values out.
+A charger's limit is a profile for all of it (1.6 ChargePointMaxProfile, 2.x ChargingStationMaxProfile),
+that of an EVSE is the default of its transactions (TxDefaultProfile). Each place has one profile id, so a new
+limit replaces the one before. Values in, values out.
 """
 
 from collections.abc import Mapping

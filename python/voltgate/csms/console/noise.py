@@ -1,7 +1,7 @@
 """What chargers do too much or wrong: violations of the schemas by model, and top talkers.
 
-The facts of both are read from the end of the streams when somebody asks, at most so many, and kept for a while:
-memory and work are bounded, however many chargers and people there are.
+The facts of both are read from the end of the streams when somebody asks, at most so many, and kept for a
+while: memory and work are bounded, however many chargers and people there are.
 """
 
 import asyncio
