@@ -17,17 +17,18 @@ VERSIONS = ("v16", "v201", "v21")
 
 
 class Station(Charger):
-    """Remembers its commands."""
+    """Remembers its commands; ``answers``: what it answers in place of what it would."""
 
-    __slots__ = ("heard",)
+    __slots__ = ("answers", "heard")
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.heard: list[tuple[str, Payload]] = []
+        self.answers: dict[str, Payload] = {}
 
     def command(self, action: str, payload: Payload) -> Payload:
         self.heard.append((action, payload))
-        return super().command(action, payload)
+        return self.answers[action] if action in self.answers else super().command(action, payload)
 
 
 @asynccontextmanager

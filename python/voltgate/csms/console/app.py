@@ -65,7 +65,7 @@ def handlers() -> Mapping[str, Handler]:
 
 def application(console: Console) -> web.Application:
     """All of it, for one console."""
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[_answering])
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[answering])
     by_name = handlers()
     for endpoint in ENDPOINTS:
         # The id of a CDR has a slash; it is accepted as it is where nothing follows.
@@ -86,7 +86,7 @@ def application(console: Console) -> web.Application:
 
 
 @web.middleware
-async def _answering(
+async def answering(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Whatever goes wrong is answered as a problem document."""
