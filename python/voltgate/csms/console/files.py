@@ -151,7 +151,9 @@ class Files:
         folder, name, until = info["folder"], info["name"], info["until"]
         if until.isascii() and until.isdecimal() and len(until) <= _MAC:
             good = self._mac(verb, folder, name, int(until))
-            if hmac.compare_digest(good.encode(), info["mac"].encode()) and self._now().timestamp() < int(until):
+            if hmac.compare_digest(good.encode(), info["mac"].encode()) and self._now().timestamp() < int(
+                until
+            ):
                 return folder, name
         raise Problem(Kind.NOT_FOUND)
 

@@ -325,8 +325,9 @@ class Talkers(Shape):
 
 
 class Moment(Shape):
-    """A message of a charger's timeline. ``payload`` of a refused frame is text."""
+    """A message of a charger's timeline. The same ``id`` is the same message; a refused frame is text."""
 
+    id: str
     at: str
     stream: str
     seq: int

@@ -62,7 +62,9 @@ def _sources(config: Config, charger: str) -> list[Input]:
 
 def _once(messages: list[Message]) -> list[Message]:
     """Without the second copy of a link (docs/csms/ledger.md)."""
-    found = {one.headers.get("ce-id", f"{one.stream} {one.seq}"): one for one in reversed(messages)}
+    found: dict[str, Message] = {}
+    for one in reversed(messages):
+        found.setdefault(_id(one), one)
     return list(found.values())[::-1]
 
 
@@ -73,6 +75,7 @@ def moment(message: Message, *, shown: bool) -> Document:
     kind = _KINDS.get(class_) or _kind(class_, parts[3])
     version = next((VERSIONS[part] for part in parts[2:-1] if part in VERSIONS), None)
     return {
+        "id": _id(message),
         "at": times.text(_at(message)),
         "stream": message.stream,
         "seq": message.seq,
@@ -126,6 +129,10 @@ def _masked(value: Any) -> Any:
     if isinstance(value, list):
         return [_masked(one) for one in value]
     return value
+
+
+def _id(message: Message) -> str:
+    return unquote(message.headers.get("ce-id", f"{message.stream}/{message.seq}"))
 
 
 def _at(message: Message) -> datetime:
