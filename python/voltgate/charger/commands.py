@@ -210,12 +210,36 @@ def trigger(charger: Station, request: Payload) -> Payload:
             messages = [dialect.status(number, connectors[number].status) for number in numbers]
         case "MeterValues":
             messages = [dialect.metered(number, connectors[number].meter, "Trigger") for number in numbers]
+        case "SignChargePointCertificate" | "SignChargingStationCertificate":
+            messages = [certificate_request(charger)]
         case "LogStatusNotification" | "FirmwareStatusNotification" | "DiagnosticsStatusNotification":
             messages = [(wanted, {"status": "Idle"})]
         case _:
             return {"status": "NotImplemented"}
     for message in messages:
         charger.send(message)
+    return ACCEPTED
+
+
+def certificate_request(charger: Station) -> Message:
+    """SignCertificate with a new key; CertificateSigned follows."""
+    from voltgate.charger.certificates import Request  # noqa: PLC0415 - see there
+
+    charger.signing = Request(charger.settings.identity)
+    return "SignCertificate", {"csr": charger.signing.csr}
+
+
+def certificate_signed(charger: Station, request: Payload) -> Payload:
+    """Reconnect with the certificate, if it is for the key of the last request (2.0.1 A02)."""
+    signing, chain = charger.signing, request["certificateChain"]
+    if signing is None or not signing.fits(chain):
+        old = charger.settings.version == "v16"
+        kind = "InvalidChargePointCertificate" if old else "InvalidChargingStationCertificate"
+        charger.send(("SecurityEventNotification", {"type": kind, "timestamp": utc()}))
+        return REJECTED
+    before = charger.context or next((one.ssl for one in charger.settings.endpoints if one.ssl), None)
+    charger.context, charger.signing = signing.context(chain, before), None
+    charger.reconnect_soon()
     return ACCEPTED
 
 
@@ -261,6 +285,7 @@ INSTALL = ("Downloading", "Downloaded", "Installing", "Installed")
 ANSWERS: Mapping[str, Payload | Callable[[Station, Payload], Payload]] = {
     "AdjustPeriodicEventStream": REJECTED,
     "CancelReservation": REJECTED,
+    "CertificateSigned": certificate_signed,
     "ChangeAvailability": availability,
     "ChangeConfiguration": lambda charger, request: {
         "status": change(charger, request["key"], request["value"], "NotSupported")

@@ -30,7 +30,7 @@ from voltgate.cli.streams import app as streams_app
 from voltgate.cli.swarm.command import app as swarm_app
 from voltgate.cli.tail.command import app as tail_app
 from voltgate.cli.terminal import out, say
-from voltgate.cli.validate import app as validate_app
+from voltgate.cli.validate.command import app as validate_app
 from voltgate.cli.version import app as version_app
 from voltgate.cli.violations import app as violations_app
 

@@ -15,7 +15,7 @@ import typer
 from voltgate.cli.dev import embedded
 from voltgate.cli.dev.csms import Running, running
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
-from voltgate.cli.serve.command import actions_of, answer
+from voltgate.cli.serve.command import answer, items_of
 from voltgate.cli.service import loaded, on_signals, run
 from voltgate.cli.swarm.values import faults as names_of
 from voltgate.cli.tail.command import follow, subjects
@@ -130,7 +130,7 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
         ("--port", host, port), ("--admin-port", LOOPBACK, admin_port), ("--nats-port", LOOPBACK, nats_port)
     ]  # fmt: skip
     _ports_are_free(wanted if no_csms else [*wanted, ("--csms-port", host, csms_port)])
-    excepted = actions_of(backend_except)
+    excepted = items_of(backend_except)
     plan = Plan(
         config=settings,
         data_dir=data_dir,

@@ -32,6 +32,7 @@ from voltgate.csms.console.endpoints import ENDPOINTS, Endpoint, Query
 from voltgate.csms.console.intents import ImpossibleError
 from voltgate.csms.console.problems import Kind, Problem
 from voltgate.csms.console.roles import By, Principal, Reach, Role
+from voltgate.csms.console.shell import Shell
 from voltgate.csms.ledger.store import StoreError
 
 log = structlog.get_logger()
@@ -71,9 +72,9 @@ def application(console: Console) -> web.Application:
         # The id of a CDR has a slash; it is accepted as it is where nothing follows.
         route = endpoint.route.replace("{id}", "{id:.+}") if endpoint.reach is Reach.CDR else endpoint.route
         app.router.add_route(endpoint.method, route, _dispatched(console, endpoint, by_name))
-    app.add_routes(login.routes(console))
-    if console.files is not None:
+if console.files is not None:
         app.add_routes(console.files.routes())
+    app.add_routes(login.routes(console, Shell()))
 
     async def guarded(request: web.Request, response: web.StreamResponse) -> None:
         del request
