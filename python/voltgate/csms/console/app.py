@@ -72,7 +72,7 @@ def application(console: Console) -> web.Application:
         # The id of a CDR has a slash; it is accepted as it is where nothing follows.
         route = endpoint.route.replace("{id}", "{id:.+}") if endpoint.reach is Reach.CDR else endpoint.route
         app.router.add_route(endpoint.method, route, _dispatched(console, endpoint, by_name))
-if console.files is not None:
+    if console.files is not None:
         app.add_routes(console.files.routes())
     app.add_routes(login.routes(console, Shell()))
 
