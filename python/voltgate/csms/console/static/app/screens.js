@@ -12,6 +12,8 @@ export const SCREENS = [
   { path: "/", tab: "now", screen: Now },
   { path: "/chargers", tab: "chargers", screen: Chargers },
   { path: "/chargers/:id", tab: "chargers", screen: Charger },
+  { path: "/bulk/:id", tab: "chargers", load: () => import("./bulk.js").then((file) => file.BulkJob) },
+  { path: "/insights/chargers", tab: "insights", load: () => import("./conduct.js").then((file) => file.Conduct) },
   // The more specific address first. For example:
   // { path: "/sessions", tab: "sessions", load: () => import("./sessions.js").then((file) => file.Sessions) },
 ];
