@@ -165,7 +165,7 @@ STATUSES = [
 
 @pytest.mark.parametrize(("status", "validity", "_"), STATUSES)
 @pytest.mark.parametrize("issuer", [ISSUER, EC_ISSUER], ids=["rsa", "ec"])
-async def test_what_a_responder_says(  # noqa: PLR0913, PLR0917 - fixtures and a table
+async def test_what_a_responder_says(
     responder: Responder,
     checks: Revocation,
     issuer: Holder,
@@ -318,7 +318,7 @@ async def test_a_charger_gets_the_answer_as_it_came(
 @pytest.mark.parametrize("version", ["v201", "v21"])
 @pytest.mark.parametrize(("status", "_", "found"), STATUSES)
 @pytest.mark.parametrize("by", ["hashes", "certificate"])
-async def test_a_contract_is_accepted_if_its_certificate_is_good(  # noqa: PLR0913, PLR0917 - a table
+async def test_a_contract_is_accepted_if_its_certificate_is_good(
     responder: Responder,
     backend: Backend,
     version: str,

@@ -35,7 +35,8 @@ class Sites:
         if text(event, "eventType") != "Ended":
             if evse is not None and transaction:
                 self._running[place(charger, evse)] = transaction
-        elif (ended := self._places.pop((charger, transaction), None)) is not None:
+        else:
+            ended = self._places.pop((charger, transaction), "")
             if self._running.get(ended) == transaction:
                 del self._running[ended]
         if len(self._places) > MOST:
