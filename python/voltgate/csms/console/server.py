@@ -21,7 +21,7 @@ from voltgate.csms.console.auth import Door
 from voltgate.csms.console.commands import Sender
 from voltgate.csms.console.console import Console, public_url
 from voltgate.csms.console.follow import Following
-from voltgate.csms.console.live import Live
+from voltgate.csms.console.live import Live, word
 from voltgate.csms.console.people import People
 from voltgate.csms.console.position import Lag
 from voltgate.csms.console.reader import Reader
@@ -53,6 +53,11 @@ async def served(client: Client, config: Config) -> AsyncIterator[Console]:
         stack.callback(reader.close)
         following = Following(client, names.people, prefix, people)
         rows = Rows(reader, people)
+        lag = Lag()
+
+        def lag_now() -> float:
+            return lag.seconds(_now().timestamp(), live.streams)
+
         console = Console(
             config=config,
             url=public_url(config, port := listening.getsockname()[1]),
@@ -62,16 +67,16 @@ async def served(client: Client, config: Config) -> AsyncIterator[Console]:
             door=Door(people, Attempts(monotonic), _now, secure=public_url(config).startswith("https:")),
             writer=Writer(client.jetstream(), prefix, following.reached),
             sender=Sender(client, config.nats.rpc_prefix, _now),
-            live=(live := Live(reader, rows.chargers_of)),
-            lag=(lag := Lag()),
+            live=(live := Live(reader, rows.chargers_of, lag_now)),
+            lag=lag,
             now=_now,
         )
         group = await stack.enter_async_context(asyncio.TaskGroup())
         for work in (following.run(), live.run(), _sampled(client, lag, names)):
             stack.callback(group.create_task(work).cancel)
 
-        async def changed(_: Msg) -> None:
-            live.changed()
+        async def changed(message: Msg) -> None:
+            live.changed(word(message.data))
 
         told = await client.subscribe(f"{prefix}.live", cb=changed)
         stack.push_async_callback(told.unsubscribe)

@@ -22,6 +22,7 @@ const Connector = ({ one, online }) => html`<li class="card connector">
   </dl>
   <p class="dim">
     ${one.status} ${one.since && t("since", { time: when(one.since) })}
+    ${one.heard && html`<br />${t("heard")} <${Age} since=${one.heard} />`}
     ${one.error && html`<br />${t("error.of", { error: one.error })}`}
   </p>
 </li>`;

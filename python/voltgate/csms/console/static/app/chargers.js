@@ -1,7 +1,7 @@
 // Chargers: all of them, by site, with a search and a chip for each state.
 import { html, use, useMemo } from "../ui/html.js";
 import { kw, kwh } from "../ui/format.js";
-import { Age, Empty, Icon, Loading, State } from "../ui/parts.js";
+import { Age, Empty, Icon, Loading, Old, State } from "../ui/parts.js";
 import { List } from "../ui/list.js";
 import { chargers, link, picture, roster, totals } from "../data/live.js";
 import { part } from "../data/api.js";
@@ -31,7 +31,9 @@ function Row({ id }) {
     </span>
     <span class="at">
       <${State} state=${row.state} testid="state" />
-      ${row.state === "offline" && row.since && html`<small><${Age} since=${row.since} /></small>`}
+      ${row.state === "offline"
+        ? row.since && html`<small><${Age} since=${row.since} /></small>`
+        : row.running > 0 && html`<${Old} since=${row.heard} />`}
     </span>
   </a>`;
 }
