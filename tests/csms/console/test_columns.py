@@ -13,7 +13,7 @@ CONNECTOR: dict[str, Any] = {
     "power_w": 7000, "energy_wh": 10.5, "soc": None, "heard": "T2",
 }  # fmt: skip
 CHARGER: dict[str, Any] = {
-    "id": "CP1", "online": True, "since": "T0", "vendor": "V", "model": "M", "firmware": "1", 
+    "id": "CP1", "online": True, "since": "T0", "vendor": "V", "model": "M", "firmware": "1",
     "version": "v16", "site": "north", "name": None, "connectors": [CONNECTOR],
 }  # fmt: skip
 

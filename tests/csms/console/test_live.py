@@ -170,14 +170,17 @@ async def test_a_key_that_is_removed_hears_no_more(two: None, console: Desk, boo
 
 
 async def test_in_columns_only_what_is_new_is_sent(two: None, console: Desk, books: Books) -> None:
-    books.session("s1", "CP2", power_w=7400)
-    books.position(2)
     async with listening(console, query="?form=columns") as listener:
         assert listener.response.headers["Content-Encoding"] == "gzip"
         first = await listener.event()
         assert (first.name, first.data["chargers"]["id"]) == ("snapshot", ["CP1", "CP2"])
-        assert first.data["connectors"]["power_w"] == [None, 7400]
+        assert first.data["connectors"]["charger"] == ["CP1", "CP2"]
         assert first.data["lag"] >= 0
+        books.session("s1", "CP2", power_w=7400)
+        books.position(2)
+        change = await listener.event()
+        assert (change.data["chargers"], change.data["values"]) == ({}, {})
+        assert change.data["connectors"]["power_w"] == [7400]
         books.run("UPDATE session SET power_w = 9000")
         books.position(3)
         change = await listener.event()

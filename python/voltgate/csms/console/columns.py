@@ -1,7 +1,8 @@
 """Events in columns, for pages that show a large network: names once, and of a charger only what is new.
 
 ``chargers`` are whole: what the charger is, and all its connectors in ``connectors``. A connector there
-replaces the one that was known. ``values`` are those of a session that goes on. Each is ``{name: [value, ...]}``.
+replaces the one that was known. ``values`` are those of a session that goes on. Each is
+``{name: [value, ...]}``.
 """
 
 import zlib

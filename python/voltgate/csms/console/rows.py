@@ -86,7 +86,7 @@ class Rows:
         return items[0] if items else None
 
     async def chargers_of(self, ids: Sequence[str]) -> list[Document]:
-        """Those that are there, with ``heard``. Databases bound the arguments of a query: many ids are several."""
+        """Those that are there, with ``heard``. Databases bound a query's arguments: many ids are several."""
         found: list[Document] = []
         ordered = sorted(ids)
         for first in range(0, len(ordered), AT_ONCE):
