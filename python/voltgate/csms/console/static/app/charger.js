@@ -34,7 +34,7 @@ export function Charger({ id }) {
   const [acting, setActing] = useState(false);
   if (!row) {
     if (!known) return html`<${Loading} />`;
-    return html`<${Empty} icon="circle-help" title=${t("missing", { id })} />`;
+    return html`<${Empty} alone icon="circle-help" title=${t("missing", { id })} />`;
   }
   const connectors = row.connectors.filter((one) => one.evse !== 0 || one.error);
   return html`<article data-testid="charger-${id}">

@@ -78,7 +78,7 @@ export function Chargers() {
   const row = useMemo(() => (id) => html`<${Row} id=${id} />`, []);
   if (!chargers.size) {
     if (!known) return html`<${Loading} />`;
-    return html`<${Empty} icon="plug" title=${t("none")}><p>${t("none.hint")}</p></${Empty}>`;
+    return html`<${Empty} alone icon="plug" title=${t("none")}><p>${t("none.hint")}</p></${Empty}>`;
   }
   return html`<h1 class="quiet-title">${shared("nav.chargers")}</h1>
     <div class="finder">

@@ -54,9 +54,11 @@ export function Connection() {
   return html`<p class="connection" role="status" hidden=${!text} data-testid="connection">${text}</p>`;
 }
 
-/** Nothing there yet, or nothing found. */
-export const Empty = ({ icon = "circle-check", title, children }) =>
-  html`<div class="empty"><${Icon} name=${icon} /><h2>${title}</h2>${children}</div>`;
+/** Nothing there yet, or nothing found; `alone`: it is the whole screen. */
+export const Empty = ({ icon = "circle-check", title, alone, children }) =>
+  html`<div class="empty">
+    <${Icon} name=${icon} />${alone ? html`<h1>${title}</h1>` : html`<h2>${title}</h2>`}${children}
+  </div>`;
 
 export const Loading = () => html`<p class="loading" role="status">${t("loading")}</p>`;
 
