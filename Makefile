@@ -13,7 +13,7 @@ APART := rust/fuzz benchmarks/load
 # Most tests wait for processes: more workers than cores. A file of tests is in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test check lint fix bench bench-csms locust swarm-day soak observe-test \
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test check lint fix bench peers bench-csms locust swarm-day soak observe-test \
 	pictures dashboards slos release deny lock test-lowest clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -104,6 +104,9 @@ fix: $(VENV)/.built ## format, and mend what linters can mend
 bench: $(VENV)/.built ## every figure of benchmarks/README.md, measured and written; BENCH="--quick --no-write" tries it
 	$(BIN)/python benchmarks/run.py $(BENCH)
 	$(if $(findstring --only,$(BENCH)),,$(BIN)/python benchmarks/tls.py $(filter --quick --no-write,$(BENCH)))
+
+peers: $(VENV)/.built ## the same load on other systems, fetched from their registries; PEERS="--quick --no-write" tries it
+	$(BIN)/python benchmarks/comparison.py $(PEERS)
 
 bench-csms: $(VENV)/.built ## facts a second of the ledger, its lag and memory; CSMS="--chargers 500 --minutes 60"
 	$(BIN)/python benchmarks/ledger.py $(CSMS)

@@ -25,19 +25,24 @@ class Sites:
     def __init__(self, path: Path) -> None:
         self._lines = Lines(path, shares)
         self._running: OrderedDict[str, str] = OrderedDict()  # EVSE -> transaction
+        self._places: OrderedDict[tuple[str, str], str] = OrderedDict()  # charger, transaction -> EVSE
 
     def saw(self, charger: str, event: dict[str, Any]) -> None:
         """A TransactionEvent: its transaction runs at its EVSE until it has ended."""
-        transaction = text(event, "transactionInfo", "transactionId")
-        number = figure(event, "evse", "id")
-        if not transaction or number is None:
-            return
-        about = place(charger, number)
-        self._running.pop(about, None)
+        transaction, evse = text(event, "transactionInfo", "transactionId"), figure(event, "evse", "id")
+        if evse is not None:
+            self._places[charger, transaction] = place(charger, evse)
         if text(event, "eventType") != "Ended":
-            self._running[about] = transaction
-            while len(self._running) > MOST:
-                self._running.popitem(last=False)
+            if evse is not None and transaction:
+                self._running[place(charger, evse)] = transaction
+        else:
+            ended = self._places.pop((charger, transaction), "")
+            if self._running.get(ended) == transaction:
+                del self._running[ended]
+        if len(self._places) > MOST:
+            self._places.popitem(last=False)
+        if len(self._running) > MOST:
+            self._running.popitem(last=False)
 
     def profile(self, charger: str, needs: dict[str, Any]) -> dict[str, Any] | None:
         """The request SetChargingProfile for a NotifyEVChargingNeeds or NotifyEVChargingSchedule.
