@@ -27,6 +27,7 @@ from voltgate.csms.ledger.streams import Input
 Document = dict[str, Any]
 
 ANSWER_SECONDS = 5.0  # until the fact of an answer is stored
+SENT_SECONDS = 60.0  # that a charger may take to answer the question itself, and more
 REPORT_SECONDS = 30.0  # until a charger has sent its whole report
 QUESTIONS = 5  # of the past that are looked at until one has an answer
 REPORTS = 500  # of one question
@@ -47,7 +48,9 @@ async def read_configuration(ask: Ask) -> web.Response:
     version, request = await doing.version(console, ask.id), start_id(id_)
     source = _answers(console, ask.id, version)
     async with AsyncExitStack() as stack:
-        reading = await stack.enter_async_context(console.history.since(source, datetime.now(UTC)))
+        reading = await stack.enter_async_context(
+            console.history.since(source, datetime.now(UTC), lasts=SENT_SECONDS)
+        )
         ended = await console.sender.send(ask.id, components.asking(version, request), id_)
         found: list[Message] = []
         if ended.outcome == "result" and ended.status in ("", "Accepted"):
