@@ -57,7 +57,7 @@ const Bill = ({ one, manages, pay }) => html`<li key=${one.id}>
       <b>${one.number}</b><small>${one.charger}, ${when(one.issued)}</small>
     </a>
     <span class="values">
-      <span>${one.kind === "credit" ? "−" : ""}${money(one.cost, one.currency)}</span>
+      <span>${money(one.cost, one.currency)}</span>
       ${manages
         ? html`<button class="quiet" onClick=${() => pay(one)}>${t(`payment.${one.payment}`)}</button>`
         : html`<small>${t(`payment.${one.payment}`)}</small>`}

@@ -2,6 +2,7 @@
 import { html, use, useState } from "../ui/html.js";
 import { kw, kwh, money, percent, when } from "../ui/format.js";
 import { Icon, Shown } from "../ui/parts.js";
+import { Curve } from "../ui/curve.js";
 import { Decide } from "../ui/decide.js";
 import { part } from "../data/api.js";
 import { may, me } from "../data/me.js";
@@ -62,6 +63,7 @@ const Facts = ({ facts }) => html`<details class="card" data-testid="facts">
 
 export function Session({ id }) {
   const query = useQuery(`/sessions/${part(id)}/explain`);
+  const curve = useQuery(`/sessions/${part(id)}/curve`);
   const manages = use(() => (me.value, may("manager")));
   const [asked, ask] = useState("");
   const path = `/sessions/${part(id)}`;
@@ -87,6 +89,10 @@ export function Session({ id }) {
           ${t("token.of", { token: one.token ?? "–" })} · ${t("tariff.of", { tariff: one.tariff ?? "–" })} ·
           ${t("revision.of", { n: one.revision })}
         </p>
+      </section>
+      <section class="card" data-testid="curve">
+        <h2>${t("curve")}</h2>
+        <${Shown} query=${curve}>${(data) => html`<${Curve} samples=${data.items} lines=${lines} />`}</${Shown}>
       </section>
       ${one.flags.length > 0 &&
       html`<section class="card">
