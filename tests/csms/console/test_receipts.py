@@ -14,9 +14,9 @@ SESSION = {
 }  # fmt: skip
 LINE = {
     "kind": "energy", "from": "2026-05-01T10:00:00.000Z", "to": "2026-05-01T11:00:00.000Z",
-    "quantity": "1.5", "unit": "kWh", "price": "0.39", "amount": "0.59", "tax": "0.10",
+    "quantity": "1.500000", "unit": "kWh", "price": "0.39", "amount": "0.59", "tax": "0.10",
 }  # fmt: skip
-START = LINE | {"kind": "start", "quantity": "1", "unit": "", "amount": "0.41", "tax": "0.07"}
+START = LINE | {"kind": "start", "quantity": "1.000000", "unit": "session", "amount": "0.41", "tax": "0.07"}
 INVOICE = {
     "kind": "invoice", "number": "north-2026-3", "issued": "2026-05-02T00:00:00.000Z", "cost": "1.00",
     "currency": "EUR",
@@ -31,6 +31,8 @@ def printed(session: dict[str, Any] = SESSION, *documents: dict[str, Any], langu
 def test_lines_their_sum_and_the_tax_in_it() -> None:
     text = printed()
     assert "1.500 kWh" in text
+    assert "<td>1.5 kWh</td>" in text
+    assert "session</td>" not in text, "a start is one"
     assert "2026-05-01 10:00:00 &ndash; 2026-05-01 11:00:00" in text
     assert "<b>1.00 EUR</b>" in text
     assert "together: 0.17 EUR" in text

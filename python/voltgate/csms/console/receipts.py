@@ -102,14 +102,14 @@ def page(
     rows = "".join(
         f'<tr><th scope="row">{t("line." + line["kind"])}<small>{_time(line["from"])} &ndash; '
         f"{_time(line['to'])}</small></th>"
-        + cells(f"{line['quantity']} {line['unit']}", line["price"], f"{line['amount']} {currency}")
+        + cells(_quantity(line), line["price"], f"{line['amount']} {currency}")
         + "</tr>"
         for line in lines
     )
     papers = "".join(
         "<tr>"
         + cells(t(one["kind"]), one["number"])
-        + f"<td>{_time(one['issued'])}</td>"
+        + f"<td>{_time(one['issued'])[:10]}</td>"
         + cells(f"{one['cost']} {one['currency']}")
         + "</tr>"
         for one in documents
@@ -132,6 +132,11 @@ def page(
         id=escape(session["id"]),
         back=t("back"),
     )
+
+
+def _quantity(line: dict[str, Any]) -> str:
+    """Without zeros at its end; a start is one."""
+    return "" if line["kind"] == "start" else f"{Decimal(line['quantity']).normalize():f} {line['unit']}"
 
 
 def _time(text: str | None) -> str:

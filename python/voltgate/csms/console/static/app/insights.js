@@ -78,7 +78,7 @@ function Funnel({ rows }) {
 }
 
 export const Port = ({ one }) => html`<li key=${`${one.charger}/${one.evse}`}>
-  <div class="row">
+  <div class="row entry">
     <a class="name" href="/chargers/${part(one.charger)}"><b>${one.charger}</b><small>${t("evse", { n: one.evse })}</small></a>
     <span class="at">
       <span class="state state-${one.meets_floor ? "available" : "faulted"}">
@@ -98,8 +98,11 @@ function Use({ days }) {
   return html`<section class="card hero">
       <p class="big">${kwh(all?.energy_wh ?? 0, 0)}</p>
       <p class="dim">
-        ${t("energy.days", { n: DAYS })} · ${t("sessions.of", { n: all?.sessions ?? 0 })} ·
-        ${t("peak.of", { power: kw(all?.peak_w) })}
+        ${[
+          t("energy.days", { n: DAYS }),
+          t("sessions.of", { n: all?.sessions ?? 0 }),
+          t("peak.of", { power: kw(all?.peak_w) }),
+        ].join(" · ")}
       </p>
     </section>
     <${DaysChart} title=${t("energy")} rows=${rows} value=${(row) => row.energy_wh / 1000} text=${(row) => kwh(row.energy_wh, 1)} />`;

@@ -111,7 +111,7 @@ export function Site({ id }) {
   return html`<${Shown} query=${sites}>
     ${(data) => {
       const site = data.items.find((one) => one.id === id) ?? { id, name: id };
-      return html`<header class="head">
+      return html`<header class="titled">
           <h1>${site.name}</h1>
           ${manages && html`<button onClick=${() => change(true)}>${t("change")}</button>`}
           ${site.address && html`<p class="dim">${site.address}</p>`}

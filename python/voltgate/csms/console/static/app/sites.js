@@ -39,9 +39,9 @@ export function Sites() {
   const manages = use(() => (me.value, may("manager")));
   const [adding, add] = useState(false);
   const row = (one) => html`<li key=${one.id}>
-    <a class="row" href="/sites/${part(one.id)}"><span class="name"><b>${one.name}</b><small>${one.address ?? one.id}</small></span><${Icon} name="chevron-right" /></a>
+    <a class="row entry" href="/sites/${part(one.id)}"><span class="name"><b>${one.name}</b><small>${one.address ?? one.id}</small></span><${Icon} name="chevron-right" /></a>
   </li>`;
-  return html`<header class="head">
+  return html`<header class="titled">
       <h1>${t("sites")}</h1>
       ${manages && html`<button class="primary" onClick=${() => add(true)}><${Icon} name="map-pin" />${t("site.new")}</button>`}
     </header>

@@ -14,7 +14,7 @@ import { t } from "../text/books.js";
 const STATUSES = ["Accepted", "Blocked", "Expired", "Invalid"];
 
 export function Tokens() {
-  const tokens = usePages("/tokens", { limit: 100 });
+  const tokens = usePages("/tokens");
   const manages = use(() => (me.value, may("manager", { everywhere: true })));
   const unknown = useQuery(manages ? "/tokens/unknown" : null);
   const [adding, add] = useState(null); // the token in the sheet
@@ -31,7 +31,7 @@ export function Tokens() {
     }
   };
   const row = (one) => html`<li key=${one.token}>
-    <div class="row">
+    <div class="row entry">
       <span class="name"><b>${one.token}</b><small>${one.group ? t("group.of", { group: one.group }) : t("group.none")}</small></span>
       <span class="at">
         <span class="state"><${Icon} name=${one.status === "Accepted" ? "circle-check" : "ban"} />${t(`token.${one.status}`)}</span>
@@ -42,7 +42,7 @@ export function Tokens() {
       </span>
     </div>
   </li>`;
-  return html`<header class="head">
+  return html`<header class="titled">
       <h1>${t("tokens")}</h1>
       ${manages && html`<button class="primary" onClick=${() => add("")}><${Icon} name="key-round" />${t("token.add")}</button>`}
     </header>
@@ -57,7 +57,7 @@ export function Tokens() {
             ? html`<ul class="rows">
                 ${data.items.map(
                   (one) => html`<li key=${one.token}>
-                    <div class="row">
+                    <div class="row entry">
                       <span class="name">
                         <b>${one.token}</b>
                         <small>

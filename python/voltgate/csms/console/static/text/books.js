@@ -54,6 +54,7 @@ export const t = table({
   peak: ["Peak", "Spitze"],
   soc: ["Battery", "Batterie"],
   "token.of": ["Token {token}", "Karte {token}"],
+  "token.nameless": ["A token that nobody has decided on", "Eine Karte, über die niemand entschieden hat"],
   "tariff.of": ["Tariff {tariff}", "Tarif {tariff}"],
   "revision.of": ["Revision {n}", "Fassung {n}"],
   unusual: ["What is unusual", "Was ungewöhnlich ist"],
