@@ -12,7 +12,7 @@ from csms.pages.views import DESK, Views, axe
 from jetstream import until
 
 CHARGERS = 2
-TOKEN = "FEED01"  # noqa: S105 - of a driver whom nobody has decided on
+TOKEN = "FEED01"  # of a driver whom nobody has decided on
 
 
 @pytest.fixture(scope="module")
