@@ -18,7 +18,9 @@ async def online(nc: Client) -> list[dict[str, str]]:
     pending = (await consumer.consumer_info()).num_pending or 0
     links = []
     while len(links) < pending:
-        links += [json.loads(message.data) for message in await consumer.fetch(min(100, pending - len(links)))]
+        links += [
+            json.loads(message.data) for message in await consumer.fetch(min(100, pending - len(links)))
+        ]
     await consumer.unsubscribe()
     return [link for link in links if link["state"] == "up"]
 

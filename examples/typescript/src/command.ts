@@ -1,9 +1,9 @@
-// Sends a command: node dist/command.js IDENTITY ACTION [JSON]. Exit code 0 only for a result.
+// Sends a command: node dist/command.js IDENTITY ACTION [JSON [SECONDS]]. Exit code 0 only for a result.
 import { randomUUID } from "node:crypto";
 
 import { connect, send } from "./network.js";
 
-const [identity, action, payload = "{}"] = process.argv.slice(2);
+const [identity, action, payload = "{}", seconds = "30"] = process.argv.slice(2);
 if (identity === undefined || action === undefined) {
   throw new Error("command.js IDENTITY ACTION [JSON]");
 }
@@ -14,6 +14,7 @@ const { outcome, body } = await send(
   action,
   payload,
   randomUUID(),
+  Number(seconds),
 );
 await nc.close();
 console.log(outcome, body);
