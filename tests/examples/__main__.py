@@ -127,7 +127,7 @@ class Course:
     async def online(self, service: Service) -> None:
         code, words = await service.run("online")
         expected = sorted(f"{identity} {version}" for identity, version in FLEET.items())
-        assert (code, sorted(words.splitlines())) == (0, expected), words
+        assert (code, sorted(words.splitlines())) == (0, expected), f"exit code {code}, {words!r}"
 
     async def kill(self, service: Service) -> None:
         """It ends between a fact and its acknowledgement, and starts again."""
