@@ -169,7 +169,8 @@ class Course:
         await until(ended, 20)
 
     async def consumer(self, service: Service) -> ConsumerInfo:
-        return await self._client.jetstream().consumer_info("OCPP_TX", service.name)
+        info: ConsumerInfo = await self._client.jetstream().consumer_info("OCPP_TX", service.name)
+        return info
 
     async def consumers(self) -> None:
         """Wait until every billing service has its consumer."""
