@@ -83,7 +83,10 @@ func run(ctx context.Context, args []string) error {
 }
 
 func bill(ctx context.Context, js jetstream.JetStream, verb, name string) error {
-	bucket, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name})
+	bucket, err := js.KeyValue(ctx, name)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		bucket, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name})
+	}
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.errors import NoKeysError
+from nats.js.errors import BucketNotFoundError, NoKeysError
 from nats.js.kv import KeyValue
 
 from network import connect, facts, key
@@ -95,7 +95,10 @@ async def main(arguments: list[str]) -> None:
     only_totals = arguments[:1] == ["totals"]
     name = (arguments[1:] if only_totals else arguments) or ["billing"]
     nc = await connect()
-    bucket = await nc.jetstream().create_key_value(bucket=name[0])
+    try:
+        bucket = await nc.jetstream().key_value(name[0])
+    except BucketNotFoundError:
+        bucket = await nc.jetstream().create_key_value(bucket=name[0])
     if only_totals:
         print(json.dumps(await totals(bucket)))
     else:

@@ -13,8 +13,14 @@ import { connect as dial, errors, headers, nanos, type NatsConnection } from "@n
 
 /** Connects to NATS and keeps connecting: a restart of NATS does not end the program. */
 export function connect(): Promise<NatsConnection> {
+    const url = new URL(process.env.NATS_URL ?? "nats://127.0.0.1:4222");
     return dial({
-        servers: process.env.NATS_URL ?? "nats://127.0.0.1:4222",
+        servers: url.host,
+        // The client does not read them from the URL.
+        ...(url.username && {
+            user: decodeURIComponent(url.username),
+            pass: decodeURIComponent(url.password),
+        }),
         maxReconnectAttempts: -1,
         waitOnFirstConnect: true,
     });
