@@ -109,13 +109,15 @@ def series(points: Sequence[Point], pairs: Sequence[tuple[Edge, Edge | None]], m
     if not readings:
         return Series(rises, joined)
     first_at, first = readings[0]
+    counts_from = 0  # what the edges show where the samples show 0
     for begin, _ in pairs:
         room = bound(first_at - begin.at, max_power_w)
         if begin.register <= first and (begin.sampled or first - begin.register <= room):
             readings.insert(0, (begin.at, begin.register))
             joined = True
         elif first <= room and first < begin.register:
-            readings.insert(0, (begin.at, 0))  # it counts from the session's start
+            readings.insert(0, (begin.at, 0))
+            counts_from = begin.register  # the samples count from the session's start
         else:
             continue
         break
@@ -123,9 +125,10 @@ def series(points: Sequence[Point], pairs: Sequence[tuple[Edge, Edge | None]], m
     for begin, end in pairs:
         if end is None or end.register < begin.register:
             continue
-        fits = 0 <= end.register - last <= bound(end.at - last_at, max_power_w)
-        if fits or (joined and end.register < last):  # a fall after the last sample is one too
-            readings.append((max(end.at, last_at), end.register))
+        register = end.register - counts_from
+        fits = 0 <= register - last <= bound(end.at - last_at, max_power_w)
+        if fits or (joined and register < last):  # a fall after the last sample is one too
+            readings.append((max(end.at, last_at), register))
             break
     for at, register in readings:
         rises.add(at, register)
