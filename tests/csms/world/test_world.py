@@ -21,6 +21,7 @@ PER_LIFE = 3
 powers = st.lists(st.sampled_from((0, 1400, 3700, 11_000, 22_000, 150_000)), min_size=2, max_size=12).flatmap(
     lambda steps: st.integers(3, 15).map(lambda minutes: tuple(w for w in steps for _ in range(minutes)))
 )
+STILL = Visit(2, (0,) * 6)
 EVEN, RISING = Visit(5, (11_000,) * 12), Visit(5, (1400,) * 30 + (150_000,) * 15)
 WAITING = Visit(5, (0,) * 6 + (3700,) * 20)
 visits = st.builds(Visit, free=st.integers(2, 90), powers=powers)
@@ -43,6 +44,8 @@ PLAIN = (Visit(10, (11_000,) * 40 + (0,) * 10), Visit(15, (3700,) * 61), Visit(5
     ("version", "faults", "visits"),
     [
         pytest.param("v201", ("begin_zero", "register_jumps_back"), (WAITING,), id="counts_nothing_twice"),
+        pytest.param("v16", ("begin_zero", "kwh_named_wh"), (STILL,), id="a_placeholder_in_kWh"),
+        pytest.param("v16", ("begin_zero", "kwh_named_wh"), (EVEN,), id="a_placeholder_of_a_pair_in_kWh"),
         pytest.param("v16", ("samples_from_zero",), (RISING,), id="the_end_continues_the_samples"),
         pytest.param("v201", ("tx_id_repeats", "no_clock"), (EVEN,) * 3, id="an_id_repeats_in_1970"),
         pytest.param("v16", ("tx_id_unknown", "stop_stray"), (EVEN,) * 2, id="a_stop_with_a_foreign_id"),

@@ -110,8 +110,10 @@ def series(points: Sequence[Point], pairs: Sequence[tuple[Edge, Edge | None]], m
         return Series(rises, joined)
     first_at, first = readings[0]
     counts_from = 0  # what the edges show where the samples show 0
-    for begin, _ in pairs:
+    for begin, end in pairs:
         room = bound(first_at - begin.at, max_power_w)
+        if _is_impossible(begin, end, max_power_w) or is_placeholder(begin, points):
+            continue
         if begin.register <= first and (begin.sampled or first - begin.register <= room):
             readings.insert(0, (begin.at, begin.register))
             joined = True
@@ -133,6 +135,23 @@ def series(points: Sequence[Point], pairs: Sequence[tuple[Edge, Edge | None]], m
     for at, register in readings:
         rises.add(at, register)
     return Series(rises, joined)
+
+
+def _is_impossible(begin: Edge, end: Edge | None, max_power_w: int) -> bool:
+    """Whether meterStart or meterStop is wrong, and nobody knows which."""
+    if begin.sampled or end is None:
+        return False
+    return end.register - begin.register > bound(end.at - begin.at, max_power_w)
+
+
+def is_placeholder(begin: Edge, points: Sequence[Point]) -> bool:
+    """Whether a begin of 0 is no reading: the first sample shows more than the session's power explains."""
+    samples = _samples(points)
+    powers = [point.power for point in points if point.power is not None]
+    if begin.register != 0 or not samples or not powers:
+        return False
+    at, first = samples[0]
+    return first > bound(at - begin.at, max(powers))
 
 
 def _samples(points: Iterable[Point]) -> list[tuple[datetime, int]]:
