@@ -190,6 +190,13 @@ async def measured(chargers: int, minutes: int, port: int, folder: Path) -> list
     ]
 
 
+def free_port() -> int:
+    """A port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _ms(waits: list[float], percent: int) -> str:
     cuts = statistics.quantiles(waits, n=100)
     return f"{cuts[percent - 1] * 1000:.0f}"
@@ -201,11 +208,8 @@ def main() -> None:
     parser.add_argument("--chargers", type=int, default=500)
     parser.add_argument("--minutes", type=int, default=60)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, socket.socket() as probe:
-        folder = Path(name)
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-        probe.close()
+    with tempfile.TemporaryDirectory() as name:
+        folder, port = Path(name), free_port()
         rows = [
             ("fold alone, facts per CPU second", f"{fold(options.chargers, options.minutes, folder):,.0f}")
         ]
