@@ -15,7 +15,8 @@ from csms.ledger.test_service import configured, publish, session_16
 from jetstream import NatsServer
 from processes import PATIENCE, Start
 from voltgate.config import Config
-from voltgate.csms.ledger import rebuild
+from voltgate.csms.ledger import lasting, rebuild
+from voltgate.csms.ledger.store import StoreError
 from voltgate.gateway.bus import streams
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -79,4 +80,15 @@ async def test_kills_under_load_lose_and_repeat_nothing(
     assert await asyncio.to_thread(rebuilt.process.wait, PATIENCE) == 0, rebuilt.err
     assert json.loads(rebuilt.out) == {"documents": SESSIONS, "sessions": SESSIONS, "digest": live}
     assert await rebuild.digest(client, config) == live
+    await client.close()
+
+
+async def test_a_database_that_was_never_there_is_not_waited_for(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    client = await nats.connect(nats_server.url)
+    await streams.apply(client, Config())
+    config = configured(f"postgresql://test@/nothing?host={tmp_path}")
+    with pytest.raises(StoreError, match="csms.database"):
+        await lasting.run(client, config, asyncio.Event())
     await client.close()
