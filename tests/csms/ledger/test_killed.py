@@ -89,6 +89,6 @@ async def test_a_database_that_was_never_there_is_not_waited_for(
     client = await nats.connect(nats_server.url)
     await streams.apply(client, Config())
     config = configured(f"postgresql://test@/nothing?host={tmp_path}")
-    with pytest.raises(StoreError, match="csms.database"):
+    with pytest.raises(StoreError, match=r"csms\.database: "):
         await lasting.run(client, config, asyncio.Event())
     await client.close()

@@ -112,7 +112,7 @@ def series(points: Sequence[Point], pairs: Sequence[tuple[Edge, Edge | None]], m
     counts_from = 0  # what the edges show where the samples show 0
     for begin, end in pairs:
         room = bound(first_at - begin.at, max_power_w)
-        if _is_impossible(begin, end, max_power_w) or is_placeholder(begin, points):
+        if begin.register == 0 and (_is_far(begin, end, max_power_w) or is_placeholder(begin, points)):
             continue
         if begin.register <= first and (begin.sampled or first - begin.register <= room):
             readings.insert(0, (begin.at, begin.register))
@@ -137,8 +137,8 @@ def series(points: Sequence[Point], pairs: Sequence[tuple[Edge, Edge | None]], m
     return Series(rises, joined)
 
 
-def _is_impossible(begin: Edge, end: Edge | None, max_power_w: int) -> bool:
-    """Whether meterStart or meterStop is wrong, and nobody knows which."""
+def _is_far(begin: Edge, end: Edge | None, max_power_w: int) -> bool:
+    """Whether meterStop is further from meterStart than the connector can have delivered."""
     if begin.sampled or end is None:
         return False
     return end.register - begin.register > bound(end.at - begin.at, max_power_w)
