@@ -13,7 +13,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
@@ -360,9 +359,3 @@ async def pseudonyms_of(client: Client, config: Config) -> Pseudonyms:
                     headers={"Nats-Expected-Last-Subject-Sequence": "0"},
                 )
     raise RuntimeError(f"{subject}: cannot be read")
-
-
-def database_file(config: Config) -> Path | None:
-    """The file of the database; None for PostgreSQL."""
-    url = config.csms.database
-    return Path(store.sqlite_path(url)) if url.startswith("sqlite:") else None
