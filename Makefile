@@ -108,8 +108,9 @@ bench: $(VENV)/.built ## every figure of benchmarks/README.md, measured and writ
 peers: $(VENV)/.built ## the same load on other systems, fetched from their registries; PEERS="--quick --no-write" tries it
 	$(BIN)/python benchmarks/comparison.py $(PEERS)
 
-bench-csms: $(VENV)/.built ## facts a second of the ledger, its lag and memory; CSMS="--chargers 500 --minutes 60"
+bench-csms: $(VENV)/.built ## facts a second of the ledger, its lag and memory, the API on a million sessions; CSMS="--chargers 500 --minutes 60"
 	$(BIN)/python benchmarks/ledger.py $(CSMS)
+	$(BIN)/python benchmarks/api.py
 
 locust: $(VENV)/.locust ## Locust against a gateway that it starts: .cache/locust.html; LOCUST="--users 1000 --seconds 300"
 	$(BIN)/python benchmarks/locusts.py $(LOCUST)
