@@ -13,7 +13,7 @@ APART := rust/fuzz benchmarks/load
 # Most tests wait for processes: more workers than cores. A file of tests is in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test check lint fix bench peers bench-csms locust swarm-day soak observe-test \
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers examples deploy-test check lint fix bench peers bench-csms locust swarm-day soak observe-test \
 	pictures dashboards slos release deny lock test-lowest clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -61,6 +61,9 @@ attack: $(VENV)/.built ## attacks beside 200 chargers that must not notice, and 
 
 strangers: $(VENV)/.built ## chargers made of other people's clients, by each security profile, and what passed; tests/strangers/README.md
 	PYTHONPATH=tests $(BIN)/python -m strangers $(STRANGERS)
+
+examples: $(VENV)/.built ## the backends of examples/ in each language, with a kill and a restart of NATS; EXAMPLES="--language go" is one
+	PYTHONPATH=tests $(BIN)/python -m examples $(EXAMPLES)
 
 observe-test: $(VENV)/.built ## the shipped alerts and dashboards against a real Prometheus, a gateway and its faults
 	OBSERVE=1 $(BIN)/python -m pytest -q tests/observe

@@ -193,11 +193,7 @@ class Stage:
     def _python(self, block: Block) -> None:
         file = self.folder / "block.py"
         file.write_text(self._adapted(block.text))
-        if "asyncio.run(" in block.text:
-            running = self._start(str(block), f"exec {sys.executable} -u block.py")
-        else:
-            running = self._start(str(block), f"exec {sys.executable} {HERE}/fragment.py block.py")
-        self._watch([running])
+        self._watch([self._start(str(block), f"exec {sys.executable} {HERE}/fragment.py block.py")])
 
     def _watch(self, lasting: list[Running]) -> None:
         """Each prints something while the charger CP001 charges, and ends when it is interrupted."""
