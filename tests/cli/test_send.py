@@ -125,6 +125,8 @@ FAULTS = [
     (["CP 1", "Reset", "{type:Soft}"], "names and texts need double quotes"),
     (["CP 1", "Reset", "[]"], "JSON: must be an object"),
     (["CP 1", "a.b"], "ACTION a.b"),
+    (["CP 1", "v16.Reset"], "ACTION v16.Reset: without a version, which is the charger's: Reset"),
+    (["v16", "CP 1", "Reset"], "ACTION CP 1: not a command of any OCPP version"),
 ]
 
 
