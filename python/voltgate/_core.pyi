@@ -184,6 +184,11 @@ class Plan:
         """
     def limit(self, open: bool, calls: float, calls_burst: float, stored: float, stored_burst: float) -> None:
         """Whether lanes may take anything, and the limits of all chargers."""
+    def sample(self, bound: int, flags: int) -> None:
+        """Tracing is on. Sampled: what has a trace id whose last 64 bits are less than ``bound``.
+
+        ``flags``: of the others. OverflowError: more than 128 and 8 bits.
+        """
     def read(
         self,
     ) -> tuple[
@@ -292,6 +297,9 @@ class Lane:
     @property
     def pieces(self) -> int:
         """Whole frames so far."""
+    @property
+    def trace(self) -> tuple[int, int]:
+        """Ids of a CALL in the last of them: of its trace, and of its span. RuntimeError at the end."""
     seen: float
     """When the last one came; may be set to a later time."""
     def hold(self, data: bytes) -> None:

@@ -22,6 +22,7 @@ from voltgate.backend.answers import ANSWERS, NOTHING_TO_SAY, Backend, Question,
 from voltgate.backend.followups import Followups, Names
 from voltgate.backend.ledger import Ledger
 from voltgate.backend.people import People
+from voltgate.backend.rules import Rules
 from voltgate.backend.services import Services, Tally
 from voltgate.backend.tokens import Tokens
 
@@ -39,28 +40,28 @@ async def run(  # noqa: PLR0913 - keywords with defaults
     stop: asyncio.Event,
     *,
     names: Names = Names(),  # noqa: B008 - frozen
-    interval: int = 300,
     tokens: Tokens | None = None,
     unknown: str = "Accepted",
-    concurrent: bool = True,
+    rules: Rules | None = None,
     replicas: int = 1,
     may_answer: Callable[[str], bool] = bool,
     excepted: Collection[str] = (),
 ) -> None:
     """Answer on an open connection until ``stop``; questions received before are still answered.
 
-    ``tokens``: None: those that people decided on, and ``unknown`` for all others. ``concurrent``: see
-    Backend.
+    ``tokens``: None: those that people decided on, and ``unknown`` for all others.
     ``excepted``: actions that another backend answers. Raises ValueError for one that no charger asks.
     """
     prefix = names.rpc
     wanted = subjects(prefix, excepted)
     transactions = await bucket(nc.jetstream(), replicas)
     ledger, people = Ledger(nc, names.ops), People(nc, names.ops, unknown)
-    backend = Backend(
-        tokens or people, lambda key: transaction_id(transactions, key), interval, ledger, concurrent
-    )
-    async with beside(Followups(nc, ledger, names).run(), people.run()), asyncio.TaskGroup() as answers:
+    rules = rules or Rules()
+    backend = Backend(tokens or people, lambda key: transaction_id(transactions, key), rules, ledger)
+    async with (
+        beside(Followups(nc, ledger, names, rules).run(), people.run()),
+        asyncio.TaskGroup() as answers,
+    ):
         if tokens is None:
             await people.read()
 
@@ -78,7 +79,8 @@ async def run(  # noqa: PLR0913 - keywords with defaults
         ]
         questions += await Services(nc, may_answer, GROUP, tallies).subscribe()
         await nc.flush()
-        log.info("backend.started", subject=f"{prefix}.ask.>", interval=interval, excepted=sorted(excepted))
+        about = {"interval": rules.interval, "excepted": sorted(excepted)}
+        log.info("backend.started", subject=f"{prefix}.ask.>", **about)
         await stop.wait()
         for subscription in questions:
             await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py has no annotation here
