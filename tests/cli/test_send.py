@@ -119,7 +119,7 @@ FAULTS = [
         "ACTION Reste: not a command of any OCPP version; did you mean Reset?",
     ),
     (["CP 1", "reset"], "did you mean Reset?"),
-    (["CP 1", "Frobnicate"], "`voltgate policy` lists actions"),
+    (["CP 1", "Frobnicate"], "`voltgate actions --commands` lists them"),
     (["CP 1", "BootNotification"], "ACTION BootNotification: only chargers send it"),
     (["Reset", "CP001"], "the charger's identity comes first"),
     (["CP 1", "Reset", "{type:Soft}"], "names and texts need double quotes"),

@@ -87,7 +87,7 @@ def _fault_of_action(action: str, identity: str) -> str:
         return f"ACTION {visible(action)}: without a version, which is the charger's: {bare}"
     lower = {name.lower(): name for name in commands}
     close = difflib.get_close_matches(action.lower(), lower, n=1)
-    hint = f"did you mean {lower[close[0]]}?" if close else "`voltgate policy` lists actions"
+    hint = f"did you mean {lower[close[0]]}?" if close else "`voltgate actions --commands` lists them"
     return f"ACTION {visible(action)}: not a command of any OCPP version; {hint}"
 
 
