@@ -14,7 +14,7 @@ APART := rust/fuzz benchmarks/load
 PYTEST := $(BIN)/python -m pytest -q -n 4
 
 .PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers examples deploy-test check lint fix bench peers bench-csms locust swarm-day soak observe-test \
-	pictures dashboards slos release deny lock test-lowest clean
+	pictures dashboards slos asyncapi asyncapi-test release deny lock test-lowest clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -73,6 +73,15 @@ pictures: $(VENV)/.built ## docs/images: the dashboards as that Prometheus has t
 
 dashboards: ## write deploy/grafana/dashboards; needs Go
 	cd deploy/grafana/build && go run . ../dashboards
+
+asyncapi: $(VENV)/.built ## write docs/asyncapi.yaml
+	voltgate asyncapi > docs/asyncapi.yaml
+
+asyncapi-test: $(VENV)/.built ## docs/asyncapi.yaml, and the one beside all schemas, by the parser of AsyncAPI; needs node and npm
+	npm install --silent --no-audit --no-fund --no-package-lock --ignore-scripts --prefix .cache/asyncapi @asyncapi/parser@3.6.6
+	voltgate schema --all .cache/asyncapi/bundle
+	cp tests/asyncapi/parse.mjs .cache/asyncapi
+	node .cache/asyncapi/parse.mjs docs/asyncapi.yaml .cache/asyncapi/bundle/asyncapi.yaml
 
 slos: ## write deploy/prometheus/slos.yaml; needs sloth
 	sloth generate -i deploy/prometheus/slos.sloth.yaml -o deploy/prometheus/slos.yaml

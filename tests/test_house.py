@@ -130,6 +130,7 @@ TESTED_IN = {
     "charger/{fleet,plan,processes,tally,worker}": "charger/test_swarm.py",
     "cli/{service,versions}": "cli/test_cli.py",
     "cli/chargers/{importing,kick,online,options,setting,showing}": "cli/chargers/test_commands.py",
+    "cli/asyncapi/{bodies,headers}": "cli/asyncapi/test_document.py",
     "cli/check/{command,findings,subjects}": "cli/check/test_check.py",
     "cli/dev/{command,csms}": "cli/test_dev.py",
     "cli/dev/embedded": "cli/test_embedded.py",
