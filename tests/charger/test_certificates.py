@@ -1,4 +1,4 @@
-"""A charger's own certificate: the request and what fits it. TLS with it is in tests/e2e/test_certified.py."""
+"""A charger's own certificate: the request and what fits it. TLS with it: tests/e2e/test_certified.py."""
 
 import ssl
 from pathlib import Path
