@@ -6,6 +6,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from voltgate.charger import profiles, transfers
 from voltgate.charger.messages import VENDOR, Message, Payload, Status, Transaction, utc
 from voltgate.charger.station import Station
 
@@ -88,18 +89,6 @@ def transaction_status(charger: Station, request: Payload) -> Payload:
 def running(charger: Station, transaction: int | str) -> Transaction | None:
     """The running transaction with this id."""
     return next((tx for tx in charger.connectors.transactions if tx.id == transaction), None)
-
-
-def schedule(charger: Station, request: Payload) -> Payload:
-    """A limit of 16 A from now on."""
-    connector = request.get("connectorId", request.get("evseId"))
-    if connector and connector not in charger.connectors:
-        return REJECTED
-    limit: Payload = {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16.0}]}
-    if charger.settings.version == "v16":
-        return ACCEPTED | {"connectorId": connector, "scheduleStart": utc(), "chargingSchedule": limit}
-    span = {"evseId": connector, "duration": request["duration"], "scheduleStart": utc()}
-    return ACCEPTED | {"schedule": span | limit}
 
 
 # Configuration
@@ -190,12 +179,6 @@ def job(
     return answered
 
 
-def update_firmware(charger: Station, request: Payload) -> Payload:
-    """1.6 answers with nothing."""
-    accepted = job("FirmwareStatusNotification", *INSTALL)(charger, request)
-    return {} if charger.settings.version == "v16" else accepted
-
-
 # Everything else
 
 
@@ -266,8 +249,15 @@ def report(charger: Station, request: Payload) -> Payload:
     for name, value in charger.configuration.items():
         component, _, about = name.partition(".")
         attribute = {"value": value, "mutability": "ReadOnly" if name in READ_ONLY else "ReadWrite"}
+        kind = {"dataType": "integer", "minLimit": 0} if value.isdecimal() else {"dataType": "string"}
+        unit = {"unit": "s"} if about.endswith("Interval") else {}
         data.append(
-            {"component": {"name": component}, "variable": {"name": about}, "variableAttribute": [attribute]}
+            {
+                "component": {"name": component},
+                "variable": {"name": about},
+                "variableAttribute": [attribute],
+                "variableCharacteristics": {"supportsMonitoring": False, **kind, **unit},
+            }
         )
     head = {"requestId": request["requestId"], "generatedAt": utc(), "seqNo": 0}
     charger.send(("NotifyReport", head | {"reportData": data}))
@@ -301,7 +291,7 @@ ANSWERS: Mapping[str, Payload | Callable[[Station, Payload], Payload]] = {
         "status": change(charger, request["key"], request["value"], "NotSupported")
     },
     "ChangeTransactionTariff": {"status": "TxNotFound"},
-    "ClearChargingProfile": {"status": "Unknown"},
+    "ClearChargingProfile": profiles.clear_profile,
     "ClearDERControl": {"status": "NotFound"},
     "ClearDisplayMessage": {"status": "Unknown"},
     "ClearTariffs": clear_tariffs,
@@ -316,18 +306,16 @@ ANSWERS: Mapping[str, Payload | Callable[[Station, Payload], Payload]] = {
     "ExtendedTriggerMessage": trigger,
     "GetBaseReport": report,
     "GetChargingProfiles": {"status": "NoProfiles"},
-    "GetCompositeSchedule": schedule,
+    "GetCompositeSchedule": profiles.schedule,
     "GetConfiguration": get_configuration,
     "GetDERControl": {"status": "NotFound"},
-    "GetDiagnostics": job(
-        "DiagnosticsStatusNotification", "Uploading", "Uploaded", response={"fileName": "diagnostics.log"}
-    ),
+    "GetDiagnostics": transfers.get_diagnostics,
     "GetDisplayMessages": {"status": "Unknown"},
     "GetInstalledCertificateIds": {"status": "NotFound"},
     "GetLocalListVersion": lambda charger, _: {
         "listVersion" if charger.settings.version == "v16" else "versionNumber": charger.local_list
     },
-    "GetLog": job("LogStatusNotification", "Uploading", "Uploaded"),
+    "GetLog": transfers.get_log,
     "GetMonitoringReport": {"status": "EmptyResultSet"},
     "GetPeriodicEventStream": {},
     "GetReport": report,
@@ -341,6 +329,7 @@ ANSWERS: Mapping[str, Payload | Callable[[Station, Payload], Payload]] = {
     "RequestStopTransaction": remote_stop,
     "Reset": reset,
     "SendLocalList": local_list,
+    "SetChargingProfile": profiles.set_profile,
     "SetDERControl": {"status": "NotSupported"},
     "SetVariableMonitoring": set_monitoring,
     "SetVariables": set_variables,
@@ -349,6 +338,6 @@ ANSWERS: Mapping[str, Payload | Callable[[Station, Payload], Payload]] = {
     "UnlockConnector": unlock,
     "UnpublishFirmware": {"status": "NoFirmware"},
     "UpdateDynamicSchedule": REJECTED,
-    "UpdateFirmware": update_firmware,
+    "UpdateFirmware": transfers.update_firmware,
     "UsePriorityCharging": {"status": "NoProfile"},
 }

@@ -121,6 +121,8 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
             "port": csms_port,
             "database": f"sqlite:///{data_dir.absolute() / 'csms.db'}",
             "tls_certificates": [],
+            "files": str(data_dir.absolute() / "files"),
+            "files_url": _files_url(host, csms_port),
         },
     )
     if "max_message_bytes" not in settings.limits.model_fields_set:
@@ -324,6 +326,12 @@ def _own_address() -> str:
         except OSError:
             return socket.gethostname()
         return str(probe.getsockname()[0])
+
+
+def _files_url(host: str, port: int) -> str:
+    """Where chargers reach the console's place for files."""
+    known = _own_address() if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    return f"http://{f'[{known}]' if ':' in known else known}:{port}/files"
 
 
 def _banner(plan: Plan, csms: Running | None) -> str:
