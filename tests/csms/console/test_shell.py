@@ -23,6 +23,7 @@ def test_a_first_load_is_small() -> None:
 
 def test_the_address_of_the_files_changes_with_any_of_them(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("{base}")
+    (tmp_path / "sw.js").write_text("{base} {files}")
     (tmp_path / "main.js").write_text("1")
     before = Shell(tmp_path).base
     assert Shell(tmp_path).base == before

@@ -5,15 +5,18 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from jetstream import free_port
 from processes import PATIENCE, Voltgate
 from scripted_csms import QUICK
 from voltgate.charger import Charger, Endpoint, Settings
+
+T = TypeVar("T")
 
 # No vehicles come by themselves: what charges was started by a test.
 OBEDIENT = replace(QUICK, second=1.0, meter_interval=0.5)
@@ -24,11 +27,15 @@ class Crew:
     """Simulated chargers on a loop of their own: Playwright's synchronous API has the test's thread."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self.chargers: dict[str, Charger] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Something else, on their loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
     def start(self, identity: str, version: str = "v16") -> Charger:
         """A charger that dials the gateway."""
@@ -38,20 +45,19 @@ class Crew:
                 Settings(
                     identity=identity,
                     version=version,
-                    endpoints=[Endpoint(url=self._url)],
+                    endpoints=[Endpoint(url=self.url)],
                     behaviour=OBEDIENT,
                 )
             )
             charger.start()
             return charger
 
-        self.chargers[identity] = asyncio.run_coroutine_threadsafe(begin(), self._loop).result(PATIENCE)
+        self.chargers[identity] = self.run(begin())
         return self.chargers[identity]
 
     def stop(self, identity: str) -> None:
         """It leaves."""
-        charger = self.chargers.pop(identity)
-        asyncio.run_coroutine_threadsafe(charger.stop(), self._loop).result(PATIENCE)
+        self.run(self.chargers.pop(identity).stop())
 
     def close(self) -> None:
         """All leave."""

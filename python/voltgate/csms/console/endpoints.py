@@ -67,6 +67,7 @@ class LiveQuery(Query):
     """Where to go on, for who cannot send a header: the ``ETag`` of chargers, or the id of an event."""
 
     last_event_id: Annotated[str, Field(max_length=64)] = ""
+    form: Literal["documents", "columns"] = "documents"
 
 
 class DaySpan(Query):

@@ -106,5 +106,6 @@ def routes(console: Console, shell: Shell) -> list[web.RouteDef]:
         web.post("/login", login),
         web.post("/logout", logout),
         web.get("/static/{file:.+}", shell.static),
+        web.get("/sw.js", shell.worker),
         web.get("/{page:(?!api/|static/).*}", start),
     ]

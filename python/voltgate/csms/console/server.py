@@ -25,7 +25,7 @@ from voltgate.csms.console.files import Files
 from voltgate.csms.console.follow import Following
 from voltgate.csms.console.history import History
 from voltgate.csms.console.jobs import Jobs
-from voltgate.csms.console.live import Live
+from voltgate.csms.console.live import Live, word
 from voltgate.csms.console.noise import Noise
 from voltgate.csms.console.people import People
 from voltgate.csms.console.position import Lag
@@ -58,6 +58,11 @@ async def served(client: Client, config: Config) -> AsyncIterator[Console]:
         stack.callback(reader.close)
         following = Following(client, names.people, prefix, people)
         rows = Rows(reader, people)
+        lag = Lag()
+
+        def lag_now() -> float:
+            return lag.seconds(_now().timestamp(), live.streams)
+
         console = Console(
             config=config,
             url=public_url(config, port := listening.getsockname()[1]),
@@ -67,8 +72,8 @@ async def served(client: Client, config: Config) -> AsyncIterator[Console]:
             door=Door(people, Attempts(monotonic), _now, secure=public_url(config).startswith("https:")),
             writer=Writer(client.jetstream(), prefix, following.reached),
             sender=Sender(client, config.nats.rpc_prefix, _now),
-            live=(live := Live(reader, rows.chargers_of)),
-            lag=(lag := Lag()),
+            live=(live := Live(reader, rows.chargers_of, lag_now)),
+            lag=lag,
             history=(history := History(client, config)),
             noise=Noise(history, config.nats),
             jobs=(jobs := Jobs(_now)),
@@ -80,8 +85,8 @@ async def served(client: Client, config: Config) -> AsyncIterator[Console]:
         for work in (following.run(), live.run(), _sampled(client, lag, names)):
             stack.callback(group.create_task(work).cancel)
 
-        async def changed(_: Msg) -> None:
-            live.changed()
+        async def changed(message: Msg) -> None:
+            live.changed(word(message.data))
 
         told = await client.subscribe(f"{prefix}.live", cb=changed)
         stack.push_async_callback(told.unsubscribe)

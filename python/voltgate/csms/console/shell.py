@@ -68,7 +68,11 @@ class Shell:
         page = self.files["index.html"].content.decode()
         for mark, value in {"base": self.base, "styles": self.styles(), "modules": self._modules()}.items():
             page = page.replace(f"{{{mark}}}", value)
-        self.page = _file(page.encode(), ".html")
+        # A file too: the service worker keeps it, and it holds nothing of who is logged in.
+        self.files["shell.html"] = self.page = _file(page.encode(), ".html")
+        worker = self.files.pop("sw.js").content.decode()
+        worker = worker.replace("{base}", self.base).replace("{files}", " ".join(self._kept()))
+        self._worker = _file(worker.encode(), ".js")
 
     def styles(self) -> str:
         """Links to every style sheet."""
@@ -78,6 +82,11 @@ class Shell:
     def _modules(self) -> str:
         links = (f'<link rel="modulepreload" href="{self.base}/{name}">' for name in self.first())
         return "\n".join(links)
+
+    def _kept(self) -> list[str]:
+        """What opens every page without a network."""
+        beside = ("shell.html", "theme.js", "vendor/icons.svg", "icon.svg", "manifest.webmanifest")
+        return [*beside, *self.first(), *(name for name in self.files if name.startswith("style/"))]
 
     def first(self) -> list[str]:
         """The modules that every page needs: what :data:`MAIN` imports, and what that imports."""
@@ -105,6 +114,10 @@ class Shell:
         if file is None or release != self.base.rpartition("/")[2]:
             raise web.HTTPNotFound
         return file.response(request, **{"Cache-Control": FOR_GOOD})
+
+    async def worker(self, request: web.Request) -> web.Response:
+        """The service worker: by an address above all pages, and never an old one."""
+        return self._worker.response(request, **{"Cache-Control": "no-cache"})
 
     def shown(self, request: web.Request) -> web.Response:
         """The page, for who is logged in."""

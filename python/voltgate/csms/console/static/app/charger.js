@@ -23,6 +23,7 @@ const Connector = ({ one, online }) => html`<li class="card connector">
   </dl>
   <p class="dim">
     ${one.status} ${one.since && t("since", { time: when(one.since) })}
+    ${one.heard && html`<br />${t("heard")} <${Age} since=${one.heard} />`}
     ${one.error && html`<br />${t("error.of", { error: one.error })}`}
   </p>
 </li>`;
@@ -34,7 +35,7 @@ export function Charger({ id }) {
   const [acting, setActing] = useState(false);
   if (!row) {
     if (!known) return html`<${Loading} />`;
-    return html`<${Empty} icon="circle-help" title=${t("missing", { id })} />`;
+    return html`<${Empty} alone icon="circle-help" title=${t("missing", { id })} />`;
   }
   const connectors = row.connectors.filter((one) => one.evse !== 0 || one.error);
   return html`<article data-testid="charger-${id}">

@@ -1,7 +1,7 @@
 // Chargers: all of them, by site, with a search and a chip for each state.
 import { html, use, useMemo } from "../ui/html.js";
 import { kw, kwh } from "../ui/format.js";
-import { Age, Empty, Icon, Loading, State } from "../ui/parts.js";
+import { Age, Empty, Icon, Loading, Old, State } from "../ui/parts.js";
 import { List } from "../ui/list.js";
 import { chargers, link, picture, roster, totals } from "../data/live.js";
 import { part } from "../data/api.js";
@@ -32,7 +32,9 @@ function Row({ id }) {
     </span>
     <span class="at">
       <${State} state=${row.state} testid="state" />
-      ${row.state === "offline" && row.since && html`<small><${Age} since=${row.since} /></small>`}
+      ${row.state === "offline"
+        ? row.since && html`<small><${Age} since=${row.since} /></small>`
+        : row.running > 0 && html`<${Old} since=${row.heard} />`}
     </span>
   </a>`;
 }
@@ -77,7 +79,7 @@ export function Chargers() {
   const row = useMemo(() => (id) => html`<${Row} id=${id} />`, []);
   if (!chargers.size) {
     if (!known) return html`<${Loading} />`;
-    return html`<${Empty} icon="plug" title=${t("none")}><p>${t("none.hint")}</p></${Empty}>`;
+    return html`<${Empty} alone icon="plug" title=${t("none")}><p>${t("none.hint")}</p></${Empty}>`;
   }
   return html`<h1 class="quiet-title">${shared("nav.chargers")}</h1>
     <div class="finder">

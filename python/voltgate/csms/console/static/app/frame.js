@@ -18,7 +18,7 @@ function found(path) {
   return null;
 }
 
-const Missing = () => html`<${Empty} icon="circle-help" title=${t("missing.title")} />`;
+const Missing = () => html`<${Empty} alone icon="circle-help" title=${t("missing.title")} />`;
 
 /** The component of a screen, imported when it is opened first. */
 function Opened({ screen }) {

@@ -1,6 +1,7 @@
 // More: screens that are not in the tabs, and what a person sets for this browser.
 import { html, use, useState } from "../ui/html.js";
 import { Icon, Sheet } from "../ui/parts.js";
+import { forget } from "../data/kept.js";
 import { may, me } from "../data/me.js";
 import { LANGUAGES, language, setLanguage } from "../text/text.js";
 import { t } from "../text/shell.js";
@@ -29,6 +30,14 @@ function Theme() {
   </label>`;
 }
 
+/** Nothing of the network stays in this browser. */
+async function leave(event) {
+  event.preventDefault();
+  const form = event.currentTarget;
+  await forget().catch(() => undefined);
+  form.submit();
+}
+
 export function More({ onClose }) {
   const who = use(() => me.value);
   const links = SCREENS.filter((screen) => screen.more && may(screen.role ?? "viewer", screen));
@@ -48,7 +57,7 @@ export function More({ onClose }) {
         </select>
       </label>
     </div>
-    <form method="post" action="/logout">
+    <form method="post" action="/logout" onSubmit=${leave}>
       ${who && html`<p class="dim">${t("you", { name: who.name, role: t(`role.${who.role}`) })}</p>`}
       <button type="submit"><${Icon} name="log-out" />${t("logout")}</button>
     </form>

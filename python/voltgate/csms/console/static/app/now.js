@@ -61,7 +61,7 @@ export function Now() {
   const known = use(() => link.value.at > 0);
   if (!chargers.size) {
     if (!known) return html`<p class="loading" role="status">${shared("loading")}</p>`;
-    return html`<${Empty} icon="plug" title=${t("none")}><p>${t("none.hint")}</p></${Empty}>`;
+    return html`<${Empty} alone icon="plug" title=${t("none")}><p>${t("none.hint")}</p></${Empty}>`;
   }
   return html`<h1 class="quiet-title">${shared("nav.now")}</h1>
     <section class="card hero">

@@ -25,7 +25,10 @@ async function asked(method, path, body, headers) {
     throw new Problem("network", 0, "");
   }
   if (answer.ok) return answer;
-  if (answer.status === 401) location.assign("/login");
+  if (answer.status === 401) {
+    await globalThis.caches?.delete("picture"); // whoever comes next sees nothing of it
+    location.assign("/login");
+  }
   const said = await answer.json().catch(() => ({}));
   const kind = (said.type ?? "").split(":").pop() || "internal";
   throw new Problem(kind, answer.status, said.detail || said.title || answer.statusText, said.errors);

@@ -14,6 +14,7 @@ export const t = table({
   "none.clear": ["Show all", "Alle zeigen"],
   nowhere: ["Without a site", "Ohne Standort"],
   connector: ["Connector {n}", "Anschluss {n}"],
+  heard: ["Last message:", "Letzte Nachricht:"],
   since: ["since {time}", "seit {time}"],
   "offline.since": ["offline for {age}", "offline seit {age}"],
   "no.connectors": [

@@ -34,6 +34,14 @@ export function Age({ since }) {
   return html`<time datetime=${new Date(since).toISOString()}>${text}</time>`;
 }
 
+const OLD = 150; // seconds: more than two readings a minute apart
+
+/** The age of values that should have been renewed by now; nothing while they are fresh. */
+export function Old({ since }) {
+  const old = use(() => Boolean(since) && (now.value - new Date(since).getTime()) / 1000 > OLD, [since]);
+  return old ? html`<small class="old"><${Icon} name="clock-alert" /><${Age} since=${since} /></small>` : null;
+}
+
 /** A line above the page while what it shows is not live. */
 export function Connection() {
   const text = use(() => {
@@ -42,12 +50,15 @@ export function Connection() {
     if (!at) return t(state === "stale" ? "live.never" : "live.connecting");
     return t("live.stale", { age: age((now.value - at) / 1000) });
   });
+  useEffect(() => void document.documentElement.classList.toggle("stale", Boolean(text)), [text]);
   return html`<p class="connection" role="status" hidden=${!text} data-testid="connection">${text}</p>`;
 }
 
-/** Nothing there yet, or nothing found. */
-export const Empty = ({ icon = "circle-check", title, children }) =>
-  html`<div class="empty"><${Icon} name=${icon} /><h2>${title}</h2>${children}</div>`;
+/** Nothing there yet, or nothing found; `alone`: it is the whole screen. */
+export const Empty = ({ icon = "circle-check", title, alone, children }) =>
+  html`<div class="empty">
+    <${Icon} name=${icon} />${alone ? html`<h1>${title}</h1>` : html`<h2>${title}</h2>`}${children}
+  </div>`;
 
 export const Loading = () => html`<p class="loading" role="status">${t("loading")}</p>`;
 
