@@ -44,7 +44,7 @@ def inside(path: Path) -> str:
         ("psycopg", r"csms/(ledger/postgres|console/reader)"),
         ("sqlite3", r"csms/.*"),
         ("websockets", r"gateway/edge/.*|charger/.*"),
-        ("aiohttp", r"gateway/admin|csms/(console|alerts)/.*|charger/transfers"),
+        ("aiohttp", r"gateway/admin|backend/revocation|csms/(console|alerts)/.*|charger/transfers"),
         ("prometheus_client", r"gateway/(telemetry/.*|pool/merged|admin)"),
         ("opentelemetry", r"gateway/telemetry/tracing"),
         ("typer", r"cli/.*"),
@@ -122,7 +122,7 @@ def test_leaves_import_leaves_only(leaf: str) -> None:
 # Modules without tests/<package>/test_<module>.py, and the test that reaches them by its imports.
 TESTED_IN = {
     "schemas": "core/test_codec.py",
-    "backend/{answers,service,tokens}": "backend/test_backend.py",
+    "backend/{answers,payloads,rules,service,tokens}": "backend/test_backend.py",
     "charger/{calls,commands,connectors,line,link,messages,settings,station}": "charger/test_charger.py",
     "charger/faults/{clocks,energy,meters,scene,transactions}": "charger/faults/test_catalogue.py",
     "charger/transfers": "csms/console/test_filing.py",
