@@ -13,7 +13,7 @@ APART := rust/fuzz benchmarks/load
 # As many workers as cores, a file of tests in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test check lint fix bench bench-csms locust swarm-day soak observe-test \
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test conformance fuzz check lint fix bench bench-csms locust swarm-day soak observe-test \
 	pictures dashboards slos release deny lock test-lowest clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -61,6 +61,17 @@ attack: $(VENV)/.built ## attacks beside 200 chargers that must not notice, and 
 
 strangers: $(VENV)/.built ## chargers made of other people's clients, by each security profile, and what passed; tests/strangers/README.md
 	PYTHONPATH=tests $(BIN)/python -m strangers $(STRANGERS)
+
+conformance: $(VENV)/.built ## every rule of docs/ocpp.md A and E against a real gateway; writes docs/conformance.md
+	$(BIN)/python -m pytest -q tests/conformance --write-results
+
+fuzz: $(VENV)/.fuzz ## every fuzz target for a minute, from the inputs in tests/vectors/fuzz; FUZZ="--seconds 1800 --only lane"
+	@cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ)
+
+$(VENV)/.fuzz: $(VENV)/.built
+	$(BIN)/python -m pip install --quiet 'atheris>=3,<4'
+	@touch $@
 
 observe-test: $(VENV)/.built ## the shipped alerts and dashboards against a real Prometheus, a gateway and its faults
 	OBSERVE=1 $(BIN)/python -m pytest -q tests/observe
