@@ -70,7 +70,9 @@ without it.
 
 def page(outcomes: Mapping[tuple[str, str], str], quirks: Mapping[str, tuple[str, str]]) -> str:
     """The text of docs/conformance.md; ``outcomes`` by test and version, or by "quirk" and its name."""
-    rules = sorted({row.rule for row in ROWS.values() if row.rule.startswith("A")}, key=lambda one: int(one[1:]))
+    rules = sorted(
+        {row.rule for row in ROWS.values() if row.rule.startswith("A")}, key=lambda one: int(one[1:])
+    )
     cases = sorted({row.rule for row in ROWS.values()} - {*rules})
     text = HEAD
     for title, names in (("Rules", rules), ("Certification cases", cases)):

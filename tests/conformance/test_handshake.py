@@ -146,7 +146,10 @@ def changed(version: str, status: str) -> Any:
     return {"setVariableResult": [{"attributeStatus": status} | variable]}
 
 
-@rule("A24", "a new key counts after Accepted, and then the old one is refused; after Rejected the old one counts")
+@rule(
+    "A24",
+    "a new key counts after Accepted, and then the old one is refused; after Rejected the old one counts",
+)
 async def test_key_change(house: Gateway, known: None, client: Client, identity: str, version: str) -> None:
     for answer, passes, refused in (("Rejected", KEY, NEW), ("Accepted", NEW, KEY)):
         async with charger(house.ports[BASIC], identity, KEY, version=version) as one:
@@ -186,7 +189,10 @@ async def test_suites(house: Gateway, pki: Pki, known: None, identity: str, vers
             assert '"currentTime"' in await one.recv()
 
 
-@rule("A25", "profile 3: the chain, the operator and the name in the certificate are the charger's, or it is refused")
+@rule(
+    "A25",
+    "profile 3: the chain, the operator and the name in the certificate are the charger's, or it is refused",
+)
 async def test_certificates(
     house: Gateway, pki: Pki, register: Register, identity: str, version: str, folder: Path
 ) -> None:

@@ -22,8 +22,15 @@ def test_every_rule_has_a_test_in_each_version_that_it_is_for() -> None:
 
 
 def test_every_case_that_a_gateway_decides_has_a_test() -> None:
-    two = [f"TC_A_0{number}" for number in (1, 2, 3, 4, 6, 7, 8)] + ["TC_B_01", "TC_B_02", "TC_B_30", "TC_B_58"]
-    wanted = {(case, "v201") for case in two} | {(f"TC_{case}", "v16") for case in ("001", "085", "086", "087", "088")}
+    two = [f"TC_A_0{number}" for number in (1, 2, 3, 4, 6, 7, 8)] + [
+        "TC_B_01",
+        "TC_B_02",
+        "TC_B_30",
+        "TC_B_58",
+    ]
+    wanted = {(case, "v201") for case in two} | {
+        (f"TC_{case}", "v16") for case in ("001", "085", "086", "087", "088")
+    }
     assert wanted <= {(rule, version) for rule, version, _ in ROWS}
 
 

@@ -12,7 +12,19 @@ from nats.aio.client import Client
 from conformance.conftest import Register
 from e2e.commanding import commandable, send
 from e2e.house import PATIENCE, Gateway, config, gateway
-from e2e.strangers import PING, PONG, TEXT, Backend, close_code, dial, frame, knock, read_frame, request, until
+from e2e.strangers import (
+    PING,
+    PONG,
+    TEXT,
+    Backend,
+    close_code,
+    dial,
+    frame,
+    knock,
+    read_frame,
+    request,
+    until,
+)
 from jetstream import NatsServer
 from world import SOFT, STATUS
 

@@ -22,7 +22,9 @@ BEAT = b'[2,"1","Heartbeat",{}]'
 PROXY = SIGNATURE + b"\x21\x11\x00\x0c" + bytes((192, 0, 2, 7, 192, 0, 2, 8)) + b"\x10\x00\x01\xbb"
 STEPS: dict[int, bytes] = {
     0xF0: request(Authorization=LOGIN),
-    0xF1: request(protocols="ocpp9, ocpp1.6", Sec_WebSocket_Extensions="permessage-deflate", Authorization=LOGIN),
+    0xF1: request(
+        protocols="ocpp9, ocpp1.6", Sec_WebSocket_Extensions="permessage-deflate", Authorization=LOGIN
+    ),
     0xF2: frame(FIN | TEXT, BEAT),
     0xF3: frame(TEXT, BEAT[:9]) + frame(FIN | CONT, BEAT[9:]),
     0xF4: frame(FIN | PING, b"ping"),
