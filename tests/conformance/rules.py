@@ -53,15 +53,15 @@ def case(what: str, **names: str) -> Callable[[Test], Test]:
 
 HEAD = """# Conformance
 
-Written by `make conformance`: each row is a test in `tests/conformance` against a real gateway over real sockets,
-with `validation = "strict"` and a real NATS. The rules are those of [ocpp.md](ocpp.md); a dash is a version that a rule
-is not for.
+Written by `make conformance`: each row is a test in `tests/conformance` against a real gateway over real
+sockets, with `validation = "strict"` and a real NATS. The rules are those of [ocpp.md](ocpp.md); a dash is a
+version that a rule is not for.
 """
 QUIRKS = """
 ## Quirks
 
-What a quirk of a charger's record changes ([reference](reference.md#the-registry)); each test is run with the quirk and
-without it.
+What a quirk of a charger's record changes ([reference](reference.md#the-registry)); each test is run with the
+quirk and without it.
 
 | quirk | without it | with it | result |
 |---|---|---|---|

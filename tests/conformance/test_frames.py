@@ -1,9 +1,8 @@
-"""docs/ocpp.md A5 to A17 and A21: the frames of each version, and what is answered to those that break a rule."""
+"""docs/ocpp.md A5 to A17 and A21: the frames of each version, and the answers to those that break a rule."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest

@@ -60,8 +60,9 @@ async def test_no_subprotocol(house: Gateway, register: Register, identity: str,
 @rule("A2", "a wrong user name or password gets 401")
 async def test_wrong_credentials(house: Gateway, known: None, identity: str, version: str) -> None:
     port, protocol = house.ports[BASIC], SUBPROTOCOL[version]
-    for authorization in ("", login(identity, b"wrong" * 4), login("another", KEY)):
-        assert (await asked(port, identity, authorization, protocol)).status == 401
+    wrong = ("", login(identity, b"wrong" * 4), login("another", KEY))
+    answers = await asyncio.gather(*(asked(port, identity, one, protocol) for one in wrong))
+    assert [answer.status for answer in answers] == [401] * 3
     assert (await asked(port, identity, login(identity, KEY), protocol)).status == 101
 
 
@@ -99,10 +100,10 @@ async def test_profile(house: Gateway, pki: Pki, register: Register, identity: s
     for profile in (1, 2, 3):
         await register(security_profile=profile)
         await until_profile(house, identity, version, profile)
-        seen = [
-            await secured.status(house.ports[door], identity, context, KEY, **options)
-            for door, context in ((BASIC, None), (TLS, own), (MUTUAL, own))
-        ]
+        doors = ((BASIC, None), (TLS, own), (MUTUAL, own))
+        seen = await asyncio.gather(
+            *(secured.status(house.ports[door], identity, context, KEY, **options) for door, context in doors)
+        )
         assert seen == [101 if one == profile else 401 for one in (1, 2, 3)]
 
 
