@@ -10,10 +10,10 @@ RUST := $(shell find rust/core rust/py -name '*.rs' -o -name '*.tsv' -o -name Ca
 # Two crates that are not in the workspace; their artefacts go to target/ too, where `make clean` finds them.
 APART := rust/fuzz benchmarks/load
 
-# As many workers as cores, a file of tests in one worker: its servers are shared.
-PYTEST := $(BIN)/python -m pytest -q -n logical --maxprocesses 4
+# Most tests wait for processes: more workers than cores. A file of tests is in one worker: its servers are shared.
+PYTEST := $(BIN)/python -m pytest -q -n 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test conformance fuzz check lint fix bench bench-csms locust swarm-day soak observe-test \
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test conformance fuzz check lint fix bench peers bench-csms locust swarm-day soak observe-test \
 	pictures dashboards slos release deny lock test-lowest clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -41,7 +41,7 @@ test-unit: $(VENV)/.built ## the tests that need no running gateway, in less tha
 
 test-full: $(VENV)/.built ## property tests, the model of ownership and takeovers at their full size
 	TEST_FULL=1 cargo test --workspace --exclude voltgate-py --release
-	TEST_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/core tests/csms/world tests/model tests/gateway/session/test_lane.py tests/e2e/test_ownership_storm.py \
+	TEST_FULL=1 $(BIN)/python -m pytest -q -s --timeout 0 tests/core tests/csms/world tests/csms/console/test_exports.py tests/model tests/gateway/session/test_lane.py tests/e2e/test_ownership_storm.py \
 		tests/docs/test_scaling.py tests/benchmarks/test_soak.py
 
 test-upgrade: $(VENV)/.built ## the last release and this tree side by side; builds the last release once
@@ -115,6 +115,9 @@ fix: $(VENV)/.built ## format, and mend what linters can mend
 bench: $(VENV)/.built ## every figure of benchmarks/README.md, measured and written; BENCH="--quick --no-write" tries it
 	$(BIN)/python benchmarks/run.py $(BENCH)
 	$(if $(findstring --only,$(BENCH)),,$(BIN)/python benchmarks/tls.py $(filter --quick --no-write,$(BENCH)))
+
+peers: $(VENV)/.built ## the same load on other systems, fetched from their registries; PEERS="--quick --no-write" tries it
+	$(BIN)/python benchmarks/comparison.py $(PEERS)
 
 bench-csms: $(VENV)/.built ## facts a second of the ledger, its lag and memory; CSMS="--chargers 500 --minutes 60"
 	$(BIN)/python benchmarks/ledger.py $(CSMS)

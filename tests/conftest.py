@@ -25,8 +25,12 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, so that the last worker does not end long after the others."""
-    order = ("faults", "deploy", "e2e", "cli", "charger")
+    """Long files first, so that the workers end together; tests of full size where they are asked for."""
+    order = ("attack", "faults", "deploy", "docs", "e2e", "cli", "ledger", "charger")
+    if os.environ.get("TEST_FULL") != "1":
+        for item in items:
+            if item.get_closest_marker("full"):
+                item.add_marker(pytest.mark.skip(reason="minutes at its full size: make test-full"))
 
     def place(item: pytest.Item) -> int:
         folder = item.path.parent.name

@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from listening import listening
 from proxy import Proxy, rst
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -15,10 +17,13 @@ PATIENCE = 10.0
 
 @pytest.fixture
 async def far() -> AsyncIterator["Far"]:
-    made = Far()
-    await made.listen()
-    yield made
-    await made.stop()
+    guests: asyncio.Queue[Ends] = asyncio.Queue()
+
+    async def came(*ends: Any) -> None:
+        await guests.put(ends)
+
+    async with listening(came) as port:
+        yield Far(port, guests)
 
 
 @pytest.fixture
@@ -28,27 +33,12 @@ def proxy(far: "Far") -> Iterator[Proxy]:
     made.stop()
 
 
+@dataclass(frozen=True)
 class Far:
     """A server that shows who came; each is its reader and its writer."""
 
-    def __init__(self) -> None:
-        self.guests: asyncio.Queue[Ends] = asyncio.Queue()
-        self._writers: list[asyncio.StreamWriter] = []
-
-    async def listen(self) -> None:
-        self._server = await asyncio.start_server(self._came, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _came(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.append(writer)
-        await self.guests.put((reader, writer))
-
-    async def stop(self) -> None:
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-            with suppress(OSError):
-                await writer.wait_closed()
+    port: int
+    guests: asyncio.Queue[Ends]
 
 
 async def joined(proxy: Proxy, far: Far) -> tuple[Ends, Ends]:

@@ -13,7 +13,7 @@ from nats.aio.client import Client
 
 from answering import ask, backend_on
 from voltgate import Codec, _core
-from voltgate.backend import Backend, Names, Tokens, run
+from voltgate.backend import Backend, Names, Rules, Tokens, run
 from voltgate.backend.answers import Question, UnanswerableError
 from voltgate.backend.service import subjects
 from voltgate.schemas import SUBPROTOCOLS
@@ -190,7 +190,7 @@ WORDS = [
 
 
 async def test_every_question_gets_one_reply_and_none_ends_the_subscription(nc: Client) -> None:
-    async with backend_on(nc, interval=42):
+    async with backend_on(nc, rules=Rules(interval=42)):
         for what, body, error, why in WORDS:
             reply = await ask(nc, what, body, key="CP001/s1/1")
             assert (reply.headers or {}).get("ocpp-error") == error, why
@@ -246,7 +246,7 @@ async def test_what_is_excepted_is_left_to_another_backend(nc: Client) -> None:
 
 async def test_it_answers_under_its_prefix_and_ends_when_told(nats_url: str, nc: Client) -> None:
     stop, own = asyncio.Event(), await nats.connect(nats_url)
-    serving = asyncio.create_task(run(own, stop, names=Names(rpc="my.rpc"), interval=60))
+    serving = asyncio.create_task(run(own, stop, names=Names(rpc="my.rpc"), rules=Rules(interval=60)))
     reply = None
     while reply is None:
         try:

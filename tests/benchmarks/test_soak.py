@@ -1,6 +1,5 @@
 """What a soak calls flat, and a quarter of a minute of it."""
 
-import os
 import re
 import subprocess
 import sys
@@ -27,7 +26,7 @@ def test_the_last_quarter_is_compared_with_the_second(growth: float, flat: bool)
     assert [one for _, one in soak.verdicts(rows(growth))] == [flat, True, True]
 
 
-@pytest.mark.skipif(os.environ.get("TEST_FULL") != "1", reason="takes a minute: make test-full")
+@pytest.mark.full
 def test_a_short_soak_has_its_faults_and_its_page(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     options = ["--minutes=0.25", "--chargers=100", "--rate=20", f"--report={page}"]

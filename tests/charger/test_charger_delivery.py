@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
+from listening import listening
 from scripted_csms import (
     CLOSE,
     ERROR,
@@ -183,14 +184,13 @@ class Peer:
         self._port = port
         self.frozen = False
         self.links = 0
-        self._writers: list[asyncio.StreamWriter] = []
+        self._backs: list[asyncio.StreamWriter] = []
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.links += 1
-        self._writers.append(writer)
         with suppress(OSError):
             there, back = await asyncio.open_connection("127.0.0.1", self._port)
-            self._writers.append(back)
+            self._backs.append(back)
             await asyncio.gather(self._copy(reader, back), self._copy(there, writer))
 
     async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
@@ -202,8 +202,8 @@ class Peer:
             target.close()
 
     def close(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
+        for back in self._backs:
+            back.transport.abort()
 
 
 STOPPAGES = ["before the upgrade", "in the boot", "with a CALL open", "in the Close handshake"]
@@ -224,22 +224,20 @@ async def test_a_peer_that_falls_silent_is_left_and_dialled_again(when: str) -> 
     csms = Csms(decide)
     peer = Peer(urlsplit(await csms.start()).port or 0)
     peer.frozen = when == "before the upgrade"
-    server = await asyncio.start_server(peer, "127.0.0.1", 0)
-    charger = new(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ocpp", "v16", behaviour)
-    charger.start()
-    if when == "in the Close handshake":
-        await ready(charger)
-        peer.frozen = True
-        charger.hang_up()
-    charger.connectors.read(1)
-    await wait_until(lambda: peer.links > 1)
-    peer.frozen = False
-    await emptied(charger)
-    assert csms.all("MeterValues")[-1].payload == csms.all("MeterValues")[0].payload
-    await charger.stop()
-    peer.close()
-    server.close()
-    await server.wait_closed()
+    async with listening(peer) as port:
+        charger = new(f"ws://127.0.0.1:{port}/ocpp", "v16", behaviour)
+        charger.start()
+        if when == "in the Close handshake":
+            await ready(charger)
+            peer.frozen = True
+            charger.hang_up()
+        charger.connectors.read(1)
+        await wait_until(lambda: peer.links > 1)
+        peer.frozen = False
+        await emptied(charger)
+        assert csms.all("MeterValues")[-1].payload == csms.all("MeterValues")[0].payload
+        await charger.stop()
+        peer.close()
     await csms.stop()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from listening import listening
 from scripted_csms import QUICK, new, wait_until
 from voltgate.charger.wire import why
 
@@ -71,15 +72,13 @@ async def conversations() -> None:
         dials += 1
         await anything(rng, reader, writer)
 
-    server = await asyncio.start_server(served, "127.0.0.1", 0)
-    url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    chargers = [new(url, "v16", QUICK, identity=f"CP {number}") for number in range(20)]
-    for charger in chargers:
-        charger.start()
-    await wait_until(lambda: dials > 400)
-    await asyncio.gather(*(charger.stop() for charger in chargers))
-    server.close()
-    await server.wait_closed()
+    async with listening(served) as port:
+        url = f"ws://127.0.0.1:{port}/"
+        chargers = [new(url, "v16", QUICK, identity=f"CP {number}") for number in range(20)]
+        for charger in chargers:
+            charger.start()
+        await wait_until(lambda: dials > 400)
+        await asyncio.gather(*(charger.stop() for charger in chargers))
     assert faults == []
 
 

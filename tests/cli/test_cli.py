@@ -96,3 +96,11 @@ def test_a_shell_completes_commands() -> None:
     command = [sys.executable, "-m", "voltgate"]
     told = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["plan"]
+
+
+def test_what_only_some_commands_need_is_imported_by_them() -> None:
+    """Each of these takes longer to import than ``voltgate validate`` has to do."""
+    heavy = {"nats", "aiohttp", "websockets", "uvloop", "cryptography", "prometheus_client", "sqlite3"}
+    script = "import sys, voltgate.cli; print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert heavy & set(loaded.stdout.split()) == set()

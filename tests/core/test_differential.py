@@ -274,7 +274,6 @@ def test_random_payloads_are_judged_alike(report: Callable[[str], None]) -> None
 
 
 @pytest.mark.full
-@pytest.mark.skipif(os.environ.get("TEST_FULL") != "1", reason="at its full size: make test-full")
 def test_many_random_payloads_are_judged_alike(report: Callable[[str], None]) -> None:
     tally = random_payloads(FULL)
     report(tally.report())

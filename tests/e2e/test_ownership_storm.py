@@ -292,7 +292,6 @@ async def test_an_up_that_is_held_behind_that_of_a_newer_session_ends_with_the_t
 
 
 @pytest.mark.full
-@pytest.mark.skipif(not FULL, reason="2,000 chargers and 15 s until their gateway is dead: make test-full")
 async def test_a_gateway_that_is_killed_costs_its_chargers_one_link_each(
     server: Guarded, wire: Client, tmp_path: Path
 ) -> None:

@@ -1,6 +1,5 @@
 """The rules of ownership and commands, model-checked (README.md here): sound, and each of them needed."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +8,6 @@ import pytest
 
 SOURCE = Path(__file__).parent / "ownership.cpp"
 RULES = ("subfirst", "fence", "fix", "hold")
-FULL = os.environ.get("TEST_FULL") == "1"
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +50,6 @@ def test_the_rules_together_break_no_promise(model: Path, options: str) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.skipif(not FULL, reason="minutes and gigabytes: make test-full")
 @pytest.mark.parametrize("options", LONG)
 def test_the_rules_together_break_no_promise_under_faults(model: Path, options: str) -> None:
     found = run(model, options)

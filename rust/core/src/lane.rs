@@ -15,12 +15,12 @@
 //! ```
 //!
 //! A CALL is plain if it has no violation and an id without escapes, if its policy says that the gateway answers it
-//! with `{}` or the time, if it is no repeat that is remembered, and if NATS can take it. Only such CALLs are here,
-//! and at most one of them is open; whatever else a charger sends goes to the session as it came.
+//! with `{}` or the time, if it is no repeat that is remembered, if it needs no spans, and if NATS can take it. Only
+//! such CALLs are here, and at most one of them is open; whatever else a charger sends goes to the session as it came.
 //!
 //! Who decides what:
-//! - The session has the authority. It closes the gate while it has CALLs of its own, while a boot status holds
-//!   them back, and before the connection ends; it is told when the open CALL of a closed gate is done, and then
+//! - The session has the authority. It closes the gate while it has CALLs of its own, while a command waits for the
+//!   open CALL (quirk `half_duplex`), while a boot status holds them back, and before the connection ends; it is told when the open CALL of a closed gate is done, and then
 //!   goes on with its queue. So all CALLs of a charger are answered in the order in which they came.
 //! - The bus has the policy of stores: deadlines, what is sent again, what an outage means. Only a plain `PubAck`
 //!   from the right stream is judged in the core; for everything else the bus looks up the command here.
@@ -52,6 +52,7 @@ pub use crate::road::{Effects, Other, Road, Scratch};
 use crate::seen::{Answered, Mark};
 use crate::slice::{Masked, Piece, Slicer};
 use crate::stores::Store;
+use crate::trace::{self, Trace};
 
 /// What one connection may take of one turn of the loop, whichever comes first.
 pub const FRAMES: usize = 64;
@@ -266,12 +267,24 @@ impl<A> State<A> {
         let (payload, members) = (decoded.payload(frame), decoded.members(frame));
         let name = codec.entries()[action].name;
         let message = Message { action: name, id, payload, members, latin1: false };
+        let mut text = [0; trace::TEXT];
+        let traceparent = match road.plan.sampling {
+            None => "",
+            Some(sampling) => {
+                let trace = Trace::of(road.publisher.session(), self.pieces);
+                if trace.sampled(sampling) {
+                    return false;
+                }
+                trace.write(sampling.flags, &mut text)
+            }
+        };
         let taken = match road.plan.routes[action] {
             Route::Session => false,
-            Route::Live { clock } => live(clock, &message, scratch, road, effects),
+            Route::Live { clock } => live(clock, &message, traceparent, scratch, road, effects),
             Route::Stored(how) => {
                 let asked = how.may_ask && (decoded.noted.id_token || decoded.noted.ends_online(frame));
-                !asked && self.store(how, action, &message, frame.len(), scratch, road, own, effects)
+                let size = frame.len();
+                !asked && self.store(how, action, &message, size, traceparent, scratch, road, own, effects)
             }
         };
         if taken {
@@ -292,6 +305,7 @@ impl<A> State<A> {
         action: usize,
         message: &Message,
         size: usize,
+        traceparent: &str,
         scratch: &mut Scratch,
         road: &mut Road<'_, T>,
         own: &dyn Fn() -> T,
@@ -309,9 +323,8 @@ impl<A> State<A> {
         scratch.reply.clear();
         road.outgoing.inbox.push_subject(&mut scratch.reply, counter);
         let reply = std::str::from_utf8(&scratch.reply).unwrap_or_default();
-        let Some(nats_id) =
-            publish(how.class, message, reply, &mut scratch.command, &mut scratch.key, road, effects)
-        else {
+        let (command, key, class) = (&mut scratch.command, &mut scratch.key, how.class);
+        let Some(nats_id) = publish(class, message, reply, traceparent, command, key, road, effects) else {
             return false;
         };
         let (now, command) = (road.now, scratch.command.as_bytes());
@@ -331,11 +344,13 @@ impl<A> State<A> {
 fn live<T>(
     clock: bool,
     message: &Message,
+    traceparent: &str,
     scratch: &mut Scratch,
     road: &mut Road<'_, T>,
     effects: &mut Effects,
 ) -> bool {
-    if publish(Class::Live, message, "", &mut scratch.command, &mut scratch.key, road, effects).is_none() {
+    let (command, key) = (&mut scratch.command, &mut scratch.key);
+    if publish(Class::Live, message, "", traceparent, command, key, road, effects).is_none() {
         return false;
     }
     let before = effects.answers.len();
@@ -356,16 +371,18 @@ fn live<T>(
 
 /// Puts the fact into the outbox. `None`: NATS cannot take it, and nothing has changed.
 #[allow(clippy::option_option, reason = "the inner one is whether the class has such an id")]
+#[allow(clippy::too_many_arguments, reason = "one call, inlined")]
 fn publish<T>(
     class: Class,
     message: &Message,
     reply: &str,
+    traceparent: &str,
     command: &mut Command,
     key: &mut Vec<u8>,
     road: &mut Road<'_, T>,
     effects: &mut Effects,
 ) -> Option<Option<[u8; 32]>> {
-    let stamp = Stamp { count: *road.published, time_ms: road.time_ms, reply, traceparent: "" };
+    let stamp = Stamp { count: *road.published, time_ms: road.time_ms, reply, traceparent };
     let nats_id = road.publisher.fact(command, class, message, &stamp, Tags::default(), key);
     match road.outgoing.outbox.push(command.as_bytes()) {
         Pushed::Refused => return None,

@@ -167,3 +167,47 @@ async def test_a_key_that_is_removed_hears_no_more(two: None, console: Desk, boo
             assert gone.status == 204
         changed(books, "CP1", 2)
         assert await listener.ended()
+
+
+async def test_in_columns_only_what_is_new_is_sent(two: None, console: Desk, books: Books) -> None:
+    async with listening(console, query="?form=columns") as listener:
+        assert listener.response.headers["Content-Encoding"] == "gzip"
+        first = await listener.event()
+        assert (first.name, first.data["chargers"]["id"]) == ("snapshot", ["CP1", "CP2"])
+        assert first.data["connectors"]["charger"] == ["CP1", "CP2"]
+        assert first.data["lag"] >= 0
+        books.session("s1", "CP2", power_w=7400)
+        books.position(2)
+        change = await listener.event()
+        assert (change.data["chargers"], change.data["values"]) == ({}, {})
+        assert change.data["connectors"]["power_w"] == [7400]
+        books.run("UPDATE session SET power_w = 9000")
+        books.position(3)
+        change = await listener.event()
+        assert (change.data["chargers"], change.data["connectors"]) == ({}, {})
+        assert (change.data["values"]["charger"], change.data["values"]["power_w"]) == (["CP2"], [9000])
+    async with listening(console, query="?form=columns", sites=["north"]) as listener:
+        assert (await listener.event()).data["chargers"]["id"] == ["CP1"]
+
+
+async def test_a_word_of_the_ledger_names_the_chargers_that_are_read(
+    two: None, console: Desk, books: Books
+) -> None:
+    """One that nobody names is read when the ledger has acted, or when a word was lost."""
+
+    async def say(seq: int, since: int, chargers: list[str] | None) -> None:
+        said = {"position": {"OCPP_TX": seq}, "since": since, "chargers": chargers}
+        await console.client.publish("ops.live", json.dumps(said).encode())
+
+    async with listening(console) as listener:
+        await listener.event()
+        books.run("UPDATE connector SET status = 'Charging'")
+        await say(2, 1, ["CP2"])
+        assert (await listener.event()).chargers == ["CP2"], "the position in the database is the old one"
+        books.position(4)
+        await say(4, 3, ["CP2"])
+        assert (await listener.event()).chargers == ["CP1"], "the word before was lost: all are read"
+        books.run("UPDATE charger SET vendor = 'V'")
+        books.position(5)
+        await say(5, 4, None)
+        assert (await listener.event()).chargers == ["CP1", "CP2"]

@@ -12,6 +12,7 @@ from nats.aio import client as nats_py
 
 from certificates import Authority
 from jetstream import ONCE, NatsServer
+from listening import listening
 from voltgate.config import Nats
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.connect import BusError, connect
@@ -52,9 +53,7 @@ async def test_a_server_without_tls_gets_nothing_where_tls_was_asked_for() -> No
         received.extend(await reader.read(1000))
         writer.close()
 
-    server = await asyncio.start_server(greet, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with listening(greet) as port:
         for scheme, context in (
             ("tls", None),
             ("tls", ssl.create_default_context()),

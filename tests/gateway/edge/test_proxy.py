@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certificates import Authority
+from listening import listening
 from voltgate.gateway.edge.proxy import (
     MAX_BYTES,
     SIGNATURE,
@@ -238,8 +239,7 @@ async def behind(ports: Ports) -> AsyncIterator[asyncio.Queue[bytes]]:
         with suppress(OSError):
             await writer.wait_closed()
 
-    server = await asyncio.start_server(accepted, "127.0.0.1", ports.gateway)
-    async with server:
+    async with listening(accepted, ports.gateway):
         yield arrived
 
 

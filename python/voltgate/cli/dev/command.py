@@ -15,7 +15,7 @@ import typer
 from voltgate.cli.dev import embedded
 from voltgate.cli.dev.csms import Running, running
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
-from voltgate.cli.serve.command import actions_of, answer
+from voltgate.cli.serve.command import answer, items_of
 from voltgate.cli.service import loaded, on_signals, run
 from voltgate.cli.swarm.values import faults as names_of
 from voltgate.cli.tail.command import follow, subjects
@@ -121,6 +121,8 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
             "port": csms_port,
             "database": f"sqlite:///{data_dir.absolute() / 'csms.db'}",
             "tls_certificates": [],
+            "files": str(data_dir.absolute() / "files"),
+            "files_url": _files_url(host, csms_port),
         },
     )
     if "max_message_bytes" not in settings.limits.model_fields_set:
@@ -130,7 +132,7 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
         ("--port", host, port), ("--admin-port", LOOPBACK, admin_port), ("--nats-port", LOOPBACK, nats_port)
     ]  # fmt: skip
     _ports_are_free(wanted if no_csms else [*wanted, ("--csms-port", host, csms_port)])
-    excepted = actions_of(backend_except)
+    excepted = items_of(backend_except)
     plan = Plan(
         config=settings,
         data_dir=data_dir,
@@ -324,6 +326,12 @@ def _own_address() -> str:
         except OSError:
             return socket.gethostname()
         return str(probe.getsockname()[0])
+
+
+def _files_url(host: str, port: int) -> str:
+    """Where chargers reach the console's place for files."""
+    known = _own_address() if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    return f"http://{f'[{known}]' if ':' in known else known}:{port}/files"
 
 
 def _banner(plan: Plan, csms: Running | None) -> str:

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-
-from nats.aio.client import Client
+from typing import TYPE_CHECKING
 
 from voltgate.cli.csms.commands import faults
 from voltgate.cli.faults import Failure
 from voltgate.cli.service import connected
 from voltgate.config import Config
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
 
 OPERATOR = "dev"
 LEAVE_SECONDS = 5.0
@@ -46,7 +48,7 @@ async def running(config: Config) -> AsyncIterator[Running]:
         yield Running(ended, config.csms.host, link)
 
 
-async def _ledger(client: Client, config: Config, stop: asyncio.Event) -> None:
+async def _ledger(client: "Client", config: Config, stop: asyncio.Event) -> None:
     from voltgate.csms.ledger.service import Ledger  # noqa: PLC0415
 
     with faults():

@@ -13,8 +13,8 @@ Document = dict[str, Any]
 FEW = 500  # ids that are asked for one by one; more are a range
 
 
-def read(query: Query, where: Where, limit: int) -> list[Document]:
-    """Those that ``where`` finds, in the order of ids."""
+def read(query: Query, where: Where, limit: int, *, heard: bool = False) -> list[Document]:
+    """Those that ``where`` finds, by id; with ``heard``, when each connector said something last."""
     rows = query(
         "SELECT c.id, c.link, c.link_at, c.vendor, c.model, c.firmware, c.version, c.site FROM charger c"
         f"{where} ORDER BY c.id LIMIT ?",
@@ -30,6 +30,8 @@ def read(query: Query, where: Where, limit: int) -> list[Document]:
     )
     names = {id_: orjson.loads(body).get("name") for id_, body in named}
     connectors = _connectors(query, _among("charger", ids))
+    if not heard:
+        connectors = {id_: [plain(one) for one in some] for id_, some in connectors.items()}
     return [
         {
             "id": id_,
@@ -45,6 +47,11 @@ def read(query: Query, where: Where, limit: int) -> list[Document]:
         }
         for id_, link, link_at, vendor, model, firmware, version, site in rows
     ]
+
+
+def plain(connector: Document) -> Document:
+    """As the API has it."""
+    return {name: value for name, value in connector.items() if name != "heard"}
 
 
 class _Among:
@@ -66,12 +73,12 @@ def _among(column: str, ids: list[str]) -> _Among:
 def _connectors(query: Query, among: _Among) -> dict[str, list[Document]]:
     """By charger; power, energy and state of charge are those of the open session."""
     rows = query(
-        "SELECT charger, evse, connector, status, error, since FROM connector"
+        "SELECT charger, evse, connector, status, error, since, heard FROM connector"
         f" WHERE {among} ORDER BY charger, evse, connector",
         *among.args,
     )
     sessions = query(
-        "SELECT charger, evse, connector, id, power_w, mwh, soc_to, started FROM session"
+        "SELECT charger, evse, connector, id, power_w, mwh, soc_to, started, heard FROM session"
         f" WHERE state = 'open' AND {among} ORDER BY first_heard",
         *among.args,
     )
@@ -84,13 +91,13 @@ def _connectors(query: Query, among: _Among) -> dict[str, list[Document]]:
         session = running.get((charger, evse, connector)) or others.pop((charger, evse), None)
         found[charger].append(_connector(evse, connector, tuple(said), session))
     for (charger, evse), session in others.items():
-        found[charger].append(_connector(evse, 1, (None, None, None), session))
+        found[charger].append(_connector(evse, 1, (None, None, None, None), session))
     return found
 
 
 def _connector(evse: int, connector: int, said: Row, session: Row | None) -> Document:
-    status, error, since = said
-    id_, power_w, mwh, soc, started = session or (None, None, None, None, None)
+    status, error, since, heard = said
+    id_, power_w, mwh, soc, started, lately = session or (None, None, None, None, None, None)
     return {
         "evse": evse,
         "connector": connector,
@@ -101,4 +108,5 @@ def _connector(evse: int, connector: int, said: Row, session: Row | None) -> Doc
         "soc": soc,
         "session": id_,
         "since": since or started,
+        "heard": max(heard or "", lately or "") or None,
     }

@@ -1,21 +1,24 @@
 """Server-sent events: the picture of every charger, and what has changed since.
 
-One task reads the picture from the ledger's tables and compares it with the last one; every listener gets the
-same changes. The id of an event is the ledger's position, so that a listener can go on at another console:
-a change holds whole chargers, and one too many does no harm.
+One task reads chargers from the ledger's tables and compares them with the last picture; every listener gets
+the same changes. The ledger names the chargers of the facts that it has folded; where it has acted at a tick,
+or a word of it was lost, the whole picture is read. The id of an event is the ledger's position, so that a
+listener can go on at another console: a change holds what is so now, and one too many does no harm.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, assert_never
 
 import orjson
 import structlog
 
-from voltgate.csms.console import position
+from voltgate.csms.console import columns, position
+from voltgate.csms.console.columns import Difference
 from voltgate.csms.console.position import Position
 from voltgate.csms.console.reader import Query, Reader
 from voltgate.csms.console.roles import Principal
@@ -25,78 +28,145 @@ log = structlog.get_logger()
 
 Document = dict[str, Any]
 Documents = Callable[[list[str]], Awaitable[list[Document]]]
-Picture = dict[str, tuple[Any, ...]]
-PERIOD = 0.1  # seconds between two looks at the position, at least
+PERIOD = 0.1  # seconds between two looks, at least
 LOOK = 1.0  # and without a word of the ledger: one that is said can be lost
-SHARE = 10  # a look that took long is followed by so many times as much rest
+SHARE = 10  # the whole picture is followed by so many times as much rest from whole pictures
 KEPT = 600  # changes, for listeners that come back
 SILENCE = 15.0  # seconds until a comment shows that the connection is alive
+PULSE = 5.0  # seconds until an event does, for pages: they see no comments
+
+
+class Form(StrEnum):
+    """How events are written."""
+
+    DOCUMENTS = "documents"
+    COLUMNS = "columns"
+    PACKED = "packed"
+    """Columns, as blocks of a gzip stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What the ledger says. ``since``: the sum of its positions when it said something before."""
+
+    streams: dict[str, int]
+    since: int
+    chargers: frozenset[str] | None
+    """None: any may have changed."""
+
+    def after(self, other: "Word") -> "Word":
+        """Both in one."""
+        both = None if None in (self.chargers, other.chargers) else self.chargers | other.chargers  # type: ignore[operator]
+        return Word(self.streams, other.since, both)
+
+
+def word(data: bytes) -> Word:
+    """What cannot be read says that any may have changed."""
+    try:
+        said = orjson.loads(data)
+        chargers = said["chargers"]
+        return Word(
+            dict(said["position"]), int(said["since"]), None if chargers is None else frozenset(chargers)
+        )
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return Word({}, 0, None)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Chargers as they are at ``at``, which were different at the change before."""
+    """What is new at ``at``, and its events for listeners of every site."""
 
     at: Position
-    chargers: list[Document]
-    event: bytes
-    """For listeners of every site."""
+    differences: list[Difference]
+    events: dict[Form, bytes]
 
 
 class Live:
-    """Follow the tables with :meth:`run`; ``documents``: the documents of charger ids."""
+    """Follow the tables with :meth:`run`; ``documents``: of charger ids; ``lag``: seconds, of the ledger."""
 
-    def __init__(self, reader: Reader, documents: Documents, kept: int = KEPT) -> None:
-        self._reader, self._documents = reader, documents
+    def __init__(
+        self, reader: Reader, documents: Documents, lag: Callable[[], float] = lambda: 0.0, kept: int = KEPT
+    ) -> None:
+        self._reader, self._documents, self._lag = reader, documents, lag
         self._changes: deque[Change] = deque(maxlen=kept)
         self._picture: dict[str, Document] = {}
         self._at: Position | None = None
         self._since = 0  # total before the first change that is kept
+        self._snapshot: tuple[Position, Form, asyncio.Task[bytes]] | None = None
+        self._rest = 0.0  # no whole picture before
+        self._word: Word | None = None
+        self._due = False  # a whole picture
         self._news = asyncio.Condition()
         self._changed = asyncio.Event()
         self._closed = False
 
     async def run(self) -> None:
         """For the life of the console."""
-        loop, seen = asyncio.get_running_loop(), dict[str, tuple[Any, ...]]()
+        loop = asyncio.get_running_loop()
         while True:
-            begun = loop.time()
             self._changed.clear()
+            word, self._word = self._word, None
             try:
-                seen = await self._look(seen)
+                await self._look(word)
             except StoreError as error:
                 log.debug("live.failed", error=str(error))
-            await asyncio.sleep(max(PERIOD, SHARE * (loop.time() - begun)))
+            await asyncio.sleep(PERIOD)
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):
+                async with asyncio.timeout(max(LOOK, self._rest - loop.time())):
                     await self._changed.wait()
 
-    def changed(self) -> None:
+    def changed(self, word: Word) -> None:
         """The ledger says that the tables have changed."""
+        self._word = word if self._word is None else word.after(self._word)
         self._changed.set()
 
-    async def _look(self, seen: Picture) -> Picture:
-        at = await self._reader.run(position.read)
-        if self._at is not None and str(at) == str(self._at):
-            return seen
-        anew = self._at is None or at.epoch != self._at.epoch or at.total < self._at.total
-        picture = await self._reader.run(_picture)
-        changed = [id_ for id_, rows in picture.items() if anew or seen.get(id_) != rows]
-        chargers = await self._documents(changed)
-        if anew:
+    @property
+    def streams(self) -> Mapping[str, int]:
+        """The positions of the picture."""
+        return self._at.streams if self._at is not None else {}
+
+    async def _look(self, word: Word | None) -> None:
+        """At the chargers of a word; at all of them after a word that was lost, or of a tick."""
+        at = self._at
+        if word is not None:
+            if at is None or word.chargers is None or word.since > at.total:
+                self._due = True
+            elif (total := sum(word.streams.values())) > at.total:
+                told = Position(at.epoch, total, word.streams)
+                await self._take(told, await self._documents(sorted(word.chargers)))
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._rest or (word is not None and not self._due):
+            return
+        begun, at = loop.time(), self._at
+        new = await self._reader.run(position.read)
+        if not self._due and at is not None and str(at) == str(new):
+            return
+        self._due = False
+        chargers = await self._documents(await self._reader.run(_ids))
+        self._rest = loop.time() + SHARE * (loop.time() - begun)
+        if at is None or new.epoch != at.epoch or new.total < at.total:
             self._changes.clear()
-            self._picture.clear()
-        self._picture.update((charger["id"], charger) for charger in chargers)
-        if anew:
-            self._since = at.total
-        elif chargers:
+            self._picture = {one["id"]: one for one in chargers}
+            self._since = new.total
+            await self._arrive(new)
+        else:
+            await self._take(new, chargers)
+
+    async def _take(self, at: Position, chargers: Iterable[Document]) -> None:
+        """These chargers are so now."""
+        found = (columns.difference(self._picture.get(one["id"]), one) for one in chargers)
+        if differences := [one for one in found if one is not None]:
+            self._picture.update((one.charger["id"], one.charger) for one in differences)
             if len(self._changes) == self._changes.maxlen:
                 self._since = self._changes[0].at.total
-            self._changes.append(Change(at, chargers, _event("change", at, chargers)))
+            events = {form: self._event("change", at, differences, form) for form in Form}
+            self._changes.append(Change(at, differences, events))
+        await self._arrive(at)
+
+    async def _arrive(self, at: Position) -> None:
         async with self._news:
             self._at = at
             self._news.notify_all()
-        return picture
 
     async def close(self) -> None:
         """End every listener's events."""
@@ -104,55 +174,69 @@ class Live:
             self._closed = True
             self._news.notify_all()
 
-    async def events(self, principal: Principal, last: str) -> AsyncGenerator[bytes]:
+    async def events(
+        self, principal: Principal, last: str, form: Form = Form.DOCUMENTS
+    ) -> AsyncGenerator[bytes]:
         """What a listener is sent, which has seen everything up to the event ``last``."""
         known = position.parsed(last)
+        if form is Form.PACKED:
+            yield columns.HEADER
         while not self._closed:
             at = self._at
             if at is None or (known is not None and known[1] >= at.total and known[0] == at.epoch):
-                yield await self._wait(at)
+                yield await self._wait(at, form)
                 continue
             if known is None or known[0] != at.epoch or known[1] < self._since:
-                yield _event("snapshot", at, _seen(self._picture.values(), principal))
+                yield await self._whole(at, principal, form)
             else:
                 for change in [one for one in self._changes if one.at.total > known[1]]:
                     if principal.everywhere:
-                        yield change.event
-                    elif chargers := _seen(change.chargers, principal):
-                        yield _event("change", change.at, chargers)
+                        yield change.events[form]
+                    elif seen := _seen(change.differences, principal):
+                        yield self._event("change", change.at, seen, form)
             known = at.epoch, at.total
 
-    async def _wait(self, at: Position | None) -> bytes:
-        """Nothing, or a comment when nothing has happened for long."""
+    async def _whole(self, at: Position, principal: Principal, form: Form) -> bytes:
+        """A snapshot. Many listeners come at once after a restart: they share it."""
+        everything = [Difference(one, True, one["connectors"]) for one in self._picture.values()]
+        if not principal.everywhere:
+            return await asyncio.to_thread(self._event, "snapshot", at, _seen(everything, principal), form)
+        if self._snapshot is None or self._snapshot[:2] != (at, form):
+            making = asyncio.to_thread(self._event, "snapshot", at, everything, form)
+            self._snapshot = at, form, asyncio.create_task(making)
+        return await asyncio.shield(self._snapshot[2])
+
+    async def _wait(self, at: Position | None, form: Form) -> bytes:
+        """Nothing, or a sign of life when nothing has happened for long."""
         try:
-            async with asyncio.timeout(SILENCE), self._news:
+            async with asyncio.timeout(SILENCE if form is Form.DOCUMENTS else PULSE), self._news:
                 await self._news.wait_for(lambda: self._closed or self._at is not at)
         except TimeoutError:
-            return b": alive\n\n"
+            return self._pulse(form)
         return b""
 
+    def _pulse(self, form: Form) -> bytes:
+        if form is Form.DOCUMENTS:
+            return b": alive\n\n"
+        event = b"event: alive\ndata: %s\n\n" % orjson.dumps({"lag": self._lag()})
+        return columns.packed(event) if form is Form.PACKED else event
 
-def _seen(chargers: Iterable[Document], principal: Principal) -> list[Document]:
-    return [one for one in chargers if principal.sees(one["site"])]
+    def _event(self, name: str, at: Position, differences: Iterable[Difference], form: Form) -> bytes:
+        match form:
+            case Form.DOCUMENTS:
+                said: dict[str, Any] = {"chargers": [columns.document(one.charger) for one in differences]}
+            case Form.COLUMNS | Form.PACKED:
+                said = {"lag": self._lag(), **columns.shown(differences)}
+            case never:
+                assert_never(never)
+        data = orjson.dumps({"position": at.streams} | said)
+        event = b"event: %s\nid: %s\ndata: %s\n\n" % (name.encode(), str(at).encode(), data)
+        return columns.packed(event) if form is Form.PACKED else event
 
 
-def _event(name: str, at: Position, chargers: list[Document]) -> bytes:
-    data = orjson.dumps({"position": at.streams, "chargers": chargers})
-    return b"event: %s\nid: %s\ndata: %s\n\n" % (name.encode(), str(at).encode(), data)
+def _seen(differences: Iterable[Difference], principal: Principal) -> list[Difference]:
+    return [one for one in differences if principal.sees(one.charger["site"])]
 
 
-def _picture(query: Query) -> Picture:
-    """Whatever of a charger is shown: its rows, by its id."""
-    found: dict[str, list[Any]] = {
-        row[0]: [row]
-        for row in query("SELECT id, link, link_at, vendor, model, firmware, version, site FROM charger")
-    }
-    for sql in (
-        "SELECT charger, evse, connector, status, error, since FROM connector ORDER BY evse, connector",
-        "SELECT charger, id, power_w, mwh, soc_to FROM session WHERE state = 'open' ORDER BY id",
-        "SELECT id, seq FROM decision WHERE kind = 'charger' ORDER BY seq",  # its name
-    ):
-        for row in query(sql):
-            if row[0] in found:
-                found[row[0]].append(row)
-    return {id_: tuple(rows) for id_, rows in found.items()}
+def _ids(query: Query) -> list[str]:
+    return [row[0] for row in query("SELECT id FROM charger")]

@@ -1,4 +1,4 @@
-"""Login by a link that works once, what a person sees then, and logout: pages without script.
+"""Login by a link that works once, and logout: pages without script. Who is logged in gets the shell.
 
 Opening the link shows a button; pressing it uses the link up. A program that looks at links in messages
 therefore does not.
@@ -15,41 +15,60 @@ from voltgate.csms.console.console import Console
 from voltgate.csms.console.people import Kind
 from voltgate.csms.console.problems import Kind as Faults
 from voltgate.csms.console.problems import Problem
+from voltgate.csms.console.shell import Shell
 from voltgate.csms.ledger import times
 
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Voltgate</title></head><body><main{}><h1>Voltgate</h1>{}</main></body></html>
+<html lang="{language}"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>Voltgate</title>
+{styles}</head><body class="door"><main data-testid="login"><h1>Voltgate</h1>{inner}</main></body></html>
 """
 _FORM = """<form method="post" action="/login"><input type="hidden" name="link" value="{}">
-<button type="submit">Log in</button></form>"""
-_SPENT = "<p>This link has been used or is too old. Ask for another one.</p>"
-_INSIDE = """<p>You are logged in. Screens are not served yet; a browser shows what the API answers:</p><ul>
-<li><a href="/api/v1/chargers">chargers</a></li><li><a href="/api/v1/sessions">sessions</a></li>
-<li><a href="/api/v1/alerts">alerts</a></li><li><a href="/api/v1/health">health</a></li></ul>
-<form method="post" action="/logout"><button type="submit">Log out</button></form>"""
-_WANTED = "<p>Open the login link that you were given.</p>"
+<p>{}</p><button type="submit" class="primary">{}</button></form>"""
+LANGUAGES = ("en", "de")
+# Each in the order of LANGUAGES, as the tables of the pages are.
+TEXTS = {
+    "press": ("This link logs you in once.", "Dieser Link meldet dich einmal an."),
+    "login": ("Log in", "Anmelden"),
+    "spent": (
+        "This link has been used or is too old. Ask for another one.",
+        "Dieser Link wurde schon benutzt oder ist zu alt. Bitte um einen neuen.",
+    ),
+    "wanted": (
+        "Open the login link that you were given.",
+        "Öffne den Link, den du zum Anmelden bekommen hast.",
+    ),
+}
 
 
-def _page(inner: str, status: int = 200, mark: str = ' data-testid="login"') -> web.Response:
-    return web.Response(
-        text=_PAGE.format(mark, inner),
-        status=status,
-        content_type="text/html",
-        headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},
-    )
+def _language(request: web.Request) -> int:
+    """Of a browser, as an index of a text."""
+    return int(request.headers.get("Accept-Language", "").lower().startswith("de"))
 
 
-def routes(console: Console) -> list[web.RouteDef]:
-    """Of one console."""
+def routes(console: Console, shell: Shell) -> list[web.RouteDef]:
+    """Of one console. The last route takes every address of a page."""
+
+    def page(request: web.Request, text: str, status: int = 200, link: str = "") -> web.Response:
+        language = _language(request)
+        inner = f"<p>{TEXTS[text][language]}</p>"
+        if link:
+            inner = _FORM.format(escape(link, quote=True), TEXTS[text][language], TEXTS["login"][language])
+        return web.Response(
+            text=_PAGE.format(language=LANGUAGES[language], styles=shell.styles(), inner=inner),
+            status=status,
+            content_type="text/html",
+            headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"},
+        )
 
     async def show(request: web.Request) -> web.Response:
         link = request.query.get("link", "")
-        return _page(_FORM.format(escape(link, quote=True)) if link else _WANTED)
+        return page(request, "press" if link else "wanted", link=link)
 
     async def start(request: web.Request) -> web.Response:
         if keys.id_of(request.cookies.get(console.door.cookie, "")) in console.people.rows(Kind.SESSION):
-            return _page(_INSIDE, mark="")
+            return shell.shown(request)
         return web.Response(status=303, headers={"Location": "/login", "Cache-Control": "no-store"})
 
     async def login(request: web.Request) -> web.Response:
@@ -58,13 +77,13 @@ def routes(console: Console) -> list[web.RouteDef]:
         found = console.people.by_link(form.get("link", [""])[0], console.now())
         if found is None:
             console.door.failed(request)
-            return _page(_SPENT, 403)
+            return page(request, "spent", 403)
         revision, operator = found
         try:
             await console.writer.remove(Kind.LINK, keys.id_of(form["link"][0]), revision)
         except Problem as problem:
             if problem.kind is Faults.CHANGED:  # used by somebody else in this very moment
-                return _page(_SPENT, 403)
+                return page(request, "spent", 403)
             raise
         secret = keys.new_secret()
         body = {"operator": operator.name, "until": times.text(console.now() + SESSION_LASTS)}
@@ -83,8 +102,10 @@ def routes(console: Console) -> list[web.RouteDef]:
         return response
 
     return [
-        web.get("/", start),
         web.get("/login", show),
         web.post("/login", login),
         web.post("/logout", logout),
+        web.get("/static/{file:.+}", shell.static),
+        web.get("/sw.js", shell.worker),
+        web.get("/{page:(?!api/|static/).*}", start),
     ]

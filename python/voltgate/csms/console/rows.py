@@ -86,18 +86,18 @@ class Rows:
         return items[0] if items else None
 
     async def chargers_of(self, ids: Sequence[str]) -> list[Document]:
-        """Those that are there. Databases bound the arguments of a query, so many ids are several queries."""
+        """Those that are there, with ``heard``. Databases bound a query's arguments: many ids are several."""
         found: list[Document] = []
         ordered = sorted(ids)
         for first in range(0, len(ordered), AT_ONCE):
             some = ordered[first : first + AT_ONCE]
             found += await self._chargers(
-                Where([f"c.id IN ({', '.join('?' * len(some))})"], [*some]), len(some)
+                Where([f"c.id IN ({', '.join('?' * len(some))})"], [*some]), len(some), heard=True
             )
         return found
 
-    async def _chargers(self, where: Where, limit: int) -> list[Document]:
-        return await self.reader.run(lambda query: chargers.read(query, where, limit))
+    async def _chargers(self, where: Where, limit: int, *, heard: bool = False) -> list[Document]:
+        return await self.reader.run(lambda query: chargers.read(query, where, limit, heard=heard))
 
     # -- sessions
 

@@ -11,6 +11,7 @@ from voltgate.csms.console.console import Ask
 from voltgate.csms.console.endpoints import DaySpan, LiveQuery, Span
 from voltgate.csms.console.exports import Table, Write
 from voltgate.csms.console.insights import Currencies
+from voltgate.csms.console.live import Form
 from voltgate.csms.ledger.store import StoreError
 
 log = structlog.get_logger()
@@ -99,16 +100,19 @@ async def export(ask: Ask) -> web.StreamResponse:
 
 async def live(ask: Ask) -> web.StreamResponse:
     """Events until the listener leaves, or may not listen any more."""
-    last = ask.request.headers.get("Last-Event-ID") or ask.queried(LiveQuery).last_event_id
-    response = web.StreamResponse(
-        headers={
-            "Content-Type": "text/event-stream; charset=utf-8",
-            "Cache-Control": "no-store",
-            "X-Accel-Buffering": "no",  # else nginx holds events back
-        }
-    )
+    query = ask.queried(LiveQuery)
+    last = ask.request.headers.get("Last-Event-ID") or query.last_event_id
+    headers = {
+        "Content-Type": "text/event-stream; charset=utf-8",
+        "Cache-Control": "no-store",
+        "X-Accel-Buffering": "no",  # else nginx holds events back
+    }
+    form = Form(query.form)
+    if form is Form.COLUMNS and "gzip" in ask.request.headers.get("Accept-Encoding", ""):
+        form, headers["Content-Encoding"] = Form.PACKED, "gzip"
+    response = web.StreamResponse(headers=headers)
     await response.prepare(ask.request)
-    async for event in ask.console.live.events(ask.principal, last):
+    async for event in ask.console.live.events(ask.principal, last, form):
         if ask.console.door.known(ask.request) != ask.principal:
             break  # the key was removed, or has another role or other sites
         await response.write(event)

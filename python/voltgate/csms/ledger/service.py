@@ -28,7 +28,7 @@ from nats.js.errors import APIError, NotFoundError
 from voltgate.config import Config
 from voltgate.csms.alerts.courier import Courier
 from voltgate.csms.alerts.mail import Server
-from voltgate.csms.ledger import store, streams, ticks, times
+from voltgate.csms.ledger import facts, store, streams, ticks, times
 from voltgate.csms.ledger.acting import Settings
 from voltgate.csms.ledger.asks import UnanswerableError
 from voltgate.csms.ledger.books import Books
@@ -77,6 +77,8 @@ class Ledger:
         self._written = 0  # the last sequence of the stream of ticks when it was opened
         self._first = True
         self._live_at = 0.0
+        self._told = 0  # the sum of the positions at the last word on ops.live
+        self._touched: set[str] | None = None  # chargers of the facts since then; None: any, a tick has acted
         self.caught_up = asyncio.Event()
         """Set once everything from before the start is folded."""
 
@@ -150,10 +152,13 @@ class Ledger:
                 await self._tick(at, stop)
             elif batch := self._batch():
                 await self._in_thread(lambda batch=batch: self._books.fold(batch))  # type: ignore[misc]
+                if self._touched is not None:
+                    self._touched |= {facts.identity(one.subject.rpartition(".")[2]) for one in batch}
                 await self._tell()
             else:
                 if self._horizon() is not None:
                     self.caught_up.set()
+                await self._tell()
                 await self._wait(stop)
 
     async def _wait(self, stop: asyncio.Event) -> None:
@@ -258,6 +263,7 @@ class Ledger:
         self._first = False
         self._last_tick = tick.at
         self._out.set()
+        self._touched = None
         await self._tell()
 
     def _until(self, feed: Feed, tick: Tick) -> int:
@@ -335,13 +341,14 @@ class Ledger:
     async def _tell(self) -> None:
         """Say on ``ops.live`` that the database has changed, ten times a second at most."""
         now = asyncio.get_running_loop().time()
-        if now - self._live_at >= 0.1:
+        if self._touched != set() and now - self._live_at >= 0.1:
             self._live_at = now
             shown = {name: one.seq for name, one in self._books.positions.items()}
+            chargers = None if self._touched is None else sorted(self._touched)
+            word = {"position": shown, "since": self._told, "chargers": chargers}
+            self._told, self._touched = sum(shown.values()), set()
             with suppress(Error):
-                await self._client.publish(
-                    f"{self._config.nats.ops_prefix}.live", orjson.dumps({"position": shown})
-                )
+                await self._client.publish(f"{self._config.nats.ops_prefix}.live", orjson.dumps(word))
 
 
 async def pseudonyms_of(client: Client, config: Config) -> Pseudonyms:

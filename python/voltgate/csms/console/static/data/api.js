@@ -1,0 +1,49 @@
+// The API of this console. Who is not logged in any more is sent to the login page.
+const ROOT = "/api/v1";
+
+/** What the console answered instead: `kind` is the name of its problem document, or "network" without an answer. */
+export class Problem extends Error {
+  constructor(kind, status, text, errors = []) {
+    super(text);
+    Object.assign(this, { kind, status, errors });
+  }
+}
+
+/** One part of an address: an identity may hold a slash. */
+export const part = encodeURIComponent;
+
+async function asked(method, path, body, headers) {
+  const options = { method, headers: { "X-Voltgate": "1", ...headers } };
+  if (body !== undefined) {
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  let answer;
+  try {
+    answer = await fetch(ROOT + path, options);
+  } catch {
+    throw new Problem("network", 0, "");
+  }
+  if (answer.ok) return answer;
+  if (answer.status === 401) {
+    await globalThis.caches?.delete("picture"); // whoever comes next sees nothing of it
+    location.assign("/login");
+  }
+  const said = await answer.json().catch(() => ({}));
+  const kind = (said.type ?? "").split(":").pop() || "internal";
+  throw new Problem(kind, answer.status, said.detail || said.title || answer.statusText, said.errors);
+}
+
+export const get = async (path) => (await asked("GET", path)).json();
+
+/** `headers`: If-Match, Idempotency-Key. What is answered without content is null. */
+export async function send(method, path, body, headers = {}) {
+  const answer = await asked(method, path, body, headers);
+  return answer.status === 204 ? null : answer.json();
+}
+
+/** `/path?name=value` of what is neither null nor empty. */
+export function query(path, values) {
+  const given = Object.entries(values).filter(([, value]) => value != null && value !== "");
+  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+}

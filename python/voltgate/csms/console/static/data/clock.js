@@ -1,0 +1,10 @@
+// The time, once a second while somebody looks: ages on the page grow by it.
+import { signal } from "../ui/html.js";
+
+export const now = signal(Date.now());
+
+const tick = () => {
+  if (!document.hidden) now.value = Date.now();
+};
+setInterval(tick, 1000);
+document.addEventListener("visibilitychange", tick);

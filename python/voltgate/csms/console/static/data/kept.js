@@ -1,0 +1,42 @@
+// The last picture, kept in this browser for the next visit and for when there is no network. It is deleted at logout.
+import { chargers, link, remember } from "./live.js";
+
+const NAME = "picture";
+const EVERY = 20_000; // milliseconds
+const AT_ONCE = 500; // chargers that are written in one go: the page stays quick
+const possible = "caches" in globalThis; // in secure contexts
+
+const idle = () => new Promise((done) => (globalThis.requestIdleCallback ?? setTimeout)(done));
+
+async function keep() {
+  const at = link.value.at;
+  const rows = [...chargers.values()];
+  const parts = [`{"at":${at},"chargers":[`];
+  for (let first = 0; first < rows.length; first += AT_ONCE) {
+    await idle();
+    parts.push(first ? "," : "", JSON.stringify(rows.slice(first, first + AT_ONCE)).slice(1, -1));
+  }
+  parts.push("]}");
+  await (await caches.open(NAME)).put("/picture", new Response(new Blob(parts)));
+}
+
+export const forget = async () => possible && caches.delete(NAME);
+
+/** Show what was kept, and keep what is shown from now on. */
+export async function recall() {
+  if (!possible) return;
+  const found = await caches.match("/picture", { cacheName: NAME });
+  if (found) {
+    const { at, chargers: documents } = await found.json();
+    remember(documents, at);
+  }
+  let kept = 0;
+  const again = async () => {
+    if (link.value.state === "live" && chargers.size && link.value.at !== kept) {
+      kept = link.value.at;
+      await keep();
+    }
+    setTimeout(again, kept ? EVERY : 1000);
+  };
+  setTimeout(again, 1000);
+}

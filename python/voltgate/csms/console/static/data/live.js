@@ -1,0 +1,182 @@
+// The live picture of every charger: one stream of events in columns, applied at most once a frame.
+//
+//   connecting --event--> live --silence, error, offline--> stale --event--> live
+//
+// Before the first event, and while there is none, the last picture that was kept is shown with its age.
+import { signal } from "../ui/html.js";
+import { introduce } from "./me.js";
+import { now } from "./clock.js";
+import { ofCharger, STATES, total } from "./states.js";
+
+const SILENT = 12_000; // milliseconds; the server says something every five seconds
+const WOKEN = 7_000; // likewise, for who looks again after a while
+const LATE = 10; // seconds that the ledger may be behind before what it says counts as old
+
+/** Rows by id: the API's document with `state`, `power`, `energy`, `label`, `heard` and `text` (for searches). */
+export const chargers = new Map();
+/** Grows with each change of {@link chargers}: read it, and you are drawn again. */
+export const picture = signal(0);
+/** Grows when a charger comes, goes, or changes its name or site. */
+export const roster = signal(0);
+/** `state`: connecting, live or stale; `at`: of what time the picture is, in milliseconds, 0 for none. */
+export const link = signal({ state: "connecting", at: 0 });
+/** How many chargers have each state, and what all of them take, in watts. */
+export const totals = { power: 0, sessions: 0, ...Object.fromEntries(STATES.map((state) => [state, 0])) };
+
+let pending = []; // events until the next frame
+let asked = 0;
+let source = null;
+let last = ""; // the id of the last event
+let heardAt = 0; // when the last one came
+let triedAt = 0;
+
+function count(row, sign) {
+  totals[row.state] += sign;
+  totals.power += sign * (row.power ?? 0);
+  totals.sessions += sign * row.running;
+}
+
+/** Take a document in; whether it is new or has moved in the list. */
+function put(document) {
+  const before = chargers.get(document.id);
+  const label = document.name || document.id;
+  const { id, site, vendor, model, connectors } = document;
+  const moved = !before || before.label !== label || before.site !== site;
+  const text = moved || before.model !== model ? [label, id, site, vendor, model].join(" ").toLowerCase() : before.text;
+  const row = {
+    ...document,
+    label,
+    text,
+    state: ofCharger(document),
+    power: total(document, "power_w"),
+    energy: total(document, "energy_wh"),
+    running: connectors.filter((one) => one.session).length,
+    heard: connectors.reduce((latest, one) => (one.heard > latest ? one.heard : latest), ""),
+  };
+  if (before) count(before, -1);
+  count(row, 1);
+  chargers.set(id, row);
+  return moved;
+}
+
+/** Each row of columns as an object. */
+function* rows(columns) {
+  const names = Object.keys(columns);
+  const length = names.length ? columns[names[0]].length : 0;
+  for (let index = 0; index < length; index++) {
+    const row = {};
+    for (const name of names) row[name] = columns[name][index];
+    yield row;
+  }
+}
+
+/** Documents that events change, by id; those that are not there yet are copied from {@link chargers}. */
+function applied(events) {
+  const touched = new Map();
+  const place = (id, one) => {
+    let document = touched.get(id);
+    if (!document) {
+      const known = chargers.get(id);
+      if (!known) return null;
+      document = { ...known, connectors: [...known.connectors] };
+      touched.set(id, document);
+    }
+    const index = document.connectors.findIndex((it) => it.evse === one.evse && it.connector === one.connector);
+    return { list: document.connectors, index };
+  };
+  for (const { chargers: whole, connectors, values } of events) {
+    for (const document of rows(whole)) touched.set(document.id, { ...document, connectors: [] });
+    for (const { charger, ...one } of rows(connectors)) {
+      const found = place(charger, one);
+      if (found) found.list[found.index < 0 ? found.list.length : found.index] = one;
+    }
+    for (const { charger, ...one } of rows(values)) {
+      const found = place(charger, one);
+      if (found && found.index >= 0) found.list[found.index] = { ...found.list[found.index], ...one };
+    }
+  }
+  return touched;
+}
+
+function draw() {
+  asked = 0;
+  const whole = pending.some((event) => event.whole);
+  const touched = applied(pending);
+  let moved = false;
+  if (whole) {
+    for (const [id, row] of chargers) {
+      if (touched.has(id)) continue;
+      count(row, -1);
+      chargers.delete(id);
+      moved = true;
+    }
+  }
+  pending = [];
+  for (const document of touched.values()) moved = put(document) || moved;
+  if (!totals.sessions) totals.power = 0; // what rounding has left
+  if (moved) roster.value++;
+  picture.value++;
+}
+
+/** Show an event with the next frame; while the page is hidden there is none, and what has come waits. */
+function show(event) {
+  if (event.whole) pending = [];
+  pending.push(event);
+  asked ||= requestAnimationFrame(draw);
+}
+
+function alive(lag) {
+  heardAt = Date.now();
+  const late = lag > LATE;
+  link.value = { state: late ? "stale" : "live", at: late ? heardAt - lag * 1000 : heardAt };
+}
+
+function take(event, whole) {
+  const data = JSON.parse(event.data);
+  last = event.lastEventId;
+  show({ ...data, whole });
+  alive(data.lag);
+}
+
+/** A picture of an earlier visit, until there is a newer one. */
+export function remember(documents, at) {
+  if (link.value.at) return;
+  for (const document of documents) put(document);
+  link.value = { state: link.value.state, at };
+  roster.value++;
+  picture.value++;
+}
+
+function stale() {
+  if (link.value.state !== "stale") link.value = { ...link.value, state: "stale" };
+}
+
+/** Connect, or connect again where the last event was. */
+export function connect() {
+  source?.close();
+  triedAt = Date.now();
+  source = new EventSource(`/api/v1/live?form=columns${last && `&last_event_id=${last}`}`);
+  source.addEventListener("snapshot", (event) => take(event, true));
+  source.addEventListener("change", (event) => take(event, false));
+  source.addEventListener("alive", (event) => alive(JSON.parse(event.data).lag));
+  source.addEventListener("error", () => {
+    stale();
+    // An answer without events: who is not logged in any more is sent to the login page.
+    if (source.readyState === EventSource.CLOSED) introduce().catch(() => undefined);
+  });
+}
+
+/** After so many milliseconds without an event it is not live: a connection that is dead looks like silence. */
+function look(patience) {
+  if (!triedAt || Date.now() - heardAt < patience) return;
+  if (heardAt) stale();
+  if (navigator.onLine && Date.now() - triedAt >= 3000) connect();
+}
+
+now.subscribe(() => look(SILENT));
+document.addEventListener("visibilitychange", () => !document.hidden && look(WOKEN));
+addEventListener("online", () => triedAt && connect());
+addEventListener("offline", () => {
+  source?.close();
+  stale();
+});

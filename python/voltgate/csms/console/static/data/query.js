@@ -1,0 +1,26 @@
+// What a screen asks of the API when it opens: loading, ready or failed, and how old it is.
+import { useEffect, useRef, useState } from "../ui/html.js";
+import { get } from "./api.js";
+
+/**
+ * `{ state: "loading" | "ready" | "failed", data, problem, at, again() }` of one path; null: nothing is asked.
+ * Data stay while they are asked for again, and when that fails: `problem` is then there too.
+ */
+export function useQuery(path) {
+  const [found, set] = useState({ path, state: "loading" });
+  const [turn, setTurn] = useState(0);
+  const last = useRef(0);
+  useEffect(() => {
+    if (path === null) return;
+    const mine = ++last.current;
+    get(path).then(
+      (data) => mine === last.current && set({ path, state: "ready", data, at: Date.now() }),
+      (problem) =>
+        mine === last.current &&
+        set((old) => (old.path === path && old.data ? { ...old, problem } : { path, state: "failed", problem })),
+    );
+    return () => void last.current++;
+  }, [path, turn]);
+  const again = () => setTurn((n) => n + 1);
+  return found.path === path ? { ...found, again } : { path, state: "loading", again };
+}

@@ -1,0 +1,44 @@
+// Charts are loaded when one is opened: uPlot is a third of everything else.
+import { html, useEffect, useRef } from "./html.js";
+
+const base = new URL("..", import.meta.url).pathname;
+let loading = null;
+
+async function load() {
+  const style = Object.assign(document.createElement("link"), {
+    rel: "stylesheet",
+    href: `${base}vendor/uplot.css`,
+  });
+  document.head.append(style);
+  return (await import("../vendor/uplot.js")).uPlot;
+}
+
+/** The colour that a custom property of the page has now. */
+export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/**
+ * `options(width, colour)`: those of uPlot, but for its width; `data`: its columns; `label`: what the picture shows,
+ * for who cannot see it. The numbers stand in a table beside it.
+ */
+export function Chart({ options, data, label }) {
+  const place = useRef();
+  useEffect(() => {
+    let chart = null;
+    let gone = false;
+    let observer = null;
+    loading ??= load();
+    loading.then((Plot) => {
+      if (gone) return;
+      const width = () => place.current.clientWidth;
+      chart = new Plot(options(width(), colour), data, place.current);
+      observer = new ResizeObserver(() => chart.setSize({ width: width(), height: chart.height }));
+      observer.observe(place.current);
+    });
+    return () => {
+      gone = true;
+      observer?.disconnect();
+      chart?.destroy();
+    };
+  }, [data, options]);
+  return html`<div class="chart" role="img" aria-label=${label} ref=${place}></div>`;
+}

@@ -1,0 +1,45 @@
+// Numbers, money, times and ages as people of this language write them.
+import { language } from "../text/text.js";
+
+const numbers = [0, 1, 2].map(
+  (digits) => new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+);
+const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
+const AGES = [
+  [86400, "day"],
+  [3600, "hour"],
+  [60, "minute"],
+  [1, "second"],
+].map(([seconds, unit]) => [
+  seconds,
+  new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 0 }),
+]);
+
+export const NOTHING = "–";
+
+export const number = (value, digits = 0) => (value == null ? NOTHING : numbers[digits].format(value));
+export const kw = (watts) => (watts == null ? NOTHING : `${numbers[1].format(watts / 1000)} kW`);
+export const kwh = (wh, digits = 2) => (wh == null ? NOTHING : `${numbers[digits].format(wh / 1000)} kWh`);
+export const percent = (value, digits = 0) => (value == null ? NOTHING : `${numbers[digits].format(value)} %`);
+
+/** `amount`: a decimal string of the API, with the currency's digits. */
+export const money = (amount, currency) =>
+  amount == null || !currency
+    ? NOTHING
+    : new Intl.NumberFormat(language, { style: "currency", currency }).format(Number(amount));
+
+/** Of seconds: the largest unit that fits, "3 min". */
+export function age(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const [size, unit] = AGES.find(([one]) => whole >= one) ?? AGES.at(-1);
+  return unit.format(Math.floor(whole / size));
+}
+
+/** Of a time of the API: the clock for today, else the day too. */
+export function when(text) {
+  if (!text) return NOTHING;
+  const at = new Date(text);
+  const today = at.toDateString() === new Date().toDateString();
+  return today ? clock.format(at) : `${day.format(at)}, ${clock.format(at)}`;
+}

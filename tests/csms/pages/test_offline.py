@@ -1,0 +1,125 @@
+"""Without a network, after a cut and after sleep: what is shown has its age, and what comes back is whole."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page, expect
+
+from csms.pages.network import Network
+from csms.pages.views import PHONE, Views
+
+CHARGERS = 3
+OLD = re.compile(r"Not live: as of .* ago")
+
+
+def live(page: Page) -> None:
+    expect(page.get_by_test_id("connection")).to_be_hidden()
+
+
+def kept(page: Page) -> None:
+    """Wait until service worker and picture are in this browser."""
+    page.wait_for_function(
+        """async () => navigator.serviceWorker.controller
+            && (await caches.match("/picture", { cacheName: "picture" }))"""
+    )
+
+
+def test_in_airplane_mode_the_last_picture_is_there_with_its_age(
+    house: Network, chromium: Any, visited: Any, pictures: Path
+) -> None:
+    context: BrowserContext = chromium.new_context(
+        viewport=PHONE, storage_state=visited("operator"), locale="en-GB"
+    )
+    page = context.new_page()
+    page.goto(f"{house.url}/chargers")
+    expect(page.get_by_test_id("charger-CP003").get_by_test_id("state")).to_have_text("Free")
+    kept(page)
+    context.set_offline(True)
+    expect(page.get_by_test_id("connection")).to_have_text(OLD)
+    page.reload()
+    expect(page.get_by_test_id("charger-CP003").get_by_test_id("state")).to_have_text("Free")
+    expect(page.get_by_test_id("connection")).to_have_text(OLD)
+    assert page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "grayscale(1)"
+    page.screenshot(path=pictures / "offline.png")
+    page.get_by_test_id("charger-CP001").click()
+    page.get_by_test_id("act").click()
+    page.get_by_test_id("act-start").click()
+    page.get_by_test_id("confirm").click()
+    expect(page.get_by_test_id("outcome")).to_contain_text("The console did not answer")
+    context.set_offline(False)
+    live(page)
+    context.close()
+
+
+def test_nothing_of_the_network_is_left_after_logout(house: Network, chromium: Any) -> None:
+    context: BrowserContext = chromium.new_context(viewport=PHONE, locale="en-GB")
+    page = context.new_page()
+    page.goto(house.link("viewer", "leaver"))
+    page.get_by_role("button").click()
+    kept(page)
+    page.get_by_test_id("more").click()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_test_id("login")).to_be_visible()
+    assert page.evaluate("caches.has('picture')") is False
+    page.goto(f"{house.url}/chargers")
+    expect(page.get_by_test_id("login")).to_be_visible()
+    context.close()
+
+
+def test_after_sleep_it_is_fresh_within_a_second(house: Network, views: Views) -> None:
+    """Twelve hours pass, and the connection is dead without a word: the first look asks anew, for what is new."""
+    page = views.open("/chargers")
+    live(page)
+    events: list[str] = []
+    page.on("request", lambda request: events.append(request.url) if "/live" in request.url else None)
+    page.evaluate(
+        """() => {
+            const real = Date.now;
+            Date.now = () => real() + 12 * 3600 * 1000;
+            document.dispatchEvent(new Event("visibilitychange"));
+        }"""
+    )
+    expect(page.get_by_test_id("connection")).to_be_hidden(timeout=1000)
+    expect(page.get_by_test_id("charger-CP001").get_by_test_id("state")).to_have_text("Free")
+    (url,) = events
+    assert re.search(r"last_event_id=[0-9a-f]+-\d+", url), "it goes on where it was"
+
+
+def test_after_a_cut_there_is_one_snapshot(house: Network, views: Views) -> None:
+    """A listener whose changes are not kept any more is sent everything once, then changes."""
+    page = views.open("/chargers")
+    live(page)
+    names: list[str] = page.evaluate(
+        """async () => {
+            const names = [];
+            const source = new EventSource("/api/v1/live?form=columns&last_event_id=0123456789ab-1");
+            for (const name of ["snapshot", "change", "alive"]) {
+                source.addEventListener(name, () => names.push(name));
+            }
+            await new Promise((done) => source.addEventListener("alive", done));
+            source.close();
+            return names;
+        }"""
+    )
+    assert names.count("snapshot") == 1
+    assert names[0] == "snapshot"
+
+
+def test_it_can_be_installed(views: Views) -> None:
+    page = views.open()
+    manifest = page.evaluate(
+        """async () => {
+            const link = document.querySelector("link[rel=manifest]");
+            const manifest = await (await fetch(link.href)).json();
+            const sizes = manifest.icons.map(async (icon) => {
+                const image = new Image();
+                image.src = new URL(icon.src, link.href);
+                await image.decode();
+                return `${image.naturalWidth}x${image.naturalHeight}`;
+            });
+            return { ...manifest, decoded: await Promise.all(sizes) };
+        }"""
+    )
+    assert (manifest["display"], manifest["start_url"], manifest["scope"]) == ("standalone", "/", "/")
+    assert manifest["decoded"][1:] == [icon["sizes"] for icon in manifest["icons"][1:]]
