@@ -13,7 +13,7 @@ APART := rust/fuzz benchmarks/load
 # Most tests wait for processes: more workers than cores. A file of tests is in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers examples deploy-test check lint fix bench peers bench-csms locust swarm-day soak observe-test \
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers examples deploy-test conformance fuzz check lint fix bench peers bench-csms locust swarm-day soak observe-test \
 	pictures dashboards slos asyncapi asyncapi-test release deny lock test-lowest clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -64,6 +64,17 @@ strangers: $(VENV)/.built ## chargers made of other people's clients, by each se
 
 examples: $(VENV)/.built ## the backends of examples/ in each language, with a kill and a restart of NATS; EXAMPLES="--language go" is one
 	PYTHONPATH=tests $(BIN)/python -m examples $(EXAMPLES)
+
+conformance: $(VENV)/.built ## every rule of docs/ocpp.md A and E against a real gateway; writes docs/conformance.md
+	$(BIN)/python -m pytest -q tests/conformance --write-results
+
+fuzz: $(VENV)/.fuzz ## every fuzz target for a minute, from the inputs in tests/vectors/fuzz; FUZZ="--seconds 1800 --only lane"
+	@cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ)
+
+$(VENV)/.fuzz: $(VENV)/.built
+	$(BIN)/python -m pip install --quiet 'atheris>=3,<4'
+	@touch $@
 
 observe-test: $(VENV)/.built ## the shipped alerts and dashboards against a real Prometheus, a gateway and its faults
 	OBSERVE=1 $(BIN)/python -m pytest -q tests/observe
