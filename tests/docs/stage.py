@@ -193,7 +193,14 @@ class Stage:
     def _python(self, block: Block) -> None:
         file = self.folder / "block.py"
         file.write_text(self._adapted(block.text))
-        self._watch([self._start(str(block), f"exec {sys.executable} {HERE}/fragment.py block.py")])
+        if "await" not in block.text:
+            self._complete(str(block), f"{sys.executable} block.py")
+            return
+        if "asyncio.run(" in block.text:
+            running = self._start(str(block), f"exec {sys.executable} -u block.py")
+        else:
+            running = self._start(str(block), f"exec {sys.executable} {HERE}/fragment.py block.py")
+        self._watch([running])
 
     def _watch(self, lasting: list[Running]) -> None:
         """Each prints something while the charger CP001 charges, and ends when it is interrupted."""

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 WORK = ROOT / ".cache" / "fuzz"
 SLOWEST = 20  # seconds that one input may take
 MEMORY = 2000  # MB of the process
+INTERRUPTED = 72  # the exit code of libFuzzer on a signal
 TESTS = str(ROOT / "tests")
 ENVIRONMENT = os.environ | {"OCPP_PACKAGE": str(Path(ocpp.__path__[0])), "PYTHONPATH": TESTS}
 
@@ -65,7 +66,7 @@ def _runs_clean(target: str, seconds: int) -> bool:
         said = log.read()
     runs = int(re.findall(r"executed_units: *(\d+)", said)[-1:][0]) if "executed_units" in said else 0
     coverage = re.findall(r"cov: (\d+) ft: \d+ corp: (\d+)", said)[-1:] or [("0", "0")]
-    end = "clean" if code == 0 else f"FOUND, see {WORK / target}.log"
+    end = {0: "clean", INTERRUPTED: "interrupted"}.get(code, f"FOUND, see {WORK / target}.log")
     print(
         f"{target:<10}{monotonic() - began:6.0f} s {runs:12,} inputs, coverage {coverage[0][0]:>5}, "
         f"kept {coverage[0][1]:>5}: {end}",
