@@ -160,8 +160,15 @@ def voltgate_live() -> Iterator[Server]:
 
 @contextmanager
 def _script(name: str) -> Iterator[Server]:
+    with listening([sys.executable, str(HERE / "peers" / name)], name) as server:
+        yield server
+
+
+@contextmanager
+def listening(command: list[str], name: str) -> Iterator[Server]:
+    """A server whose last argument is its port."""
     (port,) = free_ports(1)
-    with running([sys.executable, str(HERE / "peers" / name), str(port)], SERVER_CORES) as process:
+    with running([*command, str(port)], SERVER_CORES) as process:
         _until(partial(_listens, port), name)
         yield Server(port, process)
 

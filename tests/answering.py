@@ -14,14 +14,17 @@ from voltgate.backend import run
 
 
 @asynccontextmanager
-async def backend_on(nc: Client, **options: Any) -> AsyncIterator[None]:
-    """A backend that is subscribed when the block begins and drained when it has ended."""
+async def backend_on(nc: Client, asker: Client | None = None, **options: Any) -> AsyncIterator[None]:
+    """A backend that is subscribed when the block begins and drained when it has ended.
+
+    ``asker``: who may ask, if the backend's own connection may not.
+    """
     stop = asyncio.Event()
     answering = asyncio.create_task(run(nc, stop, **options))
     subject = "ocpprpc.ask.v16.Heartbeat.probe"
     while True:
         try:
-            await nc.request(subject, b"{}", timeout=5)
+            await (asker or nc).request(subject, b"{}", timeout=5)
             break
         except nats.errors.NoRespondersError:
             assert not answering.done()

@@ -51,7 +51,8 @@ def test_handshake_results_and_reasons_of_disconnects() -> None:
     before = [*Failure, *Refused, *Untrusted, *Overrun]
     results = {one.label for one in [*Refusal, *before]}
     assert len(results) == len(Refusal) + len(before)
-    assert documented("`result` of handshakes") == results | {"accepted", "timeout", "sockets"}
+    counted = {"accepted", "timeout", "sockets", "no_descriptor"}
+    assert documented("`result` of handshakes") == results | counted
     reasons = {reason.label for reason in Reason}
     assert documented("`reason` of disconnects, and of link `down` facts") == reasons
     security = {one.label for one in [*Refusal, *Failure, *Refused, *Untrusted] if one.is_security}

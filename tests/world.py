@@ -14,7 +14,7 @@ from nats.aio.client import Client
 
 from frames import FIN, TEXT, frame
 from voltgate import _core
-from voltgate._core import Inbox, Lane, Outgoing, PubAcks, Publisher, TransactionKeys
+from voltgate._core import Inbox, Lane, Outgoing, Plan, PubAcks, Publisher, TransactionKeys
 from voltgate.config import Config, Level, load
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import (
@@ -302,7 +302,8 @@ class World:
         if self.half_duplex or self.level is not None:
             self.context = self.context.at(self.level, self.half_duplex)
         if self.gated:
-            self.context.lanes.plan = self.context.lanes.closed
+            bounds = self.metrics.answer_seconds.cell("tx").bounds
+            self.context.lanes.plan = Plan(self.context.codec, bounds)  # with no route
             self.context.take(self.context.limits)
         self._decode = self.context.codec.decode
         self.lane = Lane(self.context.codec, self.config.limits.max_message_bytes)

@@ -184,6 +184,11 @@ class Plan:
         """
     def limit(self, open: bool, calls: float, calls_burst: float, stored: float, stored_burst: float) -> None:
         """Whether lanes may take anything, and the limits of all chargers."""
+    def sample(self, bound: int, flags: int) -> None:
+        """Tracing is on. Sampled: what has a trace id whose last 64 bits are less than ``bound``.
+
+        ``flags``: of the others. OverflowError: more than 128 and 8 bits.
+        """
     def read(
         self,
     ) -> tuple[
@@ -292,6 +297,9 @@ class Lane:
     @property
     def pieces(self) -> int:
         """Whole frames so far."""
+    @property
+    def trace(self) -> tuple[int, int]:
+        """Ids of a CALL in the last of them: of its trace, and of its span. RuntimeError at the end."""
     seen: float
     """When the last one came; may be set to a later time."""
     def hold(self, data: bytes) -> None:
@@ -422,7 +430,10 @@ class Frame:
 
 @disjoint_base
 class Codec:
-    """One OCPP version: its schemas compiled to flat tables, its envelope rules, its spellings. Immutable."""
+    """One OCPP version: its schemas compiled to flat tables, its envelope rules, its spellings. Immutable.
+
+    Any thread may call any method at any time; a call holds the interpreter's lock (docs/codec.md).
+    """
 
     def __new__(cls, version: str, schemas: list[tuple[str, bytes]]) -> Self:
         """``schemas``: (file name without ``.json``, bytes) of every file of the version.
@@ -448,13 +459,18 @@ class Codec:
         """
     def check(self, action: str, kind: str, payload: bytes) -> Violation | None:
         """``kind`` is ``request`` or ``response``, else ValueError. An unknown action is a violation."""
-    def encode_call(self, message_id: str, action: str, payload: bytes) -> bytes:
-        """``[2,id,action,payload]`` as one unmasked websocket text frame."""
-    def encode_result(self, message_id: str, payload: bytes) -> bytes:
+    def encode_call(self, message_id: str, action: str, payload: bytes, websocket: bool = True) -> bytes:
+        """``[2,id,action,payload]`` as one unmasked websocket text frame, or its text if not ``websocket``.
+
+        Nothing is checked: ``payload`` is copied as it is.
+        """
+    def encode_result(self, message_id: str, payload: bytes, websocket: bool = True) -> bytes:
         """``[3,id,payload]``, likewise."""
-    def encode_error(self, message_id: str, code: str, description: str) -> bytes:
+    def encode_error(self, message_id: str, code: str, description: str, websocket: bool = True) -> bytes:
         """``[4,id,code,description,{}]``, likewise; description is cut at 255 characters."""
-    def encode_result_error(self, message_id: str, code: str, description: str) -> bytes:
+    def encode_result_error(
+        self, message_id: str, code: str, description: str, websocket: bool = True
+    ) -> bytes:
         """``[5,id,code,description,{}]`` (2.1), likewise."""
 
 @final

@@ -34,6 +34,9 @@ class Csms(BaseModel):
     attempt_wait: Seconds = 300.0
     smtp: str = ""
     mail_from: str = "voltgate@localhost"
+    files: str = ""
+    files_url: str = ""
+    files_max_bytes: Annotated[int, Field(ge=1, le=1 << 40)] = 64 << 20
     unknown_tokens: Literal["Accepted", "Blocked", "Expired", "Invalid"] = "Accepted"
 
     @field_validator("database")
@@ -59,6 +62,15 @@ class Csms(BaseModel):
             raise ValueError('must be such as "smtps://user:password@mail.example.com"')
         return url
 
-    @field_serializer("database", "smtp")
+    @field_validator("files_url")
+    @classmethod
+    def _is_a_place(cls, url: str) -> str:
+        if url and not re.match(r"(https?|ftps?|sftp)://[^/\s]", url):
+            raise ValueError(
+                'must be such as "https://csms.example.com/files" or "ftp://files.example.com/logs"'
+            )
+        return url
+
+    @field_serializer("database", "smtp", "files_url")
     def _mask_password(self, url: str) -> str:
         return url if url.startswith("sqlite:") else masked(url)

@@ -4,7 +4,8 @@ The repository has no copy of them (docs/contract.md 5).
 """
 
 from importlib import resources
-from typing import Self, cast
+from threading import Lock
+from typing import final
 
 from voltgate import _core
 
@@ -20,21 +21,32 @@ def schema_files(version: str) -> list[tuple[str, bytes]]:
     return sorted((entry.name.removesuffix(".json"), entry.read_bytes()) for entry in files)
 
 
+@final
 class Codec(_core.Codec):
-    """Decodes, validates and encodes the frames of one OCPP version (docs/contract.md 5).
+    """Decodes, validates and encodes the frames of one OCPP version (docs/codec.md).
 
-    ``Codec("ocpp1.6")``, ``"ocpp2.0.1"`` or ``"ocpp2.1"``; ValueError for another subprotocol. The
-    tables of a version are compiled once per process; all calls for one version return the same instance.
+    ``Codec("ocpp1.6")``, ``"ocpp2.0.1"`` or ``"ocpp2.1"``; ValueError for another subprotocol. The tables of
+    a version are compiled once per process, whatever thread asks first: all calls for one version return
+    the same instance, and so does unpickling or copying it.
     """
 
-    def __new__(cls, subprotocol: str) -> Self:
+    __slots__ = ()
+
+    def __new__(cls, subprotocol: str) -> "Codec":
         """See the class."""
         if subprotocol not in VERSIONS:
             raise ValueError(f"unknown subprotocol {subprotocol!r}: one of {', '.join(VERSIONS)}")
-        if subprotocol not in _compiled:
-            version = VERSIONS[subprotocol]
-            _compiled[subprotocol] = super().__new__(cls, version, schema_files(version))
-        return cast(Self, _compiled[subprotocol])
+        with _compiling:
+            codec = _compiled.get(subprotocol)
+            if codec is None:
+                version = VERSIONS[subprotocol]
+                codec = _compiled[subprotocol] = super().__new__(cls, version, schema_files(version))
+        return codec
+
+    def __reduce__(self) -> tuple[type["Codec"], tuple[str]]:
+        """Pickled as the name of its version: the tables are those of the process that reads it."""
+        return Codec, (self.subprotocol,)
 
 
 _compiled: dict[str, Codec] = {}
+_compiling = Lock()

@@ -13,7 +13,7 @@ from nats.aio.client import Client
 
 from answering import ask, backend_on
 from voltgate import Codec, _core
-from voltgate.backend import Backend, Names, Tokens, run
+from voltgate.backend import Backend, Names, Rules, Tokens, run
 from voltgate.backend.answers import Question, UnanswerableError
 from voltgate.backend.service import subjects
 from voltgate.schemas import SUBPROTOCOLS
@@ -150,6 +150,26 @@ def test_the_token_file_decides(tmp_path: Path, token: str, status: str, why: st
     assert Tokens(file).status(token) == status, why
 
 
+GROUPS = [("A", "Accepted", "FLEET"), ("b", "Blocked", "FLEET"), ("C", "Accepted", "")]
+
+
+@pytest.mark.parametrize(("token", "status", "group"), GROUPS)
+async def test_the_token_file_has_groups(tmp_path: Path, token: str, status: str, group: str) -> None:
+    """The parent of an idTag in 1.6, a token of type Central in 2.x; also in the answer to a transaction."""
+    file = tmp_path / "tokens.txt"
+    file.write_text("A Accepted FLEET # ours\nB Blocked FLEET\nC\n")
+    backend = Backend(Tokens(file), always_7)
+    parent = {"parentIdTag": group} if group else {}
+    found = await backend.answer(Question("v16", "Authorize", "CP001", "k", {"idTag": token}))
+    assert found == {"idTagInfo": {"status": status, **parent}}
+    central = {"groupIdToken": {"idToken": group, "type": "Central"}} if group else {}
+    for version in ("v201", "v21"):
+        body = {"idToken": {"idToken": token, "type": "ISO14443"}, "eventType": "Ended"}
+        for action in ("Authorize", "TransactionEvent"):
+            found = await backend.answer(Question(version, action, "CP001", "k", body))
+            assert found == {"idTokenInfo": {"status": status, **central}}
+
+
 def test_a_changed_token_file_is_read_again_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "tokens.txt"
     file.write_text("A\n")
@@ -167,9 +187,10 @@ def test_a_changed_token_file_is_read_again_and_a_broken_one_changes_nothing(tmp
 
 def test_a_broken_token_file_stops_the_start_and_names_the_line(tmp_path: Path) -> None:
     file = tmp_path / "tokens.txt"
-    file.write_text("A\nB Maybe\n")
-    with pytest.raises(ValueError, match=r"tokens\.txt:2: the status must be one of"):
-        Tokens(file)
+    for line in ("B Maybe", "B Accepted A FLEET"):
+        file.write_text(f"A\n{line}\n")
+        with pytest.raises(ValueError, match=r"tokens\.txt:2: the status must be one of"):
+            Tokens(file)
     with pytest.raises(FileNotFoundError):
         Tokens(tmp_path / "none.txt")
 
@@ -190,7 +211,7 @@ WORDS = [
 
 
 async def test_every_question_gets_one_reply_and_none_ends_the_subscription(nc: Client) -> None:
-    async with backend_on(nc, interval=42):
+    async with backend_on(nc, rules=Rules(interval=42)):
         for what, body, error, why in WORDS:
             reply = await ask(nc, what, body, key="CP001/s1/1")
             assert (reply.headers or {}).get("ocpp-error") == error, why
@@ -246,7 +267,7 @@ async def test_what_is_excepted_is_left_to_another_backend(nc: Client) -> None:
 
 async def test_it_answers_under_its_prefix_and_ends_when_told(nats_url: str, nc: Client) -> None:
     stop, own = asyncio.Event(), await nats.connect(nats_url)
-    serving = asyncio.create_task(run(own, stop, names=Names(rpc="my.rpc"), interval=60))
+    serving = asyncio.create_task(run(own, stop, names=Names(rpc="my.rpc"), rules=Rules(interval=60)))
     reply = None
     while reply is None:
         try:

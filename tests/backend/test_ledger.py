@@ -10,6 +10,7 @@ from nats.aio.client import Client
 
 from answering import Answering, ask, backend_on
 from voltgate.backend.ledger import PATIENCE, Ledger
+from voltgate.backend.rules import Rules
 
 EVENT = {
     "eventType": "Ended",
@@ -52,7 +53,7 @@ async def test_the_cost_is_in_the_answer_if_it_is_known(
 
 
 async def test_without_a_ledger_the_charger_is_answered_at_once(nc: Client) -> None:
-    async with backend_on(nc, concurrent=False):
+    async with backend_on(nc, rules=Rules(concurrent=False)):
         began = monotonic()
         assert await answered(nc, "v201.TransactionEvent", EVENT) == {}
         assert await answered(nc, "v201.TransactionEvent", STARTED) == {"idTokenInfo": {"status": "Accepted"}}
@@ -83,7 +84,7 @@ async def test_a_token_that_charges_elsewhere(
     nc: Client, concurrent: bool, sessions: int, status: str
 ) -> None:
     ledger = await Answering(nc, {"open": {"open": sessions}}).listen("ops.ask.*")
-    async with backend_on(nc, concurrent=concurrent):
+    async with backend_on(nc, rules=Rules(concurrent=concurrent)):
         start = await answered(nc, "v16.StartTransaction", START)
         event = await answered(nc, "v21.TransactionEvent", STARTED)
         authorized = await answered(nc, "v16.Authorize", {"idTag": "A"})

@@ -17,10 +17,10 @@ def rounds(live: float) -> dict[str, list[Message]]:
 def test_a_target_that_is_not_met_is_named_and_is_in_the_json() -> None:
     table = tables.messages(rounds(live=20.0))
     missed = [line for line in table.missed() if "live" in line]
-    assert missed == ["A message: live MeterValues: at most 1.6: not met"]
+    assert missed == ["A message: live MeterValues: at most 1.6 x or +3 us: not met"]
     (row,) = [row for row in table.data()["rows"] if row["case"] == "live MeterValues"]
-    assert (row["targets"], row["met"]) == (["at most 1.6: not met"], False)
-    assert row["to the floor"] == "2.00 x"
+    assert (row["targets"], row["met"]) == (["at most 1.6 x or +3 us: not met"], False)
+    assert (row["to the floor"], row["over the floor us"]) == ("2.00 x", "10.0")
 
 
 def test_a_target_that_is_met_is_not() -> None:

@@ -1,8 +1,12 @@
 """The codec as Python sees it, held to the vectors that ``rust/core/tests/codec.rs`` reads too."""
 
+import copy
 import json
+import pickle
 import random
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -223,6 +227,39 @@ def test_every_action_has_its_files_and_every_file_its_action() -> None:
         _core.Codec("v16", [("Reset", b"{")])
     with pytest.raises(ValueError, match="neither draft-04 nor draft-06"):
         _core.Codec("v16", [("Reset", b"{}")])
+
+
+def test_one_instance_whatever_thread_asks_first_and_however_it_is_copied() -> None:
+    program = (
+        "from concurrent.futures import ThreadPoolExecutor as P; from voltgate import Codec;"
+        "made = list(P(16).map(Codec, ['ocpp2.1'] * 64)); print(len(set(map(id, made))))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+    one = Codec("ocpp1.6")
+    assert pickle.loads(pickle.dumps(one)) is copy.deepcopy(one) is copy.copy(one) is one
+
+
+def test_a_codec_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        Codec("ocpp1.6").version = "v21"  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        Codec("ocpp1.6").mine = 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("size", [0, 110, 111, 65_520, 65_530, 200_000])
+def test_the_text_of_a_frame_is_the_frame_without_its_header(size: int) -> None:
+    own, payload = Codec("ocpp2.1"), b"9" * size
+    pairs = [
+        (own.encode_call("1", "A", payload), own.encode_call("1", "A", payload, websocket=False)),
+        (own.encode_result("1", payload), own.encode_result("1", payload, websocket=False)),
+        (own.encode_error("1", "A", "b"), own.encode_error("1", "A", "b", websocket=False)),
+        (own.encode_result_error("1", "A", "b"), own.encode_result_error("1", "A", "b", websocket=False)),
+    ]
+    for frame, text in pairs:
+        assert text.startswith(b"[")
+        assert frame.endswith(text)
+        assert len(frame) - len(text) == (2 if len(text) < 126 else 4 if len(text) < 65_536 else 10)
 
 
 @pytest.mark.parametrize("size", [0, 100, 125, 126, 127, 65535, 65536, 200_000])

@@ -1,4 +1,4 @@
-"""Sockets are accepted a few in a turn, and none is lost when nothing is left to accept it with."""
+"""Sockets are accepted a few in a turn, and closed when nothing is left to accept them with."""
 
 import asyncio
 import resource
@@ -34,9 +34,10 @@ class House:
     def __init__(self, stack: ExitStack) -> None:
         self.kind: type[Accepted] = type("Kind", (Accepted,), {"made": 0})
         self._stack = stack
+        self.turned_away: list[str] = []
         listening = socket.create_server(("127.0.0.1", 0))
         self.port = listening.getsockname()[1]
-        self.accepting = Accepting(listening, self.kind, pace)
+        self.accepting = Accepting(listening, self.kind, pace, self.turned_away.append)
         stack.callback(self.accepting.close)
 
     def dial(self, count: int) -> None:
@@ -64,7 +65,7 @@ def test_a_crowd_is_accepted_over_several_turns() -> None:
     uvloop.run(run())
 
 
-def test_what_waits_while_no_descriptor_is_left_is_accepted_later() -> None:
+def test_without_a_descriptor_what_waits_is_turned_away_and_later_ones_are_accepted() -> None:
     async def run() -> None:
         with ExitStack() as stack:
             house = House(stack)
@@ -78,13 +79,16 @@ def test_what_waits_while_no_descriptor_is_left_is_accepted_later() -> None:
                 with suppress(OSError):
                     while True:
                         taken.append(socket.socket())
-                for _ in range(20):
-                    await asyncio.sleep(0)
+                async with asyncio.timeout(10):
+                    while len(house.turned_away) < 3:
+                        await asyncio.sleep(0)
                 assert house.kind.made == 0
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             for one in taken:
                 one.close()
+            assert house.turned_away == ["127.0.0.1"] * 3
+            house.dial(3)
             await house.until(3)
 
     uvloop.run(run())

@@ -45,6 +45,10 @@ async def greeted(port: int) -> str:
     return name.decode()
 
 
+def nobody(peer: str) -> None:
+    raise AssertionError(f"{peer} was turned away")
+
+
 async def until(holds: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
         while not holds():
@@ -54,7 +58,7 @@ async def until(holds: Callable[[], object]) -> None:
 async def test_a_process_alone_opens_its_own() -> None:
     alone = Listening(LISTENERS, None)
     assert (alone.is_open, alone.addresses) == (False, [])
-    alone.open(makers("a"), pace)
+    alone.open(makers("a"), pace, nobody)
     ports = [int(address.rpartition(":")[2]) for address in alone.addresses]
     assert [await greeted(port) for port in ports] == ["a0", "a1"]
     alone.accept_on([])  # there is nobody to hand over to
@@ -70,7 +74,7 @@ async def test_an_address_that_is_taken_is_named() -> None:
         port = taken.getsockname()[1]
         alone = Listening([Listener(host="127.0.0.1", port=port)], None)
         with pytest.raises(ListenError, match=f"listener 127.0.0.1:{port}: .*in use"):
-            alone.open(makers("a")[:1], pace)
+            alone.open(makers("a")[:1], pace, nobody)
     alone.close()
 
 
@@ -83,14 +87,14 @@ async def test_a_worker_accepts_on_the_sets_it_is_given_and_nothing_that_waits_i
     with kept(LISTENERS, 2) as sockets:
         a, b = (Listening(LISTENERS, Place(number, dup(sockets.descriptors))) for number in (0, 1))
         b.accept_on([0, 1])  # an order that comes before it is open
-        a.open(makers("a"), pace)
+        a.open(makers("a"), pace, nobody)
         assert a.addresses == [f"127.0.0.1:{port}" for port in sockets.ports]
         assert {await greeted(sockets.ports[0]) for _ in range(9)} == {"a0"}, "the other set does not listen"
         a.accept_on([])
         waiting = asyncio.ensure_future(greeted(sockets.ports[1]))
         await asyncio.sleep(0)
         assert a.is_open, "it has handed over, and is not closed"
-        b.open(makers("b"), pace)
+        b.open(makers("b"), pace, nobody)
         assert await waiting == "b1", "it waited in the accept queue of the first"
         assert {await greeted(sockets.ports[0]) for _ in range(9)} == {"b0"}
         b.accept_on([1])

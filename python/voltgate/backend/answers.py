@@ -4,22 +4,40 @@ A question may violate its schema in any way: gateways pass on what chargers get
 of another type counts as absent, and a token that cannot be read is Invalid.
 """
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
+
+from voltgate import _core
+from voltgate.backend.boots import Boot
 from voltgate.backend.ledger import Ledger
+from voltgate.backend.payloads import Payload, text
+from voltgate.backend.revocation import HASHES, Validity
+from voltgate.backend.rules import Command, Rules
 from voltgate.backend.tokens import Standing, Standings
 
-Payload = dict[str, Any]
+log = structlog.get_logger()
 
 # Characters of a token: an idTag, an idToken.
 MAX_TOKENS = {"v16": 20, "v201": 36, "v21": 255}
 MAX_TOKEN = 255  # the longest of all versions: others may have been passed on as they came
 # Fields of certificateHashData, and how long they may be.
 HASH_DATA = {"hashAlgorithm": 6, "issuerNameHash": 128, "issuerKeyHash": 128, "serialNumber": 40}
-HASHES = ("SHA256", "SHA384", "SHA512")
+# What CertificateSigned repeats of SignCertificate.
+ABOUT = ("certificateType", "requestId")
+# Characters of an ocspResult.
+MAX_OCSP = {"v201": 5_500, "v21": 18_000}
+# The worst one counts.
+CONTRACTS = [
+    (Validity.REVOKED, "CertificateRevoked"),
+    (Validity.EXPIRED, "CertificateExpired"),
+    (Validity.UNKNOWN, "CertChainError"),
+    (Validity.GOOD, "Accepted"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +63,20 @@ class Backend:
     """Answers questions. ``answer`` is the only entry; ``ANSWERS`` at the end maps actions to methods.
 
     ``transaction_id`` gives the same positive 31-bit id for the same ``ocpp-key``, always and everywhere.
-    ``ledger``: that of a CSMS, which knows costs. ``concurrent``: a token may have several transactions.
+    ``ledger``: that of a CSMS, which knows costs.
     """
 
     def __init__(
         self,
         tokens: Standings,
         transaction_id: Callable[[str], Awaitable[int]],
-        interval: int = 300,
+        rules: Rules | None = None,
         ledger: Ledger | None = None,
-        concurrent: bool = True,
     ) -> None:
         self.tokens = tokens
         self.transaction_id = transaction_id
-        self.interval = interval
+        self.rules = rules or Rules()
         self.ledger = ledger
-        self.concurrent = concurrent
 
     async def answer(self, question: Question) -> Payload:
         """The response payload. Raises UnanswerableError."""
@@ -71,8 +87,10 @@ class Backend:
         return await ANSWERS[question.action](self, question)
 
     async def boot(self, question: Question) -> Payload:
-        """Accept every charger that the gateway let in; heartbeats every ``interval`` seconds."""
-        return {"status": "Accepted", "currentTime": utc(), "interval": self.interval}
+        """Accept every charger that the gateway let in, unless ``boots`` says otherwise."""
+        boot = self.rules.boots.of(question.token) if self.rules.boots else Boot()
+        interval = self.rules.interval if boot.status == "Accepted" else boot.interval
+        return {"status": boot.status, "currentTime": utc(), "interval": interval}
 
     async def heartbeat(self, question: Question) -> Payload:
         """The time. The gateway answers itself, unless its policy says otherwise."""
@@ -82,7 +100,26 @@ class Backend:
         """Whether this token may charge."""
         if question.version == "v16":
             return {"idTagInfo": self.id_tag_info(question)}
-        return {"idTokenInfo": self.id_token_info(question)}
+        info = self.id_token_info(question)
+        status = await self.contract(question)
+        if status is None:
+            return {"idTokenInfo": info}
+        if status != "Accepted":
+            info = {"status": "Invalid"}
+        return {"idTokenInfo": info, "certificateStatus": status}
+
+    async def contract(self, question: Question) -> str | None:
+        """2.x: the ``certificateStatus`` of a vehicle's contract (C07, C08). None: there is no contract."""
+        checks, hashes = self.rules.revocation, question.payload.get("iso15118CertificateHashData")
+        if checks is None:
+            return None
+        if isinstance(hashes, list) and hashes:
+            found = {await checks.of_hashes(one, text(one, "responderURL")) for one in hashes[:4]}
+        elif chain := text(question.payload, "certificate"):
+            found = {await checks.of_contract(chain)}
+        else:
+            return None
+        return next(status for validity, status in CONTRACTS if validity in found)
 
     async def start_transaction(self, question: Question) -> Payload:
         """1.6: the id must be the same when a charger asks again, here or at another instance.
@@ -101,7 +138,8 @@ class Backend:
     async def transaction_event(self, question: Question) -> Payload:
         """2.x: the charger has chosen the id of the transaction; the answer has the status of its token.
 
-        And the cost, if it is known: in total at the end, in 2.1 also so far. No cost does not mean free.
+        And the cost, if it is known: in total at the end, in 2.1 also so far. No cost does not mean free. It
+        comes from the file of prices where there is one, else from the ledger.
         """
         payload, answer = question.payload, Payload()
         kind = text(payload, "eventType")
@@ -109,9 +147,10 @@ class Backend:
             info = answer["idTokenInfo"] = self.id_token_info(question)
             if kind == "Started":
                 await self.limit(question, text(payload, "idToken", "idToken"), info)
-        if self.ledger and (kind == "Ended" or (kind == "Updated" and question.version == "v21")):
+        costs = self.rules.prices or self.ledger
+        if costs and (kind == "Ended" or (kind == "Updated" and question.version == "v21")):
             transaction = text(payload, "transactionInfo", "transactionId")
-            cost = await self.ledger.cost(question.token, transaction, payload)
+            cost = await costs.cost(question.token, transaction, payload)
             if cost is not None:
                 answer["totalCost"] = cost
         return answer
@@ -121,7 +160,7 @@ class Backend:
 
         If the ledger does not know, the token is accepted: a driver does not wait for the books.
         """
-        if self.concurrent or self.ledger is None or info["status"] != "Accepted" or not token:
+        if self.rules.concurrent or self.ledger is None or info["status"] != "Accepted" or not token:
             return
         if await self.ledger.open_sessions(token, question.key):
             info["status"] = "ConcurrentTx"
@@ -135,36 +174,81 @@ class Backend:
         echoed = data is not None and (question.version != "v16" or isinstance(data, str))
         return {"status": "Accepted", **({"data": data} if echoed else {})}
 
-    async def certificate(self, question: Question) -> Payload:
-        """No certificate authority is connected."""
-        return {"status": "Failed", "exiResponse": ""}
+    async def sign_certificate(self, question: Question) -> Payload:
+        """CertificateSigned follows the answer, if there is an authority and it signs."""
+        authorities, use = self.rules.authorities, text(question.payload, "certificateType")
+        if authorities is None:
+            return {"status": "Rejected"}
+        try:
+            identity = _core.identity(question.token)
+            chain = authorities.sign(text(question.payload, "csr"), identity, use)
+        except ValueError as error:
+            log.warning("certificate.refused", identity=question.token, reason=str(error))
+            return {"status": "Rejected"}
+        about = {name: question.payload[name] for name in ABOUT if name in question.payload}
+        self.rules.later.put(question.key, Command("CertificateSigned", {"certificateChain": chain, **about}))
+        log.info("certificate.signed", identity=question.token)
+        return {"status": "Accepted"}
+
+    async def contract_certificate(self, question: Question) -> Payload:
+        """2.x: of the folder of contracts."""
+        contracts, request = self.rules.contracts, text(question.payload, "exiRequest")
+        answer = contracts.answer(question.version, request) if contracts else None
+        return {"status": "Accepted" if answer else "Failed", "exiResponse": answer or ""}
 
     async def certificate_status(self, question: Question) -> Payload:
-        """No OCSP responder is connected."""
-        return {"status": "Failed"}
+        """2.x: the answer of the OCSP responder that the charger has named."""
+        checks = self.rules.revocation
+        found = await checks.answer(question.payload.get("ocspRequestData")) if checks else None
+        result = b64encode(found or b"").decode()
+        if not 0 < len(result) <= MAX_OCSP[question.version]:
+            return {"status": "Failed"}
+        return {"status": "Accepted", "ocspResult": result}
 
     async def certificate_chain_status(self, question: Question) -> Payload:
-        """2.1: no revocation list is known; the next update is in a day."""
+        """2.1: by OCSP, at the first URL; no revocation list is read. The next update is in a day."""
         wanted = question.payload.get("certificateStatusRequests")
-        statuses = [
-            {
-                "certificateHashData": {name: text(one, "certificateHashData", name) for name in HASH_DATA},
-                "source": text(one, "source"),
-                "status": "Unknown",
-                "nextUpdate": utc(timedelta(days=1)),
-            }
-            for one in (wanted if isinstance(wanted, list) else ())
-            if names_certificate(one)
-        ]
-        if not statuses:
+        asked = [one for one in (wanted if isinstance(wanted, list) else ()) if names_certificate(one)][:4]
+        if not asked:
             raise UnanswerableError(
                 "PropertyConstraintViolation", "certificateStatusRequests: no certificate"
             )
-        return {"certificateStatus": statuses[:4]}
+        return {"certificateStatus": [await self.chain_status(one) for one in asked]}
+
+    async def chain_status(self, request: Payload) -> Payload:
+        """Of one item of ``certificateStatusRequests``."""
+        checks, urls = self.rules.revocation, request.get("urls")
+        url = urls[0] if isinstance(urls, list) and urls and isinstance(urls[0], str) else ""
+        validity = Validity.UNKNOWN
+        if checks and url and request["source"] == "OCSP":
+            validity = await checks.of_hashes(request["certificateHashData"], url)
+        return {
+            "certificateHashData": {name: text(request, "certificateHashData", name) for name in HASH_DATA},
+            "source": request["source"],
+            "status": {Validity.GOOD: "Good", Validity.REVOKED: "Revoked"}.get(validity, "Unknown"),
+            "nextUpdate": utc(timedelta(days=1)),
+        }
 
     async def charging_needs(self, question: Question) -> Payload:
-        """No schedules are planned: "no profile" in 2.1, which has a status for it."""
+        """2.x: SetChargingProfile follows the answer, if the site of the EVSE has a limit."""
+        if self.planned(question):
+            return {"status": "Accepted"}
         return {"status": "NoChargingProfile" if question.version == "v21" else "Rejected"}
+
+    async def charging_schedule(self, question: Question) -> Payload:
+        """2.x: what the vehicle has chosen; if it is above the limit, the profile follows once more (K15)."""
+        sites = self.rules.sites
+        if sites is None or sites.allows(question.token, question.payload):
+            return {"status": "Accepted"}
+        self.planned(question)
+        return {"status": "Rejected"}
+
+    def planned(self, question: Question) -> bool:
+        """Whether a SetChargingProfile follows the answer."""
+        profile = self.rules.sites.profile(question.token, question.payload) if self.rules.sites else None
+        if profile is not None:
+            self.rules.later.put(question.key, Command("SetChargingProfile", profile))
+        return profile is not None
 
     async def vat_number(self, question: Question) -> Payload:
         """2.1: no register of companies is connected."""
@@ -205,13 +289,6 @@ def grouped(standing: Standing, version: str) -> bool:
     return 0 < len(standing.group) <= MAX_TOKENS[version]
 
 
-def text(value: Any, *path: str) -> str:
-    """The text at ``path``; "" where there is none."""
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else ""
-
-
 def names_certificate(request: Any) -> bool:
     """Whether an item of ``certificateStatusRequests`` says which certificate it is about."""
     fields = [text(request, "certificateHashData", name) for name in HASH_DATA]
@@ -228,15 +305,15 @@ ANSWERS: Mapping[str, Callable[[Backend, Question], Awaitable[Payload]]] = {
     "Authorize": Backend.authorize,
     "BootNotification": Backend.boot,
     "DataTransfer": Backend.data_transfer,
-    "Get15118EVCertificate": Backend.certificate,
+    "Get15118EVCertificate": Backend.contract_certificate,
     "GetCertificateChainStatus": Backend.certificate_chain_status,
     "GetCertificateStatus": Backend.certificate_status,
     "Heartbeat": Backend.heartbeat,
     "NotifyEVChargingNeeds": Backend.charging_needs,
-    "NotifyEVChargingSchedule": Backend.accepted,
+    "NotifyEVChargingSchedule": Backend.charging_schedule,
     "OpenPeriodicEventStream": Backend.accepted,
     "PullDynamicScheduleUpdate": Backend.rejected,
-    "SignCertificate": Backend.rejected,
+    "SignCertificate": Backend.sign_certificate,
     "StartTransaction": Backend.start_transaction,
     "StopTransaction": Backend.stop_transaction,
     "TransactionEvent": Backend.transaction_event,

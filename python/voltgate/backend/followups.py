@@ -1,7 +1,10 @@
-"""What a backend does after a fact, unasked: commands to 2.x chargers about money and missing events.
+"""What a backend does after a fact, unasked: commands about money, missing events, pending boots.
 
+- An answer that announces a command (``Later``): that command, by the instance that has answered.
+- A boot that was answered Pending: what a pending charger is asked for, then TriggerMessage when it is not
+  pending any more. Only where there is a file of boots.
 - A gap in ``seqNo``: GetTransactionStatus; the ledger reads the answer and knows whether to wait.
-- An Updated event: CostUpdated with the cost so far, once a minute for each transaction.
+- An Updated event: CostUpdated with the cost so far, at most once in ``cost_interval`` a transaction.
 - A boot of a 2.1 charger, and a tick after which it has another tariff: SetDefaultTariff or ClearTariffs.
 
 Every instance of a backend does this. Their commands have the same ``ocpp-command-id``, so that the gateway
@@ -26,20 +29,36 @@ from nats.errors import Error
 from nats.js.api import DeliverPolicy
 from nats.js.errors import NotFoundError
 
-from voltgate.backend.answers import text
+from voltgate.backend.boots import ASKED, Boots
 from voltgate.backend.ledger import Ledger
+from voltgate.backend.payloads import text
+from voltgate.backend.rules import Command, Rules
 
 log = structlog.get_logger()
 
-COMMANDS = ("ClearTariffs", "CostUpdated", "GetTransactionStatus", "SetDefaultTariff")
+COMMANDS = (
+    "CertificateSigned",
+    "ClearTariffs",
+    "CostUpdated",
+    "GetBaseReport",
+    "GetConfiguration",
+    "GetTransactionStatus",
+    "SetChargingProfile",
+    "SetDefaultTariff",
+    "TriggerMessage",
+)
 # Facts, without their prefix.
 BOOTS = "event.*.BootNotificationResponse.*"
 TRANSACTIONS = ("tx.v201.TransactionEvent.*", "tx.v21.TransactionEvent.*")
-FOLLOWED = (*TRANSACTIONS, BOOTS)
-COST_SECONDS = 60.0  # between two costs of one transaction
+ANNOUNCED = tuple(
+    f"event.*.{action}Response.*"
+    for action in ("NotifyEVChargingNeeds", "NotifyEVChargingSchedule", "SignCertificate")
+)
+FOLLOWED = (*TRANSACTIONS, *ANNOUNCED, BOOTS)
 MOST = 50_000  # entries of each table
 BATCH = 200  # chargers in a question for tariffs
 AGAIN = 5.0  # seconds
+PENDING_SECONDS = 2.0  # between two looks at the file of boots
 AT_ONCE = 20  # chargers that are sent a tariff at the same time
 REPLY_SECONDS = 35.0  # longer than the gateway waits for a charger
 # A charger that answers so does not have the function; asked again after its next boot.
@@ -72,8 +91,9 @@ class Names:
 class Followups:
     """See the module. Chargers are named by their tokens in subjects."""
 
-    def __init__(self, nc: Client, ledger: Ledger, names: Names) -> None:
-        self._nc, self._ledger, self._names = nc, ledger, names
+    def __init__(self, nc: Client, ledger: Ledger, names: Names, rules: Rules) -> None:
+        self._nc, self._ledger, self._names, self._rules = nc, ledger, names, rules
+        self._pending: Bounded[str, str] = Bounded()  # charger -> the fact of its boot
         self._last: Bounded[tuple[str, str], int] = Bounded()  # (charger, transaction) -> seqNo
         self._costs: Bounded[tuple[str, str], float] = Bounded()  # when the last one was sent
         self._lacking: Bounded[tuple[str, str], None] = Bounded()  # (charger, action)
@@ -91,11 +111,14 @@ class Followups:
             await self._nc.subscribe(subject, cb=work)
             for subject, work in (
                 *((f"{names.facts}.{facts}", self._event) for facts in TRANSACTIONS),
+                *((f"{names.facts}.{facts}", self._answered) for facts in ANNOUNCED),
                 (f"{names.facts}.{BOOTS}", self._booted),
                 (f"{names.ops}.tick", self._tick),
             )
         ]
         try:
+            if self._rules.boots:
+                self._start(self._release(self._rules.boots))
             subscriptions.append(await self._links())
             while True:
                 await self._due.wait()
@@ -134,6 +157,7 @@ class Followups:
 
     async def _event(self, message: Msg) -> None:
         charger, event = message.subject.rsplit(".", 1)[1], body_of(message)
+        self._rules.saw(charger, event)
         transaction, kind = text(event, "transactionInfo", "transactionId"), text(event, "eventType")
         number, about = event.get("seqNo"), (charger, transaction)
         if not transaction or not isinstance(number, int):
@@ -148,7 +172,8 @@ class Followups:
             self._last[about] = number if last is None else max(last, number)
         without = event.get("offline") or (charger, "CostUpdated") in self._lacking
         now = monotonic()
-        if kind == "Updated" and not without and now - self._costs.get(about, -COST_SECONDS) >= COST_SECONDS:
+        pause = self._rules.cost_interval
+        if kind == "Updated" and not without and now - self._costs.get(about, -pause) >= pause:
             self._costs[about] = now
             self._start(self._cost(charger, transaction, number, event))
 
@@ -157,12 +182,36 @@ class Followups:
         await self._send(charger, "GetTransactionStatus", body, f"gap/{transaction}/{number}")
 
     async def _cost(self, charger: str, transaction: str, number: int, event: dict[str, Any]) -> None:
-        cost = await self._ledger.cost(charger, transaction, event)
+        cost = await (self._rules.prices or self._ledger).cost(charger, transaction, event)
         if cost is None:
             self._costs.pop((charger, transaction), None)  # it may be known with the next event
         else:
             body = {"transactionId": transaction, "totalCost": cost}
             await self._send(charger, "CostUpdated", body, f"cost/{transaction}/{number}")
+
+    # Answers
+
+    async def _answered(self, message: Msg) -> None:
+        key = (message.headers or {}).get("ocpp-key", "")
+        command = self._rules.later.pop(key)
+        if command is not None:
+            charger = message.subject.rsplit(".", 1)[1]
+            self._start(self._follow(charger, command, f"after/{key}"))
+
+    async def _follow(self, charger: str, command: Command, command_id: str) -> None:
+        await self._send(charger, command.action, command.payload, command_id)
+
+    # Boots
+
+    async def _release(self, boots: Boots) -> None:
+        """For the life of the process: who is not pending any more need not wait for its interval."""
+        while True:
+            await asyncio.sleep(PENDING_SECONDS)
+            for charger, boot in list(self._pending.items()):
+                if boots.of(charger).status != "Pending":
+                    del self._pending[charger]
+                    trigger = Command("TriggerMessage", {"requestedMessage": "BootNotification"})
+                    self._start(self._follow(charger, trigger, f"released/{boot}"))
 
     # Tariffs
 
@@ -177,9 +226,14 @@ class Followups:
         *_, version, _, charger = message.subject.split(".")
         for action in COMMANDS:
             self._lacking.pop((charger, action), None)
-        if version == "v21" and body_of(message).get("status") == "Accepted":
+        headers, status = message.headers or {}, body_of(message).get("status")
+        self._pending.pop(charger, None)
+        if self._rules.boots and status == "Pending" and headers.get("ocpp-answered-by") == "backend":
+            boot = self._pending[charger] = headers.get("ce-id", "")
+            self._start(self._follow(charger, Command(*ASKED[version]), f"pending/{boot}"))
+        if version == "v21" and status == "Accepted":
             self._tariffs.pop(charger, None)  # the charger may have been replaced
-            self._start(self._push([charger], (message.headers or {}).get("ce-id", "")))
+            self._start(self._push([charger], headers.get("ce-id", "")))
 
     async def _tick(self, message: Msg) -> None:
         self._ticked = text(body_of(message), "at")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -21,8 +22,12 @@ from voltgate.backend.answers import ANSWERS, NOTHING_TO_SAY, Backend, Question,
 from voltgate.backend.followups import Followups, Names
 from voltgate.backend.ledger import Ledger
 from voltgate.backend.people import People
+from voltgate.backend.rules import Rules
+from voltgate.backend.services import Services, Tally
 from voltgate.backend.tokens import Tokens
 
+GROUP = "backend"
+FAILED = "Nats-Service-Error-Code"
 BUCKET = "ocpp_backend_transactions"
 WEEK = 7 * 24 * 3600.0
 MAX_ID = 2**31 - 1  # chargers keep a transactionId in a signed 32-bit integer
@@ -35,41 +40,47 @@ async def run(  # noqa: PLR0913 - keywords with defaults
     stop: asyncio.Event,
     *,
     names: Names = Names(),  # noqa: B008 - frozen
-    interval: int = 300,
     tokens: Tokens | None = None,
     unknown: str = "Accepted",
-    concurrent: bool = True,
+    rules: Rules | None = None,
     replicas: int = 1,
     may_answer: Callable[[str], bool] = bool,
     excepted: Collection[str] = (),
 ) -> None:
     """Answer on an open connection until ``stop``; questions received before are still answered.
 
-    ``tokens``: None: those that people decided on, and ``unknown`` for all others. ``concurrent``: see
-    Backend.
+    ``tokens``: None: those that people decided on, and ``unknown`` for all others.
     ``excepted``: actions that another backend answers. Raises ValueError for one that no charger asks.
     """
     prefix = names.rpc
     wanted = subjects(prefix, excepted)
     transactions = await bucket(nc.jetstream(), replicas)
     ledger, people = Ledger(nc, names.ops), People(nc, names.ops, unknown)
-    backend = Backend(
-        tokens or people, lambda key: transaction_id(transactions, key), interval, ledger, concurrent
-    )
-    async with beside(Followups(nc, ledger, names).run(), people.run()), asyncio.TaskGroup() as answers:
+    rules = rules or Rules()
+    backend = Backend(tokens or people, lambda key: transaction_id(transactions, key), rules, ledger)
+    async with (
+        beside(Followups(nc, ledger, names, rules).run(), people.run()),
+        asyncio.TaskGroup() as answers,
+    ):
         if tokens is None:
             await people.read()
 
-        async def receive(msg: Msg) -> None:
+        async def receive(tally: Tally, msg: Msg) -> None:
             if may_answer(msg.reply):
-                answers.create_task(reply(nc, backend, msg))
+                answers.create_task(tally.count(reply(nc, backend, msg)))
             else:
                 log.debug("question.refused", subject=msg.subject, reply=msg.reply)
 
         # The queue group shares the questions among instances; without it every instance would answer.
-        questions = [await nc.subscribe(subject, queue="backend", cb=receive) for subject in wanted]
+        tallies = {subject: Tally() for subject in wanted}
+        questions = [
+            await nc.subscribe(subject, queue=GROUP, cb=partial(receive, tally))
+            for subject, tally in tallies.items()
+        ]
+        questions += await Services(nc, may_answer, GROUP, tallies).subscribe()
         await nc.flush()
-        log.info("backend.started", subject=f"{prefix}.ask.>", interval=interval, excepted=sorted(excepted))
+        about = {"interval": rules.interval, "excepted": sorted(excepted)}
+        log.info("backend.started", subject=f"{prefix}.ask.>", **about)
         await stop.wait()
         for subscription in questions:
             await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py has no annotation here
@@ -104,13 +115,15 @@ def subjects(prefix: str, excepted: Collection[str]) -> list[str]:
     return [f"{prefix}.ask.*.{action}{form}.*" for action in answered for form in ("", "-Signed")]
 
 
-async def reply(nc: Client, backend: Backend, msg: Msg) -> None:
-    """Answer one question; no question may end the subscription."""
+async def reply(nc: Client, backend: Backend, msg: Msg) -> bool:
+    """Answer one question, and whether it was; no question may end the subscription."""
     try:
         body, headers = await answer(backend, msg)
         await nc.publish(msg.reply, body, headers=headers)
     except Error as error:
         log.warning("question.unanswered", subject=msg.subject, error=repr(error))
+        return False
+    return FAILED not in (headers or {})
 
 
 async def answer(backend: Backend, msg: Msg) -> tuple[bytes, dict[str, str] | None]:
@@ -133,7 +146,7 @@ async def answer(backend: Backend, msg: Msg) -> tuple[bytes, dict[str, str] | No
     except Exception as error:
         name = type(error).__name__
         log.warning("question.failed", subject=msg.subject, error=name)
-        return b"", {"Nats-Service-Error-Code": "500", "Nats-Service-Error": name}
+        return b"", {FAILED: "500", "Nats-Service-Error": name}
 
 
 def payload(body: bytes) -> dict[str, Any]:

@@ -1,16 +1,14 @@
 """The tokens that may charge: a text file, one token per line, read again when it changes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
-import structlog
+from voltgate.backend.lines import Lines
 
 # Those that 1.6 and 2.x have in common.
 STATUSES = ("Accepted", "Blocked", "Expired", "Invalid")
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,47 +27,32 @@ class Standings(Protocol):
 
 
 class Tokens:
-    """The authorization status of an idTag (1.6) or idToken (2.x).
+    """The authorization status and group of an idTag (1.6) or idToken (2.x).
 
-    ``04A2B3C4`` is accepted, ``04A2B3C4 Blocked`` has another status, ``#`` opens a comment. Letter case
-    does not matter (1.6 CiString, 2.x identifierString). A token that is not in the file is ``Invalid``;
-    without a file every token is ``Accepted``. ValueError or OSError for a file that cannot be read at
-    the start; later the last good content stays in force.
+    ``04A2B3C4`` is accepted, ``04A2B3C4 Blocked`` has another status, ``04A2B3C4 Accepted FLEET`` belongs to
+    a group. Letter case of a token does not matter (1.6 CiString, 2.x identifierString). A token that is not
+    in the file is ``Invalid``; without a file every token is ``Accepted``. Errors: see Lines.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = path
-        self._changed = 0
-        self._statuses: dict[str, str] = {}
-        if path:
-            self._read(path)
+        self._lines = Lines(path, standings) if path else None
 
     def standing(self, token: str) -> Standing:
-        """See Standings; a file has no groups."""
-        return Standing(self.status(token))
+        """See Standings."""
+        if self._lines is None:
+            return Standing("Accepted")
+        return self._lines.rules().get(token.lower(), Standing("Invalid"))
 
     def status(self, token: str) -> str:
         """One of ``STATUSES``."""
-        if not self._path:
-            return "Accepted"
-        try:
-            self._read(self._path)
-        except (OSError, ValueError) as error:
-            log.warning("reload.failed", error=str(error), kept="previous tokens")
-        return self._statuses.get(token.lower(), "Invalid")
+        return self.standing(token).status
 
-    def _read(self, path: Path) -> None:
-        changed = path.stat().st_mtime_ns
-        if changed == self._changed:
-            return
-        self._changed = changed  # a broken file is reported once, not at every question
-        statuses = {}
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            words = list(takewhile(lambda word: not word.startswith("#"), line.split()))
-            if not words:
-                continue
-            token, status = words[0], " ".join(words[1:]) or "Accepted"
-            if status not in STATUSES:
-                raise ValueError(f"{path}:{number}: the status must be one of {', '.join(STATUSES)}")
-            statuses[token.lower()] = status
-        self._statuses = statuses
+
+def standings(words: list[str]) -> Iterable[tuple[str, Standing]]:
+    """Of a line: TOKEN [STATUS [GROUP]]. Raises ValueError."""
+    if len(words) > 3 or words[1:2] not in ([], *([status] for status in STATUSES)):
+        raise ValueError(
+            f"the status must be one of {', '.join(STATUSES)}, with a group of one word behind it"
+        )
+    status, group = [*words[1:], *("Accepted", "")[len(words) - 1 :]]
+    yield words[0].lower(), Standing(status, group)

@@ -6,6 +6,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from voltgate.charger import profiles, transfers
 from voltgate.charger.messages import VENDOR, Message, Payload, Status, Transaction, utc
 from voltgate.charger.station import Station
 
@@ -88,18 +89,6 @@ def transaction_status(charger: Station, request: Payload) -> Payload:
 def running(charger: Station, transaction: int | str) -> Transaction | None:
     """The running transaction with this id."""
     return next((tx for tx in charger.connectors.transactions if tx.id == transaction), None)
-
-
-def schedule(charger: Station, request: Payload) -> Payload:
-    """A limit of 16 A from now on."""
-    connector = request.get("connectorId", request.get("evseId"))
-    if connector and connector not in charger.connectors:
-        return REJECTED
-    limit: Payload = {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16.0}]}
-    if charger.settings.version == "v16":
-        return ACCEPTED | {"connectorId": connector, "scheduleStart": utc(), "chargingSchedule": limit}
-    span = {"evseId": connector, "duration": request["duration"], "scheduleStart": utc()}
-    return ACCEPTED | {"schedule": span | limit}
 
 
 # Configuration
@@ -190,12 +179,6 @@ def job(
     return answered
 
 
-def update_firmware(charger: Station, request: Payload) -> Payload:
-    """1.6 answers with nothing."""
-    accepted = job("FirmwareStatusNotification", *INSTALL)(charger, request)
-    return {} if charger.settings.version == "v16" else accepted
-
-
 # Everything else
 
 
@@ -227,6 +210,8 @@ def trigger(charger: Station, request: Payload) -> Payload:
             messages = [dialect.status(number, connectors[number].status) for number in numbers]
         case "MeterValues":
             messages = [dialect.metered(number, connectors[number].meter, "Trigger") for number in numbers]
+        case "SignChargePointCertificate" | "SignChargingStationCertificate":
+            messages = [certificate_request(charger)]
         case "LogStatusNotification" | "FirmwareStatusNotification" | "DiagnosticsStatusNotification":
             messages = [(wanted, {"status": "Idle"})]
         case _:
@@ -236,14 +221,43 @@ def trigger(charger: Station, request: Payload) -> Payload:
     return ACCEPTED
 
 
+def certificate_request(charger: Station) -> Message:
+    """SignCertificate with a new key; CertificateSigned follows."""
+    from voltgate.charger.certificates import Request  # noqa: PLC0415 - see there
+
+    charger.signing = Request(charger.settings.identity)
+    return "SignCertificate", {"csr": charger.signing.csr}
+
+
+def certificate_signed(charger: Station, request: Payload) -> Payload:
+    """Reconnect with the certificate, if it is for the key of the last request (2.0.1 A02)."""
+    signing, chain = charger.signing, request["certificateChain"]
+    if signing is None or not signing.fits(chain):
+        old = charger.settings.version == "v16"
+        kind = "InvalidChargePointCertificate" if old else "InvalidChargingStationCertificate"
+        charger.send(("SecurityEventNotification", {"type": kind, "timestamp": utc()}))
+        return REJECTED
+    before = charger.context or next((one.ssl for one in charger.settings.endpoints if one.ssl), None)
+    charger.context, charger.signing = signing.context(chain, before), None
+    charger.reconnect_soon()
+    return ACCEPTED
+
+
 def report(charger: Station, request: Payload) -> Payload:
     """2.x: the whole configuration in one NotifyReport."""
     data: list[dict[str, Any]] = []
     for name, value in charger.configuration.items():
         component, _, about = name.partition(".")
         attribute = {"value": value, "mutability": "ReadOnly" if name in READ_ONLY else "ReadWrite"}
+        kind = {"dataType": "integer", "minLimit": 0} if value.isdecimal() else {"dataType": "string"}
+        unit = {"unit": "s"} if about.endswith("Interval") else {}
         data.append(
-            {"component": {"name": component}, "variable": {"name": about}, "variableAttribute": [attribute]}
+            {
+                "component": {"name": component},
+                "variable": {"name": about},
+                "variableAttribute": [attribute],
+                "variableCharacteristics": {"supportsMonitoring": False, **kind, **unit},
+            }
         )
     head = {"requestId": request["requestId"], "generatedAt": utc(), "seqNo": 0}
     charger.send(("NotifyReport", head | {"reportData": data}))
@@ -271,12 +285,13 @@ INSTALL = ("Downloading", "Downloaded", "Installing", "Installed")
 ANSWERS: Mapping[str, Payload | Callable[[Station, Payload], Payload]] = {
     "AdjustPeriodicEventStream": REJECTED,
     "CancelReservation": REJECTED,
+    "CertificateSigned": certificate_signed,
     "ChangeAvailability": availability,
     "ChangeConfiguration": lambda charger, request: {
         "status": change(charger, request["key"], request["value"], "NotSupported")
     },
     "ChangeTransactionTariff": {"status": "TxNotFound"},
-    "ClearChargingProfile": {"status": "Unknown"},
+    "ClearChargingProfile": profiles.clear_profile,
     "ClearDERControl": {"status": "NotFound"},
     "ClearDisplayMessage": {"status": "Unknown"},
     "ClearTariffs": clear_tariffs,
@@ -291,18 +306,16 @@ ANSWERS: Mapping[str, Payload | Callable[[Station, Payload], Payload]] = {
     "ExtendedTriggerMessage": trigger,
     "GetBaseReport": report,
     "GetChargingProfiles": {"status": "NoProfiles"},
-    "GetCompositeSchedule": schedule,
+    "GetCompositeSchedule": profiles.schedule,
     "GetConfiguration": get_configuration,
     "GetDERControl": {"status": "NotFound"},
-    "GetDiagnostics": job(
-        "DiagnosticsStatusNotification", "Uploading", "Uploaded", response={"fileName": "diagnostics.log"}
-    ),
+    "GetDiagnostics": transfers.get_diagnostics,
     "GetDisplayMessages": {"status": "Unknown"},
     "GetInstalledCertificateIds": {"status": "NotFound"},
     "GetLocalListVersion": lambda charger, _: {
         "listVersion" if charger.settings.version == "v16" else "versionNumber": charger.local_list
     },
-    "GetLog": job("LogStatusNotification", "Uploading", "Uploaded"),
+    "GetLog": transfers.get_log,
     "GetMonitoringReport": {"status": "EmptyResultSet"},
     "GetPeriodicEventStream": {},
     "GetReport": report,
@@ -316,6 +329,7 @@ ANSWERS: Mapping[str, Payload | Callable[[Station, Payload], Payload]] = {
     "RequestStopTransaction": remote_stop,
     "Reset": reset,
     "SendLocalList": local_list,
+    "SetChargingProfile": profiles.set_profile,
     "SetDERControl": {"status": "NotSupported"},
     "SetVariableMonitoring": set_monitoring,
     "SetVariables": set_variables,
@@ -324,6 +338,6 @@ ANSWERS: Mapping[str, Payload | Callable[[Station, Payload], Payload]] = {
     "UnlockConnector": unlock,
     "UnpublishFirmware": {"status": "NoFirmware"},
     "UpdateDynamicSchedule": REJECTED,
-    "UpdateFirmware": update_firmware,
+    "UpdateFirmware": transfers.update_firmware,
     "UsePriorityCharging": {"status": "NoProfile"},
 }

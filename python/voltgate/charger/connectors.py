@@ -20,6 +20,7 @@ from voltgate.charger.calls import Answer, End, Unanswered
 from voltgate.charger.faults import FAULTS, Moment, Scene, applied
 from voltgate.charger.line import Line
 from voltgate.charger.messages import DIALECTS, Message, Status, Transaction, accepted
+from voltgate.charger.power import RATED_W, Limit, allowed
 
 AWAY_READINGS, AWAY_SECONDS = 3, 20.0  # how long a charger that loses its connection is away
 
@@ -42,7 +43,7 @@ class Connector:
 class Connectors:
     """All connectors of one charger; ``[number]`` and ``in`` take the connector's number."""
 
-    __slots__ = ("_all", "_behaviour", "_booted", "_dialect", "_faults", "_ids", "_line")
+    __slots__ = ("_all", "_behaviour", "_booted", "_dialect", "_faults", "_ids", "_line", "limits")
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -51,6 +52,7 @@ class Connectors:
         self._booted = datetime.now(UTC)
         self._faults = [FAULTS[name] for name in self._behaviour.faults]
         self._ids = cycle("12")  # of a charger whose transaction ids repeat
+        self.limits: dict[int, Limit] = {}
         self._all = [Connector(number) for number in range(1, self._behaviour.connectors + 1)]
 
     def __getitem__(self, number: int) -> Connector:
@@ -238,7 +240,9 @@ class Connectors:
         return applied(self._behaviour.faults, message, scene)
 
     def _consume(self, tx: Transaction) -> None:
-        tx.power = self._line.rng.randint(3_000, 22_000)
+        shared = allowed(self.limits, 0) / max(1, len(self.transactions))
+        most = int(min(allowed(self.limits, tx.connector), shared)) if self.limits else int(RATED_W)
+        tx.power = min(self._line.rng.randint(3_000, 22_000), most)
         tx.meter += max(1, round(tx.power * self._behaviour.meter_interval / 3600))
         self[tx.connector].meter = tx.meter
 

@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import Enum, StrEnum
 from functools import partial
+from ssl import SSLContext
 from time import monotonic
 
 from voltgate.charger.settings import Endpoint, Settings
@@ -45,12 +46,14 @@ class Link(ABC):
 
     __slots__ = (
         "_dialling", "_failures", "_gone", "_timers", "_wire",
-        "dialled_at", "password", "phase", "rng", "settings", "tally",
+        "context", "dialled_at", "password", "phase", "rng", "settings", "tally",
     )  # fmt: skip
 
     def __init__(self, settings: Settings, tally: Tally, rng: random.Random) -> None:
         self.settings, self.tally, self.rng = settings, tally, rng
         self.password = settings.password
+        self.context: SSLContext | None = None
+        """Replaces that of the endpoint, from the next dial on."""
         self.phase = Phase.IDLE
         self.dialled_at = 0.0
         self._wire: Wire | None = None
@@ -142,7 +145,7 @@ class Link(ABC):
 
     async def _dial(self, wire: Wire, endpoint: Endpoint) -> None:
         try:
-            await wire.connect(endpoint)
+            await wire.connect(endpoint, self.context or endpoint.ssl)
         except (OSError, ValueError) as error:
             if self._wire is wire:
                 self._not_admitted(why(error))

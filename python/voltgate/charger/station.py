@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Mapping
 from functools import cache
+from typing import TYPE_CHECKING
 
 from voltgate.charger.calls import Answer, End, Queued, Unanswered
 from voltgate.charger.connectors import Connectors
@@ -12,6 +13,9 @@ from voltgate.charger.link import Timer
 from voltgate.charger.messages import DIALECTS, MODEL, VENDOR, accepted
 from voltgate.charger.settings import Behaviour, Settings
 from voltgate.charger.tally import Tally
+
+if TYPE_CHECKING:
+    from voltgate.charger.certificates import Request
 
 
 class Station(Line):
@@ -25,6 +29,7 @@ class Station(Line):
         "interval",
         "local_list",
         "registration",
+        "signing",
     )
 
     def __init__(
@@ -39,6 +44,8 @@ class Station(Line):
         self.connectors = Connectors(self)
         self.configuration = configuration(settings.version, settings.behaviour)
         self.local_list = 0
+        self.signing: Request | None = None
+        """The certificate that the CSMS was asked to sign."""
         self.registration = ""
         """Status of the last boot answer."""
         self.interval = 0.0

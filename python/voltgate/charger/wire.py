@@ -93,14 +93,17 @@ class Wire(asyncio.Protocol):
         self._closed: Callable[[], None] | None = None
         self._fragments: list[bytes] = []
 
-    async def connect(self, endpoint: Endpoint) -> None:
-        """Connect TCP, and TLS for ``wss``. Raises OSError, or ValueError for a bad host."""
+    async def connect(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> None:
+        """Connect TCP, and TLS for ``wss``. Raises OSError, or ValueError for a bad host.
+
+        ``context``: None is the default one.
+        """
         uri = self._protocol.uri
         await asyncio.get_running_loop().create_connection(
             lambda: self,
             endpoint.address or uri.host,
             uri.port,
-            ssl=(endpoint.ssl or True) if uri.secure else None,
+            ssl=(context or True) if uri.secure else None,
             server_hostname=uri.host if uri.secure else None,
             local_addr=(endpoint.source, 0) if endpoint.source else None,
         )

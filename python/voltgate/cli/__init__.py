@@ -12,6 +12,7 @@ import typer
 from voltgate import logs
 from voltgate.cli import hints
 from voltgate.cli.actions import app as actions_app
+from voltgate.cli.asyncapi.command import app as asyncapi_app
 from voltgate.cli.charger import app as charger_app
 from voltgate.cli.chargers.commands import app as chargers_app
 from voltgate.cli.check.command import app as check_app
@@ -30,7 +31,7 @@ from voltgate.cli.streams import app as streams_app
 from voltgate.cli.swarm.command import app as swarm_app
 from voltgate.cli.tail.command import app as tail_app
 from voltgate.cli.terminal import out, say
-from voltgate.cli.validate import app as validate_app
+from voltgate.cli.validate.command import app as validate_app
 from voltgate.cli.version import app as version_app
 from voltgate.cli.violations import app as violations_app
 
@@ -44,7 +45,8 @@ app = typer.Typer(
 )
 groups = (
     dev_app, serve_app, tail_app, send_app, validate_app, policy_app, actions_app, schema_app,
-    permissions_app, violations_app, check_app, version_app, workers_app, rebalance_app, charger_app,
+    asyncapi_app, permissions_app, violations_app, check_app, version_app, workers_app, rebalance_app,
+    charger_app,
 )  # fmt: skip
 for group in groups:
     app.registered_commands += group.registered_commands

@@ -16,6 +16,7 @@ from voltgate.cli.faults import EXIT_CODES, USAGE, Failure
 from voltgate.cli.service import loaded
 from voltgate.cli.terminal import ConfigFile, out
 from voltgate.config import Config, Nats
+from voltgate.service_api import ROOT, permitted
 
 app = typer.Typer()
 
@@ -57,9 +58,10 @@ def _rules(verb: str, subjects: list[str]) -> str:
 def gateway(config: Config, _: str) -> Role:
     """What ``serve`` publishes and subscribes to."""
     from voltgate.cli.check.permissions import ASK, needed  # noqa: PLC0415 - loads the gateway
+    from voltgate.gateway.bus.services import NAME  # noqa: PLC0415
 
     wanted = needed(config)
-    return Role([ASK, *wanted["publish"]], wanted["subscribe"], responds=True)
+    return Role([ASK, *wanted["publish"]], [*wanted["subscribe"], *permitted(NAME)], responds=True)
 
 
 def backend(config: Config, _: str) -> Role:
@@ -67,6 +69,7 @@ def backend(config: Config, _: str) -> Role:
     from voltgate.backend.followups import COMMANDS, FOLLOWED  # noqa: PLC0415 - loads nats-py
     from voltgate.backend.people import STREAM as PEOPLE  # noqa: PLC0415
     from voltgate.backend.service import BUCKET  # noqa: PLC0415
+    from voltgate.backend.services import NAME  # noqa: PLC0415
 
     nats, stream = config.nats, f"KV_{BUCKET}"
     api = [f"{API}STREAM.{verb}.{stream}" for verb in ("INFO", "CREATE")]
@@ -75,13 +78,16 @@ def backend(config: Config, _: str) -> Role:
     follows = [one for followed in (PEOPLE, f"{nats.stream_prefix}_LINKS") for one in _consumes(followed)]
     publish = [f"{API}INFO", *api, *reads, f"$KV.{BUCKET}.>", *asks, *follows]
     facts = [f"{nats.prefix}.{subject}" for subject in FOLLOWED]
-    hears = [f"{nats.rpc_prefix}.ask.>", *facts, f"{nats.ops_prefix}.tick"]
+    hears = [f"{nats.rpc_prefix}.ask.>", *facts, f"{nats.ops_prefix}.tick", *permitted(NAME)]
     return Role(publish, [*_inbox(), *hears], responds=True)
 
 
 def answer(config: Config, action: str) -> Role:
-    """What a service needs that answers the questions of one action, in each version."""
-    return Role([], [f"{config.nats.rpc_prefix}.ask.*.{action}.*"], responds=True)
+    """What a service needs that answers the questions of one action, in each version.
+
+    Libraries for NATS services subscribe to ``$SRV`` under a name that only they know.
+    """
+    return Role([], [f"{config.nats.rpc_prefix}.ask.*.{action}.*", f"{ROOT}.>"], responds=True)
 
 
 def command(config: Config, action: str) -> Role:
@@ -132,6 +138,7 @@ def operator(config: Config, _: str) -> Role:
             ASK,
             f"{rpc}.send.*.*",
             f"{rpc}.link.*.*",
+            f"{ROOT}.>",  # `nats micro ls`
             f"$KV.{lower}_chargers.>",
             f"{API}INFO",
             f"{API}STREAM.NAMES",

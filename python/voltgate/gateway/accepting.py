@@ -6,12 +6,16 @@ no connected charger is read.
 
 import asyncio
 import errno
+import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 Make = Callable[[], asyncio.Protocol]
 Pace = Callable[[Callable[[int], None]], None]
 """Calls back once, with the number of sockets that may be accepted then."""
+TurnedAway = Callable[[str], None]
+"""Called with the address of a peer whose socket is closed for want of a descriptor."""
 
 BACKLOG = 4096
 # Seconds without accepting when no descriptor or memory is left; what waits stays in the accept queue.
@@ -20,10 +24,15 @@ _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Accepting:
-    """Accepts on ``sock``, which it closes; each socket gets a protocol of ``make``."""
+    """Accepts on ``sock``, which it closes; each socket gets a protocol of ``make``.
 
-    def __init__(self, sock: socket.socket, make: Make, pace: Pace) -> None:
-        self._sock, self._make, self._pace = sock, make, pace
+    Without a free descriptor, what waits is closed by one that is kept for this: a charger that could not be
+    served does not wait for its own timeout.
+    """
+
+    def __init__(self, sock: socket.socket, make: Make, pace: Pace, turned_away: TurnedAway) -> None:
+        self._sock, self._make, self._pace, self._turned_away = sock, make, pace, turned_away
+        self._spare = _spare()
         self._loop = asyncio.get_running_loop()
         self._starting: set[asyncio.Task[None]] = set()
         sock.setblocking(False)
@@ -35,6 +44,7 @@ class Accepting:
         if self._is_open:
             self._loop.remove_reader(self._sock)
             self._sock.close()
+            self._give_up_spare()
 
     @property
     def _is_open(self) -> bool:
@@ -57,18 +67,42 @@ class Accepting:
             except BlockingIOError:
                 break
             except OSError as error:
-                if error.errno in _EXHAUSTED:
-                    self._loop.call_later(PAUSE, self._watch)
-                    return
-                continue  # a client that has hung up, or was never reachable (accept(2))
+                if error.errno not in _EXHAUSTED or self._turn_away():
+                    continue  # turned away, hung up, or never reachable (accept(2))
+                self._loop.call_later(PAUSE, self._watch)
+                return
             accepted.setblocking(False)
             starting = self._loop.create_task(self._start(accepted))
             self._starting.add(starting)
             starting.add_done_callback(self._starting.discard)
         self._watch()
 
+    def _turn_away(self) -> bool:
+        """Close the socket that has waited longest; False where that is not possible, or none waits."""
+        self._give_up_spare()
+        try:
+            accepted, address = self._sock.accept()
+            accepted.close()
+        except OSError:
+            return False
+        finally:
+            self._spare = _spare()
+        self._turned_away(str(address[0]))
+        return True
+
+    def _give_up_spare(self) -> None:
+        if self._spare is not None:
+            os.close(self._spare)
+        self._spare = None
+
     async def _start(self, accepted: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(self._make, accepted)
         except OSError:  # reset meanwhile
             accepted.close()
+
+
+def _spare() -> int | None:
+    with suppress(OSError):
+        return os.open(os.devnull, os.O_RDONLY)
+    return None

@@ -55,7 +55,9 @@ class Stored(NamedTuple):
 
 
 # What a message from NATS was to be, where it is not: the label of voltgate_bus_garbage_total.
-Garbage = Literal["token", "ack", "read", "reply_subject", "request", "link", "record", "gateway", "stream"]
+Garbage = Literal[
+    "token", "ack", "read", "reply_subject", "request", "link", "record", "gateway", "stream", "service"
+]
 
 
 class PeerLink(NamedTuple):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from voltgate.config import Listener
-from voltgate.gateway.accepting import Accepting, Make, Pace
+from voltgate.gateway.accepting import Accepting, Make, Pace, TurnedAway
 
 log = structlog.get_logger()
 
@@ -72,6 +72,7 @@ class Listening:
         self._accepting: dict[int, list[Accepting]] = {}
         self._makers: list[Make] = []
         self._pace: Pace
+        self._turned_away: TurnedAway
         self.is_open = False
 
     @property
@@ -82,9 +83,9 @@ class Listening:
         sockets = [sock for fds in self._sockets[self._own] for sock in fds]
         return ["{}:{}".format(*sock.getsockname()[:2]) for sock in sockets]
 
-    def open(self, makers: list[Make], pace: Pace) -> None:
+    def open(self, makers: list[Make], pace: Pace, turned_away: TurnedAway) -> None:
         """Accept chargers; ``makers``: of the protocol of a socket, by listener. Raises ListenError."""
-        self._makers, self._pace = makers, pace
+        self._makers, self._pace, self._turned_away = makers, pace, turned_away
         if self._alone:
             self._sockets = [[]]
             for listener in self._listeners:
@@ -111,7 +112,7 @@ class Listening:
             if number not in self._accepting:
                 self._accepting[number] = [
                     # A duplicate: it is closed when this process stops to accept on it.
-                    Accepting(sock.dup(), make, self._pace)
+                    Accepting(sock.dup(), make, self._pace, self._turned_away)
                     for make, sockets in zip(self._makers, self._sockets[number], strict=True)
                     for sock in sockets
                 ]

@@ -23,6 +23,7 @@ from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.connect import UnreachableError
 from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.bus.outage import Outage
+from voltgate.gateway.bus.services import Services, service_of
 from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.cluster.liveness import Liveness
 from voltgate.gateway.edge.accepts import Accepts, Overrun
@@ -76,6 +77,7 @@ class Worker:
         self._tracing = tracing.start(config.tracing, metrics, name)
         process = Process(name, config, self.bus, clock, metrics, self._tracing)
         self.roster = roster = Roster(process, self._gc_policy, self._passwords.hash)
+        Services(self.bus, clock, service_of(name, config.nats, metrics, lambda: roster.ownership.requests))
         signs = Follow(self.bus, clock, f"KV_{config.nats.stream_prefix.lower()}_gateways", whole=True)
         self._liveness = Liveness(signs, self.bus, clock, roster.peers, roster.links)
         self._shared = Shared(clock, config.limits, metrics)
@@ -266,9 +268,13 @@ class Worker:
                 partial(_accepted, front, partial(Upgrade, shared, listener.decide, accepts.accept))
             )
         try:
-            self.listening.open(makers, shared.paced.accept)
+            self.listening.open(makers, shared.paced.accept, self._no_descriptor)
         except ListenError as error:
             raise StartError(str(error)) from None
+
+    def _no_descriptor(self, peer: str) -> None:
+        """A socket of ``peer`` was closed, because there was no descriptor for it."""
+        self._shared.refused(peer, None, "no_descriptor")
 
     def _overrun(self, bound: Overrun, peer: str) -> None:
         """A socket of ``peer`` was reset at its accept."""

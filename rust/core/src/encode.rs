@@ -32,6 +32,17 @@ pub fn result_error(message_id: &str, code: &str, description: &str) -> Vec<u8> 
     message(b'5', &[message_id, code, cut(description)], b"{}")
 }
 
+/// The JSON text of a frame that was made here.
+#[must_use]
+pub fn text(frame: &[u8]) -> &[u8] {
+    let header = match frame[1] {
+        126 => 4,
+        127 => 10,
+        _ => 2,
+    };
+    &frame[header..]
+}
+
 fn cut(text: &str) -> &str {
     text.char_indices().nth(DESCRIPTION_LIMIT).map_or(text, |(end, _)| &text[..end])
 }

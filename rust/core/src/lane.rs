@@ -15,12 +15,12 @@
 //! ```
 //!
 //! A CALL is plain if it has no violation and an id without escapes, if its policy says that the gateway answers it
-//! with `{}` or the time, if it is no repeat that is remembered, and if NATS can take it. Only such CALLs are here,
-//! and at most one of them is open; whatever else a charger sends goes to the session as it came.
+//! with `{}` or the time, if it is no repeat that is remembered, if it needs no spans, and if NATS can take it. Only
+//! such CALLs are here, and at most one of them is open; whatever else a charger sends goes to the session as it came.
 //!
 //! Who decides what:
-//! - The session has the authority. It closes the gate while it has CALLs of its own, while a boot status holds
-//!   them back, and before the connection ends; it is told when the open CALL of a closed gate is done, and then
+//! - The session has the authority. It closes the gate while it has CALLs of its own, while a command waits for the
+//!   open CALL (quirk `half_duplex`), while a boot status holds them back, and before the connection ends; it is told when the open CALL of a closed gate is done, and then
 //!   goes on with its queue. So all CALLs of a charger are answered in the order in which they came.
 //! - The bus has the policy of stores: deadlines, what is sent again, what an outage means. Only a plain `PubAck`
 //!   from the right stream is judged in the core; for everything else the bus looks up the command here.
@@ -37,21 +37,21 @@
 //! to.
 
 use crate::actions::Sender;
-use crate::cloudevents::Stamp;
 use crate::codec::Codec;
 use crate::encode;
 use crate::frame::Decoded;
-use crate::hpub::{Command, push_time};
+use crate::hpub::push_time;
 use crate::key::Message;
 pub use crate::opened::NO_ANSWER;
 use crate::opened::{ANSWER, Open, short_answer};
-use crate::outbox::Pushed;
 use crate::plan::{Plan, Route, Stored};
-use crate::publish::{Class, Tags};
+use crate::publish::Class;
+use crate::road::Call;
 pub use crate::road::{Effects, Other, Road, Scratch};
 use crate::seen::{Answered, Mark};
 use crate::slice::{Masked, Piece, Slicer};
 use crate::stores::Store;
+use crate::trace::{self, Trace};
 
 /// What one connection may take of one turn of the loop, whichever comes first.
 pub const FRAMES: usize = 64;
@@ -263,15 +263,26 @@ impl<A> State<A> {
             return false;
         };
         let Some(std::borrow::Cow::Borrowed(id)) = decoded.message_id(frame) else { return false };
+        let mut text = [0; trace::TEXT];
+        let traceparent = match road.plan.sampling {
+            None => "",
+            Some(sampling) => {
+                let trace = Trace::of(road.publisher.session(), self.pieces);
+                if trace.sampled(sampling) {
+                    return false;
+                }
+                trace.write(sampling.flags, &mut text)
+            }
+        };
         let (payload, members) = (decoded.payload(frame), decoded.members(frame));
-        let name = codec.entries()[action].name;
-        let message = Message { action: name, id, payload, members, latin1: false };
+        let message = Message { action: codec.entries()[action].name, id, payload, members, latin1: false };
+        let call = Call { action, message, size: frame.len(), traceparent };
         let taken = match road.plan.routes[action] {
             Route::Session => false,
-            Route::Live { clock } => live(clock, &message, scratch, road, effects),
+            Route::Live { clock } => live(clock, &call, scratch, road, effects),
             Route::Stored(how) => {
                 let asked = how.may_ask && (decoded.noted.id_token || decoded.noted.ends_online(frame));
-                !asked && self.store(how, action, &message, frame.len(), scratch, road, own, effects)
+                !asked && self.store(how, &call, scratch, road, own, effects)
             }
         };
         if taken {
@@ -285,18 +296,16 @@ impl<A> State<A> {
         taken
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one call, inlined")]
     fn store<T>(
         &mut self,
         how: Stored,
-        action: usize,
-        message: &Message,
-        size: usize,
+        call: &Call<'_>,
         scratch: &mut Scratch,
         road: &mut Road<'_, T>,
         own: &dyn Fn() -> T,
         effects: &mut Effects,
     ) -> bool {
+        let Call { action, ref message, size, .. } = *call;
         let mark = how
             .remembers
             .then(|| Mark::of(road.publisher.session(), message.id, message.action, message.payload));
@@ -309,9 +318,8 @@ impl<A> State<A> {
         scratch.reply.clear();
         road.outgoing.inbox.push_subject(&mut scratch.reply, counter);
         let reply = std::str::from_utf8(&scratch.reply).unwrap_or_default();
-        let Some(nats_id) =
-            publish(how.class, message, reply, &mut scratch.command, &mut scratch.key, road, effects)
-        else {
+        let (command, key) = (&mut scratch.command, &mut scratch.key);
+        let Some(nats_id) = road.publish(how.class, call, reply, command, key, effects) else {
             return false;
         };
         let (now, command) = (road.now, scratch.command.as_bytes());
@@ -330,12 +338,13 @@ impl<A> State<A> {
 
 fn live<T>(
     clock: bool,
-    message: &Message,
+    call: &Call<'_>,
     scratch: &mut Scratch,
     road: &mut Road<'_, T>,
     effects: &mut Effects,
 ) -> bool {
-    if publish(Class::Live, message, "", &mut scratch.command, &mut scratch.key, road, effects).is_none() {
+    let (command, key) = (&mut scratch.command, &mut scratch.key);
+    if road.publish(Class::Live, call, "", command, key, effects).is_none() {
         return false;
     }
     let before = effects.answers.len();
@@ -345,35 +354,13 @@ fn live<T>(
         payload.extend_from_slice(b"{\"currentTime\":\"");
         push_time(payload, road.time_ms);
         payload.extend_from_slice(b"\"}");
-        encode::push_result(&mut effects.answers, message.id, payload);
+        encode::push_result(&mut effects.answers, call.message.id, payload);
     } else {
-        encode::push_result(&mut effects.answers, message.id, EMPTY);
+        encode::push_result(&mut effects.answers, call.message.id, EMPTY);
     }
     effects.live += 1;
     road.plan.counts.bytes_out += (effects.answers.len() - before) as u64;
     true
-}
-
-/// Puts the fact into the outbox. `None`: NATS cannot take it, and nothing has changed.
-#[allow(clippy::option_option, reason = "the inner one is whether the class has such an id")]
-fn publish<T>(
-    class: Class,
-    message: &Message,
-    reply: &str,
-    command: &mut Command,
-    key: &mut Vec<u8>,
-    road: &mut Road<'_, T>,
-    effects: &mut Effects,
-) -> Option<Option<[u8; 32]>> {
-    let stamp = Stamp { count: *road.published, time_ms: road.time_ms, reply, traceparent: "" };
-    let nats_id = road.publisher.fact(command, class, message, &stamp, Tags::default(), key);
-    match road.outgoing.outbox.push(command.as_bytes()) {
-        Pushed::Refused => return None,
-        Pushed::Due => effects.due = true,
-        Pushed::Waits => {}
-    }
-    *road.published += 1;
-    Some(nats_id)
 }
 
 /// A size as a number of the budget, which counts in fractions.

@@ -42,5 +42,6 @@ pub mod stores;
 mod tables;
 mod text;
 pub mod token;
+pub mod trace;
 mod validate;
 pub mod version;

@@ -3,6 +3,7 @@
 use crate::budget::Rates;
 use crate::counts::Histogram;
 use crate::publish::Class;
+use crate::trace::Sampling;
 
 /// What the lane does with the CALLs of an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ pub struct Plan {
     pub open: bool,
     /// The limits of all chargers.
     pub rates: Rates,
+    /// Where tracing is on: the session takes CALLs whose trace is sampled.
+    pub sampling: Option<Sampling>,
     /// What was counted.
     pub counts: Counts,
 }
@@ -73,6 +76,6 @@ impl Plan {
             seconds: [(); 3].map(|()| Histogram::new(bounds.to_vec())),
             ..Counts::default()
         };
-        Self { routes, open: true, rates: Rates::default(), counts }
+        Self { routes, open: true, rates: Rates::default(), sampling: None, counts }
     }
 }

@@ -8,7 +8,7 @@ const GENERATION: usize = 25_000;
 /// Answers of one connection (docs/contract.md 3.4).
 const ANSWERS: usize = 8;
 
-fn hash(of: impl Hash) -> u64 {
+pub(crate) fn hash(of: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     of.hash(&mut hasher);
     hasher.finish()

@@ -2,7 +2,6 @@
 //! at most one CALL is open, and nothing is answered that is not stored.
 //!
 //! Digits stand for whole frames, so that plain CALLs come up; other bytes are themselves.
-//! Run: `VOLTGATE_OCPP=$(python -c 'import ocpp; print(ocpp.__path__[0])') cargo +nightly fuzz run lane`
 #![no_main]
 
 use std::sync::LazyLock;
@@ -17,6 +16,7 @@ use voltgate_core::plan::{Plan, Route, Stored};
 use voltgate_core::publish::{Class, Publisher};
 use voltgate_core::seen::TransactionKeys;
 use voltgate_core::version::Version;
+use voltgate_fuzz::codec;
 
 const LIMIT: u32 = 4096;
 const TEXTS: [&str; 6] = [
@@ -28,19 +28,7 @@ const TEXTS: [&str; 6] = [
     r#"[3,"6",{}]"#,
 ];
 
-static CODEC: LazyLock<Codec> = LazyLock::new(|| {
-    let package = std::env::var("VOLTGATE_OCPP").expect("VOLTGATE_OCPP is the folder of the package ocpp");
-    let folder = std::fs::read_dir(format!("{package}/v16/schemas")).expect("schemas");
-    let files: Vec<(String, Vec<u8>)> = folder
-        .map(|entry| entry.expect("a schema").path())
-        .map(|path| {
-            let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-            (name, std::fs::read(path).expect("a readable schema"))
-        })
-        .collect();
-    let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
-    Codec::new(Version::V16, files).expect("schemas that compile")
-});
+static CODEC: LazyLock<Codec> = LazyLock::new(|| codec(Version::V16));
 
 fn plan() -> Plan {
     let mut plan = Plan::new(vec![Route::Session; CODEC.entries().len()], &[1.0]);

@@ -2,7 +2,6 @@
 //! its place, and the bytes that are held are bounded.
 //!
 //! A `%` stands for a `PubAck` of the inbox: its tag cannot be found by chance.
-//! Run: `cargo +nightly fuzz run pubacks`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,6 +1,4 @@
 //! Random bytes, chunked by the first of them, through the slicer: chunking does not matter, bounds hold.
-//!
-//! Run: `cargo +nightly fuzz run slice`
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

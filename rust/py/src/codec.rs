@@ -222,6 +222,7 @@ impl Codec {
         self.codec.nodes()
     }
 
+    /// Takes a frame apart and judges it; never raises for any bytes.
     #[pyo3(signature = (frame, sender = "charger", latin1 = false))]
     fn decode(&self, frame: Bound<'_, PyBytes>, sender: &str, latin1: bool) -> PyResult<Frame> {
         let sender = match sender {
@@ -232,6 +233,7 @@ impl Codec {
         Ok(self.judge(frame, sender, latin1))
     }
 
+    /// The first violation of a payload by the schema of its request or response, or None.
     fn check(&self, action: &str, kind: &str, payload: &[u8]) -> PyResult<Option<Violation>> {
         let kind = match kind {
             "request" => Kind::Request,
@@ -244,36 +246,58 @@ impl Codec {
         Ok(verdict.map(Violation))
     }
 
+    /// `[2,id,action,payload]`: a websocket text frame, or its text alone.
+    #[pyo3(signature = (message_id, action, payload, websocket = true))]
     fn encode_call<'py>(
         &self,
         py: Python<'py>,
         message_id: &str,
         action: &str,
         payload: &[u8],
+        websocket: bool,
     ) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &encode::call(message_id, action, payload))
+        encoded(py, &encode::call(message_id, action, payload), websocket)
     }
-    fn encode_result<'py>(&self, py: Python<'py>, message_id: &str, payload: &[u8]) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &encode::result(message_id, payload))
+    /// `[3,id,payload]`, likewise.
+    #[pyo3(signature = (message_id, payload, websocket = true))]
+    fn encode_result<'py>(
+        &self,
+        py: Python<'py>,
+        message_id: &str,
+        payload: &[u8],
+        websocket: bool,
+    ) -> Bound<'py, PyBytes> {
+        encoded(py, &encode::result(message_id, payload), websocket)
     }
+    /// `[4,id,code,description,{}]`, likewise.
+    #[pyo3(signature = (message_id, code, description, websocket = true))]
     fn encode_error<'py>(
         &self,
         py: Python<'py>,
         message_id: &str,
         code: &str,
         description: &str,
+        websocket: bool,
     ) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &encode::error(message_id, code, description))
+        encoded(py, &encode::error(message_id, code, description), websocket)
     }
+    /// `[5,id,code,description,{}]` (2.1), likewise.
+    #[pyo3(signature = (message_id, code, description, websocket = true))]
     fn encode_result_error<'py>(
         &self,
         py: Python<'py>,
         message_id: &str,
         code: &str,
         description: &str,
+        websocket: bool,
     ) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &encode::result_error(message_id, code, description))
+        encoded(py, &encode::result_error(message_id, code, description), websocket)
     }
+}
+
+/// `frame` for Python, or its text alone.
+fn encoded<'py>(py: Python<'py>, frame: &[u8], websocket: bool) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, if websocket { frame } else { encode::text(frame) })
 }
 
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -12,6 +12,7 @@ use voltgate_core::actions::Sender;
 use voltgate_core::lane::{self, Effects, Other, Road, Scratch};
 use voltgate_core::seen::Mark;
 use voltgate_core::slice::Masked;
+use voltgate_core::trace::Trace;
 
 use crate::codec::{Codec, Frame};
 use crate::outgoing::{Outgoing, Owner};
@@ -250,6 +251,13 @@ impl Lane {
     #[getter]
     const fn pieces(&self) -> u64 {
         self.inner.pieces()
+    }
+
+    #[getter]
+    fn trace(&self) -> PyResult<(u128, u64)> {
+        let Trace { id, span } =
+            Trace::of(self.way()?.publisher.get().publisher.session(), self.inner.pieces());
+        Ok((id, span))
     }
 
     fn hold(&mut self, data: &[u8]) {

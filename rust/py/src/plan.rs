@@ -7,6 +7,7 @@ use voltgate_core::counts;
 use voltgate_core::plan::{self, Route, Stored};
 use voltgate_core::publish::Class;
 use voltgate_core::seen;
+use voltgate_core::trace::Sampling;
 
 use crate::codec::Codec;
 use crate::publish::Fact;
@@ -47,6 +48,10 @@ impl Plan {
     fn limit(&mut self, open: bool, calls: f64, calls_burst: f64, stored: f64, stored_burst: f64) {
         self.0.open = open;
         self.0.rates = Rates { calls, calls_burst, stored, stored_burst };
+    }
+
+    const fn sample(&mut self, bound: u128, flags: u8) {
+        self.0.sampling = Some(Sampling { bound, flags });
     }
 
     /// Received and answered by action; bytes in and out, duplicates of `tx` and `event`, conflicts; seconds.

@@ -43,9 +43,15 @@ def publish(*subjects: str) -> str:
 
 
 ASK = "$SYS.REQ.USER.INFO"
-INBOX = 'subscribe: ["_VOLTGATE.>", "ocpprpc.send.>", "ocpprpc.link.>"], allow_responses: true'
+INBOX = 'subscribe: ["_VOLTGATE.>", "ocpprpc.send.>", "ocpprpc.link.>", "$SRV.>"], allow_responses: true'
 PERMISSIONS = [
     (f"{publish(ASK, *ALLOWED)}, {INBOX}", "ok", "has all permissions", "just what is needed"),
+    (
+        f"{publish(ASK, *ALLOWED)}, {INBOX}".replace(', "$SRV.>"', ""),
+        "hint",
+        "subscribe to $SRV.*, $SRV.*.voltgate, $SRV.*.voltgate.*",
+        "an earlier release needed no more",
+    ),
     (publish(">"), "ok", "has all permissions", "everything"),
     (
         publish(ASK, *[a for a in ALLOWED if a != "ocpp.tx.>"]),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 
 from csms.console.desk import Books, Desk, desk
+from e2e.house import Gateway, config, gateway
 from jetstream import NatsServer
 
 
@@ -20,6 +21,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     running = NatsServer(tmp_path_factory.mktemp("jetstream"))
     yield running
     running.kill()
+
+
+@pytest.fixture(scope="module")
+def house(server: NatsServer) -> Iterator[Gateway]:
+    with gateway(config(server)) as running:
+        yield running
 
 
 @pytest.fixture

@@ -25,9 +25,26 @@ BODIES: dict[str, Any] = {
     "mute": {"until": "2030-01-01T00:00:00Z"},
     "put_rule": {"kind": "offline", "scope": "site:north"},
     "put_channel": {"kind": "mail", "to": ["a@example.com"]},
+    "put_configuration": {"changes": [{"variable": "V", "value": "1"}]},
+    "put_limit": {"limit": 1000},
+    "get_schedule": {},
+    "update_firmware": {"location": "ftp://h/f"},
+    "fetch_log": {},
+    "put_site_limit": {"limit_w": 1000},
+    "post_bulk": {"chargers": ["CP1"], "do": {"do": "unlock"}},
     "put_exclusion": {"reason": "vandalism", "scope": "site:north", "from": "2026-05-01T00:00:00Z"},
 }
-QUERIES = {"cdr_ocpi": "?party=DE*VGT", "tariff_ocpi": "?party=DE*VGT"}
+QUERIES = {"cdr_ocpi": "?party=DE*VGT", "tariff_ocpi": "?party=DE*VGT", "get_file": "?name=x"}
+# Commands that come as far as a charger that was never connected, and files where there is no place for them.
+IN_VAIN = {
+    "read_configuration", "put_configuration", "put_limit", "delete_limit", "get_schedule", "update_firmware",
+    "fetch_log", "get_file", "put_image", "delete_image",
+}  # fmt: skip
+# Answered from what a gateway has stored, or from a job: read back in their own tests.
+FROM_STREAMS = {
+    "get_timeline", "get_configuration", "get_transfers", "get_images", "get_bulk", "get_bulks",
+    "get_violations", "get_talkers",
+}  # fmt: skip
 EXCLUSION = '{"reason":"vandalism","scope":"site:north","from":"2026-05-01T00:00:00Z"}'
 # What {id} names, at site north.
 IDS = {
@@ -47,12 +64,18 @@ def expected(endpoint: Endpoint, role: RoleName, sites: list[str] | None) -> set
         return {403}
     if sites is not None and endpoint.reach in IDS and sites != ["north"]:
         return {404}
+    if sites is not None and endpoint.name == "post_bulk" and sites != ["north"]:
+        return {422}
     if sites is not None and endpoint.reach is Reach.BODY and sites != ["north"]:
         return {403} if endpoint.method == "PUT" else {404}
     if sites == ["north"] and endpoint.name in ("delete_rule", "delete_exclusion"):
         return {404}  # what was put is not folded yet: nobody can say whose it is
     if endpoint.name == "do":
         return {409}  # an unlock without evse: it came as far as the intent
+    if endpoint.name in IN_VAIN:
+        return {409}
+    if endpoint.name == "get_bulk":
+        return {404}  # its name is a hash
     if endpoint.name == "link_person":
         return {404}  # was removed by the row before
     if endpoint.name == "tariff_ocpi":
@@ -65,7 +88,7 @@ def expected(endpoint: Endpoint, role: RoleName, sites: list[str] | None) -> set
 async def test_every_endpoint_by_role_and_site(
     role: RoleName, sites: list[str] | None, console: Desk, books: Books
 ) -> None:
-    books.charger()
+    books.charger(version="")
     books.session()
     books.cdr()
     books.alert()
@@ -98,6 +121,8 @@ async def test_every_answer_is_what_its_model_says(console: Desk, books: Books) 
     await console.ask("PUT", "/channels/hook", {"kind": "webhook", "url": "https://a.example", "secret": "s"})
     read = 0
     for endpoint in ENDPOINTS:
+        if endpoint.name in FROM_STREAMS:
+            continue
         if endpoint.method == "GET" and endpoint.answer is not None:
             path = endpoint.path.replace("{id}", IDS.get(endpoint.reach, "t1"))
             path += QUERIES.get(endpoint.name, "")

@@ -2,71 +2,18 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import nats
 import pytest
 
 from csms.console.desk import Books, Desk, desk
-from e2e.house import Gateway, config, gateway
+from csms.console.stations import VERSIONS, backend, station
+from e2e.house import Gateway
 from e2e.strangers import dial
 from jetstream import NatsServer
 from scripted_csms import wait_until
-from voltgate.backend import service
-from voltgate.charger import Behaviour, Charger, Endpoint, Settings
-from voltgate.charger.messages import Payload
 from voltgate.csms.console.commands import WORDS
 from voltgate.gateway.reasons import Outcome
-
-VERSIONS = ("v16", "v201", "v21")
-
-
-class Station(Charger):
-    """Remembers its commands."""
-
-    __slots__ = ("heard",)
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self.heard: list[tuple[str, Payload]] = []
-
-    def command(self, action: str, payload: Payload) -> Payload:
-        self.heard.append((action, payload))
-        return super().command(action, payload)
-
-
-@pytest.fixture(scope="module")
-def house(server: NatsServer) -> Iterator[Gateway]:
-    with gateway(config(server)) as running:
-        yield running
-
-
-@asynccontextmanager
-async def backend(server: NatsServer) -> AsyncIterator[None]:
-    client, stop = await nats.connect(server.url), asyncio.Event()
-    running = asyncio.create_task(service.run(client, stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await running
-        await client.close()
-
-
-@asynccontextmanager
-async def station(house: Gateway, version: str, identity: str) -> AsyncIterator[Station]:
-    """A charger that is ready for commands."""
-    endpoint = Endpoint(url=f"ws://127.0.0.1:{house.port}/ocpp")
-    behaviour = Behaviour(connectors=2, meter_interval=3600)
-    charger = Station(Settings(identity=identity, version=version, endpoints=[endpoint], behaviour=behaviour))
-    charger.start()
-    try:
-        await wait_until(lambda: charger.ready)
-        yield charger
-    finally:
-        await charger.stop()
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -15,9 +15,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
+from voltgate.config import Tracing as Settings
 from voltgate.gateway.interfaces import Reply
 from voltgate.gateway.reasons import Reason
+from voltgate.gateway.telemetry.metrics import Metrics
+from voltgate.gateway.telemetry.tracing import Queue, Tracing
 from world import (
     BOOT,
     BOOT_2,
@@ -106,18 +112,31 @@ UNUSUAL: list[Callable[[World], object]] = [
 ]
 
 
+class Ended(Queue):
+    """Keeps the spans that have ended, and exports none: no thread is started."""
+
+    def __init__(self) -> None:
+        super().__init__(InMemorySpanExporter(), "", Metrics())
+        self.spans: list[ReadableSpan] = []
+
+    def add(self, span: ReadableSpan) -> None:
+        self.spans.append(span)
+
+
 class BothWays(RuleBasedStateMachine):
     """The two worlds, and what may happen to them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.worlds: list[World] = []
+        self.spans: list[Ended] = []
         self._patch = pytest.MonkeyPatch()
 
     @initialize(
         version=st.sampled_from(["v16", "v16", "v201", "v21"]),
         open_calls=st.sampled_from([1, 3, 16, 16]),
         half_duplex=st.sampled_from([False, False, False, True]),
+        ratio=st.sampled_from([None, None, None, 0.0, 0.5]),
         policy=st.sampled_from([{}, LIVE]),
         status=st.sampled_from(["Accepted", "Accepted", "Pending", "Rejected"]),
         hold=st.booleans(),
@@ -127,6 +146,7 @@ class BothWays(RuleBasedStateMachine):
         version: str,
         open_calls: int,
         half_duplex: bool,
+        ratio: float | None,
         policy: dict[str, Any],
         status: str,
         hold: bool,
@@ -134,7 +154,11 @@ class BothWays(RuleBasedStateMachine):
         limits = {"open_calls": open_calls, "rejects_per_minute": 3}
         self._messages = ANY + (V16 if version == "v16" else V2)
         for gated in (False, True):
-            world = World(version, gated=gated, half_duplex=half_duplex, policy=policy, limits=limits)
+            self.spans.append(ended := Ended())
+            own = Tracing(Settings(ratio=ratio), "gw", ended) if ratio is not None else None
+            world = World(
+                version, gated=gated, half_duplex=half_duplex, tracing=own, policy=policy, limits=limits
+            )
             world.bus.answers = backend(status)
             world.bus.hold = hold
             self.worlds.append(world)
@@ -144,10 +168,15 @@ class BothWays(RuleBasedStateMachine):
         for world in self.worlds:
             ids = count(len(world.bus.live))
             self._patch.setattr(uuid, "uuid4", lambda ids=ids: uuid.UUID(int=next(ids)))
+            for one in ("generate_trace_id", "generate_span_id"):
+                spans = count(1)
+                self._patch.setattr(RandomIdGenerator, one, lambda _, spans=spans: next(spans))
             if world.session.closed:
                 world.connect()
             do(world)
         lane, session = map(traces, self.worlds)
+        assert lane == session
+        lane, session = map(spans_of, self.spans)
         assert lane == session
 
     @rule(sent=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30)), min_size=1, max_size=4))
@@ -193,6 +222,13 @@ def traces(world: World) -> list[Any]:
     return [written, bus.published, bus.live, bus.asked, world.reading, world.held, world.closed]
 
 
+def spans_of(ended: Ended) -> list[Any]:
+    """What a collector can see so far."""
+    return [
+        (one.name, one.context, one.parent, one.attributes, one.status.description) for one in ended.spans
+    ]
+
+
 def metrics(world: World) -> list[Any]:
     """All that is not 0; a sum of seconds may be added up in another order."""
     families = (metric for metric in world.metrics.collect() if "_process_" not in metric.name)
@@ -226,3 +262,20 @@ def test_a_call_behind_that_of_the_lane_waits_in_the_session() -> None:
     assert world.answers() == [[3, "2", {}]]
     world.send("3", "StatusNotification", STATUS)
     assert world.lane.open
+
+
+def test_a_command_waits_for_the_call_of_the_lane_where_the_charger_cannot_take_both() -> None:
+    world = World(half_duplex=True)
+    world.bus.hold_acks = True
+    world.command("Reset", SOFT)
+    world.send("1", "StatusNotification", STATUS)
+    assert world.lane.open
+    world.bus.acknowledge()  # of the command's fact: it waits from now on
+    assert world.answers() == []
+    world.send("2", "StatusNotification", STATUS)
+    assert len(world.session.turn.calls) == 1, "the session has the CALLs until the command has left"
+    while world.bus.acks:
+        world.bus.acknowledge()
+        world.bus.settle()
+    first, second, command = world.answers()
+    assert [first, second, command[2]] == [[3, "1", {}], [3, "2", {}], "Reset"]

@@ -11,7 +11,9 @@ from voltgate.cli.check.subjects import covers, meets
 from voltgate.config import Config
 from voltgate.gateway.bus import streams
 from voltgate.gateway.bus.domain import API, js_api, within
+from voltgate.gateway.bus.services import NAME
 from voltgate.gateway.preflight import Finding
+from voltgate.service_api import permitted
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -91,6 +93,11 @@ async def permissions(config: Config, client: "Client", complaints: list[str]) -
         return Permissions(
             Finding("permissions", "fail", f"allow this user to {'; to '.join(lines)}"), ask_jetstream
         )
+    unseen = [one for one in permitted(NAME) if not _allowed(granted.get("subscribe") or {}, one)]
+    if unseen:
+        remedy = f"allow this user to subscribe to {', '.join(unseen)}"
+        found = Finding("permissions", "hint", "`nats micro ls` does not show gateways", remedy)
+        return Permissions(found, ask_jetstream)
     text = "this user has all permissions that serve needs" if granted else "no restrictions"
     return Permissions(Finding("permissions", "ok", text), ask_jetstream)
 

@@ -3,7 +3,7 @@
 import asyncio
 import resource
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
@@ -14,6 +14,9 @@ from voltgate.cli.serve.workers import WAIT, Wait, supervise
 from voltgate.cli.service import connected, insistent, loaded, on_signals, run
 from voltgate.cli.terminal import ConfigFile
 from voltgate.config import Config
+
+if TYPE_CHECKING:
+    from voltgate.backend import Options
 
 app = typer.Typer()
 log = structlog.get_logger()
@@ -89,7 +92,7 @@ def _raise_descriptor_limit(wanted: int) -> None:
 
 
 @app.command(epilog=EXIT_CODES)
-def backend(
+def backend(  # noqa: PLR0913, PLR0917 - options of a command line
     config: ConfigFile = None,
     tokens: Annotated[
         Path | None,
@@ -106,19 +109,77 @@ def backend(
             "--except", metavar="ACTION,...", help="Leave these questions to another backend of yours."
         ),
     ] = "",
+    cost_interval: Annotated[
+        float,
+        typer.Option(min=1, metavar="SECONDS", help="Least time between two CostUpdated of a transaction."),
+    ] = 60.0,
+    boots: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Chargers whose boot is answered Pending or Rejected: IDENTITY STATUS [SECONDS].",
+        ),
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Sign certificates of chargers with ca.pem and ca.key of this folder, made if absent.",
+        ),
+    ] = None,
+    responders: Annotated[
+        str,
+        typer.Option(metavar="HOST,...", help="OCSP responders to ask, each with its port where it has one."),
+    ] = "",
+    issuers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Certificates (PEM) whose contract certificates are accepted."),
+    ] = None,
+    contracts: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Answers with contract certificates: <PCID or eMAID>.exi."),
+    ] = None,
+    sites: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Limits of sites for charging schedules: SITE AMPERES IDENTITY/EVSE..."
+        ),
+    ] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Prices of a kWh: IDENTITY PRICE. Default: costs of `voltgate csms`."
+        ),
+    ] = None,
 ) -> None:
-    """Run the reference backend, which answers chargers' questions."""
-    run(_backend(loaded(config, lasting=True), tokens, interval, actions_of(excepted)))
+    """Run the reference backend, which answers chargers' questions.
+
+    docs/csms/backend.md describes the files of rules. Text files are read again when they change.
+    """
+    from voltgate.backend import Options  # noqa: PLC0415 - start-up of other commands
+
+    options = Options(
+        interval=interval,
+        cost_interval=cost_interval,
+        ca=ca,
+        boots=boots,
+        contracts=contracts,
+        issuers=issuers,
+        sites=sites,
+        prices=prices,
+        responders=tuple(items_of(responders)),
+    )
+    run(_backend(loaded(config, lasting=True), tokens, items_of(excepted), options))
 
 
-def actions_of(text: str) -> list[str]:
-    """The actions of an option, which separates them by commas."""
+def items_of(text: str) -> list[str]:
+    """The items of an option, which separates them by commas."""
     return [name for name in map(str.strip, text.split(",")) if name]
 
 
-async def _backend(config: Config, tokens: Path | None, interval: int, excepted: list[str]) -> None:
+async def _backend(config: Config, tokens: Path | None, excepted: list[str], options: "Options") -> None:
     stop = asyncio.Event()
-    answering = asyncio.create_task(answer(config, stop, tokens, excepted, interval))
+    answering = asyncio.create_task(answer(config, stop, tokens, excepted, options))
 
     def leave() -> None:
         if stop.is_set():
@@ -132,11 +193,15 @@ async def _backend(config: Config, tokens: Path | None, interval: int, excepted:
 
 
 async def answer(
-    config: Config, stop: asyncio.Event, tokens: Path | None, excepted: list[str], interval: int = 300
+    config: Config,
+    stop: asyncio.Event,
+    tokens: Path | None,
+    excepted: list[str],
+    options: "Options | None" = None,
 ) -> None:
     """Run the reference backend until ``stop``. An absent NATS is an error at its start only.
 
-    Raises BusError, and Failure (usage) for the token file (with its name and line) or an exception.
+    Raises BusError, and Failure (usage) for a file (with its name and line) or an exception.
     """
     from voltgate import backend as reference  # noqa: PLC0415
 
@@ -147,10 +212,9 @@ async def answer(
                 client,
                 stop,
                 names=reference.Names(nats.prefix, nats.rpc_prefix, nats.stream_prefix, nats.ops_prefix),
-                interval=interval,
                 tokens=reference.Tokens(tokens) if tokens else None,
                 unknown=config.csms.unknown_tokens,
-                concurrent=config.csms.concurrent_transactions,
+                rules=(options or reference.Options()).rules(config.csms.concurrent_transactions),
                 replicas=config.streams.replicas,
                 may_answer=nats.may_answer_question,
                 excepted=excepted,

@@ -11,18 +11,26 @@ from pydantic import BaseModel, ValidationError
 from voltgate.csms.console import (
     alerting,
     billing,
+    bulk,
+    conduct,
+    configuring,
     deciding,
     doing,
+    filing,
     insights,
+    limiting,
     login,
     persons,
     problems,
     reading,
+    receipts,
     scopes,
     streaming,
+    timeline,
 )
 from voltgate.csms.console.console import Ask, Console
 from voltgate.csms.console.endpoints import ENDPOINTS, Endpoint, Query
+from voltgate.csms.console.intents import ImpossibleError
 from voltgate.csms.console.problems import Kind, Problem
 from voltgate.csms.console.roles import By, Principal, Reach, Role
 from voltgate.csms.console.shell import Shell
@@ -32,7 +40,10 @@ log = structlog.get_logger()
 
 MAX_BODY = 256 * 1024
 Handler = Callable[[Ask], Awaitable[web.StreamResponse]]
-MODULES = (reading, deciding, doing, persons, streaming, alerting, insights, billing)
+MODULES = (
+    reading, deciding, doing, persons, streaming, alerting, insights, billing, configuring, limiting, filing,
+    bulk, conduct, timeline,
+)  # fmt: skip
 NOBODY = Principal("", Role.VIEWER, frozenset(), By.KEY)
 SECURITY = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self';"
@@ -56,13 +67,17 @@ def handlers() -> Mapping[str, Handler]:
 
 def application(console: Console) -> web.Application:
     """All of it, for one console."""
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[_answering])
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[answering])
     by_name = handlers()
     for endpoint in ENDPOINTS:
         # The id of a CDR has a slash; it is accepted as it is where nothing follows.
         route = endpoint.route.replace("{id}", "{id:.+}") if endpoint.reach is Reach.CDR else endpoint.route
         app.router.add_route(endpoint.method, route, _dispatched(console, endpoint, by_name))
-    app.add_routes(login.routes(console, Shell()))
+    if console.files is not None:
+        app.add_routes(console.files.routes())
+    shell = Shell()
+    app.add_routes(receipts.routes(console, shell))
+    app.add_routes(login.routes(console, shell))
 
     async def guarded(request: web.Request, response: web.StreamResponse) -> None:
         del request
@@ -75,7 +90,7 @@ def application(console: Console) -> web.Application:
 
 
 @web.middleware
-async def _answering(
+async def answering(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Whatever goes wrong is answered as a problem document."""
@@ -83,6 +98,8 @@ async def _answering(
         return await handler(request)
     except Problem as problem:
         return problem.response()
+    except ImpossibleError as error:
+        return Problem(Kind.CONFLICT, str(error)).response()
     except web.HTTPException as error:
         return problems.of_http(error).response()
     except StoreError as error:

@@ -3,9 +3,10 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import Any
 
 import orjson
 from nats.aio.client import Client
@@ -48,6 +49,8 @@ class Ended:
     status: str
     message: str
     """More, of the gateway or the charger."""
+    body: dict[str, Any] = field(default_factory=dict)
+    """Of the charger's response; empty without one."""
 
     @property
     def meaning(self) -> str:
@@ -102,7 +105,7 @@ def _ended(headers: dict[str, str], data: bytes) -> Ended:
     body = body if isinstance(body, dict) else {}
     if outcome == "result":
         status = body.get("status")
-        return Ended(outcome, status if isinstance(status, str) else "", "")
+        return Ended(outcome, status if isinstance(status, str) else "", "", body)
     if outcome == "error":
         said = (body.get("code"), body.get("description"))
         return Ended(outcome, "", ": ".join(str(one) for one in said if one))

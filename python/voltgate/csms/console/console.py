@@ -13,7 +13,11 @@ from voltgate.config import Config
 from voltgate.csms.console.auth import Door
 from voltgate.csms.console.commands import Sender
 from voltgate.csms.console.endpoints import Query
+from voltgate.csms.console.files import Files
+from voltgate.csms.console.history import History
+from voltgate.csms.console.jobs import Jobs
 from voltgate.csms.console.live import Live
+from voltgate.csms.console.noise import Noise
 from voltgate.csms.console.people import People
 from voltgate.csms.console.position import Lag
 from voltgate.csms.console.problems import Fault, Kind, Problem
@@ -39,6 +43,11 @@ class Console:
     sender: Sender
     live: Live
     lag: Lag
+    history: History
+    noise: Noise
+    jobs: Jobs
+    files: Files | None
+    """None: no place for files is configured."""
     now: Callable[[], datetime]
 
 

@@ -1,13 +1,16 @@
 """The handler of intents: what a person wants of a charger, sent as a command."""
 
+import hashlib
+from typing import Any
 from uuid import uuid4
 
 from aiohttp import web
 
 from voltgate.csms.console import intents
 from voltgate.csms.console.bodies import DoBody
-from voltgate.csms.console.console import Ask, answered
-from voltgate.csms.console.intents import Command, Do, ImpossibleError, Intent
+from voltgate.csms.console.commands import Ended
+from voltgate.csms.console.console import Ask, Console, answered
+from voltgate.csms.console.intents import Command, Do, Intent
 from voltgate.csms.console.problems import Fault, Kind, Problem
 
 LONGEST_ID = 255
@@ -15,21 +18,21 @@ LONGEST_ID = 255
 
 async def do(ask: Ask) -> web.Response:
     """Send it, once for each ``Idempotency-Key``, and say how it ended."""
-    sender, command_id = ask.console.sender, _id(ask)
-    wanted = ask.said(DoBody)
-    command = sender.repeated(ask.id, command_id) if wanted.do is Do.STOP else None
-    ended = await sender.send(ask.id, command or await _command(ask, wanted, command_id), command_id)
-    return answered(
-        {
-            "outcome": ended.outcome,
-            "status": ended.status or None,
-            "command_id": command_id,
-            "meaning": ended.meaning,
-        }
+    id_ = command_id(ask)
+    return answered(outcome(await perform(ask.console, ask.id, ask.said(DoBody), id_), id_))
+
+
+async def perform(console: Console, charger: str, wanted: DoBody, command_id: str) -> Ended:
+    """Send the command of an intent under this id. Raises Problem, ImpossibleError."""
+    sender = console.sender
+    command = sender.repeated(charger, command_id) if wanted.do is Do.STOP else None
+    return await sender.send(
+        charger, command or await _command(console, charger, wanted, command_id), command_id
     )
 
 
-def _id(ask: Ask) -> str:
+def command_id(ask: Ask) -> str:
+    """The ``Idempotency-Key``, or an id of its own. Raises Problem."""
     given = ask.request.headers.get("Idempotency-Key")
     if given is None:
         return str(uuid4())
@@ -40,24 +43,41 @@ def _id(ask: Ask) -> str:
     return given
 
 
-async def _command(ask: Ask, wanted: DoBody, command_id: str) -> Command:
-    transaction = await _transaction(ask, wanted) if wanted.do is Do.STOP else None
+def part_id(command_id: str, part: object) -> str:
+    """The id of one of several commands of a request: the same for each repeat."""
+    return hashlib.sha256(f"{command_id}\n{part}".encode()).hexdigest()
+
+
+def outcome(ended: Ended, command_id: str) -> dict[str, Any]:
+    """The document of an outcome."""
+    return {
+        "outcome": ended.outcome,
+        "status": ended.status or None,
+        "command_id": command_id,
+        "meaning": ended.meaning,
+    }
+
+
+async def version(console: Console, charger: str) -> str:
+    """The version token of a charger. Raises ImpossibleError where it has never been connected."""
+    row = await console.rows.reader.one("SELECT version FROM charger WHERE id = ?", charger)
+    return intents.known(row[0] if row else "")
+
+
+async def _command(console: Console, charger: str, wanted: DoBody, command_id: str) -> Command:
+    transaction = await _transaction(console, charger, wanted) if wanted.do is Do.STOP else None
     intent = Intent(wanted.do, wanted.evse, wanted.connector, wanted.token, transaction, wanted.hard)
-    row = await ask.console.rows.reader.one("SELECT version FROM charger WHERE id = ?", ask.id)
-    try:
-        return intents.command(intent, row[0] if row else "", command_id)
-    except ImpossibleError as error:
-        raise Problem(Kind.CONFLICT, str(error)) from None
+    return intents.command(intent, await version(console, charger), command_id)
 
 
-async def _transaction(ask: Ask, wanted: DoBody) -> str:
-    rows = ask.console.rows
+async def _transaction(console: Console, charger: str, wanted: DoBody) -> str:
+    rows = console.rows
     if wanted.session is not None:
-        transaction = await rows.transaction(ask.id, wanted.session)
+        transaction = await rows.transaction(charger, wanted.session)
         if transaction is None:
             raise Problem(Kind.INVALID, faults=[Fault("/session", "is not a session of this charger")])
         return transaction
-    found = await rows.open_session(ask.id, wanted.evse)
+    found = await rows.open_session(charger, wanted.evse)
     if len(found) != 1:
         what = "no session is open there" if not found else "several sessions are open: name one"
         raise Problem(Kind.CONFLICT, what)

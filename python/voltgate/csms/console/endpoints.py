@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from voltgate.csms.console import answers as a
 from voltgate.csms.console import bodies as b
+from voltgate.csms.console import operations as o
 from voltgate.csms.console.roles import Reach, Role
 
 ROOT = "/api/v1"
@@ -107,9 +108,44 @@ class SiteSpan(Span):
     site: b.Id | None = None
 
 
+class EvseQuery(Query):
+    """Which EVSE; without one the whole charger."""
+
+    evse: b.Number | None = None
+
+
+class FileQuery(Query):
+    """Which file."""
+
+    name: o.FileName
+
+
+class HoursQuery(Query):
+    """Of which last hours."""
+
+    hours: Annotated[int, Field(ge=1, le=168)] = 24
+
+
+class TimelineQuery(Query):
+    """Which messages: the last ones before a time."""
+
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    before: datetime | None = None
+    """The ``next`` of the page before."""
+
+    _zone = field_validator("before")(b.zoned)
+
+
 EXPORTS: dict[str, type[Query]] = {"sessions": Span, "cdrs": Span, "days": DaySpan, "outages": Span}
 
 Method = Literal["GET", "PUT", "POST", "DELETE"]
+# Handlers that send commands.
+COMMANDING = frozenset(
+    {
+        "do", "read_configuration", "put_configuration", "put_limit", "delete_limit", "get_schedule",
+        "put_site_limit", "delete_site_limit", "update_firmware", "fetch_log", "post_bulk",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +186,7 @@ class Endpoint:
     @property
     def headers(self) -> tuple[str, ...]:
         """Request headers that mean something."""
-        if self.name == "do":
+        if self.name in COMMANDING:
             return ("Idempotency-Key",)
         return ("If-Match",) if self.answer in (a.Decided, a.Stored, a.StoredToken) else ()
 
@@ -169,6 +205,35 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     E_("PUT", "/chargers/{id}", "put_charger", MANAGER, CHARGER,
        "Decide on a charger's name, site and connectors.", a.Decided, b.ChargerBody),
     E_("POST", "/chargers/{id}/do", "do", OPERATOR, CHARGER, "Send a command.", a.Outcome, b.DoBody),
+    E_("GET", "/chargers/{id}/timeline", "get_timeline", VIEWER, CHARGER,
+       "Its last messages, refusals and commands.", o.Timeline, query=TimelineQuery),
+    E_("GET", "/chargers/{id}/configuration", "get_configuration", VIEWER, CHARGER,
+       "What it reported last of its configuration.", o.Configuration),
+    E_("POST", "/chargers/{id}/configuration/read", "read_configuration", OPERATOR, CHARGER,
+       "Ask for its configuration.", o.ReadConfiguration),
+    E_("PUT", "/chargers/{id}/configuration", "put_configuration", MANAGER, CHARGER,
+       "Change variables.", o.Changes, o.ConfigurationBody),
+    E_("PUT", "/chargers/{id}/limit", "put_limit", OPERATOR, CHARGER,
+       "Limit its power, or that of an EVSE.", a.Outcome, o.LimitBody),
+    E_("DELETE", "/chargers/{id}/limit", "delete_limit", OPERATOR, CHARGER,
+       "Take the limit back.", a.Outcome, query=EvseQuery),
+    E_("POST", "/chargers/{id}/schedule", "get_schedule", OPERATOR, CHARGER,
+       "Ask for its composite schedule.", o.Schedule, o.ScheduleBody),
+    E_("POST", "/chargers/{id}/firmware", "update_firmware", MANAGER, CHARGER,
+       "Update its firmware.", a.Outcome, o.FirmwareBody),
+    E_("POST", "/chargers/{id}/log", "fetch_log", OPERATOR, CHARGER,
+       "Make it upload a log.", a.Outcome, o.LogBody),
+    E_("GET", "/chargers/{id}/transfers", "get_transfers", VIEWER, CHARGER,
+       "Its firmware updates and logs, with their progress.", a.Page[o.Transfer]),
+    E_("GET", "/chargers/{id}/file", "get_file", OPERATOR, CHARGER,
+       "A log that it has uploaded.", None, None, FileQuery, "application/octet-stream"),
+    E_("GET", "/firmware", "get_images", VIEWER, OPEN, "Firmware files that are kept here.", a.Page[o.Image]),
+    E_("PUT", "/firmware/{id}", "put_image", MANAGER, WHOLE, "Keep the body as a firmware file.", o.Image),
+    E_("DELETE", "/firmware/{id}", "delete_image", MANAGER, WHOLE, "Remove a firmware file."),
+    E_("POST", "/bulk", "post_bulk", OPERATOR, BODY, "One operation for many chargers.", o.Job, o.BulkBody),
+    E_("GET", "/bulk", "get_bulks", VIEWER, LIST, "Bulk operations of this console, without their chargers.",
+       a.Page[o.Job]),
+    E_("GET", "/bulk/{id}", "get_bulk", VIEWER, LIST, "How far a bulk operation is.", o.Job),
     E_("GET", "/sessions", "sessions", VIEWER, LIST, "Sessions.", a.Page[a.Session], query=SessionQuery),
     E_("GET", "/sessions/{id}", "session", VIEWER, SESSION, "One session.", a.Session),
     E_("GET", "/sessions/{id}/explain", "explain", VIEWER, SESSION,
@@ -196,6 +261,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
        a.Decided),
     E_("GET", "/sites", "sites", VIEWER, LIST, "Sites.", a.Documents, query=Page),
     E_("PUT", "/sites/{id}", "put_site", MANAGER, SITE, "Decide on a site.", a.Decided, b.SiteBody),
+    E_("PUT", "/sites/{id}/limit", "put_site_limit", OPERATOR, SITE, "Share a power limit over its chargers.",
+       o.Job, o.SiteLimitBody),
+    E_("DELETE", "/sites/{id}/limit", "delete_site_limit", OPERATOR, SITE,
+       "Take the limits of its chargers back.", o.Job),
     E_("GET", "/sites/{id}/statement", "statement", VIEWER, SITE, "What was invoiced in a month, with sums.",
        None, None, MonthQuery, "text/csv"),
     E_("GET", "/tokens", "tokens", VIEWER, WHOLE, "Tokens.", a.Page[a.TokenShown]),
@@ -238,6 +307,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     E_("GET", "/attempts", "attempts", VIEWER, LIST, "How far drivers came, by model.", a.Page[a.Attempts],
        query=SiteSpan),
     E_("GET", "/week", "week", VIEWER, LIST, "Load by hour of the week.", a.Page[a.Hour], query=SiteSpan),
+    E_("GET", "/violations", "get_violations", VIEWER, LIST, "What violates the schemas, by model.",
+       o.Violations, query=HoursQuery),
+    E_("GET", "/talkers", "get_talkers", VIEWER, LIST, "The chargers that send most.", o.Talkers),
     E_("GET", "/live", "live", VIEWER, LIST, "Events: snapshot, then change.", None, None, LiveQuery,
        "text/event-stream"),
     *(

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, assert_never
 
@@ -60,9 +61,18 @@ class ImpossibleError(Exception):
 
 def command(intent: Intent, version: str, command_id: str) -> Command:
     """For a charger that speaks ``version`` (a token, as links have it). Raises ImpossibleError."""
+    return encoded(*(_of_16 if known(version) == "v16" else _of_2)(intent, command_id))
+
+
+def known(version: str) -> str:
+    """The version token, where it is one. Raises ImpossibleError."""
     if version not in SUBPROTOCOLS:
         raise ImpossibleError("the charger has not been connected yet: its OCPP version is unknown")
-    action, payload = (_of_16 if version == "v16" else _of_2)(intent, command_id)
+    return version
+
+
+def encoded(action: str, payload: Mapping[str, Any]) -> Command:
+    """The command of a payload; members that are None are left out."""
     return Command(action, orjson.dumps({key: one for key, one in payload.items() if one is not None}))
 
 
@@ -115,8 +125,13 @@ def _of_2(intent: Intent, command_id: str) -> tuple[str, dict[str, Any]]:
             assert_never(never)
 
 
+def today(now: datetime) -> datetime:
+    """Midnight, in place of a present moment: a repeat on the same day is the same command."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def start_id(command_id: str) -> int:
-    """The remoteStartId of a start: the same for each repeat, and within 31 bits."""
+    """The remoteStartId of a start, or a requestId: the same for each repeat, and within 31 bits."""
     return int.from_bytes(hashlib.sha256(command_id.encode()).digest()[:4]) & 0x7FFF_FFFF
 
 

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
 
 import structlog
@@ -20,8 +21,12 @@ from voltgate.csms.console.attempts import Attempts
 from voltgate.csms.console.auth import Door
 from voltgate.csms.console.commands import Sender
 from voltgate.csms.console.console import Console, public_url
+from voltgate.csms.console.files import Files
 from voltgate.csms.console.follow import Following
+from voltgate.csms.console.history import History
+from voltgate.csms.console.jobs import Jobs
 from voltgate.csms.console.live import Live, word
+from voltgate.csms.console.noise import Noise
 from voltgate.csms.console.people import People
 from voltgate.csms.console.position import Lag
 from voltgate.csms.console.reader import Reader
@@ -69,8 +74,13 @@ async def served(client: Client, config: Config) -> AsyncIterator[Console]:
             sender=Sender(client, config.nats.rpc_prefix, _now),
             live=(live := Live(reader, rows.chargers_of, lag_now)),
             lag=lag,
+            history=(history := History(client, config)),
+            noise=Noise(history, config.nats),
+            jobs=(jobs := Jobs(_now)),
+            files=_files(config, port),
             now=_now,
         )
+        stack.push_async_callback(jobs.close)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         for work in (following.run(), live.run(), _sampled(client, lag, names)):
             stack.callback(group.create_task(work).cancel)
@@ -95,6 +105,18 @@ def _bound(config: Config) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise ConsoleError(f"csms {host}:{port}: {error.strerror or error}") from None
+
+
+def _files(config: Config, port: int) -> Files | None:
+    """The place for files of ``csms.files``. Raises ConsoleError."""
+    csms = config.csms
+    if not csms.files:
+        return None
+    base = csms.files_url or f"{public_url(config, port)}/files"
+    try:
+        return Files(Path(csms.files), base, csms.files_max_bytes, _now)
+    except OSError as error:
+        raise ConsoleError(f"csms.files {csms.files}: {error.strerror or error}") from None
 
 
 def tls_context(certificates: list[tuple[str, str]]) -> ssl.SSLContext | None:

@@ -10,7 +10,7 @@ import hmac
 from typing import Any
 
 SIZE = 32  # characters of a pseudonym
-_NAMES = frozenset({"idTag", "parentIdTag", "idToken", "additionalIdToken"})
+TOKEN_NAMES = frozenset({"idTag", "parentIdTag", "idToken", "additionalIdToken"})
 
 
 class Pseudonyms:
@@ -27,7 +27,7 @@ class Pseudonyms:
         """A payload with pseudonyms in place of its tokens, wherever in it they are."""
         if isinstance(value, dict):
             return {
-                name: self.of(one) if name in _NAMES and isinstance(one, str) else self.hide(one)
+                name: self.of(one) if name in TOKEN_NAMES and isinstance(one, str) else self.hide(one)
                 for name, one in value.items()
             }
         if isinstance(value, list):

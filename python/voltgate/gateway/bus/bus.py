@@ -192,12 +192,13 @@ class Bus:
 
     # -- subscriptions and streams -------------------------------------------------------------------
 
-    def subscribe(self, subject: str, take: Callable[[Request], None]) -> Interest:
+    def subscribe(self, subject: str, take: Callable[[Request], None], group: bool = True) -> Interest:
         """Pass requests on ``subject`` to ``take`` until the interest is ended.
 
         Stays over reconnects. Where there is no subscription, NATS answers "no responders" at once.
+        ``group``: a request reaches one gateway; else every one.
         """
-        return self._connection.interests.add(self._connection.client, subject, take)
+        return self._connection.interests.add(self._connection.client, subject, take, group)
 
     def jetstream(self) -> JetStreamManager:
         """The management of streams and consumers."""

@@ -152,15 +152,17 @@ def parse_headers(block: bytes) -> dict[str, str]:
 class Interest:
     """Requests on one subject, until :meth:`end`."""
 
-    __slots__ = ("_all", "_subscription", "_take", "subject")
+    __slots__ = ("_all", "_kind", "_subscription", "_take", "subject")
 
-    def __init__(self, all_: "Interests", subject: str, take: Callable[[Request], None]) -> None:
-        self._all, self.subject, self._take = all_, subject, take
+    def __init__(
+        self, all_: "Interests", subject: str, take: Callable[[Request], None], kind: type[Subscription]
+    ) -> None:
+        self._all, self.subject, self._take, self._kind = all_, subject, take, kind
         self._subscription: Subscription | None = None
 
     def begin(self, client: Client) -> Subscription:
         """Subscribe by ``client``."""
-        self._subscription = subscription = GroupSubscription(client, self.subject, self._received)
+        self._subscription = subscription = self._kind(client, self.subject, self._received)
         return subscription
 
     def end(self) -> None:
@@ -204,9 +206,11 @@ class Interests:
         self._known: dict[Interest, None] = {}
         self._unsent: list[Subscription] = []  # begun while NATS was away
 
-    def add(self, client: Client, subject: str, take: Callable[[Request], None]) -> Interest:
+    def add(
+        self, client: Client, subject: str, take: Callable[[Request], None], group: bool = True
+    ) -> Interest:
         """Pass requests on ``subject`` to ``take``; see Bus.subscribe."""
-        interest = Interest(self, subject, take)
+        interest = Interest(self, subject, take, GroupSubscription if group else Subscription)
         self._known[interest] = None
         subscription = interest.begin(client)
         if not self._send(client, subscription.sub):

@@ -62,6 +62,8 @@ class Ownership:
     ) -> None:
         """``move``: end a connection on which nothing is open; False where something is."""
         self._move = move
+        self.requests = 0
+        """Kicks, moves and probes that came."""
         self._clock, self._bus, self._peers, self._rpc_prefix = clock, bus, peers, rpc_prefix
         self._owners: dict[str, Owner] = {}
         self._probes: dict[Holder, Probe] = {}
@@ -167,6 +169,7 @@ class Ownership:
         """``<rpc_prefix>.link.<verb>``: ``kick`` ends the connection, ``move`` where nothing is open on it,
         ``probe`` checks whether it is alive.
         """
+        self.requests += 1
         verb = request.subject.split(".")[2]
         about: dict[str, str | bool] = {"session": session, "gateway": self._peers.gateway}
         if verb == "kick":

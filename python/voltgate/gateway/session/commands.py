@@ -175,6 +175,8 @@ class Commands:
                 self._store(self._current)
         finally:
             self._beginning = False
+        if self._queue and self._turn.crosses:
+            self._turn.await_answer()
 
     def _store(self, command: Command) -> None:
         command.stage = Stage.PREPARING
@@ -220,6 +222,7 @@ class Commands:
             self._end(command, Said(Outcome.EXPIRED))
         elif self._turn.crosses:
             command.stage = Stage.WAITING  # the charger began to call while the fact was stored
+            self._turn.await_answer()
         elif command.change is not None and not command.recorded:
             self._rotation.begin(command.change, self._prepared, command)
         else:

@@ -55,7 +55,7 @@ class Context:
         self.stored_per_second = limits.stored_bytes_per_second
         # The lane holds one CALL: the session must have room for another, or decide when to read on.
         self.plan.limit(
-            self.plan is self.lanes.plan and limits.open_calls > 1,
+            limits.open_calls > 1,
             limits.calls_per_second,
             limits.calls_burst,
             limits.stored_bytes_per_second,
@@ -65,8 +65,7 @@ class Context:
     @property
     def plan(self) -> Plan:
         """Of the lanes of its chargers."""
-        # A lane makes no spans, and does not wait for a command's turn.
-        return self.lanes.closed if self.half_duplex or self.tracing is not None else self.lanes.plan
+        return self.lanes.plan
 
     @classmethod
     def of(  # noqa: PLR0913, PLR0917 - once per version
@@ -85,6 +84,8 @@ class Context:
             for name, rule in rules.items()
         }
         lanes, commands = LanePlan(codec, actions, metrics, cells), command_levels(version, config)
+        if tracing is not None:
+            lanes.plan.sample(*tracing.sampling)
         return cls(
             codec, config.nats, config.limits, metrics, keys, cells, actions, lanes, commands, tracing=tracing
         )

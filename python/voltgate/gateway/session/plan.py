@@ -8,14 +8,13 @@ from voltgate.schemas import Codec
 
 
 class LanePlan:
-    """Of one version: ``plan`` for lanes that take plain CALLs, ``closed`` for those that take none."""
+    """Of one version."""
 
     def __init__(
         self, codec: Codec, actions: dict[str | None, Handling], metrics: Metrics, cells: FrameCells
     ) -> None:
         """``actions``: with their counters."""
-        bounds = metrics.answer_seconds.cell("tx").bounds
-        self.plan, self.closed = Plan(codec, bounds), Plan(codec, bounds)
+        self.plan = Plan(codec, metrics.answer_seconds.cell("tx").bounds)
         self._metrics, self._cells = metrics, cells
         self._seconds = [metrics.answer_seconds.cell(class_) for class_ in ("tx", "event", "live")]
         self._handlings = [actions.get(name) for name, *_ in _core.actions(codec.version)]

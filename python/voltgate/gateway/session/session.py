@@ -20,7 +20,7 @@ A question of class ``event`` leaves together with the fact, so its reply may ar
 A message that cannot be stored is not answered: the socket is closed with 1013 and the charger queues
 (docs/ocpp.md C). No socket, no NATS and no clock are in here; ``interfaces`` names what comes from outside.
 Plain CALLs are answered in the lane (rust/core/src/lane.rs) and come here only while its gate is closed:
-while there are CALLs in the queue, a boot status holds them back, or the connection is about to end.
+while CALLs are queued, or a command waits, a boot status holds them back, or the end is near.
 """
 
 import orjson
@@ -72,7 +72,7 @@ class Session:
         self.closed, self.turn = False, (turn := Turn(context.half_duplex, lane))
         self._surroundings = Surroundings(publisher, context, link, outside, allowance)
         self._publisher, self._context, self._link = publisher, context, link
-        self._call = calls(context.tracing, publisher)
+        self._call = calls(context.tracing, publisher, lane)
         self._bus, self._clock, self._queue = outside.bus, outside.clock, turn.calls
         self._commands: Commands | None = None  # made when the first one arrives
         self._rejects: Rejects | None = None  # made when the first frame is refused

@@ -15,7 +15,7 @@ from collections.abc import Callable, Container
 from functools import partial
 
 from voltgate import _core
-from voltgate._core import Frame, Publisher
+from voltgate._core import Frame, Lane, Publisher
 from voltgate.gateway.interfaces import Clock, Request
 from voltgate.gateway.reasons import Outcome
 from voltgate.gateway.session.call import EMPTY, Call, Handling, Step
@@ -38,9 +38,9 @@ MakeCall = Callable[[Frame, str | None, Handling | None, float, int], Call]
 MakeCommand = Callable[[Request, str, Clock], Command]
 
 
-def calls(tracing: Tracing | None, publisher: Publisher) -> MakeCall:
-    """What makes the CALLs of a session."""
-    return Call if tracing is None else partial(TracedCall, tracing, _charger(publisher))
+def calls(tracing: Tracing | None, publisher: Publisher, lane: Lane) -> MakeCall:
+    """What makes the CALLs of a session. ``lane``: of its connection."""
+    return Call if tracing is None else partial(TracedCall, tracing, _charger(publisher), lane)
 
 
 def commands(tracing: Tracing | None, publisher: Publisher, known: Container[str]) -> MakeCommand:
@@ -59,6 +59,7 @@ class TracedCall(Call):
         self,
         tracing: Tracing,
         charger: dict[str, str],
+        lane: Lane,
         frame: Frame,
         message_id: str | None,
         handling: Handling | None,
@@ -69,7 +70,8 @@ class TracedCall(Call):
         # An unknown action is free text of a charger: no name of a span.
         action = handling.rule.action if handling else "unknown"
         ids = {**charger, "action": action, "message_id": message_id or ""}
-        self._span = tracing.begin(f"CALL {action}", Kind.SERVER, ids)
+        # The ids that the lane would have given its facts: what decides where it goes does not show.
+        self._span = tracing.begin(f"CALL {action}", Kind.SERVER, ids, ids=lane.trace)
         self.traceparent = self._span.traceparent
         self._part: Span | None = None  # of the step
         self._question: Span | None = None

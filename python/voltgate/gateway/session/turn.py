@@ -43,6 +43,10 @@ class Turn:
         """Whether a command sent now would cross a CALL of a charger that cannot take that."""
         return self.half_duplex and bool(self.open_calls)
 
+    def await_answer(self) -> None:
+        """A command waits for the open CALL; where the lane holds that, the lane calls the session."""
+        self.lane.gate(closed=True)
+
     @property
     def waits(self) -> bool:
         """Whether no command may begin now."""

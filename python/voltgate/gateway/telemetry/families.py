@@ -48,11 +48,15 @@ class Counter:
         """For paths that are not hot."""
         self.cell(*labels)[0] += count
 
+    def items(self) -> Iterator[tuple[Values, int]]:
+        """The counts by label values."""
+        return ((labels, cell[0]) for labels, cell in self._cells.items())
+
     def family(self, common: dict[str, str]) -> Metric:
         """The family as the scrape sees it; ``common``: labels of every sample."""
         for labels in [labels for labels, cell in self._unseen.items() if cell[0]]:
             self._cells[labels] = self._unseen.pop(labels)
-        counts = ((labels, float(cell[0])) for labels, cell in self._cells.items())
+        counts = ((labels, float(count)) for labels, count in self.items())
         return _family(self, "counter", counts, common)
 
 
@@ -123,6 +127,11 @@ class HistogramCell:
     def bounds(self) -> list[float]:
         """Of the buckets, without infinity."""
         return list(self._bounds)
+
+    @property
+    def total(self) -> float:
+        """The sum of what was observed."""
+        return self._sum
 
     def add(self, counts: Sequence[int], total: float) -> None:
         """Add observations that were counted elsewhere, by bucket, and their sum."""

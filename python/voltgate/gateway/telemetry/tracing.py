@@ -86,7 +86,8 @@ class Tracing:
         from opentelemetry.context import Context  # noqa: PLC0415 - of the extra
         from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
         from opentelemetry.sdk.trace import SpanProcessor, TracerProvider  # noqa: PLC0415
-        from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio  # noqa: PLC0415
+        from opentelemetry.sdk.trace.id_generator import RandomIdGenerator  # noqa: PLC0415
+        from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio, TraceIdRatioBased  # noqa: PLC0415
         from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context  # noqa: PLC0415
         from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415
             TraceContextTextMapPropagator,
@@ -96,15 +97,33 @@ class Tracing:
             def on_end(self, span: "ReadableSpan") -> None:
                 queue.add(span)
 
+        class Ids(RandomIdGenerator):
+            given: tuple[int, int] | None = None
+            """Of the next span; None for random ones."""
+
+            def generate_trace_id(self) -> int:
+                return self.given[0] if self.given else super().generate_trace_id()
+
+            def generate_span_id(self) -> int:
+                return self.given[1] if self.given else super().generate_span_id()
+
         names = {
             "service.name": settings.service_name,
             "service.version": __version__,
             "service.instance.id": gateway,
         }
         # Without shutdown_on_exit: the queue is stopped by the worker, and bounds the time that takes.
+        self._ids = ids = Ids()
         provider = TracerProvider(
-            ParentBasedTraceIdRatio(settings.ratio), Resource.create(names), shutdown_on_exit=False
+            ParentBasedTraceIdRatio(settings.ratio),
+            Resource.create(names),
+            shutdown_on_exit=False,
+            id_generator=ids,
         )
+        # Newer versions of the SDK say in a flag that the id is random (W3C Trace Context, level 2).
+        random = getattr(ids, "is_trace_id_random", bool)()
+        self.sampling = (TraceIdRatioBased.get_bound_for_rate(settings.ratio), 2 * random)
+        """As the sampler has it, for the lanes (``Plan.sample``)."""
         provider.add_span_processor(Processor())
         self._tracer = provider.get_tracer("voltgate", __version__)
         self._kinds = {kind: SpanKind[kind.value] for kind in Kind}
@@ -112,14 +131,27 @@ class Tracing:
         self._continued = TraceContextTextMapPropagator().extract
         self._queue, self.failed = queue, StatusCode.ERROR
 
-    def begin(self, name: str, kind: Kind, attributes: Mapping[str, str], parent: "Span | str" = "") -> Span:
-        """Begin a span. ``parent``: a span, or the ``traceparent`` of a message; ignored if invalid."""
+    def begin(
+        self,
+        name: str,
+        kind: Kind,
+        attributes: Mapping[str, str],
+        parent: "Span | str" = "",
+        ids: tuple[int, int] | None = None,
+    ) -> Span:
+        """Begin a span. ``parent``: a span, or the ``traceparent`` of a message; ignored if invalid.
+
+        ``ids``: of its trace and its own, random without; for a span without a parent.
+        """
         if isinstance(parent, Span):
             context = self._inside(parent.otel, self._root)
         else:
             context = self._continued({"traceparent": parent}, self._root) if parent else self._root
         told = {f"ocpp.{key}": value for key, value in attributes.items() if value}
-        return Span(self, self._tracer.start_span(name, context, self._kinds[kind], told))
+        self._ids.given = ids
+        span = self._tracer.start_span(name, context, self._kinds[kind], told)
+        self._ids.given = None
+        return Span(self, span)
 
     def stop(self) -> None:
         """Export what is left, for at most ``GOODBYE`` seconds. Blocks."""

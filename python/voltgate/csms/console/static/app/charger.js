@@ -7,6 +7,7 @@ import { may, me } from "../data/me.js";
 import { ofConnector } from "../data/states.js";
 import { t } from "../text/chargers.js";
 import { Act } from "./act.js";
+import { Tabs } from "./tabs.js";
 
 const ABOUT = ["id", "site", "vendor", "model", "firmware", "version"];
 
@@ -59,6 +60,7 @@ export function Charger({ id }) {
           )}
         </ul>`
       : html`<p class="card">${t("no.connectors")}</p>`}
+    <${Tabs} id=${id} />
     <section class="card">
       <h2>${t("about")}</h2>
       <dl class="about">

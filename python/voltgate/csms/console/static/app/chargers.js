@@ -7,6 +7,7 @@ import { chargers, link, picture, roster, totals } from "../data/live.js";
 import { part } from "../data/api.js";
 import { go, place } from "../data/router.js";
 import { STATES } from "../data/states.js";
+import { BulkButton } from "./bulk.js";
 import { t } from "../text/chargers.js";
 import { t as shared } from "../text/shell.js";
 
@@ -94,6 +95,7 @@ export function Chargers() {
       </label>
       <${Chips} chosen=${state} choose=${(one) => set("state", one)} />
     </div>
+    <${BulkButton} ids=${ids} />
     <p class="hidden" role="status">${t("count", { n: ids.length })}</p>
     ${ids.length
       ? html`<${List} items=${ids} row=${row} height=${ROW} id=${(id) => id} label=${shared("nav.chargers")} />`

@@ -87,3 +87,46 @@ def test_head_may_leave_while_validate_still_reads(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.wait(PATIENCE) == 141, "as a process ends that SIGPIPE ends"
         assert process.stderr.read() == b"", "and without a word"
+
+
+LOG = """2026-01-01T00:00:00Z CP001 connected
+2026-01-01T00:00:01Z CP001 >> [2,"1","Heartbeat",{"a":1}]
+{"at":"2026-01-01T00:00:02Z","out":[2,"2","Reset",{"type":"Soft"}]}
+{"at":"2026-01-01T00:00:03Z","in":"[3,\\"2\\",{\\"status\\":\\"Maybe\\"}]"}
+"""
+ROWS = [
+    ("Heartbeat", "FormationViolation", "/a", 1, 2),
+    ("Reset", "", "", 1, 3),
+    ("Reset result", "PropertyConstraintViolation", "/status", 1, 4),
+]
+
+
+def test_a_log_is_summed_up_by_action_and_fault(voltgate: Run, tmp_path: Path) -> None:
+    log = tmp_path / "charger.log"
+    log.write_text(LOG)
+    code, out, err = voltgate("validate", "--log", log)
+    head, *lines = [line.split("\t") for line in out.splitlines()]
+    assert (code, head) == (1, ["action", "fault", "pointer", "frames", "first_line"])
+    assert lines == [list(map(str, row)) for row in ROWS]
+    assert "3 frames in 4 lines, 2 with a fault; 1 lines without a frame, 0 longer" in err
+    code, out, _ = voltgate("validate", "--log", log, "--json")
+    assert [tuple(row.values()) for row in json.loads(out)] == ROWS
+    code, out, err = voltgate("validate", "--log", log, "--sender", "charger")
+    assert "Reset\tNotSupported" in out
+    assert "1 are CALLs of the other side: --sender both" in err
+
+
+def test_a_line_without_end_costs_bounded_memory(voltgate: Run, tmp_path: Path) -> None:
+    long = HEARTBEAT.replace("{}", '{"a":"%s"}' % ("x" * (3 << 20)))
+    (tmp_path / "long").write_text(f"{long}\n{HEARTBEAT}")
+    code, out, _ = voltgate("validate", tmp_path / "long")
+    first, second = map(json.loads, out.splitlines())
+    assert (code, first["reason"], second["ok"]) == (1, "longer than 1048576 bytes", True)
+    code, _, err = voltgate("validate", "--log", tmp_path / "long")
+    assert code == 0
+    assert "1 frames in 2 lines, 0 with a fault; 0 lines without a frame, 1 longer" in err
+
+
+def test_both_senders_are_for_logs(voltgate: Run) -> None:
+    code, _, err = voltgate("validate", "--sender", "both")
+    assert (code, err) == (2, "voltgate: --sender both: needs --log\n")

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// What the bucket holds, each entry under a key that a repeated fact has too, so that writing is idempotent:
+//
+//	tag/S       who charges, in the session S
+//	begin/S     the meter when it began, in Wh
+//	id/S        1.6: the transaction that S is, from the Response
+//	end/T       the meter when the transaction T ended, in Wh
+//
+// S is the ocpp-key of StartTransaction in 1.6, and T itself in 2.x; T is identity and transaction id.
+
+// transaction is the payload of the actions that billing reads, of 1.6 and 2.x.
+type transaction struct {
+	IDTag         string
+	MeterStart    int64
+	MeterStop     int64
+	TransactionID *int64
+
+	EventType       string
+	IDToken         *struct{ IDToken string }
+	TransactionInfo struct{ TransactionID string }
+	MeterValue      []struct{ SampledValue []sample }
+}
+
+// sample is one value of a 2.x meter.
+type sample struct {
+	Value         float64
+	Measurand     string
+	Phase         string
+	UnitOfMeasure struct {
+		Unit       string
+		Multiplier int
+	}
+}
+
+// record stores what one fact says. It may be called twice with one fact, and with facts in any order.
+func record(ctx context.Context, bucket jetstream.KeyValue, fact jetstream.Msg) error {
+	subject := strings.Split(fact.Subject(), ".")
+	version, action, charger := subject[2], subject[3], subject[4]
+	var payload transaction
+	if err := json.Unmarshal(fact.Data(), &payload); err != nil {
+		return err
+	}
+	entries := map[string]string{}
+	switch session := fact.Headers().Get("ocpp-key"); {
+	case version == "v16" && action == "StartTransaction":
+		entries["tag/"+session] = payload.IDTag
+		entries["begin/"+session] = strconv.FormatInt(payload.MeterStart, 10)
+	case version == "v16" && action == "StartTransactionResponse" && payload.TransactionID != nil:
+		entries["id/"+session] = fmt.Sprintf("%s/%d", charger, *payload.TransactionID)
+	case version == "v16" && action == "StopTransaction" && payload.TransactionID != nil:
+		entries[fmt.Sprintf("end/%s/%d", charger, *payload.TransactionID)] = strconv.FormatInt(payload.MeterStop, 10)
+	case action == "TransactionEvent":
+		session = charger + "/" + key(payload.TransactionInfo.TransactionID)
+		if payload.IDToken != nil && payload.EventType != "Ended" {
+			entries["tag/"+session] = payload.IDToken.IDToken
+		}
+		if meter := registers(payload); len(meter) > 0 && payload.EventType == "Started" {
+			entries["begin/"+session] = strconv.FormatInt(meter[0], 10)
+		} else if len(meter) > 0 && payload.EventType == "Ended" {
+			entries["end/"+session] = strconv.FormatInt(meter[len(meter)-1], 10)
+		}
+	}
+	for name, value := range entries {
+		if _, err := bucket.PutString(ctx, name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// registers are the readings of the energy register in Wh, in the order of the message.
+func registers(payload transaction) []int64 {
+	var readings []int64
+	for _, value := range payload.MeterValue {
+		for _, s := range value.SampledValue {
+			if s.Phase != "" || s.Measurand != "" && s.Measurand != "Energy.Active.Import.Register" {
+				continue
+			}
+			wh := s.Value * math.Pow10(s.UnitOfMeasure.Multiplier)
+			if s.UnitOfMeasure.Unit == "kWh" { // the default is Wh
+				wh *= 1000
+			}
+			readings = append(readings, int64(math.Round(wh)))
+		}
+	}
+	return readings
+}
+
+// totals adds up the Wh of each tag, over all sessions that ended.
+func totals(ctx context.Context, bucket jetstream.KeyValue) (map[string]int64, error) {
+	watcher, err := bucket.WatchAll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer watcher.Stop()
+	entries := map[string]string{}
+	for entry := range watcher.Updates() {
+		if entry == nil { // the end of what is stored
+			break
+		}
+		entries[entry.Key()] = string(entry.Value())
+	}
+	sums := map[string]int64{}
+	for name, tag := range entries {
+		session, isTag := strings.CutPrefix(name, "tag/")
+		if !isTag {
+			continue
+		}
+		id, isJoined := entries["id/"+session]
+		if !isJoined {
+			id = session
+		}
+		begin, errBegin := strconv.ParseInt(entries["begin/"+session], 10, 64)
+		end, errEnd := strconv.ParseInt(entries["end/"+id], 10, 64)
+		if errBegin == nil && errEnd == nil { // else it goes on
+			sums[tag] += end - begin
+		}
+	}
+	return sums, nil
+}

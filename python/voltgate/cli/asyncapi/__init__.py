@@ -1,0 +1,1 @@
+"""``voltgate asyncapi``: the interface on NATS in AsyncAPI, made of the tables that the code uses."""

@@ -1,0 +1,44 @@
+"""Handlers of what chargers do too much or wrong (``noise``)."""
+
+from datetime import UTC, datetime, timedelta
+
+from aiohttp import web
+
+from voltgate.csms.console import noise
+from voltgate.csms.console.console import Ask, answered
+from voltgate.csms.console.endpoints import HoursQuery
+from voltgate.csms.console.noise import MOST, TALKED, Model, Models
+from voltgate.csms.ledger import times
+
+
+async def get_violations(ask: Ask) -> web.Response:
+    """What chargers get wrong, by maker, model and firmware."""
+    hours, console = ask.queried(HoursQuery).hours, ask.console
+    facts = await console.noise.violated(hours)
+    models = await _models(ask)
+    since = console.now() - timedelta(hours=hours)
+    whole = len(facts) < MOST
+    if not whole:
+        since = datetime.fromtimestamp(facts[0].stored_at, UTC)
+    items = noise.violations(facts, models, lambda site: ask.principal.sees(site or None))
+    return answered({"items": items, "next": None, "since": times.text(since), "complete": whole})
+
+
+async def get_talkers(ask: Ask) -> web.Response:
+    """The chargers that send most."""
+    console = ask.console
+    facts = await console.noise.talked(console.now())
+    begin = console.now() - TALKED
+    whole = len(facts) < MOST
+    if not whole:
+        begin = max(begin, datetime.fromtimestamp(min(one.stored_at for one in facts), UTC))
+    minutes = max((console.now() - begin).total_seconds(), 1.0) / 60
+    items = noise.talkers(facts, await _models(ask), minutes, lambda site: ask.principal.sees(site or None))
+    return answered(
+        {"items": items, "next": None, "since": times.text(begin), "messages": len(facts), "complete": whole}
+    )
+
+
+async def _models(ask: Ask) -> Models:
+    rows = await ask.console.rows.reader.all("SELECT id, vendor, model, firmware, site FROM charger")
+    return {id_: Model(*(text or "" for text in said)) for id_, *said in rows}

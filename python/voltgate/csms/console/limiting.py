@@ -1,0 +1,98 @@
+"""Handlers of power limits: of a charger, an EVSE, a site; and the composite schedule."""
+
+from collections.abc import Mapping
+
+import orjson
+from aiohttp import web
+
+from voltgate.csms.console import doing, limits
+from voltgate.csms.console.commands import Ended
+from voltgate.csms.console.console import Ask, Console, answered
+from voltgate.csms.console.endpoints import EvseQuery
+from voltgate.csms.console.jobs import documented
+from voltgate.csms.console.operations import ClearBody, LimitBody, ScheduleBody, SiteLimitBody
+from voltgate.csms.console.problems import Kind, Problem
+
+
+async def put_limit(ask: Ask) -> web.Response:
+    """Limit a charger, or one EVSE."""
+    id_ = doing.command_id(ask)
+    return answered(doing.outcome(await perform(ask.console, ask.id, ask.said(LimitBody), id_), id_))
+
+
+async def delete_limit(ask: Ask) -> web.Response:
+    """Take the limit back."""
+    id_ = doing.command_id(ask)
+    wanted = ClearBody(evse=ask.queried(EvseQuery).evse)
+    return answered(doing.outcome(await clear(ask.console, ask.id, wanted, id_), id_))
+
+
+async def get_schedule(ask: Ask) -> web.Response:
+    """What the charger calculates from all its profiles."""
+    id_, version = doing.command_id(ask), await doing.version(ask.console, ask.id)
+    command = limits.asking(version, ask.said(ScheduleBody))
+    ended = await ask.console.sender.send(ask.id, command, id_)
+    return answered(doing.outcome(ended, id_) | limits.schedule(version, ended.body))
+
+
+async def put_site_limit(ask: Ask) -> web.Response:
+    """Share a site's limit over its chargers."""
+    most = await _most(ask.console, ask.id)
+    given = limits.shares(ask.said(SiteLimitBody).limit_w, most)
+    command_id = doing.command_id(ask)
+
+    async def one(charger: str) -> Ended:
+        wanted = LimitBody(limit=given[charger])
+        return await perform(ask.console, charger, wanted, doing.part_id(command_id, charger))
+
+    what = f"limit of site {ask.id}: {ask.said(SiteLimitBody).limit_w} W"
+    job_id = doing.part_id(command_id, ask.by)[:32]
+    return answered(
+        documented(
+            ask.console.jobs.start(job_id, what, ask.by, dict.fromkeys(most, ask.id), one), ask.principal
+        )
+    )
+
+
+async def delete_site_limit(ask: Ask) -> web.Response:
+    """Take the limits of a site's chargers back."""
+    chargers = dict.fromkeys(await _most(ask.console, ask.id), ask.id)
+    command_id = doing.command_id(ask)
+
+    async def one(charger: str) -> Ended:
+        return await clear(ask.console, charger, ClearBody(), doing.part_id(command_id, charger))
+
+    job_id = doing.part_id(command_id, ask.by)[:32]
+    what = f"no limit of site {ask.id}"
+    return answered(documented(ask.console.jobs.start(job_id, what, ask.by, chargers, one), ask.principal))
+
+
+async def perform(console: Console, charger: str, wanted: LimitBody, command_id: str) -> Ended:
+    """Set it under this command id. Raises Problem, ImpossibleError."""
+    version = await doing.version(console, charger)
+    return await console.sender.send(charger, limits.setting(version, wanted, console.now()), command_id)
+
+
+async def clear(console: Console, charger: str, wanted: ClearBody, command_id: str) -> Ended:
+    """Take it back, likewise."""
+    version = await doing.version(console, charger)
+    return await console.sender.send(charger, limits.clearing(version, wanted.evse), command_id)
+
+
+async def _most(console: Console, site: str) -> Mapping[str, int | None]:
+    """The chargers of a site, and what each can take as far as somebody has said so. Raises Problem."""
+    reader = console.rows.reader
+    chargers = await reader.all("SELECT id FROM charger WHERE site = ? ORDER BY id", site)
+    if not chargers:
+        raise Problem(Kind.CONFLICT, "the site has no chargers")
+    decided = await reader.all("SELECT id, body FROM decision WHERE kind = 'charger' ORDER BY seq")
+    bodies = {id_: orjson.loads(body) for id_, body in decided}
+    return {id_: _power(bodies.get(id_, {}).get("connectors") or []) for (id_,) in chargers}
+
+
+def _power(connectors: list[dict[str, int]]) -> int | None:
+    """Of all EVSEs: the connectors of one share its power."""
+    evses: dict[int, int] = {}
+    for one in connectors:
+        evses[one["evse"]] = max(evses.get(one["evse"], 0), one["max_power_w"])
+    return sum(evses.values()) or None

@@ -1,0 +1,52 @@
+"""Who violates the schemas and who talks most, from what a real gateway has stored."""
+
+import nats
+import orjson
+
+from csms.console.desk import Books, desk
+from csms.console.stations import backend, station
+from e2e.house import Gateway
+from jetstream import NatsServer
+from voltgate.csms.console.operations import Talkers, Violations
+
+
+async def test_violations_and_talkers_are_counted_from_the_streams(
+    server: NatsServer, house: Gateway, books: Books
+) -> None:
+    del house  # has made the streams
+    books.charger("odd 1", vendor="<script>", model="M", firmware="1")
+    client = await nats.connect(server.url)
+    counted = {"action": "Authorize", "code": "C", "pointer": "/idTag", "count": 7}
+    fact = {"identity": "odd 1", "version": "ocpp1.6", "violations": [counted]}
+    await client.jetstream().publish("ocpp.violation.odd=201", orjson.dumps(fact))
+    for action, count in (("MeterValues", 5), ("StartTransaction", 1), ("StartTransactionResponse", 1)):
+        for number in range(count):
+            await client.jetstream().publish(f"ocpp.tx.v16.{action}.odd=201", str(number).encode())
+    await client.close()
+    async with desk(server, books) as console:
+        shown = await console.get("/violations?hours=1", role="viewer")
+        Violations.model_validate(shown, strict=True)
+        (row,) = shown["items"]
+        assert (row["vendor"], row["count"], row["example"], shown["complete"]) == (
+            "<script>",
+            7,
+            "odd 1",
+            True,
+        )
+        assert (await console.get("/violations", sites=["south"]))["items"] == []
+        shown = await console.get("/talkers", role="viewer")
+        Talkers.model_validate(shown, strict=True)
+        (row,) = shown["items"]
+        assert (row["charger"], row["messages"], row["often"]) == ("odd 1", 6, "MeterValues")
+        assert (shown["messages"], shown["complete"]) == (7, True)
+        assert (await console.get("/talkers", sites=["south"]))["items"] == []
+
+
+async def test_a_charger_at_a_real_gateway_is_a_talker(
+    server: NatsServer, house: Gateway, books: Books
+) -> None:
+    books.charger("talks")
+    async with backend(server), station(house, "v16", "talks"), desk(server, books) as console:
+        shown = await console.get("/talkers")
+        (row,) = (one for one in shown["items"] if one["charger"] == "talks")
+        assert (row["messages"], row["often"]) == (3, "StatusNotification"), "a boot and two statuses"
