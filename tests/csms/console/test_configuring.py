@@ -64,7 +64,10 @@ async def test_a_configuration_is_read_and_changed(
         assert answer.json["results"][1]["meaning"] == "The charger refuses this value."
         assert charger.interval == 300
 
-        answer = await console.ask("POST", f"{where}/read", role="operator")
+        once = {"Idempotency-Key": f"read {version}"}
+        answer = await console.ask("POST", f"{where}/read", role="operator", headers=once)
+        again = await console.ask("POST", f"{where}/read", role="operator", headers=once)
+        assert again.json == answer.json, "a repeat asks nothing and finds the same report"
         shown = await console.get(where, role="viewer")
         Configuration.model_validate(shown, strict=True)
         assert found(shown, HEARTBEAT[version])["attributes"][0]["value"] == "300"

@@ -38,6 +38,11 @@ async def test_the_permissions_of_its_role_are_enough(guarded: Guarded, books: B
                 ("PUT", "/people/ann", {"role": "viewer"}, 200),
                 ("DELETE", "/people/ann", None, 204),
                 ("GET", "/health", None, 200),
+                ("GET", "/chargers/CP1/timeline", None, 200),
+                ("GET", "/chargers/CP1/configuration", None, 200),
+                ("GET", "/chargers/CP1/transfers", None, 200),
+                ("GET", "/violations", None, 200),
+                ("GET", "/talkers", None, 200),
             ):
                 assert (await console.ask(method, path, body)).status == status
     assert guarded.violations() == []

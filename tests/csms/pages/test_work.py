@@ -13,8 +13,15 @@ CHARGERS = 3
 TABS = ("timeline", "configuration", "limit", "transfers")
 
 
+def known(page: Page, *chargers: str) -> None:
+    """The chargers have connected, and the ledger has folded it."""
+    for charger in chargers:
+        expect(page.get_by_test_id(f"charger-{charger}")).to_be_visible(timeout=20_000)
+
+
 def opened(views: Views, tab: str, charger: str = "CP002", **how: Any) -> Page:
     page = views.open(f"/chargers/{charger}?tab={tab}", **how)
+    known(page, charger)
     expect(page.get_by_test_id(tab)).to_be_visible()
     return page
 
@@ -85,6 +92,7 @@ def test_one_operation_for_some_chargers_has_an_outcome_each_and_survives_a_relo
     views: Views, house: Network
 ) -> None:
     page = views.open("/chargers")
+    known(page, "CP001", "CP002", "CP003")
     page.get_by_test_id("bulk").click()
     page.get_by_test_id("bulk-what").select_option("inoperative")
     page.get_by_role("checkbox", name="CP003").uncheck()
@@ -100,7 +108,9 @@ def test_one_operation_for_some_chargers_has_an_outcome_each_and_survives_a_relo
 
 
 def test_who_talks_and_who_errs(views: Views) -> None:
-    page = views.open("/insights/chargers")
+    page = views.open("/chargers")
+    known(page, "CP001")
+    page.get_by_test_id("nav-insights").click()
     expect(page.get_by_test_id("talkers")).to_contain_text("CP001")
     expect(page.get_by_test_id("violations")).to_contain_text("No charger has violated its schema.")
 
@@ -120,7 +130,9 @@ def test_a_viewer_sees_and_does_not_send(views: Views) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_every_screen_is_free_of_faults(views: Views, size: Any, theme: Any, pictures: Path) -> None:
-    page = views.open("/insights/chargers", size=size, color_scheme=theme)
+    page = views.open("/chargers", size=size, color_scheme=theme)
+    known(page, "CP001")
+    page.goto(f"{views.url}/insights/chargers")
     kind = f"{'phone' if size is PHONE else 'desk'}-{theme}"
     expect(page.get_by_test_id("talkers")).to_contain_text("CP001")
     assert axe(page) == []

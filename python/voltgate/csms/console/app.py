@@ -23,6 +23,7 @@ from voltgate.csms.console import (
     persons,
     problems,
     reading,
+    receipts,
     scopes,
     streaming,
     timeline,
@@ -74,7 +75,9 @@ def application(console: Console) -> web.Application:
         app.router.add_route(endpoint.method, route, _dispatched(console, endpoint, by_name))
     if console.files is not None:
         app.add_routes(console.files.routes())
-    app.add_routes(login.routes(console, Shell()))
+    shell = Shell()
+    app.add_routes(receipts.routes(console, shell))
+    app.add_routes(login.routes(console, shell))
 
     async def guarded(request: web.Request, response: web.StreamResponse) -> None:
         del request

@@ -27,7 +27,10 @@ from voltgate.csms.ledger.streams import Input
 Document = dict[str, Any]
 
 ANSWER_SECONDS = 5.0  # until the fact of an answer is stored
+SENT_SECONDS = 60.0  # that a charger may take to answer the question itself, and more
 REPORT_SECONDS = 30.0  # until a charger has sent its whole report
+# A repeat under the same Idempotency-Key finds the report of the first (streams.duplicate_window).
+REPEATED = timedelta(minutes=20)
 QUESTIONS = 5  # of the past that are looked at until one has an answer
 REPORTS = 500  # of one question
 CHANGES = 200
@@ -47,14 +50,18 @@ async def read_configuration(ask: Ask) -> web.Response:
     version, request = await doing.version(console, ask.id), start_id(id_)
     source = _answers(console, ask.id, version)
     async with AsyncExitStack() as stack:
-        reading = await stack.enter_async_context(console.history.since(source, datetime.now(UTC)))
+        reading = await stack.enter_async_context(
+            console.history.since(source, datetime.now(UTC) - REPEATED, lasts=SENT_SECONDS)
+        )
         ended = await console.sender.send(ask.id, components.asking(version, request), id_)
         found: list[Message] = []
         if ended.outcome == "result" and ended.status in ("", "Accepted"):
             found = await (
                 _collected(reading, ANSWER_SECONDS, lambda one: _is_of(one, id_), bool)
                 if version == "v16"
-                else _collected(reading, REPORT_SECONDS, lambda one: _asked(one) == request, _is_whole)
+                else _collected(
+                    reading, REPORT_SECONDS, lambda one: _asked(one) == request, components.complete
+                )
             )
     return answered(await _document(console, ask.id, version, found) | doing.outcome(ended, id_))
 
@@ -144,23 +151,22 @@ async def _collected(
     reading: Reading | None,
     seconds: float,
     wanted: Callable[[Message], bool],
-    enough: Callable[[list[Message]], bool],
+    enough: Callable[[list[Document]], bool],
 ) -> list[Message]:
+    """Messages from a reading until their bodies are enough, or the time is over."""
     found: list[Message] = []
+    bodies: list[Document] = []
     end = monotonic() + seconds
-    while reading is not None and not enough(found) and (left := end - monotonic()) > 0:
+    while reading is not None and not enough(bodies) and (left := end - monotonic()) > 0:
         one = await reading.next(left)
         if one is not None and wanted(one):
             found.append(one)
+            bodies.append(body_of(one))
     return found
 
 
 def _is_of(message: Message, command_id: str) -> bool:
     return message.headers.get("ocpp-command-id") == _core.header_value(command_id)
-
-
-def _is_whole(reports: list[Message]) -> bool:
-    return components.complete([body_of(one) for one in reports])
 
 
 def _asked(message: Message) -> object:

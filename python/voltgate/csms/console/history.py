@@ -76,9 +76,12 @@ class History:
 
     @asynccontextmanager
     async def since(
-        self, source: Input, start: datetime | int, *, headers_only: bool = False
+        self, source: Input, start: datetime | int, *, headers_only: bool = False, lasts: float = _FORGOTTEN
     ) -> AsyncIterator[Reading | None]:
-        """What the source has from a time, or from a sequence, on. None: there is no such stream."""
+        """What the source has from a time, or from a sequence, on. None: there is no such stream.
+
+        It can be read as long as nobody has waited ``lasts`` seconds before reading on.
+        """
         by_time = isinstance(start, datetime)
         try:
             info = await self._jetstream.add_consumer(
@@ -92,7 +95,7 @@ class History:
                     filter_subjects=list(source.subjects) or None,
                     ack_policy=AckPolicy.NONE,
                     headers_only=headers_only or None,
-                    inactive_threshold=_FORGOTTEN,
+                    inactive_threshold=lasts,
                     mem_storage=True,
                     num_replicas=1,
                 ),

@@ -10,6 +10,9 @@ from voltgate.csms.console.decided import documents, history
 from voltgate.csms.console.endpoints import AuditQuery, CdrQuery, Page, SearchQuery, SessionQuery
 from voltgate.csms.console.problems import Kind, Problem
 from voltgate.csms.ledger import decisions
+from voltgate.csms.tariffs import form
+from voltgate.csms.tariffs.conditions import TariffFault
+from voltgate.csms.tariffs.sentence import sentence
 
 
 def _found(document: Any) -> Any:
@@ -54,8 +57,19 @@ async def cdrs(ask: Ask) -> web.Response:
 
 
 async def tariffs(ask: Ask) -> web.Response:
-    """The last decision on each tariff."""
-    return await _documents(ask, decisions.Kind.TARIFF)
+    """The last decision on each tariff, and what it means in a sentence."""
+    page = await documents(ask.console.rows.reader, decisions.Kind.TARIFF, ask.queried(Page))
+    for item in page["items"]:
+        item["sentence"] = _sentence(item)
+    return answered(page)
+
+
+def _sentence(item: dict[str, Any]) -> str | None:
+    given = {name: value for name, value in item.items() if name not in ("id", "revision", "valid_from")}
+    try:
+        return sentence(form.read(item["id"], given))
+    except TariffFault:  # decided by another release, or not by a console
+        return None
 
 
 async def assignments(ask: Ask) -> web.Response:

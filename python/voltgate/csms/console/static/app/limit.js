@@ -8,7 +8,7 @@ import { Result, sent } from "./outcome.js";
 import { t } from "../text/work.js";
 
 const Schedule = ({ said }) => html`<table class="numbers">
-  <caption>${t("schedule.from", { time: said.starts ? when(said.starts) : "–" })}</caption>
+  <caption>${t("schedule.starts", { time: said.starts ? when(said.starts) : "–" })}</caption>
   <thead>
     <tr><th scope="col">${t("schedule.after")}</th><th scope="col">${t("schedule.limit")}</th></tr>
   </thead>

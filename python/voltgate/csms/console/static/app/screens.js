@@ -2,6 +2,7 @@
 import { Charger } from "./charger.js";
 import { Chargers } from "./chargers.js";
 import { Now } from "./now.js";
+import { t } from "../text/books.js";
 
 /**
  * `path`: as the router's patterns; `tab`: which of the five it belongs to; `more`: the text of its link in More
@@ -13,9 +14,40 @@ export const SCREENS = [
   { path: "/chargers", tab: "chargers", screen: Chargers },
   { path: "/chargers/:id", tab: "chargers", screen: Charger },
   { path: "/bulk/:id", tab: "chargers", load: () => import("./bulk.js").then((file) => file.BulkJob) },
+  { path: "/insights", tab: "insights", load: () => import("./insights.js").then((file) => file.Insights) },
   { path: "/insights/chargers", tab: "insights", load: () => import("./conduct.js").then((file) => file.Conduct) },
-  // The more specific address first. For example:
-  // { path: "/sessions", tab: "sessions", load: () => import("./sessions.js").then((file) => file.Sessions) },
+  { path: "/sessions", tab: "sessions", load: () => import("./sessions.js").then((file) => file.Sessions) },
+  { path: "/sessions/:id", tab: "sessions", load: () => import("./session.js").then((file) => file.Session) },
+  { path: "/money", tab: "money", load: () => import("./money.js").then((file) => file.Money) },
+  {
+    path: "/sites", icon: "map-pin", more: () => t("sites"), role: "viewer",
+    load: () => import("./sites.js").then((file) => file.Sites),
+  },
+  { path: "/sites/:id", load: () => import("./sites.js").then((file) => file.Site) },
+  {
+    path: "/tariffs", icon: "tag", more: () => t("tariffs"), role: "viewer", everywhere: true,
+    load: () => import("./tariffs.js").then((file) => file.Tariffs),
+  },
+  {
+    path: "/tokens", icon: "key-round", more: () => t("tokens"), role: "viewer", everywhere: true,
+    load: () => import("./tokens.js").then((file) => file.Tokens),
+  },
+  {
+    path: "/alerts", icon: "bell", more: () => t("alerts"), role: "viewer",
+    load: () => import("./alerts.js").then((file) => file.Alerts),
+  },
+  {
+    path: "/people", icon: "users", more: () => t("people"), role: "admin", everywhere: true,
+    load: () => import("./people.js").then((file) => file.People),
+  },
+  {
+    path: "/audit", icon: "history", more: () => t("audit"), role: "manager", everywhere: true,
+    load: () => import("./audit.js").then((file) => file.Audit),
+  },
+  {
+    path: "/health", icon: "activity", more: () => t("health"), role: "viewer",
+    load: () => import("./health.js").then((file) => file.Health),
+  },
 ];
 
 /** The tabs at the thumb, with their icons: each leads to its first screen. */

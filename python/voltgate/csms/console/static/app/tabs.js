@@ -28,7 +28,7 @@ export function Tabs({ id }) {
     scrollTo(0, top);
   };
   const Screen = open && loaded[open.name];
-  return html`<div class="chips" role="group" aria-label=${t("tabs")}>
+  return html`<div class="chips wrap" role="group" aria-label=${t("tabs")}>
       ${tabs.map(
         ({ name }) =>
           html`<button

@@ -10,6 +10,8 @@ import { t } from "../text/work.js";
 
 const ICONS = { asked: "clock", running: "refresh-cw", done: "circle-check", failed: "circle-x", refused: "ban" };
 const AGAIN = 2000; // milliseconds, while something goes on
+const LATELY = 3600_000; // and was asked for so lately: what a charger forgot is not asked for for ever
+const lately = (one) => Date.now() - new Date(one.at).getTime() < LATELY;
 
 const Transfer = ({ id, one }) => html`<li class="row transfer" data-testid="transfer" data-state=${one.state}>
   <span>
@@ -60,7 +62,7 @@ export function Transfers({ id }) {
   const operates = use(() => (me.value, may("operator")));
   const manages = use(() => (me.value, may("manager")));
   const [ended, setEnded] = useState(null);
-  const goesOn = list.data?.items.some((one) => ["asked", "running"].includes(one.state)) ?? false;
+  const goesOn = list.data?.items.some((one) => ["asked", "running"].includes(one.state) && lately(one)) ?? false;
   useEffect(() => {
     if (!goesOn) return;
     const timer = setInterval(list.again, AGAIN);

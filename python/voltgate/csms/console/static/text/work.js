@@ -53,7 +53,7 @@ const messages = {
   "limit.set": ["Set limit", "Begrenzen"],
   "limit.clear": ["Take it back", "Aufheben"],
   "schedule.ask": ["Ask the charger", "Ladepunkt fragen"],
-  "schedule.from": ["What the charger calculates, from {time}", "Was der Ladepunkt berechnet, ab {time}"],
+  "schedule.starts": ["What the charger calculates, from {time}", "Was der Ladepunkt berechnet, ab {time}"],
   "schedule.after": ["After", "Nach"],
   "schedule.limit": ["Limit", "Grenze"],
 

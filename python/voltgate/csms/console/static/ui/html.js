@@ -1,7 +1,7 @@
 // Templates and hooks for every screen. Text that comes from a charger or a person is a value in a template,
 // which Preact writes as a text node: nothing here makes markup out of a string.
 import { h } from "../vendor/preact.js";
-import { useEffect, useMemo, useReducer } from "../vendor/hooks.js";
+import { useEffect, useMemo, useReducer, useRef } from "../vendor/hooks.js";
 import htm from "../vendor/htm.js";
 import { computed, effect } from "../vendor/signals-core.js";
 
@@ -15,13 +15,9 @@ export const html = htm.bind(h);
 export function use(read, inputs = []) {
   const [, again] = useReducer((n) => n + 1, 0);
   const value = useMemo(() => computed(read), inputs);
-  useEffect(() => {
-    let first = true;
-    return effect(() => {
-      value.value;
-      if (!first) again();
-      first = false;
-    });
-  }, [value]);
-  return value.value;
+  const drawn = useRef();
+  drawn.current = value.value;
+  // It may have changed between the drawing and this effect: the first run compares too.
+  useEffect(() => effect(() => void (value.value !== drawn.current && again())), [value]);
+  return drawn.current;
 }

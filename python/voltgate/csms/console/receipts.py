@@ -1,0 +1,134 @@
+"""The receipt of a session: a page that prints, and works without script."""
+
+from decimal import Decimal
+from html import escape
+from typing import Any
+
+from aiohttp import web
+
+from voltgate.csms.console.console import Console
+from voltgate.csms.console.endpoints import CdrQuery
+from voltgate.csms.console.problems import Kind, Problem
+from voltgate.csms.console.shell import Shell
+
+_PAGE = """<!doctype html>
+<html lang="{language}"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>{title} {number}</title>
+{styles}</head><body><main class="receipt" data-testid="receipt">
+<h1>{title} {number}</h1>
+<dl class="about">{about}</dl>
+<table class="numbers"><caption>{charged}</caption><thead><tr>{heads}</tr></thead>
+<tbody>{lines}</tbody>
+<tfoot><tr><th scope="row" colspan="3">{total}</th><td><b>{cost}</b></td></tr></tfoot></table>
+<p>{with_tax}</p>{documents}<p class="dim"><a href="/sessions/{id}">{back}</a></p>
+</main></body></html>
+"""
+_NOTHING = "-"
+_DOCUMENTS = '<h2>{}</h2><table class="numbers"><tbody>{}</tbody></table>'
+# In English and in German, as the tables of the pages are.
+_TEXTS = {
+    "title": ("Receipt", "Beleg"),
+    "charger": ("Charger", "Ladepunkt"),
+    "begun": ("Started (UTC)", "Begonnen (UTC)"),
+    "ended": ("Ended (UTC)", "Beendet (UTC)"),
+    "energy": ("Energy", "Energie"),
+    "charged": ("What it costs", "Was es kostet"),
+    "for": ("For", "Für"),
+    "quantity": ("Quantity", "Menge"),
+    "price": ("Price", "Preis"),
+    "amount": ("Amount", "Betrag"),
+    "total": ("Total", "Summe"),
+    "tax": ("All amounts contain tax, together", "Alle Beträge enthalten Steuer, zusammen"),
+    "documents": ("Invoices and credits", "Rechnungen und Gutschriften"),
+    "invoice": ("Invoice", "Rechnung"),
+    "credit": ("Credit", "Gutschrift"),
+    "provisional": ("provisional", "vorläufig"),
+    "back": ("The session on the console", "Der Vorgang auf der Konsole"),
+    "line.start": ("Start", "Start"),
+    "line.energy": ("Energy", "Energie"),
+    "line.charging": ("Charging time", "Ladezeit"),
+    "line.idle": ("Idle time", "Standzeit"),
+    "line.idle_cap": ("Idle time, at most", "Standzeit, höchstens"),
+    "line.minimum": ("Minimum", "Mindestbetrag"),
+    "line.maximum": ("Maximum", "Höchstbetrag"),
+}
+
+
+def routes(console: Console, shell: Shell) -> list[web.RouteDef]:
+    """Of one console: ``/receipts/{session}``, for whom may see the session."""
+
+    async def receipt(request: web.Request) -> web.Response:
+        if console.door.known(request) is None:
+            return web.Response(status=303, headers={"Location": "/login", "Cache-Control": "no-store"})
+        principal, id_ = console.door.who(request), request.match_info["id"]
+        session = await console.rows.session(id_, principal)
+        if session is None or not principal.sees(session["site"]):
+            raise Problem(Kind.NOT_FOUND)
+        lines = await console.rows.lines(id_, session["currency"])
+        documents = (await console.rows.cdrs(CdrQuery(session=id_), principal))["items"]
+        german = request.headers.get("Accept-Language", "").lower().startswith("de")
+        text = page(session, lines, documents, language=int(german), styles=shell.styles())
+        return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-store"})
+
+    return [web.get("/receipts/{id}", receipt)]
+
+
+def page(
+    session: dict[str, Any],
+    lines: list[dict[str, Any]],
+    documents: list[dict[str, Any]],
+    *,
+    language: int,
+    styles: str,
+) -> str:
+    """HTML; ``documents``: CDRs, newest first. Whatever a charger said is escaped."""
+
+    def t(key: str) -> str:
+        return _TEXTS[key][language]
+
+    def cells(*values: Any) -> str:
+        return "".join(f"<td>{escape(str(value))}</td>" for value in values)
+
+    currency = session["currency"] or ""
+    energy = _NOTHING if session["energy_wh"] is None else f"{session['energy_wh'] / 1000:.3f} kWh"
+    about = {
+        t("charger"): session["charger"],
+        t("begun"): session["started"] or _NOTHING,
+        t("ended"): session["ended"] or _NOTHING,
+        t("energy"): energy,
+    }
+    rows = "".join(
+        f'<tr><th scope="row">{t("line." + line["kind"])}<small>{escape(line["from"])} to '
+        f"{escape(line['to'])}</small></th>"
+        + cells(f"{line['quantity']} {line['unit']}", line["price"], f"{line['amount']} {currency}")
+        + "</tr>"
+        for line in lines
+    )
+    papers = "".join(
+        "<tr>"
+        + cells(t(one["kind"]), one["number"], one["issued"], f"{one['cost']} {one['currency']}")
+        + "</tr>"
+        for one in documents
+    )
+    number = documents[0]["number"] if documents else f"({t('provisional')})"
+    return _PAGE.format(
+        language=("en", "de")[language],
+        title=t("title"),
+        number=escape(number),
+        styles=styles,
+        about="".join(f"<div><dt>{key}</dt><dd>{escape(value)}</dd></div>" for key, value in about.items()),
+        charged=t("charged"),
+        heads="".join(f'<th scope="col">{t(key)}</th>' for key in ("for", "quantity", "price", "amount")),
+        lines=rows,
+        total=t("total"),
+        cost=escape(f"{session['cost'] or _NOTHING} {currency}"),
+        with_tax=f"{t('tax')}: {escape(_taxes(lines))} {escape(currency)}",
+        documents=_DOCUMENTS.format(t("documents"), papers) if papers else "",
+        id=escape(session["id"]),
+        back=t("back"),
+    )
+
+
+def _taxes(lines: list[dict[str, Any]]) -> str:
+    return str(sum((Decimal(line["tax"]) for line in lines), Decimal(0)))

@@ -1,0 +1,22 @@
+// Audit: who decided what, when and why; newest first.
+import { html } from "../ui/html.js";
+import { when } from "../ui/format.js";
+import { Pages } from "../ui/pages.js";
+import { usePages } from "../data/pages.js";
+import { t } from "../text/books.js";
+
+const row = (one) => html`<li key=${one.revision}>
+  <details>
+    <summary class="row">
+      <span class="name"><b>${one.kind} ${one.id}</b><small>${one.by} · ${one.why || t("why.none")}</small></span>
+      <small>${when(one.at)}</small>
+    </summary>
+    <pre tabindex="0">${JSON.stringify(one.body, null, 2)}</pre>
+  </details>
+</li>`;
+
+export function Audit() {
+  const pages = usePages("/audit", { limit: 50 });
+  return html`<h1>${t("audit")}</h1>
+    <${Pages} pages=${pages} row=${row} icon="history" none=${t("audit.none")} />`;
+}

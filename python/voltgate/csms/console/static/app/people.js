@@ -1,0 +1,82 @@
+// People and keys: who may do what, a login link for a person, a key for a program.
+import { html, useState } from "../ui/html.js";
+import { Icon, why } from "../ui/parts.js";
+import { Decide } from "../ui/decide.js";
+import { Pages } from "../ui/pages.js";
+import { say } from "../ui/toast.js";
+import { part, send } from "../data/api.js";
+import { usePages } from "../data/pages.js";
+import { t } from "../text/books.js";
+import { t as shared } from "../text/shell.js";
+
+const ROLES = ["viewer", "operator", "manager", "admin"];
+const fields = [
+  ["name", t("name"), { required: true, maxlength: 64 }],
+  ["role", t("role"), { value: "viewer", options: ROLES.map((one) => [one, shared(`role.${one}`)]) }],
+  ["sites", t("sites.list"), {}],
+];
+const body = ({ role, sites }) => ({ role, sites: sites.trim() ? sites.split(/[ ,;]+/).filter(Boolean) : null });
+
+export function People() {
+  const people = usePages("/people", { limit: 100 });
+  const keys = usePages("/keys", { limit: 100 });
+  const [adding, add] = useState("");
+  const [shown, show] = useState(null);
+  const work = async (run, list) => {
+    try {
+      const said = await run();
+      list.again();
+      return said;
+    } catch (problem) {
+      say(why(problem));
+      return null;
+    }
+  };
+  const link = async (one) => {
+    const said = await work(() => send("POST", `/people/${part(one.name)}/link`), people);
+    if (said) show({ text: t("link.text", { name: one.name }), secret: said.url });
+  };
+  const row = (kind, list) => (one) => html`<li key=${one.name}>
+    <div class="row">
+      <span class="name">
+        <b>${one.name}</b><small>${shared(`role.${one.role}`)} · ${one.sites ? one.sites.join(", ") : t("sites.all")}</small>
+      </span>
+      <span class="at">
+        ${kind === "people" && html`<button class="quiet" onClick=${() => link(one)}>${t("link")}</button>`}
+        <button class="quiet" onClick=${() => work(() => send("DELETE", `/${kind}/${part(one.name)}`), list)}>
+          ${t("remove")}
+        </button>
+      </span>
+    </div>
+  </li>`;
+  return html`<header class="head">
+      <h1>${t("people")}</h1>
+      <button class="primary" onClick=${() => add("people")}><${Icon} name="users" />${t("person.add")}</button>
+    </header>
+    ${shown &&
+    html`<section class="card" role="status">
+      <p>${shown.text}</p>
+      <p><code>${shown.secret}</code></p>
+      <p class="buttons"><button onClick=${() => show(null)}>${shared("close")}</button></p>
+    </section>`}
+    <${Pages} pages=${people} row=${row("people", people)} icon="users" none=${t("people.none")} />
+    <header class="head">
+      <h2>${t("keys")}</h2>
+      <button onClick=${() => add("keys")}><${Icon} name="key-round" />${t("key.add")}</button>
+    </header>
+    <${Pages} pages=${keys} row=${row("keys", keys)} icon="key-round" none=${t("keys.none")} />
+    ${adding &&
+    html`<${Decide}
+      title=${adding === "people" ? t("person.add") : t("key.add")}
+      method=${adding === "people" ? "PUT" : "POST"}
+      path=${(values) => `/${adding}/${part(values.name)}`}
+      fields=${fields}
+      body=${body}
+      onDone=${(said) => {
+        if (said?.key) show({ text: t("key.text", { name: said.name }), secret: said.key });
+        people.again();
+        keys.again();
+      }}
+      onClose=${() => add("")}
+    />`}`;
+}

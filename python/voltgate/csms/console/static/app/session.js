@@ -1,0 +1,135 @@
+// Session: what was delivered and what it costs, line by line, and the messages that prove it.
+import { html, use, useState } from "../ui/html.js";
+import { kw, kwh, money, percent, when } from "../ui/format.js";
+import { Icon, Shown } from "../ui/parts.js";
+import { Decide } from "../ui/decide.js";
+import { part } from "../data/api.js";
+import { may, me } from "../data/me.js";
+import { useQuery } from "../data/query.js";
+import { t } from "../text/books.js";
+import { cost, SessionState } from "./sessions.js";
+
+const minutes = (seconds) => t("minutes", { n: Math.round((seconds ?? 0) / 60) });
+
+const Lines = ({ lines, currency, total }) => html`<div class="wide" tabindex="0" role="region" aria-label=${t("lines")}>
+  <table class="numbers">
+    <caption>${t("lines")}</caption>
+    <thead>
+      <tr>
+        <th scope="col">${t("line")}</th>
+        <th scope="col">${t("quantity")}</th>
+        <th scope="col">${t("price")}</th>
+        <th scope="col">${t("amount")}</th>
+      </tr>
+    </thead>
+    <tbody>
+      ${lines.map(
+        (one) => html`<tr>
+          <th scope="row">${t(`line.${one.kind}`)}<small>${when(one.from)} – ${when(one.to)}</small></th>
+          <td>${one.quantity} ${one.unit}</td>
+          <td>${one.price}</td>
+          <td>${money(one.amount, currency)}</td>
+        </tr>`,
+      )}
+    </tbody>
+    <tfoot>
+      <tr><th scope="row" colspan="3">${t("total")}</th><td><b>${total}</b></td></tr>
+    </tfoot>
+  </table>
+</div>`;
+
+const Facts = ({ facts }) => html`<details class="card" data-testid="facts">
+  <summary>${t("why.number", { n: facts.length })}</summary>
+  <p class="dim">${t("why.text")}</p>
+  <div class="wide" tabindex="0" role="region" aria-label=${t("messages")}>
+    <table class="numbers">
+      <thead>
+        <tr>
+          <th scope="col">${t("stream")}</th>
+          <th scope="col">${t("message")}</th>
+          <th scope="col">${t("used")}</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${facts.map(
+          (one) =>
+            html`<tr><td>${one.stream} ${one.seq}</td><td>${one.subject}</td><td>${one.used_for}</td></tr>`,
+        )}
+      </tbody>
+    </table>
+  </div>
+</details>`;
+
+export function Session({ id }) {
+  const query = useQuery(`/sessions/${part(id)}/explain`);
+  const manages = use(() => (me.value, may("manager")));
+  const [asked, ask] = useState("");
+  const path = `/sessions/${part(id)}`;
+  return html`<${Shown} query=${query}>
+    ${({ session: one, lines, facts }) => html`<article data-testid="session-${id}">
+      <header class="head">
+        <h1><a href="/chargers/${part(one.charger)}">${one.charger}</a></h1>
+        <p><${SessionState} state=${one.state} /></p>
+        <p class="sum"><span data-testid="energy">${kwh(one.energy_wh)}</span> <span data-testid="cost">${cost(one)}</span></p>
+      </header>
+      <section class="card">
+        <h2>${t("course")}</h2>
+        <dl class="figures">
+          <div><dt>${t("started")}</dt><dd>${when(one.started)}</dd></div>
+          <div><dt>${t("ended")}</dt><dd>${when(one.ended)}</dd></div>
+          <div><dt>${t("charging")}</dt><dd>${minutes(one.charging_s)}</dd></div>
+          <div><dt>${t("idle")}</dt><dd>${minutes(one.idle_s)}</dd></div>
+          <div><dt>${t("peak")}</dt><dd>${kw(one.peak_w)}</dd></div>
+          ${one.soc_to != null &&
+          html`<div><dt>${t("soc")}</dt><dd>${percent(one.soc_from)} – ${percent(one.soc_to)}</dd></div>`}
+        </dl>
+        <p class="dim">
+          ${t("token.of", { token: one.token ?? "–" })} · ${t("tariff.of", { tariff: one.tariff ?? "–" })} ·
+          ${t("revision.of", { n: one.revision })}
+        </p>
+      </section>
+      ${one.flags.length > 0 &&
+      html`<section class="card">
+        <h2>${t("unusual")}</h2>
+        <ul class="rows">${one.flags.map((flag) => html`<li key=${flag}><p>${t(`flag.${flag}`)}</p></li>`)}</ul>
+      </section>`}
+      <section class="card">
+        ${lines.length
+          ? html`<${Lines} lines=${lines} currency=${one.currency} total=${cost(one)} />`
+          : html`<p>${t("lines.none")}</p>`}
+        <p class="buttons">
+          ${lines.length > 0 &&
+          html`<a class="button" href="/receipts/${part(id)}" data-testid="receipt"><${Icon} name="receipt" />${t("receipt")}</a>`}
+          ${manages &&
+          one.state !== "open" &&
+          html`<button onClick=${() => ask("correct")}>${t("correct")}</button>
+            <button onClick=${() => ask("waive")}>${t("waive")}</button>`}
+        </p>
+      </section>
+      <${Facts} facts=${facts} />
+      ${asked === "correct" &&
+      html`<${Decide}
+        title=${t("correct")}
+        method="POST"
+        path=${() => `${path}/correct`}
+        fields=${[["energy_wh", t("energy.wh"), { inputmode: "numeric", required: true, value: String(one.energy_wh ?? "") }]]}
+        body=${({ energy_wh, ...rest }) => ({ ...rest, energy_wh: Number(energy_wh) })}
+        reason
+        onDone=${query.again}
+        onClose=${() => ask("")}
+      />`}
+      ${asked === "waive" &&
+      html`<${Decide}
+        title=${t("waive")}
+        method="POST"
+        path=${() => `${path}/waive`}
+        fields=${[]}
+        body=${(values) => values}
+        reason
+        danger
+        onDone=${query.again}
+        onClose=${() => ask("")}
+      />`}
+    </article>`}
+  </${Shown}>`;
+}

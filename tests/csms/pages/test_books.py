@@ -1,0 +1,147 @@
+"""Sessions, receipts, money, tariffs, tokens, insights, alerts, sites, people and audit, in a real browser."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from csms.pages.network import Network
+from csms.pages.views import DESK, Views, axe
+from jetstream import until
+
+CHARGERS = 2
+
+
+@pytest.fixture(scope="module")
+def charged(house: Network, chromium: Any, visited: Callable[..., dict[str, Any]]) -> str:
+    """A tariff, and the id of a session that it has priced: plugged in, charged, stopped by the console."""
+    context = chromium.new_context(storage_state=visited("admin"))
+
+    def ask(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        how = {"method": method, "headers": {"X-Voltgate": "1"}} | ({"data": body} if body else {})
+        answer = context.request.fetch(f"{house.url}/api/v1{path}", **how)
+        assert answer.ok, answer.text()
+        return answer.json() if answer.text() else None
+
+    price = {"currency": "EUR", "tax_percent": "19", "energy_kwh": "0.39", "start": "1.00", "why": "a test"}
+    ask("PUT", "/tariffs/day", price)
+    ask("PUT", "/assignments/default", {"tariff": "day", "why": "a test"})
+    until(lambda: ask("GET", "/assignments")["items"], "the tariff is assigned")
+    ask("POST", "/chargers/CP001/do", {"do": "start", "evse": 1})
+
+    def sessions(state: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = ask("GET", f"/sessions?charger=CP001&state={state}")["items"]
+        return found
+
+    until(lambda: any((one["energy_wh"] or 0) > 5 for one in sessions("open")), "energy flows")
+    ask("POST", "/chargers/CP001/do", {"do": "stop"})
+    until(lambda: sessions("ended"), "the session has ended")
+    (session,) = sessions("ended")
+    context.close()
+    return str(session["id"])
+
+
+def test_a_session_is_explained_and_has_a_receipt(views: Views, charged: str, pictures: Path) -> None:
+    page = views.open("/sessions")
+    page.get_by_test_id(f"session-{charged}").click()
+    expect(page.get_by_test_id("cost")).to_contain_text("€1.0")
+    page.get_by_test_id("facts").locator("summary").click()
+    expect(page.get_by_test_id("facts").get_by_text("OCPP_TX").first).to_be_visible()
+    assert axe(page) == []
+    page.screenshot(path=pictures / "session.png", full_page=True)
+    page.get_by_test_id("receipt").click()
+    expect(page.get_by_role("heading", name="Receipt")).to_be_visible()
+    expect(page.get_by_test_id("receipt")).to_contain_text("CP001")
+    assert axe(page) == []
+    page.screenshot(path=pictures / "receipt.png", full_page=True)
+
+
+def test_a_viewer_corrects_nothing(views: Views, charged: str) -> None:
+    page = views.open(f"/sessions/{charged}", role="viewer")
+    expect(page.get_by_test_id("cost")).to_be_visible()
+    expect(page.get_by_role("button", name="Correct")).to_have_count(0)
+
+
+def test_a_tariff_is_previewed_and_stored(views: Views, charged: str) -> None:
+    page = views.open("/tariffs")
+    page.get_by_role("button", name="New tariff").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("night")
+    dialog.get_by_label("Per kWh", exact=True).fill("0,50")
+    page.get_by_test_id("preview").click()
+    expect(dialog.get_by_role("status")).to_contain_text("Last 30 days")
+    dialog.get_by_label("Why").fill("winter")
+    page.get_by_test_id("confirm").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.goto(f"{views.url}/audit")
+    expect(page.get_by_text("tariff night")).to_be_visible()
+    expect(page.get_by_text("winter")).to_be_visible()
+
+
+def test_a_token_is_blocked_in_one_tap(views: Views) -> None:
+    page = views.open("/tokens")
+    page.get_by_role("button", name="Add a token").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Token").fill("04A1B2C3")
+    page.get_by_test_id("confirm").click()
+    row = page.get_by_role("listitem").filter(has_text="04A1B2C3")
+    row.get_by_role("button", name="Block").click()
+    expect(row.get_by_text("Blocked")).to_be_visible()
+
+
+def test_a_person_gets_a_link_and_a_program_a_key(views: Views) -> None:
+    page = views.open("/people")
+    page.get_by_role("button", name="Add a person").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("Ada")
+    page.get_by_test_id("confirm").click()
+    row = page.get_by_role("listitem").filter(has_text="Ada")
+    row.get_by_role("button", name="Login link").click()
+    expect(page.locator("code")).to_contain_text("/login?link=")
+    page.get_by_role("button", name="New key").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("billing")
+    page.get_by_test_id("confirm").click()
+    expect(page.locator("code")).to_contain_text("vg_")
+
+
+def test_a_site_has_bays(views: Views) -> None:
+    page = views.open("/sites")
+    page.get_by_role("button", name="New site").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Id").fill("north")
+    dialog.get_by_label("Name").fill("North yard")
+    dialog.get_by_label("Why").fill("opened")
+    page.get_by_test_id("confirm").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.goto(f"{views.url}/sites/north")
+    expect(page.get_by_text("No charger stands here.")).to_be_visible()
+
+
+PATHS = ("sessions", "money", "insights", "tariffs", "tokens", "alerts", "sites", "people", "audit", "health")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_of_them(
+    views: Views, charged: str, pictures: Path, theme: Any, subtests: Any
+) -> None:
+    page = views.open("/", color_scheme=theme, reduced_motion="reduce")
+    for path in PATHS:
+        with subtests.test(path):
+            page.goto(f"{views.url}/{path}")
+            settled(page)
+            assert axe(page) == []
+            page.screenshot(path=pictures / f"{path}-{theme}.png", full_page=True)
+
+
+def settled(page: Page) -> None:
+    """Everything that the page asks for is there."""
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.locator(".loading")).to_have_count(0)
+
+
+def test_on_a_desk(views: Views, charged: str, pictures: Path) -> None:
+    page = views.open("/insights", size=DESK)
+    settled(page)
+    expect(page.get_by_test_id("uptime")).to_be_visible()
+    page.screenshot(path=pictures / "insights-desk.png", full_page=True)
