@@ -34,7 +34,8 @@ def pytest_runtest_makereport(item: pytest.Function) -> Iterator[None]:
     """Remember how each test ended."""
     report = (yield).get_result()  # type: ignore[attr-defined]
     given = item.callspec.params if hasattr(item, "callspec") else {}
-    key = ("quirk", given["quirk"]) if "quirk" in given else (item.originalname, given.get("version", ""))
+    quirk, version = given.get("quirk"), str(given.get("version"))
+    key = ("quirk", str(quirk)) if quirk else (item.originalname, version)
     if report.failed:
         _outcomes[key] = "**fails**"
     elif report.when == "call":
