@@ -13,8 +13,8 @@ APART := rust/fuzz benchmarks/load
 # Most tests wait for processes: more workers than cores. A file of tests is in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers deploy-test check lint fix bench peers bench-csms locust swarm-day soak observe-test \
-	pictures dashboards slos release deny lock test-lowest clean
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers examples deploy-test conformance fuzz check lint fix bench peers bench-csms locust swarm-day soak observe-test \
+	pictures dashboards slos asyncapi asyncapi-test release deny lock test-lowest clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -62,6 +62,20 @@ attack: $(VENV)/.built ## attacks beside 200 chargers that must not notice, and 
 strangers: $(VENV)/.built ## chargers made of other people's clients, by each security profile, and what passed; tests/strangers/README.md
 	PYTHONPATH=tests $(BIN)/python -m strangers $(STRANGERS)
 
+examples: $(VENV)/.built ## the backends of examples/ in each language, with a kill and a restart of NATS; EXAMPLES="--language go" is one
+	PYTHONPATH=tests $(BIN)/python -m examples $(EXAMPLES)
+
+conformance: $(VENV)/.built ## every rule of docs/ocpp.md A and E against a real gateway; writes docs/conformance.md
+	$(BIN)/python -m pytest -q tests/conformance --write-results
+
+fuzz: $(VENV)/.fuzz ## every fuzz target for a minute, from the inputs in tests/vectors/fuzz; FUZZ="--seconds 1800 --only lane"
+	@cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ)
+
+$(VENV)/.fuzz: $(VENV)/.built
+	$(BIN)/python -m pip install --quiet 'atheris>=3,<4'
+	@touch $@
+
 observe-test: $(VENV)/.built ## the shipped alerts and dashboards against a real Prometheus, a gateway and its faults
 	OBSERVE=1 $(BIN)/python -m pytest -q tests/observe
 
@@ -70,6 +84,15 @@ pictures: $(VENV)/.built ## docs/images: the dashboards as that Prometheus has t
 
 dashboards: ## write deploy/grafana/dashboards; needs Go
 	cd deploy/grafana/build && go run . ../dashboards
+
+asyncapi: $(VENV)/.built ## write docs/asyncapi.yaml
+	voltgate asyncapi > docs/asyncapi.yaml
+
+asyncapi-test: $(VENV)/.built ## docs/asyncapi.yaml, and the one beside all schemas, by the parser of AsyncAPI; needs node and npm
+	npm install --silent --no-audit --no-fund --no-package-lock --ignore-scripts --prefix .cache/asyncapi @asyncapi/parser@3.6.6
+	voltgate schema --all .cache/asyncapi/bundle
+	cp tests/asyncapi/parse.mjs .cache/asyncapi
+	node .cache/asyncapi/parse.mjs docs/asyncapi.yaml .cache/asyncapi/bundle/asyncapi.yaml
 
 slos: ## write deploy/prometheus/slos.yaml; needs sloth
 	sloth generate -i deploy/prometheus/slos.sloth.yaml -o deploy/prometheus/slos.yaml
@@ -108,8 +131,9 @@ bench: $(VENV)/.built ## every figure of benchmarks/README.md, measured and writ
 peers: $(VENV)/.built ## the same load on other systems, fetched from their registries; PEERS="--quick --no-write" tries it
 	$(BIN)/python benchmarks/comparison.py $(PEERS)
 
-bench-csms: $(VENV)/.built ## facts a second of the ledger, its lag and memory; CSMS="--chargers 500 --minutes 60"
+bench-csms: $(VENV)/.built ## facts a second of the ledger, its lag and memory, the API on a million sessions; CSMS="--chargers 500 --minutes 60"
 	$(BIN)/python benchmarks/ledger.py $(CSMS)
+	$(BIN)/python benchmarks/api.py
 
 locust: $(VENV)/.locust ## Locust against a gateway that it starts: .cache/locust.html; LOCUST="--users 1000 --seconds 300"
 	$(BIN)/python benchmarks/locusts.py $(LOCUST)

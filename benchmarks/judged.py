@@ -59,7 +59,8 @@ class Judged:
     def text(self) -> str:
         """For the table."""
         refused = f"{len(BAD) - len(self.accepted)} of {len(BAD)}"
-        return f"{refused}, not {', '.join(self.accepted)}" if 0 < len(self.accepted) < len(BAD) else refused
+        some = 0 < len(self.accepted) < len(BAD)
+        return f"{refused}, accepts {' and '.join(self.accepted)}" if some else refused
 
 
 def judged(port: int) -> Judged:

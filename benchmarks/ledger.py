@@ -48,32 +48,38 @@ READING = [
 ]
 
 
-def facts(chargers: int, minutes: int) -> Iterator[tuple[str, dict[str, str], bytes]]:
-    """(subject, headers, body) of sessions that all begin together."""
+Fact = tuple[str, dict[str, str], bytes]
+"""Subject, headers, body."""
+
+
+def facts(chargers: int, minutes: int) -> Iterator[Fact]:
+    """Of sessions that all begin together."""
     for minute in range(minutes + 1):
         at = times.text(START + timedelta(minutes=minute))
         for number in range(chargers):
-            for action, key, body in _of(number, minute, at):
-                headers = {
-                    "ce-id": f"s{number}/{minute}/{action}",
-                    "ce-time": at,
-                    "ocpp-session": f"s{number}",
-                    "ocpp-key": f"CP{number}/{action}/{key}",
-                    "Nats-Msg-Id": f"{number}/{minute}/{action}",
-                }
-                yield f"ocpp.tx.v16.{action}.CP{number}", headers, orjson.dumps(body)
+            if minute == 0:
+                begin = {"connectorId": 1, "idTag": f"T{number}", "meterStart": 0, "timestamp": at}
+                yield fact(number, "StartTransaction", "0", at, begin)
+            elif minute > 1:
+                yield fact(number, "MeterValues", str(minute), at, reading(at, minute * 120))
 
 
-def _of(number: int, minute: int, at: str) -> Iterator[tuple[str, str, dict[str, object]]]:
-    if minute == 0:
-        begin = {"connectorId": 1, "idTag": f"T{number}", "meterStart": 0, "timestamp": at}
-        yield "StartTransaction", "0", begin
-        return
-    if minute == 1:
-        return
-    register = {"measurand": "Energy.Active.Import.Register", "value": str(minute * 120), "unit": "Wh"}
-    value = {"timestamp": at, "sampledValue": [register, *READING]}
-    yield "MeterValues", str(minute), {"connectorId": 1, "meterValue": [value]}
+def fact(number: int, action: str, key: str, at: str, body: dict[str, object]) -> Fact:
+    """One of a charger. ``key``: what a Response shares with its CALL."""
+    headers = {
+        "ce-id": f"s{number}/{key}/{action}",
+        "ce-time": at,
+        "ocpp-session": f"s{number}",
+        "ocpp-key": f"CP{number}/{action.removesuffix('Response')}/{key}",
+        "Nats-Msg-Id": f"{number}/{key}/{action}",
+    }
+    return f"ocpp.tx.v16.{action}.CP{number}", headers, orjson.dumps(body)
+
+
+def reading(at: str, wh: int) -> dict[str, object]:
+    """MeterValues with everything that chargers like to report."""
+    register = {"measurand": "Energy.Active.Import.Register", "value": str(wh), "unit": "Wh"}
+    return {"connectorId": 1, "meterValue": [{"timestamp": at, "sampledValue": [register, *READING]}]}
 
 
 def fold(chargers: int, minutes: int, folder: Path) -> float:
@@ -190,6 +196,13 @@ async def measured(chargers: int, minutes: int, port: int, folder: Path) -> list
     ]
 
 
+def free_port() -> int:
+    """A port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def _ms(waits: list[float], percent: int) -> str:
     cuts = statistics.quantiles(waits, n=100)
     return f"{cuts[percent - 1] * 1000:.0f}"
@@ -201,11 +214,8 @@ def main() -> None:
     parser.add_argument("--chargers", type=int, default=500)
     parser.add_argument("--minutes", type=int, default=60)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, socket.socket() as probe:
-        folder = Path(name)
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-        probe.close()
+    with tempfile.TemporaryDirectory() as name:
+        folder, port = Path(name), free_port()
         rows = [
             ("fold alone, facts per CPU second", f"{fold(options.chargers, options.minutes, folder):,.0f}")
         ]

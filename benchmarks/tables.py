@@ -135,8 +135,8 @@ def messages(rounds: dict[str, list[Message]]) -> Table:
         if name not in (floor, "floor Heartbeat"):
             times, more = over(runs, rounds[floor])
             surplus, base = spread(more), f"{spread(times, 2)} x"
-            if bound := MESSAGE_BOUNDS.get(name):
-                target = bound.verdict(statistics.median(times), statistics.median(more))
+            if goal := MESSAGE_BOUNDS.get(name):
+                target = goal.verdict(statistics.median(times), statistics.median(more))
         table.rows.append(
             [
                 name,

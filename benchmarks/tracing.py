@@ -1,7 +1,7 @@
 """The cost of tracing in the session: decode, steps and answer of a CALL, without sockets and NATS.
 
-Off is the default, and plain CALLs then take the lane, which is not measured here. Rounds are interleaved:
-compare the ratios, not the times. Run: ``python benchmarks/tracing.py``
+Plain CALLs take the lane where tracing is off or does not sample them, which is not measured here. Rounds are
+interleaved: compare the ratios, not the times. Run: ``python benchmarks/tracing.py``
 """
 
 import argparse

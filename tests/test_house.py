@@ -44,7 +44,7 @@ def inside(path: Path) -> str:
         ("psycopg", r"csms/(ledger/postgres|console/reader)"),
         ("sqlite3", r"csms/.*"),
         ("websockets", r"gateway/edge/.*|charger/.*"),
-        ("aiohttp", r"gateway/admin|csms/(console|alerts)/.*|charger/transfers"),
+        ("aiohttp", r"gateway/admin|backend/revocation|csms/(console|alerts)/.*|charger/transfers"),
         ("prometheus_client", r"gateway/(telemetry/.*|pool/merged|admin)"),
         ("opentelemetry", r"gateway/telemetry/tracing"),
         ("typer", r"cli/.*"),
@@ -122,7 +122,7 @@ def test_leaves_import_leaves_only(leaf: str) -> None:
 # Modules without tests/<package>/test_<module>.py, and the test that reaches them by its imports.
 TESTED_IN = {
     "schemas": "core/test_codec.py",
-    "backend/{answers,service,tokens}": "backend/test_backend.py",
+    "backend/{answers,payloads,rules,service,tokens}": "backend/test_backend.py",
     "charger/{calls,commands,connectors,line,link,messages,settings,station}": "charger/test_charger.py",
     "charger/faults/{clocks,energy,meters,scene,transactions}": "charger/faults/test_catalogue.py",
     "charger/transfers": "csms/console/test_filing.py",
@@ -130,6 +130,7 @@ TESTED_IN = {
     "charger/{fleet,plan,processes,tally,worker}": "charger/test_swarm.py",
     "cli/{service,versions}": "cli/test_cli.py",
     "cli/chargers/{importing,kick,online,options,setting,showing}": "cli/chargers/test_commands.py",
+    "cli/asyncapi/{bodies,headers}": "cli/asyncapi/test_document.py",
     "cli/check/{command,findings,subjects}": "cli/check/test_check.py",
     "cli/dev/{command,csms}": "cli/test_dev.py",
     "cli/dev/embedded": "cli/test_embedded.py",
@@ -162,6 +163,7 @@ TESTED_IN = {
         "csms/ledger/test_traps.py"
     ),
     "csms/ledger/{copies,feed,rebuild,streams}": "csms/ledger/test_service.py",
+    "csms/ledger/lasting": "csms/ledger/test_killed.py",
     "gateway/reasons": "test_lists.py",
     "gateway/gc_policy": "e2e/test_crowds.py",
     "gateway/interfaces": "gateway/bus/test_bus.py",

@@ -19,7 +19,7 @@ from pathlib import Path
 import alone
 import notes
 import readme
-from steps import ROOT, FailedError, needed, own, run
+from steps import ROOT, FailedError, bare, needed, own, run
 
 DIST = ROOT / "dist"
 WORK = ROOT / ".cache" / "release"
@@ -127,6 +127,25 @@ def serves(source: Source) -> str:
     return f"{said}; {bill.name} and voltgate-{source.version}.rust.cdx.json"
 
 
+def schemas(source: Source) -> str:
+    """Every OCPP schema of the installed package ``ocpp``, and the AsyncAPI document of them."""
+    folder = WORK / f"voltgate-schemas-{source.version}"
+    shutil.rmtree(folder, ignore_errors=True)
+    run(WORK / "alone" / "bin" / "voltgate", "schema", "--all", folder, env=bare(), cwd="/")
+    when = source.environment["SOURCE_DATE_EPOCH"]
+    same = [
+        "--mode=u=rwX,go=rX",
+        "--sort=name",
+        f"--mtime=@{when}",
+        "--owner=0",
+        "--group=0",
+        "--numeric-owner",
+    ]
+    packed = DIST / f"{folder.name}.tgz"
+    run("tar", *same, "-C", WORK, "--use-compress-program=gzip -n", "-cf", packed, folder.name)
+    return f"{folder.name}.tgz: {len(list(folder.rglob('*.json')))} schemas and asyncapi.yaml"
+
+
 def chart(source: Source) -> str:
     """The chart as a package."""
     helm = needed("helm", f"{HELM} (4 minutes)")
@@ -163,6 +182,7 @@ PARTS: dict[str, Callable[[Source], str]] = {
     "wheel aarch64": lambda source: wheel(source, ARM),
     "sdist": sdist,
     "wheel alone": serves,
+    "schemas": schemas,
     "chart": chart,
     "changes": changes,
     "sums": sums,

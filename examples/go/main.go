@@ -3,7 +3,7 @@
 //	billing [NAME]                     records every session, as the durable consumer NAME
 //	totals [NAME]                      the Wh of each tag that billing NAME has recorded
 //	authorize TAG...                   answers Authorize: these tags are accepted
-//	command IDENTITY ACTION [JSON]     sends a command; exit code 0 only for a result
+//	command IDENTITY ACTION [JSON [S]] sends a command, with S seconds for the charger; exit code 0 only for a result
 //	online                             the chargers that are connected
 package main
 
@@ -19,6 +19,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 )
 
 func main() {
@@ -57,7 +58,11 @@ func run(ctx context.Context, args []string) error {
 			return errors.New("command IDENTITY ACTION [JSON]")
 		}
 		payload := []byte(optional(args, 2, "{}"))
-		answer, err := send(ctx, nc, args[0], args[1], payload, newID(), 30*time.Second)
+		timeout, err := time.ParseDuration(optional(args, 3, "30") + "s")
+		if err != nil {
+			return err
+		}
+		answer, err := send(ctx, nc, args[0], args[1], payload, nuid.Next(), timeout)
 		if err != nil {
 			return err
 		}
@@ -78,7 +83,10 @@ func run(ctx context.Context, args []string) error {
 }
 
 func bill(ctx context.Context, js jetstream.JetStream, verb, name string) error {
-	bucket, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name})
+	bucket, err := js.KeyValue(ctx, name)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		bucket, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name})
+	}
 	if err != nil {
 		return err
 	}

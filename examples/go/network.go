@@ -12,7 +12,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 )
 
 // connect connects to NATS and keeps connecting: a restart of NATS does not end the program.
@@ -86,9 +85,6 @@ func send(ctx context.Context, nc *nats.Conn, identity, action string, payload [
 		}
 	}
 }
-
-// newID makes the id of a command.
-func newID() string { return nuid.Next() }
 
 // facts calls handle with every fact of a durable consumer, which is made where it is missing. A fact is
 // acknowledged after handle; one that handle failed on comes again. It returns when ctx ends.

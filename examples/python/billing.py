@@ -20,10 +20,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.errors import NoKeysError
+from nats.js.errors import BucketNotFoundError, NoKeysError
 from nats.js.kv import KeyValue
 
 from network import connect, facts, key
@@ -35,7 +34,7 @@ async def bill(nc: Client, bucket: KeyValue, name: str) -> None:
         try:
             for entry, value in entries(fact):
                 await bucket.put(entry, str(value).encode())
-        except (LookupError, ValueError, ArithmeticError, TypeError, nats.errors.Error) as error:
+        except Exception as error:  # whatever it is, the fact must come again
             print(fact.subject, repr(error), file=sys.stderr)
             await fact.nak(delay=5)
         else:
@@ -96,7 +95,10 @@ async def main(arguments: list[str]) -> None:
     only_totals = arguments[:1] == ["totals"]
     name = (arguments[1:] if only_totals else arguments) or ["billing"]
     nc = await connect()
-    bucket = await nc.jetstream().create_key_value(bucket=name[0])
+    try:
+        bucket = await nc.jetstream().key_value(name[0])
+    except BucketNotFoundError:
+        bucket = await nc.jetstream().create_key_value(bucket=name[0])
     if only_totals:
         print(json.dumps(await totals(bucket)))
     else:

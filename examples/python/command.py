@@ -1,4 +1,4 @@
-"""Send a command: python command.py IDENTITY ACTION [JSON]. Exit code 0 only for a result."""
+"""Send a command: python command.py IDENTITY ACTION [JSON [SECONDS]]. Exit code 0 only for a result."""
 
 import asyncio
 import sys
@@ -7,9 +7,9 @@ from uuid import uuid4
 from network import connect, send
 
 
-async def main(identity: str, action: str, payload: str = "{}") -> bool:
+async def main(identity: str, action: str, payload: str = "{}", seconds: str = "30") -> bool:
     nc = await connect()
-    reply = await send(nc, identity, action, payload.encode(), str(uuid4()))
+    reply = await send(nc, identity, action, payload.encode(), str(uuid4()), float(seconds))
     await nc.close()
     print(reply.outcome, reply.body.decode())
     return reply.outcome == "result"

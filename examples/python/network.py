@@ -16,7 +16,12 @@ from nats.js.api import AckPolicy, ConsumerConfig
 
 async def connect() -> Client:
     """Connect to NATS and keep connecting: a restart of NATS does not end the program."""
-    return await nats.connect(os.environ.get("NATS_URL", "nats://127.0.0.1:4222"), max_reconnect_attempts=-1)
+
+    async def report(error: Exception) -> None:
+        print("NATS:", error, file=sys.stderr)  # a missing permission is reported here, and nowhere else
+
+    url = os.environ.get("NATS_URL", "nats://127.0.0.1:4222")
+    return await nats.connect(url, max_reconnect_attempts=-1, error_cb=report)
 
 
 def token(identity: str) -> str:

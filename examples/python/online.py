@@ -16,9 +16,11 @@ async def online(nc: Client) -> list[dict[str, str]]:
     )
     consumer = await nc.jetstream().pull_subscribe("ocpp.link.*", stream="OCPP_LINKS", config=config)
     pending = (await consumer.consumer_info()).num_pending or 0
-    links = []
+    links: list[dict[str, str]] = []
     while len(links) < pending:
-        links += [json.loads(message.data) for message in await consumer.fetch(min(100, pending - len(links)))]
+        links += [
+            json.loads(message.data) for message in await consumer.fetch(min(100, pending - len(links)))
+        ]
     await consumer.unsubscribe()
     return [link for link in links if link["state"] == "up"]
 

@@ -150,6 +150,26 @@ def test_the_token_file_decides(tmp_path: Path, token: str, status: str, why: st
     assert Tokens(file).status(token) == status, why
 
 
+GROUPS = [("A", "Accepted", "FLEET"), ("b", "Blocked", "FLEET"), ("C", "Accepted", "")]
+
+
+@pytest.mark.parametrize(("token", "status", "group"), GROUPS)
+async def test_the_token_file_has_groups(tmp_path: Path, token: str, status: str, group: str) -> None:
+    """The parent of an idTag in 1.6, a token of type Central in 2.x; also in the answer to a transaction."""
+    file = tmp_path / "tokens.txt"
+    file.write_text("A Accepted FLEET # ours\nB Blocked FLEET\nC\n")
+    backend = Backend(Tokens(file), always_7)
+    parent = {"parentIdTag": group} if group else {}
+    found = await backend.answer(Question("v16", "Authorize", "CP001", "k", {"idTag": token}))
+    assert found == {"idTagInfo": {"status": status, **parent}}
+    central = {"groupIdToken": {"idToken": group, "type": "Central"}} if group else {}
+    for version in ("v201", "v21"):
+        body = {"idToken": {"idToken": token, "type": "ISO14443"}, "eventType": "Ended"}
+        for action in ("Authorize", "TransactionEvent"):
+            found = await backend.answer(Question(version, action, "CP001", "k", body))
+            assert found == {"idTokenInfo": {"status": status, **central}}
+
+
 def test_a_changed_token_file_is_read_again_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "tokens.txt"
     file.write_text("A\n")
@@ -167,9 +187,10 @@ def test_a_changed_token_file_is_read_again_and_a_broken_one_changes_nothing(tmp
 
 def test_a_broken_token_file_stops_the_start_and_names_the_line(tmp_path: Path) -> None:
     file = tmp_path / "tokens.txt"
-    file.write_text("A\nB Maybe\n")
-    with pytest.raises(ValueError, match=r"tokens\.txt:2: the status must be one of"):
-        Tokens(file)
+    for line in ("B Maybe", "B Accepted A FLEET"):
+        file.write_text(f"A\n{line}\n")
+        with pytest.raises(ValueError, match=r"tokens\.txt:2: the status must be one of"):
+            Tokens(file)
     with pytest.raises(FileNotFoundError):
         Tokens(tmp_path / "none.txt")
 

@@ -1,5 +1,6 @@
 """Commands of the backend after facts: over a real nats-server, with the gateway's side by the test."""
 
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -7,9 +8,13 @@ import pytest
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
-from answering import Answering, backend_on
+from answering import Answering, ask, backend_on
 from voltgate import Codec
 from voltgate.backend import followups
+from voltgate.backend.authority import Authorities
+from voltgate.backend.rules import Rules
+from voltgate.backend.sites import Sites
+from voltgate.charger.certificates import Request
 
 TARIFF = {"tariffId": "night-3", "currency": "EUR", "energy": {"prices": [{"priceKwh": 0.3}]}}
 Commands = list[tuple[str, dict[str, Any], dict[str, str]]]
@@ -144,3 +149,36 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(table) == followups.MOST
     assert 0 in table, "written last"
     assert 1 not in table
+
+
+@pytest.mark.parametrize(
+    ("version", "asked", "body", "command"),
+    [
+        ("v16", "SignCertificate", "csr", "CertificateSigned"),
+        ("v201", "NotifyEVChargingNeeds", "needs", "SetChargingProfile"),
+    ],
+)
+async def test_a_command_follows_the_answer_of_its_question_only(
+    nc: Client, tmp_path: Path, version: str, asked: str, body: str, command: str
+) -> None:
+    """Sent by the instance that has answered, once, when the fact of the answer is there."""
+    (tmp_path / "sites.txt").write_text("* 32\n")
+    rules = Rules(authorities=Authorities(tmp_path), sites=Sites(tmp_path / "sites.txt"))
+    bodies = {
+        "csr": {"csr": Request("CP001").csr},
+        "needs": {"evseId": 1, "chargingNeeds": {"requestedEnergyTransfer": "AC_three_phase"}},
+    }
+    house = await gateway(nc, {command: {"status": "Accepted"}})
+    fact = f"ocpp.event.{version}.{asked}Response.CP001"
+    async with backend_on(nc, rules=rules):
+        await facts(nc, *tx(event(0, "Started", evse={"id": 1})))
+        reply = await ask(nc, f"{version}.{asked}", orjson.dumps(bodies[body]), key="k1")
+        assert orjson.loads(reply.data) == {"status": "Accepted"}
+        for key in ("another", "k1", "k1"):
+            await nc.publish(fact, b'{"status":"Accepted"}', headers={"ocpp-key": key})
+        await house.until(1)
+        await nc.publish(fact, b'{"status":"Accepted"}', headers={"ocpp-key": "k1"})
+        await ask(nc, f"{version}.StatusNotification", b"{}")
+    assert [(subject, headers["ocpp-command-id"]) for subject, _, headers in house.asked] == [
+        (f"ocpprpc.send.{command}.CP001", "after/k1")
+    ]

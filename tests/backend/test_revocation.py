@@ -25,7 +25,7 @@ from voltgate.backend.tokens import Tokens
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-ALGORITHMS = {"SHA256": SHA256, "SHA384": SHA384, "SHA512": SHA512}
+ALGORITHMS: dict[str, type[SHA256 | SHA384 | SHA512]] = {"SHA256": SHA256, "SHA384": SHA384, "SHA512": SHA512}
 
 
 @dataclass(frozen=True)

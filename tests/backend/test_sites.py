@@ -32,7 +32,7 @@ def needs(evse: int = 1, **charging: Any) -> dict[str, Any]:
 
 
 AC = {"energyAmount": 9, "evMinCurrent": 6, "evMaxVoltage": 230}
-DC = {"requestedEnergyTransfer": "DC"}
+DC: dict[str, Any] = {"requestedEnergyTransfer": "DC"}
 LIMITS = [
     ("A", needs(), ("A", 33.3), "a third of the depot's"),
     ("A", needs(acChargingParameters=AC | {"evMaxCurrent": 16}), ("A", 16), "what the vehicle can take"),

@@ -102,6 +102,7 @@ TRIGGERS = [
     ("v201", "MeterValues", "Accepted", "MeterValues"),
     ("v201", "TransactionEvent", "Rejected", None),
     ("v21", "StatusNotification", "Accepted", "StatusNotification"),
+    ("v201", "SignChargingStationCertificate", "Accepted", "SignCertificate"),
     ("v21", "SignV2GCertificate", "NotImplemented", None),
 ]
 

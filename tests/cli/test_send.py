@@ -119,12 +119,14 @@ FAULTS = [
         "ACTION Reste: not a command of any OCPP version; did you mean Reset?",
     ),
     (["CP 1", "reset"], "did you mean Reset?"),
-    (["CP 1", "Frobnicate"], "`voltgate policy` lists actions"),
+    (["CP 1", "Frobnicate"], "`voltgate actions --commands` lists them"),
     (["CP 1", "BootNotification"], "ACTION BootNotification: only chargers send it"),
     (["Reset", "CP001"], "the charger's identity comes first"),
     (["CP 1", "Reset", "{type:Soft}"], "names and texts need double quotes"),
     (["CP 1", "Reset", "[]"], "JSON: must be an object"),
     (["CP 1", "a.b"], "ACTION a.b"),
+    (["CP 1", "v16.Reset"], "ACTION v16.Reset: without a version, which is the charger's: Reset"),
+    (["v16", "CP 1", "Reset"], "ACTION CP 1: not a command of any OCPP version"),
 ]
 
 

@@ -214,11 +214,43 @@ async def test_the_backend_answers_until_a_signal_and_checks_tokens(
     assert running.ends(signal.SIGTERM) == 0
 
 
-def test_a_broken_token_file_is_named_with_its_line(
+# Option, content of its file, what is said about it.
+WRONG = [
+    ("--tokens", "04A2 Sometimes", "rules:1: the status must be"),
+    ("--boots", "CP001 Later", "rules:1: a line is an identity"),
+    ("--sites", "depot 100", "rules:1: a line is a site"),
+    ("--prices", "CP001 dear", "rules:1: dear is not a number"),
+    ("--issuers", "text", "issuers: nobody is asked"),
+]
+
+
+@pytest.mark.parametrize(("option", "content", "said"), WRONG)
+def test_a_file_of_the_backend_that_cannot_be_used_is_named(
+    start: Start,
+    nats_server: NatsServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    content: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv("VOLTGATE_NATS__URL", nats_server.url)
+    (tmp_path / "rules").write_text(f"{content}\n")
+    running = start("backend", option, str(tmp_path / "rules"))
+    assert running.process.wait(PATIENCE) == 2
+    assert said in running.err
+    assert "Traceback" not in running.err
+
+
+def test_the_backend_signs_with_the_authority_that_it_has_made(
     start: Start, nats_server: NatsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VOLTGATE_NATS__URL", nats_server.url)
-    (tmp_path / "tokens").write_text("04A2 Sometimes\n")
-    running = start("backend", "--tokens", str(tmp_path / "tokens"))
-    assert running.process.wait(PATIENCE) == 2
-    assert f"{tmp_path}/tokens:1" in running.err
+    running = start("backend", "--ca", str(tmp_path))
+    running.until(lambda: "backend" in running.err, "it logs that it answers")
+    assert (tmp_path / "ca.pem").exists()
+    assert running.ends(signal.SIGTERM) == 0
+    running = start("backend", "--ca", str(tmp_path / "absent"))
+    assert running.process.wait(PATIENCE) in (1, 2)
+    assert "absent" in running.err
+    assert "Traceback" not in running.err

@@ -12,7 +12,7 @@ from jetstream import PATIENCE
 from voltgate.config import Config
 from voltgate.csms.ledger import store
 from voltgate.csms.ledger.service import Ledger
-from voltgate.csms.ledger.store import Row
+from voltgate.csms.ledger.store import Row, StoreError
 
 
 @asynccontextmanager
@@ -27,14 +27,22 @@ async def running(client: Client, config: Config) -> AsyncIterator[None]:
         await task
 
 
+_TABLES = {"sqlite": "sqlite_master WHERE name", "postgresql": "pg_tables WHERE tablename"}
+
+
 def rows(config: Config, sql: str) -> list[Row]:
-    """What a query finds in a database of SQLite; nothing as long as the ledger has not made it."""
-    if not Path(store.sqlite_path(config.csms.database)).is_file():
+    """What a query finds in the database; nothing as long as the ledger has not made it, or it is away."""
+    url = config.csms.database
+    kind = url.partition(":")[0]
+    if kind == "sqlite" and not Path(store.sqlite_path(url)).is_file():
         return []
-    database = store.opened(config.csms.database)
+    try:
+        database = store.opened(url)
+    except StoreError:
+        return []
     try:
         with database.begin() as tx:
-            (tables,) = tx.one("SELECT COUNT(*) FROM sqlite_master WHERE name = 'position'") or (0,)
+            (tables,) = tx.one(f"SELECT COUNT(*) FROM {_TABLES[kind]} = 'position'") or (0,)
             return tx.all(sql) if tables else []
     finally:
         database.close()

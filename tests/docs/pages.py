@@ -8,21 +8,28 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-LANGUAGES = ("sh", "bash", "shell", "console", "python")
+LANGUAGES = ("sh", "bash", "shell", "console", "python", "go", "ts", "java")
 
-# A comment above a block, which readers of the rendered page do not see: <!-- not run: reason -->
-_BLOCK = re.compile(r"(?:^<!-- not run: (.+?) -->\n+)?^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+# A comment above a block, which readers of the rendered page do not see: <!-- not run: reason -->, or
+# <!-- from: file --> for lines of a program that runs elsewhere.
+_BLOCK = re.compile(
+    r"(?:^<!-- (not run|from): (.+?) -->\n+)?^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL
+)
 
 
 @dataclass(frozen=True)
 class Block:
-    """One block of a page, and its first line. ``reason``: why it is not run here; "" where it is."""
+    """One block of a page, and its first line.
+
+    ``reason``: why it is not run here; "" where it is. ``source``: the file that it is cut from, or "".
+    """
 
     page: str
     line: int
     language: str
     text: str
     reason: str
+    source: str = ""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -33,12 +40,21 @@ def blocks(page: Path) -> list[Block]:
     text = page.read_text()
     found = []
     for match in _BLOCK.finditer(text):
-        reason, indent, language, content = match.groups()
+        kind, comment, indent, language, content = match.groups()
         if language in LANGUAGES:
             lines = [line.removeprefix(indent) for line in content.splitlines()]
-            number = text.count("\n", 0, match.start(4)) + 1
+            number = text.count("\n", 0, match.start(5)) + 1
             name = str(page.relative_to(ROOT))
-            found.append(Block(name, number, language, "\n".join(lines) + "\n", reason or ""))
+            found.append(
+                Block(
+                    name,
+                    number,
+                    language,
+                    "\n".join(lines) + "\n",
+                    reason=comment if kind == "not run" else "",
+                    source=comment if kind == "from" else "",
+                )
+            )
     return found
 
 

@@ -193,6 +193,9 @@ class Stage:
     def _python(self, block: Block) -> None:
         file = self.folder / "block.py"
         file.write_text(self._adapted(block.text))
+        if "await" not in block.text:
+            self._complete(str(block), f"{sys.executable} block.py")
+            return
         if "asyncio.run(" in block.text:
             running = self._start(str(block), f"exec {sys.executable} -u block.py")
         else:

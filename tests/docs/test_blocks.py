@@ -1,6 +1,7 @@
 """Every block of shell and Python of README.md and docs/*.md runs, in its order, against a real ``voltgate dev``.
 
-A block that cannot run here has ``<!-- not run: reason -->`` above it.
+A block that cannot run here has ``<!-- not run: reason -->`` above it, one that is cut from a program of
+``examples/``, which ``make examples`` runs, ``<!-- from: file -->``.
 """
 
 from collections.abc import Iterator
@@ -8,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from docs.pages import PAGES, Block, blocks, commands
+from docs.pages import PAGES, ROOT, Block, blocks, commands
 from docs.stage import Stage
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
-RUN = [block for block in BLOCKS if not block.reason]
+RUN = [block for block in BLOCKS if not (block.reason or block.source)]
+CUT = [block for block in BLOCKS if block.source]
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +27,17 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 @pytest.mark.parametrize("block", RUN, ids=str)
 def test_a_block_runs_as_it_is_printed(stage: Stage, block: Block) -> None:
     stage.run(block)
+
+
+@pytest.mark.parametrize("block", CUT, ids=str)
+def test_a_block_that_is_cut_from_a_program_is_lines_of_it(block: Block) -> None:
+    assert block.source.startswith("examples/"), block.source
+    assert block.text.strip("\n") in (ROOT / block.source).read_text()
+
+
+def test_blocks_of_other_languages_are_cut_from_programs() -> None:
+    assert CUT
+    assert [str(block) for block in RUN if block.language in ("go", "ts", "java")] == []
 
 
 def test_few_blocks_are_not_run_and_each_says_why() -> None:

@@ -16,6 +16,7 @@ from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
 from e2e.guarded import Guarded, as_operator
+from e2e.tap import Checker, tap
 from jetstream import NatsServer
 from voltgate.config import Config, load
 from voltgate.gateway import admin
@@ -36,6 +37,8 @@ class Gateway:
         self.admin_url = ""
         self.ports: list[int] = []
         self.faults: list[dict[str, Any]] = []  # what no code of ours caught
+        self.published: Checker
+        """What it published, held against the AsyncAPI document."""
         self._make_streams = make_streams
         self._loop: asyncio.AbstractEventLoop
         self._up: Future[None] = Future()
@@ -61,6 +64,7 @@ class Gateway:
         self._loop.set_exception_handler(lambda _, context: self.faults.append(context))
         if self._make_streams:
             await self._apply()
+        self.published = tap().open(self.config)
         self.worker = Worker(self.config)
         runner = await admin.start(self.config.admin, self.worker.metrics, self.worker.checks)
         self.admin_url = "http://127.0.0.1:{1}".format(*runner.addresses[0])
@@ -74,6 +78,7 @@ class Gateway:
             await serving
         finally:
             await runner.cleanup()
+            tap().close()
 
     async def _apply(self) -> None:
         end = time.monotonic() + PATIENCE
@@ -134,6 +139,8 @@ class Gateway:
             self.sigterm()  # the second one ends at once
         self.join()
         assert not self.faults, self.faults
+        tap().settle()
+        assert not tap().faults, tap().faults[:10]
         assert self.metric("voltgate_disconnects_total", reason="internal") == 0
 
 

@@ -46,6 +46,11 @@ OF_CLUSTERS: dict[str, Fault] = {
     "the leader frozen": kills.leader_frozen,
     "the leader steps down": kills.leader_steps_down,
 }
+OF_BOOKS: dict[str, Fault] = {
+    "the ledger killed": kills.ledger_killed,
+    "the ledger frozen": kills.ledger_frozen,
+    "PostgreSQL killed": kills.database_killed,
+}
 
 
 def faults(setup: Setup) -> dict[str, Fault]:
@@ -55,4 +60,6 @@ def faults(setup: Setup) -> dict[str, Fault]:
         found |= OF_WORKERS
     if setup.nodes > 1:
         found |= OF_CLUSTERS
+    if setup.books:
+        found |= OF_BOOKS
     return found

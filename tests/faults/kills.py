@@ -119,6 +119,30 @@ async def leader_frozen(run: "Run") -> None:
     node.thaw()
 
 
+async def ledger_killed(run: "Run") -> None:
+    """SIGKILL: the next one goes on from the positions of the database."""
+    assert run.house.ledger is not None
+    run.house.ledger.kill()
+    await run.felt_nowhere()
+    run.house.ledger.start()
+
+
+async def ledger_frozen(run: "Run") -> None:
+    """SIGSTOP: its consumers and its transaction stay open."""
+    assert run.house.ledger is not None
+    run.house.ledger.freeze()
+    await run.felt_nowhere()
+    run.house.ledger.thaw()
+
+
+async def database_killed(run: "Run") -> None:
+    """SIGKILL to PostgreSQL: the ledger waits for it."""
+    assert run.house.database is not None
+    await asyncio.to_thread(run.house.database.kill)
+    await run.felt_nowhere()
+    await asyncio.to_thread(run.house.database.start)
+
+
 async def leader_steps_down(run: "Run") -> None:
     """An election while all live."""
     assert run.house.cluster is not None

@@ -14,7 +14,7 @@ from faults.crowd import Crowd
 from faults.cuts import Fault
 from faults.process import tail
 from faults.setups import Gateway, House, Setup, running
-from faults.verdict import Verdict, judge, read
+from faults.verdict import Closing, Verdict, judge, read
 
 FELT = (5, 60, 250)  # messages
 PATIENCE = 90.0  # seconds until what should happen counts as not happening
@@ -125,6 +125,11 @@ async def run(
             commander.leave()
             await run.until(lambda: not crowd.waiting, "every outbox is empty")
             await run.until(lambda: not commander.waiting, "every command has ended")
+        if setup.books:
+            run.now = "the books"
+            closing = Closing(house.urls)
+            run.unsettled = lambda: [closing.seen]
+            await run.until(closing.closed, "the ledger has settled everything")
         return judge(book, commander, await read(house.urls))
 
 

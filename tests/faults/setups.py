@@ -14,9 +14,11 @@ import psutil
 
 from faults.process import Process
 from jetstream import Cluster, NatsServer, free_port
+from postgres import PostgresServer
 from proxy import Proxy
 
 VOLTGATE = (sys.executable, "-m", "voltgate")
+SETTLE_AFTER = 2.0  # csms.settle_after
 MUTANT = (sys.executable, str(Path(__file__).with_name("mutant.py")))
 
 
@@ -28,6 +30,8 @@ class Setup:
     gateways: int = 2
     workers: int = 1
     nodes: int = 1
+    books: bool = False
+    """Whether a ledger on PostgreSQL keeps the books."""
     command: tuple[str, ...] = VOLTGATE
 
 
@@ -35,6 +39,7 @@ SETUPS = {
     "gateways": Setup("two gateways, one nats-server"),
     "workers": Setup("two workers of one supervisor, one nats-server", gateways=1, workers=2),
     "cluster": Setup("two gateways, three nats-servers", nodes=3),
+    "books": Setup("two gateways, one nats-server, a ledger on PostgreSQL", books=True),
 }
 
 
@@ -116,6 +121,11 @@ class House:
         self._file = file
         log = folder / "backend.log"
         self.backend = Process("backend", log, [*VOLTGATE, "backend", "--config", str(file)])
+        self.database, self.ledger = None, None
+        if setup.books:
+            self.database = PostgresServer()
+            command = [*VOLTGATE, "csms", "ledger", "--config", str(file)]
+            self.ledger = Process("ledger", folder / "ledger.log", command)
 
     @property
     def urls(self) -> list[str]:
@@ -129,7 +139,8 @@ class House:
 
     @property
     def processes(self) -> list[Process]:
-        return [*self.gateways, self.backend]
+        ours = [*self.gateways, self.backend]
+        return ours if self.ledger is None or self.database is None else [*ours, self.database, self.ledger]
 
     @property
     def logs(self) -> dict[str, Path]:
@@ -142,8 +153,14 @@ class House:
             await self.cluster.ready()
         command = [*VOLTGATE, "streams", "apply", "--config", str(self._file)]
         await asyncio.to_thread(subprocess.run, command, check=True, stdout=subprocess.DEVNULL)
+        if self.database is not None:
+            await asyncio.to_thread(self.database.start)
+            url = json.dumps(self.database.new_database())
+            with self._file.open("a") as file:
+                file.write(f"[csms]\ndatabase={url}\ntick_seconds=0.5\nsettle_after={SETTLE_AFTER}\n")
         for process in self.processes:
-            process.start()
+            if process is not self.database:
+                process.start()
 
     async def whole(self) -> bool:
         """Whether every gateway takes chargers and every node leads or follows closely."""
@@ -157,6 +174,8 @@ class House:
     def stop(self) -> None:
         for process in self.processes:
             process.kill()
+        if self.database is not None:
+            self.database.remove()
         for node in self.nodes:
             node.kill()
         for gateway in self.gateways:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import postgres
+from faults.catalogue import OF_BOOKS
 from faults.run import Plan, Run, run
 from faults.setups import MUTANT, SETUPS
 from faults.short import short
@@ -25,6 +27,16 @@ async def test_nothing_that_was_answered_is_lost_and_nothing_is_stored_twice(tmp
     assert not verdict.faults, f"seed {seed}, {list(chosen)}: {verdict}"
     assert verdict.counts["answered"] == verdict.counts["stored"] > 160
     assert verdict.counts["commands"] > 10
+
+
+async def test_whatever_is_killed_each_end_is_billed_once(tmp_path: Path) -> None:
+    """SIGKILL and SIGSTOP to the ledger, SIGKILL to its database."""
+    postgres.installed()
+    seed = random.randrange(10_000)
+    plan = Plan(seed, len(OF_BOOKS), chargers=6, between=40)
+    verdict = await run(SETUPS["books"], plan, tmp_path, OF_BOOKS)
+    assert not verdict.faults, f"seed {seed}: {verdict}"
+    assert verdict.counts["answered"] == verdict.counts["stored"] > 160
 
 
 async def test_a_gateway_that_answers_before_the_pub_ack_is_found_out(tmp_path: Path) -> None:

@@ -76,6 +76,27 @@ def test_each_kind_of_broken_promise_is_found_and_named(name: str, spoil: Callab
     assert [fault for fault in verdict.faults if fault.startswith(f"{name} 1, such as ")]
 
 
+def test_an_end_has_one_invoice_and_nothing_else_has_any() -> None:
+    told = Told()
+    stop = {"transactionId": 7, "meterStop": 1, "timestamp": "2026-03-01T11:00:00Z"}
+    message = Queued("StopTransaction", {}, body=orjson.dumps(stop))
+    told.book.note(WHO, message)
+    told.book.settle(message, Answer({}), 1)
+    told.store("StopTransaction", message.body)
+    bill = (WHO, "7")
+    cases: tuple[tuple[dict[str, list[tuple[str, str]]], list[str]], ...] = (
+        ({"a": [bill]}, []),
+        ({"a": [bill, bill]}, ["billed twice"]),
+        ({"a": [bill], "b": [bill]}, ["billed twice"]),
+        ({"a": []}, ["not billed"]),
+        ({"a": [bill], "b": [(WHO, "8")]}, ["billed for nobody"]),
+    )
+    for invoices, wrong in cases:
+        told.stored.invoices = invoices
+        faults = judge(told.book, told.commander, told.stored).faults
+        assert [fault.partition(" 1, ")[0] for fault in faults] == wrong
+
+
 def test_the_same_event_has_one_key_however_its_bytes_are() -> None:
     """And every other message is its bytes (docs/contract.md 3.3)."""
     assert business_key(WHO, "TransactionEvent", EVENT) == (WHO, "TransactionEvent", "t/1", "0", "Started")

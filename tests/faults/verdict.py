@@ -3,16 +3,22 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
 import nats
 from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.errors import NotFoundError
 
 from faults.book import Book, Entry, Key, business_key
 from faults.commander import Commander
+from faults.setups import SETTLE_AFTER
 
+Bill = tuple[str, str]
+"""Identity and transaction."""
 BATCH = 500
 SENT = {"result", "timeout", "lost"}  # how a sane backend's command may end
 
@@ -25,6 +31,7 @@ class Stored:
     contents: Counter[tuple[str, str, bytes]] = field(default_factory=Counter)
     answers: dict[Key, list[Any]] = field(default_factory=dict)  # Response facts, by the key of their CALL
     commands: set[str] = field(default_factory=set)  # ids of DataTransfer commands
+    invoices: dict[str, list[Bill]] | None = None  # less what was credited, by session; None: no books
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,42 @@ async def read(urls: Sequence[str]) -> Stored:
     async for subject, _, body in _messages(urls, "OCPP_COMMANDS"):
         if subject.split(".")[3] == "DataTransfer":
             stored.commands.add(json.loads(body)["data"])
+    with suppress(NotFoundError):
+        async for _, _, body in _messages(urls, "OPS_CDR"):
+            stored.invoices = stored.invoices or {}
+            document = json.loads(body)
+            bills = stored.invoices.setdefault(document["cdr"]["session"], [])
+            bill = document["cdr"]["charger"], document["bill"]["transaction"]
+            if document["cdr"]["kind"] == "invoice":
+                bills.append(bill)
+            else:
+                bills.remove(bill)
     return stored
+
+
+class Closing:
+    """The end of the books: every fact is folded, and what ended with the last of them has settled."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = list(urls)
+        self._folded_at: datetime | None = None
+        self.seen = "nothing"
+
+    async def closed(self) -> bool:
+        """By the last tick: it covers all transaction facts, and a settlement's wait has passed since."""
+        client = await nats.connect(self._urls)
+        try:
+            last = (await client.jsm().stream_info("OCPP_TX")).state.last_seq
+            tick = json.loads((await client.jsm().get_last_msg("OPS_TICK", "ops.tick")).data or b"")
+            left = (await client.jsm().stream_info("OPS_CDR")).state.messages
+        finally:
+            await client.close()
+        self.seen = f"{left} documents, last fact {last}, last tick {tick}"
+        if tick["positions"]["OCPP_TX"]["seq"] < last:
+            return False
+        at = datetime.fromisoformat(tick["at"])
+        self._folded_at = self._folded_at or at
+        return left > 0 and at - self._folded_at > 3 * timedelta(seconds=SETTLE_AFTER)
 
 
 async def _messages(urls: Sequence[str], stream: str) -> Any:
@@ -88,6 +130,8 @@ def judge(book: Book, commander: Commander, stored: Stored) -> Verdict:
         "executed, no fact": [name for name in book.executed if name not in stored.commands],
         "odd outcomes": list(_odd(commander, book)),
     }
+    if stored.invoices is not None:
+        found |= _of_books(entries, stored.invoices)
     counts = {
         "generated": book.generated,
         "answered": book.answered,
@@ -99,6 +143,27 @@ def judge(book: Book, commander: Commander, stored: Stored) -> Verdict:
     }
     faults = [f"{name} {len(those)}, such as {those[0]}" for name, those in found.items() if those]
     return Verdict(counts, faults)
+
+
+def _of_books(entries: list[Entry], invoices: dict[str, list[Bill]]) -> dict[str, list[str]]:
+    """Every end has one invoice, and nothing else has any."""
+    ends = {end for entry in entries if (end := _end(entry)) is not None}
+    billed = Counter(bill for bills in invoices.values() for bill in bills)
+    return {
+        "not billed": [str(end) for end in ends if end not in billed],
+        "billed twice": [str(end) for end, times in billed.items() if times > 1],
+        "billed for nobody": [str(end) for end in billed if end not in ends],
+    }
+
+
+def _end(entry: Entry) -> Bill | None:
+    """The transaction that a message ends."""
+    body = json.loads(entry.message.body)
+    if entry.message.action == "StopTransaction":
+        return entry.identity, str(body["transactionId"])
+    if body.get("eventType") == "Ended":
+        return entry.identity, body["transactionInfo"]["transactionId"]
+    return None
 
 
 def _unkept(entries: list[Entry], stored: Stored) -> Iterator[str]:

@@ -21,8 +21,10 @@ from fuzz.seeds import keep, kept
 
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / ".cache" / "fuzz"
+BUILT = ROOT / "target" / "fuzzing"
 SLOWEST = 20  # seconds that one input may take
 MEMORY = 2000  # MB of the process
+INTERRUPTED = 72  # the exit code of libFuzzer on a signal
 TESTS = str(ROOT / "tests")
 ENVIRONMENT = os.environ | {"OCPP_PACKAGE": str(Path(ocpp.__path__[0])), "PYTHONPATH": TESTS}
 
@@ -32,7 +34,9 @@ def main() -> int:
     arguments = _arguments()
     targets = [one for one in TARGETS if not arguments.only or any(part in one for part in arguments.only)]
     if set(targets) & set(RUST):
-        subprocess.run(_cargo("build"), check=True, env=ENVIRONMENT)
+        # Stable Rust has the coverage and not the sanitizers; the core has no unsafe code for them to watch.
+        options = ["--fuzz-dir", str(CRATE), "--sanitizer", "none", "--target-dir", str(BUILT)]
+        subprocess.run(["cargo", "fuzz", "build", *options], check=True)
     found = [one for one in targets if not _runs_clean(one, arguments.seconds)]
     if arguments.keep:
         for target in targets:
@@ -41,19 +45,14 @@ def main() -> int:
     return int(bool(found))
 
 
-def _cargo(verb: str, *more: str) -> list[str]:
-    # Stable Rust has the coverage and not the sanitizers; the core has no unsafe code for them to watch.
-    fixed = ["--fuzz-dir", str(CRATE), "--sanitizer", "none", "--target-dir", str(ROOT / "target/fuzzing")]
-    return ["cargo", "fuzz", verb, *fixed, *more]
-
-
 def _argv(target: str, corpus: Path, options: Sequence[str]) -> list[str]:
     options = [
         f"-artifact_prefix={WORK / target}-", f"-timeout={SLOWEST}", f"-rss_limit_mb={MEMORY}", *options,
     ]  # fmt: skip
     if target in PYTHON:
         return [sys.executable, "-m", "fuzz.guided", target, str(corpus), *options]
-    return _cargo("run", target, str(corpus), "--", *options)
+    (binary,) = BUILT.glob(f"*/release/{target}")
+    return [str(binary), str(corpus), *options]
 
 
 def _runs_clean(target: str, seconds: int) -> bool:
@@ -65,7 +64,7 @@ def _runs_clean(target: str, seconds: int) -> bool:
         said = log.read()
     runs = int(re.findall(r"executed_units: *(\d+)", said)[-1:][0]) if "executed_units" in said else 0
     coverage = re.findall(r"cov: (\d+) ft: \d+ corp: (\d+)", said)[-1:] or [("0", "0")]
-    end = "clean" if code == 0 else f"FOUND, see {WORK / target}.log"
+    end = {0: "clean", INTERRUPTED: "interrupted"}.get(code, f"FOUND, see {WORK / target}.log")
     print(
         f"{target:<10}{monotonic() - began:6.0f} s {runs:12,} inputs, coverage {coverage[0][0]:>5}, "
         f"kept {coverage[0][1]:>5}: {end}",

@@ -1,7 +1,7 @@
-"""Random bytes from NATS, on the real connection of a bus: after its login, instead of what a server sends.
+"""Random bytes from NATS, on the real connection of a bus: after its login, in place of its messages.
 
-A byte of :data:`WHOLE` stands for a whole protocol line, which chance does not find. Whatever came, nothing is
-raised on the loop, and the bus works again at the next server, which is sane: it stores.
+A byte of :data:`WHOLE` stands for a whole protocol line, which chance does not find. Whatever came, nothing
+is raised on the loop, and the bus works again on its next connection, where the server is sane: it stores.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ WHOLE: dict[int, bytes] = {
 
 
 class Server:
-    """A NATS of one client: the first connection gets the bytes after its first store, later ones are sane."""
+    """A NATS of one client: its first connection gets the bytes after a store, later ones are sane."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._connections = data, 0
@@ -81,7 +81,8 @@ async def _play(data: bytes) -> None:
     bus = Bus(load(nats={"url": url, "publish_timeout": 1.0}).nats, clock, Metrics())
     heard: list[Request] = []
     await bus.start()
-    bus._connection.client.options["reconnect_time_wait"] = 0  # a client is gentler with servers
+    # A client is gentler with its servers.
+    bus._connection.client.options["reconnect_time_wait"] = 0  # noqa: SLF001
     try:
         bus.subscribe(COMMANDS, heard.append)
         async with asyncio.timeout(PATIENCE):

@@ -1,4 +1,4 @@
-"""The inputs that are kept: a file a target in ``tests/vectors/fuzz``, a line an input, as Python spells it."""
+"""Inputs that are kept in ``tests/vectors/fuzz``: a file a target, a line an input, in Python's spelling."""
 
 import ast
 from collections.abc import Iterable

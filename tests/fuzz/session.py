@@ -1,7 +1,7 @@
 """A session in any interleaving of messages, PubAcks, replies, ticks, closes and commands; time is virtual.
 
 A byte from :data:`FIRST` on is one of :data:`STEPS`; every other one is part of a raw text of the charger,
-which ends with a line feed. In the end each command has one reply, and the charger has an answer to each of
+which ends with a line feed. In the end each command has one outcome, and the charger has an answer to each of
 its CALLs unless its socket was closed; no CALL has more answers than it was sent times.
 """
 
@@ -23,6 +23,7 @@ from world import (
     STATUS,
     STATUS_2,
     STREAM,
+    Published,
     World,
     event,
 )
@@ -134,22 +135,34 @@ class Play:
         world = self.world
         world.bus.fails.clear()
         world.bus.hold = False
-        replies: list[str] = []
+        replies: list[Published] = []
         for _ in range(60):
             world.bus.release()
             self.look()
-            replies += [one.subject for one in world.replies()]
-            if len(replies) >= self.commands and (self.gone or self.answered.keys() == self.sent.keys()):
+            replies += world.replies()
+            ended = len({one.subject for one in replies}) == self.commands
+            if ended and (self.gone or self.answered.keys() == self.sent.keys()):
                 break
-            world.pass_time(10)
+            leap(world, 10)
         assert self.gone or self.answered.keys() == self.sent.keys(), "every CALL has its answer"
         self.end()
-        world.pass_time(1)
+        leap(world, 1)
         self.look()
         self.open.clear()
-        replies += [one.subject for one in world.replies()]
-        assert sorted(replies) == sorted(f"_INBOX.{number + 1}" for number in range(self.commands))
+        replies += world.replies()
+        assert {one.subject for one in replies} == {f"_INBOX.{number + 1}" for number in range(self.commands)}
+        # A reply is repeated with an outcome that was not stored, and says the same then.
+        said = {(one.subject, one.headers["ocpp-outcome"], one.data) for one in replies}
+        assert len(said) == self.commands
         self.commands = 0
+
+
+def leap(world: World, seconds: int) -> None:
+    """Let time pass in few steps, as on a machine that is busy: ticks of 50 ms take most of a run."""
+    for _ in range(seconds):
+        world.time += 1.0
+        world.clock.advance()
+        world.bus.settle()
 
 
 def _failing(*classes: str) -> Callable[[Play], object]:
@@ -158,7 +171,7 @@ def _failing(*classes: str) -> Callable[[Play], object]:
 
 
 STEPS: list[Callable[[Play], object]] = [
-    *(lambda play, number=number: play.call(number) for number in range(5)),  # type: ignore[misc]
+    *(lambda play, number=number: play.call(number) for number in range(5)),
     lambda play: play.raw(json.dumps([6, "s", "NotifyPeriodicEventStream", STREAM]).encode()),
     lambda play: play.command("Reset", SOFT if play.version == "v16" else {"type": "Immediate"}),
     lambda play: play.command("Reset", {}, ocpp_timeout=1),
@@ -166,13 +179,13 @@ STEPS: list[Callable[[Play], object]] = [
     lambda play: play.answer(b"3", json.dumps(ACCEPTED)),
     lambda play: play.answer(b"3", "{}"),
     lambda play: play.answer(b"4", '"GenericError","",{}'),
-    *(lambda play, body=body: play.reply(body) for body in REPLIES),  # type: ignore[misc]
+    *(lambda play, body=body: play.reply(body) for body in REPLIES),
     lambda play: play.world.bus.release(1),
     lambda play: play.world.bus.release(3),
     lambda play: play.hold(True),
     lambda play: play.hold(False),
     lambda play: play.world.pass_time(0.3),
-    lambda play: play.world.pass_time(6.0),
+    lambda play: leap(play.world, 6),
     _failing("event"),
     _failing("tx", "command"),
     _failing(),

@@ -17,90 +17,90 @@ import { connect, facts, key } from "./network.js";
 
 /** A StartTransaction or StopTransaction of 1.6, or a Response. */
 interface Transaction {
-  idTag: string;
-  meterStart: number;
-  meterStop: number;
-  transactionId?: number;
+    idTag: string;
+    meterStart: number;
+    meterStop: number;
+    transactionId?: number;
 }
 
 /** A TransactionEvent of 2.x. */
 interface TransactionEvent {
-  eventType: "Started" | "Updated" | "Ended";
-  transactionInfo: { transactionId: string };
-  idToken?: { idToken: string };
-  meterValue?: { sampledValue: Sample[] }[];
+    eventType: "Started" | "Updated" | "Ended";
+    transactionInfo: { transactionId: string };
+    idToken?: { idToken: string };
+    meterValue?: { sampledValue: Sample[] }[];
 }
 
 interface Sample {
-  value: number;
-  measurand?: string;
-  phase?: string;
-  unitOfMeasure?: { unit?: string; multiplier?: number };
+    value: number;
+    measurand?: string;
+    phase?: string;
+    unitOfMeasure?: { unit?: string; multiplier?: number };
 }
 
 /** What one fact says. Facts may come twice, and in any order. */
 function* entries(fact: JsMsg): Generator<[string, string | number]> {
-  const [, , version, action, charger] = fact.subject.split(".");
-  const session = fact.headers?.get("ocpp-key");
-  if (version === "v16") {
-    const payload = fact.json<Transaction>();
-    const transaction = `${charger}/${payload.transactionId}`;
-    if (action === "StartTransaction") {
-      yield [`tag/${session}`, payload.idTag];
-      yield [`begin/${session}`, payload.meterStart];
-    } else if (payload.transactionId === undefined) {
-      return; // a CALLERROR, or no transaction
-    } else if (action === "StartTransactionResponse") {
-      yield [`id/${session}`, transaction];
-    } else if (action === "StopTransaction") {
-      yield [`end/${transaction}`, payload.meterStop];
+    const [, , version, action, charger] = fact.subject.split(".");
+    const session = fact.headers?.get("ocpp-key");
+    if (version === "v16") {
+        const payload = fact.json<Transaction>();
+        const transaction = `${charger}/${payload.transactionId}`;
+        if (action === "StartTransaction") {
+            yield [`tag/${session}`, payload.idTag];
+            yield [`begin/${session}`, payload.meterStart];
+        } else if (payload.transactionId === undefined) {
+            return; // a CALLERROR, or no transaction
+        } else if (action === "StartTransactionResponse") {
+            yield [`id/${session}`, transaction];
+        } else if (action === "StopTransaction") {
+            yield [`end/${transaction}`, payload.meterStop];
+        }
+    } else if (action === "TransactionEvent") {
+        const payload = fact.json<TransactionEvent>();
+        const transaction = `${charger}/${key(payload.transactionInfo.transactionId)}`;
+        if (payload.idToken !== undefined && payload.eventType !== "Ended") {
+            yield [`tag/${transaction}`, payload.idToken.idToken];
+        }
+        const meter = registers(payload);
+        const [first, last] = [meter.at(0), meter.at(-1)];
+        if (first !== undefined && payload.eventType === "Started") {
+            yield [`begin/${transaction}`, first];
+        } else if (last !== undefined && payload.eventType === "Ended") {
+            yield [`end/${transaction}`, last];
+        }
     }
-  } else if (action === "TransactionEvent") {
-    const payload = fact.json<TransactionEvent>();
-    const transaction = `${charger}/${key(payload.transactionInfo.transactionId)}`;
-    if (payload.idToken !== undefined && payload.eventType !== "Ended") {
-      yield [`tag/${transaction}`, payload.idToken.idToken];
-    }
-    const meter = registers(payload);
-    const [first, last] = [meter.at(0), meter.at(-1)];
-    if (first !== undefined && payload.eventType === "Started") {
-      yield [`begin/${transaction}`, first];
-    } else if (last !== undefined && payload.eventType === "Ended") {
-      yield [`end/${transaction}`, last];
-    }
-  }
 }
 
 /** The readings of the energy register of 2.x in Wh, in the order of the message. */
 function registers(payload: TransactionEvent): number[] {
-  const register = "Energy.Active.Import.Register";
-  return (payload.meterValue ?? [])
-    .flatMap((value) => value.sampledValue)
-    .filter((sample) => sample.phase === undefined)
-    .filter((sample) => (sample.measurand ?? register) === register)
-    .map(({ value, unitOfMeasure: { unit = "Wh", multiplier = 0 } = {} }) =>
-      Math.round(value * 10 ** multiplier * (unit === "kWh" ? 1000 : 1)),
-    );
+    const register = "Energy.Active.Import.Register";
+    return (payload.meterValue ?? [])
+        .flatMap((value) => value.sampledValue)
+        .filter((sample) => sample.phase === undefined)
+        .filter((sample) => (sample.measurand ?? register) === register)
+        .map(({ value, unitOfMeasure: { unit = "Wh", multiplier = 0 } = {} }) =>
+            Math.round(value * 10 ** multiplier * (unit === "kWh" ? 1000 : 1)),
+        );
 }
 
 /** Adds up the Wh of each tag, over all sessions that ended. */
 async function totals(bucket: KV): Promise<Record<string, number>> {
-  const found = new Map<string, string>();
-  for await (const name of await bucket.keys()) {
-    found.set(name, (await bucket.get(name))?.string() ?? "");
-  }
-  const sums: Record<string, number> = {};
-  for (const [name, tag] of found) {
-    if (name.startsWith("tag/")) {
-      const session = name.slice("tag/".length);
-      const begin = found.get(`begin/${session}`);
-      const end = found.get(`end/${found.get(`id/${session}`) ?? session}`);
-      if (begin !== undefined && end !== undefined) {
-        sums[tag] = (sums[tag] ?? 0) + Number(end) - Number(begin);
-      } // else it goes on
+    const found = new Map<string, string>();
+    for await (const name of await bucket.keys()) {
+        found.set(name, (await bucket.get(name))?.string() ?? "");
     }
-  }
-  return sums;
+    const sums: Record<string, number> = {};
+    for (const [name, tag] of found) {
+        if (name.startsWith("tag/")) {
+            const session = name.slice("tag/".length);
+            const begin = found.get(`begin/${session}`);
+            const end = found.get(`end/${found.get(`id/${session}`) ?? session}`);
+            if (begin !== undefined && end !== undefined) {
+                sums[tag] = (sums[tag] ?? 0) + Number(end) - Number(begin);
+            } // else it goes on
+        }
+    }
+    return sums;
 }
 
 const onlyTotals = process.argv[2] === "totals";
@@ -108,18 +108,18 @@ const name = process.argv[onlyTotals ? 3 : 2] ?? "billing";
 const nc = await connect();
 const bucket = await new Kvm(nc).create(name);
 if (onlyTotals) {
-  console.log(JSON.stringify(await totals(bucket)));
-  await nc.close();
+    console.log(JSON.stringify(await totals(bucket)));
+    await nc.close();
 } else {
-  for await (const fact of facts(nc, "OCPP_TX", name, "ocpp.tx.>")) {
-    try {
-      for (const [entry, value] of entries(fact)) {
-        await bucket.put(entry, String(value));
-      }
-      fact.ack(); // an acknowledgement that is lost brings the fact again
-    } catch (error) {
-      console.error(fact.subject, String(error));
-      fact.nak(5000);
+    for await (const fact of facts(nc, "OCPP_TX", name, "ocpp.tx.>")) {
+        try {
+            for (const [entry, value] of entries(fact)) {
+                await bucket.put(entry, String(value));
+            }
+            fact.ack(); // an acknowledgement that is lost brings the fact again
+        } catch (error) {
+            console.error(fact.subject, String(error));
+            fact.nak(5000);
+        }
     }
-  }
 }

@@ -9,8 +9,8 @@ Nothing of the gateway is imported: a backend needs only subjects, headers and J
 
 from voltgate.backend.answers import Backend
 from voltgate.backend.followups import Names
-from voltgate.backend.rules import Files, Rules
+from voltgate.backend.rules import Options, Rules
 from voltgate.backend.service import client_failed, run
 from voltgate.backend.tokens import Tokens
 
-__all__ = ["Backend", "Files", "Names", "Rules", "Tokens", "client_failed", "run"]
+__all__ = ["Backend", "Names", "Options", "Rules", "Tokens", "client_failed", "run"]

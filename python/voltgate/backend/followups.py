@@ -4,7 +4,7 @@
 - A boot that was answered Pending: what a pending charger is asked for, then TriggerMessage when it is not
   pending any more. Only where there is a file of boots.
 - A gap in ``seqNo``: GetTransactionStatus; the ledger reads the answer and knows whether to wait.
-- An Updated event: CostUpdated with the cost so far, once a minute for each transaction.
+- An Updated event: CostUpdated with the cost so far, at most once in ``cost_interval`` a transaction.
 - A boot of a 2.1 charger, and a tick after which it has another tariff: SetDefaultTariff or ClearTariffs.
 
 Every instance of a backend does this. Their commands have the same ``ocpp-command-id``, so that the gateway
@@ -55,7 +55,6 @@ ANNOUNCED = tuple(
     for action in ("NotifyEVChargingNeeds", "NotifyEVChargingSchedule", "SignCertificate")
 )
 FOLLOWED = (*TRANSACTIONS, *ANNOUNCED, BOOTS)
-COST_SECONDS = 60.0  # between two costs of one transaction
 MOST = 50_000  # entries of each table
 BATCH = 200  # chargers in a question for tariffs
 AGAIN = 5.0  # seconds
@@ -173,7 +172,8 @@ class Followups:
             self._last[about] = number if last is None else max(last, number)
         without = event.get("offline") or (charger, "CostUpdated") in self._lacking
         now = monotonic()
-        if kind == "Updated" and not without and now - self._costs.get(about, -COST_SECONDS) >= COST_SECONDS:
+        pause = self._rules.cost_interval
+        if kind == "Updated" and not without and now - self._costs.get(about, -pause) >= pause:
             self._costs[about] = now
             self._start(self._cost(charger, transaction, number, event))
 

@@ -63,6 +63,8 @@ class Rules:
     interval: int = 300
     """Seconds between heartbeats."""
     concurrent: bool = True
+    cost_interval: float = 60.0
+    """Seconds between two CostUpdated of one transaction, at least."""
     boots: Boots | None = None
     authorities: Authorities | None = None
     revocation: Revocation | None = None
@@ -79,9 +81,11 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Files:
-    """Where the rules are. ``responders``: see Revocation."""
+class Options:
+    """Where the rules are. ``responders``: see Revocation; ``interval``, ``cost_interval``: see Rules."""
 
+    interval: int = 300
+    cost_interval: float = 60.0
     ca: Path | None = None
     boots: Path | None = None
     contracts: Path | None = None
@@ -90,12 +94,13 @@ class Files:
     prices: Path | None = None
     responders: tuple[str, ...] = ()
 
-    def rules(self, interval: int, concurrent: bool) -> Rules:
+    def rules(self, concurrent: bool) -> Rules:
         """Read them. Raises ValueError or OSError for what cannot be used."""
         if self.issuers and not self.responders:
             raise ValueError("issuers: nobody is asked about their certificates: name responders")
         return Rules(
-            interval=interval,
+            interval=self.interval,
+            cost_interval=self.cost_interval,
             concurrent=concurrent,
             boots=optional(Boots, self.boots),
             authorities=optional(Authorities, self.ca),

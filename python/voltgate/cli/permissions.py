@@ -83,8 +83,11 @@ def backend(config: Config, _: str) -> Role:
 
 
 def answer(config: Config, action: str) -> Role:
-    """What a service needs that answers the questions of one action, in each version."""
-    return Role([], [f"{config.nats.rpc_prefix}.ask.*.{action}.*"], responds=True)
+    """What a service needs that answers the questions of one action, in each version.
+
+    Libraries for NATS services subscribe to ``$SRV`` under a name that only they know.
+    """
+    return Role([], [f"{config.nats.rpc_prefix}.ask.*.{action}.*", f"{ROOT}.>"], responds=True)
 
 
 def command(config: Config, action: str) -> Role:

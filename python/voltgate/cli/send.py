@@ -82,9 +82,12 @@ def _fault_of_action(action: str, identity: str) -> str:
         return f"ACTION {visible(action)}: the charger's identity comes first, then the action"
     if action in {name for name, *_ in rows}:
         return f"ACTION {action}: only chargers send it"
+    version, dot, bare = action.partition(".")
+    if dot and bare in commands and version in SUBPROTOCOLS:
+        return f"ACTION {visible(action)}: without a version, which is the charger's: {bare}"
     lower = {name.lower(): name for name in commands}
     close = difflib.get_close_matches(action.lower(), lower, n=1)
-    hint = f"did you mean {lower[close[0]]}?" if close else "`voltgate policy` lists actions"
+    hint = f"did you mean {lower[close[0]]}?" if close else "`voltgate actions --commands` lists them"
     return f"ACTION {visible(action)}: not a command of any OCPP version; {hint}"
 
 

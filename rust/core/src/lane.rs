@@ -37,17 +37,16 @@
 //! to.
 
 use crate::actions::Sender;
-use crate::cloudevents::Stamp;
 use crate::codec::Codec;
 use crate::encode;
 use crate::frame::Decoded;
-use crate::hpub::{Command, push_time};
+use crate::hpub::push_time;
 use crate::key::Message;
 pub use crate::opened::NO_ANSWER;
 use crate::opened::{ANSWER, Open, short_answer};
-use crate::outbox::Pushed;
 use crate::plan::{Plan, Route, Stored};
-use crate::publish::{Class, Tags};
+use crate::publish::Class;
+use crate::road::Call;
 pub use crate::road::{Effects, Other, Road, Scratch};
 use crate::seen::{Answered, Mark};
 use crate::slice::{Masked, Piece, Slicer};
@@ -264,9 +263,6 @@ impl<A> State<A> {
             return false;
         };
         let Some(std::borrow::Cow::Borrowed(id)) = decoded.message_id(frame) else { return false };
-        let (payload, members) = (decoded.payload(frame), decoded.members(frame));
-        let name = codec.entries()[action].name;
-        let message = Message { action: name, id, payload, members, latin1: false };
         let mut text = [0; trace::TEXT];
         let traceparent = match road.plan.sampling {
             None => "",
@@ -278,13 +274,15 @@ impl<A> State<A> {
                 trace.write(sampling.flags, &mut text)
             }
         };
+        let (payload, members) = (decoded.payload(frame), decoded.members(frame));
+        let message = Message { action: codec.entries()[action].name, id, payload, members, latin1: false };
+        let call = Call { action, message, size: frame.len(), traceparent };
         let taken = match road.plan.routes[action] {
             Route::Session => false,
-            Route::Live { clock } => live(clock, &message, traceparent, scratch, road, effects),
+            Route::Live { clock } => live(clock, &call, scratch, road, effects),
             Route::Stored(how) => {
                 let asked = how.may_ask && (decoded.noted.id_token || decoded.noted.ends_online(frame));
-                let size = frame.len();
-                !asked && self.store(how, action, &message, size, traceparent, scratch, road, own, effects)
+                !asked && self.store(how, &call, scratch, road, own, effects)
             }
         };
         if taken {
@@ -298,19 +296,16 @@ impl<A> State<A> {
         taken
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one call, inlined")]
     fn store<T>(
         &mut self,
         how: Stored,
-        action: usize,
-        message: &Message,
-        size: usize,
-        traceparent: &str,
+        call: &Call<'_>,
         scratch: &mut Scratch,
         road: &mut Road<'_, T>,
         own: &dyn Fn() -> T,
         effects: &mut Effects,
     ) -> bool {
+        let Call { action, ref message, size, .. } = *call;
         let mark = how
             .remembers
             .then(|| Mark::of(road.publisher.session(), message.id, message.action, message.payload));
@@ -323,8 +318,8 @@ impl<A> State<A> {
         scratch.reply.clear();
         road.outgoing.inbox.push_subject(&mut scratch.reply, counter);
         let reply = std::str::from_utf8(&scratch.reply).unwrap_or_default();
-        let (command, key, class) = (&mut scratch.command, &mut scratch.key, how.class);
-        let Some(nats_id) = publish(class, message, reply, traceparent, command, key, road, effects) else {
+        let (command, key) = (&mut scratch.command, &mut scratch.key);
+        let Some(nats_id) = road.publish(how.class, call, reply, command, key, effects) else {
             return false;
         };
         let (now, command) = (road.now, scratch.command.as_bytes());
@@ -343,14 +338,13 @@ impl<A> State<A> {
 
 fn live<T>(
     clock: bool,
-    message: &Message,
-    traceparent: &str,
+    call: &Call<'_>,
     scratch: &mut Scratch,
     road: &mut Road<'_, T>,
     effects: &mut Effects,
 ) -> bool {
     let (command, key) = (&mut scratch.command, &mut scratch.key);
-    if publish(Class::Live, message, "", traceparent, command, key, road, effects).is_none() {
+    if road.publish(Class::Live, call, "", command, key, effects).is_none() {
         return false;
     }
     let before = effects.answers.len();
@@ -360,37 +354,13 @@ fn live<T>(
         payload.extend_from_slice(b"{\"currentTime\":\"");
         push_time(payload, road.time_ms);
         payload.extend_from_slice(b"\"}");
-        encode::push_result(&mut effects.answers, message.id, payload);
+        encode::push_result(&mut effects.answers, call.message.id, payload);
     } else {
-        encode::push_result(&mut effects.answers, message.id, EMPTY);
+        encode::push_result(&mut effects.answers, call.message.id, EMPTY);
     }
     effects.live += 1;
     road.plan.counts.bytes_out += (effects.answers.len() - before) as u64;
     true
-}
-
-/// Puts the fact into the outbox. `None`: NATS cannot take it, and nothing has changed.
-#[allow(clippy::option_option, reason = "the inner one is whether the class has such an id")]
-#[allow(clippy::too_many_arguments, reason = "one call, inlined")]
-fn publish<T>(
-    class: Class,
-    message: &Message,
-    reply: &str,
-    traceparent: &str,
-    command: &mut Command,
-    key: &mut Vec<u8>,
-    road: &mut Road<'_, T>,
-    effects: &mut Effects,
-) -> Option<Option<[u8; 32]>> {
-    let stamp = Stamp { count: *road.published, time_ms: road.time_ms, reply, traceparent };
-    let nats_id = road.publisher.fact(command, class, message, &stamp, Tags::default(), key);
-    match road.outgoing.outbox.push(command.as_bytes()) {
-        Pushed::Refused => return None,
-        Pushed::Due => effects.due = true,
-        Pushed::Waits => {}
-    }
-    *road.published += 1;
-    Some(nats_id)
 }
 
 /// A size as a number of the budget, which counts in fractions.

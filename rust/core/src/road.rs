@@ -1,11 +1,14 @@
 //! What the lane works with in one call, and what it leaves for its caller to do.
 
 use crate::budget::Budget;
+use crate::cloudevents::Stamp;
 use crate::frame::Decoded;
 use crate::hpub::Command;
+use crate::key::Message;
+use crate::outbox::Pushed;
 use crate::outgoing::Outgoing;
 use crate::plan::Plan;
-use crate::publish::Publisher;
+use crate::publish::{Class, Publisher, Tags};
 use crate::seen::TransactionKeys;
 use crate::slice::Masked;
 
@@ -28,6 +31,41 @@ pub struct Road<'a, T> {
     pub now: f64,
     /// Milliseconds since the Unix epoch.
     pub time_ms: i64,
+}
+
+impl<T> Road<'_, T> {
+    /// Puts the fact of `call` into the outbox. `None`: NATS cannot take it, and nothing has changed.
+    #[allow(clippy::option_option, reason = "the inner one is whether the class has such an id")]
+    pub(crate) fn publish(
+        &mut self,
+        class: Class,
+        call: &Call<'_>,
+        reply: &str,
+        command: &mut Command,
+        key: &mut Vec<u8>,
+        effects: &mut Effects,
+    ) -> Option<Option<[u8; 32]>> {
+        let (count, traceparent) = (*self.published, call.traceparent);
+        let stamp = Stamp { count, time_ms: self.time_ms, reply, traceparent };
+        let nats_id = self.publisher.fact(command, class, &call.message, &stamp, Tags::default(), key);
+        match self.outgoing.outbox.push(command.as_bytes()) {
+            Pushed::Refused => return None,
+            Pushed::Due => effects.due = true,
+            Pushed::Waits => {}
+        }
+        *self.published += 1;
+        Some(nats_id)
+    }
+}
+
+/// A sound CALL of a known action.
+pub(crate) struct Call<'a> {
+    pub action: usize,
+    pub message: Message<'a>,
+    /// Bytes of its message.
+    pub size: usize,
+    /// Of its facts; `""` where tracing is off.
+    pub traceparent: &'a str,
 }
 
 /// Buffers that are used again and again.

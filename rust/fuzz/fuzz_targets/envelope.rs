@@ -27,7 +27,9 @@ fn check(codec: &Codec, frame: &[u8], sender: Sender) {
     if decoded.violation.is_some() {
         return;
     }
-    serde_json::from_slice::<serde_json::Value>(frame).expect("another parser takes it too");
+    // A byte order mark is tolerated (docs/contract.md 2.1).
+    let text = frame.strip_prefix(b"\xef\xbb\xbf").unwrap_or(frame);
+    serde_json::from_slice::<serde_json::Value>(text).expect("another parser takes it too");
     let (id, payload) = (decoded.message_id(frame).expect("an id"), decoded.payload(frame));
     let again = match decoded.kind {
         Some(2) => encode::call(&id, &decoded.action(frame).expect("an action"), payload),

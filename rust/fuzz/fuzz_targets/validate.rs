@@ -34,8 +34,8 @@ fuzz_target!(|bytes: &[u8]| {
     match (alone, inside.violation) {
         (None, inside) => assert_eq!(inside, None),
         (Some(alone), None) => assert!(!whole, "{alone:?}"),
-        // Where both end in the payload, for the same reason.
-        (Some(alone), Some(inside)) if !alone.pointer.is_empty() => {
+        // Where the JSON is broken, the end of the frame may close a list that the payload left open.
+        (Some(alone), Some(inside)) if !alone.pointer.is_empty() && !alone.reason.starts_with("broken") => {
             assert_eq!((alone.code, alone.pointer), (inside.code, inside.pointer));
         }
         _ => {}

@@ -1,5 +1,6 @@
 """``voltgate csms`` as a process: health, keys and links from the terminal, HTTPS, and its end."""
 
+import asyncio
 import json
 import signal
 import ssl
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
 import trustme
 
@@ -82,7 +84,7 @@ def test_ledger_and_console_in_one_process(start: Start, voltgate: Run, config: 
 def test_a_link_from_the_terminal(start: Start, voltgate: Run, config: Path) -> None:
     running, port = served(start, config, "console"), port_of(config)
     code, _, err = voltgate("csms", "link", "ann", "--config", config)
-    assert (code, "give --role" in err) == (1, True)
+    assert (code, err) == (1, "voltgate: ann: there is no such person: give --role to add one\n")
     code, out, _ = voltgate("csms", "link", "ann", "--role", "admin", "--config", config)
     assert code == 0
     assert out.startswith(f"http://127.0.0.1:{port}/login?link=")
@@ -94,6 +96,27 @@ def test_a_link_from_the_terminal(start: Start, voltgate: Run, config: Path) -> 
     with answer.value as redirect:
         assert redirect.code == 303
     assert running.ends(signal.SIGINT) == 0
+
+
+def test_a_link_with_another_role_keeps_the_sites(
+    voltgate: Run, nats_server: NatsServer, config: Path
+) -> None:
+    def link(*options: str) -> tuple[int, str]:
+        code, _, err = voltgate("csms", "link", "bea", *options, "--config", config)
+        return code, err
+
+    async def person() -> dict[str, Any]:
+        client = await nats.connect(nats_server.url)
+        entry = await client.jetstream().get_last_msg("OPS_PEOPLE", "ops.person.operator.bea")
+        await client.close()
+        found: dict[str, Any] = json.loads(entry.data or b"")
+        return found
+
+    assert link("--site", "north") == (2, "voltgate: --site: give --role too\n")
+    assert link("--role", "viewer", "--site", "north") == (0, "")
+    assert link() == (0, "")
+    assert link("--role", "manager") == (0, "")
+    assert asyncio.run(person()) == {"role": "manager", "sites": ["north"]}
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -45,7 +45,7 @@ class Listener:
                     name, _, value = line.partition(": ")
                     fields[name] = value
                 elif "data" in fields:
-                    return Event(fields["event"], fields["id"], json.loads(fields["data"]))
+                    return Event(fields["event"], fields.get("id", ""), json.loads(fields["data"]))
 
     async def ended(self) -> bool:
         async with asyncio.timeout(20):
@@ -183,9 +183,14 @@ async def test_in_columns_only_what_is_new_is_sent(two: None, console: Desk, boo
         assert change.data["connectors"]["power_w"] == [7400]
         books.run("UPDATE session SET power_w = 9000")
         books.position(3)
+        last = change.id
         change = await listener.event()
         assert (change.data["chargers"], change.data["connectors"]) == ({}, {})
         assert (change.data["values"]["charger"], change.data["values"]["power_w"]) == (["CP2"], [9000])
+    async with listening(console, query="?form=columns", last=last) as listener:
+        assert (await listener.event()).data["values"] == change.data["values"]
+    async with listening(console, query="?form=columns", last=change.id) as listener:
+        assert (await listener.event()).name == "alive", "at once: what the listener has is live"
     async with listening(console, query="?form=columns", sites=["north"]) as listener:
         assert (await listener.event()).data["chargers"]["id"] == ["CP1"]
 

@@ -34,9 +34,9 @@ def test_the_address_of_the_files_changes_with_any_of_them(tmp_path: Path) -> No
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.js")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_modules_name_each_other_by_where_they_are(path: Path) -> None:
     """Browsers resolve no bare names, and a name without its ending is not found."""
-    named = re.findall(
-        r'(?:\bfrom|\bimport) ?\(?"([^"]+)"', re.sub(r"^\s*//.*", "", path.read_text(), flags=re.MULTILINE)
-    )
+    code = re.sub(r"^\s*//.*", "", path.read_text(), flags=re.MULTILINE)
+    static = re.findall(r'^(?:import|export)\s[\w\s{},*]*?from "([^"]+)"', code, re.MULTILINE)
+    named = [*static, *re.findall(r'\bimport\("([^"]+)"\)', code)]
     assert [name for name in named if not (path.parent / name).is_file()] == []
 
 

@@ -1,7 +1,7 @@
 """The ledger on a real NATS: what a rebuild makes is what the live run made; a second ledger is fenced."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from csms.ledger.world import Said, World
 from jetstream import NatsServer
 from voltgate.config import Config
 from voltgate.config_csms import Csms
-from voltgate.csms.ledger import copies, decisions, rebuild, store
+from voltgate.csms.ledger import copies, decisions, rebuild
 from voltgate.csms.ledger.service import Ledger
 from voltgate.csms.ledger.store import FencedError, Row, StoreError
 from voltgate.gateway.bus import streams
@@ -43,13 +43,18 @@ async def client(nats_server: NatsServer) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
-    return configured(tmp_path, "live")
+def config(new_database: Callable[[str], str]) -> Config:
+    return configured(new_database("sqlite"))
 
 
-def configured(folder: Path, name: str) -> Config:
-    csms = Csms(database=f"sqlite:///{folder / name}.db", tick_seconds=0.2, settle_after=0.3)
-    return Config(csms=csms)
+@pytest.fixture
+def either(database_url: str) -> Config:
+    return configured(database_url)
+
+
+def configured(url: str) -> Config:
+    csms = Csms(database=url, tick_seconds=0.2, settle_after=0.3)
+    return Config().model_copy(update={"csms": csms})  # given to Config() the URL would be masked
 
 
 async def publish(client: Client, facts: Iterable[Said]) -> None:
@@ -104,8 +109,11 @@ def session_16(tx: int, charger: str, begin: float, wh: int) -> list[Said]:
 SETTLED = "SELECT id FROM session WHERE state = 'settled'"
 
 
-async def test_a_rebuild_makes_what_the_live_run_made(client: Client, config: Config, tmp_path: Path) -> None:
+async def test_a_rebuild_makes_what_the_live_run_made(
+    client: Client, either: Config, new_database: Callable[[str], str]
+) -> None:
     """One stream comes later than the other, a session is open, one has no start; two databases, one hash."""
+    config, other = either, configured(new_database("sqlite"))
     sessions = [one for n in range(6) for one in session_16(n + 1, f"CP{n}", 0, 5000 + n)]
     unfinished = session_16(77, "CP7", 50, 4000)[:4]
     orphan = session_16(88, "CP8", 50, 4000)[4:5]
@@ -118,10 +126,9 @@ async def test_a_rebuild_makes_what_the_live_run_made(client: Client, config: Co
         await until(lambda: rows(config, "SELECT id FROM session WHERE state = 'review'"))
         await until(lambda: not rows(config, "SELECT id FROM outbox"))
     live = await rebuild.digest(client, config)
-    other = configured(tmp_path, "other")
     made = await rebuild.rebuild(client, other, asyncio.Event())
     assert (made.documents, made.sessions) == (6, 8)
-    tables = [name for (name,) in rows(config, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+    tables = [name for (name,) in rows(other, "SELECT name FROM sqlite_master WHERE type = 'table'")]
     differing = {}
     for table in set(tables) - {"position", "outbox", "migration"}:
         both = [sorted(map(repr, rows(one, f"SELECT * FROM {table}"))) for one in (config, other)]
@@ -131,7 +138,8 @@ async def test_a_rebuild_makes_what_the_live_run_made(client: Client, config: Co
     assert made.digest == live
 
 
-async def test_a_restart_goes_on_where_the_last_run_was(client: Client, config: Config) -> None:
+async def test_a_restart_goes_on_where_the_last_run_was(client: Client, either: Config) -> None:
+    config = either
     async with running(client, config):
         await publish(client, session_16(1, "CP1", 0, 5000)[:4])
         await until(lambda: rows(config, "SELECT id FROM session WHERE mwh > 0"))
@@ -143,7 +151,8 @@ async def test_a_restart_goes_on_where_the_last_run_was(client: Client, config: 
     assert (await client.jsm().stream_info("OPS_CDR")).state.messages == 1
 
 
-async def test_of_two_ledgers_on_one_database_one_is_fenced(client: Client, config: Config) -> None:
+async def test_of_two_ledgers_on_one_database_one_is_fenced(client: Client, either: Config) -> None:
+    config = either
     stop = asyncio.Event()
     both = [asyncio.create_task(Ledger(client, config).run(stop)) for _ in range(2)]
     await publish(client, session_16(1, "CP1", 0, 5000))
@@ -210,17 +219,10 @@ def test_a_copy_never_overwrites(config: Config, tmp_path: Path) -> None:
 async def test_run_backup_restore_and_rebuild_on_either_database(
     client: Client, database_url: str, tmp_path: Path
 ) -> None:
-    csms = Csms(database=database_url, tick_seconds=0.2, settle_after=0.3)
-    config = Config().model_copy(update={"csms": csms})
+    config = configured(database_url)
 
     def settled() -> list[Row]:
-        database = store.opened(database_url)
-        try:
-            with suppress(Exception), database.begin() as tx:  # before the ledger has made its tables
-                return tx.all("SELECT id FROM session WHERE state = 'settled' ORDER BY id")
-            return []
-        finally:
-            database.close()
+        return rows(config, f"{SETTLED} ORDER BY id")
 
     async with running(client, config):
         await publish(client, session_16(1, "CP1", 0, 5000))
@@ -233,7 +235,6 @@ async def test_run_backup_restore_and_rebuild_on_either_database(
     copies.restore(database_url, tmp_path / "copy")
     assert len(settled()) == 1
     with copies.anew(database_url) as url:
-        target = Config().model_copy(update={"csms": csms.model_copy(update={"database": url})})
-        made = await rebuild.rebuild(client, target, asyncio.Event())
+        made = await rebuild.rebuild(client, configured(url), asyncio.Event())
     assert len(settled()) == 2
     assert made.digest == live

@@ -12,6 +12,7 @@ from csms.pages.network import Network, network
 from csms.pages.views import PHONE, Views
 
 CHROMIUM = shutil.which("chromium")
+PATIENCE = 30_000.0  # milliseconds until a condition that should hold counts as failed
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -26,8 +27,9 @@ def chromium() -> Iterator[Any]:
     if CHROMIUM is None:
         assert "CI" not in os.environ, "CI installs chromium"
         pytest.skip("chromium is not installed: apt install chromium")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser

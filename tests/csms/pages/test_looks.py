@@ -1,4 +1,4 @@
-"""How the pages look: axe finds nothing, large text fits, nothing moves for who asked for that; with pictures."""
+"""How pages look: axe finds nothing, large text fits, nothing moves for who asked for that; with pictures."""
 
 import shutil
 from collections.abc import Callable
@@ -82,9 +82,7 @@ def test_axe_finds_nothing_at_the_login(house: Network, chromium: Any, pictures:
     page.close()
 
 
-@pytest.mark.parametrize(
-    "screen", [now, chargers, charger, act, ask, more], ids=lambda one: str(one.__name__)
-)
+@pytest.mark.parametrize("screen", SCREENS[:6], ids=lambda screen: str(screen.__name__))
 def test_text_at_twice_its_size_fits(views: Views, pictures: Path, screen: Callable[[Page], None]) -> None:
     """Nothing is wider than the phone, and what has to be pressed is there."""
     page = views.open(reduced_motion="reduce")
@@ -128,7 +126,7 @@ def test_the_picture_of_the_readme(views: Views, pictures: Path) -> None:
     page.get_by_test_id("act-start").click()
     page.get_by_test_id("confirm").click()
     page.get_by_role("button", name="Done").click()
-    page.wait_for_function("parseFloat(document.querySelector('[data-testid=power]').textContent) > 0")
+    page.wait_for_function("() => parseFloat(document.querySelector('[data-testid=power]').textContent) > 0")
     page.get_by_test_id("nav-chargers").click()
     expect(page.get_by_test_id("charger-CP001").get_by_test_id("state")).to_have_text("Charging")
     picture = pictures / "console.png"

@@ -146,10 +146,10 @@ def faults_found(world: Life, billed: Sequence[Billed]) -> list[str]:
             found.append(f"{what}: billed together with another: {own}")
         if len([one for one in invoiced if one.mwh]) > 1:
             found.append(f"{what}: billed twice: {invoiced}")
-        if mwh > (truth + 1) * MWH_PER_WH:
+        if mwh > (truth + 1) * MWH_PER_WH and not ambiguous(world):
             found.append(f"{what}: {mwh / MWH_PER_WH} Wh are billed: {invoiced}")
         wrong = abs(mwh - truth * MWH_PER_WH) > tolerance(truth)
-        if wrong and not hidden(world, visit) and not any(one.flags for one in own):
+        if wrong and not (hidden(world, visit) or ambiguous(world)) and not any(one.flags for one in own):
             found.append(f"{what}: {mwh / MWH_PER_WH} Wh without a flag: {own}")
         proposed = sum(one.mwh for one in own if one.state in ("settled", "review"))
         if provable(world) and proposed < truth * MWH_PER_WH - tolerance(truth):
@@ -183,6 +183,11 @@ def hidden(world: Life, visit: Visit) -> bool:
     bare = {"no_meter_values", "no_energy"} & set(world.active) or len(visit.powers) <= 2 * world.every
     bare = bare or len(set(visit.powers)) > 1
     return bool(bare) and bool({"kwh_named_wh", "intervals"} & set(world.active))
+
+
+def ambiguous(world: Life) -> bool:
+    """Whether a register of kWh under the name Wh that begins at 0 seems to be that of a new meter."""
+    return world.version != "v16" and {"begin_zero", "kwh_named_wh"} <= set(world.active)
 
 
 def priced(one: Billed) -> bool:

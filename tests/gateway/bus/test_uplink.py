@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,10 @@ def test_a_nats_behind_websockets_keeps_nats_pys_own_transport(scheme: str) -> N
     assert not isinstance(bus._connection.client._transport, Uplink)
 
 
+def _reconnected(client: Client, before: int) -> bool:
+    return client.is_connected and client.stats["reconnects"] > before
+
+
 async def _quiet(error: Exception) -> None:
     del error  # of the connection that is ended
 
@@ -184,11 +189,11 @@ async def test_pubacks_are_handed_over_among_the_other_messages_and_after_a_reco
                 await until(lambda: seen)
                 before = client.stats["reconnects"]
                 await client.force_reconnect()
-                await until(lambda n=before: client.is_connected and client.stats["reconnects"] > n)
+                await until(partial(_reconnected, client, before))
                 await client.flush()
             commands, wanted = burst(connection * 10_000 + 5_000)
             await uplink.hand_over(client, commands)
-            await until(lambda last=wanted[-1]: last in seen)
+            await until(partial(seen.__contains__, wanted[-1]))
             ours = set(wanted)
             assert [one for one in seen if one in ours] == wanted
             seen.clear()

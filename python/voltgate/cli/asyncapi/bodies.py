@@ -14,9 +14,8 @@ _COUNT: Schema = {"type": "integer", "minimum": 0}
 _VERSION: Schema = {"type": "string", "enum": list(get_args(Version))}
 
 
-def _object(optional: tuple[str, ...] = (), **members: Schema) -> Schema:
-    required = [name for name in members if name not in optional]
-    return {"type": "object", "properties": members, "required": required}
+def _object(**members: Schema) -> Schema:
+    return {"type": "object", "properties": members, "required": list(members)}
 
 
 _FAULT = _object(code=_TEXT, pointer=_TEXT, reason=_TEXT)

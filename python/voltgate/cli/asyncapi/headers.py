@@ -12,7 +12,7 @@ _TIME: Schema = {"type": "string", "format": "date-time"}
 _TRUE: Schema = {"type": "string", "const": "true"}
 _NUMBER: Schema = {"type": "string", "pattern": "^[0-9]+$"}
 _CODES = sorted({code for version in _core.versions() for code in _core.error_codes(version.token)})
-_VIOLATION: Schema = {"type": "string", "pattern": f"^({'|'.join(_CODES)}) "}
+_VIOLATION: Schema = {"type": "string", "pattern": f"^({'|'.join(_CODES)})( |$)"}
 
 HEADERS: dict[str, Schema] = {
     "ce-specversion": {"type": "string", "const": "1.0"},

@@ -27,13 +27,13 @@ def ledger(config: ConfigFile = None) -> None:
 
 
 async def _ledger(config: Config) -> None:
-    from voltgate.csms.ledger.service import Ledger  # noqa: PLC0415 - the CSMS is an extra
+    from voltgate.csms.ledger import lasting  # noqa: PLC0415 - the CSMS is an extra
 
     stop = asyncio.Event()
     on_signals(insistent(stop.set))
     async with connected(config, "voltgate-csms-ledger") as client:
         with faults():
-            await Ledger(client, config).run(stop)
+            await lasting.run(client, config, stop)
 
 
 @app.command(epilog=f"Exits with 1 if the invoice does not follow from its facts. {EXIT_CODES}")

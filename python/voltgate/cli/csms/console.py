@@ -49,7 +49,7 @@ def _settings(config: Path | None, host: str | None, port: int | None) -> Config
 
 async def _served(config: Config, *, with_ledger: bool) -> None:
     from voltgate.csms.console.server import ConsoleError, served  # noqa: PLC0415 - the CSMS is an extra
-    from voltgate.csms.ledger.service import Ledger  # noqa: PLC0415
+    from voltgate.csms.ledger import lasting  # noqa: PLC0415
 
     stop = asyncio.Event()
     on_signals(insistent(stop.set))
@@ -57,7 +57,7 @@ async def _served(config: Config, *, with_ledger: bool) -> None:
         tasks: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
         if with_ledger:
             feeding = await stack.enter_async_context(connected(config, "voltgate-csms-ledger"))
-            tasks.append(asyncio.create_task(Ledger(feeding, config).run(stop)))
+            tasks.append(asyncio.create_task(lasting.run(feeding, config, stop)))
         client = await stack.enter_async_context(connected(config, "voltgate-csms-console"))
         try:
             running = await stack.enter_async_context(served(client, config))

@@ -80,23 +80,30 @@ def remove(name: Name, config: ConfigFile = None) -> None:
 def link(
     name: Name,
     role: Annotated[
-        str, typer.Option(metavar="ROLE", help=f"Add the operator, or change the role: {', '.join(ROLES)}.")
+        str, typer.Option(metavar="ROLE", help=f"Add the person, or change the role: {', '.join(ROLES)}.")
     ] = "",
     site: Sites = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Print a link that logs an operator in, once, within 15 minutes."""
+    """Print a link that logs a person in, once, within 15 minutes.
+
+    With --role the person is added, or gets another role, and with --site other sites.
+    """
     if role:
         _known(role)
+    elif site:
+        raise Failure("--site: give --role too", USAGE)
     settings = loaded(config)
 
     async def work(people: "People", writer: "Writer") -> str:
         from voltgate.csms.console import persons  # noqa: PLC0415
 
-        if not role and people.operator(name) is None:
-            raise Failure(f"{name}: is not an operator: give --role to add one")
-        return await persons.terminal_link(writer, settings, name, role, site)
+        person = people.operator(name)
+        if person is None and not role:
+            raise Failure(f"{name}: there is no such person: give --role to add one")
+        sites = site if site or person is None or person.sites is None else sorted(person.sites)
+        return await persons.terminal_link(writer, settings, name, role, sites)
 
     url = _with_people(settings, work)
     if as_json:

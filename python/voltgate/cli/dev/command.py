@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from voltgate.cli.dev import embedded
+from voltgate.cli.dev import embedded, phone
 from voltgate.cli.dev.csms import Running, running
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
 from voltgate.cli.serve.command import answer, items_of
@@ -133,6 +133,8 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
     ]  # fmt: skip
     _ports_are_free(wanted if no_csms else [*wanted, ("--csms-port", host, csms_port)])
     excepted = items_of(backend_except)
+    if not (no_csms or _is_loopback(host)):
+        settings = _with_https(settings, data_dir)
     plan = Plan(
         config=settings,
         data_dir=data_dir,
@@ -149,6 +151,14 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
     say(f"voltgate: {host}:{port} accepts any charger without a password, from {reach}")
     with suppress(ReaderLeft):
         run(_dev(plan))
+
+
+def _with_https(settings: Config, data_dir: Path) -> Config:
+    """With a certificate for the console: a phone keeps its cookie and its pages for HTTPS alone."""
+    hosts = [_reached(settings.csms.host), "localhost", LOOPBACK]
+    pem = str(phone.certificate(data_dir, hosts))
+    csms = settings.csms.model_copy(update={"tls_certificates": [(pem, pem)]})
+    return settings.model_copy(update={"csms": csms})
 
 
 async def _dev(plan: Plan) -> None:
@@ -318,8 +328,10 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _own_address() -> str:
-    """This machine's address as the routing table has it; nothing is sent."""
+def _reached(host: str) -> str:
+    """Where others reach what listens on ``host``: this machine's address as the routing table has it."""
+    if host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        return host
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
@@ -330,7 +342,7 @@ def _own_address() -> str:
 
 def _files_url(host: str, port: int) -> str:
     """Where chargers reach the console's place for files."""
-    known = _own_address() if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    known = _reached(host)
     return f"http://{f'[{known}]' if ':' in known else known}:{port}/files"
 
 
@@ -339,14 +351,10 @@ def _banner(plan: Plan, csms: Running | None) -> str:
     url = nats.urls[0]
     usual = plan.nats_port == NATS_PORT
     cli, ours = ("nats", "") if usual else (f"nats -s {url}", f"VOLTGATE_NATS__URL={url} ")
-    host = _own_address() if plan.host in ("0.0.0.0", "::") else plan.host  # noqa: S104 - compared, not bound
-    console = ""
-    if csms is not None:
-        link = csms.link.replace(csms.host, host, 1)
-        console = f"Console             {link}\n                    logs in once, within 15 minutes\n"
+    host = _reached(plan.host)
     return f"""
 Point a charger at  {plan.url(host)}/<identity>
-{console}\
+{_console(csms, host)}\
 Metrics, readiness  http://{admin.host}:{admin.port}/metrics  /readyz?verbose
 NATS                {url}  ({plan.data_dir}/nats.log)
 
@@ -354,4 +362,21 @@ Try in another terminal
   {ours}voltgate tail tx
   {cli} sub '{nats.prefix}.event.*.StatusNotification.*'
   {cli} req {nats.rpc_prefix}.ask.v16.Authorize.CP001 '{{"idTag":"04A2B3C4"}}'
+"""
+
+
+def _console(csms: Running | None, host: str) -> str:
+    if csms is None:
+        return ""
+    link = csms.link.replace(csms.host, host, 1)
+    shown = f"Console             {link}\n                    logs in once, within 15 minutes\n"
+    if csms.certificate is None:
+        return shown
+    return f"""{shown}\
+                    The browser will warn that it does not know the certificate, which was made here:
+                    open its details, compare the SHA-256 fingerprint, and go on.
+                    {phone.fingerprint(csms.certificate)}
+
+{phone.qr_code(link)}
+
 """

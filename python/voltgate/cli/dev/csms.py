@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from voltgate.cli.csms.commands import faults
@@ -20,11 +21,15 @@ LEAVE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """``ended``: done when the ledger has ended, with its fault. ``link``: logs in once."""
+    """``ended``: done when the ledger has ended, with its fault. ``link``: logs in once.
+
+    ``certificate``: the file of the console's certificate; None: it serves HTTP.
+    """
 
     ended: "asyncio.Task[None]"
     host: str
     link: str
+    certificate: Path | None
 
 
 @asynccontextmanager
@@ -45,11 +50,12 @@ async def running(config: Config) -> AsyncIterator[Running]:
         except ConsoleError as error:
             raise Failure(str(error)) from None
         link = await persons.terminal_link(console.writer, config, OPERATOR, "admin")
-        yield Running(ended, config.csms.host, link)
+        pairs = config.csms.tls_certificates
+        yield Running(ended, config.csms.host, link, Path(pairs[0][0]) if pairs else None)
 
 
 async def _ledger(client: "Client", config: Config, stop: asyncio.Event) -> None:
-    from voltgate.csms.ledger.service import Ledger  # noqa: PLC0415
+    from voltgate.csms.ledger import lasting  # noqa: PLC0415
 
     with faults():
-        await Ledger(client, config).run(stop)
+        await lasting.run(client, config, stop)

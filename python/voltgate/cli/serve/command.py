@@ -16,7 +16,7 @@ from voltgate.cli.terminal import ConfigFile
 from voltgate.config import Config
 
 if TYPE_CHECKING:
-    from voltgate.backend import Files
+    from voltgate.backend import Options
 
 app = typer.Typer()
 log = structlog.get_logger()
@@ -109,6 +109,10 @@ def backend(  # noqa: PLR0913, PLR0917 - options of a command line
             "--except", metavar="ACTION,...", help="Leave these questions to another backend of yours."
         ),
     ] = "",
+    cost_interval: Annotated[
+        float,
+        typer.Option(min=1, metavar="SECONDS", help="Least time between two CostUpdated of a transaction."),
+    ] = 60.0,
     boots: Annotated[
         Path | None,
         typer.Option(
@@ -150,11 +154,13 @@ def backend(  # noqa: PLR0913, PLR0917 - options of a command line
 ) -> None:
     """Run the reference backend, which answers chargers' questions.
 
-    The files are read again when they change; docs/csms/backend.md describes them.
+    docs/csms/backend.md describes the files of rules. Text files are read again when they change.
     """
-    from voltgate.backend import Files  # noqa: PLC0415 - start-up of other commands
+    from voltgate.backend import Options  # noqa: PLC0415 - start-up of other commands
 
-    files = Files(
+    options = Options(
+        interval=interval,
+        cost_interval=cost_interval,
         ca=ca,
         boots=boots,
         contracts=contracts,
@@ -163,7 +169,7 @@ def backend(  # noqa: PLR0913, PLR0917 - options of a command line
         prices=prices,
         responders=tuple(items_of(responders)),
     )
-    run(_backend(loaded(config, lasting=True), tokens, interval, items_of(excepted), files))
+    run(_backend(loaded(config, lasting=True), tokens, items_of(excepted), options))
 
 
 def items_of(text: str) -> list[str]:
@@ -171,11 +177,9 @@ def items_of(text: str) -> list[str]:
     return [name for name in map(str.strip, text.split(",")) if name]
 
 
-async def _backend(
-    config: Config, tokens: Path | None, interval: int, excepted: list[str], files: "Files"
-) -> None:
+async def _backend(config: Config, tokens: Path | None, excepted: list[str], options: "Options") -> None:
     stop = asyncio.Event()
-    answering = asyncio.create_task(answer(config, stop, tokens, excepted, interval, files))
+    answering = asyncio.create_task(answer(config, stop, tokens, excepted, options))
 
     def leave() -> None:
         if stop.is_set():
@@ -188,13 +192,12 @@ async def _backend(
         answering.result()
 
 
-async def answer(  # noqa: PLR0913, PLR0917 - options of a command line
+async def answer(
     config: Config,
     stop: asyncio.Event,
     tokens: Path | None,
     excepted: list[str],
-    interval: int = 300,
-    files: "Files | None" = None,
+    options: "Options | None" = None,
 ) -> None:
     """Run the reference backend until ``stop``. An absent NATS is an error at its start only.
 
@@ -211,7 +214,7 @@ async def answer(  # noqa: PLR0913, PLR0917 - options of a command line
                 names=reference.Names(nats.prefix, nats.rpc_prefix, nats.stream_prefix, nats.ops_prefix),
                 tokens=reference.Tokens(tokens) if tokens else None,
                 unknown=config.csms.unknown_tokens,
-                rules=(files or reference.Files()).rules(interval, config.csms.concurrent_transactions),
+                rules=(options or reference.Options()).rules(config.csms.concurrent_transactions),
                 replicas=config.streams.replicas,
                 may_answer=nats.may_answer_question,
                 excepted=excepted,

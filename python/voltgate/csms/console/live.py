@@ -181,11 +181,15 @@ class Live:
         known = position.parsed(last)
         if form is Form.PACKED:
             yield columns.HEADER
+        # A page that wakes shows at once what it has as live, if nothing is new.
+        waking = form is not Form.DOCUMENTS
         while not self._closed:
             at = self._at
             if at is None or (known is not None and known[1] >= at.total and known[0] == at.epoch):
-                yield await self._wait(at, form)
+                yield self._pulse(form) if waking and at is not None else await self._wait(at, form)
+                waking = False
                 continue
+            waking = False
             if known is None or known[0] != at.epoch or known[1] < self._since:
                 yield await self._whole(at, principal, form)
             else:

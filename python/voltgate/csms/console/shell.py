@@ -25,7 +25,7 @@ TYPES = {
 }
 FOR_GOOD = "public, max-age=31536000, immutable"
 MAIN = "main.js"
-_IMPORT = re.compile(r'^(?:import|export)\b[^"]*?\bfrom "(\.[^"]+)"|^import "(\.[^"]+)"', re.MULTILINE)
+_IMPORT = re.compile(r'^(?:import|export)\s[\w\s{},*]*?\bfrom "(\.[^"]+)"|^import "(\.[^"]+)"', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

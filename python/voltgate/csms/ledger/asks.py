@@ -44,8 +44,9 @@ class Asks:
         """What a session costs with the message behind the question."""
         charger, event = identity(question["charger"]), self.pseudonyms.hide(question["event"])
         tx = self.now.tx
-        one = told(self._source(event, str(question["transaction"])))
-        known = names.last(tx, charger, f"id:{question['transaction']}", one) if one is not None else None
+        name, source = f"id:{question['transaction']}", self._source(event, str(question["transaction"]))
+        one = told(source)
+        known = names.last(tx, charger, name, source, one) if one is not None else None
         if known is None:
             return {"cost": None}
         session, kept = rows.read(tx, known.id), sources.kept(tx, known.id)

@@ -149,7 +149,7 @@ def restore(tx: Tx, cdr: Cdr, document: dict[str, Any]) -> None:
 
 def count_number(tx: Tx, cdr: Cdr) -> None:
     """Numbers go on after those of documents."""
-    year, last = map(int, cdr.number.rsplit("-", 2)[1:])
+    year, last = map(int, cdr.number.rsplit("-", 2)[-2:])
     tx.run(
         "INSERT INTO number (site, year, last) VALUES (?, ?, ?) ON CONFLICT (site, year) DO UPDATE "
         "SET last = CASE WHEN number.last < excluded.last THEN excluded.last ELSE number.last END",

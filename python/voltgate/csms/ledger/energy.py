@@ -67,10 +67,12 @@ def proven(readings: Readings) -> Energy:
     """The energy of a session that has ended, or so far."""
     flags: set[Flag] = set()
     limit = bound(readings.ended - readings.started, readings.max_power_w)
-    pairs = _pairs(readings)
-    series = registers.series(
-        readings.points, [(begin, end) for _, begin, end in pairs], readings.max_power_w
-    )
+    shown = _pairs(readings)
+    pairs = [pair for pair in shown if not registers.is_placeholder(pair[1], readings.points)]
+    if len(pairs) < len(shown):
+        flags.add(Flag.BEYOND_PHYSICS)
+    edges = [(begin, end) for _, begin, end in shown]
+    series = registers.series(readings.points, edges, readings.max_power_w)
     rises = series.rises
     candidates: dict[Method, int] = {}
     for method, begin, end in pairs:

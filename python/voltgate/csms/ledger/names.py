@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from voltgate.csms.ledger import times
 from voltgate.csms.ledger.session import State
 from voltgate.csms.ledger.store import Tx
-from voltgate.csms.ledger.told import Told
+from voltgate.csms.ledger.told import Source, Told
 
 _EARLY = timedelta(seconds=120)  # a message may be this much older than its session's start
 
@@ -33,13 +33,13 @@ def known(tx: Tx, id_: str) -> Known:
     return Known(row[0], State(row[1]), *row[2:])
 
 
-def last(tx: Tx, charger: str, alias: str, one: Told) -> Known | None:
+def last(tx: Tx, charger: str, alias: str, source: Source, one: Told) -> Known | None:
     """The session with a name. Names repeat: the last that had started when the message was made."""
-    return named(tx, charger, alias, one)[0]
+    return named(tx, charger, alias, source, one)[0]
 
 
-def named(tx: Tx, charger: str, alias: str, one: Told) -> tuple[Known | None, bool]:
-    """The same, and whether several have this name."""
+def named(tx: Tx, charger: str, alias: str, source: Source, one: Told) -> tuple[Known | None, bool]:
+    """The same, and whether several have this name. A message that one of them has already is repeated."""
     rows = tx.all(
         "SELECT s.id, s.state, s.started, s.ended, s.flags FROM alias a JOIN session s ON s.id = a.session "
         "WHERE a.charger = ? AND a.alias = ? ORDER BY s.first_heard, s.id",
@@ -47,8 +47,10 @@ def named(tx: Tx, charger: str, alias: str, one: Told) -> tuple[Known | None, bo
     )  # fmt: skip
     found = [Known(row[0], State(row[1]), *row[2:]) for row in rows]
     if len(found) > 1:
+        having = {id_ for (id_,) in tx.all("SELECT session FROM said WHERE id = ?", source.id)}
         at = times.text((one.at or _latest(one) or one.received) + _EARLY)
-        found = [known for known in found if known.started is None or known.started <= at] or found
+        begun = [known for known in found if known.started is None or known.started <= at]
+        found = [known for known in found if known.id in having] or begun or found
     return (found[-1] if found else None), len(rows) > 1
 
 

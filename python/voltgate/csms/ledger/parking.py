@@ -34,13 +34,14 @@ class Taker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One row of ``parked``. ``waited``: as long as a name takes at most, as a rule."""
+    """One row of ``parked``. ``waited``: as long as a name takes at most, as a rule; ``expired``: a day."""
 
     charger: str
     alias: str
     source: Source
     told: Told
     waited: bool
+    expired: bool
 
 
 def place(taker: Taker, now: Acting) -> bool:
@@ -48,29 +49,28 @@ def place(taker: Taker, now: Acting) -> bool:
     wait = times.text(now.at - timedelta(seconds=now.csms.settle_after))
     keep = times.text(now.at - timedelta(seconds=now.csms.presume_silent))
     found = now.tx.all(
-        "SELECT stream, seq, charger, alias, at, source FROM parked WHERE alias = '' OR at <= ? "
-        "ORDER BY stream, seq",
-        wait,
+        "SELECT charger, alias, at, source FROM parked WHERE alias = '' OR at <= ? ORDER BY stream, seq", wait
     )
-    for stream, seq, charger, alias, at, body in found:
+    waiting = []
+    for charger, alias, at, body in found:
         source = sources.of_entry(orjson.loads(body))
-        one = told(source)
-        done = at <= keep
-        if one is not None:
-            done |= _placed(taker, now.tx, Waiting(charger, alias, source, one, at <= wait))
-        if done:
-            now.tx.run("DELETE FROM parked WHERE stream = ? AND seq = ?", stream, seq)
+        if (one := told(source)) is not None:
+            waiting.append(Waiting(charger, alias, source, one, at <= wait, at <= keep))
+    # Readings first: they show which session an end continues.
+    for each in sorted(waiting, key=lambda each: (each.told.mark is Mark.END, each.alias != "")):
+        if _placed(taker, now.tx, each):
+            source = each.source
+            now.tx.run("DELETE FROM parked WHERE stream = ? AND seq = ?", source.stream, source.seq)
     return bool(found)
 
 
 def _placed(taker: Taker, tx: Tx, one: Waiting) -> bool:
     """Whether the fact has found its place, or never will."""
     if one.told.mark is Mark.VALUES:
-        return _values(taker, tx, one) or (one.waited and not one.alias)
+        return _values(taker, tx, one) or one.expired or (one.waited and not one.alias)
     if one.told.mark is Mark.END and one.waited:
-        _end(taker, tx, one)
-        return True
-    return False
+        return _end(taker, tx, one)
+    return one.expired
 
 
 def _values(taker: Taker, tx: Tx, one: Waiting) -> bool:
@@ -89,28 +89,48 @@ def _values(taker: Taker, tx: Tx, one: Waiting) -> bool:
     return True
 
 
-def _end(taker: Taker, tx: Tx, one: Waiting) -> None:
-    """A stop with an unknown id: of the one open session that it fits, or of a session that nobody saw."""
+def _end(taker: Taker, tx: Tx, one: Waiting) -> bool:
+    """A stop with an unknown id: of the one open session that it fits, or of a session that nobody saw.
+
+    False: it has an id that leads nowhere, and the vehicle of the session that it fits is still charging, or
+    another stop may be the one of this session.
+    """
     at = one.told.at or one.told.received
     rows = tx.all(
         "SELECT s.id, s.mwh FROM session s WHERE s.charger = ? AND s.version = ? AND s.started <= ? "
         f"AND s.state IN ('open', 'presumed') {_NAMELESS if one.alias else ''}",
         one.charger, OCPP16, times.text(at),
     )  # fmt: skip
-    fitting = [id_ for id_, mwh in rows if _fits(tx, id_, mwh, one.told)]
+    fitting = [id_ for id_, mwh in rows if _fits(tx, id_, mwh, one)]
     if len(fitting) == 1:
+        if one.alias and not one.expired and _goes_on(tx, one.charger, fitting[0]):
+            return False
         _adopt(taker, tx, one, fitting[0])
-        return
+        return True
     session = taker.open(tx, one.charger, one.source.key, one.source, one.told)
     if one.alias:
         names.give(tx, one.charger, one.alias, session.id)
+    return True
 
 
-def _fits(tx: Tx, session: str, mwh: int, one: Told) -> bool:
-    """Whether a meterStop continues the register of a session."""
-    meters = [other.meter for source in sources.kept(tx, session) if (other := told(source)) is not None]
-    begin = next((meter for meter in meters if meter is not None), None)
-    return one.meter is None or begin is None or one.meter >= begin + mwh
+def _goes_on(tx: Tx, charger: str, session: str) -> bool:
+    """Whether a vehicle is still charging as far as its charger has said, or messages without an id wait."""
+    charging = tx.one(
+        "SELECT 1 FROM session s JOIN connector c ON c.charger = s.charger AND c.evse = s.evse "
+        "WHERE s.id = ? AND s.presumed IS NULL AND c.status IN ('Charging', 'SuspendedEV', 'SuspendedEVSE')",
+        session,
+    )
+    waiting = tx.one("SELECT 1 FROM parked WHERE charger = ? AND alias = ''", charger)
+    return charging is not None or waiting is not None
+
+
+def _fits(tx: Tx, session: str, mwh: int, stop: Waiting) -> bool:
+    """Whether a meterStop continues the register of a session, which has no end of its own."""
+    facts = [one for source in sources.kept(tx, session) if (one := told(source)) is not None]
+    if stop.alias and any(one.mark is Mark.END for one in facts):
+        return False
+    begin, end = next((one.meter for one in facts if one.meter is not None), None), stop.told.meter
+    return end is None or begin is None or end >= begin + mwh
 
 
 def _adopt(taker: Taker, tx: Tx, one: Waiting, session: str) -> None:

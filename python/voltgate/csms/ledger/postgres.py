@@ -9,13 +9,15 @@ from typing import Any
 
 import orjson
 
-from voltgate.csms.ledger.store import ENQUEUE, Row, StoreError, Tx
+from voltgate.csms.ledger.store import ENQUEUE, LostError, Row, StoreError, Tx
 
 try:
     import psycopg
 except ImportError:
     raise StoreError("csms.database: PostgreSQL needs psycopg: pip install 'voltgate[csms]'") from None
 
+# As SQLite's BEGIN IMMEDIATE: two ledgers on a new database do not make its tables together.
+_ONE_WRITER = "SELECT pg_advisory_xact_lock(9480)"
 _TYPES = {"INTEGER": "BIGINT", "BLOB": "BYTEA", "REAL": "DOUBLE PRECISION"}
 
 
@@ -76,8 +78,13 @@ class Postgres:
     @contextmanager
     def begin(self) -> Iterator[Tx]:
         """See Database."""
-        with self._connection.transaction():
-            yield PostgresTx(self._connection)
+        try:
+            with self._connection.transaction():
+                self._connection.execute(_ONE_WRITER)
+                yield PostgresTx(self._connection)
+        except psycopg.OperationalError as error:
+            kind = LostError if self._connection.closed else StoreError
+            raise kind(f"csms.database: {str(error).strip().splitlines()[0]}") from None
 
     def close(self) -> None:
         """See Database."""

@@ -109,13 +109,17 @@ def series(points: Sequence[Point], pairs: Sequence[tuple[Edge, Edge | None]], m
     if not readings:
         return Series(rises, joined)
     first_at, first = readings[0]
-    for begin, _ in pairs:
+    counts_from = 0  # what the edges show where the samples show 0
+    for begin, end in pairs:
         room = bound(first_at - begin.at, max_power_w)
+        if begin.register == 0 and (_is_far(begin, end, max_power_w) or is_placeholder(begin, points)):
+            continue
         if begin.register <= first and (begin.sampled or first - begin.register <= room):
             readings.insert(0, (begin.at, begin.register))
             joined = True
         elif first <= room and first < begin.register:
-            readings.insert(0, (begin.at, 0))  # it counts from the session's start
+            readings.insert(0, (begin.at, 0))
+            counts_from = begin.register  # the samples count from the session's start
         else:
             continue
         break
@@ -123,13 +127,31 @@ def series(points: Sequence[Point], pairs: Sequence[tuple[Edge, Edge | None]], m
     for begin, end in pairs:
         if end is None or end.register < begin.register:
             continue
-        fits = 0 <= end.register - last <= bound(end.at - last_at, max_power_w)
-        if fits or (joined and end.register < last):  # a fall after the last sample is one too
-            readings.append((max(end.at, last_at), end.register))
+        register = end.register - counts_from
+        fits = 0 <= register - last <= bound(end.at - last_at, max_power_w)
+        if fits or (joined and register < last):  # a fall after the last sample is one too
+            readings.append((max(end.at, last_at), register))
             break
     for at, register in readings:
         rises.add(at, register)
     return Series(rises, joined)
+
+
+def _is_far(begin: Edge, end: Edge | None, max_power_w: int) -> bool:
+    """Whether meterStop is further from meterStart than the connector can have delivered."""
+    if begin.sampled or end is None:
+        return False
+    return end.register - begin.register > bound(end.at - begin.at, max_power_w)
+
+
+def is_placeholder(begin: Edge, points: Sequence[Point]) -> bool:
+    """Whether a begin of 0 is no reading: the first sample shows more than the session's power explains."""
+    samples = _samples(points)
+    powers = [point.power for point in points if point.power is not None]
+    if begin.register != 0 or not samples or not powers:
+        return False
+    at, first = samples[0]
+    return first > bound(at - begin.at, max(powers))
 
 
 def _samples(points: Iterable[Point]) -> list[tuple[datetime, int]]:

@@ -11,9 +11,8 @@ import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
@@ -35,6 +34,7 @@ from voltgate.csms.ledger.books import Books
 from voltgate.csms.ledger.facts import Message, UnreadableError
 from voltgate.csms.ledger.feed import Feed
 from voltgate.csms.ledger.pseudonyms import Pseudonyms
+from voltgate.csms.ledger.store import StoreError
 from voltgate.csms.ledger.ticks import Position, Tick
 
 log = structlog.get_logger()
@@ -87,27 +87,25 @@ class Ledger:
         await streams.create(self._client, self._config)
         pseudonyms = await pseudonyms_of(self._client, self._config)
         await self._in_thread(lambda: self._open(pseudonyms))
-        feeds: list[Feed] = []
-        try:
+        async with AsyncExitStack() as left:
+            left.push_async_callback(self._closed)
             for one in self._streams.facts:
-                self._facts.append(await self._feed(one))
-            self._decisions = await self._feed(self._streams.decisions)
-            self._ticks = await self._feed(self._streams.ticks)
+                self._facts.append(await self._feed(one, left))
+            self._decisions = await self._feed(self._streams.decisions, left)
+            self._ticks = await self._feed(self._streams.ticks, left)
+            if self._publishes:
+                left.push_async_callback((await self._listen()).unsubscribe)
             feeds = [*self._facts, self._decisions, self._ticks]
-            asking = await self._listen() if self._publishes else None
             log.info("ledger.started", streams=[one.stream for one in feeds])
             async with asyncio.TaskGroup() as tasks:
                 out = [tasks.create_task(one) for one in self._outgoing()]
                 await self._fold(stop)
                 for task in out:
                     task.cancel()
-                if asking is not None:
-                    await asking.unsubscribe()
-        finally:
-            for feed in feeds:
-                await feed.close()
-            await self._in_thread(self._books.close)
-            self._writer.shutdown()
+
+    async def _closed(self) -> None:
+        await self._in_thread(self._books.close)
+        self._writer.shutdown()
 
     def _outgoing(self) -> list[Coroutine[Any, Any, None]]:
         """What leaves this process beside the fold."""
@@ -123,7 +121,7 @@ class Ledger:
         self._books = Books(database, settings, pseudonyms)
         self._last_tick = self._books.last_tick()
 
-    async def _feed(self, one: streams.Input) -> Feed:
+    async def _feed(self, one: streams.Input, left: AsyncExitStack) -> Feed:
         try:
             info = await self._jetstream.stream_info(one.stream)
         except NotFoundError:
@@ -134,6 +132,7 @@ class Ledger:
         after = await self._in_thread(lambda: self._books.begin_at(one.stream, created))
         feed = Feed(self._client, self._jetstream, one, self._arrived.set)
         feed.start(after)
+        left.push_async_callback(feed.close)
         return feed
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
@@ -308,7 +307,7 @@ class Ledger:
             if self.caught_up.is_set():
                 at = datetime.now(UTC)
                 reply = await self._in_thread(lambda: self._books.answer(what, question, at))
-        except (UnanswerableError, orjson.JSONDecodeError) as error:
+        except (UnanswerableError, StoreError, orjson.JSONDecodeError) as error:
             log.warning("ask.refused", error=str(error))
         with suppress(Error):
             await message.respond(orjson.dumps(reply))
@@ -367,9 +366,3 @@ async def pseudonyms_of(client: Client, config: Config) -> Pseudonyms:
                     headers={"Nats-Expected-Last-Subject-Sequence": "0"},
                 )
     raise RuntimeError(f"{subject}: cannot be read")
-
-
-def database_file(config: Config) -> Path | None:
-    """The file of the database; None for PostgreSQL."""
-    url = config.csms.database
-    return Path(store.sqlite_path(url)) if url.startswith("sqlite:") else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
-from voltgate.csms.ledger import closing, names, parking, rows, sources, tables, times
+from voltgate.csms.ledger import closing, names, parking, rows, settling, sources, tables, times
 from voltgate.csms.ledger.acting import Acting, Settings
 from voltgate.csms.ledger.decisions import Decision, Kind
 from voltgate.csms.ledger.facts import Fact
@@ -87,17 +87,17 @@ class Sessions:
                 self._answer(tx, charger, source, one)
             case _ if source.action == "TransactionEvent" and one.tx:
                 self._event(tx, charger, source, one)
-            case _ if one.tx and (session := self._known(tx, charger, one)):
+            case _ if one.tx and (session := self._known(tx, charger, source, one)):
                 self.join(tx, charger, session, source, one)
             case _:
                 sources.park(tx, charger, f"id:{one.tx}" if one.tx else "", source)
 
-    def _known(self, tx: Tx, charger: str, one: Told) -> Known | None:
+    def _known(self, tx: Tx, charger: str, source: Source, one: Told) -> Known | None:
         """The session with the transaction id."""
         name = (charger, f"id:{one.tx}")
         found = self._named.get(name)
         if found is None:
-            found, several = names.named(tx, *name, one)
+            found, several = names.named(tx, *name, source, one)
             if found is not None and found.state is State.OPEN and not several:
                 self._named[name] = found
         return found
@@ -118,7 +118,8 @@ class Sessions:
     def _begin_16(self, tx: Tx, charger: str, source: Source, one: Told) -> None:
         same = f"start:{one.evse}/{one.token}/{one.at and times.text(one.at)}/{one.meter}"
         reliable = one.at is not None and one.at >= _CLOCK_SET
-        session = names.last(tx, charger, f"key:{source.key}", one) or names.last(tx, charger, same, one)
+        named = (names.last(tx, charger, name, source, one) for name in (f"key:{source.key}", same))
+        session = next((known for known in named if known is not None), None)
         if session is not None and not reliable and session.ended is not None:
             session = None  # a charger without a clock starts like this every time
         if session is None:
@@ -130,7 +131,7 @@ class Sessions:
         self._unpark(tx, charger, f"key:{source.key}")
 
     def _answer(self, tx: Tx, charger: str, source: Source, one: Told) -> None:
-        session = names.last(tx, charger, f"key:{source.key}", one)
+        session = names.last(tx, charger, f"key:{source.key}", source, one)
         if session is None:
             sources.park(tx, charger, f"key:{source.key}", source)
             return
@@ -142,8 +143,8 @@ class Sessions:
 
     def _event(self, tx: Tx, charger: str, source: Source, one: Told) -> None:
         alias = f"id:{one.tx}"
-        session = self._known(tx, charger, one)
-        if session is not None and one.mark is Mark.BEGIN and _is_another(tx, session, one):
+        session = self._known(tx, charger, source, one)
+        if session is not None and one.mark is Mark.BEGIN and _is_another(tx, session, source, one):
             session = None
         if session is None:
             # Not those that come later: a rebuild knows them from their documents.
@@ -243,16 +244,27 @@ class Sessions:
             tx.run("UPDATE session SET due = 1 WHERE id = ?", decision.id)
 
 
-def _is_another(tx: Tx, session: Known, one: Told) -> bool:
-    """2.x: whether a Started belongs to another session with the same id: the one known is over by then."""
+def _is_another(tx: Tx, session: Known, source: Source, one: Told) -> bool:
+    """2.x: whether a Started belongs to another session with the same id: the one known is over by then.
+
+    Only times of the charger itself are compared: its clock may be wrong.
+    """
     if one.at is None or session.started is None:
         return False
-    ends = [times.parsed(session.ended)] if session.ended is not None else []
-    for source in sources.kept(tx, session.id):
-        earlier = told(source)
-        if earlier is not None and earlier.mark is Mark.END:
-            ends.append(earlier.at or earlier.received)
-    return bool(ends) and one.at >= min(ends)
+    kept = sources.kept(tx, session.id)
+    if session.state is State.SETTLED:
+        kept = settling.documented(tx, session.id) + kept
+    if any(source.id == fact.id for fact in kept):
+        return False
+    facts = [earlier for fact in kept if (earlier := told(fact)) is not None]
+    over = [fact.at or fact.received for fact in facts if fact.mark is Mark.END]
+    if not over and session.ended is not None:
+        over = [max(fact.at or fact.received for fact in facts)]
+    if not over:
+        return False
+    begins = {fact.at for fact in facts if fact.mark is Mark.BEGIN}
+    # A charger without a clock begins the same time again.
+    return one.at >= min(over) or (one.at < _CLOCK_SET and bool(begins) and one.at not in begins)
 
 
 def _asked(tx: Tx, fact: Fact) -> None:

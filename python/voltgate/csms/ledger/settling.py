@@ -135,4 +135,5 @@ def _number(now: Acting, where: Place) -> str:
         where.site, year,
     )  # fmt: skip
     (last,) = now.tx.one("SELECT last FROM number WHERE site = ? AND year = ?", where.site, year) or (0,)
-    return f"{where.site or '-'}-{year}-{last:06d}"
+    series = f"{where.site}-{year}" if where.site else str(year)
+    return f"{series}-{last:06d}"

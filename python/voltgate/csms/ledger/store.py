@@ -32,6 +32,10 @@ class StoreError(Exception):
     """The database cannot be used; the text says what to do."""
 
 
+class LostError(StoreError):
+    """The connection to the database has ended: what was not committed is folded again over another one."""
+
+
 class FencedError(Exception):
     """Another ledger writes to this database."""
 

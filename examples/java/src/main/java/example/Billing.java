@@ -43,7 +43,14 @@ final class Billing {
     var rest = List.of(args).subList(onlyTotals ? 1 : 0, args.length);
     var name = rest.isEmpty() ? "billing" : rest.get(0);
     try (var nats = Network.connect()) {
-      nats.keyValueManagement().create(KeyValueConfiguration.builder().name(name).build());
+      try {
+        nats.keyValueManagement().getStatus(name);
+      } catch (JetStreamApiException e) {
+        if (e.getErrorCode() != 404) {
+          throw e;
+        }
+        nats.keyValueManagement().create(KeyValueConfiguration.builder().name(name).build());
+      }
       var bucket = nats.keyValue(name);
       if (onlyTotals) {
         System.out.println(Network.JSON.writeValueAsString(totals(bucket)));

@@ -2,8 +2,8 @@ package example;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.nats.client.Connection;
-import io.nats.client.api.ConsumerConfiguration;
 import io.nats.client.api.AckPolicy;
+import io.nats.client.api.ConsumerConfiguration;
 import io.nats.client.api.DeliverPolicy;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,6 +25,7 @@ final class Online {
     var lastLinks =
         ConsumerConfiguration.builder()
             .deliverPolicy(DeliverPolicy.LastPerSubject)
+            .filterSubject("ocpp.link.*")
             .ackPolicy(AckPolicy.None)
             .inactiveThreshold(30_000)
             .build();

@@ -1,0 +1,1 @@
+"""``make examples``: the programs of ``examples/`` against a real gateway and NATS."""

@@ -1,0 +1,114 @@
+"""How the programs of each language are built and started, where its tools are installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+PATIENCE = 600  # seconds for a registry and a compiler
+
+
+class UnavailableError(Exception):
+    """A tool or a package cannot be had on this machine; says which."""
+
+
+@dataclass(frozen=True)
+class Language:
+    """``steps`` fetch, compile and test in its folder; ``command`` starts one of its programs."""
+
+    name: str
+    tools: Sequence[str]
+    steps: Sequence[Sequence[str]]
+    command: Callable[[str], list[str]]
+
+    @property
+    def folder(self) -> Path:
+        return EXAMPLES / self.name
+
+    def build(self) -> None:
+        """UnavailableError with the last words of the step that failed."""
+        for tool in self.tools:
+            if shutil.which(tool) is None:
+                raise UnavailableError(f"{tool} is not installed")
+        for step in self.steps:
+            done = subprocess.run(
+                step, cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE, check=False
+            )
+            if done.returncode:
+                lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+                raise UnavailableError(f"{' '.join(step)}: {' / '.join(lines[-6:])}")
+
+    def start(self, program: str, *arguments: str, nats: str) -> list[str]:
+        """The command of a process."""
+        return ["env", f"NATS_URL={nats}", *self.command(program), *arguments]
+
+
+def _python(program: str) -> list[str]:
+    return [sys.executable, "-u", str(EXAMPLES / "python" / f"{program}.py")]
+
+
+def _go(program: str) -> list[str]:
+    return [str(ROOT / ".cache" / "examples-go"), program]
+
+
+def _typescript(program: str) -> list[str]:
+    return ["node", str(EXAMPLES / "typescript" / "dist" / f"{program}.js")]
+
+
+def _java(program: str) -> list[str]:
+    target = EXAMPLES / "java" / "target"
+    # A small heap and one compiler leave the cores to the others.
+    return [
+        "java",
+        "-Xmx96m",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        f"{target}/classes:{target}/lib/*",
+        f"example.{program.title()}",
+    ]
+
+
+LANGUAGES = [
+    Language("python", (), [[sys.executable, "-m", "pytest", "-q", "test_network.py"]], _python),
+    Language(
+        "go",
+        ("go",),
+        [
+            ["go", "vet", "./..."],
+            ["go", "test", "./..."],
+            ["go", "build", "-buildvcs=false", "-o", str(ROOT / ".cache" / "examples-go"), "."],
+        ],
+        _go,
+    ),
+    Language(
+        "typescript",
+        ("node", "npm"),
+        [["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], ["npm", "test"]],
+        _typescript,
+    ),
+    Language("java", ("java", "mvn"), [["mvn", "-q", "-B", "package"]], _java),
+]
+
+
+def built(wanted: list[Language]) -> tuple[list[Language], dict[str, str]]:
+    """Those that are ready, and why the others are not."""
+    (ROOT / ".cache").mkdir(exist_ok=True)
+    ready, missing = [], {}
+    for language in wanted:
+        print(f"building {language.name}", file=sys.stderr, flush=True)
+        try:
+            language.build()
+            ready.append(language)
+        except UnavailableError as error:
+            missing[language.name] = str(error)
+    return ready, missing
+
+
+def is_ci() -> bool:
+    """CI has every tool: what is missing there is a fault."""
+    return bool(os.environ.get("CI"))
