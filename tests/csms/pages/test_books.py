@@ -1,4 +1,4 @@
-"""Sessions, receipts, money, tariffs, tokens, insights, alerts, sites, people and audit, in a real browser."""
+"""Sessions, receipts, money, tariffs, tokens, insights, alerts, sites, people and audit, in a browser."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,14 +29,14 @@ def charged(house: Network, chromium: Any, visited: Callable[..., dict[str, Any]
     price = {"currency": "EUR", "tax_percent": "19", "energy_kwh": "0.39", "start": "1.00", "why": "a test"}
     ask("PUT", "/tariffs/day", price)
     ask("PUT", "/assignments/default", {"tariff": "day", "why": "a test"})
-    until(lambda: ask("GET", "/assignments")["items"], "the tariff is assigned")
+    until(lambda: bool(ask("GET", "/assignments")["items"]), "the tariff is assigned")
     ask("POST", "/chargers/CP001/do", {"do": "start", "evse": 1, "token": TOKEN})
 
     def session() -> dict[str, Any]:
         found: list[dict[str, Any]] = ask("GET", "/sessions?charger=CP001")["items"]
         return found[0] if found else {"state": "", "energy_wh": 0}
 
-    until(lambda: session()["energy_wh"] > 15, "energy flows")
+    until(lambda: bool(session()["energy_wh"] > 15), "energy flows")
     ask("POST", "/chargers/CP001/do", {"do": "stop"})
     until(lambda: session()["cost"] is not None, "the session has ended")
     ended = session()
