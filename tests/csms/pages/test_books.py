@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from csms.pages.network import Network
-from csms.pages.views import DESK, Views, axe
+from csms.pages.views import DESK, PHONE, Views, axe
 from jetstream import until
 
 CHARGERS = 2
@@ -57,6 +57,7 @@ def test_a_session_is_explained_and_has_a_receipt(views: Views, charged: str, pi
     expect(page.get_by_role("heading", name="Receipt")).to_be_visible()
     expect(page.get_by_test_id("receipt")).to_contain_text("CP001")
     assert axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     page.screenshot(path=pictures / "receipt.png", full_page=True)
 
 
@@ -124,6 +125,12 @@ def test_a_site_has_bays_and_a_limit(views: Views, charged: str, house: Network,
     expect(page.get_by_test_id("site-tariff")).to_contain_text("0.39 €/kWh")
     assert axe(page) == []
     page.screenshot(path=pictures / "site.png", full_page=True)
+    page.get_by_role("button", name="Exclude time").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("From").fill("2026-05-01T08:00")
+    dialog.get_by_label("Why").fill("new cables")
+    page.get_by_test_id("confirm").click()
+    expect(page.get_by_test_id("exclusions").get_by_role("listitem")).to_contain_text("Scheduled maintenance")
     page.get_by_label("Limit in kW").fill("7,4")
     page.get_by_role("button", name="Set the limit").click()
     expect(page.get_by_test_id("item-CP002")).to_contain_text("The charger accepted it.")
@@ -138,12 +145,14 @@ def test_axe_finds_nothing_on_any_of_them(
     views: Views, charged: str, pictures: Path, theme: Any, subtests: Any
 ) -> None:
     page = views.open("/", color_scheme=theme, reduced_motion="reduce")
-    for path in PATHS:
+    for path in (*PATHS, "sites/north", f"sessions/{charged}"):
         with subtests.test(path):
             page.goto(f"{views.url}/{path}")
             settled(page)
             assert axe(page) == []
-            page.screenshot(path=pictures / f"{path}-{theme}.png", full_page=True)
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+            name = path.replace(charged, "one").replace("/", "-")
+            page.screenshot(path=pictures / f"{name}-{theme}.png", full_page=True)
 
 
 def settled(page: Page) -> None:
