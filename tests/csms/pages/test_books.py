@@ -61,6 +61,19 @@ def test_a_session_is_explained_and_has_a_receipt(views: Views, charged: str, pi
     page.screenshot(path=pictures / "receipt.png", full_page=True)
 
 
+def test_sessions_are_filtered_by_charger_and_state(views: Views, charged: str) -> None:
+    page = views.open(f"/sessions/{charged}")
+    page.get_by_role("link", name="All sessions of this charger").click()
+    row = page.get_by_test_id(f"session-{charged}")
+    expect(row).to_be_visible()
+    page.get_by_role("button", name="Open", exact=True).click()
+    expect(page.get_by_role("heading", name="No session matches")).to_be_visible()
+    page.goto(f"{views.url}/sessions?charger=CP002")
+    expect(page.get_by_role("heading", name="No session matches")).to_be_visible()
+    page.get_by_role("button", name="CP002").click()
+    expect(row).to_be_visible()
+
+
 def test_a_viewer_corrects_nothing(views: Views, charged: str) -> None:
     page = views.open(f"/sessions/{charged}", role="viewer")
     expect(page.get_by_test_id("cost")).to_be_visible()

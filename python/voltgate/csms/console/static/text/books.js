@@ -4,7 +4,9 @@ import { table } from "./text.js";
 export const t = table({
   sessions: ["Sessions", "Vorgänge"],
   "sessions.none": ["No session yet", "Noch kein Vorgang"],
-  "by.state": ["By state", "Nach Zustand"],
+  "sessions.nomatch": ["No session matches", "Kein Vorgang passt"],
+  filter: ["Filter", "Filter"],
+  "sessions.charger": ["All sessions of this charger", "Alle Vorgänge dieses Ladepunkts"],
   all: ["All", "Alle"],
   more: ["Show more", "Mehr zeigen"],
   "session.open": ["Open", "Läuft"],
