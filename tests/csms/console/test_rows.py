@@ -5,6 +5,7 @@ import pytest
 from csms.console.desk import Books, Desk
 from voltgate.csms.console import chargers
 from voltgate.csms.console.roles import RoleName
+from voltgate.csms.console.rows import DRAWN
 from voltgate.csms.console.tokens import masked
 
 BOTH = True
@@ -130,6 +131,23 @@ async def test_an_explanation_has_lines_and_facts(console: Desk, books: Books) -
     assert found["facts"] == [
         {"stream": "OCPP_TX", "seq": 7, "subject": "ocpp.tx.v16.StartTransaction.CP1", "used_for": "start"}
     ]
+
+
+async def test_a_curve_has_its_samples_in_order_and_is_thinned(console: Desk, books: Books) -> None:
+    books.charger()
+    books.session()
+    for number in (2, 1):
+        at = f"2026-05-01T10:00:0{number}.000Z"
+        books.put("sample", session="s1", at=at, wh=number, w=7400, soc=None)
+    assert (await console.get("/sessions/s1/curve"))["items"] == [
+        {"at": f"2026-05-01T10:00:0{number}.000Z", "power_w": 7400, "register_wh": number, "soc": None}
+        for number in (1, 2)
+    ]
+    for number in range(DRAWN):
+        books.put("sample", session="s1", at=f"2026-05-02T10:00:00.{number:03}Z", wh=number)
+    drawn = (await console.get("/sessions/s1/curve"))["items"]
+    assert len(drawn) == DRAWN // 2 + 1
+    assert (await console.ask("GET", "/sessions/none/curve")).status == 404
 
 
 async def test_cdrs_by_charger_and_session(console: Desk, books: Books) -> None:

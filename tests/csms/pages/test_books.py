@@ -1,4 +1,4 @@
-"""Sessions, receipts, money, tariffs, tokens, insights, alerts, sites, people and audit, in a real browser."""
+"""Sessions, money, tariffs, tokens, insights, alerts, sites, people, audit and health, in a browser."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +12,7 @@ from csms.pages.views import DESK, Views, axe
 from jetstream import until
 
 CHARGERS = 2
+TOKEN = "FEED01"  # of a driver whom nobody has decided on
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +30,13 @@ def charged(house: Network, chromium: Any, visited: Callable[..., dict[str, Any]
     ask("PUT", "/tariffs/day", price)
     ask("PUT", "/assignments/default", {"tariff": "day", "why": "a test"})
     until(lambda: ask("GET", "/assignments")["items"], "the tariff is assigned")
-    ask("POST", "/chargers/CP001/do", {"do": "start", "evse": 1})
+    ask("POST", "/chargers/CP001/do", {"do": "start", "evse": 1, "token": TOKEN})
 
     def sessions(state: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = ask("GET", f"/sessions?charger=CP001&state={state}")["items"]
         return found
 
-    until(lambda: any((one["energy_wh"] or 0) > 5 for one in sessions("open")), "energy flows")
+    until(lambda: any((one["energy_wh"] or 0) > 15 for one in sessions("open")), "energy flows")
     ask("POST", "/chargers/CP001/do", {"do": "stop"})
     until(lambda: sessions("ended"), "the session has ended")
     (session,) = sessions("ended")
@@ -47,6 +48,7 @@ def test_a_session_is_explained_and_has_a_receipt(views: Views, charged: str, pi
     page = views.open("/sessions")
     page.get_by_test_id(f"session-{charged}").click()
     expect(page.get_by_test_id("cost")).to_contain_text("€1.0")
+    expect(page.get_by_test_id("curve").locator("canvas")).to_be_visible()
     page.get_by_test_id("facts").locator("summary").click()
     expect(page.get_by_test_id("facts").get_by_text("OCPP_TX").first).to_be_visible()
     assert axe(page) == []
@@ -80,13 +82,13 @@ def test_a_tariff_is_previewed_and_stored(views: Views, charged: str) -> None:
     expect(page.get_by_text("winter")).to_be_visible()
 
 
-def test_a_token_is_blocked_in_one_tap(views: Views) -> None:
+def test_an_unknown_token_is_added_and_blocked_in_one_tap(views: Views, charged: str) -> None:
     page = views.open("/tokens")
-    page.get_by_role("button", name="Add a token").click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Token").fill("04A1B2C3")
+    unknown = page.get_by_test_id("unknown").get_by_role("listitem").filter(has_text=TOKEN)
+    unknown.get_by_role("button", name="Decide").click()
     page.get_by_test_id("confirm").click()
-    row = page.get_by_role("listitem").filter(has_text="04A1B2C3")
+    expect(unknown).to_have_count(0)
+    row = page.get_by_role("listitem").filter(has_text=TOKEN)
     row.get_by_role("button", name="Block").click()
     expect(row.get_by_text("Blocked")).to_be_visible()
 
@@ -105,7 +107,7 @@ def test_a_person_gets_a_link_and_a_program_a_key(views: Views) -> None:
     expect(page.locator("code")).to_contain_text("vg_")
 
 
-def test_a_site_has_bays(views: Views) -> None:
+def test_a_site_has_bays_and_a_limit(views: Views, charged: str, house: Network, pictures: Path) -> None:
     page = views.open("/sites")
     page.get_by_role("button", name="New site").click()
     dialog = page.get_by_role("dialog")
@@ -116,6 +118,16 @@ def test_a_site_has_bays(views: Views) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.goto(f"{views.url}/sites/north")
     expect(page.get_by_text("No charger stands here.")).to_be_visible()
+    how = {"method": "PUT", "headers": {"X-Voltgate": "1"}, "data": {"name": "Left", "site": "north"}}
+    assert page.context.request.fetch(f"{views.url}/api/v1/chargers/CP002", **how).ok
+    expect(page.get_by_role("link", name="Left")).to_be_visible(timeout=15_000)
+    expect(page.get_by_test_id("site-tariff")).to_contain_text("0.39 €/kWh")
+    assert axe(page) == []
+    page.screenshot(path=pictures / "site.png", full_page=True)
+    page.get_by_label("Limit in kW").fill("7,4")
+    page.get_by_role("button", name="Set the limit").click()
+    expect(page.get_by_test_id("item-CP002")).to_contain_text("The charger accepted it.")
+    assert house.crew.chargers["CP002"].connectors.limits[0].watts == 7400
 
 
 PATHS = ("sessions", "money", "insights", "tariffs", "tokens", "alerts", "sites", "people", "audit", "health")

@@ -111,6 +111,7 @@ def test_who_talks_and_who_errs(views: Views) -> None:
     page = views.open("/chargers")
     known(page, "CP001")
     page.get_by_test_id("nav-insights").click()
+    page.get_by_role("link", name="Violations and top talkers").click()
     expect(page.get_by_test_id("talkers")).to_contain_text("CP001")
     expect(page.get_by_test_id("violations")).to_contain_text("No charger has violated its schema.")
 

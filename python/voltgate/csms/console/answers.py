@@ -133,6 +133,15 @@ class Explanation(Shape):
     facts: list[UsedFact]
 
 
+class Sample(Shape):
+    """What the meter showed during a session; ``register_wh``: as the charger counts it."""
+
+    at: str
+    power_w: float | None
+    register_wh: float | None
+    soc: float | None
+
+
 class Cdr(Shape):
     """One charge detail record: immutable."""
 
@@ -190,6 +199,17 @@ class TokenShown(Shape):
     status: str
     group: str | None
     revision: int
+
+
+class UnknownToken(Shape):
+    """A token that was presented and that nobody has decided on."""
+
+    token: str
+    at: str
+    """When it was presented last."""
+    charger: str
+    """Where it was presented last."""
+    times: int
 
 
 class Decision(Shape):

@@ -27,6 +27,7 @@ from voltgate.csms.console import (
     scopes,
     streaming,
     timeline,
+    unknown,
 )
 from voltgate.csms.console.console import Ask, Console
 from voltgate.csms.console.endpoints import ENDPOINTS, Endpoint, Query
@@ -42,7 +43,7 @@ MAX_BODY = 256 * 1024
 Handler = Callable[[Ask], Awaitable[web.StreamResponse]]
 MODULES = (
     reading, deciding, doing, persons, streaming, alerting, insights, billing, configuring, limiting, filing,
-    bulk, conduct, timeline,
+    bulk, conduct, timeline, unknown,
 )  # fmt: skip
 NOBODY = Principal("", Role.VIEWER, frozenset(), By.KEY)
 SECURITY = {

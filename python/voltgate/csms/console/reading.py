@@ -51,6 +51,13 @@ async def explain(ask: Ask) -> web.Response:
     return answered({"session": document, "lines": lines, "facts": await rows.facts(ask.id)})
 
 
+async def curve(ask: Ask) -> web.Response:
+    """What the meter of a session showed."""
+    rows = ask.console.rows
+    _found(await rows.session(ask.id, ask.principal))
+    return answered({"items": await rows.curve(ask.id), "next": None})
+
+
 async def cdrs(ask: Ask) -> web.Response:
     """A page of CDRs."""
     return answered(await ask.console.rows.cdrs(ask.queried(CdrQuery), ask.principal))

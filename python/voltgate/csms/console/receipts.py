@@ -17,7 +17,7 @@ _PAGE = """<!doctype html>
 <meta name="color-scheme" content="light dark"><title>{title} {number}</title>
 {styles}</head><body><main class="receipt" data-testid="receipt">
 <h1>{title} {number}</h1>
-<dl class="about">{about}</dl>
+<dl class="about card">{about}</dl>
 <table class="numbers"><caption>{charged}</caption><thead><tr>{heads}</tr></thead>
 <tbody>{lines}</tbody>
 <tfoot><tr><th scope="row" colspan="3">{total}</th><td><b>{cost}</b></td></tr></tfoot></table>
@@ -30,8 +30,8 @@ _DOCUMENTS = '<h2>{}</h2><table class="numbers"><tbody>{}</tbody></table>'
 _TEXTS = {
     "title": ("Receipt", "Beleg"),
     "charger": ("Charger", "Ladepunkt"),
-    "begun": ("Started (UTC)", "Begonnen (UTC)"),
-    "ended": ("Ended (UTC)", "Beendet (UTC)"),
+    "begun": ("Started", "Begonnen"),
+    "ended": ("Ended", "Beendet"),
     "energy": ("Energy", "Energie"),
     "charged": ("What it costs", "Was es kostet"),
     "for": ("For", "Für"),
@@ -40,6 +40,7 @@ _TEXTS = {
     "amount": ("Amount", "Betrag"),
     "total": ("Total", "Summe"),
     "tax": ("All amounts contain tax, together", "Alle Beträge enthalten Steuer, zusammen"),
+    "zone": ("All times are UTC.", "Alle Zeiten sind UTC."),
     "documents": ("Invoices and credits", "Rechnungen und Gutschriften"),
     "invoice": ("Invoice", "Rechnung"),
     "credit": ("Credit", "Gutschrift"),
@@ -82,7 +83,7 @@ def page(
     language: int,
     styles: str,
 ) -> str:
-    """HTML; ``documents``: CDRs, newest first. Whatever a charger said is escaped."""
+    """HTML; ``documents``: CDRs, newest first. Every text of a charger or a person is escaped."""
 
     def t(key: str) -> str:
         return _TEXTS[key][language]
@@ -93,41 +94,54 @@ def page(
     currency = session["currency"] or ""
     energy = _NOTHING if session["energy_wh"] is None else f"{session['energy_wh'] / 1000:.3f} kWh"
     about = {
-        t("charger"): session["charger"],
-        t("begun"): session["started"] or _NOTHING,
-        t("ended"): session["ended"] or _NOTHING,
+        t("charger"): escape(session["charger"]),
+        t("begun"): _time(session["started"]),
+        t("ended"): _time(session["ended"]),
         t("energy"): energy,
     }
     rows = "".join(
-        f'<tr><th scope="row">{t("line." + line["kind"])}<small>{escape(line["from"])} to '
-        f"{escape(line['to'])}</small></th>"
-        + cells(f"{line['quantity']} {line['unit']}", line["price"], f"{line['amount']} {currency}")
+        f'<tr><th scope="row">{t("line." + line["kind"])}<small>{_time(line["from"])} &ndash; '
+        f"{_time(line['to'])}</small></th>"
+        + cells(_quantity(line), line["price"], f"{line['amount']} {currency}")
         + "</tr>"
         for line in lines
     )
     papers = "".join(
         "<tr>"
-        + cells(t(one["kind"]), one["number"], one["issued"], f"{one['cost']} {one['currency']}")
+        + cells(t(one["kind"]), one["number"])
+        + f"<td>{_time(one['issued'])[:10]}</td>"
+        + cells(f"{one['cost']} {one['currency']}")
         + "</tr>"
         for one in documents
     )
-    number = documents[0]["number"] if documents else f"({t('provisional')})"
+    invoices = [one["number"] for one in documents if one["kind"] == "invoice"]
+    number = invoices[0] if invoices else f"({t('provisional')})"
     return _PAGE.format(
         language=("en", "de")[language],
         title=t("title"),
         number=escape(number),
         styles=styles,
-        about="".join(f"<div><dt>{key}</dt><dd>{escape(value)}</dd></div>" for key, value in about.items()),
+        about="".join(f"<div><dt>{key}</dt><dd>{value}</dd></div>" for key, value in about.items()),
         charged=t("charged"),
         heads="".join(f'<th scope="col">{t(key)}</th>' for key in ("for", "quantity", "price", "amount")),
         lines=rows,
         total=t("total"),
         cost=escape(f"{session['cost'] or _NOTHING} {currency}"),
-        with_tax=f"{t('tax')}: {escape(_taxes(lines))} {escape(currency)}",
+        with_tax=f"{t('tax')}: {escape(_taxes(lines))} {escape(currency)}. {t('zone')}",
         documents=_DOCUMENTS.format(t("documents"), papers) if papers else "",
         id=escape(session["id"]),
         back=t("back"),
     )
+
+
+def _quantity(line: dict[str, Any]) -> str:
+    """Without zeros at its end; a start is one."""
+    return "" if line["kind"] == "start" else f"{Decimal(line['quantity']).normalize():f} {line['unit']}"
+
+
+def _time(text: str | None) -> str:
+    """HTML, to the second: ``2026-05-01 10:00:00``."""
+    return escape(text[:19].replace("T", " ")) if text else _NOTHING
 
 
 def _taxes(lines: list[dict[str, Any]]) -> str:

@@ -17,6 +17,7 @@ from voltgate.csms.tariffs import money
 
 Document = dict[str, Any]
 AT_ONCE = 5000  # ids in one query
+DRAWN = 1000  # samples of a curve, at most
 # The time of a session that is always there: the index session_by_time has this very expression.
 TIME = "COALESCE(s.started, s.first_heard)"
 SESSIONS = (
@@ -195,6 +196,17 @@ class Rows:
         return [
             {"stream": stream, "seq": seq, "subject": subject, "used_for": used_for}
             for stream, seq, subject, used_for in rows
+        ]
+
+    async def curve(self, session: str) -> list[Document]:
+        """Its samples, oldest first: all of a session, or every n-th where there are too many to draw."""
+        rows = await self.reader.all(
+            "SELECT at, w, wh, soc FROM sample WHERE session = ? ORDER BY at", session
+        )
+        step = -(-len(rows) // DRAWN) or 1
+        return [
+            {"at": at, "power_w": power, "register_wh": register, "soc": soc}
+            for at, power, register, soc in rows[::step]
         ]
 
     # -- CDRs

@@ -34,7 +34,7 @@ export function Alerts() {
     }
   };
   const row = (one) => html`<li key=${one.id}>
-    <div class="row">
+    <div class="row entry">
       <span class="name">
         <b>${named(one.rule)}</b>
         <small>
@@ -62,7 +62,7 @@ export function Alerts() {
           html`<ul class="rows">
             ${data.items.map(
               (one) => html`<li key=${one.id}>
-                <div class="row">
+                <div class="row entry">
                   <span class="name">
                     <b>${named(one.id)}</b>
                     <small>${one.enabled === false ? t("off") : t("on")}${one.limit != null ? ` · ${t("limit.of", { n: one.limit })}` : ""}</small>

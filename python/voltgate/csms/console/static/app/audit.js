@@ -7,8 +7,8 @@ import { t } from "../text/books.js";
 
 const row = (one) => html`<li key=${one.revision}>
   <details>
-    <summary class="row">
-      <span class="name"><b>${one.kind} ${one.id}</b><small>${one.by} · ${one.why || t("why.none")}</small></span>
+    <summary class="row entry">
+      <span class="name"><b>${one.kind} ${one.id}</b><small>${one.by.replace(/^session:/, "")} · ${one.why || t("why.none")}</small></span>
       <small>${when(one.at)}</small>
     </summary>
     <pre tabindex="0">${JSON.stringify(one.body, null, 2)}</pre>

@@ -16,9 +16,10 @@ const WEEKDAYS = [1, 2, 3, 4, 5, 6, 7].map((day) =>
   new Intl.DateTimeFormat(language, { weekday: "short", timeZone: "UTC" }).format(Date.UTC(2024, 0, day)),
 );
 const LEVELS = 5;
+const PORTS = 20; // those with the least uptime
 
 /** The use of each hour of the week: shades for the eye, the same numbers as text. */
-function Heat({ hours }) {
+export function Heat({ hours }) {
   const by = new Map(hours.map((one) => [`${one.weekday}/${one.hour}`, one]));
   const most = Math.max(1, ...hours.map((one) => one.energy_wh));
   const level = (wh) => (wh ? 1 + Math.min(LEVELS - 1, Math.floor((LEVELS * wh) / most)) : 0);
@@ -76,8 +77,8 @@ function Funnel({ rows }) {
     </table>`;
 }
 
-const Port = ({ one }) => html`<li key=${`${one.charger}/${one.evse}`}>
-  <div class="row">
+export const Port = ({ one }) => html`<li key=${`${one.charger}/${one.evse}`}>
+  <div class="row entry">
     <a class="name" href="/chargers/${part(one.charger)}"><b>${one.charger}</b><small>${t("evse", { n: one.evse })}</small></a>
     <span class="at">
       <span class="state state-${one.meets_floor ? "available" : "faulted"}">
@@ -89,14 +90,19 @@ const Port = ({ one }) => html`<li key=${`${one.charger}/${one.evse}`}>
   <div class="bar" aria-hidden="true"><i class="fill-available" style=${{ width: `${Number(one.percent)}%` }} /></div>
 </li>`;
 
+const lowest = (ports) => [...ports].sort((a, b) => Number(a.percent) - Number(b.percent)).slice(0, PORTS);
+
 function Use({ days }) {
   const rows = useMemo(() => summed(days, (one) => one.date).sort((a, b) => (a.key < b.key ? -1 : 1)), [days]);
   const all = useMemo(() => summed(days, () => "")[0], [days]);
   return html`<section class="card hero">
       <p class="big">${kwh(all?.energy_wh ?? 0, 0)}</p>
       <p class="dim">
-        ${t("energy.days", { n: DAYS })} · ${t("sessions.of", { n: all?.sessions ?? 0 })} ·
-        ${t("peak.of", { power: kw(all?.peak_w) })}
+        ${[
+          t("energy.days", { n: DAYS }),
+          t("sessions.of", { n: all?.sessions ?? 0 }),
+          t("peak.of", { power: kw(all?.peak_w) }),
+        ].join(" · ")}
       </p>
     </section>
     <${DaysChart} title=${t("energy")} rows=${rows} value=${(row) => row.energy_wh / 1000} text=${(row) => kwh(row.energy_wh, 1)} />`;
@@ -105,7 +111,7 @@ function Use({ days }) {
 export function Insights() {
   const days = useDays(DAYS);
   const week = useQuery("/week");
-  const uptime = useQuery("/uptime?limit=50");
+  const uptime = useQuery("/uptime");
   const attempts = useQuery("/attempts");
   return html`<h1>${t("insights")}</h1>
     ${days.state === "loading" && html`<${Loading} />`}
@@ -125,7 +131,7 @@ export function Insights() {
       <${Shown} query=${uptime}>
         ${(data) =>
           data.items.length
-            ? html`<ul class="rows">${data.items.map((one) => html`<${Port} one=${one} />`)}</ul>`
+            ? html`<ul class="rows">${lowest(data.items).map((one) => html`<${Port} one=${one} />`)}</ul>`
             : html`<p class="dim">${t("uptime.none")}</p>`}
       </${Shown}>
       <p class="buttons">

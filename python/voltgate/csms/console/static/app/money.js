@@ -52,12 +52,12 @@ function Revenue({ days, complete }) {
 }
 
 const Bill = ({ one, manages, pay }) => html`<li key=${one.id}>
-  <div class="row">
+  <div class="row entry">
     <a class="name" href="/sessions/${part(one.session)}">
       <b>${one.number}</b><small>${one.charger}, ${when(one.issued)}</small>
     </a>
     <span class="values">
-      <span>${one.kind === "credit" ? "−" : ""}${money(one.cost, one.currency)}</span>
+      <span>${money(one.cost, one.currency)}</span>
       ${manages
         ? html`<button class="quiet" onClick=${() => pay(one)}>${t(`payment.${one.payment}`)}</button>`
         : html`<small>${t(`payment.${one.payment}`)}</small>`}
@@ -70,7 +70,7 @@ export function Money() {
   const cdrs = usePages("/cdrs", { limit: 50 });
   const manages = use(() => (me.value, may("manager")));
   const [paid, pay] = useState(null);
-  return html`<header class="head">
+  return html`<header class="titled">
       <h1>${t("money")}</h1>
       <a class="button" href="/api/v1/export/cdrs.csv" download><${Icon} name="download" />CSV</a>
     </header>

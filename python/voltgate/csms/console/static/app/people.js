@@ -18,8 +18,8 @@ const fields = [
 const body = ({ role, sites }) => ({ role, sites: sites.trim() ? sites.split(/[ ,;]+/).filter(Boolean) : null });
 
 export function People() {
-  const people = usePages("/people", { limit: 100 });
-  const keys = usePages("/keys", { limit: 100 });
+  const people = usePages("/people");
+  const keys = usePages("/keys");
   const [adding, add] = useState("");
   const [shown, show] = useState(null);
   const work = async (run, list) => {
@@ -37,7 +37,7 @@ export function People() {
     if (said) show({ text: t("link.text", { name: one.name }), secret: said.url });
   };
   const row = (kind, list) => (one) => html`<li key=${one.name}>
-    <div class="row">
+    <div class="row entry">
       <span class="name">
         <b>${one.name}</b><small>${shared(`role.${one.role}`)} · ${one.sites ? one.sites.join(", ") : t("sites.all")}</small>
       </span>
@@ -49,7 +49,7 @@ export function People() {
       </span>
     </div>
   </li>`;
-  return html`<header class="head">
+  return html`<header class="titled">
       <h1>${t("people")}</h1>
       <button class="primary" onClick=${() => add("people")}><${Icon} name="users" />${t("person.add")}</button>
     </header>
@@ -60,7 +60,7 @@ export function People() {
       <p class="buttons"><button onClick=${() => show(null)}>${shared("close")}</button></p>
     </section>`}
     <${Pages} pages=${people} row=${row("people", people)} icon="users" none=${t("people.none")} />
-    <header class="head">
+    <header class="titled">
       <h2>${t("keys")}</h2>
       <button onClick=${() => add("keys")}><${Icon} name="key-round" />${t("key.add")}</button>
     </header>

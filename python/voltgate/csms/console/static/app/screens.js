@@ -23,7 +23,7 @@ export const SCREENS = [
     path: "/sites", icon: "map-pin", more: () => t("sites"), role: "viewer",
     load: () => import("./sites.js").then((file) => file.Sites),
   },
-  { path: "/sites/:id", load: () => import("./sites.js").then((file) => file.Site) },
+  { path: "/sites/:id", load: () => import("./site.js").then((file) => file.Site) },
   {
     path: "/tariffs", icon: "tag", more: () => t("tariffs"), role: "viewer", everywhere: true,
     load: () => import("./tariffs.js").then((file) => file.Tariffs),

@@ -2,13 +2,19 @@
 import { html, use, useState } from "../ui/html.js";
 import { kw, kwh, money, percent, when } from "../ui/format.js";
 import { Icon, Shown } from "../ui/parts.js";
+import { Curve } from "../ui/curve.js";
 import { Decide } from "../ui/decide.js";
 import { part } from "../data/api.js";
 import { may, me } from "../data/me.js";
 import { useQuery } from "../data/query.js";
+import { language } from "../text/text.js";
 import { t } from "../text/books.js";
 import { cost, SessionState } from "./sessions.js";
 
+const exact = new Intl.NumberFormat(language, { maximumFractionDigits: 4 });
+/** A pseudonym stands for a token that nobody has decided on. */
+const PSEUDONYM = /^[0-9a-f]{32}$/;
+const tokenOf = (token) => (PSEUDONYM.test(token ?? "") ? t("token.nameless") : t("token.of", { token: token ?? "–" }));
 const minutes = (seconds) => t("minutes", { n: Math.round((seconds ?? 0) / 60) });
 
 const Lines = ({ lines, currency, total }) => html`<div class="wide" tabindex="0" role="region" aria-label=${t("lines")}>
@@ -26,8 +32,8 @@ const Lines = ({ lines, currency, total }) => html`<div class="wide" tabindex="0
       ${lines.map(
         (one) => html`<tr>
           <th scope="row">${t(`line.${one.kind}`)}<small>${when(one.from)} – ${when(one.to)}</small></th>
-          <td>${one.quantity} ${one.unit}</td>
-          <td>${one.price}</td>
+          <td>${one.kind === "start" ? "" : `${exact.format(Number(one.quantity))} ${one.unit}`}</td>
+          <td>${exact.format(Number(one.price))}</td>
           <td>${money(one.amount, currency)}</td>
         </tr>`,
       )}
@@ -53,7 +59,7 @@ const Facts = ({ facts }) => html`<details class="card" data-testid="facts">
       <tbody>
         ${facts.map(
           (one) =>
-            html`<tr><td>${one.stream} ${one.seq}</td><td>${one.subject}</td><td>${one.used_for}</td></tr>`,
+            html`<tr><td>${one.stream} ${one.seq}</td><td class="long">${one.subject}</td><td>${one.used_for}</td></tr>`,
         )}
       </tbody>
     </table>
@@ -62,6 +68,7 @@ const Facts = ({ facts }) => html`<details class="card" data-testid="facts">
 
 export function Session({ id }) {
   const query = useQuery(`/sessions/${part(id)}/explain`);
+  const curve = useQuery(`/sessions/${part(id)}/curve`);
   const manages = use(() => (me.value, may("manager")));
   const [asked, ask] = useState("");
   const path = `/sessions/${part(id)}`;
@@ -84,9 +91,12 @@ export function Session({ id }) {
           html`<div><dt>${t("soc")}</dt><dd>${percent(one.soc_from)} – ${percent(one.soc_to)}</dd></div>`}
         </dl>
         <p class="dim">
-          ${t("token.of", { token: one.token ?? "–" })} · ${t("tariff.of", { tariff: one.tariff ?? "–" })} ·
-          ${t("revision.of", { n: one.revision })}
+          ${[tokenOf(one.token), t("tariff.of", { tariff: one.tariff ?? "–" }), t("revision.of", { n: one.revision })].join(" · ")}
         </p>
+      </section>
+      <section class="card" data-testid="curve">
+        <h2>${t("curve")}</h2>
+        <${Shown} query=${curve}>${(data) => html`<${Curve} samples=${data.items} lines=${lines} />`}</${Shown}>
       </section>
       ${one.flags.length > 0 &&
       html`<section class="card">

@@ -18,7 +18,7 @@ export const SessionState = ({ state }) =>
 export const cost = (one) => (one.cost == null ? t("unbilled") : money(one.cost, one.currency));
 
 export const SessionRow = (one) => html`<li key=${one.id}>
-  <a class="row" href="/sessions/${part(one.id)}" data-testid="session-${one.id}">
+  <a class="row entry" href="/sessions/${part(one.id)}" data-testid="session-${one.id}">
     <span class="name"><b>${one.charger}</b><small>${when(one.started ?? one.ended)}</small></span>
     <span class="values"><span>${kwh(one.energy_wh)}</span><small>${cost(one)}</small></span>
     <span class="at">
@@ -37,7 +37,7 @@ export function Sessions() {
     else asked.delete("state");
     go(asked.size ? `/sessions?${asked}` : "/sessions", { replace: true });
   };
-  return html`<header class="head">
+  return html`<header class="titled">
       <h1>${t("sessions")}</h1>
       <a class="button" href="/api/v1/export/sessions.csv" download><${Icon} name="download" />CSV</a>
     </header>

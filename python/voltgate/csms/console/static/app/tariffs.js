@@ -85,12 +85,12 @@ export function Tariffs() {
   const [edited, edit] = useState(null);
   const [assigned, assign] = useState(false);
   const row = (one) => html`<li key=${one.id}>
-    <div class="row">
+    <div class="row entry">
       <span class="name"><b>${one.id}</b><small>${one.sentence ?? t("tariff.whole")}</small></span>
       ${manages && !one.ocpp && html`<button onClick=${() => edit({ tariff: one })}>${t("change")}</button>`}
     </div>
   </li>`;
-  return html`<header class="head">
+  return html`<header class="titled">
       <h1>${t("tariffs")}</h1>
       ${manages && html`<button class="primary" onClick=${() => edit({})}><${Icon} name="tag" />${t("tariff.new")}</button>`}
     </header>

@@ -1,20 +1,27 @@
 // Tokens: who may charge; block one in one tap, decide on another.
 import { html, use, useState } from "../ui/html.js";
-import { Icon, why } from "../ui/parts.js";
+import { when } from "../ui/format.js";
+import { Icon, Shown, why } from "../ui/parts.js";
 import { Decide } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
 import { say } from "../ui/toast.js";
 import { part, send } from "../data/api.js";
 import { may, me } from "../data/me.js";
 import { usePages } from "../data/pages.js";
+import { useQuery } from "../data/query.js";
 import { t } from "../text/books.js";
 
 const STATUSES = ["Accepted", "Blocked", "Expired", "Invalid"];
 
 export function Tokens() {
-  const tokens = usePages("/tokens", { limit: 100 });
+  const tokens = usePages("/tokens");
   const manages = use(() => (me.value, may("manager", { everywhere: true })));
-  const [adding, add] = useState(false);
+  const unknown = useQuery(manages ? "/tokens/unknown" : null);
+  const [adding, add] = useState(null); // the token in the sheet
+  const again = () => {
+    tokens.again();
+    unknown.again();
+  };
   const set = async (one, status) => {
     try {
       await send("PUT", `/tokens/${part(one.token)}`, { status, group: one.group });
@@ -24,7 +31,7 @@ export function Tokens() {
     }
   };
   const row = (one) => html`<li key=${one.token}>
-    <div class="row">
+    <div class="row entry">
       <span class="name"><b>${one.token}</b><small>${one.group ? t("group.of", { group: one.group }) : t("group.none")}</small></span>
       <span class="at">
         <span class="state"><${Icon} name=${one.status === "Accepted" ? "circle-check" : "ban"} />${t(`token.${one.status}`)}</span>
@@ -35,22 +42,47 @@ export function Tokens() {
       </span>
     </div>
   </li>`;
-  return html`<header class="head">
+  return html`<header class="titled">
       <h1>${t("tokens")}</h1>
-      ${manages && html`<button class="primary" onClick=${() => add(true)}><${Icon} name="key-round" />${t("token.add")}</button>`}
+      ${manages && html`<button class="primary" onClick=${() => add("")}><${Icon} name="key-round" />${t("token.add")}</button>`}
     </header>
     <${Pages} pages=${tokens} row=${row} icon="key-round" none=${t("tokens.none")} />
-    ${adding &&
+    ${manages &&
+    html`<section class="card" data-testid="unknown">
+      <h2>${t("tokens.unknown")}</h2>
+      <p class="dim">${t("tokens.unknown.text")}</p>
+      <${Shown} query=${unknown}>
+        ${(data) =>
+          data.items.length
+            ? html`<ul class="rows">
+                ${data.items.map(
+                  (one) => html`<li key=${one.token}>
+                    <div class="row entry">
+                      <span class="name">
+                        <b>${one.token}</b>
+                        <small>
+                          <a href="/chargers/${part(one.charger)}">${one.charger}</a>, ${when(one.at)} · ${t("times", { n: one.times })}
+                        </small>
+                      </span>
+                      <button onClick=${() => add(one.token)}>${t("decide")}</button>
+                    </div>
+                  </li>`,
+                )}
+              </ul>`
+            : html`<p>${t("tokens.unknown.none")}</p>`}
+      </${Shown}>
+    </section>`}
+    ${adding !== null &&
     html`<${Decide}
       title=${t("token.add")}
       path=${(values) => `/tokens/${part(values.token)}`}
       fields=${[
-        ["token", t("token"), { required: true, maxlength: 36 }],
+        ["token", t("token"), { required: true, maxlength: 36, value: adding }],
         ["status", t("status"), { value: "Accepted", options: STATUSES.map((one) => [one, t(`token.${one}`)]) }],
         ["group", t("group"), { maxlength: 36 }],
       ]}
       body=${({ status, group }) => ({ status, group: group || null })}
-      onDone=${tokens.again}
-      onClose=${() => add(false)}
+      onDone=${again}
+      onClose=${() => add(null)}
     />`}`;
 }

@@ -28,7 +28,7 @@ export function DaysChart({ title, rows, value, text }) {
   return html`<section class="card">
     <h2>${title}</h2>
     ${rows.length > 1 && html`<${Chart} options=${drawn} data=${data} label=${title} />`}
-    <details>
+    <details open=${rows.length === 1}>
       <summary>${t("as.table")}</summary>
       <table class="numbers">
         <thead><tr><th scope="col">${t("day")}</th><th scope="col">${title}</th></tr></thead>
