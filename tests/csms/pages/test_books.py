@@ -1,4 +1,4 @@
-"""Sessions, receipts, money, tariffs, tokens, insights, alerts, sites, people and audit, in a browser."""
+"""Sessions, money, tariffs, tokens, insights, alerts, sites, people, audit and health, in a browser."""
 
 from collections.abc import Callable
 from pathlib import Path
