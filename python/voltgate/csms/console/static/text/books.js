@@ -43,7 +43,7 @@ export const t = table({
   stream: ["Stream", "Strom"],
   message: ["Message", "Nachricht"],
   used: ["Used for", "Verwendet für"],
-  curve: ["Power", "Leistung"],
+  curve: ["Power in kW", "Leistung in kW"],
   "curve.none": ["The charger reported no power.", "Der Ladepunkt hat keine Leistung gemeldet."],
   time: ["Time", "Zeit"],
   power: ["Power", "Leistung"],
