@@ -172,6 +172,7 @@ def settled(page: Page) -> None:
     """Everything that the page asks for is there."""
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.locator(".loading")).to_have_count(0)
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_on_a_desk(views: Views, charged: str, pictures: Path) -> None:

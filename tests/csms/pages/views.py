@@ -41,7 +41,7 @@ class Views:
         """All pages; raises AssertionError for what went wrong in them."""
         for context in self._contexts:
             context.close()
-        assert self.faults == []
+        assert self.faults == [], self.faults
         foreign = {host for host in self.hosts if host != self.url.split("/")[2]}
         assert foreign == set(), "requests to other hosts"
 

@@ -29,16 +29,16 @@ export const axes = (colour, time) => [
 export function Chart({ options, data, label }) {
   const place = useRef();
   useEffect(() => {
+    const box = place.current; // the reference is empty once the page has gone on
     let chart = null;
     let gone = false;
     let observer = null;
     loading ??= load();
     loading.then((Plot) => {
       if (gone) return;
-      const width = () => place.current.clientWidth;
-      chart = new Plot(options(width(), colour), data, place.current);
-      observer = new ResizeObserver(() => chart.setSize({ width: width(), height: chart.height }));
-      observer.observe(place.current);
+      chart = new Plot(options(box.clientWidth, colour), data, box);
+      observer = new ResizeObserver(() => chart.setSize({ width: box.clientWidth, height: chart.height }));
+      observer.observe(box);
     });
     return () => {
       gone = true;
