@@ -43,7 +43,7 @@ IN_VAIN = {
 # Answered from what a gateway has stored, or from a job: read back in their own tests.
 FROM_STREAMS = {
     "get_timeline", "get_configuration", "get_transfers", "get_images", "get_bulk", "get_bulks",
-    "get_violations", "get_talkers",
+    "get_violations", "get_talkers", "unknown_tokens",
 }  # fmt: skip
 EXCLUSION = '{"reason":"vandalism","scope":"site:north","from":"2026-05-01T00:00:00Z"}'
 # What {id} names, at site north.
@@ -139,6 +139,7 @@ def fill(books: Books) -> None:
     books.charger(vendor="<script>alert(1)</script>")
     books.connector()
     books.session()
+    books.put("sample", session="s1", at="2026-05-01T10:00:01.000Z", w=7400, wh=12)
     books.put(
         "line", session="s1", revision=1, number=1, kind="energy", begins="2026-05-01T10:00:00.000Z",
         ends="2026-05-01T11:00:00.000Z", quantity="1.5", unit="kWh", price="0.39", amount=590_000, tax=94_000,

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from csms.console.desk import Desk
+from voltgate.csms.console.answers import Page, UnknownToken
 from voltgate.csms.console.intents import OPERATOR_TOKEN
 from voltgate.csms.console.unknown import SHOWN, unknown
 from voltgate.csms.ledger.facts import Message
@@ -51,7 +52,8 @@ async def test_a_token_is_unknown_until_somebody_decides(console: Desk) -> None:
         await console.client.jetstream().publish(subject, orjson.dumps(body), headers={"ce-id": str(number)})
 
     async def tokens() -> set[str]:
-        return {one["token"] for one in (await console.get("/tokens/unknown", role="manager"))["items"]}
+        said = await console.get("/tokens/unknown", role="manager")
+        return {one.token for one in Page[UnknownToken].model_validate(said, strict=True).items}
 
     assert {"CAFE01", "CAFE02"} <= await tokens()
     assert (await console.ask("PUT", "/tokens/cafe01", {"status": "Blocked"})).status == 200
