@@ -16,7 +16,14 @@ LINE = {
     "kind": "energy", "from": "2026-05-01T10:00:00.000Z", "to": "2026-05-01T11:00:00.000Z",
     "quantity": "1.500000", "unit": "kWh", "price": "0.39", "amount": "0.59", "tax": "0.10",
 }  # fmt: skip
-START = LINE | {"kind": "start", "quantity": "1.000000", "unit": "session", "amount": "0.41", "tax": "0.07"}
+START = LINE | {
+    "kind": "start",
+    "to": "2026-05-02T09:00:00.000Z",
+    "quantity": "1.000000",
+    "unit": "session",
+    "amount": "0.41",
+    "tax": "0.07",
+}
 INVOICE = {
     "kind": "invoice", "number": "north-2026-3", "issued": "2026-05-02T00:00:00.000Z", "cost": "1.00",
     "currency": "EUR",
@@ -33,7 +40,8 @@ def test_lines_their_sum_and_the_tax_in_it() -> None:
     assert "1.500 kWh" in text
     assert "<td>1.5 kWh</td>" in text
     assert "session</td>" not in text, "a start is one"
-    assert "2026-05-01 10:00:00 &ndash; 2026-05-01 11:00:00" in text
+    assert "2026-05-01 10:00:00 &ndash; 11:00:00" in text
+    assert "2026-05-01 10:00:00 &ndash; 2026-05-02 09:00:00" in text
     assert "<b>1.00 EUR</b>" in text
     assert "together: 0.17 EUR" in text
     assert "Receipt (provisional)" in text, "no document was issued"
@@ -42,7 +50,7 @@ def test_lines_their_sum_and_the_tax_in_it() -> None:
 def test_the_number_is_that_of_the_last_invoice_and_credits_are_listed() -> None:
     text = printed(SESSION, CREDIT, INVOICE)
     assert "<h1>Receipt north-2026-3</h1>" in text
-    assert text.index("<td>Credit</td><td>north-2026-4</td>") < text.index("<td>Invoice</td>")
+    assert text.index('<td>Credit</td><td class="long">north-2026-4</td>') < text.index("<td>Invoice</td>")
     assert "<td>-1.00 EUR</td>" in text
 
 

@@ -100,15 +100,14 @@ def page(
         t("energy"): energy,
     }
     rows = "".join(
-        f'<tr><th scope="row">{t("line." + line["kind"])}<small>{_time(line["from"])} &ndash; '
-        f"{_time(line['to'])}</small></th>"
+        f'<tr><th scope="row">{t("line." + line["kind"])}<small>{_span(line)}</small></th>'
         + cells(_quantity(line), line["price"], f"{line['amount']} {currency}")
         + "</tr>"
         for line in lines
     )
     papers = "".join(
         "<tr>"
-        + cells(t(one["kind"]), one["number"])
+        + f'{cells(t(one["kind"]))}<td class="long">{escape(one["number"])}</td>'
         + f"<td>{_time(one['issued'])[:10]}</td>"
         + cells(f"{one['cost']} {one['currency']}")
         + "</tr>"
@@ -132,6 +131,12 @@ def page(
         id=escape(session["id"]),
         back=t("back"),
     )
+
+
+def _span(line: dict[str, Any]) -> str:
+    """HTML; the day once where it is the same."""
+    begins, ends = _time(line["from"]), _time(line["to"])
+    return f"{begins} &ndash; {ends[11:] if ends[:10] == begins[:10] else ends}"
 
 
 def _quantity(line: dict[str, Any]) -> str:

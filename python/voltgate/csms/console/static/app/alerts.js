@@ -20,7 +20,7 @@ export function Alerts() {
   const alerts = usePages("/alerts", { limit: 50 });
   const rules = useQuery("/rules");
   const operates = use(() => (me.value, may("operator")));
-  const manages = use(() => (me.value, may("manager")));
+  const manages = use(() => (me.value, may("manager", { everywhere: true })));
   const channels = useQuery(manages ? "/channels" : null);
   const [ruled, rule] = useState(null);
   const [adding, add] = useState(false);

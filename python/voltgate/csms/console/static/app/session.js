@@ -77,6 +77,7 @@ export function Session({ id }) {
       <header class="head">
         <h1><a href="/chargers/${part(one.charger)}">${one.charger}</a></h1>
         <p><${SessionState} state=${one.state} /></p>
+        <p><a href="/sessions?charger=${encodeURIComponent(one.charger)}">${t("sessions.charger")}</a></p>
         <p class="sum"><span data-testid="energy">${kwh(one.energy_wh)}</span> <span data-testid="cost">${cost(one)}</span></p>
       </header>
       <section class="card">

@@ -31,17 +31,19 @@ export const SessionRow = (one) => html`<li key=${one.id}>
 export function Sessions() {
   const asked = new URLSearchParams(use(() => place.value).split("?")[1] ?? "");
   const state = asked.get("state") ?? "";
-  const pages = usePages("/sessions", { limit: 50, state, charger: asked.get("charger") });
-  const choose = (one) => {
-    if (one) asked.set("state", one);
-    else asked.delete("state");
+  const charger = asked.get("charger");
+  const pages = usePages("/sessions", { limit: 50, state, charger });
+  const choose = (one, what = "state") => {
+    if (one) asked.set(what, one);
+    else asked.delete(what);
     go(asked.size ? `/sessions?${asked}` : "/sessions", { replace: true });
   };
   return html`<header class="titled">
       <h1>${t("sessions")}</h1>
       <a class="button" href="/api/v1/export/sessions.csv" download><${Icon} name="download" />CSV</a>
     </header>
-    <div class="chips" role="group" aria-label=${t("by.state")}>
+    <div class="chips" role="group" aria-label=${t("filter")}>
+      ${charger && html`<button aria-pressed="true" onClick=${() => choose("", "charger")}>${charger}<${Icon} name="x" /></button>`}
       ${["", ...STATES].map(
         (one) =>
           html`<button key=${one} aria-pressed=${one === state} onClick=${() => choose(one)}>
@@ -49,5 +51,5 @@ export function Sessions() {
           </button>`,
       )}
     </div>
-    <${Pages} pages=${pages} row=${SessionRow} icon="history" none=${t("sessions.none")} />`;
+    <${Pages} pages=${pages} row=${SessionRow} icon="history" none=${t(state || charger ? "sessions.nomatch" : "sessions.none")} />`;
 }

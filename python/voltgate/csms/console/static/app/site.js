@@ -9,6 +9,7 @@ import { may, me } from "../data/me.js";
 import { useQuery } from "../data/query.js";
 import { go } from "../data/router.js";
 import { ofConnector } from "../data/states.js";
+import { Exclusions } from "./exclusions.js";
 import { Heat, Port } from "./insights.js";
 import { fresh } from "./outcome.js";
 import { Editor } from "./sites.js";
@@ -134,6 +135,12 @@ export function Site({ id }) {
             }}
           </${Shown}>
         </section>
+        <${Exclusions} site=${id} />
+        <p class="buttons">
+          <a class="button" href="/api/v1/sites/${part(id)}/statement" download>
+            <${Icon} name="download" />${t("statement")}
+          </a>
+        </p>
         ${changing && html`<${Editor} site=${site} onDone=${sites.again} onClose=${() => change(false)} />`}`;
     }}
   </${Shown}>`;

@@ -36,7 +36,7 @@ export function Editor({ site, onDone, onClose }) {
 
 export function Sites() {
   const sites = usePages("/sites", { limit: 100 });
-  const manages = use(() => (me.value, may("manager")));
+  const manages = use(() => (me.value, may("manager", { everywhere: true })));
   const [adding, add] = useState(false);
   const row = (one) => html`<li key=${one.id}>
     <a class="row entry" href="/sites/${part(one.id)}"><span class="name"><b>${one.name}</b><small>${one.address ?? one.id}</small></span><${Icon} name="chevron-right" /></a>

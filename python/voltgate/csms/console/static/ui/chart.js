@@ -16,6 +16,12 @@ async function load() {
 /** The colour that a custom property of the page has now. */
 export const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+/** Axes in the page's colours; `time(date)`: how a time is written below. */
+export const axes = (colour, time) => [
+  { stroke: colour("--dim"), grid: { stroke: colour("--line") }, values: (_, at) => at.map((one) => time(new Date(one * 1000))) },
+  { stroke: colour("--dim"), grid: { stroke: colour("--line") } },
+];
+
 /**
  * `options(width, colour)`: those of uPlot, but for its width; `data`: its columns; `label`: what the picture shows,
  * for who cannot see it. The numbers stand in a table beside it.

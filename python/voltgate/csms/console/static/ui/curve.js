@@ -1,11 +1,13 @@
 // The power of a session over time, on bands of the prices that held; its numbers in a table.
 import { html, useMemo } from "./html.js";
-import { Chart } from "./chart.js";
+import { axes, Chart } from "./chart.js";
 import { kw, kwh, percent, when } from "./format.js";
+import { language } from "../text/text.js";
 import { t } from "../text/books.js";
 
 const HEIGHT = 180;
 const LISTED = 100; // rows of the table
+const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
 const seconds = (text) => Date.parse(text) / 1000;
 
 /** `lines`: those of the bill; every second price for energy has a band, so that its ends are seen. */
@@ -20,10 +22,7 @@ const options = (lines) => {
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    axes: [
-      { stroke: colour("--dim"), grid: { stroke: colour("--line") } },
-      { stroke: colour("--dim"), grid: { stroke: colour("--line") } },
-    ],
+    axes: axes(colour, clock.format),
     series: [{}, { stroke: colour("--series-1"), fill: colour("--series-1") + "40", width: 2, spanGaps: true }],
     scales: { y: { range: (_, low, high) => [Math.min(0, low), Math.max(1, high * 1.05)] } },
     hooks: {

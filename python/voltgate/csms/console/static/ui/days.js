@@ -1,20 +1,19 @@
 // A picture of days, its numbers in a table, and the same as a file.
 import { html, useMemo } from "./html.js";
-import { Chart } from "./chart.js";
+import { axes, Chart } from "./chart.js";
 import { Icon } from "./parts.js";
+import { language } from "../text/text.js";
 import { t } from "../text/books.js";
 
 const HEIGHT = 180;
+const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", timeZone: "UTC" });
 
 const options = (label) => (width, colour) => ({
   width,
   height: HEIGHT,
   legend: { show: false },
   cursor: { show: false },
-  axes: [
-    { stroke: colour("--dim"), grid: { stroke: colour("--line") } },
-    { stroke: colour("--dim"), grid: { stroke: colour("--line") } },
-  ],
+  axes: axes(colour, day.format),
   series: [{}, { label, stroke: colour("--series-1"), fill: colour("--series-1") + "40", width: 2 }],
 });
 

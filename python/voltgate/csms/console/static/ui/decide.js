@@ -5,6 +5,9 @@ import { say } from "./toast.js";
 import { send } from "../data/api.js";
 import { t } from "../text/books.js";
 
+// Milliseconds: a decision takes effect at a tick of the ledger, and what is shown is read again after it.
+const LATER = [1500, 5000];
+
 /**
  * `fields`: `[name, label, attributes of the input]`; `body(values)`: what is sent; `reason`: whether it asks why.
  * `children(values)`: shown above the buttons.
@@ -21,6 +24,7 @@ export function Decide({ title, method = "PUT", path, fields, body, reason, dang
       const said = await send(method, path(values), body({ ...values }));
       say(t("stored"));
       onDone?.(said);
+      if (said && "valid_from" in said) for (const later of LATER) setTimeout(() => onDone?.(said), later);
       onClose();
     } catch (fault) {
       fail(fault);
