@@ -1,4 +1,4 @@
-"""Sessions, money, tariffs, tokens, insights, alerts, sites, people, audit and health, in a browser."""
+"""Sessions, receipts, money, tariffs, tokens, insights, alerts, sites, people and audit, in a browser."""
 
 from collections.abc import Callable
 from pathlib import Path
