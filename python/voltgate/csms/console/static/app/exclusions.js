@@ -51,11 +51,11 @@ export function Exclusions({ site }) {
       }}
     </${Shown}>
     ${operates &&
-    html`<p class="buttons"><button onClick=${() => add(fresh())}><${Icon} name="clock" />${t("exclusion.add")}</button></p>`}
+    html`<p class="buttons"><button onClick=${() => add(`${site}-${fresh().slice(0, 6)}`)}><${Icon} name="clock" />${t("exclusion.add")}</button></p>`}
     ${adding &&
     html`<${Decide}
       title=${t("exclusion.add")}
-      path=${() => `/exclusions/${adding}`}
+      path=${() => `/exclusions/${part(adding)}`}
       fields=${[
         ["reason", t("reason"), { value: "maintenance", options: REASONS.map((one) => [one, t(`reason.${one}`)]) }],
         ["from", t("from"), { type: "datetime-local", required: true }],

@@ -7,11 +7,13 @@ import { t } from "../text/books.js";
 
 const HEIGHT = 180;
 const LISTED = 100; // rows of the table
+const SHORT = 600; // seconds: below it, minutes alone do not tell times apart
 const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
+const exact = new Intl.DateTimeFormat(language, { minute: "2-digit", second: "2-digit" });
 const seconds = (text) => Date.parse(text) / 1000;
 
 /** `lines`: those of the bill; every second price for energy has a band, so that its ends are seen. */
-const options = (lines) => {
+const options = (lines, length) => {
   const bands = lines
     .filter((one) => one.kind === "energy")
     .map((one) => [seconds(one.from), seconds(one.to), one.price])
@@ -22,7 +24,7 @@ const options = (lines) => {
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    axes: axes(colour, clock.format),
+    axes: axes(colour, (length < SHORT ? exact : clock).format),
     series: [{}, { stroke: colour("--series-1"), fill: colour("--series-1") + "40", width: 2, spanGaps: true }],
     scales: { y: { range: (_, low, high) => [Math.min(0, low), Math.max(1, high * 1.05)] } },
     hooks: {
@@ -50,7 +52,7 @@ export function Curve({ samples, lines }) {
     () => [shown.map((one) => seconds(one.at)), shown.map((one) => one.power_w / 1000)],
     [samples],
   );
-  const drawn = useMemo(() => options(lines), [lines]);
+  const drawn = useMemo(() => options(lines, data[0].at(-1) - data[0][0]), [lines, data]);
   if (shown.length < 2) return html`<p class="dim">${t("curve.none")}</p>`;
   const step = Math.ceil(shown.length / LISTED);
   const listed = shown.filter((_, index) => index % step === 0);
