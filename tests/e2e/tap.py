@@ -5,6 +5,7 @@ leaves, in a thread of its own: a subscriber would be a responder to its questio
 forge. Not looked at: JetStream's and the server's own subjects, and buckets.
 """
 
+import asyncio
 import queue
 import re
 import threading
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import jsonschema
 import orjson
@@ -59,6 +61,7 @@ class Checker:
         made: Any = document(config, described)
         self.channels: Counter[str] = Counter()
         """What was seen."""
+        self.faults: list[str] = []
         self._schemas, self._messages = made["components"]["schemas"], made["components"]["messages"]
         self._keys = {name: set(channel["messages"]) for name, channel in made["channels"].items()}
         self._places = [
@@ -186,13 +189,13 @@ class Tap:
     """All gateways of this process."""
 
     def __init__(self) -> None:
-        self.faults: list[str] = []
         self._waiting: queue.SimpleQueue[tuple[Checker, bytes] | threading.Event] = queue.SimpleQueue()
-        self._checkers: dict[int, Checker] = {}
+        # By loop: another thread may get the number of one that has ended.
+        self._checkers: WeakKeyDictionary[asyncio.AbstractEventLoop, Checker] = WeakKeyDictionary()
         original = uplink.hand_over
 
         async def tapped(client: Client, lines: bytes) -> None:
-            checker = self._checkers.get(threading.get_ident())
+            checker = self._checkers.get(asyncio.get_running_loop())
             if checker is not None:
                 self._waiting.put((checker, bytes(lines)))
             await original(client, lines)
@@ -201,13 +204,13 @@ class Tap:
         threading.Thread(target=self._run, name="tap", daemon=True).start()
 
     def open(self, config: Config) -> Checker:
-        """What this thread publishes from now on is that of a gateway of ``config``."""
-        checker = self._checkers[threading.get_ident()] = Checker(config)
+        """What this loop publishes from now on is that of a gateway of ``config``."""
+        checker = self._checkers[asyncio.get_running_loop()] = Checker(config)
         return checker
 
     def close(self) -> None:
-        """This thread's gateway has ended."""
-        self._checkers.pop(threading.get_ident(), None)
+        """This loop's gateway has ended."""
+        self._checkers.pop(asyncio.get_running_loop(), None)
 
     def settle(self) -> None:
         """All that was published so far has been looked at."""
@@ -225,9 +228,9 @@ class Tap:
             try:
                 for message in messages(lines):
                     if not _NOT_OURS.match(message.subject) and (fault := checker.fault(message)):
-                        self.faults.append(f"{message.subject}: {fault}")
+                        checker.faults.append(f"{message.subject}: {fault}")
             except Exception as error:
-                self.faults.append(repr(error))
+                checker.faults.append(repr(error))
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from voltgate.cli.dev import embedded, phone
+from voltgate.cli.dev import embedded
 from voltgate.cli.dev.csms import Running, running
 from voltgate.cli.faults import EXIT_CODES, USAGE, Failure, ReaderLeft
 from voltgate.cli.serve.command import answer, items_of
@@ -155,6 +155,8 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
 
 def _with_https(settings: Config, data_dir: Path) -> Config:
     """With a certificate for the console: a phone keeps its cookie and its pages for HTTPS alone."""
+    from voltgate.cli.dev import phone  # noqa: PLC0415 - it imports cryptography
+
     hosts = [_reached(settings.csms.host), "localhost", LOOPBACK]
     pem = str(phone.certificate(data_dir, hosts))
     csms = settings.csms.model_copy(update={"tls_certificates": [(pem, pem)]})
@@ -372,6 +374,8 @@ def _console(csms: Running | None, host: str) -> str:
     shown = f"Console             {link}\n                    logs in once, within 15 minutes\n"
     if csms.certificate is None:
         return shown
+    from voltgate.cli.dev import phone  # noqa: PLC0415 - it imports cryptography
+
     return f"""{shown}\
                     The browser will warn that it does not know the certificate, which was made here:
                     open its details, compare the SHA-256 fingerprint, and go on.
