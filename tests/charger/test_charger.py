@@ -169,6 +169,7 @@ async def test_a_transaction_has_its_messages_in_order(version: str) -> None:
         await ready(charger)
         tx = await charger.connectors.charge(1, "CARD", readings=2)
         await emptied(charger)
+        await wait_until(lambda: statuses(csms)[-1] == "Available")
         assert tx is not None
     if version == "v16":
         found = csms.all("StartTransaction", "MeterValues", "StopTransaction")
@@ -192,12 +193,15 @@ async def test_a_transaction_has_its_messages_in_order(version: str) -> None:
             None,
             None,
         ]
-    states = [
-        call.payload.get("status", call.payload.get("connectorStatus"))
-        for call in csms.all("StatusNotification")
-    ]
+    states = statuses(csms)
     assert (states[0], states[-1]) == ("Available", "Available")
     assert ("Charging" if version == "v16" else "Occupied") in states
+
+
+def statuses(csms: Csms) -> list[Any]:
+    """What connectors were said to be, in order."""
+    calls = csms.all("StatusNotification")
+    return [call.payload.get("status", call.payload.get("connectorStatus")) for call in calls]
 
 
 REFUSED = {"v16": {"idTagInfo": {"status": "Blocked"}}, "v201": {"idTokenInfo": {"status": "Blocked"}}}

@@ -183,21 +183,30 @@ class Live:
             yield columns.HEADER
         # A page that wakes shows at once what it has as live, if nothing is new.
         waking = form is not Form.DOCUMENTS
+        loop, quiet = asyncio.get_running_loop(), SILENCE if form is Form.DOCUMENTS else PULSE
+        spoken = loop.time()
         while not self._closed:
             at = self._at
             if at is None or (known is not None and known[1] >= at.total and known[0] == at.epoch):
-                yield self._pulse(form) if waking and at is not None else await self._wait(at, form)
-                waking = False
+                if not (waking and at is not None) and await self._moved(at, spoken + quiet - loop.time()):
+                    continue
+                waking, spoken = False, loop.time()
+                yield self._pulse(form)
                 continue
             waking = False
             if known is None or known[0] != at.epoch or known[1] < self._since:
+                spoken = loop.time()
                 yield await self._whole(at, principal, form)
             else:
                 for change in [one for one in self._changes if one.at.total > known[1]]:
-                    if principal.everywhere:
-                        yield change.events[form]
-                    elif seen := _seen(change.differences, principal):
-                        yield self._event("change", change.at, seen, form)
+                    seen = _seen(change.differences, principal)
+                    if seen:  # the ledger goes on also where nothing of this listener's has changed
+                        spoken = loop.time()
+                        yield (
+                            change.events[form]
+                            if principal.everywhere
+                            else self._event("change", change.at, seen, form)
+                        )
             known = at.epoch, at.total
 
     async def _whole(self, at: Position, principal: Principal, form: Form) -> bytes:
@@ -210,14 +219,14 @@ class Live:
             self._snapshot = at, form, asyncio.create_task(making)
         return await asyncio.shield(self._snapshot[2])
 
-    async def _wait(self, at: Position | None, form: Form) -> bytes:
-        """Nothing, or a sign of life when nothing has happened for long."""
+    async def _moved(self, at: Position | None, seconds: float) -> bool:
+        """Wait until the ledger is not at ``at`` any more; False when it still is after so many seconds."""
         try:
-            async with asyncio.timeout(SILENCE if form is Form.DOCUMENTS else PULSE), self._news:
+            async with asyncio.timeout(seconds), self._news:
                 await self._news.wait_for(lambda: self._closed or self._at is not at)
         except TimeoutError:
-            return self._pulse(form)
-        return b""
+            return False
+        return True
 
     def _pulse(self, form: Form) -> bytes:
         if form is Form.DOCUMENTS:
