@@ -54,8 +54,8 @@ LASTING = {
 }
 SWARMS = {f"swarm {name}" for name in ("compare", "day", "half-open", "slow-consumer", "steady", "storm")}
 WITHOUT_NATS = {
-    "dev", "charger", "validate", "asyncapi", "policy", "permissions", "worker", "version", "actions", "schema",
-    "config example", "csms explain", "csms backup", "csms restore", *SWARMS,
+    "asyncapi", "dev", "charger", "validate", "policy", "permissions", "worker", "version", "actions",
+    "schema", "config example", "csms explain", "csms backup", "csms restore", *SWARMS,
 }  # fmt: skip
 
 

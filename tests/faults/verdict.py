@@ -42,8 +42,11 @@ class Verdict:
     faults: list[str]
 
 
-async def read(urls: Sequence[str]) -> Stored:
-    """Everything of a run; its streams are younger than their duplicate window."""
+async def read(urls: Sequence[str], *, bills: bool = True) -> Stored:
+    """Everything of a run; its streams are younger than their duplicate window.
+
+    ``bills``: also those of the ledger, where there is one; not every user may see them.
+    """
     stored = Stored()
     keys: dict[str, Key] = {}  # by the product's own ocpp-key, which a Response shares with its CALL
     async for subject, headers, body in _messages(urls, "OCPP_TX"):
@@ -58,16 +61,18 @@ async def read(urls: Sequence[str]) -> Stored:
     async for subject, _, body in _messages(urls, "OCPP_COMMANDS"):
         if subject.split(".")[3] == "DataTransfer":
             stored.commands.add(json.loads(body)["data"])
+    if not bills:
+        return stored
     with suppress(NotFoundError):
         async for _, _, body in _messages(urls, "OPS_CDR"):
             stored.invoices = stored.invoices or {}
             document = json.loads(body)
-            bills = stored.invoices.setdefault(document["cdr"]["session"], [])
+            own = stored.invoices.setdefault(document["cdr"]["session"], [])
             bill = document["cdr"]["charger"], document["bill"]["transaction"]
             if document["cdr"]["kind"] == "invoice":
-                bills.append(bill)
+                own.append(bill)
             else:
-                bills.remove(bill)
+                own.remove(bill)
     return stored
 
 

@@ -107,5 +107,5 @@ def routes(console: Console, shell: Shell) -> list[web.RouteDef]:
         web.post("/logout", logout),
         web.get("/static/{file:.+}", shell.static),
         web.get("/sw.js", shell.worker),
-        web.get("/{page:(?!api/|static/).*}", start),
+        web.get("/{page:(?!api/|static/|files/|receipts/).*}", start),
     ]
