@@ -75,6 +75,14 @@ class Days:
             " ON CONFLICT (date, charger, evse) DO NOTHING"
         )
 
+    def appeared(self, tx: Tx, charger: str, evse: int) -> None:
+        """A port is heard of: days that were computed before did not count it."""
+        tx.run(
+            "INSERT INTO stale (charger, evse, date) SELECT charger, evse, date FROM day"
+            " WHERE charger = ? AND evse = ? ON CONFLICT (date, charger, evse) DO NOTHING",
+            charger, evse,
+        )  # fmt: skip
+
     def _close(self, tx: Tx, at: datetime, places: Places) -> None:
         """Mark the days that have ended since the last tick."""
         row = tx.one("SELECT at FROM ticked")

@@ -13,6 +13,7 @@ Links and statuses are of one stream (``OPS_STATE``), so their order is the same
 EVSE 0 is of the charger with all of its ports; rows of different kinds can overlap (``nevi`` merges them).
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -67,6 +68,9 @@ def end(tx: Tx, charger: str, evse: int, kind: Kind, at: str) -> None:
            at, charger, evse, str(kind))  # fmt: skip
 
 
+Appeared = Callable[[Tx, str, int], None]
+
+
 class Outages:
     """See Part."""
 
@@ -78,9 +82,12 @@ class Outages:
         "CREATE INDEX outage_by_end ON outage (charger, ends)",
     )
 
-    def __init__(self, ours_last: timedelta) -> None:
-        """``ours_last``: who has not returned by then, while others have, is offline for its own reasons."""
-        self._ours_last = ours_last
+    def __init__(self, ours_last: timedelta, appeared: Appeared = lambda _tx, _charger, _evse: None) -> None:
+        """``ours_last``: who has not returned by then, while others have, is offline for its own reasons.
+
+        ``appeared``: called for a connector that is heard of for the first time.
+        """
+        self._ours_last, self._appeared = ours_last, appeared
 
     def fact(self, tx: Tx, fact: Fact) -> None:
         """See Part."""
@@ -150,6 +157,8 @@ class Outages:
         if queued and before is not None and said < before[0]:
             return
         _known(tx, fact)
+        if before is None:
+            self._appeared(tx, fact.charger, status.evse)
         tx.run(
             "INSERT INTO port (charger, evse, connector, condition, said, first) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (charger, evse, connector) DO UPDATE"

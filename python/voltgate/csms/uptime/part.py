@@ -21,9 +21,9 @@ class Uptime:
 
     def __init__(self, csms: Csms) -> None:
         self._zone = ZoneInfo(csms.timezone)
-        self._outages = Outages(timedelta(seconds=csms.ours_last))
         self._attempts = Attempts(timedelta(seconds=csms.attempt_wait))
         self._watch, self._days = Watch(), Days()
+        self._outages = Outages(timedelta(seconds=csms.ours_last), self._days.appeared)
 
     def fact(self, tx: Tx, fact: Fact) -> None:
         """See Part."""
