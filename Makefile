@@ -13,7 +13,7 @@ APART := rust/fuzz benchmarks/load
 # Most tests wait for processes: more workers than cores. A file of tests is in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n 4
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers examples deploy-test conformance fuzz check lint fix bench peers bench-csms locust swarm-day soak observe-test \
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers examples deploy-test conformance fuzz check lint fix bench peers bench-csms locust swarm-day soak observe-test pages \
 	pictures dashboards slos asyncapi asyncapi-test release deny lock test-lowest clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -78,6 +78,9 @@ $(VENV)/.fuzz: $(VENV)/.built
 
 observe-test: $(VENV)/.built ## the shipped alerts and dashboards against a real Prometheus, a gateway and its faults
 	OBSERVE=1 $(BIN)/python -m pytest -q tests/observe
+
+pages: $(VENV)/.built ## every page of the console in chromium, by axe, keyboard and without a network; pictures in .cache/pages
+	PAGES=1 $(BIN)/python -m pytest -q -n 2 tests/csms/pages
 
 pictures: $(VENV)/.built ## docs/images: the dashboards as that Prometheus has them
 	PYTHONPATH=tests $(BIN)/python -m observe.pictures

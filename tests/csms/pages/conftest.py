@@ -12,6 +12,8 @@ from csms.pages.network import Network, network
 from csms.pages.views import PHONE, Views
 
 CHROMIUM = shutil.which("chromium")
+# A browser for each of four test workers is more than two cores can do: `make test` has the thinnest way through.
+SHORT = {"test_shell.py", "test_texts.py", "test_vendor.py"}
 PATIENCE = 30_000.0  # milliseconds until a condition that should hold counts as failed
 ARGUMENTS = [
     "--no-sandbox",
@@ -20,6 +22,13 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-sync",
 ]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        here = item.path.parent == Path(__file__).parent
+        if here and item.path.name not in SHORT and "PAGES" not in os.environ:
+            item.add_marker(pytest.mark.skip(reason="minutes in a browser: make pages"))
 
 
 @pytest.fixture(scope="module")
