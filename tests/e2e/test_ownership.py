@@ -10,6 +10,8 @@ import orjson
 import pytest
 from nats.aio.client import Client
 from nats.errors import NoRespondersError
+from nats.js.errors import NoKeysError
+from nats.js.kv import KeyValue
 from websockets import InvalidStatus
 
 from e2e.commanding import commandable
@@ -175,6 +177,14 @@ async def wire(server: Guarded) -> AsyncIterator[Client]:
     await client.close()
 
 
+async def keys(bucket: KeyValue) -> list[str]:
+    """nats-py raises for none."""
+    try:
+        return await bucket.keys()
+    except NoKeysError:
+        return []
+
+
 async def test_the_links_of_a_killed_gateway_are_set_down(
     server: Guarded, wire: Client, tmp_path: Path, hasty: None
 ) -> None:
@@ -207,5 +217,5 @@ async def test_the_links_of_a_killed_gateway_are_set_down(
         assert late.worker.name != gone
         signs = await wire.jetstream().key_value("ocpp_gateways")
         async with asyncio.timeout(PATIENCE):
-            while gone in await signs.keys():  # the dead gateway is forgotten
+            while gone in await keys(signs):  # the dead gateway is forgotten
                 await asyncio.sleep(0.05)
