@@ -154,16 +154,14 @@ async def test_a_restart_goes_on_where_the_last_run_was(client: Client, either: 
 async def test_of_two_ledgers_on_one_database_one_is_fenced(client: Client, either: Config) -> None:
     config = either
     stop = asyncio.Event()
-    ledgers = [Ledger(client, config) for _ in range(2)]
-    both = [asyncio.create_task(ledgers[0].run(stop))]
-    await ledgers[0].caught_up.wait()  # the tables are there
-    both.append(asyncio.create_task(ledgers[1].run(stop)))
+    both = [asyncio.create_task(Ledger(client, config).run(stop)) for _ in range(2)]
     await publish(client, session_16(1, "CP1", 0, 5000))
     done, _ = await asyncio.wait(both, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
     (fenced,) = done
     error = fenced.exception()
-    assert isinstance(error, ExceptionGroup)
-    assert error.subgroup(FencedError) is not None
+    if not isinstance(error, StoreError):  # both may have begun with the tables: one finds them locked
+        assert isinstance(error, ExceptionGroup)
+        assert error.subgroup(FencedError) is not None
     await until(lambda: rows(config, SETTLED))
     stop.set()
     await asyncio.wait(both)
