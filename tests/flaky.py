@@ -15,7 +15,7 @@ BUSY = [
     "-c",
     "import os; own = os.getppid()\nwhile os.getppid() == own: sum(range(1_000_000))",
 ]
-SUITE = [sys.executable, "-m", "pytest", "-q", "-n", "4"]
+SUITE = [sys.executable, "-m", "pytest", "-q", "-n", "3"]
 
 
 def main() -> int:

@@ -193,15 +193,14 @@ class Live:
                 waking, spoken = False, loop.time()
                 yield self._pulse(form)
                 continue
-            waking = False
             if known is None or known[0] != at.epoch or known[1] < self._since:
-                spoken = loop.time()
+                waking, spoken = False, loop.time()
                 yield await self._whole(at, principal, form)
             else:
                 for change in [one for one in self._changes if one.at.total > known[1]]:
                     seen = _seen(change.differences, principal)
                     if seen:  # the ledger goes on also where nothing of this listener's has changed
-                        spoken = loop.time()
+                        waking, spoken = False, loop.time()
                         yield (
                             change.events[form]
                             if principal.everywhere
