@@ -177,6 +177,15 @@ async def test_a_decision_takes_effect_within_seconds(client: Client, config: Co
         assert await until(lambda: rows(slow, "SELECT kind, id FROM decision")) == [("site", "S1")]
 
 
+async def test_the_id_of_a_transaction_is_known_before_a_tick(client: Client, config: Config) -> None:
+    """A person can stop what has just begun."""
+    slow = config.model_copy(update={"csms": config.csms.model_copy(update={"tick_seconds": 600.0})})
+    async with running(client, slow):
+        await until(lambda: rows(slow, "SELECT seq FROM tick"))
+        await publish(client, session_16(7, "CP1", 119, 5000)[:3])
+        assert await until(lambda: rows(slow, "SELECT tx FROM session WHERE tx <> ''")) == [("7",)]
+
+
 async def test_a_stream_made_anew_is_read_from_its_beginning(client: Client, config: Config) -> None:
     async with running(client, config):
         await publish(client, session_16(1, "CP1", 0, 5000))

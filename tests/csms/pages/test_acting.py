@@ -71,8 +71,6 @@ def test_start_and_stop_by_the_keyboard(views: Views) -> None:
     page.keyboard.press("Enter")
     page.get_by_test_id("act").focus()
     for what in ("start", "stop"):
-        if what == "stop":  # a session of 1.6 has its transaction when the charger has been answered
-            expect(page.get_by_test_id("power").first).to_have_text(re.compile("[1-9]"))
         page.keyboard.press("Enter")
         expect(page.get_by_test_id(f"act-{what}")).to_be_enabled()
         pressed(page, f"act-{what}")

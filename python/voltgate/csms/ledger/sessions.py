@@ -139,6 +139,8 @@ class Sessions:
             self._name(tx, charger, one, session)
         self.join(tx, charger, session, source, one)
         if one.tx:
+            # A person can stop it before the next tick derives the rest.
+            tx.run("UPDATE session SET tx = ? WHERE id = ? AND state = 'open'", one.tx, session.id)
             self._unpark(tx, charger, f"id:{one.tx}")
 
     def _event(self, tx: Tx, charger: str, source: Source, one: Told) -> None:
