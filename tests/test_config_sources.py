@@ -23,6 +23,10 @@ def test_each_value_knows_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert config.where("limits", "open_calls") == "limits.open_calls", "a default has no source"
     assert config.where("nats", "tls_ca") == f"{file}:1: nats.tls_ca", "but for the table that lacks it"
     assert config.where("validation") == "validation"
+    for key in (("nats", "url"), ("nats", "prefix"), ("listeners", 0, "port"), ("admin", "port")):
+        assert config.is_given(*key)
+    assert not config.is_given("limits", "open_calls")
+    assert not config.is_given("admin", "host"), "also where the command line has another of its section"
     assert load().where("nats", "url") == "nats.url", "nothing is kept from one to the next"
 
 

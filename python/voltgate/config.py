@@ -311,6 +311,10 @@ class Config(BaseSettings):
         del dotenv_settings, file_secret_settings
         return (init_settings, env_settings, InitSettingsSource(settings_cls, dict(cls._values)))
 
+    def is_given(self, *key: str | int) -> bool:
+        """Whether the command line, a variable or the file has this value; else it is the default."""
+        return bool(self._sources.of(key))
+
     def where(self, *key: str | int) -> str:
         """The source of a value and its key, for a message: ``voltgate.toml:12: nats.url``.
 

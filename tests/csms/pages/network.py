@@ -103,7 +103,7 @@ def network(folder: Path, chargers: int) -> Iterator[Network]:
     arguments = [str(word) for pair in ports.items() for word in pair]
     process = Voltgate(
         folder, "dev", *arguments, "--data-dir", str(folder / "data"),
-        VOLTGATE_CSMS__TICK_SECONDS="0.5", VOLTGATE_CSMS__SETTLE_AFTER="1",
+        VOLTGATE_CSMS__SETTLE_AFTER="1",
     )  # fmt: skip
     crew = Crew(f"ws://127.0.0.1:{port}/ocpp")
     try:

@@ -29,7 +29,9 @@ START_SECONDS = 20.0
 LEAVE_SECONDS = 5.0
 NATS_PORT = 4222
 MAX_PAYLOAD = 8 << 20  # the most that nats-server takes without a warning
-MAX_MESSAGE_BYTES = 8_000_000  # of a charger, where the configuration names none: room for headers is left
+# Where the configuration names none.
+MAX_MESSAGE_BYTES = 8_000_000  # of a charger: room for headers is left
+TICK_SECONDS = 1.0  # of the ledger: a session that has ended is shown so at once
 _POLL = 0.05
 
 
@@ -125,9 +127,12 @@ def dev(  # noqa: PLR0913, PLR0917 - options of a command line
             "files_url": _files_url(host, csms_port),
         },
     )
-    if "max_message_bytes" not in settings.limits.model_fields_set:
+    if not settings.is_given("limits", "max_message_bytes"):
         limits = settings.limits.model_copy(update={"max_message_bytes": MAX_MESSAGE_BYTES})
         settings = settings.model_copy(update={"limits": limits})
+    if not settings.is_given("csms", "tick_seconds"):
+        csms = settings.csms.model_copy(update={"tick_seconds": TICK_SECONDS})
+        settings = settings.model_copy(update={"csms": csms})
     wanted = [
         ("--port", host, port), ("--admin-port", LOOPBACK, admin_port), ("--nats-port", LOOPBACK, nats_port)
     ]  # fmt: skip
