@@ -14,8 +14,7 @@ BUDGET = 60 * 1024  # bytes of a first load without charts, compressed
 
 def test_a_first_load_is_small() -> None:
     shell = Shell()
-    names = [*shell.first(), *(name for name in shell.files if name.startswith("style/"))]
-    names += ["theme.js", "vendor/icons.svg"]
+    names = [*shell.first(), "style.css", "theme.js", "vendor/icons.svg"]
     assert "app/act.js" in names, "found through imports of imports"
     assert "vendor/uplot.js" not in names, "loaded when a chart is opened"
     assert len(shell.page.packed) + sum(len(shell.files[name].packed) for name in names) < BUDGET
@@ -29,6 +28,15 @@ def test_the_address_of_the_files_changes_with_any_of_them(tmp_path: Path) -> No
     assert Shell(tmp_path).base == before
     (tmp_path / "main.js").write_text("2")
     assert Shell(tmp_path).base != before
+
+
+def test_style_sheets_are_one_file_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for name in ("index.html", "sw.js", "main.js"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "style").mkdir()
+    (tmp_path / "style" / "b.css").write_text("b {}")
+    (tmp_path / "style" / "1-a.css").write_text("a {}")
+    assert Shell(tmp_path).files["style.css"].content == b"a {}b {}"
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.js")), ids=lambda path: str(path.relative_to(ROOT)))

@@ -24,7 +24,7 @@ TYPES = {
     ".webmanifest": "application/manifest+json",
 }
 FOR_GOOD = "public, max-age=31536000, immutable"
-MAIN = "main.js"
+MAIN, STYLES = "main.js", "style.css"
 _IMPORT = re.compile(r'^(?:import|export)\s[\w\s{},*]*?\bfrom "(\.[^"]+)"|^import "(\.[^"]+)"', re.MULTILINE)
 
 
@@ -53,7 +53,7 @@ def _file(content: bytes, suffix: str) -> File:
 
 
 class Shell:
-    """Everything below ``root``; ``base``: the address of the files."""
+    """Everything below ``root``, its style sheets as one; ``base``: the address of the files."""
 
     def __init__(self, root: Path = ROOT) -> None:
         self.files = {
@@ -61,6 +61,8 @@ class Shell:
             for path in sorted(root.rglob("*"))
             if path.suffix in TYPES
         }
+        sheets = [self.files.pop(name).content for name in [*self.files] if name.startswith("style/")]
+        self.files[STYLES] = _file(b"".join(sheets), ".css")
         every = hashlib.sha256()
         for name, file in self.files.items():
             every.update(f"{name}\0{len(file.content)}\0".encode() + file.content)
@@ -75,9 +77,8 @@ class Shell:
         self._worker = _file(worker.encode(), ".js")
 
     def styles(self) -> str:
-        """Links to every style sheet."""
-        names = [name for name in self.files if name.startswith("style/")]
-        return "\n".join(f'<link rel="stylesheet" href="{self.base}/{name}">' for name in names)
+        """The link to all style sheets: one file, because nothing is painted before they are there."""
+        return f'<link rel="stylesheet" href="{self.base}/{STYLES}">'
 
     def _modules(self) -> str:
         links = (f'<link rel="modulepreload" href="{self.base}/{name}">' for name in self.first())
@@ -85,8 +86,8 @@ class Shell:
 
     def _kept(self) -> list[str]:
         """What opens every page without a network."""
-        beside = ("shell.html", "theme.js", "vendor/icons.svg", "icon.svg", "manifest.webmanifest")
-        return [*beside, *self.first(), *(name for name in self.files if name.startswith("style/"))]
+        beside = ("shell.html", STYLES, "theme.js", "vendor/icons.svg", "icon.svg", "manifest.webmanifest")
+        return [*beside, *self.first()]
 
     def first(self) -> list[str]:
         """The modules that every page needs: what :data:`MAIN` imports, and what that imports."""

@@ -10,5 +10,7 @@ document.documentElement.lang = language;
 connect();
 recall().catch(() => undefined); // a browser may allow no storage
 introduce().catch(() => undefined); // without it, nothing is offered that needs a role
-render(html`<${Frame} />`, document.getElementById("app"));
+const app = document.getElementById("app");
+app.replaceChildren(); // what was painted until the modules were there
+render(html`<${Frame} />`, app);
 navigator.serviceWorker?.register("/sw.js").catch(() => undefined); // without it, pages need the network
