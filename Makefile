@@ -13,7 +13,7 @@ APART := rust/fuzz benchmarks/load
 # Most tests wait for processes: three workers, also on two cores. A file of tests is in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n 3
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers examples deploy-test conformance fuzz check lint fix bench peers bench-csms locust swarm-day soak observe-test pages \
+.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers examples deploy-test conformance fuzz check lint fix bench peers bench-csms locust swarm-day soak observe-test pages lighthouse bench-pages \
 	pictures dashboards slos asyncapi asyncapi-test release deny lock test-lowest clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -82,6 +82,10 @@ observe-test: $(VENV)/.built ## the shipped alerts and dashboards against a real
 pages: $(VENV)/.built ## every page of the console in chromium, by axe, keyboard and without a network; pictures in .cache/pages
 	PAGES=1 $(BIN)/python -m pytest -q -n 2 tests/csms/pages
 
+lighthouse: $(VENV)/.built ## Lighthouse on the console's login page and on Now, as on a phone: reports in .cache/pages; needs node and npm
+	npm install --silent --no-audit --no-fund --no-package-lock --ignore-scripts --prefix .cache/lighthouse lighthouse@12.2.3
+	LIGHTHOUSE=1 $(BIN)/python -m pytest -q -s tests/csms/pages/test_lighthouse.py
+
 pictures: $(VENV)/.built ## docs/images: the dashboards as that Prometheus has them
 	PYTHONPATH=tests $(BIN)/python -m observe.pictures
 
@@ -137,6 +141,9 @@ peers: $(VENV)/.built ## the same load on other systems, fetched from their regi
 bench-csms: $(VENV)/.built ## facts a second of the ledger, its lag and memory, the API on a million sessions; CSMS="--chargers 500 --minutes 60"
 	$(BIN)/python benchmarks/ledger.py $(CSMS)
 	$(BIN)/python benchmarks/api.py
+
+bench-pages: $(VENV)/.built ## the console's pages with 10,000 chargers: first paint, frames while scrolling, from a charger to the screen; PAGES="--chargers 500 --rate 100"
+	$(BIN)/python benchmarks/pages.py $(PAGES)
 
 locust: $(VENV)/.locust ## Locust against a gateway that it starts: .cache/locust.html; LOCUST="--users 1000 --seconds 300"
 	$(BIN)/python benchmarks/locusts.py $(LOCUST)

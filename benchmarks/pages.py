@@ -1,4 +1,4 @@
-"""The console's pages with many chargers: first paint, frames while scrolling, and from a charger's frame to the screen.
+"""The console's pages with many chargers: first paint, scrolling, and from a charger's frame to the screen.
 
 A gateway, a CSMS and ``voltgate swarm`` as processes, fifty listeners of changes, and Debian's chromium. One
 charger more, the marker, sends a reading twice a second; the page notes when its row shows it. Times in the
@@ -37,7 +37,9 @@ THROTTLED = 4
 VISITS = 3
 MARKER = "0-MARKER"  # the first row of the list
 BETWEEN = 0.5  # seconds between two readings of it
-CONSOLE = '[csms]\ndatabase = "sqlite:///{folder}/csms.db"\nport = {port}\npublic_url = "http://127.0.0.1:{port}"\n'
+CONSOLE = (
+    '[csms]\ndatabase = "sqlite:///{folder}/csms.db"\nport = {port}\npublic_url = "http://127.0.0.1:{port}"\n'
+)
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -52,6 +54,10 @@ PAINTED = """
         observer.disconnect();
         requestAnimationFrame(() => (window.painted = performance.now()));
     }).observe(document, { childList: true, subtree: true });
+"""
+KEPT = """
+    async () =>
+        navigator.serviceWorker.controller && (await caches.match("/picture", { cacheName: "picture" }))
 """
 SCROLL = """
     async (seconds) => {
@@ -117,9 +123,12 @@ class Field:
 
     async def _run(self) -> None:
         headers = {"Authorization": f"Bearer {self.network.key}"}
-        async with aiohttp.ClientSession(
-            self.network.url, headers=headers, timeout=aiohttp.ClientTimeout(), auto_decompress=False
-        ) as http, asyncio.TaskGroup() as group:
+        async with (
+            aiohttp.ClientSession(
+                self.network.url, headers=headers, timeout=aiohttp.ClientTimeout(), auto_decompress=False
+            ) as http,
+            asyncio.TaskGroup() as group,
+        ):
             group.create_task(self._mark())
             group.create_task(self._count(http))
             for _ in range(self.consoles - 1):
@@ -144,7 +153,9 @@ class Field:
 
     async def _mark(self) -> None:
         url = f"{self.network.gateway}/{MARKER}"
-        async with websockets.connect(url, subprotocols=[Subprotocol("ocpp1.6")], ping_interval=None) as socket:
+        async with websockets.connect(
+            url, subprotocols=[Subprotocol("ocpp1.6")], ping_interval=None
+        ) as socket:
 
             async def call(action: str, body: dict[str, Any]) -> Any:
                 await socket.send(json.dumps([2, f"{action}-{time.monotonic_ns()}", action, body]))
@@ -183,7 +194,10 @@ def network(chargers: int, rate: float, folder: Path) -> Iterator[Network]:
     """Gateway, backend, CSMS and a swarm, for the block."""
     (port,) = servers.free_ports(1)
     every = set(servers.CORES)
-    with servers.voltgate(CONSOLE.format(folder=folder, port=port), cores=every) as gateway, ExitStack() as stack:
+    with (
+        servers.voltgate(CONSOLE.format(folder=folder, port=port), cores=every) as gateway,
+        ExitStack() as stack,
+    ):
         config = ["--config", str(gateway.config)]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("VOLTGATE_")}
 
@@ -194,7 +208,9 @@ def network(chargers: int, rate: float, folder: Path) -> Iterator[Network]:
 
         def said(*words: str) -> str:
             command = [sys.executable, "-m", "voltgate", *words, *config]
-            return subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout.decode()
+            return subprocess.run(
+                command, env=environment, stdout=subprocess.PIPE, check=True
+            ).stdout.decode()
 
         started("backend")
         started("csms")
@@ -224,7 +240,7 @@ def slowed(context: BrowserContext, page: Page) -> None:
 
 
 def visit(browser: Browser, state: Any, url: str) -> tuple[float, float, int]:
-    """Milliseconds until chargers are on the screen: at the first visit and at the next; nodes of the document."""
+    """Milliseconds until chargers are on the screen, at the first visit and at the next; nodes of the page."""
     context = browser.new_context(viewport=PHONE, storage_state=state, locale="en-GB")
     context.add_init_script(PAINTED)
     paints = []
@@ -237,7 +253,7 @@ def visit(browser: Browser, state: Any, url: str) -> tuple[float, float, int]:
         nodes = page.evaluate("document.querySelectorAll('*').length")
         # The service worker has its files, and the picture is kept.
         page.wait_for_function(
-            "async () => navigator.serviceWorker.controller && (await caches.match('/picture', { cacheName: 'picture' }))",
+            KEPT,
             polling=500,
         )
         page.close()
@@ -301,7 +317,10 @@ def measured(options: argparse.Namespace, folder: Path) -> list[tuple[str, str]]
         ("nodes of the document", f"{max(nodes for _, _, nodes in visits)}"),
         ("frames while scrolling, p50 and p95", f"{_cut(frames, 50):.0f} ms, {_cut(frames, 95):.0f} ms"),
         ("longest task while scrolling", f"{max(tasks, default=0.0):.0f} ms"),
-        (f"charger's frame to screen, p50 and p99 of {len(waits)}", f"{_cut(waits, 50):.0f} ms, {_cut(waits, 99):.0f} ms"),
+        (
+            f"charger's frame to screen, p50 and p99 of {len(waits)}",
+            f"{_cut(waits, 50):.0f} ms, {_cut(waits, 99):.0f} ms",
+        ),
         ("load average of the machine", load),
     ]
 
@@ -320,7 +339,9 @@ def main() -> None:
     parser.add_argument("--chargers", type=int, default=10_000)
     parser.add_argument("--rate", type=float, default=1000.0, help="readings a second of all chargers")
     parser.add_argument("--consoles", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of scrolling, and of readings of the marker")
+    parser.add_argument(
+        "--seconds", type=float, default=30.0, help="of scrolling, and of readings of the marker"
+    )
     options = parser.parse_args()
     raise_descriptor_limit()
     with tempfile.TemporaryDirectory(prefix="voltgate-pages-") as folder:

@@ -13,7 +13,7 @@ from csms.pages.views import PHONE, Views
 
 CHROMIUM = shutil.which("chromium")
 # A browser for each of four test workers is too much for two cores: `make test` has the thinnest way through.
-SHORT = {"test_shell.py", "test_texts.py", "test_vendor.py"}
+SHORT = {"test_lighthouse.py", "test_reached.py", "test_shell.py", "test_texts.py", "test_vendor.py"}
 PATIENCE = 30_000.0  # milliseconds until a condition that should hold counts as failed
 ARGUMENTS = [
     "--no-sandbox",
