@@ -240,7 +240,7 @@ def slowed(context: BrowserContext, page: Page) -> None:
 
 
 def visit(browser: Browser, state: Any, url: str) -> tuple[float, float, int]:
-    """Milliseconds until chargers are on the screen, at the first visit and at the next; nodes of the page."""
+    """Milliseconds until chargers are on the screen, at the first visit and the next; nodes of the page."""
     context = browser.new_context(viewport=PHONE, storage_state=state, locale="en-GB")
     context.add_init_script(PAINTED)
     paints = []

@@ -1,11 +1,14 @@
 """Alerts, mutes, rules, exclusions and channels: what a person with some sites may touch."""
 
+import json
 from typing import Any
 
 import pytest
 
-from csms.console.desk import Books, Desk
+from csms.alerts.receiver import receiver
+from csms.console.desk import Books, Desk, desk
 from csms.console.test_deciding import stored
+from jetstream import NatsServer
 
 NORTH: dict[str, Any] = {"role": "manager", "sites": ["north"]}
 
@@ -104,3 +107,29 @@ async def test_channels_hide_their_secret(console: Desk) -> None:
     assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/url")
     assert (await console.ask("DELETE", "/channels/hook")).status == 204
     assert (await console.ask("DELETE", "/channels/hook")).status == 404
+
+
+async def test_a_message_is_tried_on_one_channel(server: NatsServer, books: Books) -> None:
+    async with receiver() as there, desk(server, books, smtp="smtp://127.0.0.1:1") as console:
+        await console.ask("PUT", "/channels/hook", {"kind": "webhook", "url": there.url, "secret": "geheim"})
+        await console.ask("PUT", "/channels/mail", {"kind": "mail", "to": ["a@b.example"]})
+
+        async def tried(channel: str) -> Any:
+            answer = await console.ask("POST", f"/channels/{channel}/test")
+            assert answer.status == 200, answer.text
+            return answer.json
+
+        assert await tried("hook") == {"delivered": True, "error": None}
+        ((headers, body),) = there.taken
+        assert (json.loads(body)["kind"], json.loads(body)["text"]) == ("test", "Test of this channel")
+        assert headers["Voltgate-Signature"].startswith("sha256=")
+        there.status = 503
+        assert await tried("hook") == {"delivered": False, "error": "HTTP status 503"}
+        assert await tried("mail") == {"delivered": False, "error": "ConnectionRefusedError"}
+        assert (await console.ask("POST", "/channels/none/test")).status == 404
+
+
+async def test_mail_without_a_server_is_not_delivered(console: Desk) -> None:
+    await console.ask("PUT", "/channels/mail", {"kind": "mail", "to": ["a@b.example"]})
+    answer = await console.ask("POST", "/channels/mail/test")
+    assert answer.json == {"delivered": False, "error": "csms.smtp is not configured"}

@@ -58,7 +58,7 @@ class Notice:
             for entries, word in ((self.raised, ""), (self.still, "still"), (self.cleared, "cleared"))
             if entries
         ]
-        return f"{self.title}: {', '.join(part.strip() for part in parts)}"
+        return f"{self.title}: {', '.join(part.strip() for part in parts)}" if parts else self.title
 
     @property
     def text(self) -> str:

@@ -1,12 +1,17 @@
 """Handlers of alerts, their rules and channels, and of exclusions from uptime."""
 
+import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, assert_never
 
+import aiohttp
 import orjson
 from aiohttp import web
 
 from voltgate.csms.alerts import channels, rules
+from voltgate.csms.alerts.delivery import Again, Delivered, Delivery, GivenUp
+from voltgate.csms.alerts.mail import Server
+from voltgate.csms.alerts.notices import Notice
 from voltgate.csms.console import bodies, scopes
 from voltgate.csms.console.console import Ask, answered
 from voltgate.csms.console.deciding import decide, document_of
@@ -160,3 +165,22 @@ async def delete_channel(ask: Ask) -> web.Response:
         raise Problem(Kind.NOT_FOUND)
     await ask.console.writer.remove(Person.CHANNEL, ask.id, ask.expected)
     return web.Response(status=204)
+
+
+async def try_channel(ask: Ask) -> web.Response:
+    """Send one message to a channel, now and once, whatever the rules say."""
+    found = ask.console.people.rows(Person.CHANNEL).get(ask.id)
+    if found is None:
+        raise Problem(Kind.NOT_FOUND)
+    now, csms = ask.console.now(), ask.console.config.csms
+    notice = Notice(str(uuid.uuid4()), "test", "test", "Test of this channel", now, channels=(ask.id,))
+    server = Server.parsed(csms.smtp, csms.mail_from) if csms.smtp else None
+    async with aiohttp.ClientSession(trust_env=True) as http:
+        match await Delivery(http, server).attempt(notice, channels.parsed(found[1]), 1, now):
+            case Delivered():
+                error = None
+            case Again(_, error) | GivenUp(error):
+                pass
+            case never:
+                assert_never(never)
+    return answered({"delivered": error is None, "error": error})

@@ -351,6 +351,13 @@ class Channel(Shape):
     format: str | None
 
 
+class Tried(Shape):
+    """What became of a message to a channel. ``error``: why it was not delivered; null: it was."""
+
+    delivered: bool
+    error: str | None
+
+
 class Preview(Shape):
     """What sessions would have cost by a tariff; amounts are decimal strings, with tax."""
 

@@ -299,6 +299,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     E_("PUT", "/channels/{id}", "put_channel", MANAGER, WHOLE, "Add or change a channel.", a.Stored,
        b.ChannelBody),
     E_("DELETE", "/channels/{id}", "delete_channel", MANAGER, WHOLE, "Remove a channel."),
+    E_("POST", "/channels/{id}/test", "try_channel", MANAGER, WHOLE, "Send a message to a channel, now.",
+       a.Tried),
     E_("GET", "/exclusions", "exclusions", VIEWER, LIST, "Time that is not counted.", a.Documents),
     E_("PUT", "/exclusions/{id}", "put_exclusion", OPERATOR, BODY, "Exclude time, with a reason.",
        a.Decided, b.ExclusionBody),

@@ -90,8 +90,10 @@ class Files:
         found = [one for one in (self._folder / FIRMWARE).glob("[!.]*") if one.is_file()]
         return [_kept(one) for one in sorted(found)]
 
-    async def keep_image(self, name: str, pieces: AsyncIterator[bytes]) -> Kept:
-        """Store a firmware image; it replaces none. Raises Problem."""
+    async def keep_image(self, name: str, pieces: AsyncIterator[bytes], size: int | None = None) -> Kept:
+        """Store a firmware image; it replaces none. ``size``: as announced. Raises Problem."""
+        if size is not None and size > self._most:
+            raise self._too_large()  # before it has come
         return _kept(await self._store(FIRMWARE, name, pieces))
 
     def drop_image(self, name: str) -> None:
@@ -113,7 +115,7 @@ class Files:
             async for piece in pieces:
                 size += len(piece)
                 if size > self._most:
-                    raise Problem(Kind.TOO_LARGE, f"a file may have {self._most} bytes")
+                    raise self._too_large()
                 await asyncio.to_thread(part.write, piece)
             part.flush()
             try:
@@ -121,6 +123,9 @@ class Files:
             except FileExistsError:
                 raise Problem(Kind.CONFLICT, "there is a file with this name already") from None
         return where / name
+
+    def _too_large(self) -> Problem:
+        return Problem(Kind.TOO_LARGE, f"a file may have {self._most} bytes")
 
     # -- for chargers
 

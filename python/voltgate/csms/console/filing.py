@@ -69,7 +69,8 @@ async def put_image(ask: Ask) -> web.Response:
     """Keep the body as a firmware file."""
     if not ask.id[0].isalnum() or not ask.id.replace(".", "").replace("_", "").replace("-", "").isalnum():
         raise Problem(Kind.INVALID, faults=[Fault("id", _IMAGE_NAME)])
-    return answered(_image(await _files(ask.console).keep_image(ask.id, ask.request.content.iter_any())))
+    pieces, size = ask.request.content.iter_any(), ask.request.content_length
+    return answered(_image(await _files(ask.console).keep_image(ask.id, pieces, size)))
 
 
 async def delete_image(ask: Ask) -> web.Response:

@@ -9,6 +9,7 @@ import { part, send } from "../data/api.js";
 import { may, me } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { useQuery } from "../data/query.js";
+import { Channels } from "./channels.js";
 import { t } from "../text/books.js";
 
 const DAY = 86_400_000;
@@ -21,9 +22,7 @@ export function Alerts() {
   const rules = useQuery("/rules");
   const operates = use(() => (me.value, may("operator")));
   const manages = use(() => (me.value, may("manager", { everywhere: true })));
-  const channels = useQuery(manages ? "/channels" : null);
   const [ruled, rule] = useState(null);
-  const [adding, add] = useState(false);
   const mute = async (one) => {
     try {
       await send("POST", `/alerts/${part(one.id)}/mute`, { until: new Date(Date.now() + DAY).toISOString(), why: t("muted.here") });
@@ -74,19 +73,7 @@ export function Alerts() {
           </ul>`}
       </${Shown}>
     </section>
-    ${manages &&
-    html`<section class="card">
-      <h2>${t("channels")}</h2>
-      <${Shown} query=${channels}>
-        ${(data) =>
-          data.items.length
-            ? html`<dl class="about">
-                ${data.items.map((one) => html`<div key=${one.id}><dt>${one.id}</dt><dd>${one.url ?? one.to?.join(", ")}</dd></div>`)}
-              </dl>`
-            : html`<p class="dim">${t("channels.none")}</p>`}
-      </${Shown}>
-      <p class="buttons"><button onClick=${() => add(true)}>${t("channel.add")}</button></p>
-    </section>`}
+    ${manages && html`<${Channels} />`}
     ${ruled &&
     html`<${Decide}
       title=${named(ruled.id)}
@@ -105,20 +92,5 @@ export function Alerts() {
       reason
       onDone=${rules.again}
       onClose=${() => rule(null)}
-    />`}
-    ${adding &&
-    html`<${Decide}
-      title=${t("channel.add")}
-      path=${(values) => `/channels/${part(values.id)}`}
-      fields=${[
-        ["id", t("name"), { required: true, maxlength: 36 }],
-        ["kind", t("kind"), { value: "webhook", options: [["webhook", "Webhook"], ["mail", t("mail")]] }],
-        ["to", t("channel.to"), { required: true }],
-        ["secret", t("channel.secret"), { maxlength: 200 }],
-      ]}
-      body=${({ kind, to, secret }) =>
-        kind === "mail" ? { kind, to: to.split(/[ ,;]+/).filter(Boolean) } : { kind, url: to, ...(secret && { secret }) }}
-      onDone=${channels.again}
-      onClose=${() => add(false)}
     />`}`;
 }

@@ -37,6 +37,10 @@ export const SCREENS = [
     load: () => import("./alerts.js").then((file) => file.Alerts),
   },
   {
+    path: "/firmware", icon: "download", more: () => t("firmware"), role: "manager", everywhere: true,
+    load: () => import("./firmware.js").then((file) => file.Firmware),
+  },
+  {
     path: "/people", icon: "users", more: () => t("people"), role: "admin", everywhere: true,
     load: () => import("./people.js").then((file) => file.People),
   },

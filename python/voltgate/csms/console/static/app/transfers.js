@@ -31,6 +31,7 @@ function Update({ run, id }) {
   const body = file ? { file } : { location: location.trim() };
   return html`<details>
     <summary>${t("firmware.update")}</summary>
+    <p><a href="/firmware">${t("images")}</a></p>
     ${kept.length > 0 &&
     html`<label>
       ${t("firmware.file")}

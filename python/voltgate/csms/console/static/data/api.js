@@ -24,7 +24,11 @@ async function asked(method, path, body, headers) {
   } catch {
     throw new Problem("network", 0, "");
   }
-  if (answer.ok) return answer;
+  return answer.ok ? answer : refused(answer);
+}
+
+/** Throws what an answer says. */
+async function refused(answer) {
   if (answer.status === 401) {
     await globalThis.caches?.delete("picture"); // whoever comes next sees nothing of it
     location.assign("/login");
@@ -40,6 +44,22 @@ export const get = async (path) => (await asked("GET", path)).json();
 export async function send(method, path, body, headers = {}) {
   const answer = await asked(method, path, body, headers);
   return answer.status === 204 ? null : answer.json();
+}
+
+/** PUT a file as it is; `progress` is called with the share that was sent, 0 to 1: fetch does not say it. */
+export function upload(path, file, progress) {
+  const request = new XMLHttpRequest();
+  return new Promise((done, fail) => {
+    request.open("PUT", ROOT + path);
+    request.setRequestHeader("X-Voltgate", "1");
+    request.upload.onprogress = (event) => progress(event.loaded / event.total);
+    request.onerror = () => fail(new Problem("network", 0, ""));
+    request.onload = () => {
+      const answer = new Response(request.responseText, { status: request.status, statusText: request.statusText });
+      done(answer.ok ? answer.json() : refused(answer));
+    };
+    request.send(file);
+  });
 }
 
 /** `/path?name=value` of what is neither null nor empty. */
