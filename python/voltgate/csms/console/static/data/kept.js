@@ -1,5 +1,5 @@
 // The last picture, kept in this browser for the next visit and for when there is no network. It is deleted at logout.
-import { chargers, link, remember } from "./live.js";
+import { chargers, link, packed, remember } from "./live.js";
 
 const NAME = "picture";
 const EVERY = 20_000; // milliseconds
@@ -11,10 +11,10 @@ const idle = () => new Promise((done) => (globalThis.requestIdleCallback ?? setT
 async function keep() {
   const at = link.value.at;
   const rows = [...chargers.values()];
-  const parts = [`{"at":${at},"chargers":[`];
+  const parts = [`{"at":${at},"events":[`];
   for (let first = 0; first < rows.length; first += AT_ONCE) {
     await idle();
-    parts.push(first ? "," : "", JSON.stringify(rows.slice(first, first + AT_ONCE)).slice(1, -1));
+    parts.push(first ? "," : "", JSON.stringify(packed(rows.slice(first, first + AT_ONCE))));
   }
   parts.push("]}");
   await (await caches.open(NAME)).put("/picture", new Response(new Blob(parts)));
@@ -27,8 +27,8 @@ export async function recall() {
   if (!possible) return;
   const found = await caches.match("/picture", { cacheName: NAME });
   if (found) {
-    const { at, chargers: documents } = await found.json();
-    remember(documents, at);
+    const { at, events } = await found.json();
+    if (events) remember(events, at); // else an earlier release kept it
   }
   let kept = 0;
   const again = async () => {

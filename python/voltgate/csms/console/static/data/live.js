@@ -36,38 +36,51 @@ function count(row, sign) {
   totals.sessions += sign * row.running;
 }
 
-/** Take a document in; whether it is new or has moved in the list. */
+/** Take a document of {@link applied} in, which becomes the row; whether it is new or has moved in the list. */
 function put(document) {
   const before = chargers.get(document.id);
   const label = document.name || document.id;
   const { id, site, vendor, model, connectors } = document;
   const moved = !before || before.label !== label || before.site !== site;
   const text = moved || before.model !== model ? [label, id, site, vendor, model].join(" ").toLowerCase() : before.text;
-  const row = {
-    ...document,
-    label,
-    text,
-    state: ofCharger(document),
-    power: total(document, "power_w"),
-    energy: total(document, "energy_wh"),
-    running: connectors.filter((one) => one.session).length,
-    heard: connectors.reduce((latest, one) => (one.heard > latest ? one.heard : latest), ""),
-  };
+  document.label = label;
+  document.text = text;
+  document.state = ofCharger(document);
+  document.power = total(document, "power_w");
+  document.energy = total(document, "energy_wh");
+  document.running = connectors.filter((one) => one.session).length;
+  document.heard = connectors.reduce((latest, one) => (one.heard > latest ? one.heard : latest), "");
   if (before) count(before, -1);
-  count(row, 1);
-  chargers.set(id, row);
+  count(document, 1);
+  chargers.set(id, document);
   return moved;
 }
 
-/** Each row of columns as an object. */
-function* rows(columns) {
-  const names = Object.keys(columns);
-  const length = names.length ? columns[names[0]].length : 0;
+/** Each row of columns: the value of the column `key`, and an object of the others. */
+function* rows(columns, key) {
+  const names = Object.keys(columns).filter((name) => name !== key);
+  const length = columns[key]?.length ?? 0;
   for (let index = 0; index < length; index++) {
     const row = {};
     for (const name of names) row[name] = columns[name][index];
-    yield row;
+    yield [columns[key][index], row];
   }
+}
+
+const DERIVED = new Set(["label", "text", "state", "power", "energy", "running", "heard", "connectors"]);
+
+/** Rows of {@link chargers} as an event, to be kept: as small as it came. */
+export function packed(documents) {
+  const event = { chargers: {}, connectors: {}, values: {} };
+  const push = (columns, name, value) => (columns[name] ??= []).push(value);
+  for (const document of documents) {
+    for (const name of Object.keys(document)) if (!DERIVED.has(name)) push(event.chargers, name, document[name]);
+    for (const one of document.connectors) {
+      push(event.connectors, "charger", document.id);
+      for (const name of Object.keys(one)) push(event.connectors, name, one[name]);
+    }
+  }
+  return event;
 }
 
 /** Documents that events change, by id; those that are not there yet are copied from {@link chargers}. */
@@ -85,12 +98,16 @@ function applied(events) {
     return { list: document.connectors, index };
   };
   for (const { chargers: whole, connectors, values } of events) {
-    for (const document of rows(whole)) touched.set(document.id, { ...document, connectors: [] });
-    for (const { charger, ...one } of rows(connectors)) {
+    for (const [id, row] of rows(whole, "id")) {
+      row.id = id;
+      row.connectors = [];
+      touched.set(id, row);
+    }
+    for (const [charger, one] of rows(connectors, "charger")) {
       const found = place(charger, one);
       if (found) found.list[found.index < 0 ? found.list.length : found.index] = one;
     }
-    for (const { charger, ...one } of rows(values)) {
+    for (const [charger, one] of rows(values, "charger")) {
       const found = place(charger, one);
       if (found && found.index >= 0) found.list[found.index] = { ...found.list[found.index], ...one };
     }
@@ -138,10 +155,10 @@ function take(event, whole) {
   alive(data.lag);
 }
 
-/** A picture of an earlier visit, until there is a newer one. */
-export function remember(documents, at) {
+/** A picture of an earlier visit, in events of {@link packed}, until there is a newer one. */
+export function remember(events, at) {
   if (link.value.at) return;
-  for (const document of documents) put(document);
+  for (const document of applied(events).values()) put(document);
   link.value = { state: link.value.state, at };
   roster.value++;
   picture.value++;

@@ -24,6 +24,8 @@ export function ofConnector(connector) {
   return state === "occupied" && connector.session && connector.power_w > 0 ? "charging" : state;
 }
 
+const RANK = Object.fromEntries(STATES.map((state, rank) => [state, rank]));
+
 export function ofCharger(charger) {
   if (!charger.online) return "offline";
   // Connector 0 is the whole charger: it counts where it is not well, and where there is no other.
@@ -31,7 +33,7 @@ export function ofCharger(charger) {
   for (const connector of charger.connectors) {
     const state = ofConnector(connector);
     if (connector.evse === 0 && charger.connectors.length > 1 && state === "available") continue;
-    if (STATES.indexOf(state) < STATES.indexOf(worst)) worst = state;
+    if (RANK[state] < RANK[worst]) worst = state;
   }
   return worst;
 }

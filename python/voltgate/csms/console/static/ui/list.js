@@ -1,10 +1,10 @@
 // A list of any length: what is on the screen is in the document, and a little more. Rows have one height.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 
-const BEYOND = 4; // rows above and below the screen
+const BEYOND = 2; // rows above and below the screen
 
 /**
- * `items`; `row(item, index)`: what is drawn; `height`: of a row in rem, so that large text fits;
+ * `items`; `row(item)`: what is drawn, the same for the same item; `height`: of a row in rem, so that large text fits;
  * `id(item)`: its key. The page scrolls, not the list.
  */
 export function List({ items, row, height, id, label }) {
@@ -30,8 +30,18 @@ export function List({ items, row, height, id, label }) {
       removeEventListener("resize", again);
     };
   }, []);
+  // A row that was on the screen already is the same node, which Preact does not draw again.
+  const drawn = useRef({});
+  if (drawn.current.row !== row) drawn.current = { row, nodes: new Map() };
+  const nodes = new Map();
+  const node = (item) => {
+    const key = id(item);
+    const one = drawn.current.nodes.get(key) ?? row(item);
+    nodes.set(key, one);
+    return one;
+  };
   const end = Math.min(last, items.length);
-  return html`<ul class="list" ref=${list} aria-label=${label} style=${{ height: `${items.length * height}rem` }}>
+  const shown = html`<ul class="list" ref=${list} aria-label=${label} style=${{ height: `${items.length * height}rem` }}>
     ${items.slice(first, end).map(
       (item, index) =>
         html`<li
@@ -40,8 +50,10 @@ export function List({ items, row, height, id, label }) {
           aria-posinset=${first + index + 1}
           style=${{ height: `${height}rem`, transform: `translateY(${(first + index) * height}rem)` }}
         >
-          ${row(item, first + index)}
+          ${node(item)}
         </li>`,
     )}
   </ul>`;
+  drawn.current.nodes = nodes;
+  return shown;
 }
