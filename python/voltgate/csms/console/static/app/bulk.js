@@ -1,6 +1,6 @@
 // Bulk: one operation for the chargers that were chosen; and its page, with the outcome of each.
 import { html, use, useEffect, useState } from "../ui/html.js";
-import { when } from "../ui/format.js";
+import { decimal, when } from "../ui/format.js";
 import { Icon, Sheet, Shown, why } from "../ui/parts.js";
 import { part, send } from "../data/api.js";
 import { chargers } from "../data/live.js";
@@ -23,7 +23,7 @@ export function Bulk({ ids, onClose }) {
   const [key] = useState(fresh);
   const [state, setState] = useState({ busy: false });
   const toggle = (id) => setLeft((old) => new Set(old.has(id) ? [...old].filter((one) => one !== id) : [...old, id]));
-  const watts = Number(limit.replace(",", ".")) * 1000;
+  const watts = decimal(limit) * 1000;
   const operation = () => {
     if (what === "limit") return { limit: { limit: watts } };
     if (what === "clear_limit") return { clear_limit: {} };

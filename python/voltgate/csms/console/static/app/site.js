@@ -1,6 +1,6 @@
 // Site: its bays as they are now, its load, limit and price, when it is used, and the uptime of its ports.
 import { html, use, useState } from "../ui/html.js";
-import { kw } from "../ui/format.js";
+import { decimal, kw } from "../ui/format.js";
 import { Icon, Shown, State, why } from "../ui/parts.js";
 import { say } from "../ui/toast.js";
 import { part, query, send } from "../data/api.js";
@@ -51,7 +51,7 @@ function Bays({ id, limit }) {
 function Sharing({ id, most }) {
   const [limit, set] = useState(most ? String(most / 1000) : "");
   const [busy, wait] = useState(false);
-  const watts = Math.round(Number(limit.replace(",", ".")) * 1000);
+  const watts = Math.round(decimal(limit) * 1000);
   const run = async (method, body) => {
     wait(true);
     try {
@@ -71,7 +71,7 @@ function Sharing({ id, most }) {
     </label>
     <p class="buttons">
       <button disabled=${busy} onClick=${() => run("DELETE")}>${t("share.clear")}</button>
-      <button class="primary" disabled=${busy || limit === "" || !(watts >= 0)} onClick=${() => run("PUT", { limit_w: watts })}>
+      <button class="primary" disabled=${busy || !(watts >= 0)} onClick=${() => run("PUT", { limit_w: watts })}>
         ${t("share.set")}
       </button>
     </p>

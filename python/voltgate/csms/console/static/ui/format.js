@@ -31,10 +31,16 @@ export const money = (amount, currency) =>
 
 /** Of seconds: the largest unit that fits, "3 min". */
 export function age(seconds) {
-  const whole = Math.max(0, Math.floor(seconds));
-  const [size, unit] = AGES.find(([one]) => whole >= one) ?? AGES.at(-1);
-  return unit.format(Math.floor(whole / size));
+  const full = Math.max(0, Math.floor(seconds));
+  const [size, unit] = AGES.find(([one]) => full >= one) ?? AGES.at(-1);
+  return unit.format(Math.floor(full / size));
 }
+
+/** What a person wrote as a number, with a comma or a point; NaN where it is none, or nothing. */
+export const decimal = (text) => (text.trim() ? Number(text.replace(",", ".")) : NaN);
+
+/** A whole number for the API; what is none is sent as written: the server says what is wrong. */
+export const whole = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : text);
 
 /** Of a time of the API: the clock for today, else the day too. */
 export function when(text) {
