@@ -127,6 +127,8 @@ def test_a_site_has_bays_and_a_limit(views: Views, charged: str, house: Network,
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Id").fill("north")
     dialog.get_by_label("Name").fill("North yard")
+    dialog.get_by_label("Currency").fill("eur")
+    dialog.get_by_label("Tax in percent").fill("7,7")
     dialog.get_by_label("Why").fill("opened")
     page.get_by_test_id("confirm").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
@@ -148,6 +150,27 @@ def test_a_site_has_bays_and_a_limit(views: Views, charged: str, house: Network,
     page.get_by_role("button", name="Set the limit").click()
     expect(page.get_by_test_id("item-CP002")).to_contain_text("The charger accepted it.")
     assert house.crew.chargers["CP002"].connectors.limits[0].watts == 7400
+
+
+def test_a_limit_of_a_rule_is_set_and_the_default_again_when_it_is_emptied(views: Views) -> None:
+    page = views.open("/alerts")
+    rule = page.get_by_role("listitem").filter(has_text="Reboots")
+    dialog = page.get_by_role("dialog")
+
+    def change(limit: str) -> None:
+        rule.get_by_role("button", name="Change").click()
+        dialog.get_by_label("Limit").fill(limit)
+        dialog.get_by_label("Why").fill("a test")
+        page.get_by_test_id("confirm").click()
+
+    change("seven")
+    expect(dialog.get_by_role("alert")).to_contain_text("/limit")
+    assert "422" in views.faults.pop(), "the refusal, as the browser logs it"
+    page.keyboard.press("Escape")
+    change("7")
+    expect(rule).to_contain_text("limit 7")
+    change("")
+    expect(rule).not_to_contain_text("limit")
 
 
 PATHS = ("sessions", "money", "insights", "tariffs", "tokens", "alerts", "sites", "people", "audit", "health")

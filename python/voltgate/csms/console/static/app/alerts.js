@@ -1,6 +1,6 @@
 // Alerts: what is wrong and since when, newest first; the rules, and the channels that hear of it.
 import { html, use, useState } from "../ui/html.js";
-import { when } from "../ui/format.js";
+import { when, whole } from "../ui/format.js";
 import { Age, Icon, Shown, why } from "../ui/parts.js";
 import { Decide } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
@@ -98,9 +98,9 @@ export function Alerts() {
         ["renotify_minutes", t("renotify"), { inputmode: "numeric", value: String(ruled.renotify_minutes ?? "") }],
       ]}
       body=${({ why: reason, enabled, ...numbers }) => {
-        const { id, ...rest } = ruled;
+        const { id, limit, hold_minutes, renotify_minutes, ...rest } = ruled; // one left empty is the default
         const given = Object.entries(numbers).filter(([, value]) => value !== "");
-        return { ...rest, ...Object.fromEntries(given.map(([name, value]) => [name, Number(value)])), enabled: enabled === "true", why: reason };
+        return { ...rest, ...Object.fromEntries(given.map(([name, value]) => [name, whole(value)])), enabled: enabled === "true", why: reason };
       }}
       reason
       onDone=${rules.again}

@@ -1,5 +1,6 @@
 // Sites: where chargers stand; and the sheet in which one is changed.
 import { html, use, useState } from "../ui/html.js";
+import { whole } from "../ui/format.js";
 import { Icon } from "../ui/parts.js";
 import { Decide } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
@@ -8,7 +9,16 @@ import { may, me } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { t } from "../text/books.js";
 
-const NUMBERS = ["max_power_w"];
+/** The form as the API takes it: without what is left empty; a comma is one way to write a decimal. */
+function asked({ id, ...values }) {
+  const taken = {
+    ...values,
+    currency: values.currency.toUpperCase(),
+    tax_percent: values.tax_percent.replace(",", "."),
+    max_power_w: whole(values.max_power_w),
+  };
+  return Object.fromEntries(Object.entries(taken).filter(([, one]) => one !== ""));
+}
 
 export function Editor({ site, onDone, onClose }) {
   const value = (name) => String(site?.[name] ?? "");
@@ -24,10 +34,7 @@ export function Editor({ site, onDone, onClose }) {
       ["max_power_w", t("max.power"), { inputmode: "numeric", value: value("max_power_w") }],
       ["address", t("address"), { value: value("address") }],
     ]}
-    body=${({ id, ...values }) => {
-      const given = Object.entries(values).filter(([, one]) => one !== "");
-      return Object.fromEntries(given.map(([name, one]) => [name, NUMBERS.includes(name) ? Number(one) : one]));
-    }}
+    body=${asked}
     reason
     onDone=${onDone}
     onClose=${onClose}
