@@ -110,6 +110,11 @@ def test_a_desk_has_the_tabs_at_its_side(views: Views, pictures: Path) -> None:
     page.screenshot(path=pictures / "chargers-desk.png")
 
 
+def test_an_address_that_is_not_encoded_is_not_a_page(views: Views) -> None:
+    page = views.open("/chargers/100%")
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+
+
 def test_the_pages_speak_german(views: Views) -> None:
     page = views.open("/chargers", locale="de-DE")
     expect(page.get_by_test_id("charger-CP001").get_by_test_id("state")).to_have_text("Frei")

@@ -27,8 +27,8 @@ function Bays({ id, limit }) {
   );
   return html`<section class="card hero">
       <p class="big">${kw(seen.power)}</p>
-      <p class="dim">${limit ? t("of.limit", { power: kw(limit) }) : t("no.limit")}</p>
-      ${limit &&
+      <p class="dim">${limit != null ? t("of.limit", { power: kw(limit) }) : t("no.limit")}</p>
+      ${limit > 0 &&
       html`<div class="bar" aria-hidden="true">
         <i class="fill-charging" style=${{ width: `${Math.min(100, (100 * seen.power) / limit)}%` }} />
       </div>`}
@@ -49,7 +49,7 @@ function Bays({ id, limit }) {
 
 /** A power limit that the chargers share: the outcome of each is on the page of its job. */
 function Sharing({ id, most }) {
-  const [limit, set] = useState(most ? String(most / 1000) : "");
+  const [limit, set] = useState(most != null ? String(most / 1000) : "");
   const [busy, wait] = useState(false);
   const watts = Math.round(decimal(limit) * 1000);
   const run = async (method, body) => {
