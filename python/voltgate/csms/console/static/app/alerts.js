@@ -1,8 +1,8 @@
 // Alerts: what is wrong and since when, newest first; the rules, and the channels that hear of it.
 import { html, use, useState } from "../ui/html.js";
 import { when, whole } from "../ui/format.js";
-import { Age, Icon, Shown, why } from "../ui/parts.js";
-import { Decide } from "../ui/decide.js";
+import { Age, Icon, Shown } from "../ui/parts.js";
+import { Decide, decided } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
 import { say } from "../ui/toast.js";
 import { part, send } from "../data/api.js";
@@ -25,12 +25,9 @@ export function Alerts() {
   const [ruled, rule] = useState(null);
   const [adding, add] = useState(false);
   const mute = async (one) => {
-    try {
-      await send("POST", `/alerts/${part(one.id)}/mute`, { until: new Date(Date.now() + DAY).toISOString(), why: t("muted.here") });
+    const until = new Date(Date.now() + DAY).toISOString();
+    if (await decided(send("POST", `/alerts/${part(one.id)}/mute`, { until, why: t("muted.here") }), alerts.again)) {
       say(t("muted.day"));
-      alerts.again();
-    } catch (problem) {
-      say(why(problem));
     }
   };
   const row = (one) => html`<li key=${one.id}>

@@ -1,10 +1,9 @@
 // Tokens: who may charge; block one in one tap, decide on another.
 import { html, use, useState } from "../ui/html.js";
 import { when } from "../ui/format.js";
-import { Icon, Shown, why } from "../ui/parts.js";
-import { Decide } from "../ui/decide.js";
+import { Icon, Shown } from "../ui/parts.js";
+import { Decide, decided } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
-import { say } from "../ui/toast.js";
 import { part, send } from "../data/api.js";
 import { may, me } from "../data/me.js";
 import { usePages } from "../data/pages.js";
@@ -22,14 +21,8 @@ export function Tokens() {
     tokens.again();
     unknown.again();
   };
-  const set = async (one, status) => {
-    try {
-      await send("PUT", `/tokens/${part(one.token)}`, { status, group: one.group });
-      tokens.again();
-    } catch (problem) {
-      say(why(problem));
-    }
-  };
+  const set = (one, status) =>
+    decided(send("PUT", `/tokens/${part(one.token)}`, { status, group: one.group }), tokens.again);
   const row = (one) => html`<li key=${one.token}>
     <div class="row entry">
       <span class="name"><b>${one.token}</b><small>${one.group ? t("group.of", { group: one.group }) : t("group.none")}</small></span>
