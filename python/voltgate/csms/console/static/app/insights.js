@@ -1,7 +1,7 @@
 // Insights: use by day and by hour of the week, uptime, and how often a visit ends in energy.
 import { html, useMemo } from "../ui/html.js";
 import { kw, kwh, percent } from "../ui/format.js";
-import { Failed, Icon, Loading, Shown } from "../ui/parts.js";
+import { Icon, Shown } from "../ui/parts.js";
 import { DaysChart } from "../ui/days.js";
 import { part } from "../data/api.js";
 import { summed, useDays } from "../data/days.js";
@@ -114,9 +114,7 @@ export function Insights() {
   const uptime = useQuery("/uptime");
   const attempts = useQuery("/attempts");
   return html`<h1>${t("insights")}</h1>
-    ${days.state === "loading" && html`<${Loading} />`}
-    ${days.state === "failed" && html`<${Failed} problem=${days.problem} again=${days.again} />`}
-    ${days.state === "ready" && html`<${Use} days=${days.days} />`}
+    <${Shown} query=${days}>${(data) => html`<${Use} days=${data.days} />`}</${Shown}>
     <section class="card">
       <h2>${t("heat")}</h2>
       <${Shown} query=${week}>${(data) => html`<${Heat} hours=${data.items} />`}</${Shown}>

@@ -1,7 +1,7 @@
 // Money: revenue by day and site, and the bills with what became of them.
 import { html, use, useMemo, useState } from "../ui/html.js";
 import { kwh, money, when } from "../ui/format.js";
-import { Failed, Icon, Loading } from "../ui/parts.js";
+import { Icon, Shown } from "../ui/parts.js";
 import { DaysChart } from "../ui/days.js";
 import { Decide } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
@@ -74,9 +74,7 @@ export function Money() {
       <h1>${t("money")}</h1>
       <a class="button" href="/api/v1/export/cdrs.csv" download><${Icon} name="download" />CSV</a>
     </header>
-    ${days.state === "loading" && html`<${Loading} />`}
-    ${days.state === "failed" && html`<${Failed} problem=${days.problem} again=${days.again} />`}
-    ${days.state === "ready" && html`<${Revenue} ...${days} />`}
+    <${Shown} query=${days}>${(data) => html`<${Revenue} ...${data} />`}</${Shown}>
     <h2>${t("bills")}</h2>
     <${Pages}
       pages=${cdrs}
