@@ -1,11 +1,11 @@
 // Bulk: one operation for the chargers that were chosen; and its page, with the outcome of each.
-import { html, use, useEffect, useState } from "../ui/html.js";
+import { html, use, useState } from "../ui/html.js";
 import { decimal, when } from "../ui/format.js";
 import { Icon, Sheet, Shown, why } from "../ui/parts.js";
 import { part, send } from "../data/api.js";
 import { chargers } from "../data/live.js";
-import { may, me } from "../data/me.js";
-import { useQuery } from "../data/query.js";
+import { may } from "../data/me.js";
+import { useEvery, useQuery } from "../data/query.js";
 import { go } from "../data/router.js";
 import { fresh, good, words } from "./outcome.js";
 import { known, t } from "../text/work.js";
@@ -76,7 +76,7 @@ export function Bulk({ ids, onClose }) {
 
 /** The button on the page of chargers. */
 export function BulkButton({ ids }) {
-  const acts = use(() => (me.value, may("operator")));
+  const acts = use(() => may("operator"));
   const [open, setOpen] = useState(false);
   if (!acts || !ids.length || ids.length > MOST) return null;
   return html`<button data-testid="bulk" onClick=${() => setOpen(true)}>
@@ -88,11 +88,7 @@ export function BulkButton({ ids }) {
 export function BulkJob({ id }) {
   const query = useQuery(`/bulk/${part(id)}`);
   const goesOn = query.data ? query.data.done < query.data.total : false;
-  useEffect(() => {
-    if (!goesOn) return;
-    const timer = setInterval(query.again, AGAIN);
-    return () => clearInterval(timer);
-  }, [goesOn]);
+  useEvery(query.again, AGAIN, goesOn);
   return html`<h1>${t("bulk.job")}</h1>
     <${Shown} query=${query}>
       ${(job) => html`<div class="card" data-testid="job">

@@ -5,7 +5,7 @@ import { Icon, Shown } from "../ui/parts.js";
 import { Decide, decided } from "../ui/decide.js";
 import { say } from "../ui/toast.js";
 import { part, send } from "../data/api.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { useQuery } from "../data/query.js";
 import { fresh } from "./outcome.js";
 import { t } from "../text/books.js";
@@ -16,7 +16,7 @@ const REASONS = ["utility", "network", "vandalism", "disaster", "vehicle", "main
 export function Exclusions({ site }) {
   const scope = `site:${site}`;
   const query = useQuery("/exclusions");
-  const operates = use(() => (me.value, may("operator")));
+  const operates = use(() => may("operator"));
   const [adding, add] = useState("");
   const remove = async (one) => {
     if (await decided(send("DELETE", `/exclusions/${part(one.id)}`), query.again)) say(t("stored"));

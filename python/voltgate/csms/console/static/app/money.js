@@ -7,7 +7,7 @@ import { Decide } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
 import { part } from "../data/api.js";
 import { summed, useDays } from "../data/days.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { t } from "../text/books.js";
 
@@ -68,7 +68,7 @@ const Bill = ({ one, manages, pay }) => html`<li key=${one.id}>
 export function Money() {
   const days = useDays(DAYS);
   const cdrs = usePages("/cdrs", { limit: 50 });
-  const manages = use(() => (me.value, may("manager")));
+  const manages = use(() => may("manager"));
   const [paid, pay] = useState(null);
   return html`<header class="titled">
       <h1>${t("money")}</h1>

@@ -4,11 +4,11 @@ import { Icon } from "../ui/parts.js";
 import { Decide, decided } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
 import { part, send } from "../data/api.js";
+import { ROLES } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { t } from "../text/books.js";
 import { t as shared } from "../text/shell.js";
 
-const ROLES = ["viewer", "operator", "manager", "admin"];
 const fields = [
   ["name", t("name"), { required: true, maxlength: 64 }],
   ["role", t("role"), { value: "viewer", options: ROLES.map((one) => [one, shared(`role.${one}`)]) }],

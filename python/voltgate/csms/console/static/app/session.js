@@ -5,7 +5,7 @@ import { Icon, Shown } from "../ui/parts.js";
 import { Curve } from "../ui/curve.js";
 import { Decide } from "../ui/decide.js";
 import { part } from "../data/api.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { useQuery } from "../data/query.js";
 import { language } from "../text/text.js";
 import { t } from "../text/books.js";
@@ -71,7 +71,7 @@ const Facts = ({ facts }) => html`<details class="card" data-testid="facts">
 export function Session({ id }) {
   const query = useQuery(`/sessions/${part(id)}/explain`);
   const curve = useQuery(`/sessions/${part(id)}/curve`);
-  const manages = use(() => (me.value, may("manager")));
+  const manages = use(() => may("manager"));
   const [asked, ask] = useState("");
   const path = `/sessions/${part(id)}`;
   return html`<${Shown} query=${query}>

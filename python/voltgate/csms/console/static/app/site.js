@@ -5,7 +5,7 @@ import { Icon, Shown, State, why } from "../ui/parts.js";
 import { say } from "../ui/toast.js";
 import { part, query, send } from "../data/api.js";
 import { chargers, picture } from "../data/live.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { useQuery } from "../data/query.js";
 import { go } from "../data/router.js";
 import { ofConnector } from "../data/states.js";
@@ -104,7 +104,7 @@ export function Site({ id }) {
   const week = useQuery(query("/week", { site: id }));
   const uptime = useQuery("/uptime");
   const [manages, operates, everywhere] = use(() => [
-    (me.value, may("manager")),
+    may("manager"),
     may("operator"),
     may("viewer", { everywhere: true }),
   ]);

@@ -5,7 +5,7 @@ import { Icon } from "../ui/parts.js";
 import { Decide } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
 import { part } from "../data/api.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { t } from "../text/books.js";
 
@@ -43,7 +43,7 @@ export function Editor({ site, onDone, onClose }) {
 
 export function Sites() {
   const sites = usePages("/sites", { limit: 100 });
-  const manages = use(() => (me.value, may("manager", { everywhere: true })));
+  const manages = use(() => may("manager", { everywhere: true }));
   const [adding, add] = useState(false);
   const row = (one) => html`<li key=${one.id}>
     <a class="row entry" href="/sites/${part(one.id)}"><span class="name"><b>${one.name}</b><small>${one.address ?? one.id}</small></span><${Icon} name="chevron-right" /></a>

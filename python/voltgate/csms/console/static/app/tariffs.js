@@ -5,7 +5,7 @@ import { Icon, Shown, why } from "../ui/parts.js";
 import { Decide } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
 import { part, send } from "../data/api.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { useQuery } from "../data/query.js";
 import { t } from "../text/books.js";
@@ -81,7 +81,7 @@ function Editor({ tariff, onDone, onClose }) {
 export function Tariffs() {
   const tariffs = usePages("/tariffs", { limit: 100 });
   const assignments = useQuery("/assignments");
-  const manages = use(() => (me.value, may("manager")));
+  const manages = use(() => may("manager"));
   const [edited, edit] = useState(null);
   const [assigned, assign] = useState(false);
   const row = (one) => html`<li key=${one.id}>

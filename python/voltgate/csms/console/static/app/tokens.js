@@ -5,7 +5,7 @@ import { Icon, Shown } from "../ui/parts.js";
 import { Decide, decided } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
 import { part, send } from "../data/api.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { useQuery } from "../data/query.js";
 import { t } from "../text/books.js";
@@ -14,7 +14,7 @@ const STATUSES = ["Accepted", "Blocked", "Expired", "Invalid"];
 
 export function Tokens() {
   const tokens = usePages("/tokens");
-  const manages = use(() => (me.value, may("manager", { everywhere: true })));
+  const manages = use(() => may("manager", { everywhere: true }));
   const unknown = useQuery(manages ? "/tokens/unknown" : null);
   const [adding, add] = useState(null); // the token in the sheet
   const again = () => {

@@ -24,3 +24,12 @@ export function useQuery(path, read = get) {
   const again = () => setTurn((n) => n + 1);
   return found.path === path ? { ...found, again } : { path, state: "loading", again };
 }
+
+/** Asks again every so many milliseconds while it is on: `again` of {@link useQuery}. */
+export function useEvery(again, milliseconds, on = true) {
+  useEffect(() => {
+    if (!on) return undefined;
+    const timer = setInterval(again, milliseconds);
+    return () => clearInterval(timer);
+  }, [milliseconds, on]);
+}
