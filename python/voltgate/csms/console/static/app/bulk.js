@@ -10,7 +10,7 @@ import { go } from "../data/router.js";
 import { fresh, good, words } from "./outcome.js";
 import { known, t } from "../text/work.js";
 
-export const MOST = 1000; // chargers of one operation
+const MOST = 1000; // chargers of one operation
 const LISTED = 100; // that can be taken out one by one
 const AGAIN = 500; // milliseconds
 const DO = ["refresh", "reset", "operative", "inoperative"];

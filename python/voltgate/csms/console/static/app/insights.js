@@ -77,7 +77,7 @@ function Funnel({ rows }) {
     </table>`;
 }
 
-export const Port = ({ one }) => html`<li key=${`${one.charger}/${one.evse}`}>
+export const Port = ({ one }) => html`<li>
   <div class="row entry">
     <a class="name" href="/chargers/${part(one.charger)}"><b>${one.charger}</b><small>${t("evse", { n: one.evse })}</small></a>
     <span class="at">
@@ -129,7 +129,7 @@ export function Insights() {
       <${Shown} query=${uptime}>
         ${(data) =>
           data.items.length
-            ? html`<ul class="rows">${lowest(data.items).map((one) => html`<${Port} one=${one} />`)}</ul>`
+            ? html`<ul class="rows">${lowest(data.items).map((one) => html`<${Port} key=${`${one.charger}/${one.evse}`} one=${one} />`)}</ul>`
             : html`<p class="dim">${t("uptime.none")}</p>`}
       </${Shown}>
       <p class="buttons">

@@ -51,7 +51,7 @@ function Revenue({ days, complete }) {
     </section>`;
 }
 
-const Bill = ({ one, manages, pay }) => html`<li key=${one.id}>
+const Bill = ({ one, manages, pay }) => html`<li>
   <div class="row entry">
     <a class="name" href="/sessions/${part(one.session)}">
       <b>${one.number}</b><small>${one.charger}, ${when(one.issued)}</small>
@@ -78,7 +78,7 @@ export function Money() {
     <h2>${t("bills")}</h2>
     <${Pages}
       pages=${cdrs}
-      row=${(one) => html`<${Bill} one=${one} manages=${manages} pay=${pay} />`}
+      row=${(one) => html`<${Bill} key=${one.id} one=${one} manages=${manages} pay=${pay} />`}
       icon="receipt"
       none=${t("bills.none")}
     />

@@ -130,7 +130,7 @@ export function Site({ id }) {
             ${(found) => {
               const ports = found.items.filter((one) => one.site === id);
               return ports.length
-                ? html`<ul class="rows">${ports.map((one) => html`<${Port} one=${one} />`)}</ul>`
+                ? html`<ul class="rows">${ports.map((one) => html`<${Port} key=${`${one.charger}/${one.evse}`} one=${one} />`)}</ul>`
                 : html`<p class="dim">${t("uptime.none")}</p>`;
             }}
           </${Shown}>

@@ -16,7 +16,7 @@ const AGES = [
   new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 0 }),
 ]);
 
-export const NOTHING = "–";
+const NOTHING = "–";
 
 export const number = (value, digits = 0) => (value == null ? NOTHING : numbers[digits].format(value));
 export const kw = (watts) => (watts == null ? NOTHING : `${numbers[1].format(watts / 1000)} kW`);
