@@ -1,4 +1,4 @@
-// Alerts: what is wrong and since when, newest first; the rules, and the channels that hear of it.
+// Alerts: what is wrong and since when, newest first; the rules, and the channels that messages go to.
 import { html, use, useState } from "../ui/html.js";
 import { when, whole } from "../ui/format.js";
 import { Age, Icon, Shown } from "../ui/parts.js";

@@ -17,7 +17,7 @@ export const t = table({
   heard: ["Last message:", "Letzte Nachricht:"],
   since: ["since {time}", "seit {time}"],
   "no.connectors": [
-    "The charger has not told the state of a connector yet.",
+    "The charger has not reported the state of a connector yet.",
     "Der Ladepunkt hat noch keinen Zustand eines Anschlusses gemeldet.",
   ],
   power: ["Power", "Leistung"],
