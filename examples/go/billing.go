@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -20,22 +21,23 @@ import (
 //
 // S is the ocpp-key of StartTransaction in 1.6, and T itself in 2.x; T is identity and transaction id.
 
-// transaction is the payload of the actions that billing reads, of 1.6 and 2.x.
+// transaction is the payload of the actions that billing reads, of 1.6 and 2.x. A member that is missing is
+// nil: as the zero value it would be billed.
 type transaction struct {
-	IDTag         string
-	MeterStart    int64
-	MeterStop     int64
+	IDTag         *string
+	MeterStart    *int64
+	MeterStop     *int64
 	TransactionID *int64
 
-	EventType       string
-	IDToken         *struct{ IDToken string }
-	TransactionInfo struct{ TransactionID string }
+	EventType       *string
+	IDToken         *struct{ IDToken *string }
+	TransactionInfo struct{ TransactionID *string }
 	MeterValue      []struct{ SampledValue []sample }
 }
 
 // sample is one value of a 2.x meter.
 type sample struct {
-	Value         float64
+	Value         *float64
 	Measurand     string
 	Phase         string
 	UnitOfMeasure struct {
@@ -43,6 +45,10 @@ type sample struct {
 		Multiplier int
 	}
 }
+
+// errIncomplete: the gateway passes on facts that lack members, with the header ocpp-violation. Such a fact
+// comes again, and is a dead letter in the end.
+var errIncomplete = errors.New("a member that is billed is missing")
 
 // record stores what one fact says. It may be called twice with one fact, and with facts in any order.
 func record(ctx context.Context, bucket jetstream.KeyValue, fact jetstream.Msg) error {
@@ -52,25 +58,9 @@ func record(ctx context.Context, bucket jetstream.KeyValue, fact jetstream.Msg) 
 	if err := json.Unmarshal(fact.Data(), &payload); err != nil {
 		return err
 	}
-	entries := map[string]string{}
-	switch session := fact.Headers().Get("ocpp-key"); {
-	case version == "v16" && action == "StartTransaction":
-		entries["tag/"+session] = payload.IDTag
-		entries["begin/"+session] = strconv.FormatInt(payload.MeterStart, 10)
-	case version == "v16" && action == "StartTransactionResponse" && payload.TransactionID != nil:
-		entries["id/"+session] = fmt.Sprintf("%s/%d", charger, *payload.TransactionID)
-	case version == "v16" && action == "StopTransaction" && payload.TransactionID != nil:
-		entries[fmt.Sprintf("end/%s/%d", charger, *payload.TransactionID)] = strconv.FormatInt(payload.MeterStop, 10)
-	case action == "TransactionEvent":
-		session = charger + "/" + key(payload.TransactionInfo.TransactionID)
-		if payload.IDToken != nil && payload.EventType != "Ended" {
-			entries["tag/"+session] = payload.IDToken.IDToken
-		}
-		if meter := registers(payload); len(meter) > 0 && payload.EventType == "Started" {
-			entries["begin/"+session] = strconv.FormatInt(meter[0], 10)
-		} else if len(meter) > 0 && payload.EventType == "Ended" {
-			entries["end/"+session] = strconv.FormatInt(meter[len(meter)-1], 10)
-		}
+	entries, err := read(payload, version, action, charger, fact.Headers().Get("ocpp-key"))
+	if err != nil {
+		return err
 	}
 	for name, value := range entries {
 		if _, err := bucket.PutString(ctx, name, value); err != nil {
@@ -80,22 +70,71 @@ func record(ctx context.Context, bucket jetstream.KeyValue, fact jetstream.Msg) 
 	return nil
 }
 
+// read gives what one fact says; session is its ocpp-key.
+func read(payload transaction, version, action, charger, session string) (map[string]string, error) {
+	switch {
+	case version == "v16" && action == "StartTransaction":
+		if payload.IDTag == nil || payload.MeterStart == nil {
+			return nil, errIncomplete
+		}
+		return map[string]string{
+			"tag/" + session:   *payload.IDTag,
+			"begin/" + session: strconv.FormatInt(*payload.MeterStart, 10),
+		}, nil
+	case version == "v16" && action == "StartTransactionResponse" && payload.TransactionID != nil:
+		return map[string]string{"id/" + session: fmt.Sprintf("%s/%d", charger, *payload.TransactionID)}, nil
+	case version == "v16" && action == "StopTransaction":
+		if payload.TransactionID == nil || payload.MeterStop == nil {
+			return nil, errIncomplete
+		}
+		id := fmt.Sprintf("end/%s/%d", charger, *payload.TransactionID)
+		return map[string]string{id: strconv.FormatInt(*payload.MeterStop, 10)}, nil
+	case action == "TransactionEvent":
+		return readEvent(payload, charger)
+	}
+	return nil, nil
+}
+
+func readEvent(payload transaction, charger string) (map[string]string, error) {
+	id, token, event := payload.TransactionInfo.TransactionID, payload.IDToken, payload.EventType
+	if id == nil || event == nil || token != nil && token.IDToken == nil {
+		return nil, errIncomplete
+	}
+	meter, err := registers(payload)
+	if err != nil {
+		return nil, err
+	}
+	entries, session := map[string]string{}, charger+"/"+key(*id)
+	if token != nil && *event != "Ended" {
+		entries["tag/"+session] = *token.IDToken
+	}
+	if len(meter) > 0 && *event == "Started" {
+		entries["begin/"+session] = strconv.FormatInt(meter[0], 10)
+	} else if len(meter) > 0 && *event == "Ended" {
+		entries["end/"+session] = strconv.FormatInt(meter[len(meter)-1], 10)
+	}
+	return entries, nil
+}
+
 // registers are the readings of the energy register in Wh, in the order of the message.
-func registers(payload transaction) []int64 {
+func registers(payload transaction) ([]int64, error) {
 	var readings []int64
 	for _, value := range payload.MeterValue {
 		for _, s := range value.SampledValue {
 			if s.Phase != "" || s.Measurand != "" && s.Measurand != "Energy.Active.Import.Register" {
 				continue
 			}
-			wh := s.Value * math.Pow10(s.UnitOfMeasure.Multiplier)
+			if s.Value == nil {
+				return nil, errIncomplete
+			}
+			wh := *s.Value * math.Pow10(s.UnitOfMeasure.Multiplier)
 			if s.UnitOfMeasure.Unit == "kWh" { // the default is Wh
 				wh *= 1000
 			}
 			readings = append(readings, int64(math.Round(wh)))
 		}
 	}
-	return readings
+	return readings, nil
 }
 
 // totals adds up the Wh of each tag, over all sessions that ended.

@@ -1,7 +1,8 @@
 """``make examples``: build the programs, let all of them serve one network of chargers, and print the table.
 
 In its course every billing service is killed before it has acknowledged what it read, and NATS is restarted
-under all of them. Afterwards their sums must be those of the chargers.
+under all of them. What lacks a meter reading must become a dead letter, and must not be billed. Afterwards
+their sums must be those of the chargers.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from time import monotonic
 
 import nats
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
@@ -27,7 +29,7 @@ from faults.process import Process, tail
 
 PATIENCE = 90.0  # seconds until a condition that should hold counts as failed
 FLEET = {"CP001": "v16", "RDAM 1.2*": "v16", "München": "v201", "a/b=c%": "v21"}
-COLUMNS = ("authorize", "command", "online", "kill", "restart", "sums")
+COLUMNS = ("authorize", "command", "online", "kill", "restart", "incomplete", "sums")
 
 
 class Service:
@@ -67,6 +69,8 @@ class Course:
     def __init__(self, network: Network, services: list[Service], client: Client) -> None:
         self._network, self._services, self._client = network, services, client
         self._chargers = [Charger(network.url, identity, version) for identity, version in FLEET.items()]
+        self._incomplete = 0
+        self._dead = Counter[str]()  # letters by consumer
 
     async def stop(self) -> None:
         for charger in self._chargers:
@@ -157,6 +161,27 @@ class Course:
         await until(read)
         assert service.billing.runs, tail("billing", service.billing.log)
 
+    async def charge_incompletely(self) -> None:
+        """Send what cannot be billed; a second attempt is the last, so that it takes seconds."""
+        for service in self._services:
+            config = (await self.consumer(service)).config
+            config.max_deliver = 2
+            await self._client.jetstream().add_consumer("OCPP_TX", config)
+        await self._client.subscribe("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.OCPP_TX.*", cb=self._died)
+        await self._client.flush()
+        self._incomplete = sum([await charger.charge_incompletely() for charger in self._chargers])
+
+    async def _died(self, advisory: Msg) -> None:
+        self._dead[advisory.subject.rsplit(".", 1)[1]] += 1
+
+    async def incomplete(self, service: Service) -> None:
+        """It leaves what lacks a reading to be a dead letter."""
+
+        async def dead() -> bool:
+            return self._dead[service.name] >= self._incomplete
+
+        await until(dead)
+
     async def sums(self, service: Service) -> None:
         expected = self._delivered()
         words = await service.totals()
@@ -207,6 +232,8 @@ class Course:
         await asyncio.to_thread(self._network.nats.start)
         await charging
         await self.phase("restart", self.restart)
+        await self.charge_incompletely()
+        await self.phase("incomplete", self.incomplete)
         await self.phase("sums", self.sums)
 
 
