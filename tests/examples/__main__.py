@@ -13,6 +13,7 @@ import tempfile
 from asyncio.subprocess import PIPE
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -145,21 +146,28 @@ class Course:
                 await until(reads, 20)
             finally:
                 service.billing.kill()
-            if (await self.consumer(service)).num_ack_pending:
+            if (killed := await self.consumer(service)).num_ack_pending:
                 service.billing.start()
+                await until(partial(self._reads_on, service, killed))
                 return
             await self.charge(2)
         raise AssertionError("it had acknowledged everything whenever it was killed")
+
+    async def _reads_on(self, service: Service, killed: ConsumerInfo) -> bool:
+        """Whether it has started: a program that does not find NATS at its start ends, as it should."""
+        assert service.billing.runs, tail("billing", service.billing.log)
+        before, now = killed.delivered, (await self.consumer(service)).delivered
+        return before is not None and now is not None and now.consumer_seq > before.consumer_seq
 
     async def restart(self, service: Service) -> None:
         """It is the process from before, and reads on."""
 
         async def read() -> bool:
+            assert service.billing.runs, tail("billing", service.billing.log)
             info = await self.consumer(service)
             return not info.num_pending and not info.num_ack_pending
 
         await until(read)
-        assert service.billing.runs, tail("billing", service.billing.log)
 
     async def charge_incompletely(self) -> None:
         """Send what cannot be billed; a second attempt is the last, so that it takes seconds."""
