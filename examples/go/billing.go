@@ -46,8 +46,8 @@ type sample struct {
 	}
 }
 
-// errIncomplete: the gateway passes on facts that lack members, with the header ocpp-violation. Such a fact
-// comes again, and is a dead letter in the end.
+// errIncomplete is the error of a fact that lacks a member, which the gateway passes on with the header
+// ocpp-violation. The fact comes again, and is a dead letter in the end.
 var errIncomplete = errors.New("a member that is billed is missing")
 
 // record stores what one fact says. It may be called twice with one fact, and with facts in any order.
@@ -96,8 +96,8 @@ func read(payload transaction, version, action, charger, session string) (map[st
 }
 
 func readEvent(payload transaction, charger string) (map[string]string, error) {
-	id, token, event := payload.TransactionInfo.TransactionID, payload.IDToken, payload.EventType
-	if id == nil || event == nil || token != nil && token.IDToken == nil {
+	id, tag, event := payload.TransactionInfo.TransactionID, payload.IDToken, payload.EventType
+	if id == nil || event == nil || tag != nil && tag.IDToken == nil {
 		return nil, errIncomplete
 	}
 	meter, err := registers(payload)
@@ -105,8 +105,8 @@ func readEvent(payload transaction, charger string) (map[string]string, error) {
 		return nil, err
 	}
 	entries, session := map[string]string{}, charger+"/"+key(*id)
-	if token != nil && *event != "Ended" {
-		entries["tag/"+session] = *token.IDToken
+	if tag != nil && *event != "Ended" {
+		entries["tag/"+session] = *tag.IDToken
 	}
 	if len(meter) > 0 && *event == "Started" {
 		entries["begin/"+session] = strconv.FormatInt(meter[0], 10)

@@ -42,7 +42,7 @@ async def bill(nc: Client, bucket: KeyValue, name: str) -> None:
 
 
 def entries(fact: Msg) -> Iterator[tuple[str, Any]]:
-    """What one fact says. Facts may come twice, and in any order."""
+    """What one fact says. Facts may come twice, and in any order; one that lacks what is billed raises."""
     _, _, version, action, charger = fact.subject.split(".")
     session = (fact.headers or {})["ocpp-key"]
     match version, action, json.loads(fact.data):
