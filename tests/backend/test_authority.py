@@ -46,6 +46,9 @@ def test_a_certificate_for_a_year_in_the_charger_s_name(tmp_path: Path, key: Key
     assert not own.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     usage = own.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH], "it is no server"
+    above = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    below = own.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    assert below.key_identifier == above.digest
 
 
 def broken(request: str) -> str:

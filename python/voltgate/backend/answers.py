@@ -115,9 +115,8 @@ class Backend:
         if checks is None:
             return None
         if isinstance(hashes, list) and hashes:
-            found = set(
-                await gather(*(checks.of_hashes(one, text(one, "responderURL")) for one in hashes[:4]))
-            )
+            asked = (checks.of_hashes(one, text(one, "responderURL")) for one in hashes[:4])
+            found = set(await gather(*asked))
         elif chain := text(question.payload, "certificate"):
             found = {await checks.of_contract(chain)}
         else:
