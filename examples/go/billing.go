@@ -21,14 +21,18 @@ import (
 //
 // S is the ocpp-key of StartTransaction in 1.6, and T itself in 2.x; T is identity and transaction id.
 
-// transaction is the payload of the actions that billing reads, of 1.6 and 2.x. A member that is missing is
-// nil: as the zero value it would be billed.
+// A member that is missing is nil: as the zero value it would be billed.
+
+// transaction is a StartTransaction or StopTransaction of 1.6, or a Response.
 type transaction struct {
 	IDTag         *string
 	MeterStart    *int64
 	MeterStop     *int64
 	TransactionID *int64
+}
 
+// event is a TransactionEvent of 2.x.
+type event struct {
 	EventType       *string
 	IDToken         *struct{ IDToken *string }
 	TransactionInfo struct{ TransactionID *string }
@@ -54,11 +58,15 @@ var errIncomplete = errors.New("a member that is billed is missing")
 func record(ctx context.Context, bucket jetstream.KeyValue, fact jetstream.Msg) error {
 	subject := strings.Split(fact.Subject(), ".")
 	version, action, charger := subject[2], subject[3], subject[4]
-	var payload transaction
-	if err := json.Unmarshal(fact.Data(), &payload); err != nil {
-		return err
+	session := fact.Headers().Get("ocpp-key")
+	var entries map[string]string
+	var err error
+	switch version + " " + action {
+	case "v16 StartTransaction", "v16 StartTransactionResponse", "v16 StopTransaction":
+		entries, err = readTransaction(action, charger, session, fact.Data())
+	case "v201 TransactionEvent", "v21 TransactionEvent":
+		entries, err = readEvent(charger, fact.Data())
 	}
-	entries, err := read(payload, version, action, charger, fact.Headers().Get("ocpp-key"))
 	if err != nil {
 		return err
 	}
@@ -70,34 +78,34 @@ func record(ctx context.Context, bucket jetstream.KeyValue, fact jetstream.Msg) 
 	return nil
 }
 
-// read gives what one fact says; session is its ocpp-key.
-func read(payload transaction, version, action, charger, session string) (map[string]string, error) {
-	switch {
-	case version == "v16" && action == "StartTransaction":
-		if payload.IDTag == nil || payload.MeterStart == nil {
-			return nil, errIncomplete
-		}
-		return map[string]string{
-			"tag/" + session:   *payload.IDTag,
-			"begin/" + session: strconv.FormatInt(*payload.MeterStart, 10),
-		}, nil
-	case version == "v16" && action == "StartTransactionResponse" && payload.TransactionID != nil:
-		return map[string]string{"id/" + session: fmt.Sprintf("%s/%d", charger, *payload.TransactionID)}, nil
-	case version == "v16" && action == "StopTransaction":
-		if payload.TransactionID == nil || payload.MeterStop == nil {
-			return nil, errIncomplete
-		}
-		id := fmt.Sprintf("end/%s/%d", charger, *payload.TransactionID)
-		return map[string]string{id: strconv.FormatInt(*payload.MeterStop, 10)}, nil
-	case action == "TransactionEvent":
-		return readEvent(payload, charger)
+func readTransaction(action, charger, session string, data []byte) (map[string]string, error) {
+	var payload transaction
+	if err := json.Unmarshal(data, &payload); err != nil {
+		return nil, err
 	}
-	return nil, nil
+	entries := map[string]string{}
+	switch {
+	case action == "StartTransaction" && payload.IDTag != nil && payload.MeterStart != nil:
+		entries["tag/"+session] = *payload.IDTag
+		entries["begin/"+session] = strconv.FormatInt(*payload.MeterStart, 10)
+	case action == "StopTransaction" && payload.TransactionID != nil && payload.MeterStop != nil:
+		id := fmt.Sprintf("end/%s/%d", charger, *payload.TransactionID)
+		entries[id] = strconv.FormatInt(*payload.MeterStop, 10)
+	case action == "StartTransactionResponse" && payload.TransactionID != nil:
+		entries["id/"+session] = fmt.Sprintf("%s/%d", charger, *payload.TransactionID)
+	case action != "StartTransactionResponse": // else it is a CALLERROR
+		return nil, errIncomplete
+	}
+	return entries, nil
 }
 
-func readEvent(payload transaction, charger string) (map[string]string, error) {
-	id, tag, event := payload.TransactionInfo.TransactionID, payload.IDToken, payload.EventType
-	if id == nil || event == nil || tag != nil && tag.IDToken == nil {
+func readEvent(charger string, data []byte) (map[string]string, error) {
+	var payload event
+	if err := json.Unmarshal(data, &payload); err != nil {
+		return nil, err
+	}
+	id, tag, kind := payload.TransactionInfo.TransactionID, payload.IDToken, payload.EventType
+	if id == nil || kind == nil || tag != nil && tag.IDToken == nil {
 		return nil, errIncomplete
 	}
 	meter, err := registers(payload)
@@ -105,19 +113,19 @@ func readEvent(payload transaction, charger string) (map[string]string, error) {
 		return nil, err
 	}
 	entries, session := map[string]string{}, charger+"/"+key(*id)
-	if tag != nil && *event != "Ended" {
+	if tag != nil && *kind != "Ended" {
 		entries["tag/"+session] = *tag.IDToken
 	}
-	if len(meter) > 0 && *event == "Started" {
+	if len(meter) > 0 && *kind == "Started" {
 		entries["begin/"+session] = strconv.FormatInt(meter[0], 10)
-	} else if len(meter) > 0 && *event == "Ended" {
+	} else if len(meter) > 0 && *kind == "Ended" {
 		entries["end/"+session] = strconv.FormatInt(meter[len(meter)-1], 10)
 	}
 	return entries, nil
 }
 
 // registers are the readings of the energy register in Wh, in the order of the message.
-func registers(payload transaction) ([]int64, error) {
+func registers(payload event) ([]int64, error) {
 	var readings []int64
 	for _, value := range payload.MeterValue {
 		for _, s := range value.SampledValue {

@@ -162,12 +162,12 @@ class Course:
     async def restart(self, service: Service) -> None:
         """It is the process from before, and reads on."""
 
-        async def read() -> bool:
-            assert service.billing.runs, tail("billing", service.billing.log)
-            info = await self.consumer(service)
-            return not info.num_pending and not info.num_ack_pending
+        await until(partial(self._has_read, service))
 
-        await until(read)
+    async def _has_read(self, service: Service) -> bool:
+        assert service.billing.runs, tail("billing", service.billing.log)
+        info = await self.consumer(service)
+        return not info.num_pending and not info.num_ack_pending
 
     async def charge_incompletely(self) -> None:
         """Send what cannot be billed; a second attempt is the last, so that it takes seconds."""
@@ -175,20 +175,19 @@ class Course:
             config = (await self.consumer(service)).config
             config.max_deliver = 2
             await self._client.jetstream().add_consumer("OCPP_TX", config)
-        await self._client.subscribe("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.OCPP_TX.*", cb=self._died)
-        await self._client.flush()
         self._incomplete = sum([await charger.charge_incompletely() for charger in self._chargers])
 
     async def _died(self, advisory: Msg) -> None:
         self._dead[advisory.subject.rsplit(".", 1)[1]] += 1
 
     async def incomplete(self, service: Service) -> None:
-        """It leaves what lacks a reading to be a dead letter."""
+        """What lacks a reading is a dead letter of it, and nothing else."""
 
         async def dead() -> bool:
-            return self._dead[service.name] >= self._incomplete
+            return await self._has_read(service) and self._dead[service.name] >= self._incomplete
 
         await until(dead)
+        assert self._dead[service.name] == self._incomplete, f"{self._dead[service.name]} dead letters"
 
     async def sums(self, service: Service) -> None:
         expected = self._delivered()
@@ -221,6 +220,7 @@ class Course:
             service.billing.start()
             service.authorize.start()
         await self._client.subscribe("ocpprpc.send.*.MUTE")  # a gateway that does not answer
+        await self._client.subscribe("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.OCPP_TX.*", cb=self._died)
         await self.consumers()
         await self.phase("authorize", self.authorize)
         await self.phase("command", self.command)
