@@ -3,7 +3,7 @@ import { html, use, useState } from "../ui/html.js";
 import { Age, Empty, Icon, Sheet, Shown, why } from "../ui/parts.js";
 import { part, send } from "../data/api.js";
 import { useQuery } from "../data/query.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { Result, fresh, words } from "./outcome.js";
 import { known, t } from "../text/work.js";
 
@@ -76,8 +76,8 @@ const Variable = ({ variable, choose }) => html`<li class="row variable">
 
 export function Configuration({ id }) {
   const query = useQuery(`/chargers/${part(id)}/configuration`);
-  const reads = use(() => (me.value, may("operator")));
-  const changes = use(() => (me.value, may("manager")));
+  const reads = use(() => may("operator"));
+  const changes = use(() => may("manager"));
   const [text, setText] = useState("");
   const [chosen, choose] = useState(null);
   const [ended, setEnded] = useState(null);
