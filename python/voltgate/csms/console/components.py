@@ -77,7 +77,7 @@ def results(version: str, changes: Sequence[ChangeBody], bodies: Sequence[Docume
         statuses = [_text(body.get("status")) for body in bodies]
         return [(one, MEANINGS.get(one, "")) if one else NO_RESULT for one in statuses]
     said = {
-        (_name_of(one), one.get("attributeType", "Actual")): one
+        (_name_of(one), _text(one.get("attributeType")) or "Actual"): one
         for body in bodies
         for one in _dicts(body.get("setVariableResult"))
     }
@@ -151,7 +151,7 @@ def _sorted(name: tuple[Any, ...]) -> tuple[tuple[bool, Any], ...]:
 
 def complete(reports: Sequence[Mapping[str, Any]]) -> bool:
     """Whether every part of a report is there: numbered from 0, and the last one says that it is the last."""
-    parts = {one.get("seqNo"): one.get("tbc", False) for one in reports}
+    parts = {one["seqNo"]: one.get("tbc", False) for one in reports if type(one.get("seqNo")) is int}
     return bool(parts) and set(parts) == set(range(len(parts))) and not parts[len(parts) - 1]
 
 
@@ -185,8 +185,9 @@ def _name_of(said: Document) -> Name:
     component, variable = _object(said.get("component")), _object(said.get("variable"))
     evse = _object(component.get("evse"))
     return (
-        _text(component.get("name")), component.get("instance"), evse.get("id") or None,
-        evse.get("connectorId") or None, _text(variable.get("name")), variable.get("instance"),
+        _text(component.get("name")), _text(component.get("instance")) or None,
+        _number(evse.get("id")), _number(evse.get("connectorId")),
+        _text(variable.get("name")), _text(variable.get("instance")) or None,
     )  # fmt: skip
 
 
@@ -197,6 +198,11 @@ def _dicts(value: object) -> list[Document]:
 
 def _object(value: object) -> Document:
     return value if isinstance(value, dict) else {}
+
+
+def _number(value: object) -> int | None:
+    """The number of an EVSE or a connector; 0 is none."""
+    return value if type(value) is int and value else None
 
 
 def _text(value: object) -> str:
