@@ -39,6 +39,8 @@ async def test_each_charger_has_its_outcome(server: NatsServer, house: Gateway, 
         assert [[action for action, _ in charger.heard] for charger in chargers] == [
             ["ChangeAvailability"]
         ] * 3
+        other = await ended({"do": {"do": "operative"}}, "once")
+        assert {one for one, _ in other.values()} == {"invalid", "not_connected"}, "not the first job"
         assert await ended({"limit": {"limit": 4000}}) == accepted
         assert await ended({"clear_limit": {}}) == accepted
         changed = await ended({"configuration": CHANGE})
@@ -51,6 +53,7 @@ async def test_each_charger_has_its_outcome(server: NatsServer, house: Gateway, 
             "configuration",
             "clear_limit",
             "limit",
+            "operative",
             "inoperative",
         ]
         assert all(one["items"] == [] and one["total"] == 4 for one in jobs)

@@ -17,7 +17,7 @@ FOR_MANAGERS = ("configuration", "firmware")
 
 async def post_bulk(ask: Ask) -> web.Response:
     """Start it, once for each ``Idempotency-Key``."""
-    wanted, console, command_id = ask.said(BulkBody), ask.console, doing.command_id(ask)
+    wanted, console = ask.said(BulkBody), ask.console
     (name,) = wanted.given
     if name in FOR_MANAGERS and ask.principal.role < Role.MANAGER:
         raise Problem(Kind.FORBIDDEN, f"{name} needs the role manager")
@@ -25,8 +25,7 @@ async def post_bulk(ask: Ask) -> web.Response:
         raise Problem(Kind.INVALID, faults=[Fault("/do/session", "is of one charger")])
     chargers = await _seen(ask, wanted.chargers)
 
-    async def one(charger: str) -> Ended:
-        id_ = doing.part_id(command_id, charger)
+    async def one(charger: str, id_: str) -> Ended:
         if wanted.do is not None:
             return await doing.perform(console, charger, wanted.do, id_)
         if wanted.limit is not None:
@@ -42,8 +41,7 @@ async def post_bulk(ask: Ask) -> web.Response:
         raise AssertionError(name)
 
     what = wanted.do.do.value if wanted.do is not None else name
-    job = console.jobs.start(doing.part_id(command_id, ask.by)[:32], what, ask.by, chargers, one)
-    return answered(documented(job, ask.principal))
+    return doing.started(ask, what, chargers, one)
 
 
 async def get_bulks(ask: Ask) -> web.Response:

@@ -9,7 +9,6 @@ from voltgate.csms.console import doing, limits
 from voltgate.csms.console.commands import Ended
 from voltgate.csms.console.console import Ask, Console, answered
 from voltgate.csms.console.endpoints import EvseQuery
-from voltgate.csms.console.jobs import documented
 from voltgate.csms.console.operations import ClearBody, LimitBody, ScheduleBody, SiteLimitBody
 from voltgate.csms.console.problems import Kind, Problem
 
@@ -39,32 +38,22 @@ async def put_site_limit(ask: Ask) -> web.Response:
     """Share a site's limit over its chargers."""
     most = await _most(ask.console, ask.id)
     given = limits.shares(ask.said(SiteLimitBody).limit_w, most)
-    command_id = doing.command_id(ask)
 
-    async def one(charger: str) -> Ended:
-        wanted = LimitBody(limit=given[charger])
-        return await perform(ask.console, charger, wanted, doing.part_id(command_id, charger))
+    async def one(charger: str, id_: str) -> Ended:
+        return await perform(ask.console, charger, LimitBody(limit=given[charger]), id_)
 
     what = f"limit of site {ask.id}: {ask.said(SiteLimitBody).limit_w} W"
-    job_id = doing.part_id(command_id, ask.by)[:32]
-    return answered(
-        documented(
-            ask.console.jobs.start(job_id, what, ask.by, dict.fromkeys(most, ask.id), one), ask.principal
-        )
-    )
+    return doing.started(ask, what, dict.fromkeys(most, ask.id), one)
 
 
 async def delete_site_limit(ask: Ask) -> web.Response:
     """Take the limits of a site's chargers back."""
     chargers = dict.fromkeys(await _most(ask.console, ask.id), ask.id)
-    command_id = doing.command_id(ask)
 
-    async def one(charger: str) -> Ended:
-        return await clear(ask.console, charger, ClearBody(), doing.part_id(command_id, charger))
+    async def one(charger: str, id_: str) -> Ended:
+        return await clear(ask.console, charger, ClearBody(), id_)
 
-    job_id = doing.part_id(command_id, ask.by)[:32]
-    what = f"no limit of site {ask.id}"
-    return answered(documented(ask.console.jobs.start(job_id, what, ask.by, chargers, one), ask.principal))
+    return doing.started(ask, f"no limit of site {ask.id}", chargers, one)
 
 
 async def perform(console: Console, charger: str, wanted: LimitBody, command_id: str) -> Ended:
