@@ -17,7 +17,8 @@ Text = Annotated[str, Field(min_length=1, max_length=50)]
 AttributeType = Literal["Actual", "Target", "MinSet", "MaxSet"]
 Unit = Literal["W", "A"]
 LogKind = Literal["diagnostics", "security"]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+FileName = Annotated[str, Field(pattern=FILE_NAME)]
 
 
 class ChangeBody(Body):
