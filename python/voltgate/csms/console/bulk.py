@@ -1,6 +1,6 @@
 """Handlers of bulk operations: one operation for a list of chargers, and how far it is."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -59,7 +59,7 @@ async def get_bulk(ask: Ask) -> web.Response:
     return answered(found)
 
 
-async def _seen(ask: Ask, ids: Iterable[str]) -> dict[str, str]:
+async def _seen(ask: Ask, ids: Sequence[str]) -> dict[str, str]:
     """The chargers with their sites. Raises Problem where one is not there for the asker."""
     wanted = list(dict.fromkeys(ids))
     rows = await ask.console.rows.reader.all(
@@ -68,7 +68,7 @@ async def _seen(ask: Ask, ids: Iterable[str]) -> dict[str, str]:
     sites = {id_: site or "" for id_, site in rows if ask.principal.sees(site or None)}
     faults = [
         Fault(f"/chargers/{number}", "is not a charger at your sites")
-        for number, id_ in enumerate(wanted)
+        for number, id_ in enumerate(ids)
         if id_ not in sites
     ]
     if faults:
