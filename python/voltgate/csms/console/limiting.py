@@ -9,7 +9,7 @@ from voltgate.csms.console import doing, limits
 from voltgate.csms.console.commands import Ended
 from voltgate.csms.console.console import Ask, Console, answered
 from voltgate.csms.console.endpoints import EvseQuery
-from voltgate.csms.console.operations import ClearBody, LimitBody, ScheduleBody, SiteLimitBody
+from voltgate.csms.console.operations import MOST_W, ClearBody, LimitBody, ScheduleBody, SiteLimitBody
 from voltgate.csms.console.problems import Kind, Problem
 
 
@@ -40,7 +40,8 @@ async def put_site_limit(ask: Ask) -> web.Response:
     given = limits.shares(ask.said(SiteLimitBody).limit_w, most)
 
     async def one(charger: str, id_: str) -> Ended:
-        return await perform(ask.console, charger, LimitBody(limit=given[charger]), id_)
+        wanted = LimitBody(limit=min(given[charger], MOST_W))
+        return await perform(ask.console, charger, wanted, id_)
 
     what = f"limit of site {ask.id}: {ask.said(SiteLimitBody).limit_w} W"
     return doing.started(ask, what, dict.fromkeys(most, ask.id), one)
