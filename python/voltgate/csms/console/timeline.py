@@ -1,6 +1,7 @@
 """The timeline of a charger: what it sent and was sent, decoded, with refusals and commands, newest first.
 
-Payloads are those of the facts, in which the gateway has masked secrets; tokens are masked for viewers.
+Payloads are those of the facts, in which the gateway has masked secrets; tokens and addresses of files are
+masked for viewers.
 """
 
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from voltgate.csms.ledger.streams import Input
 
 Document = dict[str, Any]
 
+ADDRESS_NAMES = frozenset({"location", "remoteLocation"})  # of files: who has one may read or write it
 READ = 5000  # messages of one stream, at most
 REFUSED_TEXT = 4096  # characters of a refused frame
 _KINDS = {"reject": "refusal", "security": "security", "violation": "violation", "link": "link"}
@@ -125,10 +127,15 @@ def _masked(value: Any) -> Any:
         return {
             name: tokens.masked(one) if name in TOKEN_NAMES and isinstance(one, str) else _masked(one)
             for name, one in value.items()
-        }
+        } | {name: "***" for name in ADDRESS_NAMES & value.keys() if not _is_word(value[name])}
     if isinstance(value, list):
         return [_masked(one) for one in value]
     return value
+
+
+def _is_word(value: Any) -> bool:
+    """The ``location`` of a measured value is one, such as ``Outlet``, and no address."""
+    return isinstance(value, str) and value.isalpha()
 
 
 def _id(message: Message) -> str:
