@@ -27,15 +27,18 @@ async def get_violations(ask: Ask) -> web.Response:
 async def get_talkers(ask: Ask) -> web.Response:
     """The chargers that send most."""
     console = ask.console
-    facts = await console.noise.talked(console.now())
-    begin = console.now() - TALKED
-    whole = len(facts) < MOST
-    if not whole:
-        begin = max(begin, datetime.fromtimestamp(min(one.stored_at for one in facts), UTC))
+    facts, begin_at = await console.noise.talked(console.now())
+    begin = max(console.now() - TALKED, datetime.fromtimestamp(begin_at, UTC))
     minutes = max((console.now() - begin).total_seconds(), 1.0) / 60
     items = noise.talkers(facts, await _models(ask), minutes, lambda site: ask.principal.sees(site or None))
     return answered(
-        {"items": items, "next": None, "since": times.text(begin), "messages": len(facts), "complete": whole}
+        {
+            "items": items,
+            "next": None,
+            "since": times.text(begin),
+            "messages": len(facts),
+            "complete": not begin_at,
+        }
     )
 
 

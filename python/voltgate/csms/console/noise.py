@@ -70,7 +70,7 @@ class Noise:
     history: History
     nats: Nats
     violations: Kept[list[Message]] = field(default_factory=Kept)
-    talk: Kept[list[Message]] = field(default_factory=Kept)
+    talk: Kept[tuple[list[Message], float]] = field(default_factory=Kept)
 
     async def violated(self, hours: int) -> list[Message]:
         """The facts of violations of the last hours, the oldest first."""
@@ -78,17 +78,17 @@ class Noise:
         since = timedelta(hours=hours)
         return await self.violations.get(hours, lambda: self.history.latest(source, MOST, MOST, back=since))
 
-    async def talked(self, now: datetime) -> list[Message]:
-        """The last stored messages of all chargers, without their bodies."""
+    async def talked(self, now: datetime) -> tuple[list[Message], float]:
+        """The last stored messages of all chargers, without their bodies; since when, 0.0: all are there."""
 
-        async def read() -> list[Message]:
+        async def read() -> tuple[list[Message], float]:
             parts = [
                 await self.history.tail(Input(f"{self.nats.stream_prefix}_{name}"), MOST, now - TALKED)
                 for name in ("TX", "EVENTS")
             ]
             # Of a stream that was read in part, only the time that both cover can be compared.
             begin = max((part[0].stored_at for part in parts if len(part) == MOST), default=0.0)
-            return [one for part in parts for one in part if one.stored_at >= begin]
+            return [one for part in parts for one in part if one.stored_at >= begin], begin
 
         return await self.talk.get("", read)
 
