@@ -67,7 +67,7 @@ def routes(console: Console, shell: Shell) -> list[web.RouteDef]:
         return page(request, "press" if link else "wanted", link=link)
 
     async def start(request: web.Request) -> web.Response:
-        if keys.id_of(request.cookies.get(console.door.cookie, "")) in console.people.rows(Kind.SESSION):
+        if console.door.known(request) is not None:
             return shell.shown(request)
         return web.Response(status=303, headers={"Location": "/login", "Cache-Control": "no-store"})
 
