@@ -46,15 +46,15 @@ async def post_bulk(ask: Ask) -> web.Response:
 
 async def get_bulks(ask: Ask) -> web.Response:
     """The jobs of this console, the newest first, without their chargers."""
-    found = [documented(job, ask.principal) for job in ask.console.jobs]
-    return answered({"items": [one | {"items": []} for one in found if one["items"]], "next": None})
+    found = [documented(job, ask.principal, brief=True) for job in ask.console.jobs]
+    return answered({"items": [one for one in found if one["total"]], "next": None})
 
 
 async def get_bulk(ask: Ask) -> web.Response:
     """One job, with the outcome of each charger that the asker sees."""
     job = ask.console.jobs.get(ask.id)
     found = None if job is None else documented(job, ask.principal)
-    if found is None or not found["items"]:
+    if found is None or not found["total"]:
         raise Problem(Kind.NOT_FOUND)
     return answered(found)
 

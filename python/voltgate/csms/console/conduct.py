@@ -1,5 +1,7 @@
 """Handlers of what chargers do too much or wrong (``noise``)."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
@@ -8,6 +10,7 @@ from voltgate.csms.console import noise
 from voltgate.csms.console.console import Ask, answered
 from voltgate.csms.console.endpoints import HoursQuery
 from voltgate.csms.console.noise import MOST, TALKED, Model, Models
+from voltgate.csms.console.roles import Principal
 from voltgate.csms.ledger import times
 
 
@@ -20,7 +23,7 @@ async def get_violations(ask: Ask) -> web.Response:
     whole = len(facts) < MOST
     if not whole:
         since = datetime.fromtimestamp(facts[0].stored_at, UTC)
-    items = noise.violations(facts, models, lambda site: ask.principal.sees(site or None))
+    items = await asyncio.to_thread(noise.violations, facts, models, _sees(ask.principal))
     return answered({"items": items, "next": None, "since": times.text(since), "complete": whole})
 
 
@@ -30,7 +33,8 @@ async def get_talkers(ask: Ask) -> web.Response:
     facts, begin_at = await console.noise.talked(console.now())
     begin = max(console.now() - TALKED, datetime.fromtimestamp(begin_at, UTC))
     minutes = max((console.now() - begin).total_seconds(), 1.0) / 60
-    items = noise.talkers(facts, await _models(ask), minutes, lambda site: ask.principal.sees(site or None))
+    models = await _models(ask)
+    items = await asyncio.to_thread(noise.talkers, facts, models, minutes, _sees(ask.principal))
     return answered(
         {
             "items": items,
@@ -40,6 +44,10 @@ async def get_talkers(ask: Ask) -> web.Response:
             "complete": not begin_at,
         }
     )
+
+
+def _sees(principal: Principal) -> Callable[[str], bool]:
+    return lambda site: principal.sees(site or None)
 
 
 async def _models(ask: Ask) -> Models:

@@ -147,10 +147,11 @@ async def _last(console: Console, charger: str, version: str) -> Document:
         commands(console.config.nats, charger, "GetBaseReport"), QUESTIONS, CHANGES, back=_BACK
     )
     for question in reversed(questions):
+        asked = _asked(question)
         since = datetime.fromtimestamp(question.stored_at, UTC) - timedelta(milliseconds=1)
         async with console.history.since(_answers(console, charger, version), since) as reading:
             reports = await reading.take(min(reading.pending, REPORTS)) if reading else []
-        found = [one for one in reports if _asked(one) == _asked(question)]
+        found = [one for one in reports if _asked(one) == asked]
         if found:
             return await _document(console, charger, version, found)
     return await _document(console, charger, version, [])

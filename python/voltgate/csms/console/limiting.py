@@ -49,7 +49,7 @@ async def put_site_limit(ask: Ask) -> web.Response:
 
 async def delete_site_limit(ask: Ask) -> web.Response:
     """Take the limits of a site's chargers back."""
-    chargers = dict.fromkeys(await _most(ask.console, ask.id), ask.id)
+    chargers = dict.fromkeys(await _chargers(ask.console, ask.id), ask.id)
 
     async def one(charger: str, id_: str) -> Ended:
         return await clear(ask.console, charger, ClearBody(), id_)
@@ -71,13 +71,20 @@ async def clear(console: Console, charger: str, wanted: ClearBody, command_id: s
 
 async def _most(console: Console, site: str) -> Mapping[str, int | None]:
     """The chargers of a site, and what each can take as far as somebody has said so. Raises Problem."""
-    reader = console.rows.reader
-    chargers = await reader.all("SELECT id FROM charger WHERE site = ? ORDER BY id", site)
-    if not chargers:
-        raise Problem(Kind.CONFLICT, "the site has no chargers")
-    decided = await reader.all("SELECT id, body FROM decision WHERE kind = 'charger' ORDER BY seq")
+    chargers = await _chargers(console, site)
+    decided = await console.rows.reader.all(
+        "SELECT id, body FROM decision WHERE kind = 'charger' ORDER BY seq"
+    )
     bodies = {id_: orjson.loads(body) for id_, body in decided}
-    return {id_: _power(bodies.get(id_, {}).get("connectors") or []) for (id_,) in chargers}
+    return {id_: _power(bodies.get(id_, {}).get("connectors") or []) for id_ in chargers}
+
+
+async def _chargers(console: Console, site: str) -> list[str]:
+    """Raises Problem where the site has none."""
+    rows = await console.rows.reader.all("SELECT id FROM charger WHERE site = ? ORDER BY id", site)
+    if not rows:
+        raise Problem(Kind.CONFLICT, "the site has no chargers")
+    return [row[0] for row in rows]
 
 
 def _power(connectors: list[dict[str, int]]) -> int | None:

@@ -60,9 +60,9 @@ def routes(console: Console, shell: Shell) -> list[web.RouteDef]:
     """Of one console: ``/receipts/{session}``, for whom may see the session."""
 
     async def receipt(request: web.Request) -> web.Response:
-        if console.door.known(request) is None:
+        principal, id_ = console.door.known(request), request.match_info["id"]
+        if principal is None:
             return web.Response(status=303, headers={"Location": "/login", "Cache-Control": "no-store"})
-        principal, id_ = console.door.who(request), request.match_info["id"]
         session = await console.rows.session(id_, principal)
         if session is None or not principal.sees(session["site"]):
             raise Problem(Kind.NOT_FOUND)
