@@ -9,6 +9,7 @@ from aiohttp import web
 from voltgate.csms.console import noise
 from voltgate.csms.console.console import Ask, answered
 from voltgate.csms.console.endpoints import HoursQuery
+from voltgate.csms.console.facts import at_of
 from voltgate.csms.console.noise import MOST, TALKED, Model, Models
 from voltgate.csms.console.roles import Principal
 from voltgate.csms.ledger import times
@@ -22,7 +23,7 @@ async def get_violations(ask: Ask) -> web.Response:
     since = console.now() - timedelta(hours=hours)
     whole = len(facts) < MOST
     if not whole:
-        since = datetime.fromtimestamp(facts[0].stored_at, UTC)
+        since = at_of(facts[0])
     items = await asyncio.to_thread(noise.violations, facts, models, _sees(ask.principal))
     return answered({"items": items, "next": None, "since": times.text(since), "complete": whole})
 

@@ -16,7 +16,7 @@ from voltgate.csms.console import components, doing
 from voltgate.csms.console.commands import SENT, Ended
 from voltgate.csms.console.components import Name
 from voltgate.csms.console.console import Ask, Console, answered
-from voltgate.csms.console.facts import action_of, body_of, commands, events
+from voltgate.csms.console.facts import action_of, at_of, body_of, commands, events, is_answer
 from voltgate.csms.console.history import Reading
 from voltgate.csms.console.intents import start_id
 from voltgate.csms.console.operations import ConfigurationBody
@@ -148,7 +148,7 @@ async def _last(console: Console, charger: str, version: str) -> Document:
     )
     for question in reversed(questions):
         asked = _asked(question)
-        since = datetime.fromtimestamp(question.stored_at, UTC) - timedelta(milliseconds=1)
+        since = at_of(question) - timedelta(milliseconds=1)
         async with console.history.since(_answers(console, charger, version), since) as reading:
             reports = await reading.take(min(reading.pending, REPORTS)) if reading else []
         found = [one for one in reports if _asked(one) == asked]
@@ -190,7 +190,7 @@ async def _document(console: Console, charger: str, version: str, found: list[Me
         tree, whole = components.of_keys(bodies[-1] if bodies else {}, reboots), bool(bodies)
     else:
         tree, whole = components.of_reports(bodies, reboots), components.complete(bodies)
-    at = times.text(datetime.fromtimestamp(found[-1].stored_at, UTC)) if found else None
+    at = times.text(at_of(found[-1])) if found else None
     return {"charger": charger, "at": at, "complete": whole, "components": tree}
 
 
@@ -202,15 +202,11 @@ async def _pending(console: Console, charger: str) -> set[Name]:
     boots = await console.history.latest(boot, 1, CHANGES, back=_BACK)
     changed = await console.history.latest(changing, CHANGES, 2 * CHANGES, back=_BACK)
     booted = boots[-1].stored_at if boots else 0.0
-    requests = {one.headers.get("ocpp-message-id"): one for one in changed if not _is_answer(one)}
+    requests = {one.headers.get("ocpp-message-id"): one for one in changed if not is_answer(one)}
     return components.pending(
         (action_of(one).removesuffix("Response"), body_of(request), body_of(one))
         for one in changed
-        if _is_answer(one)
+        if is_answer(one)
         and one.stored_at > booted
         and (request := requests.get(one.headers.get("ocpp-message-id"))) is not None
     )
-
-
-def _is_answer(message: Message) -> bool:
-    return action_of(message).endswith("Response")

@@ -106,10 +106,11 @@ async def fetch(console: Console, charger: str, wanted: LogBody, command_id: str
 
 
 def _fetch(console: Console, charger: str, version: str, wanted: LogBody, command_id: str) -> Command:
-    place = console.config.csms.files_url if console.files is None else ""
-    if console.files is None and not place:
+    location = console.config.csms.files_url
+    if console.files is not None:
+        location = console.files.upload(charger, f"{wanted.kind}-{start_id(command_id):08x}")
+    elif not location:
         raise ImpossibleError("there is no place for files: set csms.files or csms.files_url")
-    location = place or _files(console).upload(charger, f"{wanted.kind}-{start_id(command_id):08x}")
     begins = None if wanted.from_ is None else times.text(wanted.from_)
     ends = None if wanted.to is None else times.text(wanted.to)
     if version == "v16" and wanted.kind == "diagnostics":

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from voltgate.config import Nats
-from voltgate.csms.console.facts import action_of, body_of
+from voltgate.csms.console.facts import action_of, body_of, is_answer, mappings, text
 from voltgate.csms.console.history import History
 from voltgate.csms.ledger.facts import Message, identity
 from voltgate.csms.ledger.streams import Input
@@ -99,14 +99,14 @@ def violations(facts: list[Message], models: Models, sees: Callable[[str], bool]
     who: dict[tuple[str, ...], set[str]] = {}
     for fact in facts:
         charger, said = identity(fact.subject.rpartition(".")[2]), body_of(fact)
-        model, listed = models.get(charger, NOBODY), said.get("violations")
+        model = models.get(charger, NOBODY)
         if not sees(model.site):
             continue
-        for one in listed if isinstance(listed, list) else ():
-            if not (isinstance(one, dict) and isinstance(count := one.get("count"), int)):
+        for one in mappings(said.get("violations")):
+            if not isinstance(count := one.get("count"), int):
                 continue
             told = (said.get("version"), *(one.get(name) for name in ("action", "code", "pointer")))
-            kind = (model.vendor, model.model, model.firmware, *(_text(text) for text in told))
+            kind = (model.vendor, model.model, model.firmware, *map(text, told))
             if kind not in counts and len(counts) >= KINDS:
                 continue
             counts[kind] += count
@@ -126,7 +126,7 @@ def talkers(
     counts: Counter[str] = Counter()
     actions: dict[str, Counter[str]] = {}
     for fact in facts:
-        if action_of(fact).endswith("Response"):
+        if is_answer(fact):
             continue
         token = fact.subject.rpartition(".")[2]
         counts[token] += 1
@@ -147,7 +147,3 @@ def talkers(
                 }
             )
     return found
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

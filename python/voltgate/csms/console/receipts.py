@@ -9,7 +9,7 @@ from aiohttp import web
 from voltgate.csms.console.console import Console
 from voltgate.csms.console.endpoints import CdrQuery
 from voltgate.csms.console.problems import Kind, Problem
-from voltgate.csms.console.shell import Shell
+from voltgate.csms.console.shell import LANGUAGES, Shell, language_of
 
 _PAGE = """<!doctype html>
 <html lang="{language}"><head><meta charset="utf-8">
@@ -68,8 +68,7 @@ def routes(console: Console, shell: Shell) -> list[web.RouteDef]:
             raise Problem(Kind.NOT_FOUND)
         lines = await console.rows.lines(id_, session["currency"])
         documents = (await console.rows.cdrs(CdrQuery(session=id_), principal))["items"]
-        german = request.headers.get("Accept-Language", "").lower().startswith("de")
-        text = page(session, lines, documents, language=int(german), styles=shell.styles())
+        text = page(session, lines, documents, language=language_of(request), styles=shell.styles())
         return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-store"})
 
     return [web.get("/receipts/{id}", receipt)]
@@ -116,7 +115,7 @@ def page(
     invoices = [one["number"] for one in documents if one["kind"] == "invoice"]
     number = invoices[0] if invoices else f"({t('provisional')})"
     return _PAGE.format(
-        language=("en", "de")[language],
+        language=LANGUAGES[language],
         title=t("title"),
         number=escape(number),
         styles=styles,

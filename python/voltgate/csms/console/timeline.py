@@ -4,7 +4,6 @@ Payloads are those of the facts, in which the gateway has masked secrets; tokens
 masked for viewers.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -16,6 +15,7 @@ from voltgate.config import Config
 from voltgate.csms.console import tokens
 from voltgate.csms.console.console import Ask, answered
 from voltgate.csms.console.endpoints import TimelineQuery
+from voltgate.csms.console.facts import at_of, commands, events, is_answer
 from voltgate.csms.console.history import NOW
 from voltgate.csms.console.roles import Role
 from voltgate.csms.ledger import times
@@ -42,7 +42,7 @@ async def get_timeline(ask: Ask) -> web.Response:
     return answered(
         {
             "items": [moment(one, shown=shown) for one in _once(page)],
-            "next": _at(page[-1]).isoformat() if len(found) > query.limit else None,
+            "next": at_of(page[-1]).isoformat() if len(found) > query.limit else None,
         }
     )
 
@@ -52,8 +52,8 @@ def _sources(config: Config, charger: str) -> list[Input]:
     facts, prefix = nats.stream_prefix, nats.prefix
     return [
         Input(f"{facts}_TX", (f"{prefix}.tx.*.*.{token}",)),
-        Input(f"{facts}_EVENTS", (f"{prefix}.event.*.*.{token}",)),
-        Input(f"{facts}_COMMANDS", (f"{prefix}.command.*.*.{token}",)),
+        events(nats, charger, "*"),
+        commands(nats, charger, "*"),
         Input(
             f"{facts}_REJECTS",
             (f"{prefix}.reject.*.{token}", f"{prefix}.security.*.{token}", f"{prefix}.violation.{token}"),
@@ -74,11 +74,11 @@ def moment(message: Message, *, shown: bool) -> Document:
     """The document of a message. ``shown``: with its tokens."""
     parts, headers = message.subject.split("."), message.headers
     class_ = parts[1]
-    kind = _KINDS.get(class_) or _kind(class_, parts[3])
+    kind = _KINDS.get(class_) or _kind(class_, message)
     version = next((VERSIONS[part] for part in parts[2:-1] if part in VERSIONS), None)
     return {
         "id": _id(message),
-        "at": times.text(_at(message)),
+        "at": times.text(at_of(message)),
         "stream": message.stream,
         "seq": message.seq,
         "kind": kind,
@@ -91,11 +91,10 @@ def moment(message: Message, *, shown: bool) -> Document:
     }
 
 
-def _kind(class_: str, action: str) -> str:
-    answer = action.endswith("Response")
+def _kind(class_: str, message: Message) -> str:
     if class_ == "command":
-        return "outcome" if answer else "command"
-    return "answer" if answer else "message"
+        return "outcome" if is_answer(message) else "command"
+    return "answer" if is_answer(message) else "message"
 
 
 def _name(class_: str, parts: list[str]) -> str:
@@ -140,7 +139,3 @@ def _is_word(value: Any) -> bool:
 
 def _id(message: Message) -> str:
     return unquote(message.headers.get("ce-id", f"{message.stream}/{message.seq}"))
-
-
-def _at(message: Message) -> datetime:
-    return datetime.fromtimestamp(message.stored_at, UTC)
