@@ -1,4 +1,4 @@
-"""Login by a link that works once, and logout: pages without script. Who is logged in gets the shell.
+"""Login by a link that works once, and logout: pages without script. The shell is for people with a session.
 
 Opening the link shows a button; pressing it uses the link up. A program that looks at links in messages
 therefore does not.

@@ -22,7 +22,7 @@ T = TypeVar("T")
 Document = dict[str, Any]
 
 MOST = 20_000  # messages that are read of a stream
-KINDS = 5000  # of violations, and chargers, that are counted apart
+KINDS = 5000  # of violations that are counted
 SHOWN = 100
 KEPT_SECONDS = 20.0
 TALKED = timedelta(hours=1)
@@ -42,7 +42,7 @@ Models = Mapping[str, Model]
 NOBODY = Model("", "", "", "")
 
 
-class Kept(Generic[T]):
+class Recent(Generic[T]):
     """What was read lately, by how it was asked for. One reads, the others wait for it."""
 
     def __init__(self) -> None:
@@ -69,8 +69,8 @@ class Noise:
 
     history: History
     nats: Nats
-    violations: Kept[list[Message]] = field(default_factory=Kept)
-    talk: Kept[tuple[list[Message], float]] = field(default_factory=Kept)
+    violations: Recent[list[Message]] = field(default_factory=Recent)
+    talk: Recent[tuple[list[Message], float]] = field(default_factory=Recent)
 
     async def violated(self, hours: int) -> list[Message]:
         """The facts of violations of the last hours, the oldest first."""

@@ -166,7 +166,7 @@ class Component(Shape):
 
 
 class Configuration(Shape):
-    """What the charger reported last. ``at``: when; null: it was never read."""
+    """What the charger reported last. ``at``: when; null: no report of it is stored."""
 
     charger: str
     at: str | None
