@@ -10,7 +10,7 @@ RUST := $(shell find rust/core rust/py -name '*.rs' -o -name '*.tsv' -o -name Ca
 # Two crates that are not in the workspace; their artefacts go to target/ too, where `make clean` finds them.
 APART := rust/fuzz benchmarks/load
 
-# Most tests wait for processes: more workers than cores. A file of tests is in one worker: its servers are shared.
+# Most tests wait for processes: three workers, also on two cores. A file of tests is in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n 3
 
 .PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers examples deploy-test conformance fuzz check lint fix bench peers bench-csms locust swarm-day soak observe-test pages \

@@ -162,7 +162,7 @@ TESTED_IN = {
     "csms/ledger/{names,parking,pricing,registers,rows,samples,session,sessions,sources,told}": (
         "csms/ledger/test_traps.py"
     ),
-    "csms/ledger/{copies,feed,rebuild,streams}": "csms/ledger/test_service.py",
+    "csms/ledger/{copies,rebuild,streams}": "csms/ledger/test_service.py",
     "csms/ledger/lasting": "csms/ledger/test_killed.py",
     "gateway/reasons": "test_lists.py",
     "gateway/gc_policy": "e2e/test_crowds.py",

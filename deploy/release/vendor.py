@@ -9,13 +9,13 @@ import base64
 import hashlib
 import json
 import re
-import subprocess
+import sys
 import tarfile
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from steps import ROOT, FailedError
+from steps import ROOT, FailedError, run
 
 PLACES = (
     ROOT / "python" / "voltgate" / "csms" / "console" / "static" / "vendor",
@@ -29,9 +29,8 @@ def digest(content: bytes) -> str:
 
 
 def packed(name: str, version: str, folder: Path) -> bytes:
-    """The tarball of a package."""
-    command = ["npm", "pack", "--silent", "--pack-destination", str(folder), f"{name}@{version}"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    """The tarball of a package. Raises FailedError."""
+    run("npm", "pack", "--silent", "--pack-destination", folder, f"{name}@{version}")
     (file,) = folder.iterdir()
     return file.read_bytes()
 
@@ -88,4 +87,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except FailedError as error:
+        sys.exit(str(error))

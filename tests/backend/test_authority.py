@@ -1,5 +1,6 @@
 """The authority that signs certificates of chargers: what it signs, what it refuses, its files."""
 
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -45,6 +46,9 @@ def test_a_certificate_for_a_year_in_the_charger_s_name(tmp_path: Path, key: Key
     assert not own.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     usage = own.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH], "it is no server"
+    above = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    below = own.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+    assert below.key_identifier == above.digest
 
 
 def broken(request: str) -> str:
@@ -53,6 +57,14 @@ def broken(request: str) -> str:
     place = der.index(b"Utrecht")
     der[place : place + 1] = b"V"
     return x509.load_der_x509_csr(bytes(der)).public_bytes(Encoding.PEM).decode()
+
+
+def other_curve(request: str) -> str:
+    """With the name of a curve that is not known here."""
+    der = x509.load_pem_x509_csr(request.encode()).public_bytes(Encoding.DER)
+    known, unknown = bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d030106")
+    text = b64encode(der.replace(known, unknown)).decode()
+    return f"-----BEGIN CERTIFICATE REQUEST-----\n{text}\n-----END CERTIFICATE REQUEST-----\n"
 
 
 REFUSED = [
@@ -64,6 +76,7 @@ REFUSED = [
     (csr("CP 1", ec.generate_private_key(ec.SECP192R1())), "too short"),
     (csr("CP 1", ed25519.Ed25519PrivateKey.generate()), "RSA or EC"),
     (broken(csr("CP 1")), "signature is wrong"),
+    (other_curve(csr("CP 1")), "unknown kind"),
 ]
 
 

@@ -10,7 +10,6 @@ from nats.js.api import StreamConfig
 
 from answering import Answering, ask, backend_on
 from voltgate import Codec
-from voltgate.backend import followups
 from voltgate.backend.authority import Authorities
 from voltgate.backend.rules import Rules
 from voltgate.backend.sites import Sites
@@ -139,16 +138,6 @@ async def test_a_2_1_charger_gets_its_tariff_at_its_boot_and_when_it_changes(nc:
     codec = Codec("ocpp2.1")
     for subject, body, _ in sent.asked:
         assert codec.check(subject.split(".")[2], "request", orjson.dumps(body)) is None
-
-
-def test_what_is_remembered_is_bounded() -> None:
-    table: followups.Bounded[int, int] = followups.Bounded()
-    for number in range(followups.MOST + 10):
-        table[number] = number
-        table[0] = 0
-    assert len(table) == followups.MOST
-    assert 0 in table, "written last"
-    assert 1 not in table
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from voltgate.backend.lines import Lines, charger, number
 
@@ -29,7 +30,11 @@ def test_a_change_is_read_and_a_broken_file_changes_nothing(tmp_path: Path) -> N
         os.utime(file, (second, second))
         assert lines.rules()["a"] == value, text
     file.unlink()
-    assert lines.rules()["a"] == "4"
+    with capture_logs() as logs:
+        assert [lines.rules()["a"] for _ in range(3)] == ["4"] * 3
+    assert [one["event"] for one in logs] == ["reload.failed"], "once"
+    file.write_text("a 5\n")
+    assert lines.rules()["a"] == "5"
 
 
 def test_the_start_fails_with_the_line(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from scripted_csms import (
     wait_until,
 )
 from voltgate.charger import Latencies, run_chargers
+from voltgate.charger.link import Phase
 from voltgate.schemas import SUBPROTOCOLS
 
 # With strangers: mobilityhouse's central system validates every request and answer by itself
@@ -299,6 +300,32 @@ async def test_back_off_doubles_and_starts_again_after_a_connection() -> None:
     for waited, least in zip(waits[:4], [0.02, 0.04, 0.08, 0.08], strict=True):
         assert waited >= least * 0.95, "doubled twice, then the same"
     assert charger.tally.refused.total() == 4
+
+
+async def test_a_charger_that_stops_while_it_connects_stays_stopped() -> None:
+    """The last answer of a connect that arrives behind the Close does not make it ready again."""
+    stopping: list[asyncio.Task[None]] = []
+    last = 0
+
+    def decide(call: Call) -> Decision:
+        if last and len(csms.all("StatusNotification")) == last:
+            stopping.append(asyncio.create_task(charger.stop()))
+        return accept(call)
+
+    csms = Csms(decide)
+    charger = new(await csms.start(), "v16")
+    charger.start()
+    await ready(charger)
+    last = 2 * len(csms.all("StatusNotification"))
+    charger.hang_up()
+    await csms.until(lambda: stopping)
+    async with asyncio.timeout(10):
+        await stopping[0]
+    charger.drop(0)
+    assert not charger.connected
+    assert charger.phase is Phase.STOPPED
+    await csms.stop()
+    assert len(csms.handshakes) == 2
 
 
 async def test_without_its_subprotocol_a_charger_sends_nothing() -> None:

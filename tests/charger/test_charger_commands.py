@@ -1,13 +1,15 @@
 """What a charger answers to its CSMS, and what it then does."""
 
+import asyncio
 from base64 import b64decode
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
-from scripted_csms import NOW, VERSIONS, Csms, conversation, ready
+from scripted_csms import NOW, QUICK, VERSIONS, Csms, conversation, ready
 from voltgate import Codec, _core
 from voltgate.charger import Line, Observer
 from voltgate.schemas import SUBPROTOCOLS, schema_files
@@ -262,3 +264,29 @@ async def test_a_connector_goes_out_of_service_and_comes_back(version: str) -> N
             found = await csms.wait_for("StatusNotification", number)
             assert found.payload.get("status", found.payload.get("connectorStatus")) == state
             assert (await charger.connectors.charge(1, readings=0) is None) == (state == "Unavailable")
+
+
+@pytest.mark.parametrize("place", [0, 1])
+async def test_a_power_limit_holds_for_its_place_only(place: int) -> None:
+    """0 is the whole charger: its transactions share it."""
+    async with conversation("v16", behaviour=replace(QUICK, connectors=2)) as (charger, csms):
+        await ready(charger)
+        period = {"startPeriod": 0, "limit": 4_000}
+        profile = {
+            "chargingProfileId": 1,
+            "stackLevel": 0,
+            "chargingProfilePurpose": "TxDefaultProfile" if place else "ChargePointMaxProfile",
+            "chargingProfileKind": "Absolute",
+            "chargingSchedule": {"chargingRateUnit": "W", "chargingSchedulePeriod": [period]},
+        }
+        request = {"connectorId": place, "csChargingProfiles": profile}
+        assert (await csms.command("SetChargingProfile", request))[2] == {"status": "Accepted"}
+        powers: dict[int, set[int]] = {1: set(), 2: set()}
+        running = [asyncio.create_task(charger.connectors.charge(number, readings=40)) for number in powers]
+        while not all(task.done() for task in running):
+            for tx in charger.connectors.transactions:
+                if tx.meter:  # of a reading
+                    powers[tx.connector].add(tx.power)
+            await asyncio.sleep(0)
+    assert max(powers[1]) <= 4_000
+    assert (max(powers[2]) > 15_000) == bool(place)

@@ -143,7 +143,8 @@ class Checker:
         if payload is None or ("ocpp-error-code" in message.headers and message.body == b"{}"):
             return ""
         if (file := payload.get("x-ocpp-schema")) is not None:
-            return f"{key}: {self._payload(file, message)}" if self._payload(file, message) else ""
+            fault = self._payload(file, message)
+            return f"{key}: {fault}" if fault else ""
         schema = self._schema(payload)
         try:
             jsonschema.Draft7Validator(schema).validate(orjson.loads(message.body))

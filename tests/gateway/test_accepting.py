@@ -40,10 +40,11 @@ class House:
         self.accepting = Accepting(listening, self.kind, pace, self.turned_away.append)
         stack.callback(self.accepting.close)
 
-    def dial(self, count: int) -> None:
-        """``count`` clients, whose connects are complete while the loop does not turn."""
-        for _ in range(count):
-            self._stack.enter_context(socket.create_connection(("127.0.0.1", self.port)))
+    def dial(self, count: int) -> list[str]:
+        """The names of ``count`` clients, whose connects are complete while the loop does not turn."""
+        address = ("127.0.0.1", self.port)
+        clients = [self._stack.enter_context(socket.create_connection(address)) for _ in range(count)]
+        return ["{}:{}".format(*client.getsockname()) for client in clients]
 
     async def until(self, count: int) -> None:
         async with asyncio.timeout(10):
@@ -69,7 +70,7 @@ def test_without_a_descriptor_what_waits_is_turned_away_and_later_ones_are_accep
     async def run() -> None:
         with ExitStack() as stack:
             house = House(stack)
-            house.dial(3)
+            names = house.dial(3)
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             probe = socket.socket()
             resource.setrlimit(resource.RLIMIT_NOFILE, (probe.fileno(), hard))
@@ -87,7 +88,7 @@ def test_without_a_descriptor_what_waits_is_turned_away_and_later_ones_are_accep
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             for one in taken:
                 one.close()
-            assert house.turned_away == ["127.0.0.1"] * 3
+            assert house.turned_away == names
             house.dial(3)
             await house.until(3)
 

@@ -4,6 +4,7 @@ A question may violate its schema in any way: gateways pass on what chargers get
 of another type counts as absent, and a token that cannot be read is Invalid.
 """
 
+from asyncio import gather
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -114,7 +115,8 @@ class Backend:
         if checks is None:
             return None
         if isinstance(hashes, list) and hashes:
-            found = {await checks.of_hashes(one, text(one, "responderURL")) for one in hashes[:4]}
+            asked = (checks.of_hashes(one, text(one, "responderURL")) for one in hashes[:4])
+            found = set(await gather(*asked))
         elif chain := text(question.payload, "certificate"):
             found = {await checks.of_contract(chain)}
         else:
@@ -213,7 +215,7 @@ class Backend:
             raise UnanswerableError(
                 "PropertyConstraintViolation", "certificateStatusRequests: no certificate"
             )
-        return {"certificateStatus": [await self.chain_status(one) for one in asked]}
+        return {"certificateStatus": list(await gather(*map(self.chain_status, asked)))}
 
     async def chain_status(self, request: Payload) -> Payload:
         """Of one item of ``certificateStatusRequests``."""

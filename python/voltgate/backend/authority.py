@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -40,6 +41,8 @@ class Authority:
             raise ValueError(f"{certificates}: does not hold a certificate in PEM form") from None
         try:
             loaded = load_pem_private_key(key.read_bytes(), None)
+        except UnsupportedAlgorithm:
+            loaded = None
         except (ValueError, TypeError):
             raise ValueError(f"{key}: does not hold an unencrypted key in PEM form") from None
         if not isinstance(loaded, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
@@ -56,10 +59,12 @@ class Authority:
         """
         try:
             request = x509.load_pem_x509_csr(csr.encode())
+            key, valid = request.public_key(), request.is_signature_valid
         except ValueError:
             raise ValueError("the CSR cannot be read") from None
-        key = request.public_key()
-        if not request.is_signature_valid:
+        except UnsupportedAlgorithm:
+            raise ValueError("the CSR has a key or a signature of an unknown kind") from None
+        if not valid:
             raise ValueError("the CSR's signature is wrong")
         if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
             raise ValueError("the key must be RSA or EC")
@@ -83,7 +88,6 @@ class Authority:
         named = [one for one in subject if one.oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)]
         usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)
         client = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-        own = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return (
             x509.CertificateBuilder()
             .subject_name(x509.Name(named))
@@ -96,9 +100,17 @@ class Authority:
             .add_extension(usage, critical=True)
             .add_extension(client, critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            .add_extension(own, critical=False)
+            .add_extension(self._identifier(), critical=False)
             .sign(self._key, SHA256())
         )
+
+    def _identifier(self) -> x509.AuthorityKeyIdentifier:
+        """As the authority's own certificate has it (RFC 5280 4.2.1.1)."""
+        try:
+            own = self._own.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        except x509.ExtensionNotFound:
+            return x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
 
 def values(name: x509.Name, kind: x509.ObjectIdentifier) -> list[str]:

@@ -13,12 +13,11 @@ sends one. Memory is bounded: what is forgotten is a gap that is not noticed, or
 
 import asyncio
 import hashlib
-from collections import OrderedDict
-from collections.abc import Coroutine, Hashable, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import orjson
 import structlog
@@ -30,8 +29,9 @@ from nats.js.api import DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from voltgate.backend.boots import ASKED, Boots
+from voltgate.backend.bounded import Bounded
 from voltgate.backend.ledger import Ledger
-from voltgate.backend.payloads import text
+from voltgate.backend.payloads import payload, text
 from voltgate.backend.rules import Command, Rules
 
 log = structlog.get_logger()
@@ -55,7 +55,6 @@ ANNOUNCED = tuple(
     for action in ("NotifyEVChargingNeeds", "NotifyEVChargingSchedule", "SignCertificate")
 )
 FOLLOWED = (*TRANSACTIONS, *ANNOUNCED, BOOTS)
-MOST = 50_000  # entries of each table
 BATCH = 200  # chargers in a question for tariffs
 AGAIN = 5.0  # seconds
 PENDING_SECONDS = 2.0  # between two looks at the file of boots
@@ -63,19 +62,6 @@ AT_ONCE = 20  # chargers that are sent a tariff at the same time
 REPLY_SECONDS = 35.0  # longer than the gateway waits for a charger
 # A charger that answers so does not have the function; asked again after its next boot.
 LACKING = frozenset({"NotImplemented", "NotSupported"})
-
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
-
-
-class Bounded(OrderedDict[Key, Value], Generic[Key, Value]):
-    """The last ``MOST`` entries that were written."""
-
-    def __setitem__(self, key: Key, value: Value) -> None:
-        super().__setitem__(key, value)
-        self.move_to_end(key)
-        while len(self) > MOST:
-            self.popitem(last=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +142,7 @@ class Followups:
     # Transactions
 
     async def _event(self, message: Msg) -> None:
-        charger, event = message.subject.rsplit(".", 1)[1], body_of(message)
+        charger, event = message.subject.rsplit(".", 1)[1], payload(message.data)
         self._rules.saw(charger, event)
         transaction, kind = text(event, "transactionInfo", "transactionId"), text(event, "eventType")
         number, about = event.get("seqNo"), (charger, transaction)
@@ -216,7 +202,7 @@ class Followups:
     # Tariffs
 
     async def _link(self, message: Msg) -> None:
-        charger, link = message.subject.rsplit(".", 1)[1], body_of(message)
+        charger, link = message.subject.rsplit(".", 1)[1], payload(message.data)
         if link.get("state") == "up" and link.get("version") == "v21":
             self._online.add(charger)
         else:
@@ -226,7 +212,7 @@ class Followups:
         *_, version, _, charger = message.subject.split(".")
         for action in COMMANDS:
             self._lacking.pop((charger, action), None)
-        headers, status = message.headers or {}, body_of(message).get("status")
+        headers, status = message.headers or {}, payload(message.data).get("status")
         self._pending.pop(charger, None)
         if self._rules.boots and status == "Pending" and headers.get("ocpp-answered-by") == "backend":
             boot = self._pending[charger] = headers.get("ce-id", "")
@@ -236,7 +222,7 @@ class Followups:
             self._start(self._push([charger], headers.get("ce-id", "")))
 
     async def _tick(self, message: Msg) -> None:
-        self._ticked = text(body_of(message), "at")
+        self._ticked = text(payload(message.data), "at")
         self._due.set()
 
     async def _push(self, chargers: list[str], why: str) -> None:
@@ -275,7 +261,7 @@ class Followups:
             log.debug("followup.unsent", action=action, error=type(error).__name__)
             return False
         outcome = (reply.headers or {}).get("ocpp-outcome", "")
-        if outcome == "error" and body_of(reply).get("code") in LACKING:
+        if outcome == "error" and payload(reply.data).get("code") in LACKING:
             self._lacking[charger, action] = None
         return outcome == "result"
 
@@ -292,15 +278,6 @@ class Tariff:
         """Of a TariffType; of None: that it has none."""
         whole = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS))
         return cls(text(content, "tariffId"), whole.hexdigest()[:32])
-
-
-def body_of(message: Msg) -> dict[str, Any]:
-    """The payload; one that is not an object counts as empty."""
-    try:
-        value = orjson.loads(message.data)
-    except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def batched(items: list[str], size: int) -> Iterator[list[str]]:

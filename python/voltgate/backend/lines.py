@@ -26,7 +26,7 @@ class Lines(Generic[Rule]):
 
     def __init__(self, path: Path, parse: Callable[[list[str]], Iterable[tuple[str, Rule]]]) -> None:
         self._path, self._parse = path, parse
-        self._changed = 0
+        self._changed = -1
         self._rules: dict[str, Rule] = {}
         self._read()
 
@@ -39,7 +39,10 @@ class Lines(Generic[Rule]):
         return self._rules
 
     def _read(self) -> None:
-        changed = self._path.stat().st_mtime_ns
+        try:
+            changed = self._path.stat().st_mtime_ns
+        except OSError:
+            changed = 0  # reading it says why
         if changed == self._changed:
             return
         self._changed = changed  # a broken file is reported once, not at every question

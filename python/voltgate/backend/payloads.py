@@ -3,7 +3,18 @@
 from math import isfinite
 from typing import Any
 
+import orjson
+
 Payload = dict[str, Any]
+
+
+def payload(body: bytes) -> Payload:
+    """Of a message; one that is not an object counts as empty."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def at(value: Any, *path: str) -> Any:

@@ -4,16 +4,15 @@
 without a line gets no cost.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from voltgate.backend.bounded import Bounded
 from voltgate.backend.lines import OTHERS, Lines, charger, number
 from voltgate.backend.payloads import figure, text
 
 ENERGY = "Energy.Active.Import.Register"
-MOST = 50_000  # transactions that are remembered
 
 
 class Prices:
@@ -21,7 +20,7 @@ class Prices:
 
     def __init__(self, path: Path) -> None:
         self._lines = Lines(path, prices)
-        self._begins: OrderedDict[tuple[str, str], float] = OrderedDict()  # Wh
+        self._begins: Bounded[tuple[str, str], float] = Bounded()  # Wh
 
     def saw(self, charger: str, event: dict[str, Any]) -> None:
         """A TransactionEvent; the lowest register of its transaction is that of its begin."""
@@ -29,8 +28,6 @@ class Prices:
         registers = list(energies(event))
         if registers:
             self._begins[about] = min(*registers, self._begins.get(about, registers[0]))
-            while len(self._begins) > MOST:
-                self._begins.popitem(last=False)
 
     async def cost(self, charger: str, transaction: str, event: dict[str, Any]) -> float | None:
         """The cost so far, or in total. None: not known, because there is no price or no begin."""

@@ -187,15 +187,16 @@ def may_answer(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 def verified(signer: x509.Certificate, response: ocsp.OCSPResponse, algorithm: HashAlgorithm | None) -> bool:
     """Whether the signature of the response is the signer's."""
-    key, signature, content = signer.public_key(), response.signature, response.tbs_response_bytes
+    signature, content = response.signature, response.tbs_response_bytes
     try:
+        key = signer.public_key()
         if isinstance(key, ec.EllipticCurvePublicKey) and algorithm:
             key.verify(signature, content, ec.ECDSA(algorithm))
         elif isinstance(key, rsa.RSAPublicKey) and algorithm:
             key.verify(signature, content, padding.PKCS1v15(), algorithm)
         else:
             return False
-    except InvalidSignature:
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
         return False
     return True
 
@@ -204,7 +205,7 @@ def has_issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     """Whether name and signature fit."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 

@@ -3,7 +3,6 @@
 And the commands that follow an answer: ``Later``.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from voltgate.backend.authority import Authorities
 from voltgate.backend.boots import Boots
+from voltgate.backend.bounded import Bounded
 from voltgate.backend.contracts import Contracts
 from voltgate.backend.prices import Prices
 from voltgate.backend.revocation import Revocation
@@ -36,13 +36,11 @@ class Later:
     """
 
     def __init__(self) -> None:
-        self._commands: OrderedDict[str, Command] = OrderedDict()
+        self._commands: Bounded[str, Command] = Bounded(MOST)
 
     def put(self, key: str, command: Command) -> None:
         """After the answer to the question with this ``ocpp-key``."""
         self._commands[key] = command
-        while len(self._commands) > MOST:
-            self._commands.popitem(last=False)
 
     def pop(self, key: str) -> Command | None:
         """The command, once."""

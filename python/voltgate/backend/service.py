@@ -21,6 +21,7 @@ from nats.js.kv import KeyValue
 from voltgate.backend.answers import ANSWERS, NOTHING_TO_SAY, Backend, Question, UnanswerableError
 from voltgate.backend.followups import Followups, Names
 from voltgate.backend.ledger import Ledger
+from voltgate.backend.payloads import payload
 from voltgate.backend.people import People
 from voltgate.backend.rules import Rules
 from voltgate.backend.services import Services, Tally
@@ -147,15 +148,6 @@ async def answer(backend: Backend, msg: Msg) -> tuple[bytes, dict[str, str] | No
         name = type(error).__name__
         log.warning("question.failed", subject=msg.subject, error=name)
         return b"", {FAILED: "500", "Nats-Service-Error": name}
-
-
-def payload(body: bytes) -> dict[str, Any]:
-    """The question's payload; one that is not an object counts as empty."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 async def client_failed(error: Exception) -> None:

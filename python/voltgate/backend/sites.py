@@ -4,11 +4,11 @@
 changes when a vehicle arrives or leaves. ``* 32``: each EVSE that is not named has 32 A.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from voltgate.backend.bounded import Bounded
 from voltgate.backend.lines import OTHERS, Lines, charger, number
 from voltgate.backend.payloads import figure, text
 
@@ -16,7 +16,6 @@ VOLTS, PHASES = 230, 3  # for limits in W
 # What a vehicle can take: W, A.
 DIRECT = ("chargingNeeds", "dcChargingParameters", "evMaxPower")
 ALTERNATING = ("chargingNeeds", "acChargingParameters", "evMaxCurrent")
-MOST = 50_000  # EVSEs with a transaction that are remembered
 
 
 class Sites:
@@ -24,8 +23,8 @@ class Sites:
 
     def __init__(self, path: Path) -> None:
         self._lines = Lines(path, shares)
-        self._running: OrderedDict[str, str] = OrderedDict()  # EVSE -> transaction
-        self._places: OrderedDict[tuple[str, str], str] = OrderedDict()  # charger, transaction -> EVSE
+        self._running: Bounded[str, str] = Bounded()  # EVSE -> transaction
+        self._places: Bounded[tuple[str, str], str] = Bounded()  # charger, transaction -> EVSE
 
     def saw(self, charger: str, event: dict[str, Any]) -> None:
         """A TransactionEvent: its transaction runs at its EVSE until it has ended."""
@@ -39,10 +38,6 @@ class Sites:
             ended = self._places.pop((charger, transaction), "")
             if self._running.get(ended) == transaction:
                 del self._running[ended]
-        if len(self._places) > MOST:
-            self._places.popitem(last=False)
-        if len(self._running) > MOST:
-            self._running.popitem(last=False)
 
     def profile(self, charger: str, needs: dict[str, Any]) -> dict[str, Any] | None:
         """The request SetChargingProfile for a NotifyEVChargingNeeds or NotifyEVChargingSchedule.

@@ -162,23 +162,6 @@ def local_list(charger: Station, request: Payload) -> Payload:
     return ACCEPTED
 
 
-# Jobs with notifications of their progress
-
-
-def job(
-    notification: str, *statuses: str, response: Payload = ACCEPTED
-) -> Callable[[Station, Payload], Payload]:
-    """Accept, and send a notification for each status, with the ``requestId`` if the job has one."""
-
-    def answered(charger: Station, request: Payload) -> Payload:
-        about = {"requestId": request["requestId"]} if "requestId" in request else {}
-        for status in statuses:
-            charger.send((notification, {"status": status, **about}))
-        return response
-
-    return answered
-
-
 # Everything else
 
 
@@ -280,8 +263,6 @@ def clear_tariffs(charger: Station, request: Payload) -> Payload:
     return {"clearTariffsResult": named or [{"status": "NoTariff"}]}
 
 
-INSTALL = ("Downloading", "Downloaded", "Installing", "Installed")
-
 ANSWERS: Mapping[str, Payload | Callable[[Station, Payload], Payload]] = {
     "AdjustPeriodicEventStream": REJECTED,
     "CancelReservation": REJECTED,
@@ -333,7 +314,7 @@ ANSWERS: Mapping[str, Payload | Callable[[Station, Payload], Payload]] = {
     "SetDERControl": {"status": "NotSupported"},
     "SetVariableMonitoring": set_monitoring,
     "SetVariables": set_variables,
-    "SignedUpdateFirmware": job("SignedFirmwareStatusNotification", *INSTALL),
+    "SignedUpdateFirmware": transfers.signed_update_firmware,
     "TriggerMessage": trigger,
     "UnlockConnector": unlock,
     "UnpublishFirmware": {"status": "NoFirmware"},

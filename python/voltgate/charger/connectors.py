@@ -241,8 +241,8 @@ class Connectors:
 
     def _consume(self, tx: Transaction) -> None:
         shared = allowed(self.limits, 0) / max(1, len(self.transactions))
-        most = int(min(allowed(self.limits, tx.connector), shared)) if self.limits else int(RATED_W)
-        tx.power = min(self._line.rng.randint(3_000, 22_000), most)
+        most = min(RATED_W, allowed(self.limits, tx.connector), shared)
+        tx.power = min(self._line.rng.randint(3_000, 22_000), int(most))
         tx.meter += max(1, round(tx.power * self._behaviour.meter_interval / 3600))
         self[tx.connector].meter = tx.meter
 

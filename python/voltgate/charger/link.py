@@ -132,7 +132,8 @@ class Link(ABC):
             else:
                 self._wire.drop()
             self._disconnected(interrupted=True)
-        self._redial(seconds)
+        if not self._stopped():
+            self._redial(seconds)
 
     def lose(self, seconds: float) -> None:
         """Simulate an interrupted network: the charger itself goes on."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 
 RATED_W = 22_000.0  # of a place without a limit
 
@@ -22,6 +23,6 @@ class Limit:
 
 
 def allowed(limits: Mapping[int, Limit], place: int) -> float:
-    """Watts of a place by its own limit."""
+    """Watts of a place by its own limit; infinite without a valid one."""
     found = limits.get(place)
-    return found.watts if found is not None and found.valid else RATED_W
+    return found.watts if found is not None and found.valid else inf

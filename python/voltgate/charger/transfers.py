@@ -32,16 +32,25 @@ def get_log(charger: Station, request: Payload) -> Payload:
 
 def update_firmware(charger: Station, request: Payload) -> Payload:
     """Download it, and claim to have installed it. 1.6 answers with nothing."""
+    _update(charger, "FirmwareStatusNotification", request)
+    return {} if charger.settings.version == "v16" else {"status": "Accepted"}
+
+
+def signed_update_firmware(charger: Station, request: Payload) -> Payload:
+    """The security extension of 1.6; the signature is not verified."""
+    _update(charger, "SignedFirmwareStatusNotification", request)
+    return {"status": "Accepted"}
+
+
+def _update(charger: Station, notification: str, request: Payload) -> None:
     about = {"requestId": request["requestId"]} if "requestId" in request else {}
     location = request["firmware"]["location"] if "firmware" in request else request["location"]
-    notification = "FirmwareStatusNotification"
     done = ("Downloaded", "Installing", "Installed")
     _notify(charger, notification, about, "Downloading")
     if location.startswith("http"):
         _start(_downloaded(charger, notification, location, about, done))
     else:
         _notify(charger, notification, about, *done)
-    return {} if charger.settings.version == "v16" else {"status": "Accepted"}
 
 
 def _upload(charger: Station, notification: str, location: str, about: Payload, failed: str) -> None:

@@ -15,7 +15,7 @@ Make = Callable[[], asyncio.Protocol]
 Pace = Callable[[Callable[[int], None]], None]
 """Calls back once, with the number of sockets that may be accepted then."""
 TurnedAway = Callable[[str], None]
-"""Called with the address of a peer whose socket is closed for want of a descriptor."""
+"""Called with ``address:port`` of a peer whose socket is closed for want of a descriptor."""
 
 BACKLOG = 4096
 # Seconds without accepting when no descriptor or memory is left; what waits stays in the accept queue.
@@ -87,7 +87,7 @@ class Accepting:
             return False
         finally:
             self._spare = _spare()
-        self._turned_away(str(address[0]))
+        self._turned_away(f"{address[0]}:{address[1]}")
         return True
 
     def _give_up_spare(self) -> None:

@@ -267,14 +267,11 @@ class Worker:
             makers.append(
                 partial(_accepted, front, partial(Upgrade, shared, listener.decide, accepts.accept))
             )
+        no_descriptor = partial(shared.refused, identity=None, label="no_descriptor")
         try:
-            self.listening.open(makers, shared.paced.accept, self._no_descriptor)
+            self.listening.open(makers, shared.paced.accept, no_descriptor)
         except ListenError as error:
             raise StartError(str(error)) from None
-
-    def _no_descriptor(self, peer: str) -> None:
-        """A socket of ``peer`` was closed, because there was no descriptor for it."""
-        self._shared.refused(peer, None, "no_descriptor")
 
     def _overrun(self, bound: Overrun, peer: str) -> None:
         """A socket of ``peer`` was reset at its accept."""

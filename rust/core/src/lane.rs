@@ -20,8 +20,9 @@
 //!
 //! Who decides what:
 //! - The session has the authority. It closes the gate while it has CALLs of its own, while a command waits for the
-//!   open CALL (quirk `half_duplex`), while a boot status holds them back, and before the connection ends; it is told when the open CALL of a closed gate is done, and then
-//!   goes on with its queue. So all CALLs of a charger are answered in the order in which they came.
+//!   open CALL (quirk `half_duplex`), while a boot status holds them back, and before the connection ends. It is told
+//!   when the open CALL of a closed gate is done, and then goes on with its queue. So all CALLs of a charger are
+//!   answered in the order in which they came.
 //! - The bus has the policy of stores: deadlines, what is sent again, what an outage means. Only a plain `PubAck`
 //!   from the right stream is judged in the core; for everything else the bus looks up the command here.
 //! - The budgets of a charger are counted where its CALLs are taken. An overdrawn one stops the turn, and the

@@ -6,7 +6,7 @@ use crate::seen::Mark;
 
 /// Bytes of an answer that is kept: two of the frame's header, an id of 36 characters, and `{}`.
 pub(crate) const ANSWER: usize = 62;
-/// Room for an answer of [`Lane::stored`].
+/// Room for an answer of [`crate::lane::Lane::stored`].
 pub const NO_ANSWER: [u8; ANSWER] = [0; ANSWER];
 
 /// The CALL whose fact is being stored.

@@ -175,9 +175,7 @@ class _Document:
             self.messages[key]["contentType"] = "application/octet-stream"
             yield key
         else:
-            yield self._message(
-                name, BODIES[name], name, {"violation": "ocpp.violation"}.get(name, f"ocpp.{name}")
-            )
+            yield self._message(name, BODIES[name], name, f"ocpp.{name}")
 
     def _facts(self, class_: str) -> Iterator[str]:
         """What chargers send, and the answers that have content."""

@@ -57,7 +57,7 @@ class Plan:
 
     def url(self, host: str) -> str:
         """The URL an identity is appended to."""
-        return f"ws://{f'[{host}]' if ':' in host else host}:{self.config.listeners[0].port}/ocpp"
+        return f"ws://{_in_url(host)}:{self.config.listeners[0].port}/ocpp"
 
 
 @app.command(epilog=f"Ctrl-C stops everything and leaves the data directory. {EXIT_CODES}")
@@ -164,7 +164,8 @@ def _with_https(settings: Config, data_dir: Path) -> Config:
 
     hosts = [_reached(settings.csms.host), "localhost", LOOPBACK]
     pem = str(phone.certificate(data_dir, hosts))
-    csms = settings.csms.model_copy(update={"tls_certificates": [(pem, pem)]})
+    files_url = settings.csms.files_url.replace("http:", "https:", 1)
+    csms = settings.csms.model_copy(update={"tls_certificates": [(pem, pem)], "files_url": files_url})
     return settings.model_copy(update={"csms": csms})
 
 
@@ -349,8 +350,11 @@ def _reached(host: str) -> str:
 
 def _files_url(host: str, port: int) -> str:
     """Where chargers reach the console's place for files."""
-    known = _reached(host)
-    return f"http://{f'[{known}]' if ':' in known else known}:{port}/files"
+    return f"http://{_in_url(_reached(host))}:{port}/files"
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _banner(plan: Plan, csms: Running | None) -> str:
@@ -375,7 +379,7 @@ Try in another terminal
 def _console(csms: Running | None, host: str) -> str:
     if csms is None:
         return ""
-    link = csms.link.replace(csms.host, host, 1)
+    link = csms.link.replace(_in_url(csms.host), _in_url(host), 1)
     shown = f"Console             {link}\n                    logs in once, within 15 minutes\n"
     if csms.certificate is None:
         return shown

@@ -15,7 +15,7 @@ import typer
 from voltgate.cli.faults import EXIT_CODES, FAILED, USAGE, Failure
 from voltgate.cli.terminal import AsJson, ConfigFile, out_json, print_table, raw, say
 from voltgate.cli.validate.lines import MAX_LINE, bounded, frame_in, is_cut
-from voltgate.cli.validate.summary import CALL_RESULT, Sender, Summary
+from voltgate.cli.validate.summary import Kind, Sender, Summary
 from voltgate.cli.versions import VersionOption, version_token
 from voltgate.schemas import SUBPROTOCOLS, Codec
 
@@ -106,7 +106,7 @@ def _verdict(codec: Codec, sender: str, number: int, text: bytes) -> dict[str, A
     }
     if frame.action is not None:
         verdict["action"] = frame.action
-    if frame.type == CALL_RESULT:
+    if frame.type == Kind.RESULT:
         verdict["checked"] = "form"
     if frame.violation is not None:
         violation = frame.violation
@@ -118,10 +118,9 @@ def _summarize(summary: Summary, lines: IO[bytes], as_json: bool) -> int:
     """Print what a log holds; the number of failed frames."""
     number = empty = cut = 0
     for number, line in enumerate(bounded(lines), 1):
-        frame = frame_in(line.rstrip(b"\r\n"))
         if is_cut(line):
             cut += 1
-        elif frame is None:
+        elif (frame := frame_in(line.rstrip(b"\r\n"))) is None:
             empty += 1
         else:
             summary.add(number, frame)

@@ -4,6 +4,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Literal
 
 from voltgate import Violation
@@ -14,9 +15,18 @@ MAX_KINDS = 1000
 MAX_OPEN = 10_000
 """CALLs whose answers are awaited, to know the action of a CALLRESULT."""
 
-CALL, CALL_RESULT, CALL_ERROR, RESULT_ERROR, SEND = range(2, 7)
 UNKNOWN, OTHERS = "-", "(others)"
 Sender = Literal["charger", "csms", "both"]
+
+
+class Kind(IntEnum):
+    """The first member of a frame (docs/ocpp.md A)."""
+
+    CALL = 2
+    RESULT = 3
+    ERROR = 4
+    RESULT_ERROR = 5
+    SEND = 6
 
 
 @dataclass(slots=True)
@@ -49,18 +59,18 @@ class Summary:
                 self.strange += 1
         violation, action, fault = frame.violation, UNKNOWN, ""
         match frame.type:
-            case 2 | 6:
+            case Kind.CALL | Kind.SEND:
                 action = (frame.action if frame.known else None) or UNKNOWN
-                if frame.type == CALL and frame.message_id is not None:
+                if frame.type == Kind.CALL and frame.message_id is not None:
                     self._opened(frame.message_id, action)
-            case 3:
+            case Kind.RESULT:
                 action = self._answered(frame.message_id)
                 if violation is None and action != UNKNOWN:
                     violation = self._codec.check(action, "response", frame.payload)
                 action += " result"
-            case 4 | 5:
+            case Kind.ERROR | Kind.RESULT_ERROR:
                 action = self._answered(frame.message_id)
-                fault = f"{'CALLERROR' if frame.type == CALL_ERROR else 'CALLRESULTERROR'} {frame.code}"
+                fault = f"{'CALLERROR' if frame.type == Kind.ERROR else 'CALLRESULTERROR'} {frame.code}"
             case _:
                 pass
         self.frames += 1

@@ -66,6 +66,11 @@ class Feed:
         """Whether every message up to this one was delivered, if it is still there."""
         return self.caught_up or self.seq >= seq
 
+    @property
+    def stalled(self) -> bool:
+        """Whether the server waits until enough is taken."""
+        return bool(self._owed)
+
     def take(self) -> Message:
         """The next message."""
         message = self.waiting.popleft()
@@ -158,6 +163,8 @@ class Feed:
                 await self._client.publish(owed)
         elif headers["Status"] != "100" or headers.get("Nats-Last-Consumer", "0") != str(self._consumed):
             self._lost.set()
+        elif not stalled:
+            self._catch_up()  # nothing follows, also where the last ones were removed
 
     def _catch_up(self) -> None:
         self.caught_up = True

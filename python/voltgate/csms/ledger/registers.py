@@ -146,9 +146,11 @@ def _is_far(begin: Edge, end: Edge | None, max_power_w: int) -> bool:
 
 def is_placeholder(begin: Edge, points: Sequence[Point]) -> bool:
     """Whether a begin of 0 is no reading: the first sample shows more than the session's power explains."""
+    if begin.register != 0:
+        return False
     samples = _samples(points)
     powers = [point.power for point in points if point.power is not None]
-    if begin.register != 0 or not samples or not powers:
+    if not samples or not powers:
         return False
     at, first = samples[0]
     return first > bound(at - begin.at, max(powers))

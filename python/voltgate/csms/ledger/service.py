@@ -86,9 +86,11 @@ class Ledger:
         """Fold until ``stop``. Raises FencedError, StoreError, and JetStream's errors at the start."""
         await streams.create(self._client, self._config)
         pseudonyms = await pseudonyms_of(self._client, self._config)
-        await self._in_thread(lambda: self._open(pseudonyms))
         async with AsyncExitStack() as left:
-            left.push_async_callback(self._closed)
+            left.callback(self._writer.shutdown)
+            self._books = await self._in_thread(lambda: self._opened(pseudonyms))
+            left.push_async_callback(self._in_thread, self._books.close)
+            self._last_tick = await self._in_thread(self._books.last_tick)
             for one in self._streams.facts:
                 self._facts.append(await self._feed(one, left))
             self._decisions = await self._feed(self._streams.decisions, left)
@@ -103,10 +105,6 @@ class Ledger:
                 for task in out:
                     task.cancel()
 
-    async def _closed(self) -> None:
-        await self._in_thread(self._books.close)
-        self._writer.shutdown()
-
     def _outgoing(self) -> list[Coroutine[Any, Any, None]]:
         """What leaves this process beside the fold."""
         if not self._publishes:
@@ -115,11 +113,13 @@ class Ledger:
         mail = Server.parsed(csms.smtp, csms.mail_from) if csms.smtp else None
         return [self._drain(), Courier(self._client, self._config.nats.ops_prefix, mail).run()]
 
-    def _open(self, pseudonyms: Pseudonyms) -> None:
+    def _opened(self, pseudonyms: Pseudonyms) -> Books:
         database = store.opened(self._config.csms.database)
-        settings = Settings(self._config.csms, self._config.nats.ops_prefix)
-        self._books = Books(database, settings, pseudonyms)
-        self._last_tick = self._books.last_tick()
+        try:
+            return Books(database, Settings(self._config.csms, self._config.nats.ops_prefix), pseudonyms)
+        except BaseException:
+            database.close()
+            raise
 
     async def _feed(self, one: streams.Input, left: AsyncExitStack) -> Feed:
         try:
@@ -340,7 +340,7 @@ class Ledger:
     async def _tell(self) -> None:
         """Say on ``ops.live`` that the database has changed, ten times a second at most."""
         now = asyncio.get_running_loop().time()
-        if self._touched != set() and now - self._live_at >= 0.1:
+        if self._publishes and self._touched != set() and now - self._live_at >= 0.1:
             self._live_at = now
             shown = {name: one.seq for name, one in self._books.positions.items()}
             chargers = None if self._touched is None else sorted(self._touched)

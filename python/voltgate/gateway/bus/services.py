@@ -8,6 +8,7 @@ from collections.abc import Callable
 from voltgate import __version__, _core
 from voltgate.config import Nats
 from voltgate.gateway.bus.bus import Bus
+from voltgate.gateway.bus.subscriptions import GROUP
 from voltgate.gateway.clock import Wheel
 from voltgate.gateway.interfaces import Request
 from voltgate.gateway.reasons import Outcome
@@ -15,7 +16,6 @@ from voltgate.gateway.telemetry.metrics import Metrics
 from voltgate.service_api import RATE, Counts, Endpoint, Service
 
 NAME = "voltgate"
-_GROUP = "voltgate"
 
 
 class Services:
@@ -44,6 +44,6 @@ def service_of(process: str, nats: Nats, metrics: Metrics, linked: Callable[[], 
         failed = sum(count for (_, outcome), count in outcomes if outcome != Outcome.RESULT.label)
         return Counts(sum(count for _, count in outcomes), failed, metrics.command_seconds.cell().total)
 
-    commands = Endpoint("send", f"{nats.rpc_prefix}.send.*.*", _GROUP, sent)
-    links = Endpoint("link", f"{nats.rpc_prefix}.link.*.*", _GROUP, lambda: Counts(linked()))
+    commands = Endpoint("send", f"{nats.rpc_prefix}.send.*.*", GROUP, sent)
+    links = Endpoint("link", f"{nats.rpc_prefix}.link.*.*", GROUP, lambda: Counts(linked()))
     return Service(NAME, process, __version__, "EV chargers (OCPP-J) on NATS", [commands, links])

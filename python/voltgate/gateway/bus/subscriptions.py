@@ -34,6 +34,8 @@ LINGER = 1.0
 _VERSION = b"NATS/1.0"
 _STATUS = ("Status", "Description")
 
+GROUP = "voltgate"  # the queue group of all gateways
+
 
 class _Context(JetStreamContext):
     """nats-py's, whose buckets write to plain subjects in whatever domain they are."""
@@ -119,7 +121,7 @@ class GroupSubscription(Subscription):
 
     __slots__ = ()
 
-    _queue = "voltgate"
+    _queue = GROUP
 
 
 def _is_text(subject: bytes) -> bool:

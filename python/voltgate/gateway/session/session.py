@@ -20,7 +20,7 @@ A question of class ``event`` leaves together with the fact, so its reply may ar
 A message that cannot be stored is not answered: the socket is closed with 1013 and the charger queues
 (docs/ocpp.md C). No socket, no NATS and no clock are in here; ``interfaces`` names what comes from outside.
 Plain CALLs are answered in the lane (rust/core/src/lane.rs) and come here only while its gate is closed:
-while CALLs are queued, or a command waits, a boot status holds them back, or the end is near.
+while CALLs or a command wait, while a boot status holds CALLs back, and before the connection ends.
 """
 
 import orjson

@@ -70,7 +70,7 @@ class TracedCall(Call):
         # An unknown action is free text of a charger: no name of a span.
         action = handling.rule.action if handling else "unknown"
         ids = {**charger, "action": action, "message_id": message_id or ""}
-        # The ids that the lane would have given its facts: what decides where it goes does not show.
+        # The same ids as in the lane: facts do not show which way a CALL went.
         self._span = tracing.begin(f"CALL {action}", Kind.SERVER, ids, ids=lane.trace)
         self.traceparent = self._span.traceparent
         self._part: Span | None = None  # of the step
