@@ -186,7 +186,11 @@ async def _dev(plan: Plan) -> None:
             alive.append(await stack.enter_async_context(_cancelled(live)))
         if plan.backend:
             alive.append(await stack.enter_async_context(_backend(plan)))
-        csms = await stack.enter_async_context(running(plan.config)) if plan.csms else None
+        csms = (
+            await stack.enter_async_context(running(plan.config, priced=plan.chargers > 0))
+            if plan.csms
+            else None
+        )
         if csms is not None:
             alive.append(csms.ended)
         alive.append(await stack.enter_async_context(_gateway(plan.config, stop)))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +15,11 @@ from voltgate.config import Config
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
+    from voltgate.csms.console.console import Console
+
 OPERATOR = "dev"
 LEAVE_SECONDS = 5.0
+PRICE = "0.39"  # of a kWh
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,8 @@ class Running:
 
 
 @asynccontextmanager
-async def running(config: Config) -> AsyncIterator[Running]:
-    """Ledger and console for the length of the block. Raises Failure."""
+async def running(config: Config, *, priced: bool) -> AsyncIterator[Running]:
+    """Ledger and console for the length of the block. ``priced``: with a tariff. Raises Failure."""
     from voltgate.csms.console import persons  # noqa: PLC0415 - not every command needs aiohttp
     from voltgate.csms.console.server import ConsoleError, served  # noqa: PLC0415
 
@@ -50,8 +53,22 @@ async def running(config: Config) -> AsyncIterator[Running]:
         except ConsoleError as error:
             raise Failure(str(error)) from None
         link = await persons.terminal_link(console.writer, config, OPERATOR, "admin")
+        if priced:
+            await _price(console)
         pairs = config.csms.tls_certificates
         yield Running(ended, config.csms.host, link, Path(pairs[0][0]) if pairs else None)
+
+
+async def _price(console: "Console") -> None:
+    """Decide on a tariff for every charger, unless somebody has: a receipt has a price then."""
+    from voltgate.csms.console.problems import Problem  # noqa: PLC0415
+    from voltgate.csms.ledger.decisions import Kind  # noqa: PLC0415
+
+    tariff = {"currency": console.config.csms.currency, "energy_kwh": PRICE}
+    decisions = ((Kind.TARIFF, "demo", tariff), (Kind.ASSIGNMENT, "default", {"tariff": "demo"}))
+    with suppress(Problem):  # there is a decision already
+        for kind, id_, body in decisions:
+            await console.writer.decide(kind, id_, body, by=OPERATOR, at=console.now(), expected=0)
 
 
 async def _ledger(client: "Client", config: Config, stop: asyncio.Event) -> None:

@@ -3,6 +3,7 @@ import { html, use, useState } from "../ui/html.js";
 import { kw, kwh, percent, when } from "../ui/format.js";
 import { Age, Empty, Icon, Loading, State } from "../ui/parts.js";
 import { chargers, link, picture } from "../data/live.js";
+import { part } from "../data/api.js";
 import { may } from "../data/me.js";
 import { ofConnector } from "../data/states.js";
 import { t } from "../text/chargers.js";
@@ -49,6 +50,7 @@ export function Charger({ id }) {
         <span data-testid="power">${kw(row.power)}</span>
         <span data-testid="energy">${kwh(row.energy)}</span>
       </p>
+      <p><a href="/sessions?charger=${part(id)}" data-testid="sessions">${t("sessions.of")}</a></p>
       ${acts && html`<button class="primary" data-testid="act" onClick=${() => setActing(true)}>
         <${Icon} name="zap" />${t("act")}
       </button>`}

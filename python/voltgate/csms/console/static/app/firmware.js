@@ -5,7 +5,7 @@ import { Empty, Icon, Shown, why } from "../ui/parts.js";
 import { Decide } from "../ui/decide.js";
 import { part, upload } from "../data/api.js";
 import { useQuery } from "../data/query.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { Result } from "./outcome.js";
 import { t } from "../text/work.js";
 
@@ -71,7 +71,7 @@ function Upload({ onDone }) {
 
 export function Firmware() {
   const images = useQuery("/firmware");
-  const manages = use(() => (me.value, may("manager", { everywhere: true })));
+  const manages = use(() => may("manager", { everywhere: true }));
   const [removed, remove] = useState(null);
   const row = (one) => html`<li key=${one.name} data-testid="image-${one.name}">
     <div class="row entry">

@@ -6,11 +6,12 @@ import { Curve } from "../ui/curve.js";
 import { Decide } from "../ui/decide.js";
 import { part } from "../data/api.js";
 import { may } from "../data/me.js";
-import { useQuery } from "../data/query.js";
+import { useEvery, useQuery } from "../data/query.js";
 import { language } from "../text/text.js";
 import { t } from "../text/books.js";
 import { cost, SessionState } from "./sessions.js";
 
+const AGAIN = 2000; // milliseconds, until it is settled
 const exact = new Intl.NumberFormat(language, { maximumFractionDigits: 4 });
 /** A pseudonym stands for a token that nobody has decided on. */
 const PSEUDONYM = /^[0-9a-f]{32}$/;
@@ -71,6 +72,8 @@ const Facts = ({ facts }) => html`<details class="card" data-testid="facts">
 export function Session({ id }) {
   const query = useQuery(`/sessions/${part(id)}/explain`);
   const curve = useQuery(`/sessions/${part(id)}/curve`);
+  useEvery(query.again, AGAIN, ["open", "ended"].includes(query.data?.session.state)); // it becomes another one
+  useEvery(curve.again, 5 * AGAIN, query.data?.session.state === "open");
   const manages = use(() => may("manager"));
   const [asked, ask] = useState("");
   const path = `/sessions/${part(id)}`;
@@ -111,7 +114,7 @@ export function Session({ id }) {
           ? html`<${Lines} lines=${lines} currency=${one.currency} total=${cost(one)} />`
           : html`<p>${t("lines.none")}</p>`}
         <p class="buttons">
-          ${lines.length > 0 &&
+          ${one.cost != null &&
           html`<a class="button" href="/receipts/${part(id)}" data-testid="receipt"><${Icon} name="receipt" />${t("receipt")}</a>`}
           ${manages &&
           one.state !== "open" &&

@@ -39,6 +39,7 @@ export const t = table({
   "now.sessions": ["{n} session is running|{n} sessions are running", "{n} Vorgang läuft|{n} Vorgänge laufen"],
   "now.more": ["and {n} more", "und {n} weitere"],
 
+  "sessions.of": ["Its sessions and receipts", "Vorgänge und Belege"],
   act: ["Act", "Handeln"],
   start: ["Start", "Starten"],
   stop: ["Stop", "Beenden"],
