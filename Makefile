@@ -142,8 +142,8 @@ bench-csms: $(VENV)/.built ## facts a second of the ledger, its lag and memory, 
 	$(BIN)/python benchmarks/ledger.py $(CSMS)
 	$(BIN)/python benchmarks/api.py
 
-bench-pages: $(VENV)/.built ## the console's pages with 10,000 chargers: first paint, frames while scrolling, from a charger to the screen; PAGES="--chargers 500 --rate 100"
-	$(BIN)/python benchmarks/pages.py $(PAGES)
+bench-pages: $(VENV)/.built ## the console's pages with 10,000 chargers: first paint, frames while scrolling, from a charger to the screen; BENCH="--chargers 500 --rate 100"
+	$(BIN)/python benchmarks/pages.py $(BENCH)
 
 locust: $(VENV)/.locust ## Locust against a gateway that it starts: .cache/locust.html; LOCUST="--users 1000 --seconds 300"
 	$(BIN)/python benchmarks/locusts.py $(LOCUST)
