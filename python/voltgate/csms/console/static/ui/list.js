@@ -10,9 +10,9 @@ const BEYOND = 2; // rows above and below the screen
 export function List({ items, row, height, id, label }) {
   const list = useRef();
   const [[first, last], show] = useState([0, 12]);
-  const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const rem = useRef(16);
   const measure = () => {
-    const size = height * rem();
+    const size = height * rem.current;
     const top = list.current.getBoundingClientRect().top;
     const from = Math.max(0, Math.floor(-top / size) - BEYOND);
     const to = Math.min(items.length, Math.ceil((innerHeight - top) / size) + BEYOND);
@@ -20,14 +20,19 @@ export function List({ items, row, height, id, label }) {
   };
   const current = useRef();
   current.current = measure;
-  useLayoutEffect(measure, [items, height]);
+  // Not with each scroll: it makes the browser compute styles at once.
+  const resized = () => {
+    rem.current = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    current.current();
+  };
+  useLayoutEffect(resized, [items, height]);
   useEffect(() => {
     const again = () => current.current();
     addEventListener("scroll", again, { passive: true });
-    addEventListener("resize", again);
+    addEventListener("resize", resized);
     return () => {
       removeEventListener("scroll", again);
-      removeEventListener("resize", again);
+      removeEventListener("resize", resized);
     };
   }, []);
   // A row that was on the screen already is the same node, which Preact does not draw again.
