@@ -11,12 +11,12 @@ from voltgate.schemas import SUBPROTOCOLS
 
 VERSIONS = tuple(SUBPROTOCOLS)
 
-# Five such chargers send a message every few seconds.
+# A person who starts a charge sees its power rise within three seconds.
 LIVELY = Behaviour(
     heartbeat=10.0,
     idle=(1.0, 8.0),
     charging=(20.0, 60.0),
-    meter_interval=6.0,
+    meter_interval=2.0,
     retry_interval=10.0,
     back_off_minimum=1.0,
     back_off_random=4.0,
@@ -25,17 +25,21 @@ LIVELY = Behaviour(
 
 
 async def run_chargers(
-    url: str, count: int, behaviour: Behaviour = LIVELY, faults: tuple[str, ...] = ()
+    url: str, count: int, behaviour: Behaviour = LIVELY, faults: tuple[str, ...] = (), waiting: int = 0
 ) -> None:
-    """Run ``CP001`` to ``CP<count>``, with alternating versions and these faults, until cancelled."""
+    """Run ``CP001`` to ``CP<count>``, with alternating versions and these faults, until cancelled.
+
+    At the last ``waiting`` of them no vehicle arrives: they are free until a person starts a charge.
+    """
     behaviour = replace(behaviour, faults=faults)
+    idle = replace(behaviour, idle=None)
     endpoints = [Endpoint(url=url)]
     await _run(
         Settings(
             identity=f"CP{number + 1:03}",
             version=VERSIONS[number % len(VERSIONS)],
             endpoints=endpoints,
-            behaviour=behaviour,
+            behaviour=behaviour if number < count - waiting else idle,
         )
         for number in range(count)
     )

@@ -18,7 +18,18 @@ from voltgate.cli.dev.csms import PRICE
 
 CHARGERS = 5
 NINETY = 90.0  # seconds
-OWN = "OWN"  # a charger at which no vehicle arrives by itself
+FREE = f"CP00{CHARGERS}"  # no vehicle arrives there by itself
+OWN = "OWN"  # one whose meter this test can read
+
+
+def charge(page: Page, charger: str) -> None:
+    """Start by tap, see power, stop."""
+    page.get_by_test_id("nav-chargers").click()
+    page.get_by_test_id(f"charger-{charger}").click()
+    expect(page.get_by_test_id("state")).to_have_text("Free")
+    assert act(page, "start") == "The charger accepted it."
+    page.wait_for_function("() => parseFloat(document.querySelector('[data-testid=power]').textContent) > 0")
+    assert act(page, "stop") == "The charger accepted it."
 
 
 def test_a_newcomer_charges_and_reads_the_receipt(
@@ -41,11 +52,9 @@ def test_a_newcomer_charges_and_reads_the_receipt(
     page.get_by_test_id("nav-chargers").click()
     for number in range(CHARGERS):
         expect(page.get_by_test_id(f"charger-CP00{number + 1}")).to_be_visible()
-    page.get_by_test_id(f"charger-{OWN}").click()
+    charge(page, FREE)
     before = meter.meter
-    assert act(page, "start") == "The charger accepted it."
-    page.wait_for_function("() => parseFloat(document.querySelector('[data-testid=power]').textContent) > 0")
-    assert act(page, "stop") == "The charger accepted it."
+    charge(page, OWN)
     page.get_by_test_id("sessions").click()
     page.locator("[data-testid^=session-]").first.click()
     expect(page.get_by_text("Ended", exact=True).first).to_be_visible()

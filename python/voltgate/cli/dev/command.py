@@ -305,7 +305,8 @@ async def _chargers(plan: Plan) -> None:
     from voltgate.charger import run_chargers  # noqa: PLC0415
 
     anywhere = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - compared, not bound
-    await run_chargers(plan.url(anywhere.get(plan.host, plan.host)), plan.chargers, faults=plan.faults)
+    url = plan.url(anywhere.get(plan.host, plan.host))
+    await run_chargers(url, plan.chargers, faults=plan.faults, waiting=int(plan.chargers > 1))
 
 
 def _ports_are_free(wanted: list[tuple[str, str, int]]) -> None:
