@@ -38,6 +38,9 @@ def audited(url: str, report: Path, cookie: str = "") -> tuple[dict[str, int], l
     found: dict[str, Any] = json.loads(report.read_text())
     assert found["finalDisplayedUrl"] == url, "it was sent elsewhere"
     lost = [
+        f"processor: {found['environment']['benchmarkIndex']:.0f}; a few hundred is a phone or a busy machine"
+    ]
+    lost += [
         f"{name}: {one['score']} {one.get('displayValue', '')}"
         for name, one in found["audits"].items()
         if one["score"] is not None and one["score"] < 1
