@@ -35,6 +35,7 @@ from websockets.typing import Subprotocol
 PHONE: Any = {"width": 390, "height": 844}
 THROTTLED = 4
 VISITS = 3
+PATIENCE = 120_000.0  # milliseconds until the marker's last reading must be on the screen
 MARKER = "0-MARKER"  # the first row of the list
 BETWEEN = 0.5  # seconds between two readings of it
 CONSOLE = (
@@ -113,6 +114,8 @@ class Field:
     """Chargers that one of the listeners was told of."""
     changes: int = 0
     """Rows of changes that it was sent."""
+    lag: float = 0.0
+    """Of the ledger, in seconds, while the marker sends."""
     sent: dict[float, float] = field(default_factory=dict)
     """When the marker wrote the reading of so many kW, in milliseconds."""
     marking: bool = False
@@ -147,6 +150,7 @@ class Field:
                 for line in lines:
                     if line.startswith(b"data: {") and b'"chargers"' in line:
                         said = orjson.loads(line[6:])
+                        self.lag = max(self.lag, said["lag"] if self.marking else 0.0)
                         self.known.update(said["chargers"].get("id", ()))
                         self.changes += len(said["values"].get("charger", ()))
                         self.changes += len(said["connectors"].get("charger", ()))
@@ -284,14 +288,14 @@ def marked(browser: Browser, state: Any, field: Field, seconds: float) -> list[f
     time.sleep(seconds)
     field.marking = False
     last = max(field.sent)
-    page.wait_for_function("(last) => last in window.seen", arg=last, polling=100)
+    page.wait_for_function("(last) => last in window.seen", arg=last, polling=100, timeout=PATIENCE)
     seen = {float(power): at for power, at in page.evaluate("window.seen").items()}
     context.close()
     return [seen[power] - at for power, at in field.sent.items() if power in seen]
 
 
-def measured(options: argparse.Namespace, folder: Path) -> list[tuple[str, str]]:
-    """The rows."""
+def measured(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str]]:
+    """The rows, each when it is known."""
     with network(options.chargers, options.rate, folder) as running, sync_playwright() as playwright:
         field = Field(running, options.consoles)
         threading.Thread(target=field.run, daemon=True).start()
@@ -304,25 +308,24 @@ def measured(options: argparse.Namespace, folder: Path) -> list[tuple[str, str]]
         page.get_by_test_id("nav-now").wait_for()
         state = context.storage_state()
         context.close()
-        visits = [visit(browser, state, running.url) for _ in range(VISITS)]
         before, began = field.changes, time.monotonic()
+        visits = [visit(browser, state, running.url) for _ in range(VISITS)]
+        yield "first paint, first visit and next", f"{_middle(visits, 0)} ms, {_middle(visits, 1)} ms"
+        yield "nodes of the document", f"{max(nodes for _, _, nodes in visits)}"
         frames, tasks = scrolled(browser, state, running.url, options.seconds)
+        yield "frames while scrolling, p50 and p95", f"{_cut(frames, 50):.0f} ms, {_cut(frames, 95):.0f} ms"
+        yield "longest task while scrolling", f"{max(tasks, default=0.0):.0f} ms"
         changes = (field.changes - before) / (time.monotonic() - began)
+        yield (
+            "chargers, consoles, changes per second",
+            f"{running.wanted:,}, {options.consoles}, {changes:,.0f}",
+        )
         waits = marked(browser, state, field, options.seconds)
+        cuts = f"{_cut(waits, 50):.0f} ms, {_cut(waits, 99):.0f} ms"
+        yield f"charger's frame to screen, p50 and p99 of {len(waits)}", cuts
+        yield "seconds that the ledger was behind, at most", f"{field.lag:.1f}"
         browser.close()
-    load = " ".join(f"{one:.1f}" for one in os.getloadavg())
-    return [
-        ("chargers, consoles, changes per second", f"{running.wanted:,}, {options.consoles}, {changes:,.0f}"),
-        ("first paint, first visit and next", f"{_middle(visits, 0)} ms, {_middle(visits, 1)} ms"),
-        ("nodes of the document", f"{max(nodes for _, _, nodes in visits)}"),
-        ("frames while scrolling, p50 and p95", f"{_cut(frames, 50):.0f} ms, {_cut(frames, 95):.0f} ms"),
-        ("longest task while scrolling", f"{max(tasks, default=0.0):.0f} ms"),
-        (
-            f"charger's frame to screen, p50 and p99 of {len(waits)}",
-            f"{_cut(waits, 50):.0f} ms, {_cut(waits, 99):.0f} ms",
-        ),
-        ("load average of the machine", load),
-    ]
+    yield "load average of the machine", " ".join(f"{one:.1f}" for one in os.getloadavg())
 
 
 def _middle(visits: list[tuple[float, float, int]], place: int) -> str:
@@ -346,7 +349,7 @@ def main() -> None:
     raise_descriptor_limit()
     with tempfile.TemporaryDirectory(prefix="voltgate-pages-") as folder:
         for label, value in measured(options, Path(folder)):
-            print(f"{label:<55} {value}")
+            print(f"{label:<55} {value}", flush=True)
 
 
 if __name__ == "__main__":
