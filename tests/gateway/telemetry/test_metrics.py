@@ -86,6 +86,7 @@ def test_closed_sets_are_0_from_the_start() -> None:
         "voltgate_violations_total action=Heartbeat code=FormatViolation version=v201",
         "voltgate_violations_total action=unknown code=NotImplemented version=v16",
         "voltgate_violations_total action=Reset code=NotSupported version=v16",
+        "voltgate_violations_total action=NotifyPeriodicEventStream code=NotSupported version=v21",
         "voltgate_violations_total action=- code=ProtocolError version=v16",
         "voltgate_violations_total action=- code=RpcFrameworkError version=v21",
         "voltgate_calls_answered_total action=Authorize by=fallback version=v16",

@@ -269,8 +269,8 @@ class Metrics(Collector):
             self._name_frames(ocpp)
             for code in ("NotImplemented", *(code for code in _codes(version) if code.startswith("Form"))):
                 self.violations.cell(version, "unknown", code)
-            for action, sender, *_ in _core.actions(version):
-                if sender == "csms":
+            for action, sender, _, answer in _core.actions(version):
+                if answer == "none":  # a command, or a SEND: no CALL of a charger
                     self.frames.cell(version, "in", "call", action)
                     self.violations.cell(version, action, "NotSupported")
                 if sender != "charger":
