@@ -117,6 +117,8 @@ class Responder:
 
 @pytest.fixture
 async def responder() -> AsyncIterator[Responder]:
+    if not hasattr(ocsp.OCSPResponseBuilder, "add_response_by_hash"):
+        pytest.skip("the responder of this test needs cryptography 45; the product needs 44")
     port = free_port()
     made = Responder(f"http://localhost:{port}/ocsp", f"localhost:{port}")
     app = web.Application()
