@@ -7,7 +7,6 @@ Run: ``python benchmarks/api.py``, or ``--sessions 100000`` to try it
 
 import argparse
 import asyncio
-import resource
 import statistics
 import tempfile
 import time
@@ -22,7 +21,8 @@ from typing import Any
 import aiohttp
 import nats
 import orjson
-from ledger import free_port
+import psutil
+from servers import free_ports
 
 from voltgate.cli.dev import embedded
 from voltgate.config import Config
@@ -100,9 +100,9 @@ def _document(tx: store.Tx, number: int) -> None:
 @asynccontextmanager
 async def console(folder: Path, url: str) -> AsyncIterator[aiohttp.ClientSession]:
     """A client of a running console."""
-    port = free_port()
-    with embedded.server(folder / "nats", free := free_port(), 1 << 20):
-        client = await nats.connect(f"nats://127.0.0.1:{free}")
+    port, at_nats = free_ports(2)
+    with embedded.server(folder / "nats", at_nats, 1 << 20):
+        client = await nats.connect(f"nats://127.0.0.1:{at_nats}")
         config = Config().model_copy(update={"csms": Csms(database=url, port=port)})
         await streams.apply(client, config)
         async with served(client, config) as running:
@@ -132,14 +132,16 @@ async def _pages(http: aiohttp.ClientSession, count: int) -> list[float]:
 
 
 async def _export(http: aiohttp.ClientSession) -> tuple[float, int, float]:
-    """Seconds, rows, and MiB by which the process has grown."""
+    """Seconds, rows, and MiB of resident memory that it took at most."""
     asked = {"from": times.text(_began(CHARGERS + EXPORTED)), "to": times.text(_began(CHARGERS))}
-    before, began, rows = _memory(), time.monotonic(), -1
+    process, rows, sizes = psutil.Process(), -1, list[int]()
+    before, began = process.memory_info().rss, time.monotonic()
     async with http.get("/api/v1/export/sessions.csv", params=asked) as answer:
         assert answer.status == 200, await answer.text()
         async for chunk in answer.content.iter_any():
             rows += chunk.count(b"\n")
-    return time.monotonic() - began, rows, _memory() - before
+            sizes.append(process.memory_info().rss)
+    return time.monotonic() - began, rows, (max(sizes) - before) / (1 << 20)
 
 
 async def _preview(http: aiohttp.ClientSession) -> float:
@@ -152,10 +154,6 @@ async def _preview(http: aiohttp.ClientSession) -> float:
     spent = time.monotonic() - began
     assert found["less"] + found["more"] + found["same"] >= PREVIEWED - 1, found
     return spent
-
-
-def _memory() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 async def measured(count: int, folder: Path, url: str) -> list[tuple[str, str]]:

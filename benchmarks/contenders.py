@@ -5,15 +5,12 @@ libraries come from their public registries. What is fetched and built stays in 
 for each state of the sources.
 """
 
-import hashlib
-import os
 import platform
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -22,15 +19,14 @@ from pathlib import Path
 import servers
 from measure import Case, Start
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from building import kept, needs, run, state
+
 HERE = Path(__file__).parent / "peers"
 CACHE = HERE.parent.parent / ".cache" / "peers"
 # The default passes a faulty message on, marked as such.
 STRICT, LIVE = '[policy.v16.MeterValues]\nvalidation = "strict"\n', 'class = "live"\n'
 PATIENCE = 900  # seconds for a registry and a compiler
-
-
-class UnavailableError(Exception):
-    """A tool or a package cannot be had on this machine; says which."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +39,10 @@ class Sources:
 
     def ready(self) -> Path:
         """The folder of the result, built where it is not. UnavailableError."""
-        for tool in self.tools:
-            if shutil.which(tool) is None:
-                raise UnavailableError(f"{tool} is not installed")
-        made = CACHE / f"{self.folder}-{self._state()}"
-        if not made.exists():
-            # Renamed when complete, so that an interrupted build is not taken for a whole one.
-            unfinished = made.with_suffix(f".{os.getpid()}")
-            unfinished.mkdir(parents=True)
-            try:
-                self.build(HERE / self.folder, unfinished)
-                unfinished.rename(made)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-        return made
-
-    def _state(self) -> str:
-        files = sorted(path for path in (HERE / self.folder).rglob("*") if path.is_file())
-        return hashlib.sha256(b"\n".join(path.read_bytes() for path in files)).hexdigest()[:12]
+        needs(self.tools)
+        source = HERE / self.folder
+        files = sorted(path for path in source.rglob("*") if path.is_file())
+        return kept(CACHE / f"{self.folder}-{state(files)}", lambda made: self.build(source, made))
 
 
 @dataclass(frozen=True)
@@ -83,45 +65,24 @@ class Contender:
         start = self.start
         if start is None:
             command = self.command(self.sources.ready() if self.sources else HERE)
-            start = _starting(command, self.name)
+            start = partial(servers.listening, command, self.name)
         return Case(self.name, start, stored=self.stored, unchecked=self.unchecked)
-
-
-def _starting(command: list[str], name: str) -> Start:
-    @contextmanager
-    def start() -> Iterator[servers.Server]:
-        with servers.listening(command, name) as server:
-            yield server
-
-    return start
-
-
-def _run(command: Sequence[str], folder: Path) -> None:
-    """One step of a build. UnavailableError with its last lines."""
-    try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise UnavailableError(f"{command[0]}: not done in {PATIENCE} s") from None
-    if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise UnavailableError(f"{' '.join(command[:2])}: {' / '.join(lines[-4:]) or done.returncode}")
 
 
 def _npm(source: Path, made: Path) -> None:
     shutil.copytree(source, made, dirs_exist_ok=True)
     # Neither package needs a script. Peers of ocpp-ws-io are web frameworks, which are not used here.
     quiet = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--legacy-peer-deps")
-    _run(["npm", "install", *quiet, "--loglevel=error"], made)
+    run(["npm", "install", *quiet, "--loglevel=error"], made, PATIENCE)
 
 
 def _go(source: Path, made: Path) -> None:
-    _run(["go", "build", "-mod=readonly", "-buildvcs=false", "-o", f"{made}/", "./..."], source)
+    run(["go", "build", "-mod=readonly", "-buildvcs=false", "-o", f"{made}/", "./..."], source, PATIENCE)
 
 
 def _cargo(source: Path, made: Path) -> None:
-    _run(["cargo", "build", "--release", "--locked", "--quiet", "--target-dir", str(made / "target")], source)
+    target = ["--target-dir", str(made / "target")]
+    run(["cargo", "build", "--release", "--locked", "--quiet", *target], source, PATIENCE)
     for program in ("kit", "plain"):
         (made / "target/release" / program).rename(made / program)
     shutil.rmtree(made / "target")
@@ -130,10 +91,6 @@ def _cargo(source: Path, made: Path) -> None:
 NODE = Sources("node", ("node", "npm"), _npm)
 GO = Sources("go", ("go",), _go)
 RUST = Sources("rust", ("cargo",), _cargo)
-
-
-def _python(script: str) -> Callable[[Path], list[str]]:
-    return lambda _: [sys.executable, str(HERE / script)]
 
 
 def _node(script: str) -> Callable[[Path], list[str]]:
@@ -182,7 +139,7 @@ def everyone() -> list[Contender]:
             "mobilityhouse",
             f"ocpp {version('ocpp')}, {python}",
             "validated",
-            command=_python("mobilityhouse.py"),
+            servers.mobilityhouse,
         ),
         Contender(
             "ocpp-rpc",

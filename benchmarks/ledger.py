@@ -9,7 +9,6 @@ Run: ``make bench-csms``, or ``python benchmarks/ledger.py --chargers 200 --minu
 import argparse
 import asyncio
 import resource
-import socket
 import statistics
 import tempfile
 import time
@@ -22,6 +21,7 @@ import nats
 import orjson
 from nats.aio.client import Client
 from nats.errors import Error
+from servers import free_ports
 
 from voltgate.cli.dev import embedded
 from voltgate.config import Config
@@ -185,22 +185,19 @@ async def measured(chargers: int, minutes: int, port: int, folder: Path) -> list
     config = Config(csms=Csms(database=f"sqlite:///{folder}/live.db"))
     by_cpu, by_time = await replay(client, config, len(made))
     waits = sorted(await lag(client, config))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     await client.close()
     return [
         ("feed alone, facts per CPU second", f"{alone:,.0f}"),
         ("from NATS, facts per CPU second (of the feed alone)", f"{by_cpu:,.0f} ({by_cpu / alone:.2f})"),
         ("from NATS, facts per second", f"{by_time:,.0f}"),
         (f"lag at {LAG_RATE:,} facts/s, p50 and p99", f"{_ms(waits, 50)} ms, {_ms(waits, 99)} ms"),
-        ("memory at most, load included", f"{memory:,.0f} MiB"),
+        ("memory at most, load included", f"{memory():,.0f} MiB"),
     ]
 
 
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def memory() -> float:
+    """MiB of resident memory that this process has had at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _ms(waits: list[float], percent: int) -> str:
@@ -215,7 +212,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=int, default=60)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder, port = Path(name), free_port()
+        folder, (port,) = Path(name), free_ports(1)
         rows = [
             ("fold alone, facts per CPU second", f"{fold(options.chargers, options.minutes, folder):,.0f}")
         ]

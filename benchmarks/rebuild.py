@@ -8,7 +8,6 @@ Run: ``python benchmarks/rebuild.py`` (15 min); ``--chargers 10000 --days 0`` is
 
 import argparse
 import asyncio
-import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,8 +15,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import nats
-from ledger import START, Fact, fact, free_port, reading
+from ledger import START, Fact, fact, memory, reading
 from nats.aio.client import Client
+from servers import free_ports
 
 from voltgate.cli.dev import embedded
 from voltgate.config import Config
@@ -85,7 +85,7 @@ async def measured(chargers: int, days: int, folder: Path, port: int) -> list[tu
     await _settled(client, config, chargers * days * HOURS)
     rows = [
         (f"first fold of {count:,} facts, with its ticks", f"{time.monotonic() - began:.0f} s"),
-        ("memory at most, load included", f"{_memory():,.0f} MiB"),
+        ("memory at most, load included", f"{memory():,.0f} MiB"),
     ]
     hashes = {await rebuild.digest(client, config)}
     for number in range(2 if days else 0):
@@ -103,10 +103,6 @@ def _config(file: Path) -> Config:
     )
 
 
-def _memory() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description="The ledger's rebuild and memory.")
@@ -114,7 +110,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=30)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder, port = Path(name), free_port()
+        folder, (port,) = Path(name), free_ports(1)
         with embedded.server(folder / "nats", port, 1 << 20):
             rows = asyncio.run(measured(options.chargers, options.days, folder, port))
     for label, value in rows:

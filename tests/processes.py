@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
+VOLTGATE = (sys.executable, "-m", "voltgate")
 PATIENCE = 60.0  # seconds until a condition that should hold counts as failed
 
 Start = Callable[..., "Voltgate"]
@@ -22,7 +23,7 @@ class Voltgate:
 
     def __init__(self, folder: Path, *arguments: str, shell: str = "", **environment: str) -> None:
         self._out, self._err = folder / "out", folder / "err"
-        command = [sys.executable, "-m", "voltgate", *arguments]
+        command = [*VOLTGATE, *arguments]
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
                 ["sh", "-c", f'exec "$@" {shell}', "sh", *command],
@@ -52,6 +53,12 @@ class Voltgate:
     def ends(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
+
+
+def run_voltgate(*arguments: str) -> None:
+    """Run one command to its end; AssertionError with its words if it fails."""
+    done = subprocess.run([*VOLTGATE, *arguments], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"{arguments}: {done.stderr}"
 
 
 def status(port: int, path: str) -> tuple[int, str]:

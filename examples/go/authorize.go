@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -39,9 +41,11 @@ func authorize(nc *nats.Conn, known []string) error {
 			response.Header.Set("Nats-Service-Error", "no answer")
 		}
 		response.Data = body
-		if err := question.RespondMsg(response); err == nil {
-			fmt.Println(question.Subject, string(body))
+		if err := errors.Join(err, question.RespondMsg(response)); err != nil {
+			fmt.Fprintln(os.Stderr, question.Subject, err)
+			return
 		}
+		fmt.Println(question.Subject, string(body))
 	})
 	return err
 }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -26,12 +29,17 @@ func online(ctx context.Context, js jetstream.JetStream) ([]link, error) {
 	if err != nil {
 		return nil, err
 	}
+	if info.NumPending == 0 {
+		return nil, nil
+	}
+	// All in one request: an ordered consumer is made anew for each.
+	batch, err := consumer.Fetch(int(info.NumPending))
+	if err != nil {
+		return nil, err
+	}
 	var links []link
-	for pending := info.NumPending; pending > 0; pending-- {
-		message, err := consumer.Next()
-		if err != nil {
-			return nil, err
-		}
+	var read uint64
+	for message := range batch.Messages() {
 		var last link
 		if err := json.Unmarshal(message.Data(), &last); err != nil {
 			return nil, err
@@ -39,6 +47,10 @@ func online(ctx context.Context, js jetstream.JetStream) ([]link, error) {
 		if last.State == "up" {
 			links = append(links, last)
 		}
+		read++
+	}
+	if read < info.NumPending {
+		return nil, fmt.Errorf("%d of %d links: %w", read, info.NumPending, cmp.Or(batch.Error(), nats.ErrTimeout))
 	}
 	return links, nil
 }

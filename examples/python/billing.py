@@ -42,17 +42,17 @@ async def bill(nc: Client, bucket: KeyValue, name: str) -> None:
 
 
 def entries(fact: Msg) -> Iterator[tuple[str, Any]]:
-    """What one fact says. Facts may come twice, and in any order."""
+    """What one fact says. Facts may come twice, and in any order; one that lacks what is billed raises."""
     _, _, version, action, charger = fact.subject.split(".")
     session = (fact.headers or {})["ocpp-key"]
     match version, action, json.loads(fact.data):
         case "v16", "StartTransaction", payload:
             yield f"tag/{session}", payload["idTag"]
-            yield f"begin/{session}", payload["meterStart"]
+            yield f"begin/{session}", int(payload["meterStart"])
         case "v16", "StartTransactionResponse", {"transactionId": number}:
             yield f"id/{session}", f"{charger}/{number}"
         case "v16", "StopTransaction", payload:
-            yield f"end/{charger}/{payload['transactionId']}", payload["meterStop"]
+            yield f"end/{charger}/{payload['transactionId']}", int(payload["meterStop"])
         case _, "TransactionEvent", payload:
             session = f"{charger}/{key(payload['transactionInfo']['transactionId'])}"
             if "idToken" in payload and payload["eventType"] != "Ended":

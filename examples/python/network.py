@@ -87,7 +87,7 @@ async def facts(nc: Client, stream: str, durable: str, subject: str) -> AsyncIte
     consumer = await nc.jetstream().pull_subscribe(subject, durable, stream, config)
     while True:
         try:
-            # Without a timeout, a restart of NATS would hang it for ever.
+            # With timeout=None (5 s is the default), a restart of NATS would hang it for ever.
             batch = await consumer.fetch(100, timeout=5)
         except TimeoutError:
             continue

@@ -5,8 +5,6 @@ It has a listener for each kind of attack: with and without credentials, TLS, mu
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -21,9 +19,8 @@ from attack import certificates
 from attack.conditions import Conditions
 from faults.process import Process, tail
 from jetstream import NatsServer, free_port
-from processes import status
+from processes import VOLTGATE, run_voltgate, status
 
-VOLTGATE = (sys.executable, "-m", "voltgate")
 PASSWORD = "0123456789abcdef0123456789abcdef01234567"
 ACCOUNTS = ("sha256", "argon2", "disabled")
 """Identities in the registry that attackers know, by what their records hold; their password is PASSWORD."""
@@ -128,8 +125,8 @@ class Target:
         self.ports = Ports(str(folder), *(free_port() for _ in range(7)))
         self._folder, self._good = folder, good
         mutual = certificates.make(folder)
-        self._config = folder / "voltgate.toml"
-        self._config.write_text(
+        config = folder / "voltgate.toml"
+        config.write_text(
             _CONFIG.format(
                 **vars(self.ports),
                 trusted=TRUSTED,
@@ -145,17 +142,17 @@ class Target:
         conf = folder / "nats.conf"
         conf.write_text(_NATS % {"port": self.ports.nats, "folder": folder / "jetstream"})
         self._nats = NatsServer(folder / "nats", ["-c", str(conf)], self.ports.nats)
-        given = ["--config", str(self._config)]
+        self._given = ["--config", str(config)]
         self.log = folder / "gateway.log"
-        serve = [*VOLTGATE, "serve", "--workers", str(WORKERS), *given]
+        serve = [*VOLTGATE, "serve", "--workers", str(WORKERS), *self._given]
         if conditions.descriptors:
             serve = ["sh", "-c", f'ulimit -n {conditions.descriptors} && exec "$@"', "sh", *serve]
         self._gateway = Process("gateway", self.log, serve)
-        self._backend = Process("backend", folder / "backend.log", [*VOLTGATE, "backend", *given])
+        self._backend = Process("backend", folder / "backend.log", [*VOLTGATE, "backend", *self._given])
 
     def start(self) -> None:
         """Make streams and records, start the processes."""
-        self._voltgate("streams", "apply")
+        run_voltgate("streams", "apply", *self._given)
         sha256, argon2, disabled = ACCOUNTS
         # Every tenth has a password that a person chose; its memory is part of the rest value.
         chosen = [*self._good[::10], argon2]
@@ -179,12 +176,7 @@ class Target:
         file = self._folder / name
         with file.open("w", newline="") as out:
             csv.writer(out).writerows([("identity", "password", "enabled", "security_profile"), *rows])
-        self._voltgate("chargers", "import", str(file), *options)
-
-    def _voltgate(self, *arguments: str) -> None:
-        command = [*VOLTGATE, *arguments, "--config", str(self._config)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+        run_voltgate("chargers", "import", str(file), *options, *self._given)
 
     @property
     def workers(self) -> list[psutil.Process]:

@@ -6,9 +6,11 @@ import comparison
 import contenders
 import pytest
 from comparison import Entry
-from contenders import Contender, Sources, UnavailableError
+from contenders import Contender, Sources
 from judged import BAD, Judged, judged
 from measure import Idle, Message, Size
+
+from building import UnavailableError
 
 FLOOR = Contender("floor", "a 1", "nothing", unchecked=True)
 OURS = Contender("Voltgate, durable", "b 2", "stored", stored=True)

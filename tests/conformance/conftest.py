@@ -3,7 +3,6 @@
 import importlib
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +13,11 @@ from e2e.conftest import backend, client, facts, identity, nats_server  # noqa: 
 from e2e.house import Gateway, config, gateway
 from e2e.logins import KEY, fast
 from e2e.secured import OPERATOR, Pki
-from e2e.strangers import token
+from e2e.strangers import Backend, token
 from jetstream import NatsServer
 
 Register = Callable[..., Awaitable[None]]
+MakeBackend = Callable[..., Awaitable[Backend]]
 OPEN, CLOSING, BASIC, TLS, MUTUAL = range(5)  # listeners
 
 
@@ -86,8 +86,3 @@ async def register(house: Gateway, client: Client, identity: str) -> Register:  
 async def known(register: Register) -> None:
     """The charger has a record, with a password and nothing else."""
     await register()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path

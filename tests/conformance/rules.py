@@ -11,14 +11,13 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 ALL, V16, V201, V21, V2 = ("v16", "v201", "v21"), ("v16",), ("v201",), ("v21",), ("v201", "v21")
-NAMES = {"v16": "1.6", "v201": "2.0.1", "v21": "2.1"}
 # Rules that are not for every version (docs/ocpp.md A).
 ONLY = {"A11": V2, "A13": V21, "A14": V21, "A16": V2}
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a test shows. ``rule``: of docs/ocpp.md A, or a case of its E; "" for a quirk."""
+    """What a test shows. ``rule``: of docs/ocpp.md A, or a case of its E."""
 
     rule: str
     version: str
@@ -31,13 +30,7 @@ ROWS: dict[tuple[str, str, str], Row] = {}
 
 def rule(name: str, what: str, versions: Sequence[str] = ALL) -> Callable[[Test], Test]:
     """The test, which takes a ``version``, shows this rule in these versions."""
-
-    def mark(test: Test) -> Test:
-        for version in versions:
-            ROWS[name, version, test.__name__] = Row(name, version, what, test.__name__)
-        return pytest.mark.parametrize("version", versions)(test)  # type: ignore[no-any-return]
-
-    return mark
+    return case(what, **dict.fromkeys(versions, name))
 
 
 def case(what: str, **names: str) -> Callable[[Test], Test]:
@@ -81,7 +74,7 @@ def page(outcomes: Mapping[tuple[str, str], str], quirks: Mapping[str, tuple[str
             rows = [row for row in ROWS.values() if row.rule == name]
             for test, what in dict.fromkeys((row.test, row.what) for row in rows):
                 served = {row.version for row in rows if row.test == test}
-                cells = [outcomes.get((test, one), "not run") if one in served else "-" for one in NAMES]
+                cells = [outcomes.get((test, one), "not run") if one in served else "-" for one in ALL]
                 text += f"| {name} | {what} | {' | '.join(cells)} |\n"
     text += QUIRKS
     for quirk, (without, with_it) in quirks.items():

@@ -198,7 +198,7 @@ async def test_suites(house: Gateway, pki: Pki, known: None, identity: str, vers
     "profile 3: the chain, the operator and the name in the certificate are the charger's, or it is refused",
 )
 async def test_certificates(
-    house: Gateway, pki: Pki, register: Register, identity: str, version: str, folder: Path
+    house: Gateway, pki: Pki, register: Register, identity: str, version: str, tmp_path: Path
 ) -> None:
     await register(security_profile=3)
     options: dict[str, Any] = {"subprotocols": [SUBPROTOCOL[version]]}
@@ -209,7 +209,7 @@ async def test_certificates(
         (issue("o", identity, "Another"), 401),
     ):
         assert await secured.status(port, identity, pki.context(certificate), **options) == wanted
-    for wrong in (None, Authority(folder, "other").issue("other", identity, OPERATOR)):
+    for wrong in (None, Authority(tmp_path, "other").issue("other", identity, OPERATOR)):
         with pytest.raises(CUT_OFF):
             await secured.status(port, identity, pki.context(wrong), KEY, **options)
 
@@ -271,9 +271,9 @@ async def test_case_certificate(house: Gateway, pki: Pki, known: None, identity:
 
 @case("a certificate that is not the charger's, or of another authority", v201="TC_A_08")
 async def test_case_wrong_certificate(
-    house: Gateway, pki: Pki, known: None, identity: str, version: str, folder: Path
+    house: Gateway, pki: Pki, known: None, identity: str, version: str, tmp_path: Path
 ) -> None:
-    other = Authority(folder, "other").issue("other", identity, OPERATOR)
+    other = Authority(tmp_path, "other").issue("other", identity, OPERATOR)
     with pytest.raises(CUT_OFF):
         await secured.status(house.ports[MUTUAL], identity, pki.context(other))
     wrong = pki.chargers.issue("wrong", "another", OPERATOR)

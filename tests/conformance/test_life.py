@@ -1,25 +1,23 @@
 """docs/ocpp.md A18 to A20, and the cases of E about boots: what happens between connect and disconnect."""
 
 import asyncio
-import json
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nats.aio.client import Client
 
-from conformance.conftest import OPEN
+from conformance.conftest import OPEN, MakeBackend
 from conformance.rules import case, rule
 from conformance.test_frames import NOTIFICATION, RESET, ask, call
-from e2e.commanding import commandable, send
+from e2e.commanding import commandable, heard_call, send
 from e2e.house import Gateway, config, gateway, own_gateway
-from e2e.strangers import PING, Backend, Charger, close_code, dial, knock, read_frame, request
+from e2e.strangers import PING, SUBPROTOCOL, Charger, close_code, dial, knock, read_frame, request
 from jetstream import NatsServer
 from world import BOOT, BOOT_2, NOW
 
-MakeBackend = Callable[..., Awaitable[Backend]]
 BOOTS = {"v16": BOOT, "v201": BOOT_2, "v21": BOOT_2}
 
 
@@ -66,8 +64,7 @@ async def test_liveness(lively: Gateway, identity: str, version: str) -> None:
     async with dial(lively.port, identity, version) as charger:
         time = (await ask(charger, "1", "Heartbeat", {}))[2]["currentTime"]
         assert time.endswith("Z")
-    protocol = {"v16": "ocpp1.6", "v201": "ocpp2.0.1", "v21": "ocpp2.1"}[version]
-    async with knock(lively.port, request(f"/silent{version}", protocol)) as silent:
+    async with knock(lively.port, request(f"/silent{version}", SUBPROTOCOL[version])) as silent:
         assert (await read_frame(silent.reader))[0] == 0x80 | PING
         assert await close_code(silent.reader) == 1006
 
@@ -76,8 +73,8 @@ async def test_liveness(lively: Gateway, identity: str, version: str) -> None:
     "A20",
     "while NATS is away a CALL is not answered: the socket is closed with 1013, so that the charger queues",
 )
-async def test_outage(folder: Path, identity: str, version: str) -> None:
-    server = NatsServer(folder)
+async def test_outage(tmp_path: Path, identity: str, version: str) -> None:
+    server = NatsServer(tmp_path)
     try:
         async with own_gateway(config(server)) as running, dial(running.port, identity, version) as charger:
             assert await notified(charger, version) == [3, {}]
@@ -94,7 +91,7 @@ async def test_own_ids(house: Gateway, client: Client, identity: str, version: s
     async with dial(house.ports[OPEN], identity, version) as charger:
         await commandable(client, identity)
         sending = asyncio.create_task(send(client, identity, "Reset", RESET[version]))
-        _, message_id, _, _ = json.loads(await charger.hear())
+        message_id = await heard_call(charger)
         assert str(uuid.UUID(message_id)) == message_id
         await charger.send(f'[3,"{message_id}",{{"status":"Accepted"}}]')
         assert (await sending)[0] == "result"
@@ -123,7 +120,7 @@ async def test_case_pending(
         assert await boot(charger, version) == "Pending"
         trigger = {"requestedMessage": "BootNotification"}
         sending = asyncio.create_task(send(client, identity, "TriggerMessage", trigger))
-        _, message_id, _, _ = json.loads(await charger.hear())
+        message_id = await heard_call(charger)
         await charger.send(f'[3,"{message_id}",{{"status":"Accepted"}}]')
         assert (await sending)[0] == "result"
         asked.answers["BootNotification"] = booted("Accepted")

@@ -10,14 +10,12 @@ from urllib.parse import quote
 import pytest
 from nats.aio.client import Client
 
-from conformance.conftest import Register
+from conformance.conftest import MakeBackend, Register
 from e2e.commanding import commandable, send
 from e2e.house import PATIENCE, Gateway, config, gateway
 from e2e.strangers import (
     PING,
-    PONG,
     TEXT,
-    Backend,
     close_code,
     dial,
     frame,
@@ -53,7 +51,7 @@ class Visit:
 
     house: Gateway
     client: Client
-    backend: Callable[..., Awaitable[Backend]]
+    backend: MakeBackend
     register: Register
     identity: str
 
@@ -98,7 +96,6 @@ async def no_ping(visit: Visit) -> str:
                     pass
         except TimeoutError:
             return SEEN["no_ping"][1]
-        charger.writer.write(frame(PONG, b""))
         return SEEN["no_ping"][0]
 
 
@@ -134,7 +131,7 @@ PROBES: dict[str, Callable[[Visit], Awaitable[str]]] = {
 async def test_a_quirk_changes_what_its_row_says(
     lively: Gateway,
     client: Client,
-    backend: Callable[..., Awaitable[Backend]],
+    backend: MakeBackend,
     register: Register,
     identity: str,
     quirk: str,

@@ -1,7 +1,8 @@
 """``make examples``: build the programs, let all of them serve one network of chargers, and print the table.
 
 In its course every billing service is killed before it has acknowledged what it read, and NATS is restarted
-under all of them. Afterwards their sums must be those of the chargers.
+under all of them. What lacks a meter reading must become a dead letter, and must not be billed. Afterwards
+their sums must be those of the chargers.
 """
 
 import argparse
@@ -12,11 +13,13 @@ import tempfile
 from asyncio.subprocess import PIPE
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
 import nats
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
@@ -27,7 +30,7 @@ from faults.process import Process, tail
 
 PATIENCE = 90.0  # seconds until a condition that should hold counts as failed
 FLEET = {"CP001": "v16", "RDAM 1.2*": "v16", "München": "v201", "a/b=c%": "v21"}
-COLUMNS = ("authorize", "command", "online", "kill", "restart", "sums")
+COLUMNS = ("authorize", "command", "online", "kill", "restart", "incomplete", "sums")
 
 
 class Service:
@@ -67,6 +70,8 @@ class Course:
     def __init__(self, network: Network, services: list[Service], client: Client) -> None:
         self._network, self._services, self._client = network, services, client
         self._chargers = [Charger(network.url, identity, version) for identity, version in FLEET.items()]
+        self._incomplete = 0
+        self._dead = Counter[str]()  # letters by consumer
 
     async def stop(self) -> None:
         for charger in self._chargers:
@@ -141,21 +146,48 @@ class Course:
                 await until(reads, 20)
             finally:
                 service.billing.kill()
-            if (await self.consumer(service)).num_ack_pending:
+            if (killed := await self.consumer(service)).num_ack_pending:
                 service.billing.start()
+                await until(partial(self._reads_on, service, killed))
                 return
             await self.charge(2)
         raise AssertionError("it had acknowledged everything whenever it was killed")
 
+    async def _reads_on(self, service: Service, killed: ConsumerInfo) -> bool:
+        """Whether it has started: a program that does not find NATS at its start ends, as it should."""
+        assert service.billing.runs, tail("billing", service.billing.log)
+        before, now = killed.delivered, (await self.consumer(service)).delivered
+        return before is not None and now is not None and now.consumer_seq > before.consumer_seq
+
     async def restart(self, service: Service) -> None:
         """It is the process from before, and reads on."""
 
-        async def read() -> bool:
-            info = await self.consumer(service)
-            return not info.num_pending and not info.num_ack_pending
+        await until(partial(self._has_read, service))
 
-        await until(read)
+    async def _has_read(self, service: Service) -> bool:
         assert service.billing.runs, tail("billing", service.billing.log)
+        info = await self.consumer(service)
+        return not info.num_pending and not info.num_ack_pending
+
+    async def charge_incompletely(self) -> None:
+        """Send what cannot be billed; a second attempt is the last, so that it takes seconds."""
+        for service in self._services:
+            config = (await self.consumer(service)).config
+            config.max_deliver = 2
+            await self._client.jetstream().add_consumer("OCPP_TX", config)
+        self._incomplete = sum([await charger.charge_incompletely() for charger in self._chargers])
+
+    async def _died(self, advisory: Msg) -> None:
+        self._dead[advisory.subject.rsplit(".", 1)[1]] += 1
+
+    async def incomplete(self, service: Service) -> None:
+        """What lacks a reading is a dead letter of it, and nothing else."""
+
+        async def dead() -> bool:
+            return await self._has_read(service) and self._dead[service.name] >= self._incomplete
+
+        await until(dead)
+        assert self._dead[service.name] == self._incomplete, f"{self._dead[service.name]} dead letters"
 
     async def sums(self, service: Service) -> None:
         expected = self._delivered()
@@ -188,6 +220,7 @@ class Course:
             service.billing.start()
             service.authorize.start()
         await self._client.subscribe("ocpprpc.send.*.MUTE")  # a gateway that does not answer
+        await self._client.subscribe("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.OCPP_TX.*", cb=self._died)
         await self.consumers()
         await self.phase("authorize", self.authorize)
         await self.phase("command", self.command)
@@ -207,6 +240,8 @@ class Course:
         await asyncio.to_thread(self._network.nats.start)
         await charging
         await self.phase("restart", self.restart)
+        await self.charge_incompletely()
+        await self.phase("incomplete", self.incomplete)
         await self.phase("sums", self.sums)
 
 

@@ -59,29 +59,43 @@ class Charger:
             await self._charge_v2(f"tx/{number}", tag, begin, end)
         self.delivered[tag] += end - begin
 
-    async def _charge_v16(self, tag: str, begin: int, end: int) -> None:
-        start = {"connectorId": 1, "idTag": tag, "meterStart": begin, "timestamp": "2026-01-01T10:00:00Z"}
-        number = (await self.call("StartTransaction", start))["transactionId"]
-        sample = {"timestamp": "2026-01-01T10:30:00Z", "sampledValue": [{"value": str(begin)}]}
-        await self.call("MeterValues", {"connectorId": 1, "transactionId": number, "meterValue": [sample]})
-        stop = {"meterStop": end, "timestamp": "2026-01-01T11:00:00Z", "transactionId": number}
-        await self.call("StopTransaction", stop)
+    async def charge_incompletely(self) -> int:
+        """Sessions with a message each that lacks what is billed; how many such messages."""
+        number = next(self._numbers)
+        if self.version == "v16":
+            await self._charge_v16(KNOWN[0], None, self._meter)
+            await self._charge_v16(KNOWN[0], self._meter, None)
+        else:
+            await self._charge_v2(f"tx/{number}", KNOWN[0], self._meter, None)
+            await self._charge_v2(f"tx/{number}+", KNOWN[0], None, self._meter)
+        return 2
 
-    async def _charge_v2(self, transaction: str, tag: str, begin: int, end: int) -> None:
+    async def _charge_v16(self, tag: str, begin: int | None, end: int | None) -> None:
+        start = {"connectorId": 1, "idTag": tag, "timestamp": "2026-01-01T10:00:00Z"}
+        number = (await self.call("StartTransaction", start | _with(meterStart=begin)))["transactionId"]
+        sample = {"timestamp": "2026-01-01T10:30:00Z", "sampledValue": [{"value": str(self._meter)}]}
+        await self.call("MeterValues", {"connectorId": 1, "transactionId": number, "meterValue": [sample]})
+        stop = {"timestamp": "2026-01-01T11:00:00Z", "transactionId": number}
+        await self.call("StopTransaction", stop | _with(meterStop=end))
+
+    async def _charge_v2(self, transaction: str, tag: str, begin: int | None, end: int | None) -> None:
         def event(kind: str, number: int, **values: Any) -> dict[str, Any]:
             reason = {"Started": "Authorized", "Ended": "StopAuthorized"}.get(kind, "MeterValuePeriodic")
             fixed = {"eventType": kind, "seqNo": number, "triggerReason": reason}
             info = {"transactionId": transaction}
             return fixed | {"timestamp": "2026-01-01T10:00:00Z", "transactionInfo": info} | values
 
-        def meter(value: float, **unit: Any) -> list[dict[str, Any]]:
+        def meter(value: float | None, **unit: Any) -> list[dict[str, Any]]:
             power = {"value": 11.0, "measurand": "Power.Active.Import"}
-            energy = {"value": value} | ({"unitOfMeasure": unit} if unit else {})
+            energy = _with(value=value) | ({"unitOfMeasure": unit} if unit else {})
             return [{"timestamp": "2026-01-01T10:00:00Z", "sampledValue": [power, energy]}]
 
         await self.call("TransactionEvent", event("Started", 0, meterValue=meter(begin)))
         await self.call("TransactionEvent", event("Updated", 1, idToken=_token(tag)))
-        values = meter(end / 1000, unit="kWh") if end % 2 else meter(end / 10, unit="Wh", multiplier=1)
+        if end is None:
+            values = meter(None)
+        else:
+            values = meter(end / 1000, unit="kWh") if end % 2 else meter(end / 10, unit="Wh", multiplier=1)
         await self.call("TransactionEvent", event("Ended", 2, meterValue=values, idToken=_token("MASTER")))
 
     async def call(self, action: str, payload: dict[str, Any]) -> Any:
@@ -126,6 +140,11 @@ class Charger:
                     waiting.set_result(answer)
             case [4, number, code, *_] if number in self._open:
                 self._open[number][1].set_exception(ValueError(f"{self._open[number][0]}: {code}"))
+
+
+def _with(**member: float | None) -> dict[str, Any]:
+    """The member, unless it is missing."""
+    return {name: value for name, value in member.items() if value is not None}
 
 
 def _token(tag: str) -> dict[str, str]:

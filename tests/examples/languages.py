@@ -1,20 +1,15 @@
 """How the programs of each language are built and started, where its tools are installed."""
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from building import UnavailableError, needs, run
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-PATIENCE = 600  # seconds for a registry and a compiler
-
-
-class UnavailableError(Exception):
-    """A tool or a package cannot be had on this machine; says which."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +27,9 @@ class Language:
 
     def build(self) -> None:
         """UnavailableError with the last words of the step that failed."""
-        for tool in self.tools:
-            if shutil.which(tool) is None:
-                raise UnavailableError(f"{tool} is not installed")
+        needs(self.tools)
         for step in self.steps:
-            done = subprocess.run(
-                step, cwd=self.folder, capture_output=True, text=True, timeout=PATIENCE, check=False
-            )
-            if done.returncode:
-                lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-                raise UnavailableError(f"{' '.join(step)}: {' / '.join(lines[-6:])}")
+            run(step, self.folder)
 
     def start(self, program: str, *arguments: str, nats: str) -> list[str]:
         """The command of a process."""

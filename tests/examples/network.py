@@ -2,17 +2,13 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from faults.process import Process
 from jetstream import NatsServer, free_port
-from processes import status
-
-VOLTGATE = (sys.executable, "-m", "voltgate")
+from processes import VOLTGATE, run_voltgate, status
 
 _CONFIG = """
 [nats]
@@ -45,19 +41,17 @@ class Network:
         self.nats = NatsServer(folder / "nats")
         self._admin, port = free_port(), free_port()
         self.url = f"ws://127.0.0.1:{port}"
-        self._config = folder / "voltgate.toml"
-        self._config.write_text(_CONFIG.format(nats=json.dumps(self.nats.url), admin=self._admin, port=port))
-        given = ["--config", str(self._config)]
+        config = folder / "voltgate.toml"
+        config.write_text(_CONFIG.format(nats=json.dumps(self.nats.url), admin=self._admin, port=port))
+        self._given = ["--config", str(config)]
+        backend = [*VOLTGATE, "backend", *self._given, "--except", "Authorize"]
         self.processes = [
-            Process("gateway", folder / "gateway.log", [*VOLTGATE, "serve", *given]),
-            Process(
-                "backend", folder / "backend.log", [*VOLTGATE, "backend", *given, "--except", "Authorize"]
-            ),
+            Process("gateway", folder / "gateway.log", [*VOLTGATE, "serve", *self._given]),
+            Process("backend", folder / "backend.log", backend),
         ]
 
     async def start(self) -> None:
-        apply = [*VOLTGATE, "streams", "apply", "--config", str(self._config)]
-        await asyncio.to_thread(subprocess.run, apply, check=True, capture_output=True)
+        await asyncio.to_thread(run_voltgate, "streams", "apply", *self._given)
         for process in self.processes:
             process.start()
 

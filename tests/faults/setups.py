@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,9 +14,9 @@ import psutil
 from faults.process import Process
 from jetstream import Cluster, NatsServer, free_port
 from postgres import PostgresServer
+from processes import VOLTGATE, run_voltgate
 from proxy import Proxy
 
-VOLTGATE = (sys.executable, "-m", "voltgate")
 SETTLE_AFTER = 2.0  # csms.settle_after
 MUTANT = (sys.executable, str(Path(__file__).with_name("mutant.py")))
 
@@ -151,8 +150,7 @@ class House:
     async def start(self) -> None:
         if self.cluster:
             await self.cluster.ready()
-        command = [*VOLTGATE, "streams", "apply", "--config", str(self._file)]
-        await asyncio.to_thread(subprocess.run, command, check=True, stdout=subprocess.DEVNULL)
+        await asyncio.to_thread(run_voltgate, "streams", "apply", "--config", str(self._file))
         if self.database is not None:
             await asyncio.to_thread(self.database.start)
             url = json.dumps(self.database.new_database())

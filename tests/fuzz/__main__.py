@@ -95,9 +95,15 @@ def _keep(target: str) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
-    parser.add_argument("--only", action="append", metavar="TEXT", help="targets whose names contain it")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="TEXT", help="targets whose names contain it"
+    )
     parser.add_argument("--keep", action="store_true", help="add short inputs to tests/vectors/fuzz")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    for part in arguments.only:
+        if not any(part in one for one in TARGETS):
+            parser.error(f"{part} is in the name of no target: {', '.join(TARGETS)}")
+    return arguments
 
 
 if __name__ == "__main__":

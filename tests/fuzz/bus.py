@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
+from listening import listening
 from voltgate import _core
 from voltgate.config import load
 from voltgate.gateway.bus.bus import Bus
@@ -42,7 +43,6 @@ class Server:
 
     def __init__(self, data: bytes) -> None:
         self._data, self._connections = data, 0
-        self.tasks: set[asyncio.Task[Any]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
@@ -74,23 +74,21 @@ class Server:
 async def _play(data: bytes) -> None:
     faults: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
-    lying = Server(data)
-    server = await asyncio.start_server(lying.serve, "127.0.0.1", 0)
-    url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    clock = Wheel(time.monotonic, time.time)
-    bus = Bus(load(nats={"url": url, "publish_timeout": 1.0}).nats, clock, Metrics())
     heard: list[Request] = []
-    await bus.start()
-    # A client is gentler with its servers.
-    bus._connection.client.options["reconnect_time_wait"] = 0  # noqa: SLF001
-    try:
-        bus.subscribe(COMMANDS, heard.append)
-        async with asyncio.timeout(PATIENCE):
-            while not isinstance(await _stored(bus, clock), Ack) or bus.connections < 2:
-                await asyncio.sleep(0)
-    finally:
-        await bus.stop()
-        server.close()
+    async with listening(Server(data).serve) as port:
+        clock = Wheel(time.monotonic, time.time)
+        nats = load(nats={"url": f"nats://127.0.0.1:{port}", "publish_timeout": 1.0}).nats
+        bus = Bus(nats, clock, Metrics())
+        await bus.start()
+        # A client is gentler with its servers.
+        bus._connection.client.options["reconnect_time_wait"] = 0  # noqa: SLF001
+        try:
+            bus.subscribe(COMMANDS, heard.append)
+            async with asyncio.timeout(PATIENCE):
+                while not isinstance(await _stored(bus, clock), Ack) or bus.connections < 2:
+                    await asyncio.sleep(0)
+        finally:
+            await bus.stop()
     assert all(request.reply.startswith("_INBOX.") for request in heard)
     assert not faults, faults
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from time import monotonic
 
+from building import UnavailableError
 from e2e.strangers import connected
 from faults.process import tail
-from strangers.clients import CLIENTS, Client, UnavailableError
+from strangers.clients import CLIENTS, Client
 from strangers.guest import COLUMNS, PATIENCE, Guest
 from strangers.site import HAPROXY, Site, running
 from strangers.ways import Road

@@ -3,25 +3,17 @@
 What is fetched and built stays in ``.cache/strangers``, one folder for each state of a driver's sources.
 """
 
-import hashlib
-import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from building import kept, needs, run, state
 from strangers.ways import DIRECT, OPEN, WAYS, Way
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent.parent / ".cache" / "strangers"
-PATIENCE = 600  # seconds for a registry and a compiler
 NPM = ("ocpp-rpc@2.2.1", "ocpp-ts@0.3.0")
-
-
-class UnavailableError(Exception):
-    """A tool or a package cannot be had on this machine; says which."""
 
 
 @dataclass(frozen=True)
@@ -47,39 +39,10 @@ class Client:
 
     def ready(self) -> list[str]:
         """The command of its driver, built where it is not. UnavailableError."""
-        for tool in self.tools:
-            if shutil.which(tool) is None:
-                raise UnavailableError(f"{tool} is not installed")
-        made = CACHE / f"{self.sources}-{self._state()}"
-        if not made.exists():
-            # Renamed when complete, so that an interrupted build is not taken for a whole one.
-            unfinished = made.with_suffix(f".{os.getpid()}")
-            unfinished.mkdir(parents=True)
-            try:
-                self.build(unfinished)
-                unfinished.rename(made)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-        return self.command(made)
-
-    def _state(self) -> str:
-        """A hash over the sources and over this file, which names packages and versions."""
+        needs(self.tools)
         files = sorted(path for path in (HERE / self.sources).iterdir() if path.is_file())
-        texts = [path.read_bytes() for path in [*files, Path(__file__)]]
-        return hashlib.sha256(b"\n".join(texts)).hexdigest()[:12]
-
-
-def run(command: Sequence[str], folder: Path) -> None:
-    """One step of a build. UnavailableError with its last words."""
-    try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise UnavailableError(f"{command[0]}: not done in {PATIENCE} s") from None
-    if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise UnavailableError(f"{' '.join(command[:3])}: {' / '.join(lines[-4:]) or done.returncode}")
+        # This file names packages and versions.
+        return self.command(kept(CACHE / f"{self.sources}-{state([*files, Path(__file__)])}", self.build))
 
 
 def nothing(folder: Path) -> None:

@@ -7,8 +7,6 @@ import asyncio
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,10 +15,9 @@ from pathlib import Path
 from certificates import Authority
 from faults.process import Process
 from jetstream import NatsServer, free_port
-from processes import status
+from processes import VOLTGATE, run_voltgate, status
 from strangers.ways import ORGANIZATION, PASSWORD, WAYS, Road, Way
 
-VOLTGATE = (sys.executable, "-m", "voltgate")
 HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 
 _CONFIG = """
@@ -161,15 +158,10 @@ class Site:
         file = self._folder / "chargers.csv"
         with file.open("w", newline="") as out:
             csv.writer(out).writerows([columns, *rows])
-        await self._voltgate("streams", "apply")
-        await self._voltgate("chargers", "import", str(file), "--random-keys")
+        await asyncio.to_thread(run_voltgate, "streams", "apply", *self._given)
+        await asyncio.to_thread(run_voltgate, "chargers", "import", str(file), "--random-keys", *self._given)
         for process in self.processes:
             process.start()
-
-    async def _voltgate(self, *arguments: str) -> None:
-        command = [*VOLTGATE, *arguments, *self._given]
-        done = await asyncio.to_thread(subprocess.run, command, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, f"{arguments}: {done.stderr}"
 
     async def ready(self) -> bool:
         """Whether the gateway takes chargers."""

@@ -15,27 +15,45 @@ import { type KV, Kvm } from "@nats-io/kv";
 
 import { connect, facts, key } from "./network.js";
 
+// The gateway passes on facts that lack members, with the header ocpp-violation: whatever is billed is optional.
+
 /** A StartTransaction or StopTransaction of 1.6, or a Response. */
 interface Transaction {
-    idTag: string;
-    meterStart: number;
-    meterStop: number;
+    idTag?: string;
+    meterStart?: number;
+    meterStop?: number;
     transactionId?: number;
 }
 
 /** A TransactionEvent of 2.x. */
 interface TransactionEvent {
-    eventType: "Started" | "Updated" | "Ended";
-    transactionInfo: { transactionId: string };
-    idToken?: { idToken: string };
+    eventType?: "Started" | "Updated" | "Ended";
+    transactionInfo?: { transactionId?: string };
+    idToken?: { idToken?: string };
     meterValue?: { sampledValue: Sample[] }[];
 }
 
 interface Sample {
-    value: number;
+    value?: number;
     measurand?: string;
     phase?: string;
     unitOfMeasure?: { unit?: string; multiplier?: number };
+}
+
+/** A text that is billed. An error brings the fact again, and it is a dead letter in the end. */
+function billedText(value: unknown): string {
+    if (typeof value !== "string") {
+        throw new Error("a text that is billed is missing");
+    }
+    return value;
+}
+
+/** A number that is billed. */
+function billedNumber(value: unknown): number {
+    if (typeof value !== "number" || Number.isNaN(value)) {
+        throw new Error("a number that is billed is missing");
+    }
+    return value;
 }
 
 /** What one fact says. Facts may come twice, and in any order. */
@@ -44,22 +62,19 @@ function* entries(fact: JsMsg): Generator<[string, string | number]> {
     const session = fact.headers?.get("ocpp-key");
     if (version === "v16") {
         const payload = fact.json<Transaction>();
-        const transaction = `${charger}/${payload.transactionId}`;
         if (action === "StartTransaction") {
-            yield [`tag/${session}`, payload.idTag];
-            yield [`begin/${session}`, payload.meterStart];
-        } else if (payload.transactionId === undefined) {
-            return; // a CALLERROR, or no transaction
-        } else if (action === "StartTransactionResponse") {
-            yield [`id/${session}`, transaction];
+            yield [`tag/${session}`, billedText(payload.idTag)];
+            yield [`begin/${session}`, billedNumber(payload.meterStart)];
+        } else if (action === "StartTransactionResponse" && payload.transactionId !== undefined) {
+            yield [`id/${session}`, `${charger}/${payload.transactionId}`]; // else a CALLERROR
         } else if (action === "StopTransaction") {
-            yield [`end/${transaction}`, payload.meterStop];
+            yield [`end/${charger}/${billedNumber(payload.transactionId)}`, billedNumber(payload.meterStop)];
         }
     } else if (action === "TransactionEvent") {
         const payload = fact.json<TransactionEvent>();
-        const transaction = `${charger}/${key(payload.transactionInfo.transactionId)}`;
-        if (payload.idToken !== undefined && payload.eventType !== "Ended") {
-            yield [`tag/${transaction}`, payload.idToken.idToken];
+        const transaction = `${charger}/${key(billedText(payload.transactionInfo?.transactionId))}`;
+        if (payload.idToken !== undefined && billedText(payload.eventType) !== "Ended") {
+            yield [`tag/${transaction}`, billedText(payload.idToken.idToken)];
         }
         const meter = registers(payload);
         const [first, last] = [meter.at(0), meter.at(-1)];
@@ -79,7 +94,7 @@ function registers(payload: TransactionEvent): number[] {
         .filter((sample) => sample.phase === undefined)
         .filter((sample) => (sample.measurand ?? register) === register)
         .map(({ value, unitOfMeasure: { unit = "Wh", multiplier = 0 } = {} }) =>
-            Math.round(value * 10 ** multiplier * (unit === "kWh" ? 1000 : 1)),
+            Math.round(billedNumber(value) * 10 ** multiplier * (unit === "kWh" ? 1000 : 1)),
         );
 }
 

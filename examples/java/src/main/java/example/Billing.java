@@ -73,16 +73,19 @@ final class Billing {
     var charger = subject[4];
     var session = fact.getHeaders().getFirst("ocpp-key");
     var payload = Network.JSON.readTree(fact.getData());
-    var number = charger + "/" + payload.path("transactionId").asText();
     return switch (subject[2] + " " + subject[3]) {
       case "v16 StartTransaction" ->
           Map.of(
               "tag/" + session, payload.required("idTag").asText(),
-              "begin/" + session, payload.required("meterStart").asText());
+              "begin/" + session, number(payload, "meterStart"));
       case "v16 StartTransactionResponse" ->
-          payload.has("transactionId") ? Map.of("id/" + session, number) : Map.of(); // a CALLERROR
+          payload.has("transactionId")
+              ? Map.of("id/" + session, charger + "/" + number(payload, "transactionId"))
+              : Map.of(); // a CALLERROR
       case "v16 StopTransaction" ->
-          Map.of("end/" + number, payload.required("meterStop").asText());
+          Map.of(
+              "end/" + charger + "/" + number(payload, "transactionId"),
+              number(payload, "meterStop"));
       case "v201 TransactionEvent", "v21 TransactionEvent" -> entries(charger, payload);
       default -> Map.of();
     };
@@ -103,6 +106,11 @@ final class Billing {
       entries.put("end/" + session, meter.get(meter.size() - 1).toString());
     }
     return entries;
+  }
+
+  /** A number that is billed. An exception brings the fact again; in the end it is a dead letter. */
+  private static String number(JsonNode payload, String member) {
+    return String.valueOf(Long.parseLong(payload.required(member).asText()));
   }
 
   /** The readings of the energy register of 2.x in Wh, in the order of the message. */

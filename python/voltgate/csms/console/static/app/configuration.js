@@ -43,7 +43,8 @@ function Change({ id, component, variable, onClose }) {
       const [one] = answer.results;
       const good = ["Accepted", "RebootRequired"].includes(one.status);
       const word = `change.${one.status}`;
-      setEnded({ good, text: known(word) ? t(word) : one.meaning });
+      const text = known(word) ? t(word) : one.meaning;
+      setEnded({ good, text: answer.outcome === "result" ? text : words(answer) });
     } catch (problem) {
       setEnded({ good: false, text: why(problem) });
     }
