@@ -6,7 +6,7 @@ import { Curve } from "../ui/curve.js";
 import { Decide } from "../ui/decide.js";
 import { part } from "../data/api.js";
 import { may } from "../data/me.js";
-import { useQuery } from "../data/query.js";
+import { useEvery, useQuery } from "../data/query.js";
 import { language } from "../text/text.js";
 import { t } from "../text/books.js";
 import { cost, SessionState } from "./sessions.js";
@@ -68,9 +68,13 @@ const Facts = ({ facts }) => html`<details class="card" data-testid="facts">
   </div>
 </details>`;
 
+const AGAIN = 5000; // milliseconds, while a session goes on or is about to be settled
+
 export function Session({ id }) {
   const query = useQuery(`/sessions/${part(id)}/explain`);
   const curve = useQuery(`/sessions/${part(id)}/curve`);
+  const goesOn = ["open", "ended"].includes(query.data?.session.state);
+  useEvery(query.again, AGAIN, goesOn);
   const manages = use(() => may("manager"));
   const [asked, ask] = useState("");
   const path = `/sessions/${part(id)}`;
@@ -111,7 +115,7 @@ export function Session({ id }) {
           ? html`<${Lines} lines=${lines} currency=${one.currency} total=${cost(one)} />`
           : html`<p>${t("lines.none")}</p>`}
         <p class="buttons">
-          ${lines.length > 0 &&
+          ${one.cost != null &&
           html`<a class="button" href="/receipts/${part(id)}" data-testid="receipt"><${Icon} name="receipt" />${t("receipt")}</a>`}
           ${manages &&
           one.state !== "open" &&
