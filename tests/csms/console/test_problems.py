@@ -58,6 +58,7 @@ def test_what_aiohttp_refuses() -> None:
         ("GET", "/sessions?after=x", None, 422, "invalid"),
         ("GET", "/sessions?from=2026-01-01T00:00:00", None, 422, "invalid"),
         ("GET", "/sessions?from=2026", None, 422, "invalid"),
+        ("GET", "/sessions?from=0001-01-01T00:00:00%2B14:00", None, 422, "invalid"),
         ("PUT", "/sites/a", {"name": "A", "valid_from": 1_780_000_000}, 422, "invalid"),
         ("POST", "/chargers/none/do", {"do": "reset"}, 404, "not-found"),
         ("POST", "/sessions/none/correct", {"energy_wh": 1, "why": "x"}, 404, "not-found"),

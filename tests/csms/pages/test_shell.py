@@ -48,6 +48,10 @@ def test_a_link_a_tap_and_a_charge(house: Network, chromium: Any) -> None:
     assert power(page) > 0
     assert act(page, "stop") == "The charger accepted it."
     expect(page.get_by_test_id("state")).not_to_have_text("Charging")
+    page.get_by_test_id("nav-sessions").click()
+    page.locator("a[data-testid^=session-]").first.click()
+    page.get_by_test_id("receipt").click()  # there once the session has ended, also without a tariff
+    expect(page.get_by_role("main")).to_contain_text("0.00 EUR")
     context.close()
 
 

@@ -1,12 +1,13 @@
 """What a caller may send, as pydantic models: a request is checked by them before its handler sees it."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -43,7 +44,14 @@ def _written(at: Any) -> Any:
     raise ValueError("a time is written as 2026-06-01T12:00:00Z, with its offset")
 
 
-Time = Annotated[datetime, BeforeValidator(_written)]
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time is in the years 1 to 9999 of UTC") from None
+
+
+Time = Annotated[datetime, BeforeValidator(_written), AfterValidator(_in_utc)]
 
 
 class Body(BaseModel):

@@ -236,7 +236,7 @@ class _Derivation:
             if number == 0 and runs[-1]:
                 runs.append(set())
             runs[-1].add(number)
-        return any(run != set(range(min(run), max(run) + 1)) for run in runs)
+        return any(len(run) != max(run) - min(run) + 1 for run in runs)
 
     def _energy(self) -> Energy:
         found = energy.proven(
