@@ -26,8 +26,11 @@ def test_what_no_csms_could_work_with_is_refused(key: str, value: Any) -> None:
 
 
 def test_a_password_is_not_shown() -> None:
-    shown = Csms(database="postgresql://ann:secret@db/voltgate", smtp="smtps://ann:secret@mail").model_dump(
-        mode="json"
-    )
+    shown = Csms(
+        database="postgresql://ann:secret@db/voltgate",
+        smtp="smtps://ann:secret@mail",
+        public_url="https://csms/?token=secret",
+    ).model_dump(mode="json")
+    assert shown["public_url"] == "https://csms/?token=***"
     assert shown["database"] == "postgresql://***@db/voltgate"
     assert shown["smtp"] == "smtps://***@mail"

@@ -17,7 +17,21 @@ WORK = ROOT / ".cache" / "lowest"
 PYTHONS = ("3.11", "3.12", "3.13")
 RESOLUTIONS = {"lowest": "lowest-direct", "newest": "highest"}
 # Those of `make test-unit`, and what of the command line needs no server: typer and rich break there first.
-ELSEWHERE = ("e2e", "faults", "attack", "cli", "charger", "deploy", "docs", "observe", "release")
+ELSEWHERE = (
+    "e2e",
+    "faults",
+    "attack",
+    "cli",
+    "charger",
+    "conformance",
+    "csms/pages",
+    "deploy",
+    "docs",
+    "examples",
+    "observe",
+    "release",
+    "strangers",
+)
 COMMANDS = (
     "test_cli.py",
     "test_config.py",

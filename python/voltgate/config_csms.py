@@ -71,6 +71,6 @@ class Csms(BaseModel):
             )
         return url
 
-    @field_serializer("database", "smtp", "files_url")
+    @field_serializer("database", "smtp", "public_url", "files_url")
     def _mask_password(self, url: str) -> str:
         return url if url.startswith("sqlite:") else masked(url)

@@ -35,7 +35,8 @@ class Codec(_core.Codec):
     def __new__(cls, subprotocol: str) -> "Codec":
         """See the class."""
         if subprotocol not in VERSIONS:
-            raise ValueError(f"unknown subprotocol {subprotocol!r}: one of {', '.join(VERSIONS)}")
+            error = ValueError if isinstance(subprotocol, str) else TypeError
+            raise error(f"unknown subprotocol {subprotocol!r}: one of {', '.join(VERSIONS)}")
         with _compiling:
             codec = _compiled.get(subprotocol)
             if codec is None:

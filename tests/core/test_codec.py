@@ -132,6 +132,8 @@ def test_only_our_own_mistakes_raise() -> None:
         _core.Codec("ocpp1.6", [])
     with pytest.raises(ValueError, match=r"unknown subprotocol 'ocpp1\.5'"):
         Codec("ocpp1.5")
+    with pytest.raises(TypeError):
+        Codec(5)  # type: ignore[arg-type]
 
 
 def test_any_bytes_have_an_answer() -> None:

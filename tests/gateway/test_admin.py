@@ -57,6 +57,21 @@ async def test_metrics_are_gzipped_where_asked() -> None:
     await runner.cleanup()
 
 
+@pytest.mark.parametrize(
+    ("accepted", "zipped"),
+    [("deflate, gzip", True), ("GZIP;q=0.5", True), ("gzip;q=0, identity", False), ("gzip; q=0.000", False)],
+)
+async def test_gzip_that_a_client_refuses_is_not_sent(accepted: str, zipped: bool) -> None:
+    runner = await admin.start(Admin(port=0), Metrics(), dict)
+    address = "http://{}:{}/metrics".format(*runner.addresses[0][:2])
+    async with (
+        aiohttp.ClientSession(auto_decompress=False) as session,
+        session.get(address, headers={"Accept-Encoding": accepted}) as response,
+    ):
+        assert ("Content-Encoding" in response.headers) is zipped
+    await runner.cleanup()
+
+
 async def test_readiness_follows_the_checks_and_liveness_does_not(get) -> None:  # type: ignore[no-untyped-def]
     checks, fetch = get
     assert await fetch("/readyz") == (200, "text/plain; charset=utf-8", "ok\n")

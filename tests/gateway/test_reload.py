@@ -25,6 +25,8 @@ SECRET = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
             [],
         ),
         ({}, {"nats": {"nkey_seed": SECRET}}, [], ["nats.nkey_seed"]),
+        ({"nats": {"url": "nats://a:old@h"}}, {"nats": {"url": f"nats://a:{SECRET}@h"}}, [], ["nats.url"]),
+        ({}, {"policy": {"v16": {"MeterValues": {"class": "event"}}}}, [], ["policy.v16.MeterValues.class"]),
         ({}, {"listeners": [{"port": 1}]}, [], ["listeners.0.port"]),
         ({"listeners": [{}]}, {"listeners": [{}, {"port": 1}]}, [], ["listeners.1.port"]),
         ({}, {"validation": "strict"}, [], ["validation"]),

@@ -191,7 +191,8 @@ def role_of(config: Config, role: str, name: str = "") -> Role:
     if wanted is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
         raise Failure(f"{role}: needs {wanted}: letters, digits, - and _", USAGE)
     if wanted == "ACTION" and name not in _actions(role):
-        raise Failure(f"{role} {name}: no such action; `voltgate policy` lists what chargers send", USAGE)
+        where = "actions --commands" if role == "command" else "policy"
+        raise Failure(f"{role} {name}: no such action; `voltgate {where}` lists them", USAGE)
     from voltgate.gateway.bus.domain import within  # noqa: PLC0415
 
     found = ROLES[role](config, name)

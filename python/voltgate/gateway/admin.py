@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import os
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -49,6 +50,15 @@ def turned_away(checks: dict[str, str]) -> str:
     return checks["draining"] or checks["listeners"]
 
 
+def _takes_gzip(accepted: str) -> bool:
+    """Whether a client that sent this ``Accept-Encoding`` takes gzip (RFC 9110 section 12.5.3)."""
+    for coding in accepted.lower().split(","):
+        name, *weight = coding.replace(" ", "").split(";")
+        if name == "gzip":
+            return not any(re.fullmatch(r"q=0(\.0*)?", one) for one in weight)
+    return False
+
+
 def _page(families: list[Metric], encode: Callable[[Collector], bytes], zipped: bool) -> bytes:
     text = encode(_Read(families))
     return gzip.compress(text, compresslevel=1, mtime=0) if zipped else text
@@ -76,7 +86,7 @@ async def serve(
     async def metrics(request: web.Request) -> web.Response:
         families, zipped = (
             list((await scrape()).collect()),
-            "gzip" in request.headers.get("Accept-Encoding", ""),
+            _takes_gzip(request.headers.get("Accept-Encoding", "")),
         )
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         # The loop turns on meanwhile: the text of one worker takes 20 ms.

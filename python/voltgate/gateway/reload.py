@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from voltgate.config import Config, Drain, Limits
 from voltgate.gateway.telemetry.metrics import Metrics
 
@@ -32,7 +34,7 @@ class Changes:
 
 def changes(running: Config, fresh: Config) -> Changes:
     """Compare key by key."""
-    before, after = dict(_keys(running.model_dump())), dict(_keys(fresh.model_dump()))
+    before, after = dict(_keys(running)), dict(_keys(fresh))
     differing = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     live = [key for key in differing if key.split(".")[0] in _LIVE]
     return Changes(
@@ -42,10 +44,14 @@ def changes(running: Config, fresh: Config) -> Changes:
 
 
 def _keys(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value with its dotted key; a list of sections is numbered."""
-    if isinstance(value, dict) and value:
+    """Each value with its dotted key; a list of sections is numbered. A dump would mask what differs."""
+    parts: list[tuple[Any, Any]]
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        parts = [(field.alias or key, getattr(value, key)) for key, field in fields.items()]
+    elif isinstance(value, dict) and value:
         parts = list(value.items())
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
+    elif isinstance(value, list) and value and isinstance(value[0], BaseModel):
         parts = list(enumerate(value))
     else:
         yield name, value

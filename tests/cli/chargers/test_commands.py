@@ -105,7 +105,7 @@ def test_a_charger_is_added_once_and_again_when_it_was_removed(chargers: Run) ->
     assert chargers("add", "CP1")[0] == 0
     code, out, err = chargers("add", "CP1")
     assert (code, out) == (1, "")
-    assert "CP1 has a record" in err
+    assert "CP1 has a record: for a new key run `voltgate chargers set CP1 --new-key" in err
     assert chargers("remove", "CP1") == (0, "", "")
     assert chargers("list")[1].splitlines()[1:] == []
     assert chargers("remove", "CP1")[0] == 1

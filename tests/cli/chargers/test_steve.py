@@ -77,14 +77,38 @@ def test_a_file_of_an_older_steve_has_fewer_columns(chargers: Run, kept: Kept, t
     assert kept("CP1")["enabled"] is True
 
 
+def test_what_only_steve_takes_as_an_identity_is_passed_over(
+    chargers: Run, kept: Kept, tmp_path: Path
+) -> None:
+    file = tmp_path / "charge_box.csv"
+    file.write_text(f"charge_box_id,ocpp_protocol\na:b,ocpp1.6J\n{'x' * 60},\nCP1,\n")
+    code, out, err = chargers("import", "--from", "steve", file)
+    assert (code, out[:4], kept("CP1")["enabled"]) == (0, "CP1,", True)
+    assert [line.partition(" is no legal")[0] for line in err.splitlines() if "passed over" in line] == [
+        "voltgate: passed over: 'a:b'",
+        f"voltgate: passed over: {'x' * 60!r}",
+    ]
+
+
+def test_a_backslash_is_one_in_each_kind_of_file(chargers: Run, kept: Kept, tmp_path: Path) -> None:
+    for name, text in (
+        ("csv", "charge_box_id,note\na\\b,\n"),
+        ("tsv", "charge_box_id\tnote\nc\\\\d\tNULL\n"),
+    ):
+        file = tmp_path / name
+        file.write_text(text)
+        assert chargers("import", "--from", "steve", file)[0] == 0
+    assert kept("a=5Cb")
+    assert kept("c=5Cd")
+
+
 WRONG = [
     ("identity\nCP1\n", ":1: the first line must name the columns of charge_box", "a file of ours"),
-    ("charge_box_id\nCP1\na:b\n", ":3: ", "no legal identity"),
     ("charge_box_id,registration_status\nCP1,Gone\n", ":2: registration_status: must be one of", "a status"),
     ("charge_box_id,security_profile\nCP1,4\n", ":2: security_profile: must be one of", "a profile"),
     ("charge_box_id,auth_password\nCP1,in clear\n", ":2: auth_password: not a bcrypt hash", "no hash"),
     ("charge_box_id\nCP1\nCP1\n", ":3: CP1 appears twice", "twice"),
-    ("charge_box_id\nCP1\x00\n", ":2: ", "a NUL"),
+    (f"charge_box_id\n{'x' * 140_000}\n", ":2: ", "a field over 128 KiB"),
 ]
 
 

@@ -80,6 +80,7 @@ def test_without_a_reply_subject_nothing_is_sent() -> None:
     world = World()
     world.command("Reset", SOFT, reply="")
     assert (world.answers(), world.facts(), world.replies()) == ([], [], [])
+    assert world.bus.refused == ["reply_subject"]
 
 
 def test_commands_go_one_at_a_time_in_the_order_of_arrival_and_beyond_the_queue_they_are_busy() -> None:

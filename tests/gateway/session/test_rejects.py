@@ -42,6 +42,19 @@ def test_what_is_refused_is_stored_and_then_answered_where_the_version_answers(
     assert world.answers()[0][1] == "after"
 
 
+def test_frames_whose_id_cannot_be_read_are_not_the_same_call() -> None:
+    """Each is stored and answered, also while the one before it is being stored."""
+    world = World("v201")
+    world.bus.hold_acks = True
+    for raw in (b"[2]", b"[2]", b'[2,3,"Heartbeat",{}]'):
+        world.raw(raw)
+    world.bus.hold_acks = False
+    world.bus.acknowledge()
+    world.bus.settle()
+    assert [sent[:3] for sent in world.answers()] == [[4, "-1", "RpcFrameworkError"]] * 3
+    assert [message.data for message in world.bus.published] == [b"[2]", b"[2]", b'[2,3,"Heartbeat",{}]']
+
+
 def test_above_rejects_per_minute_frames_are_answered_and_counted_but_not_stored() -> None:
     world = World(limits={"rejects_per_minute": 3})
     for n in range(5):

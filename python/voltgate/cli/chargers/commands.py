@@ -1,6 +1,7 @@
 """``voltgate chargers``: the registry of chargers (docs/contract.md 3.8), one charger or many at a time."""
 
 import asyncio
+import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
@@ -76,7 +77,8 @@ async def _add(config: Config, newcomer: Newcomer) -> None:
     async with records(config) as book:
         if not await book.create(newcomer.identity, newcomer.record):
             raise Failure(
-                f"{newcomer.identity} has a record: for a new key run `voltgate chargers remove` first"
+                f"{newcomer.identity} has a record: for a new key run "
+                f"`voltgate chargers set {shlex.quote(newcomer.identity)} --new-key`"
             )
         warn_of_case([newcomer.identity], await book.identities())
 

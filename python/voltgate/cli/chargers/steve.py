@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voltgate.cli.chargers.importing import Row, content
-from voltgate.cli.chargers.records import legal, record_of
+from voltgate.cli.chargers.records import record_of
 from voltgate.cli.faults import USAGE, Failure
+from voltgate.gateway.registry.record import is_identity
 from voltgate.visible import visible
 
 IDENTITY = "charge_box_id"
@@ -39,24 +40,29 @@ def fleet(file: Path) -> Fleet:
         quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
     )
     try:
-        return _fleet(reader, file)
-    except csv.Error as error:  # a NUL, a field over 128 KiB
+        return _fleet(reader, file, escaped=tabs)
+    except csv.Error as error:  # a field over 128 KiB
         raise Failure(f"{file}:{reader.line_num + 1}: {error}", USAGE) from None
 
 
-def _fleet(reader: "csv.DictReader[str]", file: Path) -> Fleet:
+def _fleet(reader: "csv.DictReader[str]", file: Path, *, escaped: bool) -> Fleet:
     if IDENTITY not in (reader.fieldnames or ()):
         raise Failure(f"{file}:1: the first line must name the columns of charge_box: no {IDENTITY}", USAGE)
     found: dict[str, Row] = {}
     passed_over = []
     for cells in reader:
         identity = (cells[IDENTITY] or "").strip()
+        if escaped:  # `mysql --batch` doubles a backslash
+            identity = identity.replace(r"\\", "\\")
         protocol = _cell(cells, "ocpp_protocol")
         if protocol.endswith("S") or protocol.startswith(_NOT_SERVED):
             passed_over.append(f"{visible(identity)} speaks {visible(protocol)}")
             continue
+        if not is_identity(identity):  # SteVe takes 255 characters, and colons
+            passed_over.append(f"{identity!r} is no legal identity (1 to 48 characters, none of them ':')")
+            continue
         try:
-            row = _row(legal(identity), cells)
+            row = _row(identity, cells)
         except Failure as fault:
             raise Failure(f"{file}:{reader.line_num}: {fault}", USAGE) from None
         if row.identity in found:

@@ -158,6 +158,8 @@ class Call:
         """The question has ended; ``outcome`` as in voltgate_asks_total."""
 
     def same(self, message_id: str | None, action: str | None) -> bool:
-        """Whether a CALL with this id and action is this one; another action under a used id is another."""
-        frame = self.frame
-        return self.message_id == message_id and frame.action == action and frame.type == 2
+        """Whether a CALL with this id and action is this one; another action under a used id is another, and
+        so is one whose id cannot be read.
+        """
+        frame, known = self.frame, message_id is not None
+        return known and self.message_id == message_id and frame.action == action and frame.type == 2

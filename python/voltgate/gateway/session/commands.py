@@ -72,8 +72,9 @@ class Commands:
     # -- from the bus and the session ---------------------------------------------------------------
 
     def take(self, request: Request) -> None:
-        """Take a backend's command; one without a reply subject is dropped: its outcome would be lost."""
+        """Take a backend's command; one without a reply subject is refused: its outcome would be lost."""
         if not request.reply:
+            self._bus.garbage("reply_subject", f"{request.subject}: there is none")
             return
         context, action = self._context, request.subject.split(".")[2]
         command = self._command(request, action, self._clock)

@@ -36,6 +36,8 @@ _IN_PAYLOAD = (
     "TypeConstraintViolation", "OccurenceConstraintViolation", "OccurrenceConstraintViolation",
     "FormationViolation", "FormatViolation", "PropertyConstraintViolation",
 )  # fmt: skip
+# Of a frame whose action is not known (docs/ocpp.md A10, A11).
+_OF_FRAME = ("ProtocolError", "RpcFrameworkError", "MessageTypeNotSupported")
 # By who answers an action, where its answers may come from.
 _ORIGINS: dict[str, tuple[Origin, ...]] = {
     "gateway": ("gateway", "replay", "refused"),
@@ -260,16 +262,36 @@ class Metrics(Collector):
         )
 
     def _name_actions(self) -> None:
-        """Count 0 for each action; those of chargers follow with their rules (ActionCounts)."""
-        for version in get_args(Version):
+        """Count 0 for what is in no rule of an action; the rest follows with its rule (ActionCounts)."""
+        for ocpp in _core.versions():
+            version = ocpp.token
             self.answered.cell(version, "unknown", "refused")
+            self._name_frames(ocpp)
             for code in ("NotImplemented", *(code for code in _codes(version) if code.startswith("Form"))):
                 self.violations.cell(version, "unknown", code)
-            for action, sender, *_ in _core.actions(version):
+            for action, sender, _, answer in _core.actions(version):
+                if answer == "none":  # a command, or a SEND: no CALL of a charger
+                    self.frames.cell(version, "in", "call", action)
+                    self.violations.cell(version, action, "NotSupported")
                 if sender != "charger":
                     self.frames.cell(version, "out", "call", action)
                     for outcome in Outcome:
                         self.commands.cell(action, outcome.label)
+        self.commands.cell("unknown", Outcome.INVALID.label)
+
+    def _name_frames(self, ocpp: _core.Version) -> None:
+        """Frames without a known action."""
+        version, kinds = ocpp.token, ["call", "result", "error", "unreadable"]
+        if ocpp.result_errors:
+            kinds.append("result_error")
+            self.frames.cell(version, "out", "result_error", "-")
+            self.frames.cell(version, "in", "send", "unknown")
+        for kind in kinds:
+            self.frames.cell(version, "in", kind, "-")
+        self.frames.cell(version, "in", "call", "unknown")
+        for code in _core.error_codes(version):
+            if code.startswith("Form") or code in _OF_FRAME:
+                self.violations.cell(version, "-", code)
 
     def collect(self) -> Iterator[Metric]:
         """All families, read now, each sample with the label ``worker``."""
