@@ -1,7 +1,6 @@
 """Logins in great numbers: wrong ones, with and without TLS, and a storm of right ones."""
 
 import asyncio
-import os
 import random
 import ssl
 from contextlib import suppress
@@ -10,7 +9,7 @@ from time import monotonic, process_time
 import psutil
 
 from attack.certificates import client
-from attack.driver import Attacker
+from attack.driver import Attacker, computed_elsewhere
 from attack.sockets import ENDED, PATIENCE, RefusedError, dial, request, tcp
 from attack.target import ACCOUNTS, PASSWORD, STORM
 
@@ -34,7 +33,7 @@ async def bad_logins_over_tls(attacker: Attacker) -> None:
 
 
 async def _bad_logins(attacker: Attacker, port: int, secured: ssl.SSLContext | None, longest: float) -> None:
-    os.nice(10)  # its handshakes cost as much as the gateway's, and would be computed elsewhere
+    computed_elsewhere()
     left = iter(range(LOGINS))
     kinds = [*ACCOUNTS, "unknown", "-"]
     done = asyncio.Event()
@@ -82,7 +81,7 @@ async def _bad_logins(attacker: Attacker, port: int, secured: ssl.SSLContext | N
 
 async def storm(attacker: Attacker) -> None:
     """2,000 chargers log in at once with full handshakes, from sites of ten; refused ones dial again."""
-    os.nice(10)
+    computed_elsewhere()
     secured = client(attacker.ports.certificates)
     workers = [psutil.Process(pid) for pid in attacker.order.workers]
     inside, all_in = 0, asyncio.Event()

@@ -327,8 +327,7 @@ BOMBS = {
     "invalid UTF-8 inside": (frame(TEXT, deflated(b'[2,"\xff"]'), rsv=4), 1007),
     "no deflate data at all": (frame(TEXT, b"\xff\xff\xff\xff", rsv=4), 1002),
     "a bomb in fragments": (
-        frame(TEXT, BLANKS[:30_000], fin=False, rsv=4)
-        + frame(CONT, BLANKS[30_000:]),
+        frame(TEXT, BLANKS[:30_000], fin=False, rsv=4) + frame(CONT, BLANKS[30_000:]),
         1009,
     ),
 }

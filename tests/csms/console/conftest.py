@@ -1,6 +1,7 @@
 """A nats-server for each module, a console for each test."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     running = NatsServer(tmp_path_factory.mktemp("jetstream"))
     yield running
     running.kill()
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[NatsServer]:
+    """A nats-server that the test hurts."""
+    server = NatsServer(tmp_path / "nats")
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Login by a link that works once, sessions, keys, and requests of other sites."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from csms.console.desk import Answer, Books, Desk
 from voltgate.csms.console import keys, persons
 from voltgate.csms.console.people import Kind
+from voltgate.csms.ledger import times
 
 
 async def linked(console: Desk, name: str = "ann", role: str = "operator") -> str:
@@ -54,8 +56,6 @@ async def test_of_two_who_use_a_link_at_once_one_gets_in(console: Desk) -> None:
 
 
 async def test_a_link_is_over_after_its_time(console: Desk) -> None:
-    from datetime import timedelta
-
     await console.ask("PUT", "/people/ann", {"role": "viewer"})
     old = console.console.now() - timedelta(minutes=16)
     secret = await persons.new_link(console.console.writer, "ann", old)
@@ -100,6 +100,20 @@ async def test_removed_people_and_keys_are_out_at_once_and_stay_out(console: Des
         assert (await console.ask("GET", "/me", role=None, headers=headers)).status == 401
     await console.ask("PUT", "/people/ann", {"role": "admin"})
     assert (await console.ask("GET", "/me", role=None, headers=session)).status == 401
+
+
+@pytest.mark.parametrize(("operator", "minutes"), [("ann", -1), ("nobody", 1)])
+async def test_a_session_that_is_over_or_of_nobody_opens_no_page(
+    operator: str, minutes: int, console: Desk
+) -> None:
+    """A login may have been under way while the person was removed."""
+    await console.ask("PUT", "/people/ann", {"role": "viewer"})
+    until = times.text(console.console.now() + timedelta(minutes=minutes))
+    body = {"operator": operator, "until": until}
+    await console.console.writer.put(Kind.SESSION, keys.id_of("s"), body, lasts=timedelta(minutes=5))
+    session = {"Cookie": f"{console.console.door.cookie}=s"}
+    async with console.http.get(f"{console.url}/", headers=session, allow_redirects=False) as page:
+        assert (page.status, page.headers.get("Location")) == (303, "/login")
 
 
 async def test_another_role_holds_at_once(console: Desk) -> None:

@@ -39,6 +39,8 @@ async def test_each_charger_has_its_outcome(server: NatsServer, house: Gateway, 
         assert [[action for action, _ in charger.heard] for charger in chargers] == [
             ["ChangeAvailability"]
         ] * 3
+        other = await ended({"do": {"do": "operative"}}, "once")
+        assert {one for one, _ in other.values()} == {"invalid", "not_connected"}, "not the first job"
         assert await ended({"limit": {"limit": 4000}}) == accepted
         assert await ended({"clear_limit": {}}) == accepted
         changed = await ended({"configuration": CHANGE})
@@ -51,6 +53,7 @@ async def test_each_charger_has_its_outcome(server: NatsServer, house: Gateway, 
             "configuration",
             "clear_limit",
             "limit",
+            "operative",
             "inoperative",
         ]
         assert all(one["items"] == [] and one["total"] == 4 for one in jobs)
@@ -80,9 +83,9 @@ async def test_what_is_refused_as_a_whole(
 async def test_a_charger_of_another_site_is_not_there(console: Desk, books: Books) -> None:
     books.charger()
     books.charger("CP2", site="south")
-    body = {"chargers": ["CP1", "CP2"], "do": {"do": "unlock"}}
+    body = {"chargers": ["CP1", "CP1", "CP2"], "do": {"do": "unlock"}}
     answer = await console.ask("POST", "/bulk", body, role="operator", sites=["north"])
-    assert answer.json["errors"] == [{"pointer": "/chargers/1", "reason": "is not a charger at your sites"}]
+    assert answer.json["errors"] == [{"pointer": "/chargers/2", "reason": "is not a charger at your sites"}]
     started = await console.ask("POST", "/bulk", body)
     job = await console.get(f"/bulk/{started.json['id']}", sites=["south"])
     assert [one["charger"] for one in job["items"]] == ["CP2"]

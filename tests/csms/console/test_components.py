@@ -8,7 +8,7 @@ from voltgate.csms.console import components
 from voltgate.csms.console.operations import ChangeBody, Configuration
 
 
-def report(seq: int, *data: dict[str, Any], tbc: bool | None = None) -> dict[str, Any]:
+def report(seq: Any, *data: dict[str, Any], tbc: bool | None = None) -> dict[str, Any]:
     return {"seqNo": seq, "reportData": list(data)} | ({} if tbc is None else {"tbc": tbc})
 
 
@@ -27,6 +27,8 @@ def variable(component: str, name: str, **more: Any) -> dict[str, Any]:
         ([report(0, tbc=True), report(2)], False),
         ([report(0), report(0)], True),
         ([report(1)], False),
+        ([report(0), report([]), report("1")], True),
+        ([report([])], False),
     ],
 )
 def test_a_report_is_complete_when_all_its_parts_are_there(reports: list[Any], whole: bool) -> None:
@@ -63,6 +65,20 @@ def test_a_report_without_sense_breaks_nothing(odd: Any) -> None:
     assert [one["name"] for one in tree] in ([], [""])
     assert components.of_keys({"configurationKey": odd}, set()) == [] or isinstance(odd, list)
     assert components.results("v201", [CHANGE], [{"setVariableResult": odd}]) == [components.NO_RESULT]
+
+
+@pytest.mark.parametrize("odd", [[], {}, True, 1.5, "1", 0])
+def test_names_without_sense_are_no_names(odd: Any) -> None:
+    said = [
+        {"component": {"name": "C", "evse": {"id": evse}} | more, "variable": {"name": "V"} | more}
+        for evse, more in ((1, {}), (odd, {"instance": [odd]}))
+    ]
+    first, second = components.of_reports([report(0, *said)], set())
+    assert [(one["instance"], one["evse"]) for one in (first, second)] == [(None, None), (None, 1)]
+    changed = [one | {"attributeType": [odd], "attributeStatus": "RebootRequired"} for one in said]
+    answer = {"setVariableResult": changed}
+    assert components.results("v201", [CHANGE], [answer])[0][0] == "RebootRequired"
+    assert len(components.pending([("SetVariables", {}, answer)])) == 2
 
 
 CHANGE = ChangeBody(component="C", evse=1, variable="V", value="1")

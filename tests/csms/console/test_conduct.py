@@ -2,11 +2,13 @@
 
 import nats
 import orjson
+import pytest
 
 from csms.console.desk import Books, desk
 from csms.console.stations import backend, station
 from e2e.house import Gateway
 from jetstream import NatsServer
+from voltgate.csms.console import conduct, noise
 from voltgate.csms.console.operations import Talkers, Violations
 
 
@@ -40,6 +42,21 @@ async def test_violations_and_talkers_are_counted_from_the_streams(
         assert (row["charger"], row["messages"], row["often"]) == ("odd 1", 6, "MeterValues")
         assert (shown["messages"], shown["complete"]) == (7, True)
         assert (await console.get("/talkers", sites=["south"]))["items"] == []
+
+
+@pytest.mark.parametrize(("most", "messages", "complete"), [(6, 8, True), (4, 6, False)])
+async def test_talkers_are_complete_where_each_stream_was_read_to_its_end(
+    most: int, messages: int, complete: bool, alone: NatsServer, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (noise, conduct):
+        monkeypatch.setattr(module, "MOST", most)
+    async with desk(alone, books) as console:
+        for number in range(5):
+            await console.client.jetstream().publish("ocpp.tx.v16.MeterValues.a", str(number).encode())
+            if number % 2 == 0:
+                await console.client.jetstream().publish("ocpp.event.v16.Heartbeat.a", b"")
+        shown = await console.get("/talkers")
+    assert (shown["messages"], shown["complete"]) == (messages, complete)
 
 
 async def test_a_charger_at_a_real_gateway_is_a_talker(

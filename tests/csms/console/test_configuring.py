@@ -4,10 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from nats.aio.msg import Msg
 
 from csms.console.desk import Books, Desk, desk
 from csms.console.stations import VERSIONS, backend, station
 from e2e.house import Gateway
+from e2e.strangers import dial, until
 from jetstream import NatsServer
 from voltgate.charger.messages import Payload
 from voltgate.csms.console.operations import Configuration, ReadConfiguration
@@ -122,9 +124,67 @@ async def test_changes_that_a_version_does_not_have_are_not_sent(console: Desk, 
             assert answer.json["detail"].startswith(words)
 
 
-async def test_changes_that_could_not_be_sent_are_said_one_by_one(console: Desk, books: Books) -> None:
-    books.charger("away", version="v16")
-    changes = [{"variable": name, "value": "1"} for name in ("A", "B")]
-    answer = await console.ask("PUT", "/chargers/away/configuration", {"changes": changes})
+THREE = [{"variable": name, "value": "1"} for name in ("HeartbeatInterval", "B", "C")]
+
+
+def changes(version: str) -> dict[str, Any]:
+    """Three, as the version has them."""
+    return {"changes": [one | ({} if version == "v16" else {"component": "X"}) for one in THREE]}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_changes_that_could_not_be_sent_are_said_one_by_one(
+    version: str, console: Desk, books: Books
+) -> None:
+    books.charger("away", version=version)
+    answer = await console.ask("PUT", "/chargers/away/configuration", changes(version))
     assert answer.json["outcome"] == "not_connected"
-    assert [one["status"] for one in answer.json["results"]] == ["not_sent", "not_sent"]
+    said = {(one["status"], one["meaning"]) for one in answer.json["results"]}
+    assert said == {("not_sent", "Not sent: the charger is not connected.")}
+
+
+@pytest.mark.parametrize(
+    ("version", "statuses"),
+    [("v16", ["lost", "not_sent", "not_sent"]), ("v201", ["lost"] * 3)],
+)
+async def test_changes_that_were_sent_and_not_answered_are_not_called_unsent(
+    version: str, statuses: list[str], server: NatsServer, house: Gateway, books: Books
+) -> None:
+    identity = f"goes-{version}"
+    books.charger(identity, version=version)
+    async with desk(server, books) as console:
+        async with dial(house.port, identity, version=version) as charger:
+            where = f"/chargers/{identity}/configuration"
+            sent = asyncio.ensure_future(console.ask("PUT", where, changes(version)))
+            await charger.hear()
+        answer = (await sent).json
+        assert [one["status"] for one in answer["results"]] == statuses
+        assert "effect is unknown" in answer["results"][0]["meaning"]
+
+
+async def test_a_change_that_took_effect_is_said_although_nats_goes_away_after_it(
+    alone: NatsServer, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books.charger("half", version="v16")
+    async with desk(alone, books) as console:
+        request = console.client.request
+
+        async def accept(command: Msg) -> None:
+            said = {"ocpp-outcome": "result"}
+            await console.client.publish(command.reply, b'{"status":"Accepted"}', headers=said)
+
+        async def last_request(*args: Any, **more: Any) -> Msg:
+            reply = await request(*args, **more)
+            alone.kill()
+            await until(lambda: not console.client.is_connected)
+            return reply
+
+        await console.key()
+        await console.client.subscribe("ocpprpc.send.ChangeConfiguration.half", cb=accept)
+        monkeypatch.setattr(console.client, "request", last_request)
+        answer = await console.ask("PUT", "/chargers/half/configuration", changes("v16"))
+        assert (answer.status, answer.json["outcome"]) == (200, "unavailable")
+        assert [one["status"] for one in answer.json["results"]] == ["Accepted", "not_sent", "not_sent"]
+        again = await console.ask("PUT", "/chargers/half/configuration", changes("v16"))
+        assert again.status == 503
+        alone.start()

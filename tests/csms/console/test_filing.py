@@ -100,6 +100,8 @@ async def test_another_place_for_logs_is_used_as_it_is(
         ("GET", "/chargers/CP1/file?name=x", None, 409),
         ("PUT", "/firmware/x", None, 409),
         ("PUT", "/firmware/.key", None, 422),
+        ("PUT", "/firmware/f%C3%A4.bin", None, 422),
+        ("PUT", f"/firmware/{'x' * 101}", None, 422),
     ],
 )
 async def test_what_is_not_possible(

@@ -98,6 +98,13 @@ async def test_the_limit_of_a_site_is_shared_by_its_chargers(
         assert [charger.connectors.limits for charger in chargers] == [{}, {}, {}]
 
 
+async def test_a_site_may_have_more_than_a_charger_can_be_limited_to(console: Desk, books: Books) -> None:
+    books.charger()
+    started = await console.ask("PUT", "/sites/north/limit", {"limit_w": 100_000_000})
+    (item,) = (await job_of(console, started))["items"]
+    assert item["outcome"] == "not_connected"
+
+
 async def test_a_site_without_chargers_has_no_limit(console: Desk) -> None:
     answer = await console.ask("PUT", "/sites/nowhere/limit", {"limit_w": 1})
     assert (answer.status, answer.json["detail"]) == (409, "the site has no chargers")

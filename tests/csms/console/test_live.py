@@ -12,7 +12,7 @@ import pytest
 from yarl import URL
 
 from csms.console.desk import Books, Desk
-from voltgate.csms.console.live import Live
+from voltgate.csms.console.live import Form, Live
 from voltgate.csms.console.people import People
 from voltgate.csms.console.reader import Reader
 from voltgate.csms.console.roles import By, Principal, Role
@@ -136,6 +136,33 @@ async def test_after_more_changes_than_are_kept_there_is_a_snapshot(two: None, b
     changed(books, "CP2", 3)
     assert (await first_event(second))[0] == "change"
     assert (await first_event(first))[0] == "snapshot"
+    running.cancel()
+    reader.close()
+
+
+async def test_a_change_is_written_when_the_first_listener_takes_it(two: None, books: Books) -> None:
+    """The lag is asked for each event in columns that is written."""
+    written = 0
+
+    def lag() -> float:
+        nonlocal written
+        written += 1
+        return 0.0
+
+    reader = Reader(books.url)
+    live = Live(reader, Rows(reader, People(Pseudonyms(b"k"))).chargers_of, lag)
+    running = asyncio.create_task(live.run())
+    viewer = Principal("", Role.VIEWER, None, By.KEY)
+    async with asyncio.timeout(20), aclosing(live.events(viewer, "")) as events:
+        first = (await anext(events)).decode().splitlines()[1].removeprefix("id: ")
+        changed(books, "CP1", 2)
+        assert (await anext(events)).startswith(b"event: change")
+        assert written == 0, "nobody listens to columns"
+        sent = []
+        for _ in range(2):
+            async with aclosing(live.events(viewer, first, Form.COLUMNS)) as columns:
+                sent.append(await anext(columns))
+    assert (sent[0].startswith(b"event: change"), sent[0] is sent[1], written) == (True, True, 1)
     running.cancel()
     reader.close()
 

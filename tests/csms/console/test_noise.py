@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from voltgate.csms.console.noise import KINDS, SHOWN, Kept, Model, talkers, violations
+from voltgate.csms.console.noise import KINDS, SHOWN, Model, Recent, talkers, violations
 from voltgate.csms.ledger.facts import Message
 
 MODELS = {
@@ -67,7 +67,7 @@ def test_talkers_are_ordered_by_what_they_sent() -> None:
 
 
 async def test_what_was_read_lately_is_not_read_again() -> None:
-    kept, reads = Kept[int](), 0
+    kept, reads = Recent[int](), 0
 
     async def read() -> int:
         nonlocal reads

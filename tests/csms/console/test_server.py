@@ -20,14 +20,6 @@ def guarded(tmp_path: Path) -> Iterator[Guarded]:
     server.kill()
 
 
-@pytest.fixture
-def alone(tmp_path: Path) -> Iterator[NatsServer]:
-    """A nats-server that the test hurts."""
-    server = NatsServer(tmp_path / "nats")
-    yield server
-    server.kill()
-
-
 async def test_the_permissions_of_its_role_are_enough(guarded: Guarded, books: Books) -> None:
     books.charger()
     with gateway(config(guarded)):

@@ -92,6 +92,24 @@ async def test_refused_frames_are_in_it_as_text(server: NatsServer, house: Gatew
 
 
 @pytest.mark.parametrize(
+    ("payload", "masked"),
+    [
+        ({"location": "https://h/a"}, {"location": "***"}),
+        (
+            {"log": {"remoteLocation": "ftp://h/l"}, "requestId": 1},
+            {"log": {"remoteLocation": "***"}, "requestId": 1},
+        ),
+        ({"status": "Published", "location": ["https://h/a"]}, {"status": "Published", "location": "***"}),
+        ({"sampledValue": [{"location": "Outlet"}]}, {"sampledValue": [{"location": "Outlet"}]}),
+    ],
+)
+def test_viewers_see_no_address_of_a_file(payload: Any, masked: Any) -> None:
+    fact = Message("S", 1, "ocpp.command.v201.GetLog.C", {}, orjson.dumps(payload), 1.0)
+    assert moment(fact, shown=False)["payload"] == masked
+    assert moment(fact, shown=True)["payload"] == payload
+
+
+@pytest.mark.parametrize(
     ("subject", "headers", "data", "kind", "action", "error"),
     [
         (

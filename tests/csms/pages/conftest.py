@@ -12,7 +12,7 @@ from csms.pages.network import Network, network
 from csms.pages.views import PHONE, Views
 
 CHROMIUM = shutil.which("chromium")
-# A browser for each of four test workers is too much for two cores: `make test` has the thinnest way through.
+# A browser for each worker is too much for two cores: `make test` runs only these files, `make pages` all.
 SHORT = {"test_shell.py", "test_texts.py", "test_vendor.py"}
 PATIENCE = 30_000.0  # milliseconds until a condition that should hold counts as failed
 ARGUMENTS = [

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, Route, expect
 
 from csms.pages.network import Network
 from csms.pages.views import DESK, PHONE, Views, axe
@@ -13,6 +13,8 @@ from jetstream import until
 
 CHARGERS = 2
 TOKEN = "FEED01"  # of a driver whom nobody has decided on
+# What has arrived is drawn.
+DRAWN = "new Promise((done) => setTimeout(() => requestAnimationFrame(() => setTimeout(done))))"
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +76,47 @@ def test_sessions_are_filtered_by_charger_and_state(views: Views, charged: str) 
     expect(row).to_be_visible()
 
 
+def test_an_answer_that_was_overtaken_changes_nothing(views: Views, charged: str) -> None:
+    page = views.open("/sessions")
+    row = page.get_by_test_id(f"session-{charged}")
+    expect(row).to_be_visible()
+    held: list[Route] = []
+
+    def hold(one: Route) -> None:
+        held.append(one)
+
+    page.route("**/api/v1/sessions?*state=open*", hold)
+    page.get_by_role("button", name="Open", exact=True).click()
+    expect(page.locator(".loading")).to_be_visible()
+    page.get_by_role("button", name="All", exact=True).click()
+    expect(row).to_be_visible()
+    with page.expect_response("**/api/v1/sessions?*state=open*") as answer:
+        held[0].continue_()
+    answer.value.finished()
+    page.evaluate(DRAWN)
+    expect(row).to_be_visible(timeout=1)
+
+
+def test_a_page_that_is_asked_for_twice_is_shown_once(views: Views, charged: str) -> None:
+    page = views.open("/")
+    page.route("**/api/v1/audit?*", lambda one: one.continue_(url=one.request.url.replace("=50", "=1")))
+    page.goto(f"{views.url}/audit")
+    rows = page.get_by_role("main").get_by_role("listitem")
+    expect(rows).to_have_count(1)
+    answers: list[Response] = []
+
+    def both(one: Response) -> bool:
+        answers.extend([one] if "/api/v1/audit" in one.url else [])
+        return len(answers) == 2
+
+    with page.expect_event("response", both):
+        page.get_by_role("button", name="Show more").evaluate("one => { one.click(); one.click() }")
+    for answer in answers:
+        answer.finished()
+    page.evaluate(DRAWN)
+    assert rows.count() == 2
+
+
 def test_a_viewer_corrects_nothing(views: Views, charged: str) -> None:
     page = views.open(f"/sessions/{charged}", role="viewer")
     expect(page.get_by_test_id("cost")).to_be_visible()
@@ -127,6 +170,8 @@ def test_a_site_has_bays_and_a_limit(views: Views, charged: str, house: Network,
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Id").fill("north")
     dialog.get_by_label("Name").fill("North yard")
+    dialog.get_by_label("Currency").fill("eur")
+    dialog.get_by_label("Tax in percent").fill("7,7")
     dialog.get_by_label("Why").fill("opened")
     page.get_by_test_id("confirm").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
@@ -148,6 +193,27 @@ def test_a_site_has_bays_and_a_limit(views: Views, charged: str, house: Network,
     page.get_by_role("button", name="Set the limit").click()
     expect(page.get_by_test_id("item-CP002")).to_contain_text("The charger accepted it.")
     assert house.crew.chargers["CP002"].connectors.limits[0].watts == 7400
+
+
+def test_a_limit_of_a_rule_is_set_and_the_default_again_when_it_is_emptied(views: Views) -> None:
+    page = views.open("/alerts")
+    rule = page.get_by_role("listitem").filter(has_text="Reboots")
+    dialog = page.get_by_role("dialog")
+
+    def change(limit: str) -> None:
+        rule.get_by_role("button", name="Change").click()
+        dialog.get_by_label("Limit").fill(limit)
+        dialog.get_by_label("Why").fill("a test")
+        page.get_by_test_id("confirm").click()
+
+    change("seven")
+    expect(dialog.get_by_role("alert")).to_contain_text("/limit")
+    assert "422" in views.faults.pop(), "the refusal, as the browser logs it"
+    page.keyboard.press("Escape")
+    change("7")
+    expect(rule).to_contain_text("limit 7")
+    change("")
+    expect(rule).not_to_contain_text("limit")
 
 
 PATHS = ("sessions", "money", "insights", "tariffs", "tokens", "alerts", "sites", "people", "audit", "health")

@@ -61,6 +61,14 @@ def found_nothing(page: Page) -> None:
 
 SCREENS: list[Callable[[Page], None]] = [now, chargers, charger, act, ask, more, nothing, found_nothing]
 
+SERIES = "getComputedStyle(document.documentElement).getPropertyValue('--series-1').trim()"
+# The device's theme, the chosen one, the background, and the first colour of charts.
+THEMES: list[tuple[Any, ...]] = [
+    ("light", "dark", "rgb(16, 18, 22)", "#8ab4ff"),
+    ("dark", "light", "rgb(244, 245, 247)", "#1a5fd0"),
+    ("dark", "auto", "rgb(16, 18, 22)", "#8ab4ff"),
+]
+
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing(views: Views, pictures: Path, theme: Any) -> None:
@@ -108,6 +116,24 @@ def test_a_desk_has_the_tabs_at_its_side(views: Views, pictures: Path) -> None:
     assert tabs["x"] + tabs["width"] <= main["x"], "beside the page"
     assert page.get_by_role("link", name="Chargers").bounding_box() is not None
     page.screenshot(path=pictures / "chargers-desk.png")
+
+
+def test_a_theme_is_chosen_against_the_device_and_kept(views: Views) -> None:
+    page = views.open(color_scheme="light")
+    for device, theme, ground, series in THEMES:
+        page.emulate_media(color_scheme=device)
+        more(page)
+        page.get_by_role("combobox", name="Theme").select_option(theme)
+        for _ in range(2):
+            expect(page.locator("body")).to_have_css("background-color", ground)
+            assert page.evaluate(SERIES) == series, "as charts read it"
+            page.reload()
+            now(page)
+
+
+def test_an_address_that_is_not_encoded_is_not_a_page(views: Views) -> None:
+    page = views.open("/chargers/100%")
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
 
 
 def test_the_pages_speak_german(views: Views) -> None:

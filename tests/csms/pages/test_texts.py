@@ -27,3 +27,13 @@ def test_each_message_is_there_in_both_languages(table: Path) -> None:
         assert german, key
         assert names(english) == names(german), key
         assert english.count("|") == german.count("|"), key
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda path: path.stem)
+def test_each_message_is_used(table: Path) -> None:
+    """In a file that imports its table: as a string, or up to its last part, which is a value there."""
+    imported = f'/text/{table.name}"'
+    code = "\n".join(text for path in ROOT.rglob("*.js") if imported in (text := path.read_text()))
+    whole, prefixes = set(re.findall(r'"([\w.]+)"', code)), set(re.findall(r"`([\w.]+\.)\$\{", code))
+    keys = [key for key, _, _ in ROW.findall(table.read_text())]
+    assert [key for key in keys if key not in whole and not key.startswith(tuple(prefixes))] == []

@@ -57,6 +57,8 @@ def test_a_configuration_is_read_searched_and_changed(charger: str, variable: st
 @pytest.mark.parametrize("charger", ["CP001", "CP002", "CP003"])
 def test_a_limit_is_set_asked_for_and_taken_back(charger: str, views: Views, house: Network) -> None:
     page = opened(views, "limit", charger)
+    page.get_by_role("textbox", name="Limit").fill("")
+    expect(page.get_by_test_id("limit-set")).to_be_disabled()
     page.get_by_role("textbox", name="Limit").fill("7,4")
     page.get_by_test_id("limit-set").click()
     expect(page.get_by_test_id("outcome")).to_have_text("The charger accepted it.")

@@ -23,8 +23,8 @@ def is_register(sample: Payload) -> bool:
 
 
 def written(scene: Scene, value: float) -> str | float:
-    """A value as its version writes it: 1.6 has text."""
-    whole = int(value) if float(value).is_integer() else round(value, 3)
+    """A value as its version writes it: 1.6 has text. Two faults may each have divided it by a thousand."""
+    whole = int(value) if float(value).is_integer() else round(value, 6)
     return str(whole) if scene.version == "v16" else whole
 
 

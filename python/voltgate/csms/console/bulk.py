@@ -1,6 +1,6 @@
 """Handlers of bulk operations: one operation for a list of chargers, and how far it is."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -17,7 +17,7 @@ FOR_MANAGERS = ("configuration", "firmware")
 
 async def post_bulk(ask: Ask) -> web.Response:
     """Start it, once for each ``Idempotency-Key``."""
-    wanted, console, command_id = ask.said(BulkBody), ask.console, doing.command_id(ask)
+    wanted, console = ask.said(BulkBody), ask.console
     (name,) = wanted.given
     if name in FOR_MANAGERS and ask.principal.role < Role.MANAGER:
         raise Problem(Kind.FORBIDDEN, f"{name} needs the role manager")
@@ -25,8 +25,7 @@ async def post_bulk(ask: Ask) -> web.Response:
         raise Problem(Kind.INVALID, faults=[Fault("/do/session", "is of one charger")])
     chargers = await _seen(ask, wanted.chargers)
 
-    async def one(charger: str) -> Ended:
-        id_ = doing.part_id(command_id, charger)
+    async def one(charger: str, id_: str) -> Ended:
         if wanted.do is not None:
             return await doing.perform(console, charger, wanted.do, id_)
         if wanted.limit is not None:
@@ -42,26 +41,25 @@ async def post_bulk(ask: Ask) -> web.Response:
         raise AssertionError(name)
 
     what = wanted.do.do.value if wanted.do is not None else name
-    job = console.jobs.start(doing.part_id(command_id, ask.by)[:32], what, ask.by, chargers, one)
-    return answered(documented(job, ask.principal))
+    return doing.started(ask, what, chargers, one)
 
 
 async def get_bulks(ask: Ask) -> web.Response:
     """The jobs of this console, the newest first, without their chargers."""
-    found = [documented(job, ask.principal) for job in ask.console.jobs]
-    return answered({"items": [one | {"items": []} for one in found if one["items"]], "next": None})
+    found = [documented(job, ask.principal, brief=True) for job in ask.console.jobs]
+    return answered({"items": [one for one in found if one["total"]], "next": None})
 
 
 async def get_bulk(ask: Ask) -> web.Response:
     """One job, with the outcome of each charger that the asker sees."""
     job = ask.console.jobs.get(ask.id)
     found = None if job is None else documented(job, ask.principal)
-    if found is None or not found["items"]:
+    if found is None or not found["total"]:
         raise Problem(Kind.NOT_FOUND)
     return answered(found)
 
 
-async def _seen(ask: Ask, ids: Iterable[str]) -> dict[str, str]:
+async def _seen(ask: Ask, ids: Sequence[str]) -> dict[str, str]:
     """The chargers with their sites. Raises Problem where one is not there for the asker."""
     wanted = list(dict.fromkeys(ids))
     rows = await ask.console.rows.reader.all(
@@ -70,7 +68,7 @@ async def _seen(ask: Ask, ids: Iterable[str]) -> dict[str, str]:
     sites = {id_: site or "" for id_, site in rows if ask.principal.sees(site or None)}
     faults = [
         Fault(f"/chargers/{number}", "is not a charger at your sites")
-        for number, id_ in enumerate(wanted)
+        for number, id_ in enumerate(ids)
         if id_ not in sites
     ]
     if faults:

@@ -31,7 +31,7 @@ def read(query: Query, where: Where, limit: int, *, heard: bool = False) -> list
     names = {id_: orjson.loads(body).get("name") for id_, body in named}
     connectors = _connectors(query, _among("charger", ids))
     if not heard:
-        connectors = {id_: [plain(one) for one in some] for id_, some in connectors.items()}
+        connectors = {id_: [without_heard(one) for one in some] for id_, some in connectors.items()}
     return [
         {
             "id": id_,
@@ -49,7 +49,7 @@ def read(query: Query, where: Where, limit: int, *, heard: bool = False) -> list
     ]
 
 
-def plain(connector: Document) -> Document:
+def without_heard(connector: Document) -> Document:
     """As the API has it."""
     return {name: value for name, value in connector.items() if name != "heard"}
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from voltgate.csms.console.chargers import plain
+from voltgate.csms.console.chargers import without_heard
 
 Document = dict[str, Any]
 
@@ -35,7 +35,7 @@ class Difference:
 
 def document(charger: Document) -> Document:
     """As the API has it."""
-    return charger | {"connectors": [plain(one) for one in charger["connectors"]]}
+    return charger | {"connectors": [without_heard(one) for one in charger["connectors"]]}
 
 
 def difference(before: Document | None, charger: Document) -> Difference | None:

@@ -39,6 +39,8 @@ WORDS = {
     NOT_CONNECTED: "Not sent: the charger is not connected.",
     UNKNOWN: "No gateway answered: the effect is unknown.",
 }
+# It was sent, or may have been, and there is no result.
+SENT = frozenset({"error", "bad_result", "timeout", "lost", UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)

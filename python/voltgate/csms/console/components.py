@@ -6,6 +6,7 @@ Values in, values out. Keys of 1.6 are variables of one component without a name
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from voltgate.csms.console.facts import mapping, mappings, text
 from voltgate.csms.console.intents import Command, ImpossibleError, encoded
 from voltgate.csms.console.operations import ChangeBody
 
@@ -74,12 +75,12 @@ def named(change: ChangeBody) -> Name:
 def results(version: str, changes: Sequence[ChangeBody], bodies: Sequence[Document]) -> list[tuple[str, str]]:
     """Status and meaning of each change, by the charger's answers to :func:`changing`."""
     if version == "v16":
-        statuses = [_text(body.get("status")) for body in bodies]
+        statuses = [text(body.get("status")) for body in bodies]
         return [(one, MEANINGS.get(one, "")) if one else NO_RESULT for one in statuses]
     said = {
-        (_name_of(one), one.get("attributeType", "Actual")): one
+        (_name_of(one), text(one.get("attributeType")) or "Actual"): one
         for body in bodies
-        for one in _dicts(body.get("setVariableResult"))
+        for one in mappings(body.get("setVariableResult"))
     }
     return [_result(said.get((named(one), one.attribute))) for one in changes]
 
@@ -87,8 +88,8 @@ def results(version: str, changes: Sequence[ChangeBody], bodies: Sequence[Docume
 def _result(said: Document | None) -> tuple[str, str]:
     if said is None:
         return NO_RESULT
-    status, info = _text(said.get("attributeStatus")), _object(said.get("attributeStatusInfo"))
-    more = [_text(info.get(name)) for name in ("reasonCode", "additionalInfo")]
+    status, info = text(said.get("attributeStatus")), mapping(said.get("attributeStatusInfo"))
+    more = [text(info.get(name)) for name in ("reasonCode", "additionalInfo")]
     return status, " ".join(one for one in (MEANINGS.get(status, ""), *more) if one)
 
 
@@ -97,17 +98,17 @@ def pending(changed: Iterable[tuple[str, Document, Document]]) -> set[Name]:
     last: dict[Name, str] = {}
     for action, request, response in changed:
         if action == "ChangeConfiguration":
-            last["", None, None, None, _text(request.get("key")), None] = _text(response.get("status"))
-        for one in _dicts(response.get("setVariableResult")):
-            last[_name_of(one)] = _text(one.get("attributeStatus"))
+            last["", None, None, None, text(request.get("key")), None] = text(response.get("status"))
+        for one in mappings(response.get("setVariableResult")):
+            last[_name_of(one)] = text(one.get("attributeStatus"))
     return {name for name, status in last.items() if status == "RebootRequired"}
 
 
 def of_keys(response: Mapping[str, Any], reboots: set[Name]) -> list[Document]:
     """The components of a GetConfiguration response of 1.6."""
     variables = []
-    for one in sorted(_dicts(response.get("configurationKey")), key=lambda one: _text(one.get("key"))):
-        key, read_only = _text(one.get("key")), one.get("readonly") is True
+    for one in sorted(mappings(response.get("configurationKey")), key=lambda one: text(one.get("key"))):
+        key, read_only = text(one.get("key")), one.get("readonly") is True
         value = one.get("value")
         attribute = {
             "type": "Actual",
@@ -126,10 +127,10 @@ def of_reports(reports: Iterable[Mapping[str, Any]], reboots: set[Name]) -> list
     """The components of the NotifyReports of one request, sorted."""
     tree: dict[tuple[Any, ...], dict[Name, Document]] = {}
     for report in reports:
-        for one in _dicts(report.get("reportData")):
+        for one in mappings(report.get("reportData")):
             name = _name_of(one)
-            attributes = [_attribute(given) for given in _dicts(one.get("variableAttribute"))]
-            about = _object(one.get("variableCharacteristics"))
+            attributes = [_attribute(given) for given in mappings(one.get("variableAttribute"))]
+            about = mapping(one.get("variableCharacteristics"))
             tree.setdefault(name[:4], {})[name] = _variable(name, about, attributes, name in reboots)
     return [
         {
@@ -151,7 +152,7 @@ def _sorted(name: tuple[Any, ...]) -> tuple[tuple[bool, Any], ...]:
 
 def complete(reports: Sequence[Mapping[str, Any]]) -> bool:
     """Whether every part of a report is there: numbered from 0, and the last one says that it is the last."""
-    parts = {one.get("seqNo"): one.get("tbc", False) for one in reports}
+    parts = {one["seqNo"]: one.get("tbc", False) for one in reports if type(one.get("seqNo")) is int}
     return bool(parts) and set(parts) == set(range(len(parts))) and not parts[len(parts) - 1]
 
 
@@ -182,22 +183,15 @@ def _variable(name: Name, about: Document, attributes: list[Document], reboot: b
 
 
 def _name_of(said: Document) -> Name:
-    component, variable = _object(said.get("component")), _object(said.get("variable"))
-    evse = _object(component.get("evse"))
+    component, variable = mapping(said.get("component")), mapping(said.get("variable"))
+    evse = mapping(component.get("evse"))
     return (
-        _text(component.get("name")), component.get("instance"), evse.get("id") or None,
-        evse.get("connectorId") or None, _text(variable.get("name")), variable.get("instance"),
+        text(component.get("name")), text(component.get("instance")) or None,
+        _number(evse.get("id")), _number(evse.get("connectorId")),
+        text(variable.get("name")), text(variable.get("instance")) or None,
     )  # fmt: skip
 
 
-def _dicts(value: object) -> list[Document]:
-    """What of a message is a list of objects: in lenient validation anything may be there."""
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _object(value: object) -> Document:
-    return value if isinstance(value, dict) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _number(value: object) -> int | None:
+    """The number of an EVSE or a connector; 0 is none."""
+    return value if type(value) is int and value else None

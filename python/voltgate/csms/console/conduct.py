@@ -1,5 +1,7 @@
 """Handlers of what chargers do too much or wrong (``noise``)."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
@@ -7,7 +9,9 @@ from aiohttp import web
 from voltgate.csms.console import noise
 from voltgate.csms.console.console import Ask, answered
 from voltgate.csms.console.endpoints import HoursQuery
+from voltgate.csms.console.facts import at_of
 from voltgate.csms.console.noise import MOST, TALKED, Model, Models
+from voltgate.csms.console.roles import Principal
 from voltgate.csms.ledger import times
 
 
@@ -19,24 +23,32 @@ async def get_violations(ask: Ask) -> web.Response:
     since = console.now() - timedelta(hours=hours)
     whole = len(facts) < MOST
     if not whole:
-        since = datetime.fromtimestamp(facts[0].stored_at, UTC)
-    items = noise.violations(facts, models, lambda site: ask.principal.sees(site or None))
+        since = at_of(facts[0])
+    items = await asyncio.to_thread(noise.violations, facts, models, _sees(ask.principal))
     return answered({"items": items, "next": None, "since": times.text(since), "complete": whole})
 
 
 async def get_talkers(ask: Ask) -> web.Response:
     """The chargers that send most."""
     console = ask.console
-    facts = await console.noise.talked(console.now())
-    begin = console.now() - TALKED
-    whole = len(facts) < MOST
-    if not whole:
-        begin = max(begin, datetime.fromtimestamp(min(one.stored_at for one in facts), UTC))
+    facts, begin_at = await console.noise.talked(console.now())
+    begin = max(console.now() - TALKED, datetime.fromtimestamp(begin_at, UTC))
     minutes = max((console.now() - begin).total_seconds(), 1.0) / 60
-    items = noise.talkers(facts, await _models(ask), minutes, lambda site: ask.principal.sees(site or None))
+    models = await _models(ask)
+    items = await asyncio.to_thread(noise.talkers, facts, models, minutes, _sees(ask.principal))
     return answered(
-        {"items": items, "next": None, "since": times.text(begin), "messages": len(facts), "complete": whole}
+        {
+            "items": items,
+            "next": None,
+            "since": times.text(begin),
+            "messages": len(facts),
+            "complete": not begin_at,
+        }
     )
+
+
+def _sees(principal: Principal) -> Callable[[str], bool]:
+    return lambda site: principal.sees(site or None)
 
 
 async def _models(ask: Ask) -> Models:

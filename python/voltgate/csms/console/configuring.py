@@ -13,13 +13,14 @@ from aiohttp import web
 
 from voltgate import _core
 from voltgate.csms.console import components, doing
-from voltgate.csms.console.commands import Ended
+from voltgate.csms.console.commands import SENT, Ended
 from voltgate.csms.console.components import Name
 from voltgate.csms.console.console import Ask, Console, answered
-from voltgate.csms.console.facts import action_of, body_of, commands, events
+from voltgate.csms.console.facts import action_of, at_of, body_of, commands, events, is_answer
 from voltgate.csms.console.history import Reading
 from voltgate.csms.console.intents import start_id
 from voltgate.csms.console.operations import ConfigurationBody
+from voltgate.csms.console.problems import Problem
 from voltgate.csms.ledger import times
 from voltgate.csms.ledger.facts import Message
 from voltgate.csms.ledger.streams import Input
@@ -34,6 +35,7 @@ REPEATED = timedelta(minutes=20)
 QUESTIONS = 5  # of the past that are looked at until one has an answer
 REPORTS = 500  # of one question
 CHANGES = 200
+NOT_REACHED = "not_sent", "Not sent: a change before it was not answered."
 CHANGING = ("ChangeConfiguration", "SetVariables")
 _BACK = timedelta(days=8)
 
@@ -71,22 +73,24 @@ async def put_configuration(ask: Ask) -> web.Response:
     id_, changes = doing.command_id(ask), ask.said(ConfigurationBody).changes
     version = await doing.version(ask.console, ask.id)
     ended, bodies = await _changed(ask.console, ask.id, version, ask.said(ConfigurationBody), id_)
-    results = components.results(version, changes, bodies)
-    results += [("not_sent", ended.meaning)] * (len(changes) - len(results))
+    results = components.results(version, changes, bodies) if bodies else []
+    rest = len(changes) - len(results)
+    if ended.outcome in SENT:
+        asked = 1 if version == "v16" else rest
+        results += [(ended.outcome, ended.meaning)] * asked + [NOT_REACHED] * (rest - asked)
+    else:
+        results += [("not_sent", ended.meaning)] * rest
     return answered(
         {
             "outcome": ended.outcome,
             "command_id": id_,
             "meaning": ended.meaning,
             "results": [
-                {name: getattr(change, name) for name in _NAMES} | {"status": status, "meaning": meaning}
+                change.model_dump(exclude={"value"}) | {"status": status, "meaning": meaning}
                 for change, (status, meaning) in zip(changes, results, strict=True)
             ],
         }
     )
-
-
-_NAMES = ("component", "component_instance", "evse", "connector", "variable", "instance", "attribute")
 
 
 async def perform(console: Console, charger: str, wanted: ConfigurationBody, command_id: str) -> Ended:
@@ -107,12 +111,17 @@ async def perform(console: Console, charger: str, wanted: ConfigurationBody, com
 async def _changed(
     console: Console, charger: str, version: str, wanted: ConfigurationBody, command_id: str
 ) -> tuple[Ended, list[Document]]:
-    """How the last command that was sent ended, and the responses of those that have one."""
+    """How the last command ended, and the responses of those that have one. Raises Problem: none was sent."""
     bodies: list[Document] = []
     commands = components.changing(version, wanted.changes)
     for number, command in enumerate(commands):
         id_ = command_id if len(commands) == 1 else doing.part_id(command_id, number)
-        ended = await console.sender.send(charger, command, id_)
+        try:
+            ended = await console.sender.send(charger, command, id_)
+        except Problem:
+            if not bodies:
+                raise
+            ended = Ended("unavailable", "", "")
         if ended.outcome != "result":
             break
         bodies.append(ended.body)
@@ -138,10 +147,11 @@ async def _last(console: Console, charger: str, version: str) -> Document:
         commands(console.config.nats, charger, "GetBaseReport"), QUESTIONS, CHANGES, back=_BACK
     )
     for question in reversed(questions):
-        since = datetime.fromtimestamp(question.stored_at, UTC) - timedelta(milliseconds=1)
+        asked = _asked(question)
+        since = at_of(question) - timedelta(milliseconds=1)
         async with console.history.since(_answers(console, charger, version), since) as reading:
             reports = await reading.take(min(reading.pending, REPORTS)) if reading else []
-        found = [one for one in reports if _asked(one) == _asked(question)]
+        found = [one for one in reports if _asked(one) == asked]
         if found:
             return await _document(console, charger, version, found)
     return await _document(console, charger, version, [])
@@ -180,7 +190,7 @@ async def _document(console: Console, charger: str, version: str, found: list[Me
         tree, whole = components.of_keys(bodies[-1] if bodies else {}, reboots), bool(bodies)
     else:
         tree, whole = components.of_reports(bodies, reboots), components.complete(bodies)
-    at = times.text(datetime.fromtimestamp(found[-1].stored_at, UTC)) if found else None
+    at = times.text(at_of(found[-1])) if found else None
     return {"charger": charger, "at": at, "complete": whole, "components": tree}
 
 
@@ -192,15 +202,11 @@ async def _pending(console: Console, charger: str) -> set[Name]:
     boots = await console.history.latest(boot, 1, CHANGES, back=_BACK)
     changed = await console.history.latest(changing, CHANGES, 2 * CHANGES, back=_BACK)
     booted = boots[-1].stored_at if boots else 0.0
-    requests = {one.headers.get("ocpp-message-id"): one for one in changed if not _is_answer(one)}
+    requests = {one.headers.get("ocpp-message-id"): one for one in changed if not is_answer(one)}
     return components.pending(
         (action_of(one).removesuffix("Response"), body_of(request), body_of(one))
         for one in changed
-        if _is_answer(one)
+        if is_answer(one)
         and one.stored_at > booted
         and (request := requests.get(one.headers.get("ocpp-message-id"))) is not None
     )
-
-
-def _is_answer(message: Message) -> bool:
-    return action_of(message).endswith("Response")

@@ -1,6 +1,7 @@
 """The handler of intents: what a person wants of a charger, sent as a command."""
 
 import hashlib
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from voltgate.csms.console.bodies import DoBody
 from voltgate.csms.console.commands import Ended
 from voltgate.csms.console.console import Ask, Console, answered
 from voltgate.csms.console.intents import Command, Do, Intent
+from voltgate.csms.console.jobs import documented
 from voltgate.csms.console.problems import Fault, Kind, Problem
 
 LONGEST_ID = 255
@@ -46,6 +48,21 @@ def command_id(ask: Ask) -> str:
 def part_id(command_id: str, part: object) -> str:
     """The id of one of several commands of a request: the same for each repeat."""
     return hashlib.sha256(f"{command_id}\n{part}".encode()).hexdigest()
+
+
+def started(
+    ask: Ask, what: str, chargers: Mapping[str, str], perform: Callable[[str, str], Awaitable[Ended]]
+) -> web.Response:
+    """Start a job, once for each ``Idempotency-Key``. ``perform``: of a charger, under a command id.
+
+    Another request under the same key is another job; its commands have the ids of the first.
+    """
+    id_, body = command_id(ask), "" if ask.body is None else ask.body.model_dump_json()
+    request = "\n".join((ask.by, ask.request.method, ask.request.path, body))
+    job = ask.console.jobs.start(
+        part_id(id_, request)[:32], what, ask.by, chargers, lambda one: perform(one, part_id(id_, one))
+    )
+    return answered(documented(job, ask.principal))
 
 
 def outcome(ended: Ended, command_id: str) -> dict[str, Any]:

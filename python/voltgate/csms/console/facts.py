@@ -1,5 +1,6 @@
 """What a message of the streams says, as far as several handlers need it (docs/contract.md 3.2 and 3.3)."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -13,15 +14,42 @@ from voltgate.csms.ledger.streams import Input
 def body_of(message: Message) -> dict[str, Any]:
     """The payload of a fact; empty where it is not an object."""
     try:
-        found = orjson.loads(message.data)
+        return mapping(orjson.loads(message.data))
     except orjson.JSONDecodeError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def action_of(message: Message) -> str:
     """The action of a fact, with ``Response`` behind it for answers and outcomes."""
     return message.subject.split(".")[-2]
+
+
+def is_answer(message: Message) -> bool:
+    """Whether a fact is an answer or an outcome."""
+    return action_of(message).endswith("Response")
+
+
+def at_of(message: Message) -> datetime:
+    """When it was stored."""
+    return datetime.fromtimestamp(message.stored_at, UTC)
+
+
+# Lenient validation lets any value pass: one of another kind counts as empty.
+
+
+def text(value: object) -> str:
+    """A string."""
+    return value if isinstance(value, str) else ""
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """An object."""
+    return value if isinstance(value, dict) else {}
+
+
+def mappings(value: object) -> list[dict[str, Any]]:
+    """The objects of a list."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def commands(nats: Nats, charger: str, *actions: str) -> Input:

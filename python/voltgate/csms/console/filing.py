@@ -1,5 +1,6 @@
 """Handlers of firmware updates and logs, their progress, and the files that are kept here."""
 
+import re
 from datetime import timedelta
 
 from aiohttp import web
@@ -11,7 +12,7 @@ from voltgate.csms.console.endpoints import FileQuery
 from voltgate.csms.console.facts import commands, events
 from voltgate.csms.console.files import Files, Kept
 from voltgate.csms.console.intents import Command, ImpossibleError, encoded, start_id, today
-from voltgate.csms.console.operations import FirmwareBody, LogBody
+from voltgate.csms.console.operations import FILE_NAME, FirmwareBody, LogBody
 from voltgate.csms.console.problems import Fault, Kind, Problem
 from voltgate.csms.ledger import times
 
@@ -67,7 +68,7 @@ async def get_images(ask: Ask) -> web.Response:
 
 async def put_image(ask: Ask) -> web.Response:
     """Keep the body as a firmware file."""
-    if not ask.id[0].isalnum() or not ask.id.replace(".", "").replace("_", "").replace("-", "").isalnum():
+    if not re.fullmatch(FILE_NAME, ask.id):
         raise Problem(Kind.INVALID, faults=[Fault("id", _IMAGE_NAME)])
     return answered(_image(await _files(ask.console).keep_image(ask.id, ask.request.content.iter_any())))
 
@@ -105,10 +106,11 @@ async def fetch(console: Console, charger: str, wanted: LogBody, command_id: str
 
 
 def _fetch(console: Console, charger: str, version: str, wanted: LogBody, command_id: str) -> Command:
-    place = console.config.csms.files_url if console.files is None else ""
-    if console.files is None and not place:
+    location = console.config.csms.files_url
+    if console.files is not None:
+        location = console.files.upload(charger, f"{wanted.kind}-{start_id(command_id):08x}")
+    elif not location:
         raise ImpossibleError("there is no place for files: set csms.files or csms.files_url")
-    location = place or _files(console).upload(charger, f"{wanted.kind}-{start_id(command_id):08x}")
     begins = None if wanted.from_ is None else times.text(wanted.from_)
     ends = None if wanted.to is None else times.text(wanted.to)
     if version == "v16" and wanted.kind == "diagnostics":

@@ -122,20 +122,24 @@ class History:
         """
         end = min(before, datetime.now(UTC))
         after = 0 if before is NOW else await self._count(source, before)
-        short, long = timedelta(), min(SPANS[0], back)
+        short, long, there = timedelta(), min(SPANS[0], back), 0
         for span in SPANS:
             long = min(span, back)
-            if await self._count(source, end - long) - after >= count or long == back:
+            there = await self._count(source, end - long) - after
+            if there >= count or long == back:
                 break
             short = long
         for _ in range(ROUNDS):
-            if await self._count(source, end - long) - after <= most:
+            if there <= most:
                 break
             half = short + (long - short) / 2
-            if await self._count(source, end - half) - after < count:
+            nearer = await self._count(source, end - half) - after
+            if nearer < count:
                 short = half
             else:
-                long = half
+                long, there = half, nearer
+        if there <= 0:
+            return []
         async with self.since(source, end - long) as reading:
             if reading is None:
                 return []

@@ -130,8 +130,8 @@ class Jobs:
             await asyncio.wait(self._tasks)
 
 
-def documented(job: Job, principal: Principal) -> dict[str, Any]:
-    """The document of a job."""
+def documented(job: Job, principal: Principal, *, brief: bool = False) -> dict[str, Any]:
+    """The document of a job. ``brief``: without its chargers."""
     items = [one for one in job.items if principal.sees(one.site or None)]
     return {
         "id": job.id,
@@ -148,6 +148,6 @@ def documented(job: Job, principal: Principal) -> dict[str, Any]:
                 "status": one.status,
                 "meaning": one.meaning,
             }
-            for one in items
+            for one in (() if brief else items)
         ],
     }

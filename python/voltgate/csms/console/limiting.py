@@ -9,8 +9,7 @@ from voltgate.csms.console import doing, limits
 from voltgate.csms.console.commands import Ended
 from voltgate.csms.console.console import Ask, Console, answered
 from voltgate.csms.console.endpoints import EvseQuery
-from voltgate.csms.console.jobs import documented
-from voltgate.csms.console.operations import ClearBody, LimitBody, ScheduleBody, SiteLimitBody
+from voltgate.csms.console.operations import MOST_W, ClearBody, LimitBody, ScheduleBody, SiteLimitBody
 from voltgate.csms.console.problems import Kind, Problem
 
 
@@ -39,32 +38,23 @@ async def put_site_limit(ask: Ask) -> web.Response:
     """Share a site's limit over its chargers."""
     most = await _most(ask.console, ask.id)
     given = limits.shares(ask.said(SiteLimitBody).limit_w, most)
-    command_id = doing.command_id(ask)
 
-    async def one(charger: str) -> Ended:
-        wanted = LimitBody(limit=given[charger])
-        return await perform(ask.console, charger, wanted, doing.part_id(command_id, charger))
+    async def one(charger: str, id_: str) -> Ended:
+        wanted = LimitBody(limit=min(given[charger], MOST_W))
+        return await perform(ask.console, charger, wanted, id_)
 
     what = f"limit of site {ask.id}: {ask.said(SiteLimitBody).limit_w} W"
-    job_id = doing.part_id(command_id, ask.by)[:32]
-    return answered(
-        documented(
-            ask.console.jobs.start(job_id, what, ask.by, dict.fromkeys(most, ask.id), one), ask.principal
-        )
-    )
+    return doing.started(ask, what, dict.fromkeys(most, ask.id), one)
 
 
 async def delete_site_limit(ask: Ask) -> web.Response:
     """Take the limits of a site's chargers back."""
-    chargers = dict.fromkeys(await _most(ask.console, ask.id), ask.id)
-    command_id = doing.command_id(ask)
+    chargers = dict.fromkeys(await _chargers(ask.console, ask.id), ask.id)
 
-    async def one(charger: str) -> Ended:
-        return await clear(ask.console, charger, ClearBody(), doing.part_id(command_id, charger))
+    async def one(charger: str, id_: str) -> Ended:
+        return await clear(ask.console, charger, ClearBody(), id_)
 
-    job_id = doing.part_id(command_id, ask.by)[:32]
-    what = f"no limit of site {ask.id}"
-    return answered(documented(ask.console.jobs.start(job_id, what, ask.by, chargers, one), ask.principal))
+    return doing.started(ask, f"no limit of site {ask.id}", chargers, one)
 
 
 async def perform(console: Console, charger: str, wanted: LimitBody, command_id: str) -> Ended:
@@ -81,13 +71,20 @@ async def clear(console: Console, charger: str, wanted: ClearBody, command_id: s
 
 async def _most(console: Console, site: str) -> Mapping[str, int | None]:
     """The chargers of a site, and what each can take as far as somebody has said so. Raises Problem."""
-    reader = console.rows.reader
-    chargers = await reader.all("SELECT id FROM charger WHERE site = ? ORDER BY id", site)
-    if not chargers:
-        raise Problem(Kind.CONFLICT, "the site has no chargers")
-    decided = await reader.all("SELECT id, body FROM decision WHERE kind = 'charger' ORDER BY seq")
+    chargers = await _chargers(console, site)
+    decided = await console.rows.reader.all(
+        "SELECT id, body FROM decision WHERE kind = 'charger' ORDER BY seq"
+    )
     bodies = {id_: orjson.loads(body) for id_, body in decided}
-    return {id_: _power(bodies.get(id_, {}).get("connectors") or []) for (id_,) in chargers}
+    return {id_: _power(bodies.get(id_, {}).get("connectors") or []) for id_ in chargers}
+
+
+async def _chargers(console: Console, site: str) -> list[str]:
+    """Raises Problem where the site has none."""
+    rows = await console.rows.reader.all("SELECT id FROM charger WHERE site = ? ORDER BY id", site)
+    if not rows:
+        raise Problem(Kind.CONFLICT, "the site has no chargers")
+    return [row[0] for row in rows]
 
 
 def _power(connectors: list[dict[str, int]]) -> int | None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from math import floor
 from typing import Any
 
+from voltgate.csms.console.facts import mapping, mappings
 from voltgate.csms.console.intents import Command, encoded, today
 from voltgate.csms.console.operations import LimitBody, ScheduleBody
 from voltgate.csms.ledger import times
@@ -58,18 +59,15 @@ def asking(version: str, wanted: ScheduleBody) -> Command:
 
 def schedule(version: str, said: Mapping[str, Any]) -> dict[str, Any]:
     """What the charger says of its schedule."""
-    found = said.get("chargingSchedule" if version == "v16" else "schedule")
-    found = found if isinstance(found, dict) else {}
+    found = mapping(said.get("chargingSchedule" if version == "v16" else "schedule"))
     starts = said.get("scheduleStart") if version == "v16" else found.get("scheduleStart")
-    periods = found.get("chargingSchedulePeriod")
     return {
         "starts": starts or found.get("startSchedule"),
         "duration_s": found.get("duration"),
         "unit": found.get("chargingRateUnit"),
         "periods": [
             {"start_s": one.get("startPeriod"), "limit": one.get("limit"), "phases": one.get("numberPhases")}
-            for one in (periods if isinstance(periods, list) else [])
-            if isinstance(one, dict)
+            for one in mappings(found.get("chargingSchedulePeriod"))
         ],
     }
 

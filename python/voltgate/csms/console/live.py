@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, assert_never
 
@@ -74,11 +74,11 @@ def word(data: bytes) -> Word:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is new at ``at``, and its events for listeners of every site."""
+    """What is new at ``at``. ``events``: those for listeners of every site, as far as one has taken them."""
 
     at: Position
     differences: list[Difference]
-    events: dict[Form, bytes]
+    events: dict[Form, bytes] = field(default_factory=dict)
 
 
 class Live:
@@ -159,8 +159,7 @@ class Live:
             self._picture.update((one.charger["id"], one.charger) for one in differences)
             if len(self._changes) == self._changes.maxlen:
                 self._since = self._changes[0].at.total
-            events = {form: self._event("change", at, differences, form) for form in Form}
-            self._changes.append(Change(at, differences, events))
+            self._changes.append(Change(at, differences))
         await self._arrive(at)
 
     async def _arrive(self, at: Position) -> None:
@@ -198,11 +197,11 @@ class Live:
                 yield await self._whole(at, principal, form)
             else:
                 for change in [one for one in self._changes if one.at.total > known[1]]:
-                    seen = _seen(change.differences, principal)
+                    seen = change.differences if principal.everywhere else _seen(change, principal)
                     if seen:  # the ledger goes on also where nothing of this listener's has changed
                         waking, spoken = False, loop.time()
                         yield (
-                            change.events[form]
+                            self._written(change, form)
                             if principal.everywhere
                             else self._event("change", change.at, seen, form)
                         )
@@ -210,13 +209,22 @@ class Live:
 
     async def _whole(self, at: Position, principal: Principal, form: Form) -> bytes:
         """A snapshot. Many listeners come at once after a restart: they share it."""
-        everything = [Difference(one, True, one["connectors"]) for one in self._picture.values()]
         if not principal.everywhere:
-            return await asyncio.to_thread(self._event, "snapshot", at, _seen(everything, principal), form)
+            return await asyncio.to_thread(self._event, "snapshot", at, self._everything(principal), form)
         if self._snapshot is None or self._snapshot[:2] != (at, form):
-            making = asyncio.to_thread(self._event, "snapshot", at, everything, form)
+            making = asyncio.to_thread(self._event, "snapshot", at, self._everything(principal), form)
             self._snapshot = at, form, asyncio.create_task(making)
         return await asyncio.shield(self._snapshot[2])
+
+    def _everything(self, principal: Principal) -> list[Difference]:
+        chargers = (one for one in self._picture.values() if principal.sees(one["site"]))
+        return [Difference(one, True, one["connectors"]) for one in chargers]
+
+    def _written(self, change: Change, form: Form) -> bytes:
+        """For listeners of every site: the first one has it written, the others share it."""
+        if form not in change.events:
+            change.events[form] = self._event("change", change.at, change.differences, form)
+        return change.events[form]
 
     async def _moved(self, at: Position | None, seconds: float) -> bool:
         """Wait until the ledger is not at ``at`` any more; False when it still is after so many seconds."""
@@ -246,8 +254,8 @@ class Live:
         return columns.packed(event) if form is Form.PACKED else event
 
 
-def _seen(differences: Iterable[Difference], principal: Principal) -> list[Difference]:
-    return [one for one in differences if principal.sees(one.charger["site"])]
+def _seen(change: Change, principal: Principal) -> list[Difference]:
+    return [one for one in change.differences if principal.sees(one.charger["site"])]
 
 
 def _ids(query: Query) -> list[str]:

@@ -1,4 +1,4 @@
-"""Login by a link that works once, and logout: pages without script. Who is logged in gets the shell.
+"""Login by a link that works once, and logout: pages without script. The shell is for people with a session.
 
 Opening the link shows a button; pressing it uses the link up. A program that looks at links in messages
 therefore does not.
@@ -15,7 +15,7 @@ from voltgate.csms.console.console import Console
 from voltgate.csms.console.people import Kind
 from voltgate.csms.console.problems import Kind as Faults
 from voltgate.csms.console.problems import Problem
-from voltgate.csms.console.shell import Shell
+from voltgate.csms.console.shell import LANGUAGES, Shell, language_of
 from voltgate.csms.ledger import times
 
 _PAGE = """<!doctype html>
@@ -26,7 +26,6 @@ _PAGE = """<!doctype html>
 """
 _FORM = """<form method="post" action="/login"><input type="hidden" name="link" value="{}">
 <p>{}</p><button type="submit" class="primary">{}</button></form>"""
-LANGUAGES = ("en", "de")
 # Each in the order of LANGUAGES, as the tables of the pages are.
 TEXTS = {
     "press": ("This link logs you in once.", "Dieser Link meldet dich einmal an."),
@@ -42,16 +41,11 @@ TEXTS = {
 }
 
 
-def _language(request: web.Request) -> int:
-    """Of a browser, as an index of a text."""
-    return int(request.headers.get("Accept-Language", "").lower().startswith("de"))
-
-
 def routes(console: Console, shell: Shell) -> list[web.RouteDef]:
     """Of one console. The last route takes every address of a page."""
 
     def page(request: web.Request, text: str, status: int = 200, link: str = "") -> web.Response:
-        language = _language(request)
+        language = language_of(request)
         inner = f"<p>{TEXTS[text][language]}</p>"
         if link:
             inner = _FORM.format(escape(link, quote=True), TEXTS[text][language], TEXTS["login"][language])
@@ -67,7 +61,7 @@ def routes(console: Console, shell: Shell) -> list[web.RouteDef]:
         return page(request, "press" if link else "wanted", link=link)
 
     async def start(request: web.Request) -> web.Response:
-        if keys.id_of(request.cookies.get(console.door.cookie, "")) in console.people.rows(Kind.SESSION):
+        if console.door.known(request) is not None:
             return shell.shown(request)
         return web.Response(status=303, headers={"Location": "/login", "Cache-Control": "no-store"})
 

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from voltgate.config import Nats
-from voltgate.csms.console.facts import action_of, body_of
+from voltgate.csms.console.facts import action_of, body_of, is_answer, mappings, text
 from voltgate.csms.console.history import History
 from voltgate.csms.ledger.facts import Message, identity
 from voltgate.csms.ledger.streams import Input
@@ -22,7 +22,7 @@ T = TypeVar("T")
 Document = dict[str, Any]
 
 MOST = 20_000  # messages that are read of a stream
-KINDS = 5000  # of violations, and chargers, that are counted apart
+KINDS = 5000  # of violations that are counted
 SHOWN = 100
 KEPT_SECONDS = 20.0
 TALKED = timedelta(hours=1)
@@ -42,7 +42,7 @@ Models = Mapping[str, Model]
 NOBODY = Model("", "", "", "")
 
 
-class Kept(Generic[T]):
+class Recent(Generic[T]):
     """What was read lately, by how it was asked for. One reads, the others wait for it."""
 
     def __init__(self) -> None:
@@ -69,8 +69,8 @@ class Noise:
 
     history: History
     nats: Nats
-    violations: Kept[list[Message]] = field(default_factory=Kept)
-    talk: Kept[list[Message]] = field(default_factory=Kept)
+    violations: Recent[list[Message]] = field(default_factory=Recent)
+    talk: Recent[tuple[list[Message], float]] = field(default_factory=Recent)
 
     async def violated(self, hours: int) -> list[Message]:
         """The facts of violations of the last hours, the oldest first."""
@@ -78,17 +78,17 @@ class Noise:
         since = timedelta(hours=hours)
         return await self.violations.get(hours, lambda: self.history.latest(source, MOST, MOST, back=since))
 
-    async def talked(self, now: datetime) -> list[Message]:
-        """The last stored messages of all chargers, without their bodies."""
+    async def talked(self, now: datetime) -> tuple[list[Message], float]:
+        """The last stored messages of all chargers, without their bodies; since when, 0.0: all are there."""
 
-        async def read() -> list[Message]:
+        async def read() -> tuple[list[Message], float]:
             parts = [
                 await self.history.tail(Input(f"{self.nats.stream_prefix}_{name}"), MOST, now - TALKED)
                 for name in ("TX", "EVENTS")
             ]
             # Of a stream that was read in part, only the time that both cover can be compared.
             begin = max((part[0].stored_at for part in parts if len(part) == MOST), default=0.0)
-            return [one for part in parts for one in part if one.stored_at >= begin]
+            return [one for part in parts for one in part if one.stored_at >= begin], begin
 
         return await self.talk.get("", read)
 
@@ -99,14 +99,14 @@ def violations(facts: list[Message], models: Models, sees: Callable[[str], bool]
     who: dict[tuple[str, ...], set[str]] = {}
     for fact in facts:
         charger, said = identity(fact.subject.rpartition(".")[2]), body_of(fact)
-        model, listed = models.get(charger, NOBODY), said.get("violations")
+        model = models.get(charger, NOBODY)
         if not sees(model.site):
             continue
-        for one in listed if isinstance(listed, list) else ():
-            if not (isinstance(one, dict) and isinstance(count := one.get("count"), int)):
+        for one in mappings(said.get("violations")):
+            if not isinstance(count := one.get("count"), int):
                 continue
             told = (said.get("version"), *(one.get(name) for name in ("action", "code", "pointer")))
-            kind = (model.vendor, model.model, model.firmware, *(_text(text) for text in told))
+            kind = (model.vendor, model.model, model.firmware, *map(text, told))
             if kind not in counts and len(counts) >= KINDS:
                 continue
             counts[kind] += count
@@ -126,7 +126,7 @@ def talkers(
     counts: Counter[str] = Counter()
     actions: dict[str, Counter[str]] = {}
     for fact in facts:
-        if action_of(fact).endswith("Response"):
+        if is_answer(fact):
             continue
         token = fact.subject.rpartition(".")[2]
         counts[token] += 1
@@ -147,7 +147,3 @@ def talkers(
                 }
             )
     return found
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

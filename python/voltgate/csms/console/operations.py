@@ -13,11 +13,13 @@ from voltgate.csms.console.answers import Shape
 from voltgate.csms.console.bodies import Body, DoBody, Id, Number, zoned
 
 MOST_CHARGERS = 1000  # of one bulk operation
+MOST_W = 10_000_000  # of the limit of one charger
 Text = Annotated[str, Field(min_length=1, max_length=50)]
 AttributeType = Literal["Actual", "Target", "MinSet", "MaxSet"]
 Unit = Literal["W", "A"]
 LogKind = Literal["diagnostics", "security"]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+FileName = Annotated[str, Field(pattern=FILE_NAME)]
 
 
 class ChangeBody(Body):
@@ -42,7 +44,7 @@ class ConfigurationBody(Body):
 class LimitBody(Body):
     """A power limit of a charger, or of one EVSE (1.6: connector), until a time or until it is cleared."""
 
-    limit: Annotated[float, Field(ge=0, le=10_000_000)]
+    limit: Annotated[float, Field(ge=0, le=MOST_W)]
     unit: Unit = "W"
     evse: Number | None = None
     until: datetime | None = None
@@ -164,7 +166,7 @@ class Component(Shape):
 
 
 class Configuration(Shape):
-    """What the charger reported last. ``at``: when; null: it was never read."""
+    """What the charger reported last. ``at``: when; null: no report of it is stored."""
 
     charger: str
     at: str | None

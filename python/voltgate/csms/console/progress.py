@@ -5,12 +5,11 @@ request; in 1.6 the others belong to the last request of their kind before them.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
 from voltgate.csms.console.commands import WORDS
-from voltgate.csms.console.facts import action_of, body_of
+from voltgate.csms.console.facts import action_of, at_of, body_of, is_answer, mapping, text
 from voltgate.csms.ledger import times
 from voltgate.csms.ledger.facts import Message
 
@@ -41,14 +40,14 @@ def transfers(
     answers: dict[str, Message] = {}
     for one in commands:
         id_ = one.headers.get("ocpp-message-id", "")
-        if action_of(one).endswith("Response"):
+        if is_answer(one):
             answers[id_] = one
         else:
             requests.append((one, body_of(one)))
     steps: dict[int, list[Document]] = {one.seq: [] for one, _ in requests}
     for notified in notifications:
         said = body_of(notified)
-        status, asked = said.get("status"), said.get("requestId")
+        status, asked = text(said.get("status")), said.get("requestId")
         fitting = [
             request.seq
             for request, wanted in requests
@@ -56,8 +55,8 @@ def transfers(
             and request.stored_at <= notified.stored_at
             and (asked is None or wanted.get("requestId") == asked)
         ]
-        if fitting and isinstance(status, str) and status != IDLE:
-            steps[fitting[-1]].append({"at": _at(notified), "status": status})
+        if fitting and status not in ("", IDLE):
+            steps[fitting[-1]].append({"at": times.text(at_of(notified)), "status": status})
     found = [
         _document(one, wanted, answers.get(one.headers.get("ocpp-message-id", "")), steps[one.seq], arrived)
         for one, wanted in requests
@@ -74,22 +73,22 @@ def _document(
 ) -> Document:
     outcome = None if answer is None else answer.headers.get("ocpp-outcome")
     status = None if answer is None else body_of(answer).get("status")
-    kind, log = "firmware", wanted.get("log")
+    kind = "firmware"
     if action_of(request) == "GetDiagnostics":
         kind = "diagnostics"
     elif action_of(request) == "GetLog":
         kind = "security" if wanted.get("logType") == "SecurityLog" else "diagnostics"
-    location = log.get("remoteLocation") if isinstance(log, dict) else wanted.get("location")
+    location = text(mapping(wanted.get("log")).get("remoteLocation") or wanted.get("location"))
     id_ = request.headers.get("ocpp-command-id") or request.headers.get("ocpp-message-id", "")
     return {
         "command_id": unquote(id_),
         "kind": kind,
-        "at": _at(request),
+        "at": times.text(at_of(request)),
         "state": _state(outcome, status, [one["status"] for one in steps]),
         "outcome": outcome,
-        "status": status if isinstance(status, str) else None,
+        "status": text(status) or None,
         "meaning": WORDS.get(outcome or "", "Sent; no answer yet."),
-        "file": arrived(location) if kind != "firmware" and isinstance(location, str) else None,
+        "file": arrived(location) if kind != "firmware" and location else None,
         "steps": steps,
     }
 
@@ -100,7 +99,3 @@ def _state(outcome: str | None, status: object, steps: list[str]) -> str:
     if outcome in (None, "result", "timeout", "lost") and status in (None, "Accepted", "AcceptedCanceled"):
         return "asked"
     return "refused"
-
-
-def _at(message: Message) -> str:
-    return times.text(datetime.fromtimestamp(message.stored_at, UTC))

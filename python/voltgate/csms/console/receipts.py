@@ -9,7 +9,7 @@ from aiohttp import web
 from voltgate.csms.console.console import Console
 from voltgate.csms.console.endpoints import CdrQuery
 from voltgate.csms.console.problems import Kind, Problem
-from voltgate.csms.console.shell import Shell
+from voltgate.csms.console.shell import LANGUAGES, Shell, language_of
 
 _PAGE = """<!doctype html>
 <html lang="{language}"><head><meta charset="utf-8">
@@ -60,16 +60,15 @@ def routes(console: Console, shell: Shell) -> list[web.RouteDef]:
     """Of one console: ``/receipts/{session}``, for whom may see the session."""
 
     async def receipt(request: web.Request) -> web.Response:
-        if console.door.known(request) is None:
+        principal, id_ = console.door.known(request), request.match_info["id"]
+        if principal is None:
             return web.Response(status=303, headers={"Location": "/login", "Cache-Control": "no-store"})
-        principal, id_ = console.door.who(request), request.match_info["id"]
         session = await console.rows.session(id_, principal)
         if session is None or not principal.sees(session["site"]):
             raise Problem(Kind.NOT_FOUND)
         lines = await console.rows.lines(id_, session["currency"])
         documents = (await console.rows.cdrs(CdrQuery(session=id_), principal))["items"]
-        german = request.headers.get("Accept-Language", "").lower().startswith("de")
-        text = page(session, lines, documents, language=int(german), styles=shell.styles())
+        text = page(session, lines, documents, language=language_of(request), styles=shell.styles())
         return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-store"})
 
     return [web.get("/receipts/{id}", receipt)]
@@ -116,7 +115,7 @@ def page(
     invoices = [one["number"] for one in documents if one["kind"] == "invoice"]
     number = invoices[0] if invoices else f"({t('provisional')})"
     return _PAGE.format(
-        language=("en", "de")[language],
+        language=LANGUAGES[language],
         title=t("title"),
         number=escape(number),
         styles=styles,

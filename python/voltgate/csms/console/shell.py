@@ -26,6 +26,12 @@ TYPES = {
 FOR_GOOD = "public, max-age=31536000, immutable"
 MAIN = "main.js"
 _IMPORT = re.compile(r'^(?:import|export)\s[\w\s{},*]*?\bfrom "(\.[^"]+)"|^import "(\.[^"]+)"', re.MULTILINE)
+LANGUAGES = ("en", "de")
+
+
+def language_of(request: web.Request) -> int:
+    """Of a browser, as an index of :data:`LANGUAGES`."""
+    return int(request.headers.get("Accept-Language", "").lower().startswith("de"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The timeline of a charger: what it sent and was sent, decoded, with refusals and commands, newest first.
 
-Payloads are those of the facts, in which the gateway has masked secrets; tokens are masked for viewers.
+Payloads are those of the facts, in which the gateway has masked secrets; tokens and addresses of files are
+masked for viewers.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,6 +15,7 @@ from voltgate.config import Config
 from voltgate.csms.console import tokens
 from voltgate.csms.console.console import Ask, answered
 from voltgate.csms.console.endpoints import TimelineQuery
+from voltgate.csms.console.facts import at_of, commands, events, is_answer
 from voltgate.csms.console.history import NOW
 from voltgate.csms.console.roles import Role
 from voltgate.csms.ledger import times
@@ -24,6 +25,7 @@ from voltgate.csms.ledger.streams import Input
 
 Document = dict[str, Any]
 
+ADDRESS_NAMES = frozenset({"location", "remoteLocation"})  # of files: who has one may read or write it
 READ = 5000  # messages of one stream, at most
 REFUSED_TEXT = 4096  # characters of a refused frame
 _KINDS = {"reject": "refusal", "security": "security", "violation": "violation", "link": "link"}
@@ -40,7 +42,7 @@ async def get_timeline(ask: Ask) -> web.Response:
     return answered(
         {
             "items": [moment(one, shown=shown) for one in _once(page)],
-            "next": _at(page[-1]).isoformat() if len(found) > query.limit else None,
+            "next": at_of(page[-1]).isoformat() if len(found) > query.limit else None,
         }
     )
 
@@ -50,8 +52,8 @@ def _sources(config: Config, charger: str) -> list[Input]:
     facts, prefix = nats.stream_prefix, nats.prefix
     return [
         Input(f"{facts}_TX", (f"{prefix}.tx.*.*.{token}",)),
-        Input(f"{facts}_EVENTS", (f"{prefix}.event.*.*.{token}",)),
-        Input(f"{facts}_COMMANDS", (f"{prefix}.command.*.*.{token}",)),
+        events(nats, charger, "*"),
+        commands(nats, charger, "*"),
         Input(
             f"{facts}_REJECTS",
             (f"{prefix}.reject.*.{token}", f"{prefix}.security.*.{token}", f"{prefix}.violation.{token}"),
@@ -72,11 +74,11 @@ def moment(message: Message, *, shown: bool) -> Document:
     """The document of a message. ``shown``: with its tokens."""
     parts, headers = message.subject.split("."), message.headers
     class_ = parts[1]
-    kind = _KINDS.get(class_) or _kind(class_, parts[3])
+    kind = _KINDS.get(class_) or _kind(class_, message)
     version = next((VERSIONS[part] for part in parts[2:-1] if part in VERSIONS), None)
     return {
         "id": _id(message),
-        "at": times.text(_at(message)),
+        "at": times.text(at_of(message)),
         "stream": message.stream,
         "seq": message.seq,
         "kind": kind,
@@ -89,11 +91,10 @@ def moment(message: Message, *, shown: bool) -> Document:
     }
 
 
-def _kind(class_: str, action: str) -> str:
-    answer = action.endswith("Response")
+def _kind(class_: str, message: Message) -> str:
     if class_ == "command":
-        return "outcome" if answer else "command"
-    return "answer" if answer else "message"
+        return "outcome" if is_answer(message) else "command"
+    return "answer" if is_answer(message) else "message"
 
 
 def _name(class_: str, parts: list[str]) -> str:
@@ -125,15 +126,16 @@ def _masked(value: Any) -> Any:
         return {
             name: tokens.masked(one) if name in TOKEN_NAMES and isinstance(one, str) else _masked(one)
             for name, one in value.items()
-        }
+        } | {name: "***" for name in ADDRESS_NAMES & value.keys() if not _is_word(value[name])}
     if isinstance(value, list):
         return [_masked(one) for one in value]
     return value
 
 
+def _is_word(value: Any) -> bool:
+    """The ``location`` of a measured value is one, such as ``Outlet``, and no address."""
+    return isinstance(value, str) and value.isalpha()
+
+
 def _id(message: Message) -> str:
     return unquote(message.headers.get("ce-id", f"{message.stream}/{message.seq}"))
-
-
-def _at(message: Message) -> datetime:
-    return datetime.fromtimestamp(message.stored_at, UTC)

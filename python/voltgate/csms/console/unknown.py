@@ -4,14 +4,14 @@ The database has pseudonyms only, which lead nowhere without a decision, so the 
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from aiohttp import web
 
 from voltgate.config import Nats
 from voltgate.csms.console.console import Ask, answered
-from voltgate.csms.console.facts import body_of
+from voltgate.csms.console.facts import at_of, body_of
 from voltgate.csms.console.intents import OPERATOR_TOKEN
 from voltgate.csms.ledger import times
 from voltgate.csms.ledger.facts import Message, identity
@@ -50,7 +50,7 @@ def unknown(facts: list[Message], is_known: Callable[[str], bool]) -> list[dict[
         before = found.pop(token.lower(), {"times": 0})
         found[token.lower()] = {
             "token": token,
-            "at": times.text(datetime.fromtimestamp(fact.stored_at, UTC)),
+            "at": times.text(at_of(fact)),
             "charger": identity(fact.subject.rpartition(".")[2]),
             "times": before["times"] + 1,
         }

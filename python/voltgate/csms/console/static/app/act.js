@@ -9,6 +9,7 @@ import { HoldButton, Icon, Sheet, State } from "../ui/parts.js";
 import { part, send } from "../data/api.js";
 import { chargers, picture } from "../data/live.js";
 import { ofConnector } from "../data/states.js";
+import { fresh } from "./outcome.js";
 import { t } from "../text/chargers.js";
 
 const ICONS = { start: "play", stop: "square", unlock: "lock-open", reset: "rotate-ccw" };
@@ -16,12 +17,6 @@ const HURTS = ["stop", "reset"];
 const GOOD = ["Accepted", "Unlocked", "Scheduled"];
 const SAID = ["Accepted", "Rejected", "Scheduled", "Unlocked", "UnlockFailed", "NotSupported"];
 const UNSURE = ["timeout", "lost", "unknown", "bad_result", "network"];
-
-/** The ids of intents: a page by plain HTTP on another host has no crypto.randomUUID. */
-function fresh() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
 
 /** What is done where: a stop ends the session of the connector. */
 function body(what, connector, token) {

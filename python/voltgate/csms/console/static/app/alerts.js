@@ -1,12 +1,12 @@
-// Alerts: what is wrong and since when, newest first; the rules, and the channels that hear of it.
+// Alerts: what is wrong and since when, newest first; the rules, and the channels that messages go to.
 import { html, use, useState } from "../ui/html.js";
-import { when } from "../ui/format.js";
-import { Age, Icon, Shown, why } from "../ui/parts.js";
-import { Decide } from "../ui/decide.js";
+import { when, whole } from "../ui/format.js";
+import { Age, Icon, Shown } from "../ui/parts.js";
+import { Decide, decided } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
 import { say } from "../ui/toast.js";
 import { part, send } from "../data/api.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { useQuery } from "../data/query.js";
 import { t } from "../text/books.js";
@@ -19,18 +19,15 @@ const named = (rule) => (KINDS.includes(rule) ? t(`rule.${rule}`) : rule);
 export function Alerts() {
   const alerts = usePages("/alerts", { limit: 50 });
   const rules = useQuery("/rules");
-  const operates = use(() => (me.value, may("operator")));
-  const manages = use(() => (me.value, may("manager", { everywhere: true })));
+  const operates = use(() => may("operator"));
+  const manages = use(() => may("manager", { everywhere: true }));
   const channels = useQuery(manages ? "/channels" : null);
   const [ruled, rule] = useState(null);
   const [adding, add] = useState(false);
   const mute = async (one) => {
-    try {
-      await send("POST", `/alerts/${part(one.id)}/mute`, { until: new Date(Date.now() + DAY).toISOString(), why: t("muted.here") });
+    const until = new Date(Date.now() + DAY).toISOString();
+    if (await decided(send("POST", `/alerts/${part(one.id)}/mute`, { until, why: t("muted.here") }), alerts.again)) {
       say(t("muted.day"));
-      alerts.again();
-    } catch (problem) {
-      say(why(problem));
     }
   };
   const row = (one) => html`<li key=${one.id}>
@@ -98,9 +95,9 @@ export function Alerts() {
         ["renotify_minutes", t("renotify"), { inputmode: "numeric", value: String(ruled.renotify_minutes ?? "") }],
       ]}
       body=${({ why: reason, enabled, ...numbers }) => {
-        const { id, ...rest } = ruled;
+        const { id, limit, hold_minutes, renotify_minutes, ...rest } = ruled; // one left empty is the default
         const given = Object.entries(numbers).filter(([, value]) => value !== "");
-        return { ...rest, ...Object.fromEntries(given.map(([name, value]) => [name, Number(value)])), enabled: enabled === "true", why: reason };
+        return { ...rest, ...Object.fromEntries(given.map(([name, value]) => [name, whole(value)])), enabled: enabled === "true", why: reason };
       }}
       reason
       onDone=${rules.again}

@@ -1,16 +1,16 @@
 // Bulk: one operation for the chargers that were chosen; and its page, with the outcome of each.
-import { html, use, useEffect, useState } from "../ui/html.js";
-import { when } from "../ui/format.js";
+import { html, use, useState } from "../ui/html.js";
+import { decimal, when } from "../ui/format.js";
 import { Icon, Sheet, Shown, why } from "../ui/parts.js";
 import { part, send } from "../data/api.js";
 import { chargers } from "../data/live.js";
-import { may, me } from "../data/me.js";
-import { useQuery } from "../data/query.js";
+import { may } from "../data/me.js";
+import { useEvery, useQuery } from "../data/query.js";
 import { go } from "../data/router.js";
 import { fresh, good, words } from "./outcome.js";
 import { known, t } from "../text/work.js";
 
-export const MOST = 1000; // chargers of one operation
+const MOST = 1000; // chargers of one operation
 const LISTED = 100; // that can be taken out one by one
 const AGAIN = 500; // milliseconds
 const DO = ["refresh", "reset", "operative", "inoperative"];
@@ -23,7 +23,7 @@ export function Bulk({ ids, onClose }) {
   const [key] = useState(fresh);
   const [state, setState] = useState({ busy: false });
   const toggle = (id) => setLeft((old) => new Set(old.has(id) ? [...old].filter((one) => one !== id) : [...old, id]));
-  const watts = Number(limit.replace(",", ".")) * 1000;
+  const watts = decimal(limit) * 1000;
   const operation = () => {
     if (what === "limit") return { limit: { limit: watts } };
     if (what === "clear_limit") return { clear_limit: {} };
@@ -76,7 +76,7 @@ export function Bulk({ ids, onClose }) {
 
 /** The button on the page of chargers. */
 export function BulkButton({ ids }) {
-  const acts = use(() => (me.value, may("operator")));
+  const acts = use(() => may("operator"));
   const [open, setOpen] = useState(false);
   if (!acts || !ids.length || ids.length > MOST) return null;
   return html`<button data-testid="bulk" onClick=${() => setOpen(true)}>
@@ -88,11 +88,7 @@ export function BulkButton({ ids }) {
 export function BulkJob({ id }) {
   const query = useQuery(`/bulk/${part(id)}`);
   const goesOn = query.data ? query.data.done < query.data.total : false;
-  useEffect(() => {
-    if (!goesOn) return;
-    const timer = setInterval(query.again, AGAIN);
-    return () => clearInterval(timer);
-  }, [goesOn]);
+  useEvery(query.again, AGAIN, goesOn);
   return html`<h1>${t("bulk.job")}</h1>
     <${Shown} query=${query}>
       ${(job) => html`<div class="card" data-testid="job">

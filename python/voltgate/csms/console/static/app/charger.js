@@ -3,7 +3,7 @@ import { html, use, useState } from "../ui/html.js";
 import { kw, kwh, percent, when } from "../ui/format.js";
 import { Age, Empty, Icon, Loading, State } from "../ui/parts.js";
 import { chargers, link, picture } from "../data/live.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { ofConnector } from "../data/states.js";
 import { t } from "../text/chargers.js";
 import { Act } from "./act.js";
@@ -31,7 +31,7 @@ const Connector = ({ one, online }) => html`<li class="card connector">
 export function Charger({ id }) {
   const row = use(() => (picture.value, chargers.get(id)), [id]);
   const known = use(() => link.value.at > 0);
-  const acts = use(() => (me.value, may("operator")));
+  const acts = use(() => may("operator"));
   const [acting, setActing] = useState(false);
   if (!row) {
     if (!known) return html`<${Loading} />`;

@@ -81,7 +81,7 @@ export function Chargers() {
     if (!known) return html`<${Loading} />`;
     return html`<${Empty} alone icon="plug" title=${t("none")}><p>${t("none.hint")}</p></${Empty}>`;
   }
-  return html`<h1 class="quiet-title">${shared("nav.chargers")}</h1>
+  return html`<h1 class="hidden">${shared("nav.chargers")}</h1>
     <div class="finder">
       <label class="search">
         <${Icon} name="search" /><span class="hidden">${t("search")}</span>

@@ -3,7 +3,7 @@ import { html, use, useState } from "../ui/html.js";
 import { Age, Empty, Icon, Sheet, Shown, why } from "../ui/parts.js";
 import { part, send } from "../data/api.js";
 import { useQuery } from "../data/query.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { Result, fresh, words } from "./outcome.js";
 import { known, t } from "../text/work.js";
 
@@ -43,7 +43,8 @@ function Change({ id, component, variable, onClose }) {
       const [one] = answer.results;
       const good = ["Accepted", "RebootRequired"].includes(one.status);
       const word = `change.${one.status}`;
-      setEnded({ good, text: known(word) ? t(word) : one.meaning });
+      const text = known(word) ? t(word) : one.meaning;
+      setEnded({ good, text: answer.outcome === "result" ? text : words(answer) });
     } catch (problem) {
       setEnded({ good: false, text: why(problem) });
     }
@@ -76,8 +77,8 @@ const Variable = ({ variable, choose }) => html`<li class="row variable">
 
 export function Configuration({ id }) {
   const query = useQuery(`/chargers/${part(id)}/configuration`);
-  const reads = use(() => (me.value, may("operator")));
-  const changes = use(() => (me.value, may("manager")));
+  const reads = use(() => may("operator"));
+  const changes = use(() => may("manager"));
   const [text, setText] = useState("");
   const [chosen, choose] = useState(null);
   const [ended, setEnded] = useState(null);

@@ -1,32 +1,25 @@
 // Exclusions of a site: time that is not counted against its uptime, each with a reason.
 import { html, use, useState } from "../ui/html.js";
 import { when } from "../ui/format.js";
-import { Icon, Shown, why } from "../ui/parts.js";
-import { Decide } from "../ui/decide.js";
+import { Icon, Shown } from "../ui/parts.js";
+import { Decide, decided } from "../ui/decide.js";
 import { say } from "../ui/toast.js";
 import { part, send } from "../data/api.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { useQuery } from "../data/query.js";
 import { fresh } from "./outcome.js";
 import { t } from "../text/books.js";
 
 // The order of csms/uptime/exclusions.py.
 const REASONS = ["utility", "network", "vandalism", "disaster", "vehicle", "maintenance", "closed", "ours"];
-const LATER = 1500; // milliseconds until a decision has taken effect
 
 export function Exclusions({ site }) {
   const scope = `site:${site}`;
   const query = useQuery("/exclusions");
-  const operates = use(() => (me.value, may("operator")));
+  const operates = use(() => may("operator"));
   const [adding, add] = useState("");
   const remove = async (one) => {
-    try {
-      await send("DELETE", `/exclusions/${part(one.id)}`);
-      say(t("stored"));
-      setTimeout(query.again, LATER);
-    } catch (problem) {
-      say(why(problem));
-    }
+    if (await decided(send("DELETE", `/exclusions/${part(one.id)}`), query.again)) say(t("stored"));
   };
   const time = (local) => (local ? new Date(local).toISOString() : null);
   return html`<section class="card" data-testid="exclusions">

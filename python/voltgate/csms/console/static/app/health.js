@@ -1,18 +1,15 @@
 // Health: whether the books keep up with the network, and how far they have come.
-import { html, useEffect } from "../ui/html.js";
+import { html } from "../ui/html.js";
 import { number } from "../ui/format.js";
 import { Icon, Shown } from "../ui/parts.js";
-import { useQuery } from "../data/query.js";
+import { useEvery, useQuery } from "../data/query.js";
 import { t } from "../text/books.js";
 
 const EVERY = 5000; // milliseconds
 
 export function Health() {
   const query = useQuery("/health");
-  useEffect(() => {
-    const timer = setInterval(query.again, EVERY);
-    return () => clearInterval(timer);
-  }, []);
+  useEvery(query.again, EVERY);
   return html`<h1>${t("health")}</h1>
     <${Shown} query=${query}>
       ${(data) => html`<section class="card">

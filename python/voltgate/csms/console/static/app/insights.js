@@ -1,7 +1,7 @@
 // Insights: use by day and by hour of the week, uptime, and how often a visit ends in energy.
 import { html, useMemo } from "../ui/html.js";
 import { kw, kwh, percent } from "../ui/format.js";
-import { Failed, Icon, Loading, Shown } from "../ui/parts.js";
+import { Icon, Shown } from "../ui/parts.js";
 import { DaysChart } from "../ui/days.js";
 import { part } from "../data/api.js";
 import { summed, useDays } from "../data/days.js";
@@ -77,7 +77,7 @@ function Funnel({ rows }) {
     </table>`;
 }
 
-export const Port = ({ one }) => html`<li key=${`${one.charger}/${one.evse}`}>
+export const Port = ({ one }) => html`<li>
   <div class="row entry">
     <a class="name" href="/chargers/${part(one.charger)}"><b>${one.charger}</b><small>${t("evse", { n: one.evse })}</small></a>
     <span class="at">
@@ -114,9 +114,7 @@ export function Insights() {
   const uptime = useQuery("/uptime");
   const attempts = useQuery("/attempts");
   return html`<h1>${t("insights")}</h1>
-    ${days.state === "loading" && html`<${Loading} />`}
-    ${days.state === "failed" && html`<${Failed} problem=${days.problem} again=${days.again} />`}
-    ${days.state === "ready" && html`<${Use} days=${days.days} />`}
+    <${Shown} query=${days}>${(data) => html`<${Use} days=${data.days} />`}</${Shown}>
     <section class="card">
       <h2>${t("heat")}</h2>
       <${Shown} query=${week}>${(data) => html`<${Heat} hours=${data.items} />`}</${Shown}>
@@ -131,7 +129,7 @@ export function Insights() {
       <${Shown} query=${uptime}>
         ${(data) =>
           data.items.length
-            ? html`<ul class="rows">${lowest(data.items).map((one) => html`<${Port} one=${one} />`)}</ul>`
+            ? html`<ul class="rows">${lowest(data.items).map((one) => html`<${Port} key=${`${one.charger}/${one.evse}`} one=${one} />`)}</ul>`
             : html`<p class="dim">${t("uptime.none")}</p>`}
       </${Shown}>
       <p class="buttons">

@@ -1,6 +1,6 @@
 // Limit: the power of a charger, or of one EVSE, and what the charger says of its schedule.
 import { html, use, useState } from "../ui/html.js";
-import { kw, when } from "../ui/format.js";
+import { decimal, kw, when } from "../ui/format.js";
 import { Icon } from "../ui/parts.js";
 import { part, query, send } from "../data/api.js";
 import { chargers, picture } from "../data/live.js";
@@ -36,7 +36,7 @@ export function Limit({ id }) {
     setEnded({ busy: true });
     setEnded(await sent(work));
   };
-  const number = Number(limit.replace(",", ".")) * (unit === "W" ? 1000 : 1);
+  const number = decimal(limit) * (unit === "W" ? 1000 : 1);
   const set = () =>
     run((key) => send("PUT", `${path}/limit`, { limit: number, unit, evse: evse ? Number(evse) : null }, key));
   const clear = () => run((key) => send("DELETE", query(`${path}/limit`, { evse }), undefined, key));

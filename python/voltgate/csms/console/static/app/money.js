@@ -1,13 +1,13 @@
 // Money: revenue by day and site, and the bills with what became of them.
 import { html, use, useMemo, useState } from "../ui/html.js";
 import { kwh, money, when } from "../ui/format.js";
-import { Failed, Icon, Loading } from "../ui/parts.js";
+import { Icon, Shown } from "../ui/parts.js";
 import { DaysChart } from "../ui/days.js";
 import { Decide } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
 import { part } from "../data/api.js";
 import { summed, useDays } from "../data/days.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { t } from "../text/books.js";
 
@@ -51,7 +51,7 @@ function Revenue({ days, complete }) {
     </section>`;
 }
 
-const Bill = ({ one, manages, pay }) => html`<li key=${one.id}>
+const Bill = ({ one, manages, pay }) => html`<li>
   <div class="row entry">
     <a class="name" href="/sessions/${part(one.session)}">
       <b>${one.number}</b><small>${one.charger}, ${when(one.issued)}</small>
@@ -68,19 +68,17 @@ const Bill = ({ one, manages, pay }) => html`<li key=${one.id}>
 export function Money() {
   const days = useDays(DAYS);
   const cdrs = usePages("/cdrs", { limit: 50 });
-  const manages = use(() => (me.value, may("manager")));
+  const manages = use(() => may("manager"));
   const [paid, pay] = useState(null);
   return html`<header class="titled">
       <h1>${t("money")}</h1>
       <a class="button" href="/api/v1/export/cdrs.csv" download><${Icon} name="download" />CSV</a>
     </header>
-    ${days.state === "loading" && html`<${Loading} />`}
-    ${days.state === "failed" && html`<${Failed} problem=${days.problem} again=${days.again} />`}
-    ${days.state === "ready" && html`<${Revenue} ...${days} />`}
+    <${Shown} query=${days}>${(data) => html`<${Revenue} ...${data} />`}</${Shown}>
     <h2>${t("bills")}</h2>
     <${Pages}
       pages=${cdrs}
-      row=${(one) => html`<${Bill} one=${one} manages=${manages} pay=${pay} />`}
+      row=${(one) => html`<${Bill} key=${one.id} one=${one} manages=${manages} pay=${pay} />`}
       icon="receipt"
       none=${t("bills.none")}
     />

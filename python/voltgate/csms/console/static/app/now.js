@@ -63,7 +63,7 @@ export function Now() {
     if (!known) return html`<p class="loading" role="status">${shared("loading")}</p>`;
     return html`<${Empty} alone icon="plug" title=${t("none")}><p>${t("none.hint")}</p></${Empty}>`;
   }
-  return html`<h1 class="quiet-title">${shared("nav.now")}</h1>
+  return html`<h1 class="hidden">${shared("nav.now")}</h1>
     <section class="card hero">
       <p class="big" data-testid="network-power">${kw(seen.power)}</p>
       <p class="dim">${t("now.sessions", { n: seen.sessions })}</p>

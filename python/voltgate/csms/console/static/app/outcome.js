@@ -1,14 +1,9 @@
 // How something that was sent has ended, in words, for the screens that send more than Act does.
 import { html } from "../ui/html.js";
 import { Icon, why } from "../ui/parts.js";
-import { t } from "../text/work.js";
+import { known, t } from "../text/work.js";
 
-const OUTCOMES = new Set([
-  "error", "bad_result", "invalid", "busy", "expired", "timeout", "lost", "gone", "unavailable", "not_connected",
-  "unknown", "impossible", "failed",
-]); // prettier-ignore
 const GOOD = ["Accepted", "Scheduled", "Unlocked", "AcceptedCanceled", "RebootRequired", null];
-const STATUSES = ["Accepted", "Rejected", "NotSupported", "Scheduled", "Unknown", "RebootRequired"];
 
 /** The id of one intent: a page by plain HTTP on another host has no crypto.randomUUID. */
 export function fresh() {
@@ -19,10 +14,10 @@ export function fresh() {
 /** Of an answer of the API, or of a charger in a bulk operation. */
 export function words({ outcome, status, meaning }) {
   if (outcome === "result" || outcome === null) {
-    return STATUSES.includes(status) ? t(`status.${status}`) : t("status.other", { status: status ?? "" });
+    return known(`status.${status}`) ? t(`status.${status}`) : t("status.other", { status: status ?? "" });
   }
   if (outcome === "impossible" && meaning) return meaning;
-  return OUTCOMES.has(outcome) ? t(`outcome.${outcome}`) : (meaning ?? outcome);
+  return known(`outcome.${outcome}`) ? t(`outcome.${outcome}`) : (meaning ?? outcome);
 }
 
 export const good = ({ outcome, status }) => outcome === "result" && GOOD.includes(status ?? null);

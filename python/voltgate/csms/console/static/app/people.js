@@ -1,15 +1,14 @@
 // People and keys: who may do what, a login link for a person, a key for a program.
 import { html, useState } from "../ui/html.js";
-import { Icon, why } from "../ui/parts.js";
-import { Decide } from "../ui/decide.js";
+import { Icon } from "../ui/parts.js";
+import { Decide, decided } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
-import { say } from "../ui/toast.js";
 import { part, send } from "../data/api.js";
+import { ROLES } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { t } from "../text/books.js";
 import { t as shared } from "../text/shell.js";
 
-const ROLES = ["viewer", "operator", "manager", "admin"];
 const fields = [
   ["name", t("name"), { required: true, maxlength: 64 }],
   ["role", t("role"), { value: "viewer", options: ROLES.map((one) => [one, shared(`role.${one}`)]) }],
@@ -22,18 +21,8 @@ export function People() {
   const keys = usePages("/keys");
   const [adding, add] = useState("");
   const [shown, show] = useState(null);
-  const work = async (run, list) => {
-    try {
-      const said = await run();
-      list.again();
-      return said;
-    } catch (problem) {
-      say(why(problem));
-      return null;
-    }
-  };
   const link = async (one) => {
-    const said = await work(() => send("POST", `/people/${part(one.name)}/link`), people);
+    const said = await decided(send("POST", `/people/${part(one.name)}/link`), people.again);
     if (said) show({ text: t("link.text", { name: one.name }), secret: said.url });
   };
   const row = (kind, list) => (one) => html`<li key=${one.name}>
@@ -43,7 +32,7 @@ export function People() {
       </span>
       <span class="at">
         ${kind === "people" && html`<button class="quiet" onClick=${() => link(one)}>${t("link")}</button>`}
-        <button class="quiet" onClick=${() => work(() => send("DELETE", `/${kind}/${part(one.name)}`), list)}>
+        <button class="quiet" onClick=${() => decided(send("DELETE", `/${kind}/${part(one.name)}`), list.again)}>
           ${t("remove")}
         </button>
       </span>

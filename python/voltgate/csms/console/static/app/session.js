@@ -1,11 +1,11 @@
 // Session: what was delivered and what it costs, line by line, and the messages that prove it.
 import { html, use, useState } from "../ui/html.js";
-import { kw, kwh, money, percent, when } from "../ui/format.js";
+import { kw, kwh, money, percent, when, whole } from "../ui/format.js";
 import { Icon, Shown } from "../ui/parts.js";
 import { Curve } from "../ui/curve.js";
 import { Decide } from "../ui/decide.js";
 import { part } from "../data/api.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { useQuery } from "../data/query.js";
 import { language } from "../text/text.js";
 import { t } from "../text/books.js";
@@ -15,6 +15,8 @@ const exact = new Intl.NumberFormat(language, { maximumFractionDigits: 4 });
 /** A pseudonym stands for a token that nobody has decided on. */
 const PSEUDONYM = /^[0-9a-f]{32}$/;
 const tokenOf = (token) => (PSEUDONYM.test(token ?? "") ? t("token.nameless") : t("token.of", { token: token ?? "–" }));
+/** For the field of a correction: the API takes whole watt hours. */
+const energyOf = (one) => (one.energy_wh == null ? "" : String(Math.round(one.energy_wh)));
 const minutes = (seconds) => t("minutes", { n: Math.round((seconds ?? 0) / 60) });
 
 const Lines = ({ lines, currency, total }) => html`<div class="wide" tabindex="0" role="region" aria-label=${t("lines")}>
@@ -69,7 +71,7 @@ const Facts = ({ facts }) => html`<details class="card" data-testid="facts">
 export function Session({ id }) {
   const query = useQuery(`/sessions/${part(id)}/explain`);
   const curve = useQuery(`/sessions/${part(id)}/curve`);
-  const manages = use(() => (me.value, may("manager")));
+  const manages = use(() => may("manager"));
   const [asked, ask] = useState("");
   const path = `/sessions/${part(id)}`;
   return html`<${Shown} query=${query}>
@@ -123,8 +125,8 @@ export function Session({ id }) {
         title=${t("correct")}
         method="POST"
         path=${() => `${path}/correct`}
-        fields=${[["energy_wh", t("energy.wh"), { inputmode: "numeric", required: true, value: String(one.energy_wh ?? "") }]]}
-        body=${({ energy_wh, ...rest }) => ({ ...rest, energy_wh: Number(energy_wh) })}
+        fields=${[["energy_wh", t("energy.wh"), { inputmode: "numeric", required: true, value: energyOf(one) }]]}
+        body=${({ energy_wh, ...rest }) => ({ ...rest, energy_wh: whole(energy_wh) })}
         reason
         onDone=${query.again}
         onClose=${() => ask("")}

@@ -8,7 +8,7 @@ import { usePages } from "../data/pages.js";
 import { go, place } from "../data/router.js";
 import { t } from "../text/books.js";
 
-export const STATES = ["open", "ended", "settled", "presumed", "review"];
+const STATES = ["open", "ended", "settled", "presumed", "review"];
 const ICONS = { open: "zap", ended: "clock", settled: "circle-check", presumed: "circle-help", review: "triangle-alert" };
 
 export const SessionState = ({ state }) =>
@@ -17,7 +17,7 @@ export const SessionState = ({ state }) =>
 /** The amount of a session; one of which nothing is billed has none. */
 export const cost = (one) => (one.cost == null ? t("unbilled") : money(one.cost, one.currency));
 
-export const SessionRow = (one) => html`<li key=${one.id}>
+const SessionRow = (one) => html`<li key=${one.id}>
   <a class="row entry" href="/sessions/${part(one.id)}" data-testid="session-${one.id}">
     <span class="name"><b>${one.charger}</b><small>${when(one.started ?? one.ended)}</small></span>
     <span class="values"><span>${kwh(one.energy_wh)}</span><small>${cost(one)}</small></span>

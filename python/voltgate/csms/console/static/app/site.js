@@ -1,11 +1,11 @@
 // Site: its bays as they are now, its load, limit and price, when it is used, and the uptime of its ports.
 import { html, use, useState } from "../ui/html.js";
-import { kw } from "../ui/format.js";
+import { decimal, kw } from "../ui/format.js";
 import { Icon, Shown, State, why } from "../ui/parts.js";
 import { say } from "../ui/toast.js";
 import { part, query, send } from "../data/api.js";
 import { chargers, picture } from "../data/live.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { useQuery } from "../data/query.js";
 import { go } from "../data/router.js";
 import { ofConnector } from "../data/states.js";
@@ -27,8 +27,8 @@ function Bays({ id, limit }) {
   );
   return html`<section class="card hero">
       <p class="big">${kw(seen.power)}</p>
-      <p class="dim">${limit ? t("of.limit", { power: kw(limit) }) : t("no.limit")}</p>
-      ${limit &&
+      <p class="dim">${limit != null ? t("of.limit", { power: kw(limit) }) : t("no.limit")}</p>
+      ${limit > 0 &&
       html`<div class="bar" aria-hidden="true">
         <i class="fill-charging" style=${{ width: `${Math.min(100, (100 * seen.power) / limit)}%` }} />
       </div>`}
@@ -49,9 +49,9 @@ function Bays({ id, limit }) {
 
 /** A power limit that the chargers share: the outcome of each is on the page of its job. */
 function Sharing({ id, most }) {
-  const [limit, set] = useState(most ? String(most / 1000) : "");
+  const [limit, set] = useState(most != null ? String(most / 1000) : "");
   const [busy, wait] = useState(false);
-  const watts = Math.round(Number(limit.replace(",", ".")) * 1000);
+  const watts = Math.round(decimal(limit) * 1000);
   const run = async (method, body) => {
     wait(true);
     try {
@@ -71,7 +71,7 @@ function Sharing({ id, most }) {
     </label>
     <p class="buttons">
       <button disabled=${busy} onClick=${() => run("DELETE")}>${t("share.clear")}</button>
-      <button class="primary" disabled=${busy || limit === "" || !(watts >= 0)} onClick=${() => run("PUT", { limit_w: watts })}>
+      <button class="primary" disabled=${busy || !(watts >= 0)} onClick=${() => run("PUT", { limit_w: watts })}>
         ${t("share.set")}
       </button>
     </p>
@@ -104,7 +104,7 @@ export function Site({ id }) {
   const week = useQuery(query("/week", { site: id }));
   const uptime = useQuery("/uptime");
   const [manages, operates, everywhere] = use(() => [
-    (me.value, may("manager")),
+    may("manager"),
     may("operator"),
     may("viewer", { everywhere: true }),
   ]);
@@ -130,7 +130,7 @@ export function Site({ id }) {
             ${(found) => {
               const ports = found.items.filter((one) => one.site === id);
               return ports.length
-                ? html`<ul class="rows">${ports.map((one) => html`<${Port} one=${one} />`)}</ul>`
+                ? html`<ul class="rows">${ports.map((one) => html`<${Port} key=${`${one.charger}/${one.evse}`} one=${one} />`)}</ul>`
                 : html`<p class="dim">${t("uptime.none")}</p>`;
             }}
           </${Shown}>

@@ -1,14 +1,24 @@
 // Sites: where chargers stand; and the sheet in which one is changed.
 import { html, use, useState } from "../ui/html.js";
+import { whole } from "../ui/format.js";
 import { Icon } from "../ui/parts.js";
 import { Decide } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
 import { part } from "../data/api.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { t } from "../text/books.js";
 
-const NUMBERS = ["max_power_w"];
+/** The form as the API takes it: without what is left empty; a comma is one way to write a decimal. */
+function asked({ id, ...values }) {
+  const taken = {
+    ...values,
+    currency: values.currency.toUpperCase(),
+    tax_percent: values.tax_percent.replace(",", "."),
+    max_power_w: whole(values.max_power_w),
+  };
+  return Object.fromEntries(Object.entries(taken).filter(([, one]) => one !== ""));
+}
 
 export function Editor({ site, onDone, onClose }) {
   const value = (name) => String(site?.[name] ?? "");
@@ -24,10 +34,7 @@ export function Editor({ site, onDone, onClose }) {
       ["max_power_w", t("max.power"), { inputmode: "numeric", value: value("max_power_w") }],
       ["address", t("address"), { value: value("address") }],
     ]}
-    body=${({ id, ...values }) => {
-      const given = Object.entries(values).filter(([, one]) => one !== "");
-      return Object.fromEntries(given.map(([name, one]) => [name, NUMBERS.includes(name) ? Number(one) : one]));
-    }}
+    body=${asked}
     reason
     onDone=${onDone}
     onClose=${onClose}
@@ -36,7 +43,7 @@ export function Editor({ site, onDone, onClose }) {
 
 export function Sites() {
   const sites = usePages("/sites", { limit: 100 });
-  const manages = use(() => (me.value, may("manager", { everywhere: true })));
+  const manages = use(() => may("manager", { everywhere: true }));
   const [adding, add] = useState(false);
   const row = (one) => html`<li key=${one.id}>
     <a class="row entry" href="/sites/${part(one.id)}"><span class="name"><b>${one.name}</b><small>${one.address ?? one.id}</small></span><${Icon} name="chevron-right" /></a>

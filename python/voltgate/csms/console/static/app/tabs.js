@@ -2,7 +2,7 @@
 import { html, use, useEffect, useState } from "../ui/html.js";
 import { Loading } from "../ui/parts.js";
 import { go, place } from "../data/router.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { part } from "../data/api.js";
 import { t } from "../text/work.js";
 
@@ -15,7 +15,7 @@ const TABS = [
 
 export function Tabs({ id }) {
   const asked = use(() => new URLSearchParams(place.value.split("?")[1] ?? "").get("tab") ?? "");
-  const tabs = use(() => (me.value, TABS.filter((one) => may(one.role ?? "viewer"))));
+  const tabs = use(() => TABS.filter((one) => may(one.role ?? "viewer")));
   const [loaded, set] = useState({});
   const open = tabs.find((one) => one.name === asked);
   useEffect(() => {

@@ -1,11 +1,11 @@
 // Tariffs: each in one sentence; an editor that shows what the last sessions would have cost; where each applies.
 import { html, use, useState } from "../ui/html.js";
-import { money, percent } from "../ui/format.js";
-import { Icon, Shown } from "../ui/parts.js";
+import { money, percent, whole } from "../ui/format.js";
+import { Icon, Shown, why } from "../ui/parts.js";
 import { Decide } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
 import { part, send } from "../data/api.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { useQuery } from "../data/query.js";
 import { t } from "../text/books.js";
@@ -13,10 +13,10 @@ import { t } from "../text/books.js";
 const PRICES = ["energy_kwh", "start", "minute", "idle_minute", "idle_cap"];
 
 /** The form as the API takes it: prices are decimal strings, and a comma is one way to write them. */
-function document_(values) {
+function asked(values) {
   const body = { currency: values.currency.toUpperCase() };
   for (const name of [...PRICES, "tax_percent"]) if (values[name]) body[name] = values[name].replace(",", ".");
-  if (values.idle_after_minutes) body.idle_after_minutes = Number(values.idle_after_minutes);
+  if (values.idle_after_minutes) body.idle_after_minutes = whole(values.idle_after_minutes);
   if (values.night_kwh) {
     body.night = { from: values.night_from, to: values.night_to, energy_kwh: values.night_kwh.replace(",", ".") };
   }
@@ -28,7 +28,7 @@ function Preview({ values }) {
   const [said, set] = useState(null);
   const show = async () => {
     try {
-      const { why, ...tariff } = document_(values);
+      const { why: _, ...tariff } = asked(values);
       set({ preview: await send("POST", "/tariffs/preview", { tariff }) });
     } catch (problem) {
       set({ problem });
@@ -37,7 +37,7 @@ function Preview({ values }) {
   const one = said?.preview;
   return html`<div class="preview">
     <button type="button" onClick=${show} data-testid="preview">${t("preview")}</button>
-    ${said?.problem && html`<p role="alert">${said.problem.message}</p>`}
+    ${said?.problem && html`<p role="alert">${why(said.problem)}</p>`}
     ${one &&
     html`<p role="status">
       <b>${one.sentence}</b><br />
@@ -69,7 +69,7 @@ function Editor({ tariff, onDone, onClose }) {
       ["night_to", t("night.to"), { value: tariff?.night?.to ?? "06:00" }],
       ["night_kwh", t("night.kwh"), { inputmode: "decimal", value: String(tariff?.night?.energy_kwh ?? "") }],
     ]}
-    body=${document_}
+    body=${asked}
     reason
     onDone=${onDone}
     onClose=${onClose}
@@ -81,7 +81,7 @@ function Editor({ tariff, onDone, onClose }) {
 export function Tariffs() {
   const tariffs = usePages("/tariffs", { limit: 100 });
   const assignments = useQuery("/assignments");
-  const manages = use(() => (me.value, may("manager")));
+  const manages = use(() => may("manager"));
   const [edited, edit] = useState(null);
   const [assigned, assign] = useState(false);
   const row = (one) => html`<li key=${one.id}>

@@ -1,12 +1,11 @@
 // Tokens: who may charge; block one in one tap, decide on another.
 import { html, use, useState } from "../ui/html.js";
 import { when } from "../ui/format.js";
-import { Icon, Shown, why } from "../ui/parts.js";
-import { Decide } from "../ui/decide.js";
+import { Icon, Shown } from "../ui/parts.js";
+import { Decide, decided } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
-import { say } from "../ui/toast.js";
 import { part, send } from "../data/api.js";
-import { may, me } from "../data/me.js";
+import { may } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { useQuery } from "../data/query.js";
 import { t } from "../text/books.js";
@@ -15,21 +14,15 @@ const STATUSES = ["Accepted", "Blocked", "Expired", "Invalid"];
 
 export function Tokens() {
   const tokens = usePages("/tokens");
-  const manages = use(() => (me.value, may("manager", { everywhere: true })));
+  const manages = use(() => may("manager", { everywhere: true }));
   const unknown = useQuery(manages ? "/tokens/unknown" : null);
   const [adding, add] = useState(null); // the token in the sheet
   const again = () => {
     tokens.again();
     unknown.again();
   };
-  const set = async (one, status) => {
-    try {
-      await send("PUT", `/tokens/${part(one.token)}`, { status, group: one.group });
-      tokens.again();
-    } catch (problem) {
-      say(why(problem));
-    }
-  };
+  const set = (one, status) =>
+    decided(send("PUT", `/tokens/${part(one.token)}`, { status, group: one.group }), tokens.again);
   const row = (one) => html`<li key=${one.token}>
     <div class="row entry">
       <span class="name"><b>${one.token}</b><small>${one.group ? t("group.of", { group: one.group }) : t("group.none")}</small></span>

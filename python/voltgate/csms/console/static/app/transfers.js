@@ -1,10 +1,10 @@
 // Firmware and logs of a charger: what was asked for, and how far it is.
-import { html, use, useEffect, useState } from "../ui/html.js";
+import { html, use, useState } from "../ui/html.js";
 import { when } from "../ui/format.js";
 import { Icon, Shown } from "../ui/parts.js";
 import { part, query, send } from "../data/api.js";
-import { useQuery } from "../data/query.js";
-import { may, me } from "../data/me.js";
+import { useEvery, useQuery } from "../data/query.js";
+import { may } from "../data/me.js";
 import { Result, sent } from "./outcome.js";
 import { t } from "../text/work.js";
 
@@ -59,15 +59,11 @@ function Update({ run, id }) {
 
 export function Transfers({ id }) {
   const list = useQuery(`/chargers/${part(id)}/transfers`);
-  const operates = use(() => (me.value, may("operator")));
-  const manages = use(() => (me.value, may("manager")));
+  const operates = use(() => may("operator"));
+  const manages = use(() => may("manager"));
   const [ended, setEnded] = useState(null);
   const goesOn = list.data?.items.some((one) => ["asked", "running"].includes(one.state) && lately(one)) ?? false;
-  useEffect(() => {
-    if (!goesOn) return;
-    const timer = setInterval(list.again, AGAIN);
-    return () => clearInterval(timer);
-  }, [goesOn]);
+  useEvery(list.again, AGAIN, goesOn);
   const run = async (work) => {
     setEnded({ busy: true });
     setEnded(await sent(work));

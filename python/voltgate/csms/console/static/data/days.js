@@ -1,9 +1,11 @@
 // The days of every charger, summed: by day, and by site.
-import { useEffect, useState } from "../ui/html.js";
-import { get, query } from "./api.js";
+import { useState } from "../ui/html.js";
+import { get, part, query } from "./api.js";
+import { useQuery } from "./query.js";
 
 const PAGES = 30; // of a thousand rows: a month of a thousand chargers
-const SUMS = ["energy_wh", "sessions", "busy_s", "up_s", "attempts", "successes"];
+const SUMS = ["energy_wh", "sessions"];
+const DAY = 86_400_000;
 
 const blank = (key) => ({ key, peak_w: 0, revenue: {}, ...Object.fromEntries(SUMS.map((name) => [name, 0])) });
 
@@ -20,29 +22,21 @@ export function summed(days, key) {
   return [...found.values()];
 }
 
-/** Of the last `length` days: `{ state, days, complete, problem, again() }`. */
+/** All pages of a path that has a query; `complete`: there are no more of them. */
+async function read(path) {
+  const days = [];
+  let after = null;
+  for (let page = 0; page < PAGES; page++) {
+    const one = await get(after ? `${path}&after=${part(after)}` : path);
+    days.push(...one.items);
+    after = one.next;
+    if (!after) break;
+  }
+  return { days, complete: !after };
+}
+
+/** A query (data/query.js) of the last `length` days, today among them; its data are `{ days, complete }`. */
 export function useDays(length) {
-  const [found, set] = useState({ state: "loading" });
-  const [turn, again] = useState(0);
-  useEffect(() => {
-    let gone = false;
-    const read = async () => {
-      const from = new Date(Date.now() - length * 86_400_000).toISOString().slice(0, 10);
-      const days = [];
-      let after = null;
-      for (let page = 0; page < PAGES; page++) {
-        const one = await get(query("/days", { from, limit: 1000, after }));
-        days.push(...one.items);
-        after = one.next;
-        if (!after) break;
-      }
-      return { state: "ready", days, complete: !after };
-    };
-    read().then(
-      (data) => gone || set(data),
-      (problem) => gone || set({ state: "failed", problem }),
-    );
-    return () => void (gone = true);
-  }, [length, turn]);
-  return { ...found, again: () => again((n) => n + 1) };
+  const [from] = useState(() => new Date(Date.now() - (length - 1) * DAY).toISOString().slice(0, 10));
+  return useQuery(query("/days", { from, limit: 1000 }), read);
 }

@@ -2,7 +2,8 @@
 import { signal } from "../ui/html.js";
 import { get } from "./api.js";
 
-const ROLES = ["viewer", "operator", "manager", "admin"];
+/** Least first: each may do what those before it may. */
+export const ROLES = ["viewer", "operator", "manager", "admin"];
 
 export const me = signal(null);
 

@@ -12,12 +12,15 @@ export function usePages(path, values = {}) {
     get(query(path, { ...values, after })).then(
       (page) =>
         set((old) => {
-          const before = after && old.address === address ? old.items : [];
-          return { address, state: "ready", items: [...before, ...page.items], next: page.next };
+          if (old.address !== address || (after && old.next !== after)) return old; // it was overtaken
+          return { address, state: "ready", items: [...(after ? old.items : []), ...page.items], next: page.next };
         }),
-      (problem) => set((old) => ({ ...(old.address === address ? old : NEW), address, state: "failed", problem })),
+      (problem) => set((old) => (old.address === address ? { ...old, state: "failed", problem } : old)),
     );
-  useEffect(() => void ask(null), [address]);
+  useEffect(() => {
+    set({ address, ...NEW });
+    void ask(null);
+  }, [address]);
   const shown = found.address === address ? found : NEW;
   return { ...shown, more: () => ask(shown.next), again: () => ask(null) };
 }

@@ -22,14 +22,25 @@ addEventListener("click", (event) => {
   go(url.pathname + url.search);
 });
 
-/** The values of `/chargers/:id` in a path, decoded; null: it is another address. */
+/** A part of an address as it was before it was encoded; null: it is not encoded (`100%`). */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return null;
+  }
+}
+
+/** The values of `/chargers/:id` in a path, decoded; null: it is another address, or none. */
 export function matched(pattern, path) {
   const wanted = pattern.split("/");
   const given = path.split("?")[0].split("/");
   if (wanted.length !== given.length) return null;
   const values = {};
   for (const [index, name] of wanted.entries()) {
-    if (name.startsWith(":")) values[name.slice(1)] = decodeURIComponent(given[index]);
+    const value = decoded(given[index]);
+    if (value === null) return null;
+    if (name.startsWith(":")) values[name.slice(1)] = value;
     else if (name !== given[index]) return null;
   }
   return values;

@@ -16,9 +16,8 @@ export const t = table({
   connector: ["Connector {n}", "Anschluss {n}"],
   heard: ["Last message:", "Letzte Nachricht:"],
   since: ["since {time}", "seit {time}"],
-  "offline.since": ["offline for {age}", "offline seit {age}"],
   "no.connectors": [
-    "The charger has not told the state of a connector yet.",
+    "The charger has not reported the state of a connector yet.",
     "Der Ladepunkt hat noch keinen Zustand eines Anschlusses gemeldet.",
   ],
   power: ["Power", "Leistung"],
@@ -34,7 +33,6 @@ export const t = table({
   site: ["Site", "Standort"],
   missing: ["There is no charger {id}", "Es gibt keinen Ladepunkt {id}"],
 
-  "now.power": ["Now", "Gerade"],
   "now.needs": ["Needs you", "Braucht dich"],
   "now.well": ["Nothing needs you", "Nichts braucht dich"],
   "now.states": ["Chargers by state", "Ladepunkte nach Zustand"],
@@ -62,7 +60,6 @@ export const t = table({
   sending: ["Sending …", "Wird gesendet …"],
   done: ["Done", "Fertig"],
   "place.connector": ["{name}, connector {n}", "{name}, Anschluss {n}"],
-  "act.none": ["Your role may look, not act.", "Deine Rolle darf sehen, nicht handeln."],
   again: ["Ask again", "Noch einmal fragen"],
 
   "outcome.Accepted": ["The charger accepted it.", "Der Ladepunkt hat es angenommen."],

@@ -10,7 +10,6 @@ export const t = table({
   "nav.main": ["Main", "Hauptbereiche"],
   more: ["More", "Mehr"],
   close: ["Close", "Schließen"],
-  back: ["Back", "Zurück"],
   logout: ["Log out", "Abmelden"],
   theme: ["Theme", "Farbschema"],
   "theme.auto": ["As the device", "Wie das Gerät"],
@@ -45,7 +44,6 @@ export const t = table({
     "There is a new release of these pages.",
     "Es gibt eine neue Version dieser Seiten.",
   ],
-  "error.reload": ["Load it", "Laden"],
   "missing.title": ["There is no such page", "Diese Seite gibt es nicht"],
   "hold.hint": ["Hold, or press and confirm", "Halten, oder drücken und bestätigen"],
 });

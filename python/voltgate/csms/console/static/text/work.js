@@ -43,7 +43,6 @@ const messages = {
   "change.UnknownComponent": ["The charger has no such component.", "Der Ladepunkt hat diese Komponente nicht."],
   "change.UnknownVariable": ["The component has no such variable.", "Die Komponente hat diese Variable nicht."],
   "change.NotSupportedAttributeType": ["The variable has no such attribute.", "Die Variable hat dieses Attribut nicht."],
-  "change.not_sent": ["Not changed: the charger could not be reached.", "Nicht geändert: Der Ladepunkt war nicht erreichbar."],
   "change.unknown": ["The charger's answer does not mention it.", "Die Antwort des Ladepunkts erwähnt es nicht."],
 
   whole: ["Whole charger", "Ganzer Ladepunkt"],

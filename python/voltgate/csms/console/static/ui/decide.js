@@ -1,4 +1,5 @@
-// A decision in a sheet: its fields, why, and what became of it. Nothing is stored twice while one is on its way.
+// A decision, in a sheet or by one tap: its fields, why, and what became of it. Nothing is stored twice while one is on
+// its way.
 import { html, useState } from "./html.js";
 import { Sheet, why } from "./parts.js";
 import { say } from "./toast.js";
@@ -7,6 +8,23 @@ import { t } from "../text/books.js";
 
 // Milliseconds: a decision takes effect at a tick of the ledger, and what is shown is read again after it.
 const LATER = [1500, 5000];
+
+function reread(said, again) {
+  again(said);
+  if (said && "valid_from" in said) for (const later of LATER) setTimeout(() => again(said), later);
+}
+
+/** A decision without a sheet, `sent` by send(): what was answered; for a Problem it says why, and is undefined. */
+export async function decided(sent, again) {
+  try {
+    const said = await sent;
+    reread(said, again);
+    return said;
+  } catch (problem) {
+    say(why(problem));
+    return undefined;
+  }
+}
 
 /**
  * `fields`: `[name, label, attributes of the input]`; `body(values)`: what is sent; `reason`: whether it asks why.
@@ -23,8 +41,7 @@ export function Decide({ title, method = "PUT", path, fields, body, reason, dang
     try {
       const said = await send(method, path(values), body({ ...values }));
       say(t("stored"));
-      onDone?.(said);
-      if (said && "valid_from" in said) for (const later of LATER) setTimeout(() => onDone?.(said), later);
+      reread(said, onDone);
       onClose();
     } catch (fault) {
       fail(fault);

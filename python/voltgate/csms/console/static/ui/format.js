@@ -16,7 +16,7 @@ const AGES = [
   new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 0 }),
 ]);
 
-export const NOTHING = "–";
+const NOTHING = "–";
 
 export const number = (value, digits = 0) => (value == null ? NOTHING : numbers[digits].format(value));
 export const kw = (watts) => (watts == null ? NOTHING : `${numbers[1].format(watts / 1000)} kW`);
@@ -31,10 +31,16 @@ export const money = (amount, currency) =>
 
 /** Of seconds: the largest unit that fits, "3 min". */
 export function age(seconds) {
-  const whole = Math.max(0, Math.floor(seconds));
-  const [size, unit] = AGES.find(([one]) => whole >= one) ?? AGES.at(-1);
-  return unit.format(Math.floor(whole / size));
+  const full = Math.max(0, Math.floor(seconds));
+  const [size, unit] = AGES.find(([one]) => full >= one) ?? AGES.at(-1);
+  return unit.format(Math.floor(full / size));
 }
+
+/** What a person wrote as a number, with a comma or a point; NaN where it is none, or nothing. */
+export const decimal = (text) => (text.trim() ? Number(text.replace(",", ".")) : NaN);
+
+/** A whole number for the API; what is none is sent as written: the server says what is wrong. */
+export const whole = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : text);
 
 /** Of a time of the API: the clock for today, else the day too. */
 export function when(text) {

@@ -104,7 +104,7 @@ export function Sheet({ title, onClose, children }) {
   </dialog>`;
 }
 
-export const HOLD = 600; // milliseconds
+const HOLD = 600; // milliseconds
 
 /** Held, it calls `onHold`; pressed shortly or by the keyboard, `onPress`, which asks before it does anything. */
 export function HoldButton({ onHold, onPress, children, ...rest }) {
