@@ -8,10 +8,10 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import example.models.v16.StartTransactionRequest;
 import example.models.v16.StartTransactionResponse;
 import example.models.v16.StopTransactionRequest;
-import example.models.v201.MeasurandEnum;
-import example.models.v201.PhaseEnum;
-import example.models.v201.TransactionEventEnum;
-import example.models.v201.TransactionEventRequest;
+import example.models.v21.MeasurandEnum;
+import example.models.v21.PhaseEnum;
+import example.models.v21.TransactionEventEnum;
+import example.models.v21.TransactionEventRequest;
 import io.nats.client.JetStreamApiException;
 import io.nats.client.KeyValue;
 import io.nats.client.Message;
@@ -45,8 +45,9 @@ import java.util.TreeMap;
  */
 final class Billing {
   /**
-   * Reads facts into the models, which describe valid messages of 1.6 and 2.0.1. The gateway passes on others too, with
-   * the header {@code ocpp-violation}, and 2.1 has more members and values. What billing does not use must not stop it.
+   * Reads facts into the models, which describe valid messages of 1.6 and 2.1. The gateway passes on others too, with
+   * the header {@code ocpp-violation}. What billing does not use must not stop it. The models of 2.1 have the defaults of
+   * measurand and unit, which the schemas of 2.0.1 leave out.
    */
   private static final ObjectMapper MODELS =
       JsonMapper.builder()
