@@ -35,7 +35,7 @@ REPEATED = timedelta(minutes=20)
 QUESTIONS = 5  # of the past that are looked at until one has an answer
 REPORTS = 500  # of one question
 CHANGES = 200
-NOT_REACHED = "not_sent", "Not sent: a change before it was not answered."
+NOT_REACHED = "not_sent", "Not sent: a change before it failed."
 CHANGING = ("ChangeConfiguration", "SetVariables")
 _BACK = timedelta(days=8)
 
