@@ -3,15 +3,17 @@ package example;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import example.models.v16.StartTransactionRequest;
 import example.models.v16.StartTransactionResponse;
 import example.models.v16.StopTransactionRequest;
-import example.models.v21.MeasurandEnum;
-import example.models.v21.PhaseEnum;
-import example.models.v21.TransactionEventEnum;
-import example.models.v21.TransactionEventRequest;
+import example.models.v201.MeasurandEnum;
+import example.models.v201.PhaseEnum;
+import example.models.v201.TransactionEventEnum;
+import example.models.v201.TransactionEventRequest;
 import io.nats.client.JetStreamApiException;
 import io.nats.client.KeyValue;
 import io.nats.client.Message;
@@ -45,9 +47,9 @@ import java.util.TreeMap;
  */
 final class Billing {
   /**
-   * Reads facts into the models, which describe valid messages of 1.6 and 2.1. The gateway passes on others too, with
-   * the header {@code ocpp-violation}. What billing does not use must not stop it. The models of 2.1 have the defaults of
-   * measurand and unit, which the schemas of 2.0.1 leave out.
+   * Reads facts into the models, which describe valid messages of 1.6 and 2.0.1; 2.1 has the same members, and more. The
+   * gateway passes on others too, with the header {@code ocpp-violation}. What billing does not use must not stop it: an
+   * unknown member is ignored, and an unknown value of an enum is null.
    */
   private static final ObjectMapper MODELS =
       JsonMapper.builder()
@@ -112,11 +114,23 @@ final class Billing {
       }
       case "v201 TransactionEvent", "v21 TransactionEvent" -> {
         var event = MODELS.readTree(fact.getData());
-        event.findValuesAsText("phase").forEach(PhaseEnum::fromValue); // null would be all phases
+        for (var value : event.path("meterValue")) {
+          value.path("sampledValue").forEach(Billing::complete);
+        }
         yield entries(charger, MODELS.treeToValue(event, TransactionEventRequest.class));
       }
       default -> Map.of();
     };
+  }
+
+  /** No measurand is the register, and no phase is all of them: a null must not mean an unknown one too. */
+  private static void complete(JsonNode sample) {
+    if (!sample.has("measurand")) {
+      ((ObjectNode) sample).put("measurand", MeasurandEnum.ENERGY_ACTIVE_IMPORT_REGISTER.value());
+    }
+    if (sample.has("phase")) {
+      PhaseEnum.fromValue(sample.get("phase").asText());
+    }
   }
 
   private static Map<String, String> entries(String charger, TransactionEventRequest event) {
@@ -150,9 +164,11 @@ final class Billing {
             && sample.getPhase() == null) {
           var wh = billed(sample.getValue());
           var unit = sample.getUnitOfMeasure();
-          if (unit != null) {
+          if (unit != null && unit.getMultiplier() != null) {
             wh = wh.scaleByPowerOfTen(unit.getMultiplier().intValue());
-            wh = wh.scaleByPowerOfTen(unit.getUnit().equals("kWh") ? 3 : 0);
+          }
+          if (unit != null && "kWh".equals(unit.getUnit())) { // the default is Wh
+            wh = wh.scaleByPowerOfTen(3);
           }
           readings.add(Math.round(wh.doubleValue()));
         }
