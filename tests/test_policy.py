@@ -78,6 +78,7 @@ ROWS = [
         "InternalError",
         "the gateway cannot verify it",
     ),
+    ("v21", "NotifyPeriodicEventStream-Signed", "event", "none", "lenient", None, "a SEND"),
 ]
 
 

@@ -103,10 +103,11 @@ def _version_rules(version: str, config: Config, faults: list[str]) -> Rules:
             f"{config.where('policy', version, action, key)}: {text}"
             for key, text in _faults(codec, rule, answer)
         )
-        if codec.ocpp.signed and answer != "none":
-            # A signed message is answered by a backend: the gateway cannot verify it (docs/ocpp.md A16).
+        if codec.ocpp.signed:
+            # A signed CALL is answered by a backend: the gateway cannot verify it (docs/ocpp.md A16).
             signed = f"{action}-Signed"
-            table[signed] = replace(table[action], action=signed, answer="backend")
+            by: Answer = "none" if answer == "none" else "backend"
+            table[signed] = replace(table[action], action=signed, answer=by)
     commands = command_levels(version, config)
     for action, change in changes.items():
         where = config.where("policy", version, action)

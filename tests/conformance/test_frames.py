@@ -163,6 +163,13 @@ async def test_send(charger: Charger, backend: MakeBackend, facts: Facts, versio
     await is_silent(charger)
 
 
+@rule("A16", "a signed SEND passes on unchanged, and is not answered", V21)
+async def test_signed_send(charger: Charger, facts: Facts, version: str) -> None:
+    await charger.send(json.dumps([6, "1", "NotifyPeriodicEventStream-Signed", JWS]))
+    assert (await facts.find(".event.v21.NotifyPeriodicEventStream-Signed.")).json == JWS
+    await is_silent(charger)
+
+
 @rule("A15", "each code in the version's own spelling")
 async def test_codes(charger: Charger, version: str) -> None:
     payload = NOTIFICATION[version]

@@ -115,6 +115,7 @@ TABLE += [
     ("v16", "an unknown message type", Row('[1,"1","Heartbeat",{}]', "ProtocolError", "", None)),
     ("v21", "an unknown message type", Row('[7,"1","Heartbeat",{}]', "MessageTypeNotSupported", "", None)),
     ("v21", "a CALL's action in a SEND", Row('[6,"1","Heartbeat",{}]', NOT_SUPPORTED, "", None)),
+    ("v21", "a SEND's action in a CALL", Row('[2,"1","NotifyPeriodicEventStream",{}]', NOT_SUPPORTED)),
     ("v21", "a SEND of nothing", Row('[6,"1","NotifyPeriodicEventStream",{}]',
         "OccurrenceConstraintViolation", "", None)),
     ("v16", "a result nobody waits for", Row('[3,"1",{}]', "GenericError", "", None)),

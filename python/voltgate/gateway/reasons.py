@@ -54,7 +54,8 @@ class Refusal(Enum):
     )
     NO_SUBPROTOCOL = HttpAnswer(400, "no subprotocol offered: ocpp1.6, ocpp2.0.1 and ocpp2.1 are served")
     UNSERVED_SUBPROTOCOL = HttpAnswer(
-        400, "no offered subprotocol is served: ocpp1.6, ocpp2.0.1 and ocpp2.1 are"
+        400,
+        "no offered subprotocol is served: ocpp1.6, ocpp2.0.1 and ocpp2.1 are, or what the record names",
     )
     NO_CREDENTIALS = HttpAnswer(*_UNAUTHORIZED)
     WRONG_USER = HttpAnswer(*_UNAUTHORIZED)  # the user name is not the identity

@@ -22,6 +22,7 @@ powers = st.lists(st.sampled_from((0, 1400, 3700, 11_000, 22_000, 150_000)), min
     lambda steps: st.integers(3, 15).map(lambda minutes: tuple(w for w in steps for _ in range(minutes)))
 )
 STILL = Visit(2, (0,) * 6)
+FULL = Visit(2, (150_000,) * 10 + (0,) * 30)
 EVEN, RISING = Visit(5, (11_000,) * 12), Visit(5, (1400,) * 30 + (150_000,) * 15)
 WAITING = Visit(5, (0,) * 6 + (3700,) * 20)
 visits = st.builds(Visit, free=st.integers(2, 90), powers=powers)
@@ -49,6 +50,7 @@ PLAIN = (Visit(10, (11_000,) * 40 + (0,) * 10), Visit(15, (3700,) * 61), Visit(5
         pytest.param("v16", ("samples_from_zero",), (RISING,), id="the_end_continues_the_samples"),
         pytest.param("v201", ("tx_id_repeats", "no_clock"), (EVEN,) * 3, id="an_id_repeats_in_1970"),
         pytest.param("v16", ("tx_id_unknown", "stop_stray"), (EVEN,) * 2, id="a_stop_with_a_foreign_id"),
+        pytest.param("v16", ("two_registers",), (FULL,), id="the_begin_is_repeated_with_a_later_time"),
     ],
 )
 def test_faults_together(version: str, faults: tuple[str, ...], visits: tuple[Visit, ...]) -> None:

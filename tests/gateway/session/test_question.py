@@ -27,9 +27,9 @@ def test_without_a_responder_the_fallback_comes_after_ask_grace(
 ) -> None:
     world = World(version)
     world.send("1", action, payload)
-    world.pass_time(4.5)
+    world.pass_time(4.95)
     assert world.answers() == [], "asked again every 250 ms for ask_grace"
-    world.pass_time(1)
+    world.pass_time(0.1)
     (answer,) = world.answers()
     if "currentTime" in expected[2]:
         answer[2]["currentTime"] = "*"
@@ -172,6 +172,24 @@ def test_a_backend_that_comes_up_within_ask_grace_is_heard() -> None:
     world.bus.answers = lambda question: result('{"idTagInfo":{"status":"Blocked"}}')
     world.pass_time(1)
     assert world.answers() == [[3, "1", {"idTagInfo": {"status": "Blocked"}}]]
+
+
+def test_a_backend_that_comes_up_at_the_end_of_ask_grace_is_heard() -> None:
+    world = World()
+    world.send("1", "Authorize", {"idTag": "a"})
+    world.pass_time(4.9)
+    world.bus.answers = lambda question: result('{"idTagInfo":{"status":"Blocked"}}')
+    world.pass_time(0.2)
+    assert world.answers() == [[3, "1", {"idTagInfo": {"status": "Blocked"}}]]
+
+
+def test_a_grace_of_ask_timeout_ends_with_the_fallback() -> None:
+    world = World(nats={"ask_grace": 3.0, "ask_timeout": 3.0})
+    world.send("1", "Authorize", {"idTag": "a"})
+    world.pass_time(2.9)
+    assert world.answers() == []
+    world.pass_time(0.2)
+    assert world.answers() == [[4, "1", "InternalError", "no backend answered", {}]]
 
 
 def test_a_question_says_until_when_an_answer_helps() -> None:

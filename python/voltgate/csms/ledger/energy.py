@@ -7,7 +7,7 @@ billed.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -123,6 +123,8 @@ def _pairs(readings: Readings) -> list[tuple[Method, Edge, Edge | None]]:
     }
     if edges[BEGIN]:
         (begin, signed), last = edges[BEGIN][0], edges[END][-1] if edges[END] else None
+        # Some repeat it in later samples, with their time: it is the reading of the start all the same.
+        begin = replace(begin, at=min(begin.at, readings.started))
         if signed and last is not None and last[1]:
             found.append((Method.SIGNED, begin, last[0]))
         found.append((Method.TRANSACTION, begin, last[0] if last is not None else None))

@@ -66,6 +66,8 @@ class Question:
         call, context, (bus, clock, *_) = self._call, self._surroundings.context, self._surroundings.outside
         assert call.fact is not None
         left = self._asked_at + context.nats.ask_timeout - clock.now
+        if left <= 0:  # ask_grace is as long as ask_timeout
+            return self._fall_back("no_responders", Unanswered.NO_BACKEND)
         deadline = clock.time_ms + int(left * 1000)
         self._ticket = ticket = bus.ticket(self._replied, None)
         publisher, trace = self._surroundings.publisher, self._trace
@@ -87,8 +89,8 @@ class Question:
             self._judge(reply)
         elif self._violation:
             self._fall_back("invalid", Unanswered.BAD_REPLY)
-        elif reply.outcome == "no_responders" and clock.now + AGAIN - self._asked_at < self._grace():
-            clock.after(AGAIN, self.ask)
+        elif reply.outcome == "no_responders" and (left := self._asked_at + self._grace() - clock.now) > 0:
+            clock.after(min(AGAIN, left), self.ask)
         else:
             self._fall_back(reply.outcome, Unanswered.NO_BACKEND)
 

@@ -342,7 +342,7 @@ class Session:
                 self._lane.remember(call.frame, answer)
             elif handling.boots and answer.by == "backend" and not answer.code:
                 self._booted(orjson.loads(answer.payload).get("status", ""))
-        if message_id is None or (handling is not None and handling.silent):
+        if message_id is None or (refusal is None and handling is not None and handling.silent):
             return self._done()
         if handling is None:
             context.count_unknown(answer.by)
