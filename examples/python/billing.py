@@ -20,17 +20,17 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.errors import BucketNotFoundError, NoKeysError
+from nats.js.kv import KeyValue
+
 # The models describe valid messages; the gateway passes on others too, with the header ocpp-violation.
 # Of 2.x those of 2.0.1: 2.1 has the same members, and more.
 from models.v16.StartTransaction_request import StartTransactionRequest
 from models.v16.StartTransaction_response import StartTransactionResponse
 from models.v16.StopTransaction_request import StopTransactionRequest
 from models.v201.TransactionEvent_request import Model as TransactionEventRequest
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.js.errors import BucketNotFoundError, NoKeysError
-from nats.js.kv import KeyValue
-
 from network import connect, facts, key
 
 
