@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"example.com/voltgate-backend/models"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -21,34 +22,10 @@ import (
 //
 // S is the ocpp-key of StartTransaction in 1.6, and T itself in 2.x; T is identity and transaction id.
 
-// A member that is missing is nil: as the zero value it would be billed.
-
-// transaction is a StartTransaction or StopTransaction of 1.6, or a Response.
-type transaction struct {
-	IDTag         *string
-	MeterStart    *int64
-	MeterStop     *int64
-	TransactionID *int64
-}
-
-// event is a TransactionEvent of 2.x.
-type event struct {
-	EventType       *string
-	IDToken         *struct{ IDToken *string }
-	TransactionInfo struct{ TransactionID *string }
-	MeterValue      []struct{ SampledValue []sample }
-}
-
-// sample is one value of a 2.x meter.
-type sample struct {
-	Value         *float64
-	Measurand     string
-	Phase         string
-	UnitOfMeasure struct {
-		Unit       string
-		Multiplier int
-	}
-}
+// The models of what billing reads; of 2.0.1, because 2.1 has the same members, and more.
+//
+//go:generate mkdir -p models
+//go:generate sh -c "go run github.com/atombender/go-jsonschema@v0.24.1 --only-models --struct-name-from-title --tags json --package models ../schemas/v16/StartTransaction.*.json ../schemas/v16/StopTransaction.request.json ../schemas/v201/TransactionEvent.request.json | sed -E -f models.sed > models/models.go"
 
 // errIncomplete is the error of a fact that lacks a member, which the gateway passes on with the header
 // ocpp-violation. The fact comes again, and is a dead letter in the end.
@@ -79,64 +56,80 @@ func record(ctx context.Context, bucket jetstream.KeyValue, fact jetstream.Msg) 
 }
 
 func readTransaction(action, charger, session string, data []byte) (map[string]string, error) {
-	var payload transaction
-	if err := json.Unmarshal(data, &payload); err != nil {
-		return nil, err
-	}
 	entries := map[string]string{}
-	switch {
-	case action == "StartTransaction" && payload.IDTag != nil && payload.MeterStart != nil:
-		entries["tag/"+session] = *payload.IDTag
-		entries["begin/"+session] = strconv.FormatInt(*payload.MeterStart, 10)
-	case action == "StopTransaction" && payload.TransactionID != nil && payload.MeterStop != nil:
-		id := fmt.Sprintf("end/%s/%d", charger, *payload.TransactionID)
-		entries[id] = strconv.FormatInt(*payload.MeterStop, 10)
-	case action == "StartTransactionResponse" && payload.TransactionID != nil:
-		entries["id/"+session] = fmt.Sprintf("%s/%d", charger, *payload.TransactionID)
-	case action != "StartTransactionResponse": // else it is a CALLERROR
-		return nil, errIncomplete
+	switch action {
+	case "StartTransaction":
+		var payload models.StartTransactionRequest
+		if err := json.Unmarshal(data, &payload); err != nil {
+			return nil, err
+		}
+		if payload.IdTag == nil || payload.MeterStart == nil {
+			return nil, errIncomplete
+		}
+		entries["tag/"+session] = *payload.IdTag
+		entries["begin/"+session] = strconv.Itoa(*payload.MeterStart)
+	case "StartTransactionResponse":
+		var payload models.StartTransactionResponse
+		if err := json.Unmarshal(data, &payload); err != nil {
+			return nil, err
+		}
+		if payload.TransactionId != nil { // else it is a CALLERROR
+			entries["id/"+session] = fmt.Sprintf("%s/%d", charger, *payload.TransactionId)
+		}
+	case "StopTransaction":
+		var payload models.StopTransactionRequest
+		if err := json.Unmarshal(data, &payload); err != nil {
+			return nil, err
+		}
+		if payload.TransactionId == nil || payload.MeterStop == nil {
+			return nil, errIncomplete
+		}
+		entries[fmt.Sprintf("end/%s/%d", charger, *payload.TransactionId)] = strconv.Itoa(*payload.MeterStop)
 	}
 	return entries, nil
 }
 
 func readEvent(charger string, data []byte) (map[string]string, error) {
-	var payload event
+	var payload models.TransactionEventRequestJson
 	if err := json.Unmarshal(data, &payload); err != nil {
 		return nil, err
 	}
-	id, tag, kind := payload.TransactionInfo.TransactionID, payload.IDToken, payload.EventType
-	if id == nil || kind == nil || tag != nil && tag.IDToken == nil {
+	info, tag, kind := payload.TransactionInfo, payload.IdToken, payload.EventType
+	if info == nil || info.TransactionId == nil || kind == nil || tag != nil && tag.IdToken == nil {
 		return nil, errIncomplete
 	}
 	meter, err := registers(payload)
 	if err != nil {
 		return nil, err
 	}
-	entries, session := map[string]string{}, charger+"/"+key(*id)
-	if tag != nil && *kind != "Ended" {
-		entries["tag/"+session] = *tag.IDToken
+	entries, session := map[string]string{}, charger+"/"+key(*info.TransactionId)
+	if tag != nil && *kind != models.TransactionEventEnumTypeEnded {
+		entries["tag/"+session] = *tag.IdToken
 	}
-	if len(meter) > 0 && *kind == "Started" {
+	if len(meter) > 0 && *kind == models.TransactionEventEnumTypeStarted {
 		entries["begin/"+session] = strconv.FormatInt(meter[0], 10)
-	} else if len(meter) > 0 && *kind == "Ended" {
+	} else if len(meter) > 0 && *kind == models.TransactionEventEnumTypeEnded {
 		entries["end/"+session] = strconv.FormatInt(meter[len(meter)-1], 10)
 	}
 	return entries, nil
 }
 
 // registers are the readings of the energy register in Wh, in the order of the message.
-func registers(payload event) ([]int64, error) {
+func registers(payload models.TransactionEventRequestJson) ([]int64, error) {
 	var readings []int64
 	for _, value := range payload.MeterValue {
 		for _, s := range value.SampledValue {
-			if s.Phase != "" || s.Measurand != "" && s.Measurand != "Energy.Active.Import.Register" {
+			if s.Phase != nil || s.Measurand != nil && *s.Measurand != models.MeasurandEnumTypeEnergyActiveImportRegister {
 				continue
 			}
 			if s.Value == nil {
 				return nil, errIncomplete
 			}
-			wh := *s.Value * math.Pow10(s.UnitOfMeasure.Multiplier)
-			if s.UnitOfMeasure.Unit == "kWh" { // the default is Wh
+			wh := *s.Value
+			if unit := s.UnitOfMeasure; unit != nil && unit.Multiplier != nil {
+				wh *= math.Pow10(*unit.Multiplier)
+			}
+			if unit := s.UnitOfMeasure; unit != nil && unit.Unit != nil && *unit.Unit == "kWh" { // the default is Wh
 				wh *= 1000
 			}
 			readings = append(readings, int64(math.Round(wh)))

@@ -25,6 +25,12 @@ from nats.aio.msg import Msg
 from nats.js.errors import BucketNotFoundError, NoKeysError
 from nats.js.kv import KeyValue
 
+# The models describe valid messages; the gateway passes on others too, with the header ocpp-violation.
+# Of 2.x those of 2.0.1: 2.1 has the same members, and more.
+from models.v16.StartTransaction_request import StartTransactionRequest
+from models.v16.StartTransaction_response import StartTransactionResponse
+from models.v16.StopTransaction_request import StopTransactionRequest
+from models.v201.TransactionEvent_request import Model as TransactionEventRequest
 from network import connect, facts, key
 
 
@@ -45,28 +51,33 @@ def entries(fact: Msg) -> Iterator[tuple[str, Any]]:
     """What one fact says. Facts may come twice, and in any order; one that lacks what is billed raises."""
     _, _, version, action, charger = fact.subject.split(".")
     session = (fact.headers or {})["ocpp-key"]
-    match version, action, json.loads(fact.data):
-        case "v16", "StartTransaction", payload:
-            yield f"tag/{session}", payload["idTag"]
-            yield f"begin/{session}", int(payload["meterStart"])
-        case "v16", "StartTransactionResponse", {"transactionId": number}:
-            yield f"id/{session}", f"{charger}/{number}"
-        case "v16", "StopTransaction", payload:
-            yield f"end/{charger}/{payload['transactionId']}", int(payload["meterStop"])
-        case _, "TransactionEvent", payload:
-            session = f"{charger}/{key(payload['transactionInfo']['transactionId'])}"
-            if "idToken" in payload and payload["eventType"] != "Ended":
-                yield f"tag/{session}", payload["idToken"]["idToken"]
-            meter = list(registers(payload))
-            if meter and payload["eventType"] == "Started":
+    match version, action:
+        case "v16", "StartTransaction":
+            start: StartTransactionRequest = json.loads(fact.data)
+            yield f"tag/{session}", start["idTag"]
+            yield f"begin/{session}", int(start["meterStart"])
+        case "v16", "StartTransactionResponse":
+            answer: StartTransactionResponse = json.loads(fact.data)
+            if "transactionId" in answer:  # else it is a CALLERROR
+                yield f"id/{session}", f"{charger}/{answer['transactionId']}"
+        case "v16", "StopTransaction":
+            stop: StopTransactionRequest = json.loads(fact.data)
+            yield f"end/{charger}/{stop['transactionId']}", int(stop["meterStop"])
+        case _, "TransactionEvent":
+            event: TransactionEventRequest = json.loads(fact.data)
+            session = f"{charger}/{key(event['transactionInfo']['transactionId'])}"
+            if "idToken" in event and event["eventType"] != "Ended":
+                yield f"tag/{session}", event["idToken"]["idToken"]
+            meter = list(registers(event))
+            if meter and event["eventType"] == "Started":
                 yield f"begin/{session}", meter[0]
-            elif meter and payload["eventType"] == "Ended":
+            elif meter and event["eventType"] == "Ended":
                 yield f"end/{session}", meter[-1]
 
 
-def registers(payload: dict[str, Any]) -> Iterator[int]:
+def registers(event: TransactionEventRequest) -> Iterator[int]:
     """The readings of the energy register of 2.x in Wh, in the order of the message."""
-    for value in payload.get("meterValue", []):
+    for value in event.get("meterValue", []):
         for sample in value["sampledValue"]:
             measurand = sample.get("measurand", "Energy.Active.Import.Register")
             if measurand == "Energy.Active.Import.Register" and "phase" not in sample:

@@ -125,14 +125,41 @@ def test_nats_dies_with_dev_however_it_dies(dev: Start, ports: tuple[int, int, i
     again.until(lambda: status(ports[1], "/readyz")[0] == 200, "ready on the data that was left")
 
 
-def test_dev_exits_with_a_message_when_nats_ends(dev: Start, ports: tuple[int, int, int]) -> None:
-    running = dev()
-    running.until(lambda: status(ports[1], "/readyz")[0] == 200, "ready")
+@pytest.mark.parametrize("csms", [False, True], ids=["without the CSMS", "with it"])
+def test_dev_exits_with_a_message_when_nats_ends(
+    dev: Start, ports: tuple[int, int, int], free_port: Callable[[], int], csms: bool
+) -> None:
+    running = dev("--csms-port", str(free_port())) if csms else dev()
+    running.until(lambda: "Point a charger" in running.out, "the banner")
     (server,) = psutil.Process(running.process.pid).children(recursive=True)
     server.kill()
     assert running.process.wait(PATIENCE) == 1
     assert "voltgate: nats-server has ended" in running.err
     assert "nats.log" in running.err
+    assert "bug in voltgate" not in running.err
+
+
+def test_of_two_ledgers_one_says_so_and_one_ends_without_nats(
+    dev: Start,
+    start: Start,
+    ports: tuple[int, int, int],
+    free_port: Callable[[], int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The ledger of ``dev`` is fenced; its NATS ends with it, and the other ledger stops all the same."""
+    running = dev("--csms-port", str(free_port()))
+    running.until(lambda: "Point a charger" in running.out, "the banner")
+    monkeypatch.setenv("VOLTGATE_NATS__URL", f"nats://127.0.0.1:{ports[2]}")
+    monkeypatch.setenv("VOLTGATE_CSMS__DATABASE", f"sqlite:///{tmp_path}/data/csms.db")
+    monkeypatch.setenv("VOLTGATE_CSMS__TICK_SECONDS", "1")
+    other = start("csms", "ledger")
+    assert running.process.wait(PATIENCE) == 1
+    assert "voltgate: another ledger writes to this database" in running.err
+    assert "bug in voltgate" not in running.err
+    other.until(lambda: "feed.failed" in other.err, "it has noticed that NATS is away")
+    assert other.ends(signal.SIGTERM) == 0
+    assert "bug in voltgate" not in other.err
 
 
 @pytest.mark.parametrize(("position", "option"), [(0, "--port"), (1, "--admin-port"), (2, "--nats-port")])

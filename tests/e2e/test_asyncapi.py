@@ -1,17 +1,26 @@
-"""What gateways publish against the AsyncAPI document: each test does it (tap); here, that it can fail."""
+"""What gateways publish against the AsyncAPI document: each test does it (tap); here, that it can fail.
+
+A gateway in a process of its own is looked at from outside: what one charger causes on NATS, its questions at
+their responder, the reply at the sender of the command. Of ``ops`` the document has the history of links; the
+rest is the CSMS's own.
+"""
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
-from e2e.commanding import commanded, heard_call, send
+from e2e.commanding import commandable, commanded, heard_call, send
+from e2e.crews import Crew
 from e2e.house import Gateway, config, own_gateway
-from e2e.strangers import Backend, Facts, until
+from e2e.strangers import Backend, Facts, dial, until
 from e2e.tap import Checker, Message, messages, tap
 from jetstream import NatsServer
+from voltgate._core import token
 from voltgate.config import load
 
 CE = {
@@ -28,6 +37,7 @@ CE = {
 }
 LIVE = "ocpp.live.v16.Heartbeat.CP"
 REPLY = {"ocpp-outcome": "busy", "ocpp-message-id": "1", "ocpp-version": "v16", "ocpp-session": "s"}
+REPUBLISHED = ("Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Last-Sequence", "Nats-Time-Stamp")
 FAULTS: list[tuple[str, dict[str, str], bytes, str]] = [
     (LIVE, {}, b"{}", ""),
     (LIVE, {"ocpp-violation": "TypeConstraintViolation /a"}, b'{"a":1}', ""),
@@ -81,6 +91,50 @@ async def test_a_conversation_uses_the_channels(
         await until(
             lambda: _seen(running) >= {"event", "live", "reject", "ask", "command", "sendReply", "link"}
         )
+
+
+async def test_a_gateway_process_publishes_what_is_in_the_document(
+    house: Gateway, nats_server: NatsServer, client: Client, identity: str, backend: Any, tmp_path: Path
+) -> None:
+    del house  # it has made the streams
+    crew = Crew(tmp_path, nats_server)
+    checker, faults = Checker(load(crew.file)), list[str]()
+
+    def judge(subject: str, headers: dict[str, str], body: bytes) -> None:
+        if fault := checker.fault(Message(subject, headers, body)):
+            faults.append(f"{subject}: {fault}")
+
+    async def hear(message: Msg) -> None:
+        headers = message.headers or {}
+        republished = "Nats-Sequence" in headers  # by the stream, which adds headers of its own
+        judge(
+            message.subject,
+            {name: value for name, value in headers.items() if not (republished and name in REPUBLISHED)},
+            message.data,
+        )
+
+    for subject in ("ocpp.*.*.*.{}", "ocpp.*.*.{}", "ocpp.*.{}", "ops.link.{}"):
+        await client.subscribe(subject.format(token(identity)), cb=hear)
+    answers: Backend = await backend(Authorize='{"idTagInfo":{"status":"Accepted"}}')
+    try:
+        crew.ready()
+        async with dial(crew.port, identity) as charger:
+            await commandable(client, identity)
+            await charger.ask('[2,"1","Authorize",{"idTag":"A"}]')
+            await charger.ask('[2,"2","Heartbeat",{}]')
+            await charger.ask('[2,"3","Nonsense",{}]')
+            sent = asyncio.create_task(send(client, identity, "Reset", {"type": "Soft"}))
+            await charger.send(json.dumps([3, await heard_call(charger), {"status": "Accepted"}]))
+            _, reply = await sent
+        for question in answers.questions:
+            judge(question.subject, question.headers, question.data)
+        judge(reply.subject, dict(reply.headers or {}), reply.data)
+        wanted = {"event", "live", "reject", "ask", "command", "sendReply", "link", "linkHistory"}
+        await until(lambda: set(checker.channels) >= wanted)
+        await until(lambda: checker.channels["linkHistory"] >= 2)  # its down
+    finally:
+        crew.end()
+    assert faults == []
 
 
 def _seen(running: Gateway) -> set[str]:

@@ -49,7 +49,7 @@ class Charger:
                 raise ValueError(f"{self.identity}: {tag} is {answer['status']}")
 
     async def charge(self) -> None:
-        """One session of some Wh, every other with another tag."""
+        """One session of some Wh, every other with another tag, some with an invalid time and reason."""
         number = next(self._numbers)
         tag, begin = KNOWN[number % len(KNOWN)], self._meter
         self._meter = end = begin + 1000 + number
@@ -76,7 +76,7 @@ class Charger:
         sample = {"timestamp": "2026-01-01T10:30:00Z", "sampledValue": [{"value": str(self._meter)}]}
         await self.call("MeterValues", {"connectorId": 1, "transactionId": number, "meterValue": [sample]})
         stop = {"timestamp": "2026-01-01T11:00:00Z", "transactionId": number}
-        await self.call("StopTransaction", stop | _with(meterStop=end))
+        await self.call("StopTransaction", stop | _with(meterStop=end) | _odd("reason", end))
 
     async def _charge_v2(self, transaction: str, tag: str, begin: int | None, end: int | None) -> None:
         def event(kind: str, number: int, **values: Any) -> dict[str, Any]:
@@ -96,7 +96,8 @@ class Charger:
             values = meter(None)
         else:
             values = meter(end / 1000, unit="kWh") if end % 2 else meter(end / 10, unit="Wh", multiplier=1)
-        await self.call("TransactionEvent", event("Ended", 2, meterValue=values, idToken=_token("MASTER")))
+        ended = event("Ended", 2, meterValue=values, idToken=_token("MASTER"))
+        await self.call("TransactionEvent", ended | _odd("triggerReason", end))
 
     async def call(self, action: str, payload: dict[str, Any]) -> Any:
         """The answer to a CALL, which is sent again on each connection until there is one."""
@@ -145,6 +146,11 @@ class Charger:
 def _with(**member: float | None) -> dict[str, Any]:
     """The member, unless it is missing."""
     return {name: value for name, value in member.items() if value is not None}
+
+
+def _odd(reason: str, end: int | None) -> dict[str, str]:
+    """In some sessions: what violates the schema and must be billed nevertheless."""
+    return {} if end is None or end % 3 else {"timestamp": "2026-01-01T11:00:00", reason: "Vandalism"}
 
 
 def _token(tag: str) -> dict[str, str]:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from building import UnavailableError, needs, run
+from processes import run_voltgate
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+SCHEMAS = EXAMPLES / "schemas"  # what the models are generated from
+PYTHON = ROOT / ".cache" / "examples-python" / "bin"
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,12 @@ class Language:
         return ["env", f"NATS_URL={nats}", *self.command(program), *arguments]
 
 
+def _models(version: str) -> list[str]:
+    return ["--input", str(SCHEMAS / version), "--output", f"models/{version}"]
+
+
 def _python(program: str) -> list[str]:
-    return [sys.executable, "-u", str(EXAMPLES / "python" / f"{program}.py")]
+    return [str(PYTHON / "python"), "-u", str(EXAMPLES / "python" / f"{program}.py")]
 
 
 def _go(program: str) -> list[str]:
@@ -62,11 +69,23 @@ def _java(program: str) -> list[str]:
 
 
 LANGUAGES = [
-    Language("python", (), [[sys.executable, "-m", "pytest", "-q", "test_network.py"]], _python),
+    Language(
+        "python",
+        (),
+        [
+            [sys.executable, "-m", "venv", str(PYTHON.parent)],
+            [str(PYTHON / "pip"), "install", "--quiet", "--requirement", "requirements.txt"],
+            *([str(PYTHON / "datamodel-codegen"), *_models(version)] for version in ("v16", "v201")),
+            [sys.executable, "-m", "pytest", "-q", "test_network.py"],
+            [sys.executable, "-m", "mypy", "--strict", "billing.py"],
+        ],
+        _python,
+    ),
     Language(
         "go",
         ("go",),
         [
+            ["go", "generate", "./..."],
             ["go", "vet", "./..."],
             ["go", "test", "./..."],
             ["go", "build", "-buildvcs=false", "-o", str(ROOT / ".cache" / "examples-go"), "."],
@@ -86,6 +105,7 @@ LANGUAGES = [
 def built(wanted: list[Language]) -> tuple[list[Language], dict[str, str]]:
     """Those that are ready, and why the others are not."""
     (ROOT / ".cache").mkdir(exist_ok=True)
+    run_voltgate("schema", "--all", str(SCHEMAS))
     ready, missing = [], {}
     for language in wanted:
         print(f"building {language.name}", file=sys.stderr, flush=True)

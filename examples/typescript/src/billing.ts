@@ -13,32 +13,15 @@
 import type { JsMsg } from "@nats-io/jetstream";
 import { type KV, Kvm } from "@nats-io/kv";
 
+import type { StartTransactionRequest } from "./models/StartTransaction.request.js";
+import type { StartTransactionResponse } from "./models/StartTransaction.response.js";
+import type { StopTransactionRequest } from "./models/StopTransaction.request.js";
+// Of 2.0.1: 2.1 has the same members, and more.
+import type { TransactionEventRequest } from "./models/TransactionEvent.request.js";
 import { connect, facts, key } from "./network.js";
 
-// The gateway passes on facts that lack members, with the header ocpp-violation: whatever is billed is optional.
-
-/** A StartTransaction or StopTransaction of 1.6, or a Response. */
-interface Transaction {
-    idTag?: string;
-    meterStart?: number;
-    meterStop?: number;
-    transactionId?: number;
-}
-
-/** A TransactionEvent of 2.x. */
-interface TransactionEvent {
-    eventType?: "Started" | "Updated" | "Ended";
-    transactionInfo?: { transactionId?: string };
-    idToken?: { idToken?: string };
-    meterValue?: { sampledValue: Sample[] }[];
-}
-
-interface Sample {
-    value?: number;
-    measurand?: string;
-    phase?: string;
-    unitOfMeasure?: { unit?: string; multiplier?: number };
-}
+// The models describe valid messages. The gateway passes on others too, with the header ocpp-violation: what is billed
+// is checked.
 
 /** A text that is billed. An error brings the fact again, and it is a dead letter in the end. */
 function billedText(value: unknown): string {
@@ -60,18 +43,20 @@ function billedNumber(value: unknown): number {
 function* entries(fact: JsMsg): Generator<[string, string | number]> {
     const [, , version, action, charger] = fact.subject.split(".");
     const session = fact.headers?.get("ocpp-key");
-    if (version === "v16") {
-        const payload = fact.json<Transaction>();
-        if (action === "StartTransaction") {
-            yield [`tag/${session}`, billedText(payload.idTag)];
-            yield [`begin/${session}`, billedNumber(payload.meterStart)];
-        } else if (action === "StartTransactionResponse" && payload.transactionId !== undefined) {
-            yield [`id/${session}`, `${charger}/${payload.transactionId}`]; // else a CALLERROR
-        } else if (action === "StopTransaction") {
-            yield [`end/${charger}/${billedNumber(payload.transactionId)}`, billedNumber(payload.meterStop)];
+    if (version === "v16" && action === "StartTransaction") {
+        const payload = fact.json<StartTransactionRequest>();
+        yield [`tag/${session}`, billedText(payload.idTag)];
+        yield [`begin/${session}`, billedNumber(payload.meterStart)];
+    } else if (version === "v16" && action === "StartTransactionResponse") {
+        const { transactionId } = fact.json<Partial<StartTransactionResponse>>(); // {} after a CALLERROR
+        if (transactionId !== undefined) {
+            yield [`id/${session}`, `${charger}/${transactionId}`];
         }
+    } else if (version === "v16" && action === "StopTransaction") {
+        const payload = fact.json<StopTransactionRequest>();
+        yield [`end/${charger}/${billedNumber(payload.transactionId)}`, billedNumber(payload.meterStop)];
     } else if (action === "TransactionEvent") {
-        const payload = fact.json<TransactionEvent>();
+        const payload = fact.json<TransactionEventRequest>();
         const transaction = `${charger}/${key(billedText(payload.transactionInfo?.transactionId))}`;
         if (payload.idToken !== undefined && billedText(payload.eventType) !== "Ended") {
             yield [`tag/${transaction}`, billedText(payload.idToken.idToken)];
@@ -87,7 +72,7 @@ function* entries(fact: JsMsg): Generator<[string, string | number]> {
 }
 
 /** The readings of the energy register of 2.x in Wh, in the order of the message. */
-function registers(payload: TransactionEvent): number[] {
+function registers(payload: TransactionEventRequest): number[] {
     const register = "Energy.Active.Import.Register";
     return (payload.meterValue ?? [])
         .flatMap((value) => value.sampledValue)

@@ -28,6 +28,9 @@ def explained(error: Exception) -> tuple[str, int]:
     from voltgate.gateway.listening import ListenError  # noqa: PLC0415
     from voltgate.gateway.preflight import StartError  # noqa: PLC0415
 
+    if isinstance(error, ExceptionGroup):  # of a task group around what failed
+        told = [explained(one) for one in error.exceptions]
+        return "\n".join(dict.fromkeys(text for text, _ in told)), max(code for _, code in told)
     if isinstance(error, Failure):
         return str(error), error.code
     if isinstance(error, ConfigError | SettingError):

@@ -58,10 +58,11 @@ def _rules(verb: str, subjects: list[str]) -> str:
 def gateway(config: Config, _: str) -> Role:
     """What ``serve`` publishes and subscribes to."""
     from voltgate.cli.check.permissions import ASK, needed  # noqa: PLC0415 - loads the gateway
+    from voltgate.cli.check.responders import INFO  # noqa: PLC0415
     from voltgate.gateway.bus.services import NAME  # noqa: PLC0415
 
     wanted = needed(config)
-    return Role([ASK, *wanted["publish"]], [*wanted["subscribe"], *permitted(NAME)], responds=True)
+    return Role([ASK, INFO, *wanted["publish"]], [*wanted["subscribe"], *permitted(NAME)], responds=True)
 
 
 def backend(config: Config, _: str) -> Role:

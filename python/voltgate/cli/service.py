@@ -58,7 +58,7 @@ async def connected(config: Config, name: str, **options: Any) -> AsyncIterator[
     except (Error, TimeoutError) as error:
         raise Failure(jetstream_fault(error)) from None
     finally:
-        await client.close()
+        await connect.close(client)
 
 
 def insistent(leave: Callable[[], None], kill: Callable[[], None] = lambda: None) -> Callable[[], None]:

@@ -57,6 +57,13 @@ def test_what_aiohttp_refuses() -> None:
         ("GET", "/chargers?page=2", None, 422, "invalid"),
         ("GET", "/sessions?after=x", None, 422, "invalid"),
         ("GET", "/sessions?from=2026-01-01T00:00:00", None, 422, "invalid"),
+        ("GET", "/sessions?from=2026", None, 422, "invalid"),
+        ("GET", "/sessions?from=0001-01-01T00:00:00%2B14:00", None, 422, "invalid"),
+        ("PUT", "/sites/a", {"name": "A", "valid_from": 1_780_000_000}, 422, "invalid"),
+        ("POST", "/chargers/none/do", {"do": "reset"}, 404, "not-found"),
+        ("POST", "/sessions/none/correct", {"energy_wh": 1, "why": "x"}, 404, "not-found"),
+        ("POST", "/sessions/none/waive", {"why": "x"}, 404, "not-found"),
+        ("PUT", "/payments/none", {"state": "paid"}, 404, "not-found"),
         ("POST", "/chargers/CP1/do", {"do": "explode"}, 422, "invalid"),
         ("PUT", "/sites/a", {"name": "A", "colour": "red"}, 422, "invalid"),
         ("PUT", "/sites/a", {"name": "A", "timezone": "Mars/Base"}, 422, "invalid"),
@@ -70,6 +77,7 @@ async def test_refusals(
     books.charger()
     answer = await console.ask(method, path, body)
     assert (answer.status, answer.json["type"]) == (status, f"urn:voltgate:problem:{kind}"), answer.text
+    assert answer.headers.get("Allow") == ("GET" if status == 405 else None)
 
 
 async def test_a_body_that_is_no_json_or_too_large(console: Desk) -> None:

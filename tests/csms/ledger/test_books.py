@@ -4,8 +4,9 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -195,3 +196,31 @@ def test_what_was_folded_by_another_ledger_fences(database_url: str) -> None:
     one.fold(facts[1:])
     one.close()
     two.close()
+
+
+def test_what_no_database_can_store_stops_no_ledger(database_url: str) -> None:
+    """A charger may send any integer and NUL in text: the schemas allow both."""
+    at, big, nul = datetime(2026, 5, 1, 10, tzinfo=UTC), 2**64 - 1, "a\0b"
+    evse = {"id": big, "connectorId": 1}
+    event = {"component": {"name": "Connector", "evse": evse}, "variable": {"name": "AvailabilityState"}}
+    info = {"transactionId": nul}
+    facts: list[tuple[str, str, dict[str, Any]]] = [
+        ("v16", "BootNotification", {"chargePointVendor": nul, "chargePointModel": nul}),
+        ("v16", "StatusNotification", {"connectorId": big, "status": nul, "errorCode": nul}),
+        ("v201", "StatusNotification", {"evseId": 1e30, "connectorId": big, "connectorStatus": "Occupied"}),
+        ("v201", "NotifyEvent", {"eventData": [event | {"actualValue": "Available"}]}),
+        ("v201", "TransactionEvent", {"eventType": "Started", "seqNo": 0, "transactionInfo": info}),
+        ("v201", "TransactionEvent", {"eventType": "Ended", "seqNo": 2**31 - 1, "transactionInfo": info}),
+    ]
+    world = World(database_url)
+    world.decide("site", nul, {"name": nul, "max_power_w": big}, at)
+    world.run(
+        [Said(at, action, body, version, charger=nul) for version, action, body in facts],
+        at + timedelta(minutes=5),
+    )
+    with world.books.begin() as tx:
+        (row,) = tx.all("SELECT id, vendor FROM charger")
+        assert row == ("a\ufffdb", "a\ufffdb")
+        assert (2**63 - 1,) in tx.all("SELECT evse FROM connector")
+    assert "sequence_gap" in world.sessions()[0]["flags"]
+    world.books.close()

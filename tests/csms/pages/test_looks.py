@@ -27,17 +27,11 @@ def chargers(page: Page) -> None:
 def charger(page: Page) -> None:
     chargers(page)
     page.get_by_test_id("charger-CP001").click()
-    expect(page.get_by_test_id("act")).to_be_visible()
-
-
-def act(page: Page) -> None:
-    charger(page)
-    page.get_by_test_id("act").click()
     expect(page.get_by_test_id("act-unlock")).to_be_visible()
 
 
 def ask(page: Page) -> None:
-    act(page)
+    charger(page)
     page.get_by_test_id("act-unlock").click()
     expect(page.get_by_test_id("confirm")).to_be_visible()
 
@@ -59,7 +53,7 @@ def found_nothing(page: Page) -> None:
     expect(page.get_by_role("heading", name="No charger matches")).to_be_visible()
 
 
-SCREENS: list[Callable[[Page], None]] = [now, chargers, charger, act, ask, more, nothing, found_nothing]
+SCREENS: list[Callable[[Page], None]] = [now, chargers, charger, ask, more, nothing, found_nothing]
 
 SERIES = "getComputedStyle(document.documentElement).getPropertyValue('--series-1').trim()"
 # The device's theme, the chosen one, the background, and the first colour of charts.
@@ -90,7 +84,7 @@ def test_axe_finds_nothing_at_the_login(house: Network, chromium: Any, pictures:
     page.close()
 
 
-@pytest.mark.parametrize("screen", SCREENS[:6], ids=lambda screen: str(screen.__name__))
+@pytest.mark.parametrize("screen", SCREENS[:5], ids=lambda screen: str(screen.__name__))
 def test_text_at_twice_its_size_fits(views: Views, pictures: Path, screen: Callable[[Page], None]) -> None:
     """Nothing is wider than the phone, and what has to be pressed is there."""
     page = views.open(reduced_motion="reduce")
@@ -102,7 +96,6 @@ def test_text_at_twice_its_size_fits(views: Views, pictures: Path, screen: Calla
 
 def test_nothing_moves_for_who_asked_for_that(views: Views) -> None:
     page = views.open("/chargers/CP001", reduced_motion="reduce")
-    page.get_by_test_id("act").click()
     expect(page.get_by_test_id("act-stop")).to_be_visible()
     assert page.evaluate("document.getAnimations().length") == 0
 
@@ -148,7 +141,6 @@ def test_the_pages_speak_german(views: Views) -> None:
 def test_the_picture_of_the_readme(views: Views, pictures: Path) -> None:
     """``docs/images/console.png`` is copied from it where it is missing: delete it to have a new one."""
     page = views.open("/chargers/CP001", reduced_motion="reduce")
-    page.get_by_test_id("act").click()
     page.get_by_test_id("act-start").click()
     page.get_by_test_id("confirm").click()
     page.get_by_role("button", name="Done").click()

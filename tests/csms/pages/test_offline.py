@@ -41,7 +41,6 @@ def test_in_airplane_mode_the_last_picture_is_there_with_its_age(
     context.set_offline(True)
     expect(page.get_by_test_id("connection")).to_have_text(OLD)
     page.get_by_test_id("charger-CP001").click()
-    page.get_by_test_id("act").click()
     page.get_by_test_id("act-start").click()
     page.get_by_test_id("confirm").click()
     expect(page.get_by_test_id("outcome")).to_contain_text("The console did not answer")

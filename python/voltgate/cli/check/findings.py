@@ -17,6 +17,7 @@ from voltgate.cli.check.certificates import certificates
 from voltgate.cli.check.copies import copies
 from voltgate.cli.check.durability import durability
 from voltgate.cli.check.permissions import permissions
+from voltgate.cli.check.responders import responders
 from voltgate.cli.serve.command import DESCRIPTOR_ROOM
 from voltgate.config import Config
 from voltgate.gateway import preflight
@@ -119,6 +120,7 @@ async def _nats(config: Config) -> list[Finding]:
             preflight.message_size(config, client.max_payload),
             may.finding,
             *(await _jetstream(config, client) if may.ask_jetstream else []),
+            *(await responders(client, config, complaints) if may.ask_jetstream else []),
         ]
     finally:
         await client.close()

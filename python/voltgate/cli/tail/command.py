@@ -138,7 +138,7 @@ async def follow(
                 await asyncio.gather(_live(arrived, printed), *(_go_on(one, arrived) for one in readers))
     finally:
         leaving = True
-        await client.close()
+        await connect.close(client)
 
 
 async def _replay(readers: list[replay.Reader], printed: "_Printed") -> None:

@@ -40,6 +40,8 @@ from voltgate.csms.ledger.store import StoreError
 log = structlog.get_logger()
 
 MAX_BODY = 256 * 1024
+# What the ledger must have; only a charger can be decided on before it is there.
+_FOUND = frozenset({Reach.CHARGER, Reach.SESSION, Reach.CDR})
 Handler = Callable[[Ask], Awaitable[web.StreamResponse]]
 MODULES = (
     reading, deciding, doing, persons, streaming, alerting, insights, billing, configuring, limiting, filing,
@@ -102,7 +104,10 @@ async def answering(
     except ImpossibleError as error:
         return Problem(Kind.CONFLICT, str(error)).response()
     except web.HTTPException as error:
-        return problems.of_http(error).response()
+        response = problems.of_http(error).response()
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]  # RFC 9110 15.5.6
+        return response
     except StoreError as error:
         log.warning("console.unavailable", error=str(error))
         return Problem(Kind.UNAVAILABLE, "the database cannot be read").response()
@@ -123,7 +128,7 @@ def _dispatched(
             if principal.role < endpoint.role:
                 raise Problem(Kind.FORBIDDEN, f"needs the role {endpoint.role.label}")
         id_ = request.match_info.get("id", "")
-        if endpoint.role is not None and not principal.everywhere:
+        if endpoint.role is not None and (not principal.everywhere or endpoint.reach in _FOUND):
             await _within_sites(console, endpoint, principal, id_)
         query = _query(endpoint, request)
         body = await _body(endpoint, request)
@@ -133,7 +138,7 @@ def _dispatched(
 
 
 async def _within_sites(console: Console, endpoint: Endpoint, principal: Principal, id_: str) -> None:
-    """For a principal with a list of sites: what ``id_`` names is at one of them. Raises Problem."""
+    """What ``id_`` names is there, and at a site of a principal with a list of sites. Raises Problem."""
     match endpoint.reach:
         case Reach.OPEN | Reach.LIST | Reach.BODY:
             return
@@ -155,7 +160,7 @@ async def _within_sites(console: Console, endpoint: Endpoint, principal: Princip
             raise Problem(Kind.NOT_FOUND)
         case never:
             assert_never(never)
-    if not principal.sees(site):
+    if not principal.sees(site) or (site is None and endpoint.name != "put_charger"):
         raise Problem(Kind.NOT_FOUND)
 
 

@@ -1,11 +1,21 @@
 """What a caller may send, as pydantic models: a request is checked by them before its handler sees it."""
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    field_validator,
+)
 
 from voltgate.csms.console.intents import Do
 from voltgate.csms.console.roles import RoleName
@@ -24,11 +34,24 @@ Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Number = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
-def zoned(at: datetime | None) -> datetime | None:
-    """The time, which must have an offset."""
-    if at is not None and at.tzinfo is None:
-        raise ValueError("a time needs its offset, for example Z")
-    return at
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+
+
+def _written(at: Any) -> Any:
+    """The text of a time; without this pydantic takes a year for seconds since 1970."""
+    if isinstance(at, datetime) or (isinstance(at, str) and _RFC3339.fullmatch(at)):
+        return at
+    raise ValueError("a time is written as 2026-06-01T12:00:00Z, with its offset")
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time is in the years 1 to 9999 of UTC") from None
+
+
+Time = Annotated[datetime, BeforeValidator(_written), AfterValidator(_in_utc)]
 
 
 class Body(BaseModel):
@@ -51,11 +74,9 @@ class DoBody(Body):
 class DecisionBody(Body):
     """What every decision may say of itself."""
 
-    valid_from: datetime | None = None
+    valid_from: Time | None = None
     """Absent: now, and for the first decision on an id since ever."""
     why: Annotated[str, StringConstraints(max_length=500, strip_whitespace=True)] = ""
-
-    _zone = field_validator("valid_from")(zoned)
 
 
 class SiteBody(DecisionBody):
@@ -127,11 +148,9 @@ class PreviewBody(Body):
     """A tariff as it would be decided on, and for which sessions: by default those of the last 30 days."""
 
     tariff: dict[str, Any]
-    from_: Annotated[datetime | None, Field(alias="from")] = None
-    to: datetime | None = None
+    from_: Annotated[Time | None, Field(alias="from")] = None
+    to: Time | None = None
     site: Id | None = None
-
-    _zones = field_validator("from_", "to")(zoned)
 
 
 class AssignmentBody(DecisionBody):
@@ -169,7 +188,7 @@ class TokenBody(Body):
 class MuteBody(DecisionBody):
     """Until when an alert is not sent again."""
 
-    until: datetime
+    until: Time
 
 
 class PersonBody(Body):
@@ -209,8 +228,8 @@ class ExclusionBody(DecisionBody):
     scope: Annotated[str, Field(max_length=100)] = "default"
     reason: Annotated[str, Field(max_length=32)]
     evse: Annotated[int, Field(ge=1)] | None = None
-    from_: Annotated[datetime | None, Field(alias="from")] = None
-    to: datetime | None = None
+    from_: Annotated[Time | None, Field(alias="from")] = None
+    to: Time | None = None
     daily: DaysBody | None = None
 
 

@@ -38,9 +38,10 @@ def command_id(ask: Ask) -> str:
     given = ask.request.headers.get("Idempotency-Key")
     if given is None:
         return str(uuid4())
-    if not 0 < len(given) <= LONGEST_ID:
+    if not (0 < len(given) <= LONGEST_ID and given.isascii() and given.isprintable()):
         raise Problem(
-            Kind.INVALID, faults=[Fault("Idempotency-Key", f"must have 1 to {LONGEST_ID} characters")]
+            Kind.INVALID,
+            faults=[Fault("Idempotency-Key", f"must have 1 to {LONGEST_ID} printable ASCII characters")],
         )
     return given
 

@@ -1,10 +1,10 @@
 """Every endpoint of the API: one table for routing, roles, sites, request checks and OpenAPI."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from voltgate.csms.console import answers as a
 from voltgate.csms.console import bodies as b
@@ -31,11 +31,9 @@ class Page(Query):
 class Span(Query):
     """Of what has a time; ``from`` is included, ``to`` is not."""
 
-    from_: Annotated[datetime | None, Field(alias="from")] = None
-    to: datetime | None = None
+    from_: Annotated[b.Time | None, Field(alias="from")] = None
+    to: b.Time | None = None
     charger: b.Id | None = None
-
-    _zones = field_validator("from_", "to")(b.zoned)
 
 
 class SessionQuery(Span, Page):
@@ -130,10 +128,8 @@ class TimelineQuery(Query):
     """Which messages: the last ones before a time."""
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    before: datetime | None = None
+    before: b.Time | None = None
     """The ``next`` of the page before."""
-
-    _zone = field_validator("before")(b.zoned)
 
 
 EXPORTS: dict[str, type[Query]] = {"sessions": Span, "cdrs": Span, "days": DaySpan, "outages": Span}

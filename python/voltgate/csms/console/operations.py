@@ -4,13 +4,12 @@ Configuration, power limits, firmware and logs, bulk, timeline, violations. The 
 ``answers``.
 """
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from voltgate.csms.console.answers import Shape
-from voltgate.csms.console.bodies import Body, DoBody, Id, Number, zoned
+from voltgate.csms.console.bodies import Body, DoBody, Id, Number, Time
 
 MOST_CHARGERS = 1000  # of one bulk operation
 MOST_W = 10_000_000  # of the limit of one charger
@@ -47,9 +46,7 @@ class LimitBody(Body):
     limit: Annotated[float, Field(ge=0, le=MOST_W)]
     unit: Unit = "W"
     evse: Number | None = None
-    until: datetime | None = None
-
-    _zone = field_validator("until")(zoned)
+    until: Time | None = None
 
 
 class SiteLimitBody(Body):
@@ -73,12 +70,10 @@ class FirmwareBody(Body):
         None
     )
     file: FileName | None = None
-    retrieve_at: datetime | None = None
+    retrieve_at: Time | None = None
     """Absent: at once."""
-    install_at: datetime | None = None
+    install_at: Time | None = None
     """2.x only. Absent: when it was downloaded."""
-
-    _zones = field_validator("retrieve_at", "install_at")(zoned)
 
     @model_validator(mode="after")
     def _is_one(self) -> "FirmwareBody":
@@ -91,10 +86,8 @@ class LogBody(Body):
     """Which log, and of which time. 1.6 has ``diagnostics`` without its security extension."""
 
     kind: LogKind = "diagnostics"
-    from_: Annotated[datetime | None, Field(alias="from")] = None
-    to: datetime | None = None
-
-    _zones = field_validator("from_", "to")(zoned)
+    from_: Annotated[Time | None, Field(alias="from")] = None
+    to: Time | None = None
 
 
 class ClearBody(Body):

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from voltgate.csms.ledger import times
-from voltgate.csms.ledger.facts import Message, UnreadableError, identity, token
+from voltgate.csms.ledger.facts import Message, UnreadableError, identity, parsed, token
 
 
 class Kind(StrEnum):
@@ -64,7 +64,7 @@ def decoded(message: Message, first: bool) -> Decision:
     """The decision of a message. ``first``: no earlier revision of its id. Raises UnreadableError."""
     tokens = message.subject.split(".")
     try:
-        document = orjson.loads(message.data)
+        document = parsed(message.data)
         body, by, why = document["body"], document["by"], document.get("why", "")
         at = times.parsed(document["at"])
         given = document.get("valid_from")

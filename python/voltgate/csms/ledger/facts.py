@@ -16,6 +16,10 @@ from voltgate.csms.ledger.pseudonyms import Pseudonyms
 
 VERSIONS = {"v16": "ocpp1.6", "v201": "ocpp2.0.1", "v21": "ocpp2.1"}
 _ESCAPED = re.compile(rb"=([0-9A-F]{2})")
+# An escaped NUL, or an escaped backslash, which may stand before the text u0000.
+_NUL = re.compile(rb"\\\\|\\u0000")
+_LONG = re.compile(rb"\d{19}")
+MOST = 2**63 - 1  # of an integer in a database
 _WITH_VERSION = 5  # tokens of ocpp.<class>.<version>.<action>.<token>
 
 
@@ -58,10 +62,31 @@ class Fact:
     headers: Mapping[str, str]
 
 
+def parsed(data: bytes) -> Any:
+    """JSON without what databases cannot store: NUL in text, integers beyond 64 bits. Raises ValueError."""
+    if b"\\u0000" in data:
+        data = _NUL.sub(lambda found: b"\\ufffd" if found[0] == b"\\u0000" else found[0], data)
+    document = orjson.loads(data)
+    if _LONG.search(data) and isinstance(document, dict | list):
+        _bound(document)
+    return document
+
+
+def _bound(document: Any) -> None:
+    rest = [document]
+    while rest:
+        one = rest.pop()
+        for key, value in one.items() if isinstance(one, dict) else enumerate(one):
+            if isinstance(value, int) and value > MOST:  # JSON below -2**63 is read as a float
+                one[key] = MOST
+            elif isinstance(value, dict | list):
+                rest.append(value)
+
+
 def identity(token: str) -> str:
     """The identity that a token of a subject stands for (docs/contract.md 3.1)."""
     plain = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), token.encode())
-    return plain.decode(errors="replace")
+    return plain.decode(errors="replace").replace("\0", "\ufffd")
 
 
 def token(identity_: str) -> str:
@@ -75,13 +100,15 @@ def token(identity_: str) -> str:
 def decoded(message: Message, pseudonyms: Pseudonyms) -> Fact:
     """The fact of a message. Raises UnreadableError."""
     headers, subject = message.headers, message.subject
+    if any("\0" in text for text in headers.values()):
+        headers = {name: text.replace("\0", "\ufffd") for name, text in headers.items()}
     tokens = subject.split(".")
     fact_id = headers.get("Nats-Msg-Id") or headers.get("ce-id")
     if fact_id is None:
         raise UnreadableError("has neither Nats-Msg-Id nor ce-id")
     try:
         at = times.parsed(headers["ce-time"])
-        body = orjson.loads(message.data)
+        body = parsed(message.data)
     except (KeyError, ValueError) as error:
         raise UnreadableError(f"its time or its body cannot be read: {type(error).__name__}") from None
     if not isinstance(body, dict):

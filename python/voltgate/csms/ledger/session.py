@@ -218,7 +218,8 @@ class _Derivation:
         end = self.end
         if end is not None and any((one.at, one.meter) != (end.at, end.meter) for one in self.ends):
             self.flags.add(Flag.SEVERAL_STOPS)
-        if any(not one.tx for one in self.facts if one.mark in (Mark.END, Mark.VALUES)):
+        # Readings need not name one: those of 2.x never do, nor do those of the clock.
+        if any(one.bad_tx or (one.mark is Mark.END and not one.tx) for one in self.facts):
             self.flags.add(Flag.TRANSACTION_UNKNOWN)
         if any(one.mark is Mark.ANSWER and one.status not in ("", "Accepted") for one in self.facts):
             self.flags.add(Flag.START_REFUSED)
@@ -235,7 +236,7 @@ class _Derivation:
             if number == 0 and runs[-1]:
                 runs.append(set())
             runs[-1].add(number)
-        return any(run != set(range(min(run), max(run) + 1)) for run in runs)
+        return any(len(run) != max(run) - min(run) + 1 for run in runs)
 
     def _energy(self) -> Energy:
         found = energy.proven(

@@ -26,7 +26,10 @@ class Mark(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """``tx``: the transaction's id; "" where none is named that can be used. ``meter`` in mWh."""
+    """``tx``: the transaction's id; "" where none is named that can be used. ``meter`` in mWh.
+
+    ``bad_tx``: an id is named, and cannot be used.
+    """
 
     stream: str
     seq: int
@@ -36,6 +39,7 @@ class Told:
     mark: Mark
     at: datetime | None = None
     tx: str = ""
+    bad_tx: bool = False
     evse: int | None = None
     connector: int | None = None
     token: str = ""
@@ -93,6 +97,7 @@ def _told_16(source: Source) -> Told | None:
         case "MeterValues":
             return _made(
                 source, Mark.VALUES, tx=tx_id(body.get("transactionId")), connector=1,
+                bad_tx="transactionId" in body and not tx_id(body["transactionId"]),
                 evse=_whole(body.get("connectorId")), points=tuple(samples.points(body.get("meterValue"))),
             )  # fmt: skip
     return None

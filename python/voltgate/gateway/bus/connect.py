@@ -12,7 +12,7 @@ from voltgate.gateway.bus.insist import NoTlsError
 from voltgate.gateway.bus.login import BusError, SettingError, login
 from voltgate.gateway.bus.subscriptions import Client
 
-__all__ = ["BusError", "SettingError", "connect", "connect_options", "keep_reconnecting", "unusable"]
+__all__ = ["BusError", "SettingError", "close", "connect", "connect_options", "keep_reconnecting", "unusable"]
 
 log = structlog.get_logger()
 
@@ -77,6 +77,13 @@ async def connect(config: Nats, inbox_prefix: str = "", **options: Any) -> Clien
     tell = later
     keep_reconnecting(client)
     return client
+
+
+async def close(client: Client) -> None:
+    """Close a client of :func:`connect`, also while no server answers."""
+    if not client.is_connected:
+        uplink.forget(client)  # it would write what waits to a connection that is gone, and fail
+    await client.close()
 
 
 def unusable(config: Nats, error: Exception) -> BusError:

@@ -2,7 +2,18 @@ package example;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import example.models.v16.StartTransactionRequest;
+import example.models.v16.StartTransactionResponse;
+import example.models.v16.StopTransactionRequest;
+import example.models.v201.MeasurandEnum;
+import example.models.v201.PhaseEnum;
+import example.models.v201.TransactionEventEnum;
+import example.models.v201.TransactionEventRequest;
 import io.nats.client.JetStreamApiException;
 import io.nats.client.KeyValue;
 import io.nats.client.Message;
@@ -12,6 +23,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 
 /**
@@ -34,7 +46,16 @@ import java.util.TreeMap;
  * transaction id.
  */
 final class Billing {
-  private static final String REGISTER = "Energy.Active.Import.Register";
+  /**
+   * Reads facts into the models, which describe valid messages of 1.6 and 2.0.1; 2.1 has the same members, and more. The
+   * gateway passes on others too, with the header {@code ocpp-violation}. What billing does not use must not stop it: an
+   * unknown member is ignored, and an unknown value of an enum is null.
+   */
+  private static final ObjectMapper MODELS =
+      JsonMapper.builder()
+          .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+          .enable(DeserializationFeature.READ_UNKNOWN_ENUM_VALUES_AS_NULL)
+          .build();
 
   private Billing() {}
 
@@ -72,57 +93,83 @@ final class Billing {
     var subject = fact.getSubject().split("\\.");
     var charger = subject[4];
     var session = fact.getHeaders().getFirst("ocpp-key");
-    var payload = Network.JSON.readTree(fact.getData());
     return switch (subject[2] + " " + subject[3]) {
-      case "v16 StartTransaction" ->
-          Map.of(
-              "tag/" + session, payload.required("idTag").asText(),
-              "begin/" + session, number(payload, "meterStart"));
-      case "v16 StartTransactionResponse" ->
-          payload.has("transactionId")
-              ? Map.of("id/" + session, charger + "/" + number(payload, "transactionId"))
-              : Map.of(); // a CALLERROR
-      case "v16 StopTransaction" ->
-          Map.of(
-              "end/" + charger + "/" + number(payload, "transactionId"),
-              number(payload, "meterStop"));
-      case "v201 TransactionEvent", "v21 TransactionEvent" -> entries(charger, payload);
+      case "v16 StartTransaction" -> {
+        var start = MODELS.readValue(fact.getData(), StartTransactionRequest.class);
+        yield Map.of(
+            "tag/" + session, billed(start.getIdTag()),
+            "begin/" + session, billed(start.getMeterStart()).toString());
+      }
+      case "v16 StartTransactionResponse" -> {
+        var number = MODELS.readValue(fact.getData(), StartTransactionResponse.class).getTransactionId();
+        yield number == null // a CALLERROR
+            ? Map.of()
+            : Map.of("id/" + session, charger + "/" + number);
+      }
+      case "v16 StopTransaction" -> {
+        var stop = MODELS.readValue(fact.getData(), StopTransactionRequest.class);
+        yield Map.of(
+            "end/" + charger + "/" + billed(stop.getTransactionId()),
+            billed(stop.getMeterStop()).toString());
+      }
+      case "v201 TransactionEvent", "v21 TransactionEvent" -> {
+        var event = MODELS.readTree(fact.getData());
+        for (var value : event.path("meterValue")) {
+          value.path("sampledValue").forEach(Billing::complete);
+        }
+        yield entries(charger, MODELS.treeToValue(event, TransactionEventRequest.class));
+      }
       default -> Map.of();
     };
   }
 
-  private static Map<String, String> entries(String charger, JsonNode event) {
-    var id = event.required("transactionInfo").required("transactionId").asText();
+  /** No measurand is the register, and no phase is all of them: a null must not mean an unknown one too. */
+  private static void complete(JsonNode sample) {
+    if (!sample.has("measurand")) {
+      ((ObjectNode) sample).put("measurand", MeasurandEnum.ENERGY_ACTIVE_IMPORT_REGISTER.value());
+    }
+    if (sample.has("phase")) {
+      PhaseEnum.fromValue(sample.get("phase").asText());
+    }
+  }
+
+  private static Map<String, String> entries(String charger, TransactionEventRequest event) {
+    var id = billed(event.getTransactionInfo().getTransactionId());
     var session = charger + "/" + Network.key(id);
-    var type = event.required("eventType").asText();
+    var type = billed(event.getEventType());
     var meter = registers(event);
     var entries = new HashMap<String, String>();
-    if (event.has("idToken") && !type.equals("Ended")) {
-      entries.put("tag/" + session, event.get("idToken").required("idToken").asText());
+    if (event.getIdToken() != null && type != TransactionEventEnum.ENDED) {
+      entries.put("tag/" + session, billed(event.getIdToken().getIdToken()));
     }
-    if (!meter.isEmpty() && type.equals("Started")) {
+    if (!meter.isEmpty() && type == TransactionEventEnum.STARTED) {
       entries.put("begin/" + session, meter.get(0).toString());
-    } else if (!meter.isEmpty() && type.equals("Ended")) {
+    } else if (!meter.isEmpty() && type == TransactionEventEnum.ENDED) {
       entries.put("end/" + session, meter.get(meter.size() - 1).toString());
     }
     return entries;
   }
 
-  /** A number that is billed. An exception brings the fact again; in the end it is a dead letter. */
-  private static String number(JsonNode payload, String member) {
-    return String.valueOf(Long.parseLong(payload.required(member).asText()));
+  /** What is billed is not null. An exception brings the fact again; in the end it is a dead letter. */
+  private static <T> T billed(T value) {
+    return Objects.requireNonNull(value, "a member that is billed is missing");
   }
 
   /** The readings of the energy register of 2.x in Wh, in the order of the message. */
-  private static List<Long> registers(JsonNode event) {
+  private static List<Long> registers(TransactionEventRequest event) {
     var readings = new ArrayList<Long>();
-    for (var value : event.path("meterValue")) {
-      for (var sample : value.path("sampledValue")) {
-        if (sample.path("measurand").asText(REGISTER).equals(REGISTER) && !sample.has("phase")) {
-          var unit = sample.path("unitOfMeasure");
-          var wh = sample.required("value").decimalValue();
-          wh = wh.scaleByPowerOfTen(unit.path("multiplier").asInt(0));
-          wh = wh.scaleByPowerOfTen(unit.path("unit").asText("Wh").equals("kWh") ? 3 : 0);
+    for (var value : event.getMeterValue()) {
+      for (var sample : value.getSampledValue()) {
+        if (sample.getMeasurand() == MeasurandEnum.ENERGY_ACTIVE_IMPORT_REGISTER
+            && sample.getPhase() == null) {
+          var wh = billed(sample.getValue());
+          var unit = sample.getUnitOfMeasure();
+          if (unit != null && unit.getMultiplier() != null) {
+            wh = wh.scaleByPowerOfTen(unit.getMultiplier().intValue());
+          }
+          if (unit != null && "kWh".equals(unit.getUnit())) { // the default is Wh
+            wh = wh.scaleByPowerOfTen(3);
+          }
           readings.add(Math.round(wh.doubleValue()));
         }
       }

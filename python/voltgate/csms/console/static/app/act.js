@@ -1,10 +1,10 @@
-// Act: what a person wants of a charger, in a sheet: choose, confirm, and how it ended in words.
+// Act: what a person wants of a charger: a button each, and in a sheet the question and how it ended in words.
 //
-//   choosing --tap--> asking --confirm--> sending --> ended
-//      +----------------hold---------------^  ^--again--+   (only where nobody knows whether it was sent)
+//   button --tap--> asking --confirm--> sending --> ended
+//      +---------------hold---------------^  ^--again--+   (only where nobody knows whether it was sent)
 //
-// One intent has one Idempotency-Key, made when the sheet asks: however often it is sent, the charger gets one CALL.
-import { html, use, useRef, useState } from "../ui/html.js";
+// One intent has one Idempotency-Key, made by its button: however often it is sent, the charger gets one CALL.
+import { html, use, useEffect, useRef, useState } from "../ui/html.js";
 import { HoldButton, Icon, Sheet, State } from "../ui/parts.js";
 import { part, send } from "../data/api.js";
 import { chargers, picture } from "../data/live.js";
@@ -19,9 +19,9 @@ const SAID = ["Accepted", "Rejected", "Scheduled", "Unlocked", "UnlockFailed", "
 const UNSURE = ["timeout", "lost", "unknown", "bad_result", "network"];
 
 /** What is done where: a stop ends the session of the connector. */
-function body(what, connector, token) {
+function body(what, connector) {
   const where = connector ? { evse: connector.evse, connector: connector.connector } : {};
-  if (what === "start") return { do: what, evse: connector?.evse ?? 1, token: token.trim() || null };
+  if (what === "start") return { do: what, evse: connector?.evse ?? 1 };
   if (what === "stop") return { do: what, session: connector?.session ?? null };
   return what === "unlock" ? { do: what, ...where } : { do: what };
 }
@@ -69,52 +69,23 @@ function Where({ connectors, chosen, choose }) {
   </fieldset>`;
 }
 
-export function Act({ id, onClose }) {
-  const row = use(() => (picture.value, chargers.get(id)), [id]);
-  const connectors = (row?.connectors ?? []).filter((one) => one.evse !== 0);
-  const running = connectors.findIndex((one) => one.session);
-  const [chosen, choose] = useState(Math.max(0, running));
-  const [intent, setIntent] = useState(null);
-  const [step, setStep] = useState("choosing");
+/** From the question to how it ended. An intent that was held is not asked about. */
+function Doing({ id, intent, onClose }) {
+  const [step, setStep] = useState(intent.held ? "sending" : "asking");
   const [ended, setEnded] = useState(null);
   const [token, setToken] = useState("");
   const sending = useRef(false);
-  const connector = connectors[chosen];
-  const place = connectors.length > 1 ? t("place.connector", { name: row.label, n: connector.evse }) : row?.label;
-
-  const wanted = (what) => ({ what, key: fresh(), body: body(what, connector, token), place });
-  const ask = (what) => {
-    setIntent(wanted(what));
-    setStep("asking");
-  };
-  const run = async (one) => {
+  const run = async () => {
     if (sending.current) return;
     sending.current = true;
-    setIntent(one);
     setStep("sending");
-    setEnded(await tried(id, one));
+    const tokened = intent.what === "start" ? { ...intent.body, token: token.trim() || null } : intent.body;
+    setEnded(await tried(id, { ...intent, body: tokened }));
     setStep("ended");
     sending.current = false;
   };
-  const confirm = () => {
-    const tokened = intent.what === "start" ? { ...intent, body: { ...intent.body, token: token.trim() || null } } : intent;
-    run(tokened);
-  };
-  const possible = (what) => {
-    if (what === "start") return !connector?.session;
-    return what === "stop" ? Boolean(connector?.session) : true;
-  };
-  const button = (what) => {
-    const rest = { "data-testid": `act-${what}`, disabled: !possible(what), key: what };
-    const inside = html`<${Icon} name=${ICONS[what]} />${t(what)}`;
-    return HURTS.includes(what)
-      ? html`<${HoldButton} ...${rest} onHold=${() => run(wanted(what))} onPress=${() => ask(what)}>${inside}</${HoldButton}>`
-      : html`<button ...${rest} onClick=${() => ask(what)}>${inside}</button>`;
-  };
-  return html`<${Sheet} title=${place ?? id} onClose=${onClose}>
-    ${step === "choosing" &&
-    html`<${Where} connectors=${connectors} chosen=${chosen} choose=${choose} />
-      <div class="acts">${Object.keys(ICONS).map(button)}</div>`}
+  useEffect(() => void (intent.held && run()), []);
+  return html`<${Sheet} title=${intent.place} onClose=${onClose}>
     ${step === "asking" &&
     html`<p class="question">${t(`ask.${intent.what}`, { place: intent.place })}</p>
       ${intent.what === "start" &&
@@ -123,16 +94,42 @@ export function Act({ id, onClose }) {
         <input value=${token} maxlength="36" autocomplete="off" onInput=${(event) => setToken(event.target.value)} />
       </label>`}
       <div class="buttons">
-        <button onClick=${() => setStep("choosing")}>${t("cancel")}</button>
-        <button
-          class=${HURTS.includes(intent.what) ? "danger" : "primary"}
-          data-testid="confirm"
-          onClick=${confirm}
-        >
+        <button onClick=${onClose}>${t("cancel")}</button>
+        <button class=${HURTS.includes(intent.what) ? "danger" : "primary"} data-testid="confirm" onClick=${run}>
           ${t(`do.${intent.what}`)}
         </button>
       </div>`}
     ${step === "sending" && html`<p class="loading" role="status">${t("sending")}</p>`}
-    ${step === "ended" && html`<${Ended} ended=${ended} again=${() => run(intent)} onClose=${onClose} />`}
+    ${step === "ended" && html`<${Ended} ended=${ended} again=${run} onClose=${onClose} />`}
   </${Sheet}>`;
+}
+
+export function Act({ id }) {
+  const row = use(() => (picture.value, chargers.get(id)), [id]);
+  const connectors = row.connectors.filter((one) => one.evse !== 0);
+  const running = connectors.findIndex((one) => one.session);
+  const [chosen, choose] = useState(Math.max(0, running));
+  const [intent, setIntent] = useState(null);
+  const connector = connectors[chosen];
+  const place = connectors.length > 1 ? t("place.connector", { name: row.label, n: connector.evse }) : row.label;
+
+  const possible = (what) => {
+    if (what === "start") return !connector?.session;
+    return what === "stop" ? Boolean(connector?.session) : true;
+  };
+  const want = (what, held) =>
+    possible(what) && setIntent({ what, held, key: fresh(), body: body(what, connector), place });
+  const button = (what) => {
+    // Not `disabled`: that would take the focus from a button whose intent has just been carried out.
+    const rest = { "data-testid": `act-${what}`, "aria-disabled": !possible(what), key: what };
+    const inside = html`<${Icon} name=${ICONS[what]} />${t(what)}`;
+    return HURTS.includes(what)
+      ? html`<${HoldButton} ...${rest} onHold=${() => want(what, true)} onPress=${() => want(what, false)}>${inside}</${HoldButton}>`
+      : html`<button ...${rest} onClick=${() => want(what, false)}>${inside}</button>`;
+  };
+  return html`<section class="act" aria-label=${t("act")}>
+    <${Where} connectors=${connectors} chosen=${chosen} choose=${choose} />
+    <div class="acts">${Object.keys(ICONS).map(button)}</div>
+    ${intent && html`<${Doing} key=${intent.key} id=${id} intent=${intent} onClose=${() => setIntent(null)} />`}
+  </section>`;
 }

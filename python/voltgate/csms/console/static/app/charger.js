@@ -1,7 +1,7 @@
 // Charger: its state and connectors, live, and what may be done with it.
-import { html, use, useState } from "../ui/html.js";
+import { html, use } from "../ui/html.js";
 import { kw, kwh, percent, when } from "../ui/format.js";
-import { Age, Empty, Icon, Loading, State } from "../ui/parts.js";
+import { Age, Empty, Loading, State } from "../ui/parts.js";
 import { chargers, link, picture } from "../data/live.js";
 import { part } from "../data/api.js";
 import { may } from "../data/me.js";
@@ -33,7 +33,6 @@ export function Charger({ id }) {
   const row = use(() => (picture.value, chargers.get(id)), [id]);
   const known = use(() => link.value.at > 0);
   const acts = use(() => may("operator"));
-  const [acting, setActing] = useState(false);
   if (!row) {
     if (!known) return html`<${Loading} />`;
     return html`<${Empty} alone icon="circle-help" title=${t("missing", { id })} />`;
@@ -51,9 +50,7 @@ export function Charger({ id }) {
         <span data-testid="energy">${kwh(row.energy)}</span>
       </p>
       <p><a href="/sessions?charger=${part(id)}" data-testid="sessions">${t("sessions.of")}</a></p>
-      ${acts && html`<button class="primary" data-testid="act" onClick=${() => setActing(true)}>
-        <${Icon} name="zap" />${t("act")}
-      </button>`}
+      ${acts && html`<${Act} id=${id} />`}
     </header>
     ${connectors.length
       ? html`<ul class="cards">
@@ -69,6 +66,5 @@ export function Charger({ id }) {
         ${ABOUT.map((name) => row[name] && html`<div key=${name}><dt>${t(name)}</dt><dd>${row[name]}</dd></div>`)}
       </dl>
     </section>
-    ${acting && html`<${Act} id=${id} onClose=${() => setActing(false)} />`}
   </article>`;
 }

@@ -11,7 +11,6 @@ import { language } from "../text/text.js";
 import { t } from "../text/books.js";
 import { cost, SessionState } from "./sessions.js";
 
-const AGAIN = 2000; // milliseconds, until it is settled
 const exact = new Intl.NumberFormat(language, { maximumFractionDigits: 4 });
 /** A pseudonym stands for a token that nobody has decided on. */
 const PSEUDONYM = /^[0-9a-f]{32}$/;
@@ -69,11 +68,14 @@ const Facts = ({ facts }) => html`<details class="card" data-testid="facts">
   </div>
 </details>`;
 
+const AGAIN = 5000; // milliseconds, while a session goes on or is about to be settled
+
 export function Session({ id }) {
   const query = useQuery(`/sessions/${part(id)}/explain`);
   const curve = useQuery(`/sessions/${part(id)}/curve`);
-  useEvery(query.again, AGAIN, ["open", "ended"].includes(query.data?.session.state)); // it becomes another one
-  useEvery(curve.again, 5 * AGAIN, query.data?.session.state === "open");
+  const goesOn = ["open", "ended"].includes(query.data?.session.state);
+  useEvery(query.again, AGAIN, goesOn);
+  useEvery(curve.again, AGAIN, query.data?.session.state === "open");
   const manages = use(() => may("manager"));
   const [asked, ask] = useState("");
   const path = `/sessions/${part(id)}`;

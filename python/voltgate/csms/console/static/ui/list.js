@@ -12,6 +12,7 @@ export function List({ items, row, height, id, label }) {
   const [[first, last], show] = useState([0, 12]);
   const rem = useRef(16);
   const measure = () => {
+    if (!list.current) return; // it has just been taken from the page
     const size = height * rem.current;
     const top = list.current.getBoundingClientRect().top;
     const from = Math.max(0, Math.floor(-top / size) - BEYOND);
