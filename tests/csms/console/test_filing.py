@@ -64,6 +64,9 @@ async def test_logs_arrive_and_firmware_is_fetched(
         elsewhere = await ask("firmware", {"location": "ftp://files.example/fw.bin"})
         assert elsewhere["state"] == "done"
         assert (await console.ask("DELETE", f"/firmware/fw-{version}.bin")).status == 204
+        for name in (f"fw-{version}.bin", "x" * 3000, "..", "%00"):
+            assert (await console.ask("DELETE", f"/firmware/{name}")).status == 404, name
+        assert (await console.ask("PUT", "/firmware/empty.bin")).status == 422
         gone = await console.ask("POST", f"/chargers/{id_}/firmware", {"file": f"fw-{version}.bin"})
         assert gone.status == 404
 

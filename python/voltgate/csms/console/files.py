@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from os.path import isfile
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -73,7 +74,7 @@ class Files:
         found = _UPLOAD.search(address)
         if found is None or found["folder"] != _folder_of(charger):
             return None
-        return found["name"] if (self._folder / found["folder"] / found["name"]).is_file() else None
+        return found["name"] if isfile(self._folder / found["folder"] / found["name"]) else None
 
     # -- what is here
 
@@ -102,7 +103,7 @@ class Files:
 
     def _path(self, folder: str, name: str) -> Path:
         path = self._folder / folder / name
-        if "/" in name or name.startswith(".") or not path.is_file():
+        if "/" in name or name.startswith(".") or not isfile(path):  # also of a name that no file can have
             raise Problem(Kind.NOT_FOUND)
         return path
 

@@ -70,8 +70,10 @@ async def put_image(ask: Ask) -> web.Response:
     """Keep the body as a firmware file."""
     if not re.fullmatch(FILE_NAME, ask.id):
         raise Problem(Kind.INVALID, faults=[Fault("id", _IMAGE_NAME)])
-    pieces, size = ask.request.content.iter_any(), ask.request.content_length
-    return answered(_image(await _files(ask.console).keep_image(ask.id, pieces, size)))
+    files, size = _files(ask.console), ask.request.content_length
+    if not ask.request.can_read_body:
+        raise Problem(Kind.INVALID, "the body is the file, and it is empty")
+    return answered(_image(await files.keep_image(ask.id, ask.request.content.iter_any(), size)))
 
 
 async def delete_image(ask: Ask) -> web.Response:
