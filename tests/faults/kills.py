@@ -120,11 +120,18 @@ async def leader_frozen(run: "Run") -> None:
 
 
 async def ledger_killed(run: "Run") -> None:
-    """SIGKILL: the next one goes on from the positions of the database."""
-    assert run.house.ledger is not None
-    run.house.ledger.kill()
+    """SIGKILL: the next one goes on from the positions of the database, once it has reached it."""
+    ledger = run.house.ledger
+    assert ledger is not None
+
+    def starts() -> int:
+        return ledger.log.read_text().count('"ledger.started"')
+
+    before = starts()
+    ledger.kill()
     await run.felt_nowhere()
-    run.house.ledger.start()
+    ledger.start()
+    await run.until(lambda: starts() > before, "the ledger has started again")
 
 
 async def ledger_frozen(run: "Run") -> None:

@@ -38,11 +38,10 @@ def command_id(ask: Ask) -> str:
     given = ask.request.headers.get("Idempotency-Key")
     if given is None:
         return str(uuid4())
-    if not (0 < len(given) <= LONGEST_ID and given.isascii() and given.isprintable()):
-        raise Problem(
-            Kind.INVALID,
-            faults=[Fault("Idempotency-Key", f"must have 1 to {LONGEST_ID} printable ASCII characters")],
-        )
+    # What is not UTF-8 arrives as surrogates, which are not printable.
+    if not (given.isprintable() and 0 < len(given.encode()) <= LONGEST_ID):
+        fault = Fault("Idempotency-Key", f"must have 1 to {LONGEST_ID} bytes of printable UTF-8")
+        raise Problem(Kind.INVALID, faults=[fault])
     return given
 
 
