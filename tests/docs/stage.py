@@ -72,7 +72,11 @@ class Running:
 
 
 # Whoever runs the tests in the background has them started with SIGINT ignored, which children inherit.
-INTERRUPTIBLE = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])"
+INTERRUPTIBLE = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 
 
 def wait_a_moment(process: subprocess.Popen[bytes]) -> None:
