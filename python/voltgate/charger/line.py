@@ -252,8 +252,6 @@ class Line(Link):
 
     def received(self, message: bytes) -> None:
         """See Owner."""
-        if self.phase is Phase.STOPPED:
-            return  # the last answer of a connect would make it ready again
         frame = self.codec.decode(message, "csms")
         if frame.type == 2 and frame.message_id is not None:
             self._answer(frame)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from voltgate.charger.calls import Answer, End, Queued, Unanswered
 from voltgate.charger.connectors import Connectors
 from voltgate.charger.line import Line, Observer
-from voltgate.charger.link import Timer
+from voltgate.charger.link import Phase, Timer
 from voltgate.charger.messages import DIALECTS, MODEL, VENDOR, accepted
 from voltgate.charger.settings import Behaviour, Settings
 from voltgate.charger.tally import Tally
@@ -63,6 +63,8 @@ class Station(Line):
 
     def be_ready(self) -> None:
         """See Line; also starts heartbeats and arrivals of vehicles."""
+        if self.phase is Phase.STOPPED:
+            return  # the last answer of the connect came behind the Close
         super().be_ready()
         self.connectors.open()
         self.beat_every(self.interval)
