@@ -25,7 +25,7 @@ SOURCE = Path(voltgate.__file__).parent
 # What is touched of a client, by file.
 PRIVATE = {
     "gateway/bus/insist.py": {"_current_server", "_process_info", "_server_pool"},
-    "gateway/bus/subscriptions.py": {"_process_msg", "_sid", "_subs"},
+    "gateway/bus/subscriptions.py": {"_pongs", "_process_msg", "_process_pong", "_sid", "_subs"},
     "gateway/bus/uplink.py": {
         "_flush_pending", "_io_writer", "_pending", "_pending_data_size", "_send_command", "_transport",
     },

@@ -118,6 +118,18 @@ async def test_a_subscription_survives_a_reconnect_unless_it_was_dropped(
     assert [subject for subject, *_ in heard] == [b"kept"]
 
 
+async def test_an_answer_that_comes_after_its_wait_ended_is_dropped(client: Client) -> None:
+    """Of a server that was frozen for longer than a flush waits, and of a flush that was cancelled."""
+    heard = Heard()
+    await hand_over(client, Subscription(client, "on.*", heard.take).sub)
+    flushing = asyncio.create_task(client.flush())
+    await asyncio.sleep(0)  # the PING is written, and its answer not read yet
+    flushing.cancel()
+    await flush(client)
+    await client.publish("on.x", b"still read")
+    await until(lambda: [data for *_, data in heard] == [b"still read"])
+
+
 async def test_a_client_that_closes_is_not_held_up(client: Client) -> None:
     """It asks every subscription for its task and iterator."""
     await hand_over(client, Subscription(client, "x", lambda *message: None).sub)

@@ -8,6 +8,7 @@ Chargers have one subscription for each of their subjects. Where there is none, 
 at once: a caller learns within milliseconds that a charger is not connected (docs/contract.md 3.5).
 """
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -64,6 +65,12 @@ class Client(InsistingClient):
     @property
     def _prefix(self) -> dict[str, Any]:
         return {"prefix": js_api(self.domain).removesuffix(".")} if self.domain else {}
+
+    async def _process_pong(self) -> None:
+        if self._pongs and self._pongs[0].done():
+            # Whoever waited has given up. nats-py would fail on it, and never read from this connection again.
+            self._pongs[0] = asyncio.Future()
+        await super()._process_pong()
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         known: object = self._subs.get(sid)
