@@ -18,7 +18,8 @@ VERSIONS = {"v16": "ocpp1.6", "v201": "ocpp2.0.1", "v21": "ocpp2.1"}
 _ESCAPED = re.compile(rb"=([0-9A-F]{2})")
 # An escaped NUL, or an escaped backslash, which may stand before the text u0000.
 _NUL = re.compile(rb"\\\\|\\u0000")
-_LONG = re.compile(rb"\d{19}")
+# To find nineteen digits in a row: a regular expression would take six times as long as parsing the JSON.
+_ZEROS, _LONG = bytes.maketrans(b"123456789", b"0" * 9), b"0" * 19
 MOST = 2**63 - 1  # of an integer in a database
 _WITH_VERSION = 5  # tokens of ocpp.<class>.<version>.<action>.<token>
 
@@ -67,7 +68,7 @@ def parsed(data: bytes) -> Any:
     if b"\\u0000" in data:
         data = _NUL.sub(lambda found: b"\\ufffd" if found[0] == b"\\u0000" else found[0], data)
     document = orjson.loads(data)
-    if _LONG.search(data) and isinstance(document, dict | list):
+    if _LONG in data.translate(_ZEROS) and isinstance(document, dict | list):
         _bound(document)
     return document
 
