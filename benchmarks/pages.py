@@ -32,7 +32,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from run import raise_descriptor_limit
 from websockets.typing import Subprotocol
 
-PHONE: Any = {"width": 390, "height": 844}
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from csms.pages.views import ARGUMENTS, PHONE
+
 THROTTLED = 4
 VISITS = 3
 PATIENCE = 120_000.0  # milliseconds until the marker's last reading must be on the screen
@@ -41,13 +43,6 @@ BETWEEN = 0.5  # seconds between two readings of it
 CONSOLE = (
     '[csms]\ndatabase = "sqlite:///{folder}/csms.db"\nport = {port}\npublic_url = "http://127.0.0.1:{port}"\n'
 )
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-sync",
-]
 # When the first row of a charger is on the screen: the frame after the one in which it is in the document.
 PAINTED = """
     new MutationObserver((_, observer) => {

@@ -48,7 +48,7 @@ FROM_STREAMS = {
 EXCLUSION = '{"reason":"vandalism","scope":"site:north","from":"2026-05-01T00:00:00Z"}'
 # What {id} names, at site north.
 IDS = {
-    Reach.CHARGER: "CP1", Reach.SITE: "north", Reach.SESSION: "s1", Reach.CDR: "c1",
+    Reach.CHARGER: "CP1", Reach.NEWCOMER: "CP1", Reach.SITE: "north", Reach.SESSION: "s1", Reach.CDR: "c1",
     Reach.ALERT: "faulted%2FCP1", Reach.SCOPE: "charger:CP1",
 }  # fmt: skip
 SITES = {"every": None, "its own": ["north"], "another": ["south"], "none": []}

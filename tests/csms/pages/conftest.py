@@ -9,19 +9,12 @@ from typing import Any
 import pytest
 
 from csms.pages.network import Network, network
-from csms.pages.views import PHONE, Views
+from csms.pages.views import ARGUMENTS, PHONE, Views
 
 CHROMIUM = shutil.which("chromium")
 # A browser for each worker is too much for two cores: `make test` runs only these files, `make pages` all.
 SHORT = {"test_lighthouse.py", "test_reached.py", "test_shell.py", "test_texts.py", "test_vendor.py"}
 PATIENCE = 30_000.0  # milliseconds until a condition that should hold counts as failed
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-sync",
-]  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from csms.pages.conftest import ARGUMENTS, CHROMIUM
+from csms.pages.conftest import CHROMIUM
 from csms.pages.network import Network
+from csms.pages.views import ARGUMENTS
 
 LIGHTHOUSE = Path(__file__).parents[3] / ".cache/lighthouse/node_modules/lighthouse/cli/index.js"
 CHARGERS = 5

@@ -6,6 +6,14 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page
 
+# Of chromium, as root and without what it says to others.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-sync",
+]
 PHONE: Any = {"width": 390, "height": 844}
 DESK: Any = {"width": 1280, "height": 900}
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"

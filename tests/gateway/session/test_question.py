@@ -165,21 +165,13 @@ def test_a_backend_that_hangs_is_given_ask_timeout() -> None:
     assert world.answers()[0][2] == "InternalError"
 
 
-def test_a_backend_that_comes_up_within_ask_grace_is_heard() -> None:
+@pytest.mark.parametrize(("away", "left"), [(2, 1), (4.9, 0.2)], ids=["within", "at its end"])
+def test_a_backend_that_comes_up_within_ask_grace_is_heard(away: float, left: float) -> None:
     world = World()
     world.send("1", "Authorize", {"idTag": "a"})
-    world.pass_time(2)
+    world.pass_time(away)
     world.bus.answers = lambda question: result('{"idTagInfo":{"status":"Blocked"}}')
-    world.pass_time(1)
-    assert world.answers() == [[3, "1", {"idTagInfo": {"status": "Blocked"}}]]
-
-
-def test_a_backend_that_comes_up_at_the_end_of_ask_grace_is_heard() -> None:
-    world = World()
-    world.send("1", "Authorize", {"idTag": "a"})
-    world.pass_time(4.9)
-    world.bus.answers = lambda question: result('{"idTagInfo":{"status":"Blocked"}}')
-    world.pass_time(0.2)
+    world.pass_time(left)
     assert world.answers() == [[3, "1", {"idTagInfo": {"status": "Blocked"}}]]
 
 

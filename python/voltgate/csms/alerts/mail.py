@@ -8,6 +8,7 @@ from email.utils import format_datetime
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
+from voltgate.config_csms import Csms
 from voltgate.csms.alerts.channels import Mail
 from voltgate.csms.alerts.notices import Notice
 
@@ -36,6 +37,11 @@ class Server:
             parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme],
             unquote(parts.username or ""), unquote(parts.password or ""), sender,
         )  # fmt: skip
+
+    @classmethod
+    def configured(cls, csms: Csms) -> Self | None:
+        """That of ``csms.smtp``; None: there is none. Raises ValueError."""
+        return cls.parsed(csms.smtp, csms.mail_from) if csms.smtp else None
 
 
 async def send(server: Server, channel: Mail, notice: Notice) -> str | None:

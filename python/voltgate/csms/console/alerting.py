@@ -172,9 +172,9 @@ async def try_channel(ask: Ask) -> web.Response:
     found = ask.console.people.rows(Person.CHANNEL).get(ask.id)
     if found is None:
         raise Problem(Kind.NOT_FOUND)
-    now, csms = ask.console.now(), ask.console.config.csms
+    now = ask.console.now()
     notice = Notice(str(uuid.uuid4()), "test", "test", "Test of this channel", now, channels=(ask.id,))
-    server = Server.parsed(csms.smtp, csms.mail_from) if csms.smtp else None
+    server = Server.configured(ask.console.config.csms)
     async with aiohttp.ClientSession(trust_env=True) as http:
         match await Delivery(http, server).attempt(notice, channels.parsed(found[1]), 1, now):
             case Delivered():

@@ -40,7 +40,7 @@ from voltgate.csms.ledger.store import StoreError
 log = structlog.get_logger()
 
 MAX_BODY = 256 * 1024
-# What the ledger must have; only a charger can be decided on before it is there.
+# What the ledger must have, for everybody.
 _FOUND = frozenset({Reach.CHARGER, Reach.SESSION, Reach.CDR})
 Handler = Callable[[Ask], Awaitable[web.StreamResponse]]
 MODULES = (
@@ -146,7 +146,7 @@ async def _within_sites(console: Console, endpoint: Endpoint, principal: Princip
             raise Problem(Kind.FORBIDDEN, "this is not of one site")
         case Reach.SITE:
             site: str | None = id_
-        case Reach.CHARGER:
+        case Reach.CHARGER | Reach.NEWCOMER:
             site = await console.rows.site_of_charger(id_)
         case Reach.SESSION:
             site = await console.rows.site_of_session(id_)
@@ -160,7 +160,7 @@ async def _within_sites(console: Console, endpoint: Endpoint, principal: Princip
             raise Problem(Kind.NOT_FOUND)
         case never:
             assert_never(never)
-    if not principal.sees(site) or (site is None and endpoint.name != "put_charger"):
+    if not principal.sees(site) or (site is None and endpoint.reach is not Reach.NEWCOMER):
         raise Problem(Kind.NOT_FOUND)
 
 

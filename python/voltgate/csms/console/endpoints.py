@@ -188,7 +188,7 @@ class Endpoint:
 
 
 VIEWER, OPERATOR, MANAGER, ADMIN = Role
-OPEN, LIST, CHARGER, SITE, SESSION, CDR, ALERT, BODY, SCOPE, WHOLE = Reach
+OPEN, LIST, CHARGER, NEWCOMER, SITE, SESSION, CDR, ALERT, BODY, SCOPE, WHOLE = Reach
 E_ = Endpoint
 
 # fmt: off
@@ -198,7 +198,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     E_("GET", "/me", "me", VIEWER, OPEN, "Who asks.", a.Me),
     E_("GET", "/chargers", "chargers", VIEWER, LIST, "Chargers.", a.Page[a.Charger], query=SearchQuery),
     E_("GET", "/chargers/{id}", "charger", VIEWER, CHARGER, "One charger.", a.Charger),
-    E_("PUT", "/chargers/{id}", "put_charger", MANAGER, CHARGER,
+    E_("PUT", "/chargers/{id}", "put_charger", MANAGER, NEWCOMER,
        "Decide on a charger's name, site and connectors.", a.Decided, b.ChargerBody),
     E_("POST", "/chargers/{id}/do", "do", OPERATOR, CHARGER, "Send a command.", a.Outcome, b.DoBody),
     E_("GET", "/chargers/{id}/timeline", "get_timeline", VIEWER, CHARGER,

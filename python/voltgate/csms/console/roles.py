@@ -65,6 +65,8 @@ class Reach(StrEnum):
     """The rows of other sites are not in the answer."""
     CHARGER = "charger"
     """``{id}`` is a charger; one of another site is not there."""
+    NEWCOMER = "newcomer"
+    """The same, or a charger that nobody has heard of yet."""
     SITE = "site"
     """``{id}`` is a site."""
     SESSION = "session"

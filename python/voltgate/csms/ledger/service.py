@@ -109,8 +109,7 @@ class Ledger:
         """What leaves this process beside the fold."""
         if not self._publishes:
             return []
-        csms = self._config.csms
-        mail = Server.parsed(csms.smtp, csms.mail_from) if csms.smtp else None
+        mail = Server.configured(self._config.csms)
         return [self._drain(), Courier(self._client, self._config.nats.ops_prefix, mail).run()]
 
     def _opened(self, pseudonyms: Pseudonyms) -> Books:
