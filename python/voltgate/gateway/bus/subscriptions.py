@@ -68,7 +68,7 @@ class Client(InsistingClient):
 
     async def _process_pong(self) -> None:
         if self._pongs and self._pongs[0].done():
-            # Whoever waited has given up. nats-py would fail on it, and never read from this connection again.
+            # Whoever waited has given up: nats-py would fail, and not read from this connection again.
             self._pongs[0] = asyncio.Future()
         await super()._process_pong()
 
