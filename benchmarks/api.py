@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import nats
 import orjson
 import psutil
-from servers import free_ports
+from servers import connected, free_ports
 
 from voltgate.cli.dev import embedded
 from voltgate.config import Config
@@ -102,7 +101,7 @@ async def console(folder: Path, url: str) -> AsyncIterator[aiohttp.ClientSession
     """A client of a running console."""
     port, at_nats = free_ports(2)
     with embedded.server(folder / "nats", at_nats, 1 << 20):
-        client = await nats.connect(f"nats://127.0.0.1:{at_nats}")
+        client = await connected(at_nats)
         config = Config().model_copy(update={"csms": Csms(database=url, port=port)})
         await streams.apply(client, config)
         async with served(client, config) as running:

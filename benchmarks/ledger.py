@@ -17,11 +17,10 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import nats
 import orjson
 from nats.aio.client import Client
 from nats.errors import Error
-from servers import free_ports
+from servers import connected, free_ports
 
 from voltgate.cli.dev import embedded
 from voltgate.config import Config
@@ -174,7 +173,7 @@ async def lag(client: Client, config: Config) -> list[float]:
 
 async def measured(chargers: int, minutes: int, port: int, folder: Path) -> list[tuple[str, str]]:
     """The rows."""
-    client = await nats.connect(f"nats://127.0.0.1:{port}")
+    client = await connected(port)
     await streams.apply(client, Config())
     made = list(facts(chargers, minutes))
     jetstream = client.jetstream(publish_async_max_pending=4000)

@@ -14,10 +14,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import nats
 from ledger import START, Fact, fact, memory, reading
 from nats.aio.client import Client
-from servers import free_ports
+from servers import connected, free_ports
 
 from voltgate.cli.dev import embedded
 from voltgate.config import Config
@@ -77,7 +76,7 @@ async def _settled(client: Client, config: Config, documents: int) -> None:
 
 async def measured(chargers: int, days: int, folder: Path, port: int) -> list[tuple[str, str]]:
     """The rows."""
-    client = await nats.connect(f"nats://127.0.0.1:{port}")
+    client = await connected(port)
     config = _config(folder / "live.db")
     await streams.apply(client, config)
     count = await _publish(client, month(chargers, days))

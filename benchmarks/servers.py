@@ -20,7 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import nats
 import psutil
+from nats.aio.client import Client
 
 from voltgate.cli.dev.embedded import find
 
@@ -212,6 +214,15 @@ def free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
+
+
+async def connected(port: int) -> Client:
+    """A client of a nats-server that was just started here: refusals until it listens are not shown."""
+
+    async def quiet(error: Exception) -> None:
+        del error
+
+    return await nats.connect(f"nats://127.0.0.1:{port}", error_cb=quiet)
 
 
 def cpu_of(process: psutil.Process) -> float:

@@ -1,9 +1,10 @@
 """The same facts, whatever happens to the process between them: one database."""
 
 import random
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from csms.ledger.world import CREATED, KEY, STREAMS, Said, World
 from voltgate.config_csms import Csms
 from voltgate.csms.ledger import store, ticks
 from voltgate.csms.ledger.acting import Settings
-from voltgate.csms.ledger.books import Books
+from voltgate.csms.ledger.books import Books, parts_of
 from voltgate.csms.ledger.facts import Message
 from voltgate.csms.ledger.store import Database, FencedError, Row, Tx
 
@@ -26,49 +27,57 @@ class Killed(Exception):
     """The process ends here."""
 
 
-class Mortal:
-    """A database whose process is killed at a statement."""
+@dataclass
+class Watched:
+    """A database; ``before`` is called with each statement of its transactions."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.left = -1
-        """Statements until the end; never, if negative."""
+    database: Database
+    before: Callable[[Tx, str, tuple[object, ...]], None]
 
     @contextmanager
     def begin(self) -> Iterator[Tx]:
-        with self._database.begin() as tx:
-            yield Counting(self, tx)
+        with self.database.begin() as tx:
+            yield _Watched(tx, self.before)
 
     def close(self) -> None:
-        self._database.close()
-
-    def count(self) -> None:
-        if self.left == 0:
-            raise Killed
-        self.left -= 1
+        self.database.close()
 
 
-class Counting:
+class _Watched:
     """See Tx."""
 
-    def __init__(self, mortal: Mortal, tx: Tx) -> None:
-        self._mortal, self._tx = mortal, tx
+    def __init__(self, tx: Tx, before: Callable[[Tx, str, tuple[object, ...]], None]) -> None:
+        self._tx, self._before = tx, before
 
     def run(self, sql: str, *args: object) -> int:
-        self._mortal.count()
+        self._before(self._tx, sql, args)
         return self._tx.run(sql, *args)
 
     def all(self, sql: str, *args: object) -> list[Row]:
-        self._mortal.count()
+        self._before(self._tx, sql, args)
         return self._tx.all(sql, *args)
 
     def one(self, sql: str, *args: object) -> Row | None:
-        self._mortal.count()
+        self._before(self._tx, sql, args)
         return self._tx.one(sql, *args)
 
     def send(self, id: str, subject: str, headers: Mapping[str, str], body: bytes) -> None:
-        self._mortal.count()
+        self._before(self._tx, store.ENQUEUE, (id, subject, "", body))
         self._tx.send(id, subject, headers, body)
+
+
+class Mortal(Watched):
+    """A database whose process is killed at a statement."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, self._count)
+        self.left = -1
+        """Statements until the end; never, if negative."""
+
+    def _count(self, *_: object) -> None:
+        if self.left == 0:
+            raise Killed
+        self.left -= 1
 
 
 def sins() -> list[Said]:
@@ -224,3 +233,53 @@ def test_what_no_database_can_store_stops_no_ledger(database_url: str) -> None:
         assert (2**63 - 1,) in tx.all("SELECT evse FROM connector")
     assert "sequence_gap" in world.sessions()[0]["flags"]
     world.books.close()
+
+
+GROWS = (
+    "session",
+    "alias",
+    "asked",
+    "said",
+    "sample",
+    "line",
+    "cdr",
+    "status",
+    "clock",
+    "attempt",
+    "slot",
+    "day",
+    "outage",
+)
+ONCE = {
+    "SELECT stream, MAX(seq) FROM said WHERE body IS NULL GROUP BY stream",
+    "INSERT INTO watched (session, seen, final, due) SELECT id, '', 0, first_heard FROM session",
+}
+"""At the start of a ledger."""
+
+
+def test_no_statement_reads_the_whole_of_a_table_that_grows(tmp_path: Path) -> None:
+    """Else a ledger becomes slower with each session, and is behind for ever in the end."""
+    plans: dict[str, list[str]] = {}
+
+    def explained(tx: Tx, sql: str, args: tuple[object, ...]) -> None:
+        if sql not in plans and re.match("SELECT|WITH|INSERT|UPDATE|DELETE", sql):
+            plans[sql] = [row[3] for row in tx.all(f"EXPLAIN QUERY PLAN {sql}", *args)]
+
+    books = opened(Watched(store.opened(f"sqlite:///{tmp_path}/books.db"), explained))
+    for one in batches(World(), sins(), seed=1):
+        fed(books, one)
+    assert len(plans) > 150
+    partial = {
+        one.split()[2]
+        for part in parts_of(Settings(Csms()))
+        for one in part.tables
+        if re.search("INDEX.* WHERE ", one)
+    }
+    bad = {}
+    for sql, plan in plans.items():
+        names = {*GROWS, *(short for table in GROWS for short in re.findall(rf"\b{table} ([a-z])\b", sql))}
+        for step in plan:
+            found = re.match(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?$", step)
+            if found and found[1] in names and found[2] not in partial and sql not in ONCE:
+                bad[sql] = plan
+    assert bad == {}

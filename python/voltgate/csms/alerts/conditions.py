@@ -131,10 +131,11 @@ def _held(tx: Tx, at: datetime, limit: Decimal) -> Iterator[Found]:
 
 def _no_success(tx: Tx, at: datetime, limit: Decimal) -> Iterator[Found]:
     for charger, evse, first, count in tx.all(
-        "SELECT a.charger, a.evse, MIN(a.at), COUNT(*) FROM attempt a WHERE a.outcome = 'failed'"
-        " AND a.evse > 0 AND a.at >= ? AND a.at > COALESCE((SELECT MAX(b.at) FROM attempt b"
-        " WHERE b.charger = a.charger AND b.evse = a.evse AND b.outcome = 'success'), '')"
-        " GROUP BY a.charger, a.evse HAVING COUNT(*) >= ?",
+        "WITH failed AS MATERIALIZED (SELECT charger, evse, at FROM attempt"
+        " WHERE outcome = 'failed' AND evse > 0 AND at >= ?)"
+        " SELECT a.charger, a.evse, MIN(a.at), COUNT(*) FROM failed a WHERE a.at > COALESCE((SELECT b.at"
+        " FROM attempt b WHERE b.charger = a.charger AND b.evse = a.evse AND b.outcome = 'success'"
+        " ORDER BY b.at DESC LIMIT 1), '') GROUP BY a.charger, a.evse HAVING COUNT(*) >= ?",
         times.text(at - WEEK), max(int(limit), 1),
     ):  # fmt: skip
         yield Found(charger, evse, times.parsed(first), count)
@@ -143,7 +144,8 @@ def _no_success(tx: Tx, at: datetime, limit: Decimal) -> Iterator[Found]:
 def _success_rate(tx: Tx, at: datetime, limit: Decimal) -> Iterator[Found]:
     first = (at - WEEK).date().isoformat()
     for charger, tries, successes in tx.all(
-        "SELECT charger, SUM(attempts), SUM(successes) FROM day WHERE date >= ? GROUP BY charger"
+        "WITH week AS MATERIALIZED (SELECT charger, attempts, successes FROM day WHERE date >= ?)"
+        " SELECT charger, SUM(attempts), SUM(successes) FROM week GROUP BY charger"
         " HAVING SUM(attempts) >= ? AND SUM(successes) * 100 < SUM(attempts) * ?",
         first, ENOUGH, int(limit),
     ):  # fmt: skip

@@ -44,9 +44,9 @@ def presume(now: Acting) -> None:
             available, available,
         ),
         (  # the charger says so
-            "SELECT s.id, k.at FROM asked k JOIN alias a ON a.charger = k.charger "
-            f"AND a.alias = 'id:' || k.tx JOIN session s ON s.id = a.session "
-            f"WHERE k.over = 1 AND {unsure} AND s.heard <= k.at",
+            "SELECT s.id, k.at FROM asked k CROSS JOIN alias a CROSS JOIN session s WHERE k.over = 1 "
+            f"AND a.charger = k.charger AND a.alias = 'id:' || k.tx AND s.id = a.session "
+            f"AND {unsure} AND s.heard <= k.at",
         ),
         (f"SELECT s.id, s.heard FROM session s WHERE {unsure} AND s.heard <= ?", silent),
         (  # refused, and nothing was delivered

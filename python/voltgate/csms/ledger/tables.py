@@ -104,6 +104,8 @@ TABLES = (
     "CREATE INDEX session_due ON session (due) WHERE due = 1",
     "CREATE INDEX session_settle ON session (settle_at) WHERE settle_at IS NOT NULL",
     "CREATE INDEX session_open ON session (heard) WHERE state = 'open'",
+    "CREATE INDEX alias_by_session ON alias (session)",
+    "CREATE INDEX asked_over ON asked (charger, tx) WHERE over = 1",
     "CREATE INDEX parked_for ON parked (charger, alias)",
     "CREATE INDEX said_by_id ON said (id)",
     "CREATE INDEX cdr_by_session ON cdr (session, revision)",

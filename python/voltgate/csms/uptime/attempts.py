@@ -80,6 +80,7 @@ class Attempts:
         PLUG,
         ATTEMPT,
         "CREATE INDEX attempt_open ON attempt (charger, token) WHERE session = ''",
+        "CREATE INDEX attempt_waiting ON attempt (at) WHERE session = '' AND outcome = 'open'",
         "CREATE INDEX attempt_by_session ON attempt (session) WHERE session <> ''",
         "CREATE INDEX attempt_by_port ON attempt (charger, evse, at)",
         "CREATE INDEX attempt_by_time ON attempt (at)",
@@ -148,7 +149,7 @@ def _tried(tx: Tx, row: Row, wait: timedelta) -> set[tuple[str, int, str]]:
     )  # fmt: skip
     # In the session that this token has started: it ends it, or was shown twice.
     inside = tx.one(
-        "SELECT 1 FROM session s JOIN attempt a ON a.session = s.id"
+        "SELECT 1 FROM session s JOIN attempt a ON a.session = s.id AND a.session <> ''"
         " WHERE s.charger = ? AND s.token = ? AND a.at <= ? AND (s.ended IS NULL OR s.ended >= ?)",
         charger, token, at, at,
     )  # fmt: skip
@@ -176,11 +177,15 @@ def _only_port(tx: Tx, charger: str) -> int:
     return int(rows[0][0]) if len(rows) == 1 else 0
 
 
+# The second condition is that of the index.
+_OF_SESSION = "SELECT id, evse, at FROM attempt WHERE session = ? AND session <> ''"
+
+
 def _joined(tx: Tx, session: Session, wait: timedelta) -> set[tuple[str, int, str]]:
     """Find or make the attempt of a session, and say how far it came."""
     if session.started is None:
         return set()
-    row = tx.one("SELECT id, evse, at FROM attempt WHERE session = ?", session.id)
+    row = tx.one(_OF_SESSION, session.id)
     if row is None:
         refused = session.reason == "DeAuthorized" or "start_refused" in session.flags
         if not session.token or (refused and not session.mwh):
@@ -191,7 +196,7 @@ def _joined(tx: Tx, session: Session, wait: timedelta) -> set[tuple[str, int, st
             tx, f"session/{session.id}", session.charger, session.evse, times.text(session.started),
             session.token, How.TOKEN, session.id,
         )  # fmt: skip
-        row = tx.one("SELECT id, evse, at FROM attempt WHERE session = ?", session.id)
+        row = tx.one(_OF_SESSION, session.id)
         assert row is not None
     id_, before, at = row
     stage, outcome, reason = judged(session)

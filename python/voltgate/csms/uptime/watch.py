@@ -47,8 +47,9 @@ _COLUMNS = (
     " s.mwh, s.cost, s.flags, s.settle_at, w.seen"
 )
 _TOUCHED = (
-    f"SELECT {_COLUMNS} FROM touched t JOIN session s ON s.charger = t.charger AND s.heard >= t.since"
-    " LEFT JOIN watched w ON w.session = s.id WHERE COALESCE(w.due, '') <= ?"
+    # CROSS JOIN keeps SQLite to this order; it would read every session there is.
+    f"SELECT {_COLUMNS} FROM touched t CROSS JOIN session s LEFT JOIN watched w ON w.session = s.id"
+    " WHERE s.charger = t.charger AND s.heard >= t.since AND COALESCE(w.due, '') <= ?"
 )
 _OPEN = (
     f"SELECT {_COLUMNS} FROM watched w JOIN session s ON s.id = w.session WHERE w.final = 0 AND w.due <= ?"
