@@ -72,9 +72,11 @@ class Sessions:
     def fact(self, tx: Tx, fact: Fact) -> None:
         """See Part."""
         if fact.action in ACTIONS and fact.stream.endswith("_TX"):
+            if self._has_document(tx, fact):
+                return
             source = sources.of_fact(fact)
             one = told(source)
-            if one is not None and not self._has_document(tx, fact):
+            if one is not None:
                 self._place(tx, fact.charger, source, one)
         elif fact.action.startswith("GetTransactionStatus"):
             _asked(tx, fact)
