@@ -13,7 +13,7 @@ APART := rust/fuzz benchmarks/load
 # Most tests wait for processes: three workers, also on two cores. A file of tests is in one worker: its servers are shared.
 PYTEST := $(BIN)/python -m pytest -q -n 3
 
-.PHONY: help demo test test-unit test-full test-upgrade faults faults-repeat flaky attack strangers examples deploy-test conformance fuzz check lint fix bench peers bench-csms locust swarm-day soak observe-test pages lighthouse bench-pages \
+.PHONY: help demo test test-unit test-long test-full test-upgrade faults faults-repeat flaky attack strangers examples deploy-test conformance fuzz check lint fix bench peers bench-csms locust swarm-day soak observe-test pages lighthouse bench-pages \
 	pictures dashboards slos asyncapi asyncapi-test release deny lock test-lowest clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -33,11 +33,14 @@ demo: $(VENV)/.built ## a whole charging network on this machine, with its live 
 
 test: $(VENV)/.built ## what everybody runs: cargo test and pytest
 	cargo test --workspace --exclude voltgate-py --quiet
-	$(PYTEST)
-	@echo "Not part of this: make test-full, make test-upgrade, make faults (see CONTRIBUTING.md)"
+	$(PYTEST) -m "not long"
+	@echo "Not part of this: make test-long, make test-full, make test-upgrade, make faults (see CONTRIBUTING.md)"
 
 test-unit: $(VENV)/.built ## the tests that need no running gateway, in less than a minute
-	$(PYTEST) --ignore tests/e2e --ignore tests/faults --ignore tests/attack --ignore tests/cli --ignore tests/charger
+	$(PYTEST) -m "not long" --ignore tests/e2e --ignore tests/faults --ignore tests/attack --ignore tests/cli --ignore tests/charger
+
+test-long: $(VENV)/.built ## the tests of tests/long.txt, of several seconds each
+	$(PYTEST) -m long
 
 test-full: $(VENV)/.built ## property tests, the model of ownership and takeovers at their full size
 	TEST_FULL=1 cargo test --workspace --exclude voltgate-py --release

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,8 +25,17 @@ def pytest_configure() -> None:
     )
 
 
+LONG = [line for line in (Path(__file__).parent / "long.txt").read_text().split() if "::" in line]
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are selected by their markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, so that the workers end together; tests of full size where they are asked for."""
+    patterns = (re.escape(entry).replace(r"\*", ".*") for entry in LONG)
+    long = re.compile("|".join(rf"tests/{pattern}(\[.*\])?" for pattern in patterns))
+    for item in items:
+        if long.fullmatch(item.nodeid):
+            item.add_marker(pytest.mark.long)
     order = ("attack", "faults", "deploy", "docs", "e2e", "cli", "ledger", "charger")
     if os.environ.get("TEST_FULL") != "1":
         for item in items:

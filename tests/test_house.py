@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import LONG
 from voltgate.gateway.pool.merged import Supervision
 from voltgate.gateway.telemetry.metrics import Metrics
 
@@ -15,6 +16,12 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "python" / "voltgate"
 TESTS = ROOT / "tests"
 MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def test_the_long_tests_exist() -> None:
+    for entry in LONG:
+        file, name = re.sub(r"\[.*", "", entry).split("::")
+        assert re.search(rf"(?m)^(async )?def {name}\(", (TESTS / file).read_text()), entry
 
 
 @cache
