@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+# Tests start hundreds of processes, each of which would compile all sources where somebody has turned this on.
+export PYTHONDONTWRITEBYTECODE :=
 
 RUST := $(shell find rust/core rust/py -name '*.rs' -o -name '*.tsv' -o -name Cargo.toml) Cargo.toml Cargo.lock
 
