@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from processes import Start, Voltgate
 
 def pytest_configure() -> None:
     """Log lines go to pytest, which shows them with a test that fails: threads write between tests too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # or every process of a test would ignore it
     logging.getLogger("voltgate").setLevel(logging.DEBUG)
     logging.getLogger().addHandler(logging.NullHandler())
     structlog.configure(

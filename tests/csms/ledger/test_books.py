@@ -39,6 +39,9 @@ class Watched:
         with self.database.begin() as tx:
             yield _Watched(tx, self.before)
 
+    def rows(self, table: str) -> Iterator[Row]:
+        return self.database.rows(table)
+
     def close(self) -> None:
         self.database.close()
 

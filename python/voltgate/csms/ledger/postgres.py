@@ -86,6 +86,12 @@ class Postgres:
             kind = LostError if self._connection.closed else StoreError
             raise kind(f"csms.database: {str(error).strip().splitlines()[0]}") from None
 
+    def rows(self, table: str) -> Iterator[Row]:
+        """See Database."""
+        with self._connection.transaction(), self._connection.cursor(name="rows") as cursor:
+            for row in cursor.execute(f"SELECT * FROM {table}"):
+                yield tuple(map(_plain, row))
+
     def close(self) -> None:
         """See Database."""
         self._connection.close()

@@ -83,6 +83,9 @@ class Database(Protocol):
     def begin(self) -> "AbstractContextManager[Tx]":
         """One transaction; an exception rolls it back."""
 
+    def rows(self, table: str) -> Iterator[Row]:
+        """Every row of a table, one after the other, in any order."""
+
     def close(self) -> None:
         """Close it."""
 
@@ -147,6 +150,10 @@ class Sqlite:
             self._connection.execute("COMMIT")
         except sqlite3.OperationalError as error:  # no room, locked by another process, not ours
             raise StoreError(f"csms.database: {self.path}: {error}") from None
+
+    def rows(self, table: str) -> Iterator[Row]:
+        """See Database."""
+        yield from self._connection.execute(f"SELECT * FROM {table}")
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy while the ledger works. ``target`` must not exist."""
