@@ -63,6 +63,10 @@ public class Driver {
           for (int waited = 0; !open && !ended && waited < 5000; waited += 50) {
             Thread.sleep(50);
           }
+          if (open) {
+            // Not in connectionOpened: what is sent before connect() returns waits in its queue for another request.
+            tell("up", "true");
+          }
         }
         Thread.sleep(200);
       }
@@ -77,7 +81,6 @@ public class Driver {
       public void connectionOpened() {
         client = dialled;
         open = true;
-        tell("up", "true");
       }
 
       @Override
