@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js.api import StreamConfig
 
 from answering import Answering, ask, backend_on
@@ -90,6 +91,26 @@ async def test_the_cost_so_far_goes_to_the_charger_once_a_minute(nc: Client) -> 
     assert len(ledger.asked) == 2
     for version in ("ocpp2.0.1", "ocpp2.1"):
         assert Codec(version).check("CostUpdated", "request", orjson.dumps(sent.asked[0][1])) is None
+
+
+async def test_events_while_the_cost_is_not_known_yet_are_asked_about_afterwards(nc: Client) -> None:
+    """A burst of a charger: the books read its start while the first question is open."""
+    await links(nc)
+    asked: list[bytes] = []
+
+    async def books(question: Msg) -> None:
+        asked.append(question.data)
+        if len(asked) == 1:
+            await facts(nc, *tx(event(2), event(3)))
+        await question.respond(orjson.dumps({"cost": None if len(asked) == 1 else "1.25"}))
+
+    await nc.subscribe("ops.ask.*", cb=books)
+    sent = await gateway(nc, {"CostUpdated": {}})
+    async with backend_on(nc):
+        await facts(nc, *tx(event(0, "Started"), event(1)))
+        await sent.until(1)
+    assert [body for _, body, _ in sent.asked] == [{"transactionId": "tx", "totalCost": 1.25}]
+    assert len(asked) == 2
 
 
 async def test_a_charger_without_cost_updated_is_not_asked_again_before_it_boots(nc: Client) -> None:

@@ -82,6 +82,8 @@ class Followups:
         self._pending: Bounded[str, str] = Bounded()  # charger -> the fact of its boot
         self._last: Bounded[tuple[str, str], int] = Bounded()  # (charger, transaction) -> seqNo
         self._costs: Bounded[tuple[str, str], float] = Bounded()  # when the last one was sent
+        # Transactions whose cost is asked for, and their newest event meanwhile
+        self._asking: dict[tuple[str, str], tuple[int, dict[str, Any]] | None] = {}
         self._lacking: Bounded[tuple[str, str], None] = Bounded()  # (charger, action)
         self._online: set[str] = set()  # 2.1 chargers
         self._tariffs: Bounded[str, Tariff] = Bounded()  # charger -> what it was sent
@@ -159,8 +161,12 @@ class Followups:
         without = event.get("offline") or (charger, "CostUpdated") in self._lacking
         now = monotonic()
         pause = self._rules.cost_interval
-        if kind == "Updated" and not without and now - self._costs.get(about, -pause) >= pause:
-            self._costs[about] = now
+        if kind != "Updated" or without:
+            return
+        if about in self._asking:
+            self._asking[about] = number, event
+        elif now - self._costs.get(about, -pause) >= pause:
+            self._costs[about], self._asking[about] = now, None
             self._start(self._cost(charger, transaction, number, event))
 
     async def _missed(self, charger: str, transaction: str, number: int) -> None:
@@ -168,12 +174,24 @@ class Followups:
         await self._send(charger, "GetTransactionStatus", body, f"gap/{transaction}/{number}")
 
     async def _cost(self, charger: str, transaction: str, number: int, event: dict[str, Any]) -> None:
-        cost = await (self._rules.prices or self._ledger).cost(charger, transaction, event)
+        about = charger, transaction
+        try:
+            cost = await self._cost_of(charger, transaction, event)
+            while cost is None and (newer := self._asking[about]) is not None:
+                # The books had not read the start; they have, perhaps, since this one came.
+                self._asking[about] = None
+                number, event = newer
+                cost = await self._cost_of(charger, transaction, event)
+        finally:
+            del self._asking[about]
         if cost is None:
-            self._costs.pop((charger, transaction), None)  # it may be known with the next event
+            self._costs.pop(about, None)  # it may be known with the next event
         else:
             body = {"transactionId": transaction, "totalCost": cost}
             await self._send(charger, "CostUpdated", body, f"cost/{transaction}/{number}")
+
+    async def _cost_of(self, charger: str, transaction: str, event: dict[str, Any]) -> float | None:
+        return await (self._rules.prices or self._ledger).cost(charger, transaction, event)
 
     # Answers
 

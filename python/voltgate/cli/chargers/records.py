@@ -209,7 +209,7 @@ def hash_of(identity: str, password: str, random_key: bool) -> str:
 
     secret = password.encode(errors="surrogateescape")
     if not 16 <= len(secret) <= 64:
-        say(f"voltgate: {identity}: OCPP requires passwords of 16 to 40 characters (2.1: up to 64)")
+        say(f"voltgate: warning: {identity}: OCPP requires passwords of 16 to 40 characters (2.1: up to 64)")
     return credentials.hash_key(secret) if random_key else credentials.hash_password(secret)
 
 
