@@ -17,6 +17,7 @@ from e2e.house import PATIENCE, Gateway, config, gateway
 from e2e.strangers import (
     PING,
     TEXT,
+    Backend,
     close_code,
     dial,
     frame,
@@ -55,7 +56,7 @@ class Visit:
 
     house: Gateway
     client: Client
-    backend: MakeBackend
+    backend: Backend  # one for all probes: of two, either is asked
     register: Register
     identity: str
 
@@ -64,16 +65,16 @@ class Visit:
 
 
 async def half_duplex(visit: Visit) -> str:
-    asked = await visit.backend(DataTransfer=None)
+    before = len(visit.backend.withheld)
     async with dial(visit.house.port, visit.identity) as charger:
         await commandable(visit.client, visit.identity)
         await charger.send('[2,"1","DataTransfer",{"vendorId":"V"}]')
-        await until(lambda: asked.withheld)
+        await until(lambda: len(visit.backend.withheld) > before)
         sending = asyncio.create_task(send(visit.client, visit.identity, "Reset", SOFT))
         try:
             first = json.loads(await asyncio.wait_for(charger.socket.recv(), 1.0))
         except TimeoutError:  # it waits for the charger's own CALL
-            await asked.withheld[0].respond(b'{"status":"Accepted"}')
+            await visit.backend.withheld[-1].respond(b'{"status":"Accepted"}')
             first = json.loads(await charger.hear())
         seen, command = SEEN["half_duplex"][0], first
         if first[0] != 2:  # the answer, perhaps that of nobody in time
@@ -140,7 +141,7 @@ async def test_a_quirk_changes_what_its_row_says(
     identity: str,
     quirk: str,
 ) -> None:
-    visit = Visit(lively, client, backend, register, identity)
+    visit = Visit(lively, client, await backend(DataTransfer=None), register, identity)
     seen = ""
     for quirks, wanted in (([], SEEN[quirk][0]), ([quirk], SEEN[quirk][1])):
         # The record is followed, so a change arrives soon and not at once: also while a probe is connected,
