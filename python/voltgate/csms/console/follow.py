@@ -9,12 +9,18 @@ from nats.aio.msg import Msg
 from nats.errors import Error
 
 from voltgate.csms.console.people import People
+from voltgate.csms.ledger.feed import uncancelled
 
 log = structlog.get_logger()
 
 HEARTBEAT = 2.0  # seconds; nats-py opens another consumer after two without one
 PATIENCE = 5.0  # seconds to wait for a revision of one's own
 _AGAIN, _POLL = 1.0, 0.02
+
+
+async def _pause(seconds: float) -> None:
+    uncancelled()
+    await asyncio.sleep(seconds)
 
 
 class Following:
@@ -34,7 +40,7 @@ class Following:
                 await self._follow(reconnects)
             except (Error, TimeoutError, OSError) as error:
                 log.warning("people.unfollowed", error=str(error) or type(error).__name__)
-                await asyncio.sleep(_AGAIN)
+                await _pause(_AGAIN)
 
     async def _follow(self, reconnects: int) -> None:
         people, seen = self._people.fresh(), 0
@@ -54,12 +60,12 @@ class Following:
                 info = await subscription.consumer_info()
                 if info.num_pending == 0 and seen >= ((info.delivered and info.delivered.stream_seq) or 0):
                     break
-                await asyncio.sleep(_POLL)
+                await _pause(_POLL)
             self._people.follow(people)
             people = self._people
             await self._reached(seen)
-            while self._client.stats["reconnects"] == reconnects:  # noqa: ASYNC110 - a counter of nats-py
-                await asyncio.sleep(_AGAIN)
+            while self._client.stats["reconnects"] == reconnects:
+                await _pause(_AGAIN)
         finally:
             with suppress(Error, TimeoutError):
                 await subscription.unsubscribe()

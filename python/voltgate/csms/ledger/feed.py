@@ -31,6 +31,17 @@ _LOW = 2000  # messages that wait here when the server may send more
 _TOKENS = 9  # of a reply subject without a domain
 
 
+def uncancelled() -> None:
+    """Raise CancelledError in a task that was cancelled and goes on.
+
+    nats-py waits for answers by ``asyncio.wait_for``. In Python 3.11 it returns an answer that comes together
+    with a cancellation, which is dropped: the task would go on, and who awaits its end would wait for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class Feed:
     """``waiting``: not taken yet. ``caught_up``: all from before the start were delivered."""
 
@@ -93,6 +104,7 @@ class Feed:
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
         while loop.time() - self._heard_at < _SILENT:
+            uncancelled()
             with suppress(TimeoutError):
                 async with asyncio.timeout(HEARTBEAT):
                     await self._lost.wait()
