@@ -38,7 +38,7 @@ test: $(VENV)/.built ## what everybody runs: cargo test and pytest
 	$(PYTEST) -m "not long"
 	@echo "Not part of this: make test-long, make test-full, make test-upgrade, make faults (see CONTRIBUTING.md)"
 
-test-unit: $(VENV)/.built ## the tests that need no running gateway, in less than a minute
+test-unit: $(VENV)/.built ## the tests that need no running gateway
 	$(PYTEST) -m "not long" --ignore tests/e2e --ignore tests/faults --ignore tests/attack --ignore tests/cli --ignore tests/charger
 
 test-long: $(VENV)/.built ## the tests of tests/long.txt, of several seconds each

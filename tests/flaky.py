@@ -1,4 +1,4 @@
-"""``make flaky N=5``: what `make test` runs of it N times beside a busy loop on every core; a line a run."""
+"""``make flaky N=5``: the pytest of ``make test`` N times beside a busy loop on every core; a line a run."""
 
 import argparse
 import os

@@ -129,6 +129,7 @@ def _held(tx: Tx, at: datetime, limit: Decimal) -> Iterator[Found]:
         yield Found(charger, evse, times.parsed(heard), count)
 
 
+# MATERIALIZED: the last week is found by its time, where grouping at once would read the whole table.
 def _no_success(tx: Tx, at: datetime, limit: Decimal) -> Iterator[Found]:
     for charger, evse, first, count in tx.all(
         "WITH failed AS MATERIALIZED (SELECT charger, evse, at FROM attempt"

@@ -169,10 +169,11 @@ class Books:
     def digest(self) -> str:
         """A hash of everything that was derived; neither the outbox nor the positions are."""
         total = 0  # of the hashes of all rows: the same in any order, and without keeping a row
-        for table in self._tables():
-            for row in self._database.rows(table):
-                made = hashlib.sha256(f"{table} {row!r}".encode())
-                total += int.from_bytes(made.digest())
+        with self._database.begin():
+            for table in self._tables():
+                for row in self._database.rows(table):
+                    made = hashlib.sha256(f"{table} {row!r}".encode())
+                    total += int.from_bytes(made.digest())
         return f"{total % (1 << 256):064x}"
 
     def _tables(self) -> list[str]:

@@ -88,7 +88,7 @@ class Postgres:
 
     def rows(self, table: str) -> Iterator[Row]:
         """See Database."""
-        with self._connection.transaction(), self._connection.cursor(name="rows") as cursor:
+        with self._connection.cursor(name="rows") as cursor:
             for row in cursor.execute(f"SELECT * FROM {table}"):
                 yield tuple(map(_plain, row))
 

@@ -84,7 +84,7 @@ class Database(Protocol):
         """One transaction; an exception rolls it back."""
 
     def rows(self, table: str) -> Iterator[Row]:
-        """Every row of a table, one after the other, in any order."""
+        """Every row of a table, one after the other, in any order; inside :meth:`begin`."""
 
     def close(self) -> None:
         """Close it."""
