@@ -71,14 +71,6 @@ class Running:
         return self.process.wait(PATIENCE)
 
 
-# Whoever runs the tests in the background has them started with SIGINT ignored, which children inherit.
-INTERRUPTIBLE = """
-import os, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.execvp(sys.argv[1], sys.argv[1:])
-"""
-
-
 def wait_a_moment(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(0.02)
@@ -164,7 +156,7 @@ class Stage:
         file = self.folder / f"output{len(self._started)}"
         with file.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-c", INTERRUPTIBLE, "bash", "-c", command],
+                ["bash", "-c", command],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
