@@ -12,6 +12,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
+from listening import Door
+
 T = TypeVar("T")
 _CHUNK = 65_536
 _LOST = 30.0  # seconds a knob may take to turn
@@ -122,13 +124,11 @@ class Proxy:
         self._to = port
         self._loop = asyncio.new_event_loop()
         self._links: set[_Link] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
         self.up, self.down = Way(self), Way(self)
-        self.port = 0
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
-        self.accept()
+        self._door = self._await(self._open())
+        self.port = self._door.port
 
     @property
     def nats(self) -> str:
@@ -167,11 +167,11 @@ class Proxy:
 
     def refuse(self) -> None:
         """Refuse new connections; existing ones stay."""
-        self.do(self._refuse)
+        self.do(self._door.close)
 
     def accept(self) -> None:
         """Take connections, on the same port as ever."""
-        self._await(self._accept())
+        self.do(self._door.open)
 
     def stop(self) -> None:
         """Cut everything and end the thread."""
@@ -196,25 +196,12 @@ class Proxy:
 
     # -- in the proxy's thread ------------------------------------------------------------------------
 
-    async def _accept(self) -> None:
-        if self._server is None:
-            server = await asyncio.start_server(self._dialled, "127.0.0.1", self.port, backlog=4096)
-            self.port = server.sockets[0].getsockname()[1]
-            self._server = server
+    async def _open(self) -> Door:
+        return Door(self._join)
 
     async def _stop(self) -> None:
-        self._refuse()
-        await asyncio.sleep(0)  # a connection just accepted has a task then
         self._reset()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # the loop must see them go
-
-    def _refuse(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
+        await self._door.leave()
 
     def _reset(self) -> None:
         for link in self._links:
@@ -224,18 +211,6 @@ class Proxy:
         for link in self._links:
             link.deaf = True
             link.leave()
-
-    async def _dialled(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            await self._join(reader, near)
-        except asyncio.CancelledError:
-            pass  # stop; asyncio would log it
-        finally:
-            near.close()
-            self._tasks.discard(task)
 
     async def _join(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
         link = _Link(near)
@@ -258,6 +233,7 @@ class Proxy:
         finally:
             self._links.discard(link)
             far.close()
+            near.close()
 
     async def _carry(self, link: _Link, way: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:

@@ -1,8 +1,11 @@
 """The faults of the proxy, and which end notices them."""
 
 import asyncio
+import gc
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,6 +152,17 @@ async def test_new_connections_are_refused_until_the_same_port_accepts_again(pro
     fresh, _ = await joined(proxy, far)
     for ends in (near, fresh):
         ends[1].transport.abort()
+
+
+async def test_a_proxy_that_stops_while_it_accepts_leaves_nothing_open(far: Far) -> None:
+    """Whichever step the accept has reached; what is left open, pytest reports."""
+    for _ in range(50):
+        proxy = Proxy(far.port)
+        with socket.create_connection(("127.0.0.1", proxy.port), PATIENCE) as near:
+            await asyncio.to_thread(proxy.stop)
+            with suppress(ConnectionResetError):
+                assert near.recv(1) == b""
+    gc.collect()
 
 
 async def test_an_aimed_fault_strikes_once_before_the_bytes_it_waits_for(proxy: Proxy, far: Far) -> None:
