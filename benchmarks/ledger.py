@@ -59,8 +59,11 @@ def facts(chargers: int, minutes: int) -> Iterator[Fact]:
             if minute == 0:
                 begin = {"connectorId": 1, "idTag": f"T{number}", "meterStart": 0, "timestamp": at}
                 yield fact(number, "StartTransaction", "0", at, begin)
-            elif minute > 1:
-                yield fact(number, "MeterValues", str(minute), at, reading(at, minute * 120))
+                answer = {"transactionId": 1, "idTagInfo": {"status": "Accepted"}}
+                yield fact(number, "StartTransactionResponse", "0", at, answer)
+            else:
+                body = reading(at, minute * 120) | {"transactionId": 1}
+                yield fact(number, "MeterValues", str(minute), at, body)
 
 
 def fact(number: int, action: str, key: str, at: str, body: dict[str, object]) -> Fact:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from jetstream import NatsServer, free_port
 from processes import Start, Voltgate
@@ -27,6 +28,15 @@ def pytest_configure() -> None:
         processors=[structlog.processors.add_log_level, structlog.dev.ConsoleRenderer(colors=False)],
     )
 
+
+# No time limits, and the same examples in every run but the full one, which searches for others.
+settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize=os.environ.get("TEST_FULL") != "1",
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("tests")
 
 LONG = [line for line in (Path(__file__).parent / "long.txt").read_text().split() if "::" in line]
 

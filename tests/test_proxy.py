@@ -15,7 +15,7 @@ from listening import listening
 from proxy import Proxy, rst
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 @pytest.fixture

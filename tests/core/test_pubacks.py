@@ -194,14 +194,14 @@ STREAMS = st.tuples(
 SIZES = st.lists(st.one_of(st.integers(1, 90), st.just(32_768)), min_size=1, max_size=6)
 
 
-@settings(max_examples=CASES, deadline=None)
+@settings(max_examples=CASES)
 @given(STREAMS, SIZES)
 def test_nats_py_sees_the_same_in_the_same_order(stream: bytes, sizes: list[int]) -> None:
     chunks = cut(stream, sizes)
     assert behind(chunks)[0] == alone(chunks)
 
 
-@settings(max_examples=CASES // 10, deadline=None)
+@settings(max_examples=CASES // 10)
 @given(st.lists(CLEAN, min_size=1), SIZES)
 def test_plain_pubacks_are_all_taken(stream: list[bytes], sizes: list[int]) -> None:
     seen, count = behind(cut(b"".join(stream), sizes))

@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -55,6 +55,10 @@ class _Watched:
     def run(self, sql: str, *args: object) -> int:
         self._before(self._tx, sql, args)
         return self._tx.run(sql, *args)
+
+    def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        for args in rows:
+            self.run(sql, *args)
 
     def all(self, sql: str, *args: object) -> list[Row]:
         self._before(self._tx, sql, args)
@@ -133,6 +137,22 @@ def fed(books: Books, one: list[Message] | Message) -> None:
         books.fold(one)
 
 
+@pytest.mark.parametrize("created", ["", CREATED])
+def test_a_ledger_that_was_slow_to_begin_does_not_set_another_back(tmp_path: Path, created: str) -> None:
+    """It has read the positions of a new database, or of a stream before it was made anew."""
+    url, anew = f"sqlite:///{tmp_path}/csms.db", "2026-06-01T00:00:00.000Z"
+    if created:
+        opened(store.opened(url)).close()
+    slow, quick = (Books(store.opened(url), Settings(Csms()), KEY) for _ in range(2))
+    for stream in STREAMS:
+        quick.begin_at(stream, anew)
+    world = World()
+    quick.fold([world.fact(said) for said in sins() if said.stream == "OCPP_TX"])
+    with pytest.raises(FencedError):
+        slow.begin_at("OCPP_TX", anew)
+    assert Books(store.opened(url), Settings(Csms()), KEY).begin_at("OCPP_TX", anew) > 0
+
+
 def test_a_thousand_kills_make_the_database_of_one_clean_run(tmp_path: Path) -> None:
     facts = sins()
     clean = opened(store.opened(f"sqlite:///{tmp_path}/clean.db"))
@@ -170,7 +190,7 @@ def test_a_rebuild_from_documents_and_facts_makes_the_database_of_the_first_run(
     assert len(documents) > 50
     second = opened(store.opened(f"sqlite:///{tmp_path}/second.db"))
     for body in documents:
-        second.import_document(body)
+        second.take_documents([body])
     for one in batches(World(), facts, 2):
         fed(second, one)
     assert contents(second) == contents(first)

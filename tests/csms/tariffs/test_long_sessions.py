@@ -32,7 +32,7 @@ def test_a_document_in_parts_is_the_document(monkeypatch: pytest.MonkeyPatch) ->
     parts = Parts()
     (joined,) = [body for one in messages if (body := parts.document(one)) is not None]
     rebuilt = World()
-    rebuilt.books.import_document(joined)
+    rebuilt.books.take_documents([joined])
     assert documents(rebuilt) == documents(world)
 
 

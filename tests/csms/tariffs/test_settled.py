@@ -220,7 +220,7 @@ def test_a_rebuild_knows_who_has_paid(world: World) -> None:
         bodies = [bytes(row[0]) for row in tx.all("SELECT document FROM cdr")]
     rebuilt = World()
     for body in bodies:
-        rebuilt.books.import_document(body)
+        rebuilt.books.take_documents([body])
     pay_and_correct(charge(rebuilt), invoice)
     assert payments(rebuilt) == payments(world)
     assert documents(rebuilt) == documents(world)

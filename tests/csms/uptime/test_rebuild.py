@@ -84,7 +84,7 @@ def test_a_rebuild_makes_what_the_live_run_made(documents: int) -> None:
     assert len(found) == 7
     rebuilt = World()
     for body in found[:documents]:
-        rebuilt.books.import_document(body)
+        rebuilt.books.take_documents([body])
     rebuilt.run(FACTS, at(700))
     assert rows(rebuilt) == rows(live)
     outcomes = [row.split(", ")[5:7] for row in rows(live)["attempt"]]

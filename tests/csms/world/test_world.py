@@ -61,8 +61,6 @@ def test_faults_together(version: str, faults: tuple[str, ...], visits: tuple[Vi
 @given(lives)
 @settings(
     max_examples=SESSIONS // PER_LIFE + 1,
-    deadline=None,
-    derandomize=os.environ.get("TEST_FULL") != "1",
     suppress_health_check=list(HealthCheck),
 )
 def test_billed_is_never_more_than_the_truth(life: Life) -> None:

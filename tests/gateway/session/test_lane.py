@@ -242,7 +242,6 @@ def test_both_ways_give_the_same_bytes_facts_and_metrics() -> None:
         settings=settings(
             max_examples=CONVERSATIONS,
             stateful_step_count=STEPS,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -18,7 +18,7 @@ from voltgate.gateway.telemetry.metrics import Metrics
 from voltgate.gateway.telemetry.tracing import BATCH, QUEUE, Kind, Queue, Tracing
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Collector(SpanExporter):

@@ -8,7 +8,7 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -39,6 +39,10 @@ class ReadTx:
         return rows[0] if rows else None
 
     def run(self, sql: str, *args: object) -> int:
+        """Not here."""
+        raise TypeError("a console does not write to the ledger's tables")
+
+    def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """Not here."""
         raise TypeError("a console does not write to the ledger's tables")
 

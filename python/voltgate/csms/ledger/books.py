@@ -53,13 +53,24 @@ class Books:
                 self.positions[stream] = Position(created, seq)
 
     def begin_at(self, stream: str, created: str) -> int:
-        """The last sequence folded of a stream; a stream made anew begins at 0."""
+        """The last sequence folded of a stream; a stream made anew begins at 0. Raises FencedError."""
         have = self.positions.get(stream)
         if have is not None and have.created == created:
             return have.seq
         with self._database.begin() as tx:
-            tx.run("DELETE FROM position WHERE stream = ?", stream)
-            tx.run("INSERT INTO position (stream, created, seq) VALUES (?, ?, 0)", stream, created)
+            if have is None:
+                begun = tx.run(
+                    "INSERT INTO position (stream, created, seq) VALUES (?, ?, 0) "
+                    "ON CONFLICT (stream) DO NOTHING",
+                    stream, created,
+                )  # fmt: skip
+            else:
+                begun = tx.run(
+                    "UPDATE position SET created = ?, seq = 0 WHERE stream = ? AND created = ? AND seq = ?",
+                    created, stream, have.created, have.seq,
+                )  # fmt: skip
+            if not begun:
+                raise FencedError(f"another ledger writes to this database ({stream} is its own by now)")
         if have is not None:
             log.warning("stream.replaced", stream=stream, created=created, folded=have.seq)
         self.positions[stream] = Position(created, 0)
@@ -156,15 +167,16 @@ class Books:
 
     # -- rebuild --------------------------------------------------------------------------------------------
 
-    def import_document(self, body: bytes) -> None:
-        """Take a document of ``OPS_CDR`` as it is: its session's facts are not folded again."""
-        document = orjson.loads(body)
-        cdr = Cdr(**document["cdr"])
+    def take_documents(self, bodies: Iterable[bytes]) -> None:
+        """Take documents of ``OPS_CDR`` as they are: the facts of their sessions are not folded again."""
         with self._database.begin() as tx:
-            documents.keep(tx, cdr, body)
-            if cdr.kind == "invoice":
-                documents.restore(tx, cdr, document)
-            documents.count_number(tx, cdr)
+            for body in bodies:
+                document = orjson.loads(body)
+                cdr = Cdr(**document["cdr"])
+                documents.keep(tx, cdr, body)
+                if cdr.kind == "invoice":
+                    documents.restore(tx, cdr, document)
+                documents.count_number(tx, cdr)
 
     def digest(self) -> str:
         """A hash of everything that was derived; neither the outbox nor the positions are."""

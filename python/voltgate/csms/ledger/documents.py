@@ -143,8 +143,7 @@ def restore(tx: Tx, cdr: Cdr, document: dict[str, Any]) -> None:
         tx.run(f"DELETE FROM {table} WHERE {column} = ?", cdr.session)
         found = rows[table]
         marks = ", ".join("?" * len(found["columns"]))
-        for row in found["rows"]:
-            tx.run(f"INSERT INTO {table} ({', '.join(found['columns'])}) VALUES ({marks})", *row)
+        tx.many(f"INSERT INTO {table} ({', '.join(found['columns'])}) VALUES ({marks})", found["rows"])
 
 
 def count_number(tx: Tx, cdr: Cdr) -> None:

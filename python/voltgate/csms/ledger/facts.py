@@ -5,9 +5,9 @@ Tokens end here: a fact has their pseudonyms.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -28,8 +28,7 @@ class UnreadableError(Exception):
     """A message that is not a fact: somebody else has published to the stream."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message as a stream delivers it."""
 
     stream: str
@@ -41,8 +40,7 @@ class Message:
     """When the stream stored it, seconds since 1970."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """One message of a stream.
 
     ``id``: the same fact twice has the same id. ``key``: ``ocpp-key``, which a Response shares with its
@@ -84,6 +82,7 @@ def _bound(document: Any) -> None:
                 rest.append(value)
 
 
+@lru_cache(maxsize=65_536)
 def identity(token: str) -> str:
     """The identity that a token of a subject stands for (docs/contract.md 3.1)."""
     plain = _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), token.encode())
@@ -101,7 +100,7 @@ def token(identity_: str) -> str:
 def decoded(message: Message, pseudonyms: Pseudonyms) -> Fact:
     """The fact of a message. Raises UnreadableError."""
     headers, subject = message.headers, message.subject
-    if any("\0" in text for text in headers.values()):
+    if "\0" in "".join(headers.values()):
         headers = {name: text.replace("\0", "\ufffd") for name, text in headers.items()}
     tokens = subject.split(".")
     fact_id = headers.get("Nats-Msg-Id") or headers.get("ce-id")

@@ -1,7 +1,7 @@
 """PostgreSQL through psycopg 3 (extra ``voltgate[csms]``); the same statements as for SQLite."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import cache
@@ -44,6 +44,11 @@ class PostgresTx:
     def run(self, sql: str, *args: object) -> int:
         """See Tx."""
         return self._execute(sql, args).rowcount
+
+    def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """See Tx."""
+        with self._connection.cursor() as cursor:
+            cursor.executemany(translated(sql), rows)
 
     def all(self, sql: str, *args: object) -> list[Row]:
         """See Tx."""

@@ -71,8 +71,7 @@ async def _import(client: Client, config: Config) -> int:
 
 
 def _take(bodies: list[bytes], books: Books) -> int:
-    for body in bodies:
-        books.import_document(body)
+    books.take_documents(bodies)
     return len(bodies)
 
 

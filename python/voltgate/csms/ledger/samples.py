@@ -8,10 +8,10 @@ and is never the driver's energy.
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from voltgate.csms.ledger import times
 
@@ -30,8 +30,7 @@ _MOST_EXPONENT = 12
 _LONGEST = 40  # characters of a number
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """What a meter showed at one time. Energy in mWh, power in W, charge in percent, currents in A."""
 
     at: datetime | None
@@ -44,8 +43,10 @@ class Point:
     signed: bool = False
 
 
-# Measurand, phase, location, whether it is signed, value: of one sampledValue, by its context.
-_Sample = tuple[str, str, str, bool, int | Decimal]
+# Context, measurand, phase, location, and what turns the unit into that of a Point.
+_Kind = tuple[str, str, str, str, int]
+# Kind, whether it is signed, value: of one sampledValue.
+_Sample = tuple[_Kind, bool, int | Decimal]
 
 
 def points(meter_values: Any) -> Iterator[Point]:
@@ -65,29 +66,39 @@ def points(meter_values: Any) -> Iterator[Point]:
 
 
 def _read(raw: dict[str, Any], contexts: dict[str, list[_Sample]]) -> None:
-    value = number(raw.get("value"))
-    if value is None or raw.get("format") == "SignedData":
+    get = raw.get
+    value = number(get("value"))
+    if value is None or get("format") == "SignedData":
         return
-    measurand = _text(raw.get("measurand"), REGISTER)
-    unit = raw.get("unit")
-    given = raw.get("unitOfMeasure")
-    if given is not None and isinstance(given, dict):
+    unit, given = get("unit"), get("unitOfMeasure")
+    if isinstance(given, dict):
         unit, multiplier = given.get("unit"), given.get("multiplier", 0)
         if not isinstance(multiplier, int) or abs(multiplier) > _MOST_EXPONENT:
             return
         if multiplier:
             value = Decimal(value).scaleb(multiplier)
-    units = _UNITS.get(measurand)
-    if units is not None:
-        factor = units.get(unit.strip() if isinstance(unit, str) else "")
-        if factor is None:  # varh, or a unit that nobody knows
-            return
-        value *= factor
-    sample = (
-        measurand, _text(raw.get("phase"), ""), _text(raw.get("location"), "Outlet"),
-        "signedMeterValue" in raw, value,
-    )  # fmt: skip
-    contexts.setdefault(_text(raw.get("context"), PERIODIC), []).append(sample)
+    words = get("context"), get("measurand"), get("phase"), get("location"), unit
+    try:
+        kind = _kind(*words)
+    except TypeError:  # a list or an object in place of a word
+        kind = _kind(*(one if isinstance(one, str) else None for one in words))
+    if kind is None:
+        return
+    if kind[4] != 1:
+        value *= kind[4]
+    contexts.setdefault(kind[0], []).append((kind, "signedMeterValue" in raw, value))
+
+
+@lru_cache(maxsize=1024)  # a charger repeats its words in every message
+def _kind(context: Any, measurand: Any, phase: Any, location: Any, unit: Any) -> _Kind | None:
+    """None: a unit that nobody knows, or varh."""
+    measurand, factor = _text(measurand, REGISTER), 1
+    if measurand in _UNITS:
+        found = _UNITS[measurand].get(unit.strip() if isinstance(unit, str) else "")
+        if found is None:
+            return None
+        factor = found
+    return _text(context, PERIODIC), measurand, _text(phase, ""), _text(location, "Outlet"), factor
 
 
 def number(value: Any) -> int | Decimal | None:
@@ -118,7 +129,7 @@ def _point(at: datetime | None, context: str, samples: list[_Sample]) -> Point |
     amperes: dict[str, float] = {}
     sums: dict[str, list[_Sample]] = {}
     for sample in samples:
-        measurand, phase, _, is_signed, value = sample
+        (_, measurand, phase, _, _), is_signed, value = sample
         if measurand in _UNITS:
             sums.setdefault(measurand, []).append(sample)
             signed |= is_signed and measurand == REGISTER
@@ -126,7 +137,9 @@ def _point(at: datetime | None, context: str, samples: list[_Sample]) -> Point |
             soc = int(value) if 0 <= value <= 100 else None
         elif measurand == CURRENT:
             amperes[phase[:2]] = float(value)
-    energy, interval, power = (_whole(_summed(sums.get(one, ()))) for one in (REGISTER, INTERVAL, POWER))
+    energy, interval, power = (
+        _whole(_summed(sums[one])) if one in sums else None for one in (REGISTER, INTERVAL, POWER)
+    )
     if energy is None and interval is None and power is None and soc is None and not amperes:
         return None
     currents = (amperes.get("L1", amperes.get("")), amperes.get("L2"), amperes.get("L3"))
@@ -135,12 +148,10 @@ def _point(at: datetime | None, context: str, samples: list[_Sample]) -> Point |
 
 def _summed(samples: Sequence[_Sample]) -> int | Decimal | None:
     """The value without a phase, else the sum of the phases: a car may charge on one alone."""
-    if not samples:
-        return None
-    if len(samples) == 1 and samples[0][2] == "Outlet":
-        return samples[0][4]
+    if len(samples) == 1 and samples[0][0][3] == "Outlet":
+        return samples[0][2]
     for locations in (("Outlet",), ("Outlet", "Cable", "EV", "Body", "Upstream")):
-        values = {phase: value for _, phase, location, _, value in reversed(samples) if location in locations}
+        values = {kind[2]: value for kind, _, value in reversed(samples) if kind[3] in locations}
         if "" in values:
             return values[""]
         for phases in _PHASES:

@@ -181,7 +181,7 @@ class _Derivation:
 
     def _all_points(self) -> list[tuple[Point, Told]]:
         points = [
-            (replace(point, at=min(point.at or _time(one), one.received)), one)
+            (point._replace(at=min(point.at or _time(one), one.received)), one)
             for one in self.facts
             if one is self.end or one.mark is not Mark.END
             for point in one.points
@@ -210,7 +210,7 @@ class _Derivation:
                 self.flags.add(Flag.AFTER_STOP)
                 self.used[one.stream, one.seq] = "ignored: after the end"
             else:
-                kept.append(replace(point, at=min(max(at, first) if first else at, until)))
+                kept.append(point._replace(at=min(max(at, first) if first else at, until)))
         return tuple(kept)
 
     def _judge(self) -> None:
@@ -278,8 +278,8 @@ class _Derivation:
 
 
 def _shifted(one: Told, shift: timedelta) -> Told:
-    points = tuple(replace(point, at=point.at + shift if point.at else None) for point in one.points)
-    return replace(one, at=one.at + shift if one.at else None, points=points)
+    points = tuple(point._replace(at=point.at + shift if point.at else None) for point in one.points)
+    return one._replace(at=one.at + shift if one.at else None, points=points)
 
 
 def _time(one: Told) -> datetime:

@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 from voltgate.csms.ledger import closing, names, parking, rows, settling, sources, tables, times
 from voltgate.csms.ledger.acting import Acting, Settings
 from voltgate.csms.ledger.decisions import Decision, Kind
+from voltgate.csms.ledger.documented import Documented
 from voltgate.csms.ledger.facts import Fact
 from voltgate.csms.ledger.flags import Flag
 from voltgate.csms.ledger.names import Known
@@ -26,7 +27,7 @@ ACTIONS = frozenset(
 )
 _CLOCK_SET = datetime(2020, 1, 1, tzinfo=UTC)
 _KEPT = timedelta(days=35)
-_CACHED = 4096  # sessions whose register is followed in memory
+_CACHED = 32_768  # sessions whose register is followed in memory, less than a kilobyte each
 
 
 @dataclass(slots=True)
@@ -39,6 +40,8 @@ class Live:
     peak: int | None = None
     soc_from: int | None = None
     soc: int | None = None
+    placed: bool = False
+    """Its row has an EVSE."""
 
     def add(self, one: Told) -> None:
         """Take the readings of one message."""
@@ -48,6 +51,7 @@ class Live:
         for point in one.points:
             if point.register is not None:
                 self.rises.add(point.at or one.received, point.register)
+                self.rises.curve.clear()  # the total is enough here
             if point.power is not None:
                 self.power = point.power
                 self.peak = max(self.peak or 0, point.power)
@@ -65,14 +69,14 @@ class Sessions:
         self._settings = settings
         self._live: OrderedDict[str, Live] = OrderedDict()
         self._named: dict[tuple[str, str], Known] = {}  # open sessions, until a tick changes them
-        self._documented: dict[str, int] | None = None
+        self._documented = Documented()
 
     # -- between ticks ------------------------------------------------------------------------------------
 
     def fact(self, tx: Tx, fact: Fact) -> None:
         """See Part."""
         if fact.action in ACTIONS and fact.stream.endswith("_TX"):
-            if self._has_document(tx, fact):
+            if self._documented.has(tx, fact):
                 return
             source = sources.of_fact(fact)
             one = told(source)
@@ -107,15 +111,6 @@ class Sessions:
     def _name(self, tx: Tx, charger: str, one: Told, session: Known) -> None:
         names.give(tx, charger, f"id:{one.tx}", session.id)
         self._named.pop((charger, f"id:{one.tx}"), None)
-
-    def _has_document(self, tx: Tx, fact: Fact) -> bool:
-        """Whether a document has this fact already, as after an import of documents."""
-        if self._documented is None:
-            rows_ = tx.all("SELECT stream, MAX(seq) FROM said WHERE body IS NULL GROUP BY stream")
-            self._documented = dict(rows_)
-        if fact.seq > self._documented.get(fact.stream, 0):
-            return False
-        return tx.one("SELECT 1 FROM said WHERE id = ? AND body IS NULL", fact.id) is not None
 
     def _begin_16(self, tx: Tx, charger: str, source: Source, one: Told) -> None:
         same = f"start:{one.evse}/{one.token}/{one.at and times.text(one.at)}/{one.meter}"
@@ -201,13 +196,17 @@ class Sessions:
             )  # fmt: skip
             return
         live = self._followed(tx, session.id, one)
+        # A column in SET has its indexes written, changed or not: those that seldom change are apart.
         tx.run(
             "UPDATE session SET heard = CASE WHEN heard < ? THEN ? ELSE heard END, "
-            "due = CASE WHEN due = 1 THEN 1 ELSE ? END, mwh = ?, power_w = ?, peak_w = ?, soc_from = ?, "
-            "soc_to = ?, evse = CASE WHEN evse = 0 THEN ? ELSE evse END WHERE id = ?",
-            at, at, due, live.rises.total, live.power, live.peak, live.soc_from, live.soc, one.evse or 0,
-            session.id,
+            "mwh = ?, power_w = ?, peak_w = ?, soc_from = ?, soc_to = ? WHERE id = ?",
+            at, at, live.rises.total, live.power, live.peak, live.soc_from, live.soc, session.id,
         )  # fmt: skip
+        if due:
+            tx.run("UPDATE session SET due = 1 WHERE id = ? AND due = 0", session.id)
+        if one.evse and not live.placed:
+            tx.run("UPDATE session SET evse = ? WHERE id = ? AND evse = 0", one.evse, session.id)
+            live.placed = True
         rows.add_samples(tx, session.id, one.points, one.received)
 
     def _followed(self, tx: Tx, session: str, one: Told) -> Live:

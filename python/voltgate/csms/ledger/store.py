@@ -8,7 +8,7 @@ the console must not wait for, and a hop per statement would cost more than the 
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 BUSY_SECONDS = 10.0
+# A batch changes thousands of pages, most of them again and again: 64 MB of them go into the file together.
+PRAGMAS = (
+    "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536",
+    "wal_autocheckpoint=16000",
+)  # fmt: skip
 
 
 class StoreError(Exception):
@@ -45,6 +50,9 @@ class Tx(Protocol):
 
     def run(self, sql: str, *args: object) -> int:
         """Execute; the number of rows that were written."""
+
+    def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Execute once for each row."""
 
     def all(self, sql: str, *args: object) -> list[Row]:
         """Every row of a query."""
@@ -99,11 +107,15 @@ class SqliteTx:
     """See Tx."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._execute = connection.execute
+        self._execute, self._many = connection.execute, connection.executemany
 
     def run(self, sql: str, *args: object) -> int:
         """See Tx."""
         return self._execute(sql, args).rowcount
+
+    def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """See Tx."""
+        self._many(sql, rows)
 
     def all(self, sql: str, *args: object) -> list[Row]:
         """See Tx."""
@@ -131,7 +143,7 @@ class Sqlite:
                 check_same_thread=False,
                 cached_statements=512,
             )
-            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-65536"):
+            for pragma in PRAGMAS:
                 self._connection.execute(f"PRAGMA {pragma}")
         except sqlite3.Error as error:
             raise StoreError(f"csms.database: {path}: {error}") from None

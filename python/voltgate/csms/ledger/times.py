@@ -8,6 +8,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ZONE = re.compile(r"(?:[+-]\d\d:?\d\d|[Zz])$")
 
 
+@lru_cache(maxsize=4096)
 def text(at: datetime) -> str:
     """``2026-05-01T10:00:00.000Z``."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

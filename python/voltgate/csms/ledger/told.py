@@ -1,9 +1,8 @@
 """What one fact says about a transaction. The differences between 1.6 and 2.x end here."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from voltgate.csms.ledger import samples, times
 from voltgate.csms.ledger.samples import Point
@@ -24,8 +23,7 @@ class Mark(Enum):
     END = "end"
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """``tx``: the transaction's id; "" where none is named that can be used. ``meter`` in mWh.
 
     ``bad_tx``: an id is named, and cannot be used.
@@ -49,11 +47,10 @@ class Told:
     charging: str = ""
     seq_no: int | None = None
     offline: bool = False
-    points: tuple[Point, ...] = field(default=())
+    points: tuple[Point, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A fact of a session as the database and documents have it."""
 
     stream: str

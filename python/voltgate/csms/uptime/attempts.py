@@ -123,9 +123,12 @@ class Attempts:
         for session in sessions:
             changed |= _joined(tx, session, self._wait)
         changed |= _timed_out(tx, at, self._wait)
-        for charger, evse in sorted({(charger, evse) for charger, evse, _ in changed if evse}):
-            first = min(at for other, port, at in changed if (other, port) == (charger, evse))
-            _prove(tx, charger, evse, first)
+        first = dict[tuple[str, int], str]()
+        for charger, evse, begun in sorted(changed):
+            if evse:
+                first.setdefault((charger, evse), begun)
+        for (charger, evse), begun in first.items():
+            _prove(tx, charger, evse, begun)
         return changed
 
     def _plugged(self, tx: Tx, fact: Fact) -> None:
@@ -200,12 +203,16 @@ def _joined(tx: Tx, session: Session, wait: timedelta) -> set[tuple[str, int, st
         assert row is not None
     id_, before, at = row
     stage, outcome, reason = judged(session)
-    tx.run(
-        "UPDATE attempt SET session = ?, evse = ?, stage = ?, outcome = ?, reason = ?, done = ? WHERE id = ?",
-        session.id, session.evse, str(stage), str(outcome), reason,
-        None if session.ended is None else times.text(session.ended), id_,
+    done = None if session.ended is None else times.text(session.ended)
+    written = tx.run(
+        "UPDATE attempt SET session = ?, evse = ?, stage = ?, outcome = ?, reason = ?, done = ? WHERE id = ? "
+        "AND (session <> ? OR evse <> ? OR stage <> ? OR outcome <> ? OR reason <> ? "
+        "OR COALESCE(done, '') <> ?)",
+        session.id, session.evse, stage, outcome, reason, done, id_,
+        session.id, session.evse, stage, outcome, reason, done or "",
     )  # fmt: skip
-    return {(session.charger, session.evse, at), (session.charger, before, at)}
+    # Most sessions that go on have more energy, and nothing else.
+    return {(session.charger, session.evse, at), (session.charger, before, at)} if written else set()
 
 
 def _trial_of(tx: Tx, session: Session, wait: timedelta) -> Row | None:

@@ -129,8 +129,7 @@ def _mark(tx: Tx, charger: str, evse: int, at: datetime, places: Places) -> None
 
 def _spread(tx: Tx, session: Session, places: Places) -> None:
     """Replace the quarter hours of a session, and mark its days, old and new."""
-    rows = tx.all("SELECT at, wh, w FROM sample WHERE session = ? ORDER BY at", session.id)
-    samples = [Sample(times.parsed(at), register, w) for at, register, w in rows]
+    samples = _samples(tx, session) if session.ended is not None else []  # an open one has no slot
     before = tx.all("SELECT at, charger, evse FROM slot WHERE session = ?", session.id)
     tx.run("DELETE FROM slot WHERE session = ?", session.id)
     now = slots(session, samples)
@@ -144,6 +143,11 @@ def _spread(tx: Tx, session: Session, places: Places) -> None:
     moments = {(times.parsed(at), evse) for at, _, evse in before} | {(slot.at, session.evse) for slot in now}
     for at, evse in sorted(moments):
         _mark(tx, session.charger, evse, at, places)
+
+
+def _samples(tx: Tx, session: Session) -> list[Sample]:
+    rows = tx.all("SELECT at, wh, w FROM sample WHERE session = ? ORDER BY at", session.id)
+    return [Sample(times.parsed(at), register, w) for at, register, w in rows]
 
 
 def _compute(  # noqa: PLR0913, PLR0917 - the key of a row and what it is computed from
