@@ -67,6 +67,7 @@ async def test_repeat(charger: Charger, facts: Facts, version: str) -> None:
     assert [await ask(charger, "x" * 36, "StatusNotification", payload) for _ in range(2)] == [
         [3, "x" * 36, {}]
     ] * 2
+    await facts.find(".StatusNotification.")
     await is_silent(charger)
     assert len(facts.about(".event.", ".StatusNotification.")) == 1
 
@@ -134,6 +135,7 @@ async def test_unreadable(charger: Charger, version: str) -> None:
 async def test_invalid(charger: Charger, facts: Facts, version: str) -> None:
     answer = await ask(charger, "1", "StatusNotification", NOTIFICATION[version] | {"connectorId": "one"})
     assert answer[:3] == [4, "1", "TypeConstraintViolation"]
+    await facts.find(f".reject.{version}.")
     await is_silent(charger)
     assert len(facts.about(f".reject.{version}.")) == 1
     assert facts.about(".StatusNotification.") == []

@@ -129,6 +129,7 @@ async def test_a_trace_goes_from_the_charger_over_the_gateway_to_the_backend_and
         assert await charger.ask(f'[2,"tx 1","StartTransaction",{START}]') == f'[3,"tx 1",{started(7)}]'
         await command(client, charger, facts)
         assert await asyncio.to_thread(serve.ends, signal.SIGTERM) == 0, "the last spans are exported"
+    await facts.link("down")
     (start,) = receiver.named("CALL StartTransaction")
     (ask,) = receiver.named("ask StartTransaction")
     (fact,), (response,) = facts.about(".StartTransaction."), facts.about(".StartTransactionResponse.")
