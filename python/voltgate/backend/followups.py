@@ -33,6 +33,7 @@ from voltgate.backend.bounded import Bounded
 from voltgate.backend.ledger import Ledger
 from voltgate.backend.payloads import payload, text
 from voltgate.backend.rules import Command, Rules
+from voltgate.ending import ended
 
 log = structlog.get_logger()
 
@@ -113,8 +114,7 @@ class Followups:
                 self._due.clear()
                 await self._push(sorted(self._online), self._ticked)
         finally:
-            for task in self._running:
-                task.cancel()
+            await ended(self._running)
             with suppress(Error, TimeoutError):
                 for subscription in subscriptions:
                     await subscription.unsubscribe()

@@ -26,6 +26,7 @@ from voltgate.backend.people import People
 from voltgate.backend.rules import Rules
 from voltgate.backend.services import Services, Tally
 from voltgate.backend.tokens import Tokens
+from voltgate.ending import ended
 
 GROUP = "backend"
 FAILED = "Nats-Service-Error-Code"
@@ -94,9 +95,7 @@ async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await ended(tasks)
 
 
 def subjects(prefix: str, excepted: Collection[str]) -> list[str]:

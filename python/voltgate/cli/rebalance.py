@@ -23,6 +23,7 @@ from voltgate.cli.service import connected, loaded, run
 from voltgate.cli.tail.replay import Reader, Source
 from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json, say
 from voltgate.config import Config
+from voltgate.ending import ended
 from voltgate.visible import visible
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ async def _followed(client: "Client", source: Source, take: Callable[["Msg"], No
     try:
         yield
     finally:
-        following.cancel()
+        await ended([following])
         await reader.close()
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from voltgate.config import Config
+from voltgate.ending import ended
 from voltgate.gateway import preflight, reload
 from voltgate.gateway.accepting import Make
 from voltgate.gateway.bus.bus import Bus
@@ -232,7 +233,7 @@ class Worker:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` in a task; a process whose clock or watch has failed must end."""
 
-        def ended(task: asyncio.Task[None]) -> None:
+        def left(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
             if not task.cancelled() and (fault := task.exception()) is not None:
                 self._fault = fault
@@ -240,7 +241,7 @@ class Worker:
 
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(ended)
+        task.add_done_callback(left)
 
     def _start_session(self, admission: Admission, upgrade: Upgrade, replaced: str | None) -> None:
         self.roster.start_session(admission, upgrade, replaced)
@@ -309,12 +310,7 @@ class Worker:
         for connection in list(self._shared.open):
             connection.abort()
         await asyncio.sleep(0)  # the loop must see them closed before it may be closed itself
-        while tasks := list(self._tasks):
-            for task in tasks:
-                task.cancel()
-            # Again, where asyncio.wait_for of Python 3.11, which nats-py uses, has swallowed it.
-            await asyncio.wait(tasks, timeout=_GOODBYE)
-            await asyncio.sleep(0)  # each takes itself out of the list
+        await ended(self._tasks)
         self._passwords.stop()
         self.roster.flush()
         self.outage.remove_liveness()

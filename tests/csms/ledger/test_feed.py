@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 import nats
 import pytest
@@ -10,7 +9,7 @@ from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
 from jetstream import NatsServer
-from voltgate.csms.ledger.feed import Feed, uncancelled
+from voltgate.csms.ledger.feed import Feed
 from voltgate.csms.ledger.streams import Input
 
 STREAM, SUBJECT = "FEED_TEST", "feedtest.a"
@@ -48,17 +47,3 @@ async def test_a_feed_whose_last_messages_were_removed_has_caught_up(client: Cli
         assert 0 < feed.seq < COUNT
     finally:
         await feed.close()
-
-
-async def test_a_cancellation_that_was_dropped_on_the_way_ends_a_task_at_its_next_step() -> None:
-    async def follow() -> None:
-        with suppress(asyncio.CancelledError):
-            await asyncio.Event().wait()
-        uncancelled()
-        await asyncio.Event().wait()
-
-    task = asyncio.create_task(follow())
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task], timeout=10)
-    assert task.cancelled()

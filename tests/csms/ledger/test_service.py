@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import nats
 import nats.errors
 import pytest
 from nats.aio.client import Client
+from nats.js.api import DiscardPolicy
 
 from csms.keeping import rows, running, until
 from csms.ledger.world import Said, World
@@ -167,6 +169,21 @@ async def test_of_two_ledgers_on_one_database_one_is_fenced(client: Client, eith
     stop.set()
     await asyncio.wait(both)
     assert len(rows(config, "SELECT id FROM cdr")) == 1
+
+
+async def test_a_tick_that_is_not_stored_is_written_again(
+    client: Client, config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stream without room refuses it, as NATS does that is away for a moment: nothing stands still."""
+    async with running(client, config):
+        await until(lambda: rows(config, "SELECT seq FROM tick"))
+        info = (await client.jsm().stream_info("OPS_TICK")).config
+        full = replace(info, max_msgs=1, discard=DiscardPolicy.NEW)
+        await client.jsm().update_stream(full)
+        await until(lambda: "tick.failed" in caplog.text)
+        ((before,),) = rows(config, "SELECT seq FROM tick")
+        await client.jsm().update_stream(info)
+        await until(lambda: rows(config, f"SELECT seq FROM tick WHERE seq > {before}"))
 
 
 async def test_a_decision_takes_effect_within_seconds(client: Client, config: Config) -> None:

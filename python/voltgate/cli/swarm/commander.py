@@ -13,6 +13,7 @@ from voltgate.charger.tally import Latencies
 from voltgate.cli.service import connected
 from voltgate.cli.swarm.figures import row
 from voltgate.config import Config
+from voltgate.ending import ended
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -41,8 +42,7 @@ class Commander:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._open:
-            task.cancel()
+        await ended(self._open)
         await self._connection.__aexit__(kind, error, trace)
 
     async def load(self, seconds: float) -> None:

@@ -18,6 +18,7 @@ from voltgate.cli.swarm.consumer import Consumers
 from voltgate.cli.swarm.figures import Course, Wish
 from voltgate.cli.swarm.progress import LINE_SECONDS, Progress
 from voltgate.cli.swarm.search import Search
+from voltgate.ending import ended
 
 CONNECT_SECONDS = 5.0
 ADMIT_SECONDS = 60.0  # at least one more charger must be admitted within this time
@@ -97,8 +98,7 @@ class Phases:
             while not commanding.done() and not self._stop.is_set():
                 await self._news()
                 self._show("commands", 1.0, *self._fleet.report())
-            commanding.cancel()
-            await asyncio.wait([commanding])
+            await ended([commanding])
             course.commands = commander.figures()
 
     async def _storm(self, course: Course) -> None:

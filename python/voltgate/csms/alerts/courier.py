@@ -29,6 +29,7 @@ from voltgate.csms.alerts.mail import Server
 from voltgate.csms.alerts.notices import Notice
 from voltgate.csms.alerts.rules import RESERVED
 from voltgate.csms.ledger.facts import identity
+from voltgate.ending import ended
 
 log = structlog.get_logger()
 
@@ -72,8 +73,7 @@ class Courier:
         """Start what is new, end what is gone or has changed."""
         for name, (channel, task) in list(self._running.items()):
             if wanted.get(name) != channel:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await ended([task])
                 del self._running[name]
         for name, channel in wanted.items():
             if name not in self._running:

@@ -9,7 +9,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error
 
 from voltgate.csms.console.people import People
-from voltgate.csms.ledger.feed import uncancelled
+from voltgate.ending import uncancelled
 
 log = structlog.get_logger()
 

@@ -21,6 +21,7 @@ from voltgate.csms.console.problems import Kind, Problem
 from voltgate.csms.console.roles import Principal
 from voltgate.csms.ledger import times
 from voltgate.csms.ledger.store import StoreError
+from voltgate.ending import ended
 
 log = structlog.get_logger()
 
@@ -124,10 +125,7 @@ class Jobs:
 
     async def close(self) -> None:
         """Leave what is not sent."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await ended(self._tasks)
 
 
 def documented(job: Job, principal: Principal, *, brief: bool = False) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from voltgate.csms.console.rows import Rows
 from voltgate.csms.console.writer import Writer
 from voltgate.csms.ledger import streams
 from voltgate.csms.ledger.service import pseudonyms_of
+from voltgate.ending import ended, uncancelled
 
 log = structlog.get_logger()
 
@@ -83,7 +84,7 @@ async def served(client: Client, config: Config) -> AsyncIterator[Console]:
         stack.push_async_callback(jobs.close)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         for work in (following.run(), live.run(), _sampled(client, lag, names)):
-            stack.callback(group.create_task(work).cancel)
+            stack.push_async_callback(ended, [group.create_task(work)])
 
         async def changed(message: Msg) -> None:
             live.changed(word(message.data))
@@ -137,6 +138,7 @@ async def _sampled(client: Client, lag: Lag, names: streams.Streams) -> None:
     # Of a stream that is folded in part, nobody knows the end of that part.
     whole = [one.stream for one in names.facts if not one.subjects]
     while True:
+        uncancelled()
         with suppress(Error, TimeoutError):
             infos = [await client.jsm().stream_info(name) for name in whole]
             lag.sample(_now().timestamp(), {str(one.config.name): one.state.last_seq for one in infos})
@@ -152,8 +154,7 @@ async def people_of(client: Client, config: Config) -> People:
     try:
         await following.reached(0)
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await ended([task])
     return people
 
 

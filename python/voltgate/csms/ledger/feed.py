@@ -20,6 +20,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from voltgate.csms.ledger.facts import Message
 from voltgate.csms.ledger.streams import Input
+from voltgate.ending import ended, uncancelled
 
 log = structlog.get_logger()
 
@@ -29,17 +30,6 @@ _AGAIN = 1.0
 _FORGOTTEN = 60.0  # seconds after which the server removes a consumer without a subscription
 _LOW = 2000  # messages that wait here when the server may send more
 _TOKENS = 9  # of a reply subject without a domain
-
-
-def uncancelled() -> None:
-    """Raise CancelledError in a task that was cancelled and goes on.
-
-    nats-py waits for answers by ``asyncio.wait_for``. In Python 3.11 it returns an answer that comes together
-    with a cancellation, which is dropped: the task would go on, and who awaits its end would wait for ever.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 class Feed:
@@ -69,9 +59,7 @@ class Feed:
     async def close(self) -> None:
         """End."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await ended([self._task])
 
     def has(self, seq: int) -> bool:
         """Whether every message up to this one was delivered, if it is still there."""

@@ -36,6 +36,7 @@ from voltgate.csms.ledger.feed import Feed
 from voltgate.csms.ledger.pseudonyms import Pseudonyms
 from voltgate.csms.ledger.store import StoreError
 from voltgate.csms.ledger.ticks import Position, Tick
+from voltgate.ending import ended, uncancelled
 
 log = structlog.get_logger()
 
@@ -46,6 +47,7 @@ _SLICE = 0.02  # seconds that a batch waits for company
 _AT_ONCE = 1.0  # seconds between two ticks because of decisions
 _AGAIN = 1.0
 _WAIT = 0.25
+_COMES = 10.0  # seconds in which a tick that is stored comes back
 _NEVER = 50 * 365 * 86_400.0
 _OUT = 200  # entries of the outbox at a time
 _EXPECTED = "Nats-Expected-Last-Sequence"
@@ -101,9 +103,10 @@ class Ledger:
             log.info("ledger.started", streams=[one.stream for one in feeds])
             async with asyncio.TaskGroup() as tasks:
                 out = [tasks.create_task(one) for one in self._outgoing()]
-                await self._fold(stop)
-                for task in out:
-                    task.cancel()
+                try:
+                    await self._fold(stop)
+                finally:
+                    await ended(out)
 
     def _outgoing(self) -> list[Coroutine[Any, Any, None]]:
         """What leaves this process beside the fold."""
@@ -161,6 +164,7 @@ class Ledger:
 
     async def _wait(self, stop: asyncio.Event) -> None:
         """Wait for a message, and a moment more for its company."""
+        uncancelled()
         with suppress(TimeoutError):
             async with asyncio.timeout(_WAIT):
                 await self._arrived.wait()
@@ -204,7 +208,7 @@ class Ledger:
     # -- ticks ----------------------------------------------------------------------------------------------
 
     async def _tick(self, at: datetime, stop: asyncio.Event) -> None:
-        """Write a tick; it acts when it comes back from the stream."""
+        """Write a tick; it acts when it comes back from the stream. One that is not stored is tried again."""
         positions = {feed.stream: self._books.positions[feed.stream] for feed in self._facts}
         decisions = self._books.positions[self._decisions.stream]
         last = self._decisions.waiting[-1].seq if self._decisions.waiting else decisions.seq
@@ -214,14 +218,18 @@ class Ledger:
         try:
             body = ticks.encoded(at, positions, await self._gauges(at))
             await self._jetstream.publish(subject, body, headers=headers)
-        except APIError as error:
-            log.warning("tick.refused", error=str(error))  # another ledger has written one
         except (Error, TimeoutError) as error:
-            log.warning("tick.failed", error=str(error) or type(error).__name__)
-            await asyncio.sleep(_AGAIN)
-        while not stop.is_set() and not self._ticks.waiting:
-            self._arrived.clear()
-            await self._wait(stop)
+            if isinstance(error, APIError) and error.err_code == _STORED:
+                log.warning("tick.refused", error=str(error))  # another ledger has written one
+            else:
+                log.warning("tick.failed", error=str(error) or type(error).__name__)
+                await asyncio.sleep(_AGAIN)
+                return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_COMES):
+                while not stop.is_set() and not self._ticks.waiting:
+                    self._arrived.clear()
+                    await self._wait(stop)
 
     async def _gauges(self, at: datetime) -> dict[str, int]:
         """Seconds that the ledger is late, and percent of the bytes of each stream that has a bound."""

@@ -92,9 +92,9 @@ def _told_16(source: Source) -> Told | None:
                 points=tuple(samples.points(body.get("transactionData"))),
             )  # fmt: skip
         case "MeterValues":
+            tx = tx_id(body.get("transactionId"))
             return _made(
-                source, Mark.VALUES, tx=tx_id(body.get("transactionId")), connector=1,
-                bad_tx="transactionId" in body and not tx_id(body["transactionId"]),
+                source, Mark.VALUES, tx=tx, connector=1, bad_tx=not tx and "transactionId" in body,
                 evse=_whole(body.get("connectorId")), points=tuple(samples.points(body.get("meterValue"))),
             )  # fmt: skip
     return None
