@@ -12,8 +12,8 @@ RUST := $(shell find rust/core rust/py -name '*.rs' -o -name '*.tsv' -o -name Ca
 # Two crates that are not in the workspace; their artefacts go to target/ too, where `make clean` finds them.
 APART := rust/fuzz benchmarks/load
 
-# Most tests wait for processes: three workers, also on two cores. A file of tests is in one worker: its servers are shared.
-PYTEST := $(BIN)/python -m pytest -q -n 3
+# Most tests wait for processes: five workers, also on two cores. A file of tests is in one worker: its servers are shared.
+PYTEST := $(BIN)/python -m pytest -q -n 5
 
 .PHONY: help demo test test-unit test-long test-full test-upgrade faults faults-repeat flaky attack strangers examples deploy-test conformance fuzz check lint fix bench peers bench-csms locust swarm-day soak observe-test pages lighthouse bench-pages \
 	pictures dashboards slos asyncapi asyncapi-test release deny lock test-lowest clean
@@ -38,8 +38,8 @@ test: $(VENV)/.built ## what everybody runs: cargo test and pytest
 	$(PYTEST) -m "not long"
 	@echo "Not part of this: make test-long, make test-full, make test-upgrade, make faults (see CONTRIBUTING.md)"
 
-test-unit: $(VENV)/.built ## the tests that need no running gateway
-	$(PYTEST) -m "not long" --ignore tests/e2e --ignore tests/faults --ignore tests/attack --ignore tests/cli --ignore tests/charger
+test-unit: $(VENV)/.built ## the tests that start no other process
+	$(PYTEST) -m "not long and not processes"
 
 test-long: $(VENV)/.built ## the tests of tests/long.txt, of several seconds each
 	$(PYTEST) -m long

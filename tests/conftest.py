@@ -38,6 +38,17 @@ settings.register_profile(
 )
 settings.load_profile("tests")
 
+# What starts other processes: folders, and fixtures in the others.
+PROCESSES = {
+    "attack", "benchmarks", "cli", "conformance", "deploy", "docs", "e2e", "examples", "faults", "observe",
+    "strangers",
+}  # fmt: skip
+PAGES = ("csms", "pages")
+SERVERS = {
+    "alone", "console", "database_url", "guarded", "house", "nats_server", "postgres_server", "server", "start",
+    "start_nats",
+}  # fmt: skip
+
 LONG = [line for line in (Path(__file__).parent / "long.txt").read_text().split() if "::" in line]
 
 
@@ -46,9 +57,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, so that the workers end together; tests of full size where they are asked for."""
     patterns = (re.escape(entry).replace(r"\*", ".*") for entry in LONG)
     long = re.compile("|".join(rf"tests/{pattern}(\[.*\])?" for pattern in patterns))
+    tests = Path(__file__).parent
     for item in items:
         if long.fullmatch(item.nodeid):
             item.add_marker(pytest.mark.long)
+        where = item.path.relative_to(tests).parts
+        if where[0] in PROCESSES or where[:2] == PAGES or SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.processes)
     order = ("attack", "faults", "deploy", "docs", "e2e", "cli", "ledger", "charger")
     if os.environ.get("TEST_FULL") != "1":
         for item in items:

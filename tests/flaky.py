@@ -15,7 +15,7 @@ BUSY = [
     "-c",
     "import os; own = os.getppid()\nwhile os.getppid() == own: sum(range(1_000_000))",
 ]
-SUITE = [sys.executable, "-m", "pytest", "-q", "-n", "3", "-m", "not long"]
+SUITE = [sys.executable, "-m", "pytest", "-q", "-n", "5", "-m", "not long"]
 
 
 def main() -> int:

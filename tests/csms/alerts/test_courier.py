@@ -20,6 +20,7 @@ from voltgate.config import Config
 from voltgate.csms.alerts.courier import Courier
 from voltgate.csms.alerts.notices import Entry, Notice
 from voltgate.csms.ledger import streams
+from voltgate.ending import ended
 
 NOTICE = Notice("1", "offline", "offline", "Offline", moment(0), raised=(Entry("A", "A", 0, "", 1),))
 
@@ -44,8 +45,7 @@ async def server() -> AsyncIterator[Receiver]:
 async def courier(client: Client) -> AsyncIterator[None]:
     task = asyncio.create_task(Courier(client, "ops", None, lambda: moment(1), reread=0.2).run())
     yield
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await ended([task])
 
 
 async def channel(client: Client, name: str, body: dict[str, Any] | None) -> None:

@@ -16,6 +16,7 @@ from jetstream import NatsServer
 from judging import judged
 from processes import PATIENCE
 from voltgate.config import Nats
+from voltgate.ending import ended
 from voltgate.gateway.bus import follow
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.subscriptions import Subscription, Take
@@ -53,10 +54,7 @@ class House:
             self.clock.advance()
 
     async def stop(self) -> None:
-        while left := [task for task in self._tasks if not task.done()]:
-            for task in left:
-                task.cancel()  # nats-py may swallow it
-            await asyncio.wait(left, timeout=1)
+        await ended(self._tasks)
         await self.bus.stop()
 
     async def find(self, identity: str) -> Known | NotRead:
@@ -204,9 +202,7 @@ async def test_a_follower_of_a_whole_stream_gets_earlier_messages_also_after_a_f
     running = asyncio.create_task(made.run())
     async with asyncio.timeout(PATIENCE):
         await made.caught_up.wait()
-    while not running.done():
-        running.cancel()  # nats-py may swallow it
-        await asyncio.wait([running], timeout=1)
+    await ended([running])
     assert told == ["CP6", "CP7"]
 
 
