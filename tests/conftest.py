@@ -45,8 +45,8 @@ PROCESSES = {
 }  # fmt: skip
 PAGES = ("csms", "pages")
 SERVERS = {
-    "alone", "console", "database_url", "guarded", "house", "nats_server", "postgres_server", "server", "start",
-    "start_nats",
+    "alone", "console", "database_url", "guarded", "house", "nats_server", "postgres_server", "server",
+    "start", "start_nats",
 }  # fmt: skip
 
 LONG = [line for line in (Path(__file__).parent / "long.txt").read_text().split() if "::" in line]
