@@ -95,6 +95,20 @@ async def test_a_snapshot_and_then_what_changes(two: None, console: Desk, books:
         assert charger["connectors"][0]["power_w"] == 7400
 
 
+@pytest.fixture
+def unordered(books: Books) -> None:
+    for charger, site in (("Bay 2", "south 10"), ("bay 10", "south 10"), ("Bay 1", "south 9"), ("CP0", "")):
+        books.charger(charger, site)
+    books.position(1)
+
+
+async def test_a_snapshot_has_the_order_of_the_list(unordered: None, console: Desk) -> None:
+    """By site and name, numbers as numbers; those without a site first."""
+    async with listening(console) as listener:
+        found = [one["id"] for one in (await listener.event()).data["chargers"]]
+    assert found == ["CP0", "Bay 1", "Bay 2", "bay 10"]
+
+
 async def test_a_listener_goes_on_where_it_was(two: None, console: Desk, books: Books) -> None:
     async with listening(console) as listener:
         first = await listener.event()
