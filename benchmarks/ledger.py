@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
+import uvloop
 from nats.aio.client import Client
 from nats.errors import Error
 from servers import connected, free_ports
@@ -219,7 +220,7 @@ def main() -> None:
             ("fold alone, facts per CPU second", f"{fold(options.chargers, options.minutes, folder):,.0f}")
         ]
         with embedded.server(folder / "nats", port, 1 << 20):
-            rows += asyncio.run(measured(options.chargers, options.minutes, port, folder))
+            rows += uvloop.run(measured(options.chargers, options.minutes, port, folder))
     for label, value in rows:
         print(f"{label:<55} {value}")
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import uvloop
 from ledger import START, Fact, fact, memory, reading
 from nats.aio.client import Client
 from servers import connected, free_ports
@@ -111,7 +112,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, (port,) = Path(name), free_ports(1)
         with embedded.server(folder / "nats", port, 1 << 20):
-            rows = asyncio.run(measured(options.chargers, options.days, folder, port))
+            rows = uvloop.run(measured(options.chargers, options.days, folder, port))
     for label, value in rows:
         print(f"{label:<55} {value}")
 

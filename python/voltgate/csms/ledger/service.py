@@ -195,14 +195,14 @@ class Ledger:
         batch: list[Message] = []
         step = timedelta(seconds=self._config.csms.tick_seconds if self._publishes else _NEVER)
         until = (max(self._last_tick, times.EPOCH) + step).timestamp()
-        while len(batch) < BATCH:
-            heads = [feed for feed in self._facts if feed.waiting]
-            if not heads:
-                break
-            feed = min(heads, key=lambda one: one.waiting[0].stored_at)
+        heads = [feed for feed in self._facts if feed.waiting]
+        while heads and len(batch) < BATCH:
+            feed = heads[0] if len(heads) == 1 else min(heads, key=lambda one: one.waiting[0].stored_at)
             if feed.waiting[0].stored_at >= until:
                 break
             batch.append(feed.take())
+            if not feed.waiting:
+                heads.remove(feed)
         return batch
 
     # -- ticks ----------------------------------------------------------------------------------------------
