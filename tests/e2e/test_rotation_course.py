@@ -57,13 +57,18 @@ class Station:
                 except NoRespondersError:
                     await asyncio.sleep(0.01)
                     continue
-                # Those were not sent: its connection was ending, or its time was over before.
-                if outcome(reply) not in ("gone", "expired"):
+                # Those were not sent: its connection was ending, its time was over before, or NATS was slow.
+                if outcome(reply) not in ("gone", "expired", "unavailable"):
                     return reply
 
-    async def told(self, connected: Charger) -> str:
+    async def told(self, connected: Charger, changing: "asyncio.Future[Msg]") -> str:
         """The message id of the command that comes."""
-        return str(json.loads(await connected.hear())[1])
+        hearing = asyncio.ensure_future(connected.hear())
+        either: list[asyncio.Future[Any]] = [hearing, changing]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not hearing.done():
+            assert outcome(changing.result()) == "timeout", "it was not sent"
+        return str(json.loads(await hearing)[1])
 
     async def answer(self, connected: Charger, message_id: str, status: str) -> None:
         """What it says about the new password, which it has from then on where that is Accepted."""
@@ -108,7 +113,7 @@ async def between_two_connections(station: Station, port: int) -> None:
         await beats(charging)
     changing = asyncio.ensure_future(station.change())
     async with station.connect(port) as charging:
-        await station.answer(charging, await station.told(charging), "Accepted")
+        await station.answer(charging, await station.told(charging, changing), "Accepted")
         assert outcome(await changing) == "result"
 
 
@@ -116,7 +121,7 @@ def answered(status: str) -> Course:
     async def course(station: Station, port: int) -> None:
         changing = asyncio.ensure_future(station.change())
         async with station.connect(port) as charging:
-            await station.answer(charging, await station.told(charging), status)
+            await station.answer(charging, await station.told(charging, changing), status)
         assert outcome(await changing) == "result"
 
     return course
@@ -126,7 +131,7 @@ def lost(taken: bool) -> Course:
     async def course(station: Station, port: int) -> None:
         changing = asyncio.ensure_future(station.change())
         async with station.connect(port) as charging:
-            await station.told(charging)
+            await station.told(charging, changing)
         if taken:
             station.password = NEW
         async with station.connect(port):  # before anybody knows what became of the command
@@ -139,7 +144,7 @@ def timed_out(taken: bool) -> Course:
     async def course(station: Station, port: int) -> None:
         changing = asyncio.ensure_future(station.change(timeout=0.2))
         async with station.connect(port) as charging:
-            await station.told(charging)
+            await station.told(charging, changing)
             assert outcome(await changing) == "timeout"
             assert len(await station.hashes()) == 2
         if taken:
@@ -152,7 +157,7 @@ async def restarted_later(station: Station, port: int) -> None:
     """RebootRequired: the old password is in force until the charger restarts."""
     changing = asyncio.ensure_future(station.change())
     async with station.connect(port) as charging:
-        await station.answer(charging, await station.told(charging), "RebootRequired")
+        await station.answer(charging, await station.told(charging, changing), "RebootRequired")
         assert outcome(await changing) == "result"
     async with station.connect(port):
         pass
@@ -231,7 +236,7 @@ async def test_a_gateway_that_is_killed_meanwhile_locks_no_charger_out(
     async with serving(url, tmp_path / "killed", KNOWN) as (killed, port):
         changing = asyncio.ensure_future(station.change())
         async with station.connect(port) as charging:
-            message_id = await station.told(charging)
+            message_id = await station.told(charging, changing)
             if kept == "answered":
                 await station.answer(charging, message_id, "Accepted")
             killed.kill()
