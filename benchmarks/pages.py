@@ -53,7 +53,7 @@ PAINTED = """
 """
 KEPT = """
     async () =>
-        navigator.serviceWorker.controller && (await caches.match("/picture", { cacheName: "picture" }))
+        !!navigator.serviceWorker.controller && !!(await caches.match("/picture", { cacheName: "picture" }))
 """
 SCROLL = """
     async (seconds) => {
@@ -251,10 +251,7 @@ def visit(browser: Browser, state: Any, url: str) -> tuple[float, float, int]:
         paints.append(page.evaluate("window.painted"))
         nodes = page.evaluate("document.querySelectorAll('*').length")
         # The service worker has its files, and the picture is kept.
-        page.wait_for_function(
-            KEPT,
-            polling=500,
-        )
+        until(lambda page=page: page.evaluate(KEPT), "the picture in the browser")
         page.close()
     context.close()
     return paints[0], paints[1], nodes
