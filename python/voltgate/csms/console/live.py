@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 Document = dict[str, Any]
 Documents = Callable[[list[str]], Awaitable[list[Document]]]
-PERIOD = 0.1  # seconds between two looks, at least
+PERIOD = 0.05  # seconds between two looks, at least
 LOOK = 1.0  # and without a word of the ledger: one that is said can be lost
 SHARE = 10  # the whole picture is followed by so many times as much rest from whole pictures
 KEPT = 600  # changes, for listeners that come back

@@ -44,7 +44,7 @@ class Session:
 
 _COLUMNS = (
     "s.id, s.charger, s.evse, s.token, s.started, s.first_energy, s.ended, s.plug_out, s.reason, s.state,"
-    " s.mwh, s.cost, s.flags, s.settle_at, w.seen"
+    " s.mwh, s.cost, s.flags, s.settle_at, w.seen, w.final"
 )
 _TOUCHED = (
     # CROSS JOIN keeps SQLite to this order; it would read every session there is.
@@ -95,11 +95,15 @@ class Watch:
 
 
 def _seen(tx: Tx, row: Row) -> bool:
-    """Remember a row; whether it differs from the last time."""
-    *shown, settle_at, before = row
+    """Remember a row; whether it differs from the last time: more energy does not, as long as it goes on."""
+    *shown, settle_at, before, was_final = row
+    state, mwh = shown[9:11]
+    if state == "open":
+        shown[10] = int(mwh > 0)
     now = "|".join(map(str, shown[2:]))
-    state = shown[9]
     final = int(state != "open" and settle_at is None)
+    if (now, final) == (before, was_final):
+        return False
     tx.run(
         "INSERT INTO watched (session, seen, final) VALUES (?, ?, ?)"
         " ON CONFLICT (session) DO UPDATE SET seen = excluded.seen, final = excluded.final, due = ''",
@@ -109,7 +113,7 @@ def _seen(tx: Tx, row: Row) -> bool:
 
 
 def _session(row: Row) -> Session:
-    id_, charger, evse, token, *moments, reason, state, mwh, cost, flags, _, _ = row
+    id_, charger, evse, token, *moments, reason, state, mwh, cost, flags, _, _, _ = row
     started, first_energy, ended, plug_out = (times.parsed(one) if one else None for one in moments)
     return Session(
         id_, charger, evse, token, started, first_energy, ended, plug_out, reason, state, mwh, cost,
