@@ -210,6 +210,16 @@ async def test_a_key_that_is_removed_hears_no_more(two: None, console: Desk, boo
         assert await listener.ended()
 
 
+async def test_the_top_of_the_list_comes_first_where_there_is_more(two: None, console: Desk) -> None:
+    async with listening(console, query="?form=columns&first=1") as listener:
+        early = await listener.event()
+        assert (early.name, early.id, early.data["chargers"]["id"]) == ("first", "", ["CP1"])
+        whole = await listener.event()
+        assert (whole.name, whole.data["chargers"]["id"]) == ("snapshot", ["CP1", "CP2"])
+    async with listening(console, query="?form=columns&first=1", sites=["south"]) as listener:
+        assert (await listener.event()).name == "snapshot", "there is one charger"
+
+
 async def test_in_columns_only_what_is_new_is_sent(two: None, console: Desk, books: Books) -> None:
     async with listening(console, query="?form=columns") as listener:
         assert listener.response.headers["Content-Encoding"] == "gzip"

@@ -95,6 +95,37 @@ def test_after_sleep_it_is_fresh_at_once(house: Network, views: Views) -> None:
     assert re.search(r"last_event_id=[0-9a-f]+-\d+", events[0]), "it goes on where it was"
 
 
+# One row before the snapshot, which waits until it is let through.
+SLOW = """
+    const Real = EventSource;
+    globalThis.EventSource = class extends Real {
+        constructor(url) {
+            super(url.replace(/first=\\d+/, "first=1"));
+        }
+        addEventListener(name, take) {
+            const wait = (event) => (window.go = () => take(event));
+            super.addEventListener(name, name === "snapshot" ? wait : take);
+        }
+    };
+"""
+
+
+def test_the_top_of_the_list_is_there_before_the_rest(house: Network, chromium: Any, visited: Any) -> None:
+    context: BrowserContext = chromium.new_context(
+        viewport=PHONE, storage_state=visited("viewer"), locale="en-GB"
+    )
+    context.add_init_script(SLOW)
+    page = context.new_page()
+    page.goto(f"{house.url}/chargers")
+    rows = page.locator("[data-testid^=charger-]")
+    expect(page.get_by_test_id("charger-CP001").get_by_test_id("state")).to_have_text("Free")
+    expect(rows).to_have_count(1)
+    page.wait_for_function("() => !!window.go")
+    page.evaluate("() => window.go()")
+    expect(rows).to_have_count(CHARGERS)
+    context.close()
+
+
 def test_after_a_cut_there_is_one_snapshot(house: Network, views: Views) -> None:
     """A listener whose changes are not kept any more is sent everything once, then changes."""
     page = views.open("/chargers")

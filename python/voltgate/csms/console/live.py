@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, assert_never
 
 import orjson
@@ -93,6 +92,7 @@ class Live:
         self._reader, self._documents, self._lag = reader, documents, lag
         self._changes: deque[Change] = deque(maxlen=kept)
         self._picture: dict[str, Document] = {}
+        self._order: list[str] = []  # of its ids, as pages list them; empty: to be made
         self._at: Position | None = None
         self._since = 0  # total before the first change that is kept
         self._snapshot: tuple[Position, Form, asyncio.Task[bytes]] | None = None
@@ -149,7 +149,7 @@ class Live:
         self._rest = loop.time() + SHARE * (loop.time() - begun)
         if at is None or new.epoch != at.epoch or new.total < at.total:
             self._changes.clear()
-            self._picture = {one["id"]: one for one in chargers}
+            self._picture, self._order = {one["id"]: one for one in chargers}, []
             self._since = new.total
             await self._arrive(new)
         else:
@@ -160,6 +160,8 @@ class Live:
         found = (columns.difference(self._picture.get(one["id"]), one) for one in chargers)
         if differences := [one for one in found if one is not None]:
             self._picture.update((one.charger["id"], one.charger) for one in differences)
+            if any(one.whole for one in differences):
+                self._order = []
             if len(self._changes) == self._changes.maxlen:
                 self._since = self._changes[0].at.total
             self._changes.append(Change(at, differences))
@@ -177,9 +179,12 @@ class Live:
             self._news.notify_all()
 
     async def events(
-        self, principal: Principal, last: str, form: Form = Form.DOCUMENTS
+        self, principal: Principal, last: str, form: Form = Form.DOCUMENTS, first: int = 0
     ) -> AsyncGenerator[bytes]:
-        """What a listener is sent, which has seen everything up to the event ``last``."""
+        """What a listener is sent, which has seen everything up to the event ``last``.
+
+        ``first``: how many chargers an event ``first`` brings while a snapshot of more is made.
+        """
         known = position.parsed(last)
         if form is Form.PACKED:
             yield columns.HEADER
@@ -197,6 +202,8 @@ class Live:
                 continue
             if known is None or known[0] != at.epoch or known[1] < self._since:
                 waking, spoken = False, loop.time()
+                if first and len(everything := self._everything(principal)) > first:
+                    yield self._event("first", None, everything[:first], form)
                 yield await self._whole(at, principal, form)
             else:
                 for change in [one for one in self._changes if one.at.total > known[1]]:
@@ -220,10 +227,10 @@ class Live:
         return await asyncio.shield(self._snapshot[2])
 
     def _everything(self, principal: Principal) -> list[Difference]:
-        chargers = [one for one in self._picture.values() if principal.sees(one["site"])]
-        # As a page lists them: to sort ten thousand takes a phone a second, to find them sorted nothing.
-        chargers.sort(key=lambda one: (_natural(one["site"] or ""), _natural(one["name"] or one["id"])))
-        return [Difference(one, True, one["connectors"]) for one in chargers]
+        if not self._order:
+            self._order = [one["id"] for one in sorted(self._picture.values(), key=_place)]
+        chargers = map(self._picture.__getitem__, self._order)
+        return [Difference(one, True, one["connectors"]) for one in chargers if principal.sees(one["site"])]
 
     def _written(self, change: Change, form: Form) -> bytes:
         """For listeners of every site: the first one has it written, the others share it."""
@@ -246,7 +253,10 @@ class Live:
         event = b"event: alive\ndata: %s\n\n" % orjson.dumps({"lag": self._lag()})
         return columns.packed(event) if form is Form.PACKED else event
 
-    def _event(self, name: str, at: Position, differences: Iterable[Difference], form: Form) -> bytes:
+    def _event(
+        self, name: str, at: Position | None, differences: Iterable[Difference], form: Form
+    ) -> bytes:
+        """``at`` None: a part, behind which nobody goes on."""
         match form:
             case Form.DOCUMENTS:
                 said: dict[str, Any] = {"chargers": [columns.document(one.charger) for one in differences]}
@@ -254,15 +264,20 @@ class Live:
                 said = {"lag": self._lag(), **columns.shown(differences)}
             case never:
                 assert_never(never)
-        data = orjson.dumps({"position": at.streams} | said)
-        event = b"event: %s\nid: %s\ndata: %s\n\n" % (name.encode(), str(at).encode(), data)
+        streams, id_ = (at.streams, b"id: %s\n" % str(at).encode()) if at is not None else ({}, b"")
+        data = orjson.dumps({"position": streams} | said)
+        event = b"event: %s\n%sdata: %s\n\n" % (name.encode(), id_, data)
         return columns.packed(event) if form is Form.PACKED else event
 
 
-@lru_cache(maxsize=65_536)
-def _natural(label: str) -> tuple[tuple[str, int], ...]:
+def _place(charger: Document) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """In the list of a page: to sort ten thousand takes a phone a second, to find them sorted nothing."""
+    return _natural(charger["site"] or ""), _natural(charger["name"] or charger["id"])
+
+
+def _natural(label: str) -> list[tuple[str, int]]:
     """``Bay 9`` comes before ``Bay 10``."""
-    return tuple((text, int(number or 0)) for text, number in _NUMBERS.findall(label.casefold()))
+    return [(text, int(number or 0)) for text, number in _NUMBERS.findall(label.casefold())]
 
 
 def _seen(change: Change, principal: Principal) -> list[Difference]:

@@ -345,9 +345,9 @@ class Ledger:
                 raise
 
     async def _tell(self) -> None:
-        """Say on ``ops.live`` that the database has changed, twenty times a second at most."""
+        """Say on ``ops.live`` that the database has changed, ten times a second at most."""
         now = asyncio.get_running_loop().time()
-        if self._publishes and self._touched != set() and now - self._live_at >= 0.05:
+        if self._publishes and self._touched != set() and now - self._live_at >= 0.1:
             self._live_at = now
             shown = {name: one.seq for name, one in self._books.positions.items()}
             chargers = None if self._touched is None else sorted(self._touched)

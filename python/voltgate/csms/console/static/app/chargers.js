@@ -3,7 +3,7 @@ import { html, use, useMemo } from "../ui/html.js";
 import { kw, kwh } from "../ui/format.js";
 import { Age, Empty, Icon, Loading, Old, State } from "../ui/parts.js";
 import { List } from "../ui/list.js";
-import { chargers, link, picture, roster, totals } from "../data/live.js";
+import { chargers, first, link, picture, roster, totals } from "../data/live.js";
 import { part } from "../data/api.js";
 import { go, place } from "../data/router.js";
 import { STATES } from "../data/states.js";
@@ -22,7 +22,7 @@ function sorted() {
 }
 
 function Row({ id }) {
-  const row = use(() => (picture.value, chargers.get(id)), [id]);
+  const row = use(() => (picture.value, chargers.get(id) ?? first.value.find((one) => one.id === id)), [id]);
   if (!row) return null;
   return html`<a class="row charger" href="/chargers/${part(id)}" data-testid="charger-${id}">
     <span class="name"><b>${row.label}</b><small>${row.site ?? t("nowhere")}</small></span>
@@ -45,7 +45,7 @@ function Chips({ chosen, choose }) {
     return STATES.filter((state) => totals[state] || state === chosen).map((state) => [state, totals[state]]);
   }, [chosen]);
   return html`<div class="chips" role="group" aria-label=${t("now.states")}>
-    <button aria-pressed=${!chosen} onClick=${() => choose("")}>${t("all")} <b>${chargers.size}</b></button>
+    <button aria-pressed=${!chosen} onClick=${() => choose("")}>${t("all")} <b>${chargers.size || ""}</b></button>
     ${numbers.map(
       ([state, n]) =>
         html`<button key=${state} aria-pressed=${state === chosen} onClick=${() => choose(state)}>
@@ -76,8 +76,10 @@ export function Chargers() {
     });
   }, [all, state, words]);
   const known = use(() => link.value.at > 0);
+  const early = use(() => (state || words ? [] : first.value.map((one) => one.id)), [state, words]);
+  const shown = chargers.size ? ids : early;
   const row = useMemo(() => (id) => html`<${Row} id=${id} />`, []);
-  if (!chargers.size) {
+  if (!chargers.size && !early.length) {
     if (!known) return html`<${Loading} />`;
     return html`<${Empty} alone icon="plug" title=${t("none")}><p>${t("none.hint")}</p></${Empty}>`;
   }
@@ -96,9 +98,9 @@ export function Chargers() {
       <${Chips} chosen=${state} choose=${(one) => set("state", one)} />
     </div>
     <${BulkButton} ids=${ids} />
-    <p class="hidden" role="status">${t("count", { n: ids.length })}</p>
-    ${ids.length
-      ? html`<${List} items=${ids} row=${row} height=${ROW} id=${(id) => id} label=${shared("nav.chargers")} />`
+    <p class="hidden" role="status">${chargers.size > 0 && t("count", { n: ids.length })}</p>
+    ${shown.length
+      ? html`<${List} items=${shown} row=${row} height=${ROW} id=${(id) => id} label=${shared("nav.chargers")} />`
       : html`<${Empty} icon="search" title=${t("none.found")}>
           <button onClick=${() => go("/chargers", { replace: true })}>${t("none.clear")}</button>
         </${Empty}>`}`;

@@ -1,5 +1,5 @@
 // The last picture, kept in this browser for the next visit and for when there is no network. It is deleted at logout.
-import { chargers, link, packed, remember } from "./live.js";
+import { chargers, FIRST, link, packed, preview, remember } from "./live.js";
 
 const NAME = "picture";
 const EVERY = 20_000; // milliseconds
@@ -17,7 +17,9 @@ async function keep() {
     parts.push(first ? "," : "", JSON.stringify(packed(rows.slice(first, first + AT_ONCE))));
   }
   parts.push("]}");
-  await (await caches.open(NAME)).put("/picture", new Response(new Blob(parts)));
+  const cache = await caches.open(NAME);
+  await cache.put("/first", new Response(JSON.stringify({ at, event: packed(rows.slice(0, FIRST)) })));
+  await cache.put("/picture", new Response(new Blob(parts)));
 }
 
 export const forget = async () => possible && caches.delete(NAME);
@@ -25,6 +27,11 @@ export const forget = async () => possible && caches.delete(NAME);
 /** Show what was kept, and keep what is shown from now on. */
 export async function recall() {
   if (!possible) return;
+  const first = await caches.match("/first", { cacheName: NAME });
+  if (first) {
+    const { at, event } = await first.json();
+    preview(event, at);
+  }
   const found = await caches.match("/picture", { cacheName: NAME });
   if (found) {
     const { at, events } = await found.json();

@@ -10,6 +10,8 @@ import { ofCharger, STATES, total } from "./states.js";
 
 const SILENT = 12_000; // milliseconds; the server says something every five seconds
 const WOKEN = 7_000; // likewise, for who looks again after a while
+/** How many rows are shown before the picture has come: a screen of them. */
+export const FIRST = 24;
 const LATE = 10; // seconds that the ledger may be behind before what it says counts as old
 
 /** Rows by id: the API's document with `state`, `power`, `energy`, `label`, `heard` and `text` (for searches). */
@@ -20,6 +22,8 @@ export const picture = signal(0);
 export const roster = signal(0);
 /** `state`: connecting, live or stale; `at`: of what time the picture is, in milliseconds, 0 for none. */
 export const link = signal({ state: "connecting", at: 0 });
+/** Rows that are shown until there is a picture: those at the top of the list. */
+export const first = signal([]);
 /** How many chargers have each state, and what all of them take, in watts. */
 export const totals = { power: 0, sessions: 0, ...Object.fromEntries(STATES.map((state) => [state, 0])) };
 
@@ -36,9 +40,8 @@ function count(row, sign) {
   totals.sessions += sign * row.running;
 }
 
-/** Take a document of {@link applied} in, which becomes the row; whether it is new or has moved in the list. */
-function put(document) {
-  const before = chargers.get(document.id);
+/** What rows have beside a document of {@link applied}. `before`: the row that it takes the place of, if there is one. */
+function derive(document, before) {
   const label = document.name || document.id;
   const { id, site, vendor, model, connectors } = document;
   const moved = !before || before.label !== label || before.site !== site;
@@ -50,9 +53,16 @@ function put(document) {
   document.energy = total(document, "energy_wh");
   document.running = connectors.filter((one) => one.session).length;
   document.heard = connectors.reduce((latest, one) => (one.heard > latest ? one.heard : latest), "");
+  return moved;
+}
+
+/** Take a document in, which becomes the row; whether it is new or has moved in the list. */
+function put(document) {
+  const before = chargers.get(document.id);
+  const moved = derive(document, before);
   if (before) count(before, -1);
   count(document, 1);
-  chargers.set(id, document);
+  chargers.set(document.id, document);
   return moved;
 }
 
@@ -117,6 +127,7 @@ function applied(events) {
 
 function draw() {
   asked = 0;
+  if (first.value.length) first.value = [];
   const whole = pending.some((event) => event.whole);
   const touched = applied(pending);
   let moved = false;
@@ -155,9 +166,19 @@ function take(event, whole) {
   alive(data.lag);
 }
 
+/** Show these rows until there is a picture. `at`: of what time they are, if they were kept. */
+export function preview(event, at = 0) {
+  if (chargers.size) return;
+  const rows = [...applied([event]).values()];
+  for (const row of rows) derive(row);
+  first.value = rows;
+  if (at) link.value = { state: link.value.state, at };
+}
+
 /** A picture of an earlier visit, in events of {@link packed}, until there is a newer one. */
 export function remember(events, at) {
-  if (link.value.at) return;
+  if (chargers.size || link.value.state === "live") return;
+  first.value = [];
   for (const document of applied(events).values()) put(document);
   link.value = { state: link.value.state, at };
   roster.value++;
@@ -172,7 +193,8 @@ function stale() {
 export function connect() {
   source?.close();
   triedAt = Date.now();
-  source = new EventSource(`/api/v1/live?form=columns${last && `&last_event_id=${last}`}`);
+  source = new EventSource(`/api/v1/live?form=columns&first=${FIRST}${last && `&last_event_id=${last}`}`);
+  source.addEventListener("first", (event) => preview(JSON.parse(event.data)));
   source.addEventListener("snapshot", (event) => take(event, true));
   source.addEventListener("change", (event) => take(event, false));
   source.addEventListener("alive", (event) => alive(JSON.parse(event.data).lag));
