@@ -3,7 +3,7 @@ import { html, use, useMemo } from "../ui/html.js";
 import { kw, kwh } from "../ui/format.js";
 import { Age, Empty, Icon, Loading, Old, State } from "../ui/parts.js";
 import { List } from "../ui/list.js";
-import { chargers, first, link, picture, roster, totals } from "../data/live.js";
+import { chargers, first, picture, pictured, roster, totals } from "../data/live.js";
 import { part } from "../data/api.js";
 import { go, place } from "../data/router.js";
 import { STATES } from "../data/states.js";
@@ -75,7 +75,7 @@ export function Chargers() {
       return row && (!state || row.state === state) && wanted.every((word) => row.text.includes(word));
     });
   }, [all, state, words]);
-  const known = use(() => link.value.at > 0);
+  const known = use(pictured);
   const early = use(() => (state || words ? [] : first.value.map((one) => one.id)), [state, words]);
   const shown = chargers.size ? ids : early;
   const row = useMemo(() => (id) => html`<${Row} id=${id} />`, []);

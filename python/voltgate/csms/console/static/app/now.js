@@ -2,7 +2,7 @@
 import { html, use } from "../ui/html.js";
 import { kw } from "../ui/format.js";
 import { Age, Empty, State } from "../ui/parts.js";
-import { chargers, link, picture, totals } from "../data/live.js";
+import { chargers, picture, pictured, totals } from "../data/live.js";
 import { part } from "../data/api.js";
 import { STATES } from "../data/states.js";
 import { t } from "../text/chargers.js";
@@ -58,7 +58,7 @@ export function Now() {
     const numbers = STATES.filter((state) => totals[state]).map((state) => [state, totals[state]]);
     return { trouble, power, sessions, numbers, count: totals.faulted + totals.offline };
   });
-  const known = use(() => link.value.at > 0);
+  const known = use(pictured);
   if (!chargers.size) {
     if (!known) return html`<p class="loading" role="status">${shared("loading")}</p>`;
     return html`<${Empty} alone icon="plug" title=${t("none")}><p>${t("none.hint")}</p></${Empty}>`;

@@ -24,6 +24,8 @@ export const roster = signal(0);
 export const link = signal({ state: "connecting", at: 0 });
 /** Rows that are shown until there is a picture: those at the top of the list. */
 export const first = signal([]);
+/** Whether there is a picture, live or kept: a charger that is not in it is not there. */
+export const pictured = () => link.value.at > 0 && !first.value.length;
 /** How many chargers have each state, and what all of them take, in watts. */
 export const totals = { power: 0, sessions: 0, ...Object.fromEntries(STATES.map((state) => [state, 0])) };
 
