@@ -253,9 +253,7 @@ class Live:
         event = b"event: alive\ndata: %s\n\n" % orjson.dumps({"lag": self._lag()})
         return columns.packed(event) if form is Form.PACKED else event
 
-    def _event(
-        self, name: str, at: Position | None, differences: Iterable[Difference], form: Form
-    ) -> bytes:
+    def _event(self, name: str, at: Position | None, differences: Iterable[Difference], form: Form) -> bytes:
         """``at`` None: a part, behind which nobody goes on."""
         match form:
             case Form.DOCUMENTS:
