@@ -14,7 +14,7 @@ from faults.crowd import Crowd
 from faults.cuts import Fault
 from faults.process import tail
 from faults.setups import Gateway, House, Setup, running
-from faults.verdict import Closing, Verdict, judge, read
+from faults.verdict import Closing, Verdict, ends, judge, read
 
 FELT = (5, 60, 250)  # messages
 PATIENCE = 90.0  # seconds until what should happen counts as not happening
@@ -127,7 +127,7 @@ async def run(
             await run.until(lambda: not commander.waiting, "every command has ended")
         if setup.books:
             run.now = "the books"
-            closing = Closing(house.urls)
+            closing = Closing(house.urls, len(ends(book)))
             run.unsettled = lambda: [closing.seen]
             await run.until(closing.closed, "the ledger has settled everything")
         return judge(book, commander, await read(house.urls))

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -79,13 +79,16 @@ async def read(urls: Sequence[str], *, bills: bool = True) -> Stored:
 class Closing:
     """The end of the books: every fact is folded, and what ended with the last of them has settled."""
 
-    def __init__(self, urls: Sequence[str]) -> None:
-        self._urls = list(urls)
+    def __init__(self, urls: Sequence[str], ends: int) -> None:
+        self._urls, self._ends = list(urls), ends
         self._folded_at: datetime | None = None
         self.seen = "nothing"
 
     async def closed(self) -> bool:
-        """By the last tick: it covers all transaction facts, and a settlement's wait has passed since."""
+        """By the last tick: it covers all transaction facts, and a settlement's wait has passed since.
+
+        The last documents may still be on their way out: who waits for one that does not come waits a minute.
+        """
         client = await nats.connect(self._urls)
         try:
             last = (await client.jsm().stream_info("OCPP_TX")).state.last_seq
@@ -98,7 +101,10 @@ class Closing:
             return False
         at = datetime.fromisoformat(tick["at"])
         self._folded_at = self._folded_at or at
-        return left > 0 and at - self._folded_at > 3 * timedelta(seconds=SETTLE_AFTER)
+        waited = at - self._folded_at
+        if left < self._ends:
+            return waited > timedelta(seconds=60)
+        return waited > 3 * timedelta(seconds=SETTLE_AFTER)
 
 
 async def _messages(urls: Sequence[str], stream: str) -> Any:
@@ -152,13 +158,22 @@ def judge(book: Book, commander: Commander, stored: Stored) -> Verdict:
 
 def _of_books(entries: list[Entry], invoices: dict[str, list[Bill]]) -> dict[str, list[str]]:
     """Every end has one invoice, and nothing else has any."""
-    ends = {end for entry in entries if (end := _end(entry)) is not None}
+    ended = _ends(entries)
     billed = Counter(bill for bills in invoices.values() for bill in bills)
     return {
-        "not billed": [str(end) for end in ends if end not in billed],
+        "not billed": [str(end) for end in ended if end not in billed],
         "billed twice": [str(end) for end, times in billed.items() if times > 1],
-        "billed for nobody": [str(end) for end in billed if end not in ends],
+        "billed for nobody": [str(end) for end in billed if end not in ended],
     }
+
+
+def ends(book: Book) -> set[Bill]:
+    """The transactions that chargers have ended."""
+    return _ends(book.entries.values())
+
+
+def _ends(entries: Iterable[Entry]) -> set[Bill]:
+    return {end for entry in entries if (end := _end(entry)) is not None}
 
 
 def _end(entry: Entry) -> Bill | None:
