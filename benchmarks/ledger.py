@@ -58,13 +58,17 @@ def facts(chargers: int, minutes: int) -> Iterator[Fact]:
         at = times.text(START + timedelta(minutes=minute))
         for number in range(chargers):
             if minute == 0:
-                begin = {"connectorId": 1, "idTag": f"T{number}", "meterStart": 0, "timestamp": at}
-                yield fact(number, "StartTransaction", "0", at, begin)
-                answer = {"transactionId": 1, "idTagInfo": {"status": "Accepted"}}
-                yield fact(number, "StartTransactionResponse", "0", at, answer)
+                yield from begin(number, 1, "0", at, 0)
             else:
-                body = reading(at, minute * 120) | {"transactionId": 1}
-                yield fact(number, "MeterValues", str(minute), at, body)
+                yield fact(number, "MeterValues", str(minute), at, reading(1, at, minute * 120))
+
+
+def begin(number: int, tx: int, key: str, at: str, wh: int) -> Iterator[Fact]:
+    """A transaction's start and the answer to it."""
+    start = {"connectorId": 1, "idTag": f"T{number}", "meterStart": wh, "timestamp": at}
+    yield fact(number, "StartTransaction", key, at, start)
+    answer = {"transactionId": tx, "idTagInfo": {"status": "Accepted"}}
+    yield fact(number, "StartTransactionResponse", key, at, answer)
 
 
 def fact(number: int, action: str, key: str, at: str, body: dict[str, object]) -> Fact:
@@ -79,10 +83,11 @@ def fact(number: int, action: str, key: str, at: str, body: dict[str, object]) -
     return f"ocpp.tx.v16.{action}.CP{number}", headers, orjson.dumps(body)
 
 
-def reading(at: str, wh: int) -> dict[str, object]:
+def reading(tx: int, at: str, wh: int) -> dict[str, object]:
     """MeterValues with everything that chargers like to report."""
     register = {"measurand": "Energy.Active.Import.Register", "value": str(wh), "unit": "Wh"}
-    return {"connectorId": 1, "meterValue": [{"timestamp": at, "sampledValue": [register, *READING]}]}
+    sampled = [{"timestamp": at, "sampledValue": [register, *READING]}]
+    return {"connectorId": 1, "transactionId": tx, "meterValue": sampled}
 
 
 def fold(chargers: int, minutes: int, folder: Path) -> float:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import uvloop
-from ledger import START, Fact, fact, memory, reading
+from ledger import START, Fact, begin, fact, memory, reading
 from nats.aio.client import Client
 from servers import connected, free_ports
 
@@ -43,13 +43,9 @@ def month(chargers: int, days: int) -> Iterator[Fact]:
 def _minute(number: int, hour: int, minute: int, at: str, ends: bool) -> Iterator[Fact]:
     tx, key = hour + 1, f"{number}/{hour}/{minute}"
     if minute == 0:
-        begin = {"connectorId": 1, "idTag": f"T{number}", "meterStart": hour * 7000, "timestamp": at}
-        yield fact(number, "StartTransaction", key, at, begin)
-        answer = {"transactionId": tx, "idTagInfo": {"status": "Accepted"}}
-        yield fact(number, "StartTransactionResponse", key, at, answer)
+        yield from begin(number, tx, key, at, hour * 7000)
     elif minute <= READINGS:
-        body = reading(at, hour * 7000 + minute * 120) | {"transactionId": tx}
-        yield fact(number, "MeterValues", key, at, body)
+        yield fact(number, "MeterValues", key, at, reading(tx, at, hour * 7000 + minute * 120))
     elif ends:
         end = {"transactionId": tx, "meterStop": hour * 7000 + minute * 120, "timestamp": at}
         yield fact(number, "StopTransaction", key, at, end)

@@ -112,7 +112,7 @@ class Jobs:
         async with self._slots:
             item.state = State.RUNNING
             try:
-                ended = await perform(item.charger)
+                end = await perform(item.charger)
             except (Problem, ImpossibleError) as error:
                 item.ended(IMPOSSIBLE, "", f"Not sent: {error}.")
             except StoreError:
@@ -121,7 +121,7 @@ class Jobs:
                 log.exception("bulk.failed", identity=item.charger)
                 item.ended(FAILED, "", "A fault of the server, which is in its log.")
             else:
-                item.ended(ended.outcome, ended.status, ended.meaning)
+                item.ended(end.outcome, end.status, end.meaning)
 
     async def close(self) -> None:
         """Leave what is not sent."""

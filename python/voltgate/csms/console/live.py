@@ -9,10 +9,11 @@ listener can go on at another console: a change holds what is so now, and one to
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import Any, assert_never
 
 import orjson
@@ -159,9 +160,11 @@ class Live:
         """These chargers are so now."""
         found = (columns.difference(self._picture.get(one["id"]), one) for one in chargers)
         if differences := [one for one in found if one is not None]:
-            self._picture.update((one.charger["id"], one.charger) for one in differences)
-            if any(one.whole for one in differences):
-                self._order = []
+            for one in differences:
+                before = self._picture.get(one.charger["id"])
+                if before is None or _place(before) != _place(one.charger):
+                    self._order = []
+                self._picture[one.charger["id"]] = one.charger
             if len(self._changes) == self._changes.maxlen:
                 self._since = self._changes[0].at.total
             self._changes.append(Change(at, differences))
@@ -202,8 +205,9 @@ class Live:
                 continue
             if known is None or known[0] != at.epoch or known[1] < self._since:
                 waking, spoken = False, loop.time()
-                if first and len(everything := self._everything(principal)) > first:
-                    yield self._event("first", None, everything[:first], form)
+                top = list(islice(self._listed(principal), first + 1))
+                if 0 < first < len(top):
+                    yield self._event("first", None, top[:first], form)
                 yield await self._whole(at, principal, form)
             else:
                 for change in [one for one in self._changes if one.at.total > known[1]]:
@@ -220,17 +224,20 @@ class Live:
     async def _whole(self, at: Position, principal: Principal, form: Form) -> bytes:
         """A snapshot. Many listeners come at once after a restart: they share it."""
         if not principal.everywhere:
-            return await asyncio.to_thread(self._event, "snapshot", at, self._everything(principal), form)
+            return await asyncio.to_thread(self._event, "snapshot", at, [*self._listed(principal)], form)
         if self._snapshot is None or self._snapshot[:2] != (at, form):
-            making = asyncio.to_thread(self._event, "snapshot", at, self._everything(principal), form)
+            making = asyncio.to_thread(self._event, "snapshot", at, [*self._listed(principal)], form)
             self._snapshot = at, form, asyncio.create_task(making)
         return await asyncio.shield(self._snapshot[2])
 
-    def _everything(self, principal: Principal) -> list[Difference]:
+    def _listed(self, principal: Principal) -> Iterator[Difference]:
+        """What a listener sees, in the order of a page: to sort ten thousand takes a phone a second."""
         if not self._order:
-            self._order = [one["id"] for one in sorted(self._picture.values(), key=_place)]
-        chargers = map(self._picture.__getitem__, self._order)
-        return [Difference(one, True, one["connectors"]) for one in chargers if principal.sees(one["site"])]
+            self._order = [one["id"] for one in sorted(self._picture.values(), key=_natural_place)]
+        for id_ in self._order:
+            one = self._picture[id_]
+            if principal.sees(one["site"]):
+                yield Difference(one, True, one["connectors"])
 
     def _written(self, change: Change, form: Form) -> bytes:
         """For listeners of every site: the first one has it written, the others share it."""
@@ -268,9 +275,13 @@ class Live:
         return columns.packed(event) if form is Form.PACKED else event
 
 
-def _place(charger: Document) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    """In the list of a page: to sort ten thousand takes a phone a second, to find them sorted nothing."""
-    return _natural(charger["site"] or ""), _natural(charger["name"] or charger["id"])
+def _place(charger: Document) -> tuple[str, str]:
+    """In the list of a page."""
+    return charger["site"] or "", charger["name"] or charger["id"]
+
+
+def _natural_place(charger: Document) -> tuple[list[tuple[str, int]], ...]:
+    return tuple(map(_natural, _place(charger)))
 
 
 def _natural(label: str) -> list[tuple[str, int]]:
