@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from jetstream import PATIENCE
 from voltgate.config import Config
-from voltgate.csms.ledger import store
+from voltgate.csms.ledger import rebuild, store
 from voltgate.csms.ledger.service import Ledger
 from voltgate.csms.ledger.store import Row, StoreError
 
@@ -25,6 +25,16 @@ async def running(client: Client, config: Config) -> AsyncIterator[None]:
     finally:
         stop.set()
         await task
+
+
+async def derived(client: Client, config: Config) -> str:
+    """The hash of a database whose ledger has stopped, perhaps between writing a tick and folding it."""
+    ledger, stop = Ledger(client, config, publishes=False), asyncio.Event()
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as tasks:
+        tasks.create_task(ledger.run(stop))
+        await ledger.caught_up.wait()
+        stop.set()
+    return await rebuild.digest(client, config)
 
 
 _TABLES = {"sqlite": "sqlite_master WHERE name", "postgresql": "pg_tables WHERE tablename"}

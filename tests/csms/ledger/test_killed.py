@@ -10,7 +10,7 @@ import nats
 import pytest
 
 import postgres
-from csms.keeping import rows, until
+from csms.keeping import derived, rows, until
 from csms.ledger.test_service import configured, publish, session_16
 from jetstream import NatsServer
 from processes import PATIENCE, Start
@@ -75,7 +75,7 @@ async def test_kills_under_load_lose_and_repeat_nothing(
     assert sorted(rows(config, "SELECT number FROM cdr"))[-1][0].endswith(f"{SESSIONS:06}")
     messages = (await client.jsm().stream_info("OPS_CDR")).state.messages
     assert messages == SESSIONS
-    live = await rebuild.digest(client, config)
+    live = await derived(client, config)
     rebuilt = start("csms", "rebuild", "--json", "--config", str(file))
     assert await asyncio.to_thread(rebuilt.process.wait, PATIENCE) == 0, rebuilt.err
     assert json.loads(rebuilt.out) == {"documents": SESSIONS, "sessions": SESSIONS, "digest": live}

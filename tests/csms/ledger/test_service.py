@@ -13,7 +13,7 @@ import pytest
 from nats.aio.client import Client
 from nats.js.api import DiscardPolicy
 
-from csms.keeping import rows, running, until
+from csms.keeping import derived, rows, running, until
 from csms.ledger.world import Said, World
 from jetstream import NatsServer
 from voltgate.config import Config
@@ -127,7 +127,7 @@ async def test_a_rebuild_makes_what_the_live_run_made(
         await until(lambda: len(rows(config, "SELECT at FROM status")) == 13)
         await until(lambda: rows(config, "SELECT id FROM session WHERE state = 'review'"))
         await until(lambda: not rows(config, "SELECT id FROM outbox"))
-    live = await rebuild.digest(client, config)
+    live = await derived(client, config)
     made = await rebuild.rebuild(client, other, asyncio.Event())
     assert (made.documents, made.sessions) == (6, 8)
     tables = [name for (name,) in rows(other, "SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -224,7 +224,7 @@ async def test_a_copy_is_restored_and_folds_what_came_since(
         await publish(client, session_16(2, "CP2", 60, 7000))
         await until(lambda: len(rows(config, SETTLED)) == 2)
         await until(lambda: not rows(config, "SELECT id FROM outbox"))
-    live = await rebuild.digest(client, config)
+    live = await derived(client, config)
     copies.restore(config.csms.database, tmp_path / "copy")
     assert len(rows(config, SETTLED)) == 1
     async with running(client, config):
@@ -258,7 +258,7 @@ async def test_run_backup_restore_and_rebuild_on_either_database(
     async with running(client, config):
         await publish(client, session_16(2, "CP2", 60, 7000))
         await until(lambda: len(settled()) == 2)
-    live = await rebuild.digest(client, config)
+    live = await derived(client, config)
     copies.restore(database_url, tmp_path / "copy")
     assert len(settled()) == 1
     with copies.anew(database_url) as url:

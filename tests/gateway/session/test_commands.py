@@ -1,12 +1,14 @@
 """Commands of one charger in virtual time (docs/contract.md 3.5): outcomes, facts, command ids, secrets."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from voltgate.config import Level
 from voltgate.gateway.reasons import Reason
+from voltgate.gateway.session.commands import JOINED
 from world import ACCEPTED, SOFT, STATUS, World, answered, booted, call, outcome, outcomes
 
 # -- the outcomes --------------------------------------------------------------------------------------
@@ -242,6 +244,16 @@ def test_a_repeat_of_an_open_command_waits_for_its_outcome() -> None:
     assert {m.headers["ocpp-message-id"] for m in replies} == {message_id}
     assert world.bus.published[0].headers["Nats-Msg-Id"] == "CP=201/c=201"
     assert world.bus.published[0].headers["ocpp-command-id"] == "c 1"
+
+
+def test_repeats_of_an_open_command_are_not_counted_by_the_queue_and_have_a_bound_of_their_own() -> None:
+    world = World(limits={"command_queue": 1})
+    for n in range(JOINED + 2):
+        world.command("Reset", SOFT, reply=f"_INBOX.{n}", ocpp_command_id="c")
+    (busy,) = world.replies()
+    assert (busy.subject, busy.headers["ocpp-outcome"]) == (f"_INBOX.{JOINED + 1}", "busy")
+    answered(world, call(world), ACCEPTED)
+    assert Counter(m.headers["ocpp-outcome"] for m in world.replies()) == {"result": JOINED + 1}
 
 
 @pytest.mark.parametrize("ended", [False, True], ids=["open", "ended"])

@@ -40,6 +40,7 @@ from voltgate.gateway.session.traced import commands
 from voltgate.gateway.session.turn import Turn
 
 LATE = 16  # commands that timed out, whose answers are still recognised
+JOINED = 256  # repeats of one open command that wait for its outcome
 
 
 class Ends(NamedTuple):
@@ -157,7 +158,7 @@ class Commands:
         """The same command id while the first is open: it gets the outcome of that one."""
         if not command.same(open_):
             self._end(command, Said(Outcome.INVALID, _OTHER.body))
-        elif len(open_.replies) > self._context.limits.command_queue:
+        elif len(open_.replies) > JOINED:
             self._end(command, Said(Outcome.BUSY))
         else:
             open_.replies += command.replies
