@@ -39,7 +39,10 @@ class Station:
         return charger(port, self.identity, self.password, version=self.version)
 
     async def change(self, timeout: float = PATIENCE) -> Msg:
-        """The command, sent as soon as commands reach the charger; its outcome."""
+        """The command, sent as soon as commands reach the charger; its outcome.
+
+        Where its time was over before it was sent, as on a loaded machine, it gets more of it.
+        """
         if self.version == "v16":
             action = "ChangeConfiguration"
             body: dict[str, Any] = {"key": "AuthorizationKey", "value": NEW.hex()}
@@ -47,12 +50,14 @@ class Station:
             entry = PASSWORD | {"attributeValue": NEW.decode()}
             action, body = "SetVariables", {"setVariableData": [entry]}
         subject = f"ocpprpc.send.{action}.{token(self.identity)}"
-        headers = {"ocpp-timeout": str(timeout)}
         async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     reply = await self._client.request(
-                        subject, json.dumps(body).encode(), timeout=PATIENCE, headers=headers
+                        subject,
+                        json.dumps(body).encode(),
+                        timeout=PATIENCE,
+                        headers={"ocpp-timeout": str(timeout)},
                     )
                 except NoRespondersError:
                     await asyncio.sleep(0.01)
@@ -60,6 +65,7 @@ class Station:
                 # Those were not sent: its connection was ending, its time was over before, or NATS was slow.
                 if outcome(reply) not in ("gone", "expired", "unavailable"):
                     return reply
+                timeout *= 1 + (outcome(reply) == "expired")
 
     async def told(self, connected: Charger, changing: "asyncio.Future[Msg]") -> str:
         """The message id of the command that comes."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from voltgate.gateway.interfaces import Ack, NotStored
+from voltgate import _core
+from voltgate.gateway.interfaces import Ack, Change, NotStored, Verdict
 from voltgate.gateway.reasons import Reason
 from voltgate.gateway.registry.record import Known, Record
 from voltgate.gateway.registry.rotation import TRIES, Rotation
@@ -246,6 +247,45 @@ def test_the_same_password_again_is_not_added_and_settles_what_is_open() -> None
     assert world.passwords == [NEW]
     answer(world, send(world), "Rejected")
     assert world.passwords == [NEW], "the one in force stays"
+
+
+@pytest.mark.parametrize("order", range(6))
+def test_a_command_that_was_not_sent_takes_nothing_from_its_repeat(order: int) -> None:
+    """What the first one still has to write, and what the repeat reads and writes, in any order."""
+    world = changing()
+    first, again = (Change(_core.token(world.identity), NEW.encode(), False) for _ in range(2))
+    rotation = Rotation(world.bus, world.clock, "OCPP", world.hash)
+    ends: list[str] = []
+    rotation.begin(first, lambda _, fault: ends.append(fault), None)
+    world.bus.release()
+    world.bus.hold = True
+    rotation.settle(first, Verdict.REFUSED)
+    rotation.begin(again, lambda _, fault: ends.append(fault), None)
+    for step in range(3):
+        world.bus.waiting.rotate(order >> step & 1)
+        world.bus.release(1)
+    world.bus.release()
+    world.bus.hold = False
+    world.pass_time(1)
+    assert ends[0] == ""
+    if ends[1]:
+        assert world.passwords == [OLD], "it was not sent"
+        return
+    assert world.passwords == [OLD, NEW], "the charger may have either"
+    rotation.settle(again, Verdict.TAKEN)
+    world.bus.release()
+    assert world.passwords == [NEW]
+
+
+def test_a_late_refusal_takes_nothing_from_the_repeat() -> None:
+    world = changing()
+    late = send(world)
+    timed_out(world)
+    message_id = send(world)
+    answer(world, late, "Rejected")
+    assert world.passwords == [OLD, NEW], "nobody knows what comes of the repeat"
+    answer(world, message_id, "Accepted")
+    assert world.passwords == [NEW]
 
 
 def test_a_third_password_is_not_sent_while_two_are_undecided() -> None:

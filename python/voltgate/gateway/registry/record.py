@@ -19,7 +19,7 @@ ALIAS, ALIAS_OF = "ocpp1.6j", "ocpp1.6"  # sent by some (docs/ocpp.md B)
 
 Quirk = Literal["half_duplex", "abort_close", "no_ping", "no_compression", "subprotocol_alias", "latin1"]
 QUIRKS: tuple[Quirk, ...] = get_args(Quirk)
-PasswordChange = Literal["sent", "at_reboot", "new_key"]
+PasswordChange = Literal["sent", "resent", "at_reboot", "new_key"]
 
 
 class Record(BaseModel):

@@ -7,9 +7,10 @@
 
 Accepted retires the old password and a refusal keeps it (docs/ocpp.md A24). RebootRequired is neither: the
 old one is in force until the charger restarts, the new one from then on, so only the login of the new one
-decides. Likewise for a key that an operator made (new_key), which is in force when it is entered. A record is
-written by compare-and-set on its revision, and the CALL leaves after it: whatever process ends at whatever
-step, the password the charger has is in the record.
+decides. Likewise for a key that an operator made (new_key), which is in force when it is entered. A password
+that is sent again while it is undecided is noted (resent): the refusal of one command says nothing of the
+other. A record is written by compare-and-set on its revision, and the CALL leaves after it: whatever process
+ends at whatever step, the password the charger has is in the record.
 
 The password in SetNetworkProfile is not one of these: it is stored in a slot the charger may use later,
 perhaps for another CSMS.
@@ -25,12 +26,15 @@ import structlog
 
 from voltgate import _core
 from voltgate.gateway.interfaces import Ack, Bus, Change, Clock, NotRead, NotStored, Stored, Ticket, Verdict
-from voltgate.gateway.registry.record import Known, Record, parse
+from voltgate.gateway.registry.record import Known, PasswordChange, Record, parse
 
 log = structlog.get_logger()
 
 TRIES = 5  # of a record that is changed at the same time
 AGAIN = 0.1  # seconds between them
+
+_SENT: PasswordChange = "sent"
+_RESENT: PasswordChange = "resent"
 
 UNREADABLE = "the charger's record could not be read or written"
 CROWDED = "too many passwords are being hashed (registry.max_hashes)"
@@ -78,7 +82,12 @@ class Rotation:
             fields = {"password_hashes": list(both), "password_change": "at_reboot" if both[1:] else None}
             # A login may have removed the new one before this answer is noted. That proves nothing.
             replaced.append(change.before)
-        _run(self._edit(change.token, lambda record: record.password_hashes in replaced, fields))
+
+        def holds(record: Record) -> bool:
+            again = record.password_change == _RESENT  # and may be in force by that
+            return record.password_hashes in replaced and not (again and verdict is Verdict.REFUSED)
+
+        _run(self._edit(change.token, holds, fields))
 
     def logged_in(self, known: Known) -> None:
         """The charger logged in with ``known.passed``: remove the other one, unless an operator keeps two."""
@@ -105,13 +114,25 @@ class Rotation:
             return CROWDED
         change.hash = hash_
         if hash_ in before:
-            return ""
+            return await self._sends_again(change.token, record)
         if len(before) > 1:
             return UNDECIDED
         change.added = True
-        both = {"password_hashes": [*before, hash_], "password_change": "sent"}
+        both = {"password_hashes": [*before, hash_], "password_change": _SENT}
         added = await self._edit(change.token, lambda record: record.password_hashes == before, both)
         return "" if added else UNREADABLE
+
+    async def _sends_again(self, token: str, record: Record) -> str:
+        """Note that a password is sent again: the refusal of an earlier command must not remove it."""
+        if record.password_change != _SENT:
+            return ""
+        undecided = (record.password_hashes, _SENT)
+        noted = await self._edit(
+            token,
+            lambda found: (found.password_hashes, found.password_change) == undecided,
+            {"password_change": _RESENT},
+        )
+        return "" if noted else UNREADABLE
 
     async def _edit(self, token: str, holds: Callable[[Record], bool], fields: dict[str, Any]) -> bool:
         """Set ``fields`` in the record, while ``holds`` for it; whether that was stored."""
