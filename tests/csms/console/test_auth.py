@@ -1,20 +1,25 @@
 """Login by a link that works once, sessions, keys, and requests of other sites."""
 
 import asyncio
+import json
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from csms.console.desk import Answer, Books, Desk
+from e2e.strangers import until
 from voltgate.csms.console import keys, persons
 from voltgate.csms.console.people import Kind
 from voltgate.csms.ledger import times
 
+FIRST = re.compile(r'<script type="application/json" id="first">(.*?)</script>')
 
-async def linked(console: Desk, name: str = "ann", role: str = "operator") -> str:
+
+async def linked(console: Desk, name: str = "ann", role: str = "operator", **more: Any) -> str:
     """The secret of a login link of an operator."""
-    await console.ask("PUT", f"/people/{name}", {"role": role})
+    await console.ask("PUT", f"/people/{name}", {"role": role, **more})
     link = await console.ask("POST", f"/people/{name}/link")
     return str(link.json["url"].partition("?link=")[2])
 
@@ -47,6 +52,19 @@ async def test_a_link_works_once_and_begins_a_session(console: Desk, books: Book
     async with console.http.get(f"{console.url}/", allow_redirects=False) as page:
         assert (page.status, page.headers["Location"]) == (303, "/login")
     assert (await login(console, secret)).status == 403
+
+
+async def test_a_page_has_the_first_rows_of_who_asks_as_data(console: Desk, books: Books) -> None:
+    """Shown before there is a stream of events; no cache keeps them, and markup in a name is none."""
+    for charger, site in (("</script><b>", "north"), ("CP2", "south")):
+        books.charger(charger, site)
+    books.position(1)
+    await until(lambda: console.console.live.streams)
+    session = cookie(await login(console, await linked(console, sites=["north"])))
+    async with console.http.get(f"{console.url}/chargers", headers=session) as page:
+        found = FIRST.findall(await page.text())
+        assert page.headers["Cache-Control"] == "private, no-store"
+    assert [json.loads(one)["chargers"]["id"] for one in found] == [["</script><b>"]]
 
 
 async def test_of_two_who_use_a_link_at_once_one_gets_in(console: Desk) -> None:

@@ -9,15 +9,17 @@ import pytest
 from csms.console.desk import Desk
 from voltgate.csms.console.shell import FOR_GOOD, ROOT, Shell
 
-BUDGET = 60 * 1024  # bytes of a first load without charts, compressed
+BUDGET = 50 * 1024  # bytes of a first load without charts, compressed
 
 
 def test_a_first_load_is_small() -> None:
     shell = Shell()
     names = [*shell.first(), "style.css", "theme.js", "vendor/icons.svg"]
-    assert "app/act.js" in names, "found through imports of imports"
-    assert "vendor/uplot.js" not in names, "loaded when a chart is opened"
-    assert len(shell.page.packed) + sum(len(shell.files[name].packed) for name in names) < BUDGET
+    assert "vendor/hooks.js" in names, "found through imports of imports"
+    assert not {"app/charger.js", "text/books.js", "vendor/uplot.js"} & {*names}, "loaded with their screens"
+    assert (
+        len(shell.files["shell.html"].packed) + sum(len(shell.files[name].packed) for name in names) < BUDGET
+    )
 
 
 def test_the_address_of_the_files_changes_with_any_of_them(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ Documents = Callable[[list[str]], Awaitable[list[Document]]]
 PERIOD = 0.05  # seconds between two looks, at least
 LOOK = 1.0  # and without a word of the ledger: one that is said can be lost
 SHARE = 10  # the whole picture is followed by so many times as much rest from whole pictures
+SCREEN = 24  # chargers at the top of the list
 KEPT = 600  # changes, for listeners that come back
 _NUMBERS = re.compile(r"([^0-9]*)([0-9]{0,18})")
 SILENCE = 15.0  # seconds until a comment shows that the connection is alive
@@ -220,6 +221,10 @@ class Live:
                             else self._event("change", change.at, seen, form)
                         )
             known = at.epoch, at.total
+
+    def top(self, principal: Principal) -> bytes:
+        """The first screen of a list as JSON in columns: a page shows it before there are events."""
+        return orjson.dumps(columns.shown(islice(self._listed(principal), SCREEN)))
 
     async def _whole(self, at: Position, principal: Principal, form: Form) -> bytes:
         """A snapshot. Many listeners come at once after a restart: they share it."""

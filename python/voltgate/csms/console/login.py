@@ -61,8 +61,8 @@ def routes(console: Console, shell: Shell) -> list[web.RouteDef]:
         return page(request, "press" if link else "wanted", link=link)
 
     async def start(request: web.Request) -> web.Response:
-        if console.door.known(request) is not None:
-            return shell.shown(request)
+        if (principal := console.door.known(request)) is not None:
+            return shell.shown(console.live.top(principal))
         return web.Response(status=303, headers={"Location": "/login", "Cache-Control": "no-store"})
 
     async def login(request: web.Request) -> web.Response:

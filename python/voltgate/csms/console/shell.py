@@ -25,6 +25,7 @@ TYPES = {
 }
 FOR_GOOD = "public, max-age=31536000, immutable"
 MAIN, STYLES = "main.js", "style.css"
+FIRST = "{first}"  # where a page holds the rows at the top of the list
 _IMPORT = re.compile(r'^(?:import|export)\s[\w\s{},*]*?\bfrom "(\.[^"]+)"|^import "(\.[^"]+)"', re.MULTILINE)
 LANGUAGES = ("en", "de")
 
@@ -77,7 +78,8 @@ class Shell:
         for mark, value in {"base": self.base, "styles": self.styles(), "modules": self._modules()}.items():
             page = page.replace(f"{{{mark}}}", value)
         # A file too: the service worker keeps it, and it holds nothing of who is logged in.
-        self.files["shell.html"] = self.page = _file(page.encode(), ".html")
+        self.files["shell.html"] = _file(page.replace(FIRST, "").encode(), ".html")
+        self._page = page.encode().split(FIRST.encode())
         worker = self.files.pop("sw.js").content.decode()
         worker = worker.replace("{base}", self.base).replace("{files}", " ".join(self._kept()))
         self._worker = _file(worker.encode(), ".js")
@@ -91,9 +93,8 @@ class Shell:
         return "\n".join(links)
 
     def _kept(self) -> list[str]:
-        """What opens every page without a network."""
-        beside = ("shell.html", STYLES, "theme.js", "vendor/icons.svg", "icon.svg", "manifest.webmanifest")
-        return [*beside, *self.first()]
+        """What opens every page without a network, also one that was never opened with it."""
+        return [name for name in self.files if name != "index.html"]
 
     def first(self) -> list[str]:
         """The modules that every page needs: what :data:`MAIN` imports, and what that imports."""
@@ -126,6 +127,10 @@ class Shell:
         """The service worker: by an address above all pages, and never an old one."""
         return self._worker.response(request, **{"Cache-Control": "no-cache"})
 
-    def shown(self, request: web.Request) -> web.Response:
-        """The page, for who is logged in."""
-        return self.page.response(request, **{"Cache-Control": "private, no-cache"})
+    def shown(self, first: bytes) -> web.Response:
+        """The page, for who is logged in. ``first``: JSON of the first rows, which is data and no script."""
+        data = b'<script type="application/json" id="first">%s</script>' % first.replace(b"<", rb"\u003c")
+        return web.Response(
+            body=data.join(self._page), content_type="text/html", charset="utf-8",
+            headers={"Cache-Control": "private, no-store"},
+        )  # fmt: skip

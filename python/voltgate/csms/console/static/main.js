@@ -2,15 +2,19 @@
 import { html, render } from "./ui/html.js";
 import { Frame } from "./app/frame.js";
 import { recall } from "./data/kept.js";
-import { connect } from "./data/live.js";
+import { idle } from "./data/clock.js";
+import { connect, preview } from "./data/live.js";
 import { introduce } from "./data/me.js";
 import { language } from "./text/text.js";
 
 document.documentElement.lang = language;
+const given = document.getElementById("first"); // the rows at the top of the list came with the page
+if (given) preview(JSON.parse(given.textContent));
 connect();
 recall().catch(() => undefined); // a browser may allow no storage
 introduce().catch(() => undefined); // without it, nothing is offered that needs a role
 const app = document.getElementById("app");
 app.replaceChildren(); // what was painted until the modules were there
 render(html`<${Frame} />`, app);
-navigator.serviceWorker?.register("/sw.js").catch(() => undefined); // without it, pages need the network
+// Without it, pages need the network. It loads the files of every screen, so it comes last.
+idle().then(() => navigator.serviceWorker?.register("/sw.js").catch(() => undefined));

@@ -4,14 +4,16 @@ const BASE = "{base}";
 const FILES = "{files}".split(" ");
 const SERVED = /^\/(api|static|login|logout|receipts|sw\.js)\b/;
 
-addEventListener("install", (event) =>
+addEventListener("install", (event) => {
+  // Where a browser can, it finds files in the cache without asking this worker.
+  event.addRoutes?.({ condition: { urlPattern: `${BASE}/*` }, source: { cacheName: BASE } });
   event.waitUntil(
     caches
       .open(BASE)
       .then((cache) => cache.addAll(FILES.map((name) => `${BASE}/${name}`)))
       .then(() => self.skipWaiting()),
-  ),
-);
+  );
+});
 
 addEventListener("activate", (event) =>
   event.waitUntil(

@@ -11,6 +11,7 @@ import { usePages } from "../data/pages.js";
 import { useQuery } from "../data/query.js";
 import { Channels } from "./channels.js";
 import { t } from "../text/books.js";
+import { t as shared } from "../text/shell.js";
 
 const DAY = 86_400_000;
 const KINDS = ["offline", "faulted", "stuck", "held", "no_success", "success_rate", "reboots", "commands", "ledger"];
@@ -49,7 +50,7 @@ export function Alerts() {
       </span>
     </div>
   </li>`;
-  return html`<h1>${t("alerts")}</h1>
+  return html`<h1>${shared("nav.alerts")}</h1>
     <${Pages} pages=${alerts} row=${row} icon="bell" none=${t("alerts.none")} />
     <section class="card">
       <h2>${t("rules")}</h2>

@@ -4,6 +4,7 @@ import { when } from "../ui/format.js";
 import { Pages } from "../ui/pages.js";
 import { usePages } from "../data/pages.js";
 import { t } from "../text/books.js";
+import { t as shared } from "../text/shell.js";
 
 const row = (one) => html`<li key=${one.revision}>
   <details>
@@ -17,6 +18,6 @@ const row = (one) => html`<li key=${one.revision}>
 
 export function Audit() {
   const pages = usePages("/audit", { limit: 50 });
-  return html`<h1>${t("audit")}</h1>
+  return html`<h1>${shared("nav.audit")}</h1>
     <${Pages} pages=${pages} row=${row} icon="history" none=${t("audit.none")} />`;
 }

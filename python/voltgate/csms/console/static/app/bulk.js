@@ -1,16 +1,14 @@
 // Bulk: one operation for the chargers that were chosen; and its page, with the outcome of each.
-import { html, use, useState } from "../ui/html.js";
+import { html, useState } from "../ui/html.js";
 import { decimal, when } from "../ui/format.js";
 import { Icon, Sheet, Shown, why } from "../ui/parts.js";
 import { part, send } from "../data/api.js";
 import { chargers } from "../data/live.js";
-import { may } from "../data/me.js";
 import { useEvery, useQuery } from "../data/query.js";
 import { go } from "../data/router.js";
 import { fresh, good, words } from "./outcome.js";
 import { known, t } from "../text/work.js";
 
-const MOST = 1000; // chargers of one operation
 const LISTED = 100; // that can be taken out one by one
 const AGAIN = 500; // milliseconds
 const DO = ["refresh", "reset", "operative", "inoperative"];
@@ -65,24 +63,13 @@ export function Bulk({ ids, onClose }) {
       <button
         class="danger"
         data-testid="confirm"
-        disabled=${state.busy || !left.size || left.size > MOST || (what === "limit" && !(watts >= 0))}
+        disabled=${state.busy || !left.size || (what === "limit" && !(watts >= 0))}
         onClick=${run}
       >
         ${t("bulk.run", { what: t(`what.${what}`), n: left.size })}
       </button>
     </div>
   </${Sheet}>`;
-}
-
-/** The button on the page of chargers. */
-export function BulkButton({ ids }) {
-  const acts = use(() => may("operator"));
-  const [open, setOpen] = useState(false);
-  if (!acts || !ids.length || ids.length > MOST) return null;
-  return html`<button data-testid="bulk" onClick=${() => setOpen(true)}>
-      <${Icon} name="list-filter" />${t("bulk", { n: ids.length })}
-    </button>
-    ${open && html`<${Bulk} ids=${ids} onClose=${() => setOpen(false)} />`}`;
 }
 
 export function BulkJob({ id }) {

@@ -1,18 +1,22 @@
 // Chargers: all of them, by site, with a search and a chip for each state.
-import { html, use, useMemo } from "../ui/html.js";
+import { html, use, useMemo, useState } from "../ui/html.js";
 import { kw, kwh } from "../ui/format.js";
 import { Age, Empty, Icon, Loading, Old, State } from "../ui/parts.js";
+import { Lazy } from "../ui/lazy.js";
 import { List } from "../ui/list.js";
 import { chargers, first, picture, pictured, roster, totals } from "../data/live.js";
 import { part } from "../data/api.js";
+import { may } from "../data/me.js";
 import { go, place } from "../data/router.js";
 import { STATES } from "../data/states.js";
-import { BulkButton } from "./bulk.js";
 import { t } from "../text/chargers.js";
 import { t as shared } from "../text/shell.js";
 
 const order = new Intl.Collator(undefined, { numeric: true }).compare;
 const ROW = 4.5; // rem
+const MOST = 1000; // chargers of one bulk operation
+
+const bulk = () => import("./bulk.js").then((file) => file.Bulk);
 
 /** Ids by site and name: sorted anew only when a charger comes, goes or moves. */
 function sorted() {
@@ -53,6 +57,17 @@ function Chips({ chosen, choose }) {
         </button>`,
     )}
   </div>`;
+}
+
+/** One operation for the chargers that are shown. */
+function BulkButton({ ids }) {
+  const acts = use(() => may("operator"));
+  const [open, setOpen] = useState(false);
+  if (!acts || !ids.length || ids.length > MOST) return null;
+  return html`<button data-testid="bulk" onClick=${() => setOpen(true)}>
+      <${Icon} name="list-filter" />${t("bulk", { n: ids.length })}
+    </button>
+    ${open && html`<${Lazy} load=${bulk} props=${{ ids, onClose: () => setOpen(false) }} />`}`;
 }
 
 export function Chargers() {

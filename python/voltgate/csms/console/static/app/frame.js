@@ -1,14 +1,12 @@
 // The frame of every screen: the tabs, the connection, More, and the screen of the address.
 import { html, use, useEffect, useState } from "../ui/html.js";
-import { Connection, Empty, Failed, Icon, Loading } from "../ui/parts.js";
+import { Lazy } from "../ui/lazy.js";
+import { Connection, Empty, Icon } from "../ui/parts.js";
 import { Toast } from "../ui/toast.js";
 import { matched, place } from "../data/router.js";
-import { Problem } from "../data/api.js";
 import { t } from "../text/shell.js";
 import { More } from "./more.js";
 import { SCREENS, TABS } from "./screens.js";
-
-const loaded = new Map(); // components that were imported, by path pattern
 
 function found(path) {
   for (const screen of SCREENS) {
@@ -18,31 +16,12 @@ function found(path) {
   return null;
 }
 
-const Missing = () => html`<${Empty} alone icon="circle-help" title=${t("missing.title")} />`;
+const Opened = ({ screen }) =>
+  screen.screen
+    ? html`<${screen.screen} ...${screen.values} />`
+    : html`<${Lazy} load=${screen.load} props=${screen.values} />`;
 
-/** The component of a screen, imported when it is opened first. */
-function Opened({ screen }) {
-  const [, again] = useState(0);
-  const [fault, setFault] = useState(null);
-  const ready = screen.screen ?? loaded.get(screen.path);
-  useEffect(() => {
-    if (ready) return;
-    setFault(null);
-    screen.load().then(
-      (component) => {
-        loaded.set(screen.path, component);
-        again((n) => n + 1);
-      },
-      () => setFault(screen.path),
-    );
-  }, [screen.path]);
-  // Files of another release are not served any more: the page of the new one has its own.
-  if (fault === screen.path) {
-    const problem = new Problem("release", 0, t("error.release"));
-    return html`<${Failed} problem=${problem} again=${() => location.reload()} />`;
-  }
-  return ready ? html`<${ready} ...${screen.values} />` : html`<${Loading} />`;
-}
+const Missing = () => html`<${Empty} alone icon="circle-help" title=${t("missing.title")} />`;
 
 function Tabs({ current }) {
   return html`<nav class="tabs" aria-label=${t("nav.main")}>

@@ -4,13 +4,14 @@ import { number } from "../ui/format.js";
 import { Icon, Shown } from "../ui/parts.js";
 import { useEvery, useQuery } from "../data/query.js";
 import { t } from "../text/books.js";
+import { t as shared } from "../text/shell.js";
 
 const EVERY = 5000; // milliseconds
 
 export function Health() {
   const query = useQuery("/health");
   useEvery(query.again, EVERY);
-  return html`<h1>${t("health")}</h1>
+  return html`<h1>${shared("nav.health")}</h1>
     <${Shown} query=${query}>
       ${(data) => html`<section class="card">
         <p>

@@ -45,7 +45,7 @@ export function More({ onClose }) {
     <ul class="menu">
       ${links.map(
         (screen) =>
-          html`<li><a href=${screen.path}><${Icon} name=${screen.icon} />${screen.more()}</a></li>`,
+          html`<li><a href=${screen.path}><${Icon} name=${screen.icon} />${t(screen.more)}</a></li>`,
       )}
     </ul>
     <div class="settings">

@@ -39,7 +39,7 @@ export function People() {
     </div>
   </li>`;
   return html`<header class="titled">
-      <h1>${t("people")}</h1>
+      <h1>${shared("nav.people")}</h1>
       <button class="primary" onClick=${() => add("people")}><${Icon} name="users" />${t("person.add")}</button>
     </header>
     ${shown &&

@@ -1,18 +1,16 @@
 // Every screen there is. A line here makes it reachable: no link leads to what is not in this table.
-import { Charger } from "./charger.js";
 import { Chargers } from "./chargers.js";
 import { Now } from "./now.js";
-import { t } from "../text/books.js";
 
 /**
- * `path`: as the router's patterns; `tab`: which of the five it belongs to; `more`: the text of its link in More
- * with its table; `role`: the least that sees the link; `everywhere`: not with a list of sites.
+ * `path`: as the router's patterns; `tab`: which of the five it belongs to; `more`: the text of its link in More,
+ * of text/shell.js; `role`: the least that sees the link; `everywhere`: not with a list of sites.
  * `load`: what imports the component when the screen is opened; `screen`: one that is always there.
  */
 export const SCREENS = [
   { path: "/", tab: "now", screen: Now },
   { path: "/chargers", tab: "chargers", screen: Chargers },
-  { path: "/chargers/:id", tab: "chargers", screen: Charger },
+  { path: "/chargers/:id", tab: "chargers", load: () => import("./charger.js").then((file) => file.Charger) },
   { path: "/bulk/:id", tab: "chargers", load: () => import("./bulk.js").then((file) => file.BulkJob) },
   { path: "/insights", tab: "insights", load: () => import("./insights.js").then((file) => file.Insights) },
   { path: "/insights/chargers", tab: "insights", load: () => import("./conduct.js").then((file) => file.Conduct) },
@@ -20,36 +18,36 @@ export const SCREENS = [
   { path: "/sessions/:id", tab: "sessions", load: () => import("./session.js").then((file) => file.Session) },
   { path: "/money", tab: "money", load: () => import("./money.js").then((file) => file.Money) },
   {
-    path: "/sites", icon: "map-pin", more: () => t("sites"), role: "viewer",
+    path: "/sites", icon: "map-pin", more: "nav.sites", role: "viewer",
     load: () => import("./sites.js").then((file) => file.Sites),
   },
   { path: "/sites/:id", load: () => import("./site.js").then((file) => file.Site) },
   {
-    path: "/tariffs", icon: "tag", more: () => t("tariffs"), role: "viewer", everywhere: true,
+    path: "/tariffs", icon: "tag", more: "nav.tariffs", role: "viewer", everywhere: true,
     load: () => import("./tariffs.js").then((file) => file.Tariffs),
   },
   {
-    path: "/tokens", icon: "key-round", more: () => t("tokens"), role: "viewer", everywhere: true,
+    path: "/tokens", icon: "key-round", more: "nav.tokens", role: "viewer", everywhere: true,
     load: () => import("./tokens.js").then((file) => file.Tokens),
   },
   {
-    path: "/alerts", icon: "bell", more: () => t("alerts"), role: "viewer",
+    path: "/alerts", icon: "bell", more: "nav.alerts", role: "viewer",
     load: () => import("./alerts.js").then((file) => file.Alerts),
   },
   {
-    path: "/firmware", icon: "download", more: () => t("firmware"), role: "manager", everywhere: true,
+    path: "/firmware", icon: "download", more: "nav.firmware", role: "manager", everywhere: true,
     load: () => import("./firmware.js").then((file) => file.Firmware),
   },
   {
-    path: "/people", icon: "users", more: () => t("people"), role: "admin", everywhere: true,
+    path: "/people", icon: "users", more: "nav.people", role: "admin", everywhere: true,
     load: () => import("./people.js").then((file) => file.People),
   },
   {
-    path: "/audit", icon: "history", more: () => t("audit"), role: "manager", everywhere: true,
+    path: "/audit", icon: "history", more: "nav.audit", role: "manager", everywhere: true,
     load: () => import("./audit.js").then((file) => file.Audit),
   },
   {
-    path: "/health", icon: "activity", more: () => t("health"), role: "viewer",
+    path: "/health", icon: "activity", more: "nav.health", role: "viewer",
     load: () => import("./health.js").then((file) => file.Health),
   },
 ];

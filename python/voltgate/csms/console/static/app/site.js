@@ -14,6 +14,7 @@ import { Heat, Port } from "./insights.js";
 import { fresh } from "./outcome.js";
 import { Editor } from "./sites.js";
 import { t } from "../text/books.js";
+import { t as shared } from "../text/shell.js";
 
 /** Power and bays: one tile for each connector, as it is at this moment. */
 function Bays({ id, limit }) {
@@ -95,7 +96,7 @@ function Price({ id }) {
         </${Shown}>`;
       }}
     </${Shown}>
-    <p class="buttons"><a class="button" href="/tariffs"><${Icon} name="tag" />${t("tariffs")}</a></p>
+    <p class="buttons"><a class="button" href="/tariffs"><${Icon} name="tag" />${shared("nav.tariffs")}</a></p>
   </section>`;
 }
 

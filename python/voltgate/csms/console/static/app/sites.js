@@ -8,6 +8,7 @@ import { part } from "../data/api.js";
 import { may } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { t } from "../text/books.js";
+import { t as shared } from "../text/shell.js";
 
 /** The form as the API takes it: without what is left empty; a comma is one way to write a decimal. */
 function asked({ id, ...values }) {
@@ -49,7 +50,7 @@ export function Sites() {
     <a class="row entry" href="/sites/${part(one.id)}"><span class="name"><b>${one.name}</b><small>${one.address ?? one.id}</small></span><${Icon} name="chevron-right" /></a>
   </li>`;
   return html`<header class="titled">
-      <h1>${t("sites")}</h1>
+      <h1>${shared("nav.sites")}</h1>
       ${manages && html`<button class="primary" onClick=${() => add(true)}><${Icon} name="map-pin" />${t("site.new")}</button>`}
     </header>
     <${Pages} pages=${sites} row=${row} icon="map-pin" none=${t("sites.none")} />

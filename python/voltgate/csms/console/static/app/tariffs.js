@@ -9,6 +9,7 @@ import { may } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { useQuery } from "../data/query.js";
 import { t } from "../text/books.js";
+import { t as shared } from "../text/shell.js";
 
 const PRICES = ["energy_kwh", "start", "minute", "idle_minute", "idle_cap"];
 
@@ -91,7 +92,7 @@ export function Tariffs() {
     </div>
   </li>`;
   return html`<header class="titled">
-      <h1>${t("tariffs")}</h1>
+      <h1>${shared("nav.tariffs")}</h1>
       ${manages && html`<button class="primary" onClick=${() => edit({})}><${Icon} name="tag" />${t("tariff.new")}</button>`}
     </header>
     <${Pages} pages=${tariffs} row=${row} icon="tag" none=${t("tariffs.none")} />

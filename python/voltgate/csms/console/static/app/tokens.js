@@ -9,6 +9,7 @@ import { may } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { useQuery } from "../data/query.js";
 import { t } from "../text/books.js";
+import { t as shared } from "../text/shell.js";
 
 const STATUSES = ["Accepted", "Blocked", "Expired", "Invalid"];
 
@@ -36,7 +37,7 @@ export function Tokens() {
     </div>
   </li>`;
   return html`<header class="titled">
-      <h1>${t("tokens")}</h1>
+      <h1>${shared("nav.tokens")}</h1>
       ${manages && html`<button class="primary" onClick=${() => add("")}><${Icon} name="key-round" />${t("token.add")}</button>`}
     </header>
     <${Pages} pages=${tokens} row=${row} icon="key-round" none=${t("tokens.none")} />

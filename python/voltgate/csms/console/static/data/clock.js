@@ -6,5 +6,8 @@ export const now = signal(Date.now());
 const tick = () => {
   if (!document.hidden) now.value = Date.now();
 };
+/** When the page has nothing else to do. */
+export const idle = () => new Promise((done) => (globalThis.requestIdleCallback ?? setTimeout)(done));
+
 setInterval(tick, 1000);
 document.addEventListener("visibilitychange", tick);

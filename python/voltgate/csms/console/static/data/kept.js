@@ -1,12 +1,11 @@
 // The last picture, kept in this browser for the next visit and for when there is no network. It is deleted at logout.
+import { idle } from "./clock.js";
 import { chargers, FIRST, link, packed, preview, remember } from "./live.js";
 
 const NAME = "picture";
 const EVERY = 20_000; // milliseconds
 const AT_ONCE = 500; // chargers that are written in one go: the page stays quick
 const possible = "caches" in globalThis; // in secure contexts
-
-const idle = () => new Promise((done) => (globalThis.requestIdleCallback ?? setTimeout)(done));
 
 async function keep() {
   const at = link.value.at;

@@ -195,7 +195,8 @@ function stale() {
 export function connect() {
   source?.close();
   triedAt = Date.now();
-  source = new EventSource(`/api/v1/live?form=columns&first=${FIRST}${last && `&last_event_id=${last}`}`);
+  const wanted = first.value.length ? 0 : FIRST;
+  source = new EventSource(`/api/v1/live?form=columns&first=${wanted}${last && `&last_event_id=${last}`}`);
   source.addEventListener("first", (event) => preview(JSON.parse(event.data)));
   source.addEventListener("snapshot", (event) => take(event, true));
   source.addEventListener("change", (event) => take(event, false));

@@ -12,6 +12,7 @@ export const t = table({
   ],
   "none.found": ["No charger matches", "Kein Ladepunkt passt"],
   "none.clear": ["Show all", "Alle zeigen"],
+  bulk: ["Act on {n} charger|Act on {n} chargers", "Mit {n} Ladepunkt handeln|Mit {n} Ladepunkten handeln"],
   nowhere: ["Without a site", "Ohne Standort"],
   connector: ["Connector {n}", "Anschluss {n}"],
   heard: ["Last message:", "Letzte Nachricht:"],

@@ -70,7 +70,6 @@ const messages = {
   "transfer.failed": ["failed", "fehlgeschlagen"],
   download: ["Download", "Herunterladen"],
 
-  bulk: ["Act on {n} charger|Act on {n} chargers", "Mit {n} Ladepunkt handeln|Mit {n} Ladepunkten handeln"],
   "bulk.title": ["{n} charger|{n} chargers", "{n} Ladepunkt|{n} Ladepunkte"],
   "bulk.what": ["What", "Was"],
   "bulk.chargers": ["Chargers", "Ladepunkte"],
