@@ -210,14 +210,29 @@ async def test_a_key_that_is_removed_hears_no_more(two: None, console: Desk, boo
         assert await listener.ended()
 
 
-async def test_the_top_of_the_list_comes_first_where_there_is_more(two: None, console: Desk) -> None:
-    async with listening(console, query="?form=columns&first=1") as listener:
-        early = await listener.event()
-        assert (early.name, early.id, early.data["chargers"]["id"]) == ("first", "", ["CP1"])
-        whole = await listener.event()
-        assert (whole.name, whole.data["chargers"]["id"]) == ("snapshot", ["CP1", "CP2"])
-    async with listening(console, query="?form=columns&first=1", sites=["south"]) as listener:
-        assert (await listener.event()).name == "snapshot", "there is one charger"
+async def test_pages_are_told_of_many_chargers_in_parts(
+    two: None, console: Desk, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last part has the name and the id: a connection that ends before it goes on with all of it."""
+
+    async def told(listener: Listener, events: int) -> list[tuple[str, bool, list[str]]]:
+        found = [await listener.event() for _ in range(events)]
+        return [(one.name, bool(one.id), one.data["chargers"].get("id", [])) for one in found]
+
+    snapshot = [("part", False, ["CP1"]), ("snapshot", True, ["CP2"])]
+    monkeypatch.setattr("voltgate.csms.console.live.PART", 1)
+    async with listening(console, query="?form=columns") as listener:
+        assert await told(listener, 2) == snapshot
+        books.run("UPDATE charger SET model = 'new'")
+        changed(books, "CP1", 2)
+        assert await told(listener, 2) == [("part", False, ["CP1"]), ("change", True, ["CP2"])]
+    async with listening(console, query="?form=columns", sites=["south"]) as listener:
+        assert await told(listener, 1) == [("snapshot", True, ["CP2"])]
+    monkeypatch.setattr("voltgate.csms.console.live.SCREEN", 1)
+    async with listening(console, query="?form=columns") as listener:
+        assert await told(listener, 3) == [("part", False, ["CP1"]), *snapshot], "the first ones at once"
+    async with listening(console) as listener:
+        assert (await listener.event()).chargers == ["CP1", "CP2"], "not for programs"
 
 
 async def test_in_columns_only_what_is_new_is_sent(two: None, console: Desk, books: Books) -> None:

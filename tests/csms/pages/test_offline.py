@@ -1,10 +1,11 @@
 """Without a network, after a cut and after sleep: what is shown has its age, and what comes back is whole."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from csms.pages.network import Network
 from csms.pages.views import PHONE, Views
@@ -49,6 +50,8 @@ def test_in_airplane_mode_the_last_picture_is_there_with_its_age(
     expect(page.get_by_test_id("connection")).to_have_text(OLD)
     assert page.evaluate("getComputedStyle(document.querySelector('main')).filter") == "grayscale(1)"
     page.screenshot(path=pictures / "offline.png")
+    page.goto(f"{house.url}/tokens")
+    expect(page.get_by_role("alert")).to_contain_text("could not be loaded", use_inner_text=True)
     context.set_offline(False)
     live(page)
     context.close()
@@ -95,13 +98,30 @@ def test_after_sleep_it_is_fresh_at_once(house: Network, views: Views) -> None:
     assert re.search(r"last_event_id=[0-9a-f]+-\d+", events[0]), "it goes on where it was"
 
 
-# One row before the snapshot, which waits until it is let through.
+def test_a_page_that_nobody_sees_listens_no_more(views: Views) -> None:
+    """Half a minute after it was hidden; shown again, it is live."""
+    page = views.open("/chargers")
+    live(page)
+    page.evaluate(
+        """() => {
+            const later = setTimeout;
+            window.setTimeout = (call, wait) => later(call, wait === 30_000 ? 0 : wait);
+            window.hide = (hidden) => {
+                Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+                document.dispatchEvent(new Event("visibilitychange"));
+            };
+            window.hide(true);
+        }"""
+    )
+    expect(page.get_by_test_id("connection")).to_have_text(OLD)
+    page.evaluate("window.hide(false)")
+    live(page)
+
+
+# What has the rest of the list waits until it is let through.
 SLOW = """
     const Real = EventSource;
     globalThis.EventSource = class extends Real {
-        constructor(url) {
-            super(url.replace(/first=\\d+/, "first=1"));
-        }
         addEventListener(name, take) {
             const wait = (event) => (window.go = () => take(event));
             super.addEventListener(name, name === "snapshot" ? wait : take);
@@ -111,11 +131,13 @@ SLOW = """
 
 
 def test_the_top_of_the_list_is_there_before_the_rest(house: Network, chromium: Any, visited: Any) -> None:
+    """The rows that came with the page."""
     context: BrowserContext = chromium.new_context(
         viewport=PHONE, storage_state=visited("viewer"), locale="en-GB"
     )
     context.add_init_script(SLOW)
     page = context.new_page()
+    page.route("**/chargers", one_row)
     page.goto(f"{house.url}/chargers")
     rows = page.locator("[data-testid^=charger-]")
     expect(page.get_by_test_id("charger-CP001").get_by_test_id("state")).to_have_text("Free")
@@ -124,6 +146,18 @@ def test_the_top_of_the_list_is_there_before_the_rest(house: Network, chromium: 
     page.evaluate("() => window.go()")
     expect(rows).to_have_count(CHARGERS)
     context.close()
+
+
+def one_row(route: Route) -> None:
+    """The page as it is, but for the rows behind the first."""
+    answer = route.fetch()
+
+    def first(found: re.Match[str]) -> str:
+        data = json.loads(found[2])
+        data["chargers"] = {name: values[:1] for name, values in data["chargers"].items()}
+        return found[1] + json.dumps(data) + found[3]
+
+    route.fulfill(response=answer, body=re.sub(r'(id="first">)(.*?)(</script>)', first, answer.text()))
 
 
 def test_after_a_cut_there_is_one_snapshot(house: Network, views: Views) -> None:

@@ -66,7 +66,6 @@ class LiveQuery(Query):
 
     last_event_id: Annotated[str, Field(max_length=64)] = ""
     form: Literal["documents", "columns"] = "documents"
-    first: Annotated[int, Field(ge=0, le=200)] = 0
 
 
 class DaySpan(Query):

@@ -34,6 +34,7 @@ PERIOD = 0.05  # seconds between two looks, at least
 LOOK = 1.0  # and without a word of the ledger: one that is said can be lost
 SHARE = 10  # the whole picture is followed by so many times as much rest from whole pictures
 SCREEN = 24  # chargers at the top of the list
+PART = 250  # chargers of one event in columns
 KEPT = 600  # changes, for listeners that come back
 _NUMBERS = re.compile(r"([^0-9]*)([0-9]{0,18})")
 SILENCE = 15.0  # seconds until a comment shows that the connection is alive
@@ -183,12 +184,9 @@ class Live:
             self._news.notify_all()
 
     async def events(
-        self, principal: Principal, last: str, form: Form = Form.DOCUMENTS, first: int = 0
+        self, principal: Principal, last: str, form: Form = Form.DOCUMENTS
     ) -> AsyncGenerator[bytes]:
-        """What a listener is sent, which has seen everything up to the event ``last``.
-
-        ``first``: how many chargers an event ``first`` brings while a snapshot of more is made.
-        """
+        """What a listener is sent, which has seen everything up to the event ``last``."""
         known = position.parsed(last)
         if form is Form.PACKED:
             yield columns.HEADER
@@ -206,9 +204,9 @@ class Live:
                 continue
             if known is None or known[0] != at.epoch or known[1] < self._since:
                 waking, spoken = False, loop.time()
-                top = list(islice(self._listed(principal), first + 1))
-                if 0 < first < len(top):
-                    yield self._event("first", None, top[:first], form)
+                top = [] if form is Form.DOCUMENTS else list(islice(self._listed(principal), SCREEN + 1))
+                if len(top) > SCREEN:  # to write all of them takes a moment
+                    yield self._event("part", None, top[:SCREEN], form)
                 yield await self._whole(at, principal, form)
             else:
                 for change in [one for one in self._changes if one.at.total > known[1]]:
@@ -218,7 +216,7 @@ class Live:
                         yield (
                             self._written(change, form)
                             if principal.everywhere
-                            else self._event("change", change.at, seen, form)
+                            else self._events("change", change.at, seen, form)
                         )
             known = at.epoch, at.total
 
@@ -229,9 +227,9 @@ class Live:
     async def _whole(self, at: Position, principal: Principal, form: Form) -> bytes:
         """A snapshot. Many listeners come at once after a restart: they share it."""
         if not principal.everywhere:
-            return await asyncio.to_thread(self._event, "snapshot", at, [*self._listed(principal)], form)
+            return await asyncio.to_thread(self._events, "snapshot", at, [*self._listed(principal)], form)
         if self._snapshot is None or self._snapshot[:2] != (at, form):
-            making = asyncio.to_thread(self._event, "snapshot", at, [*self._listed(principal)], form)
+            making = asyncio.to_thread(self._events, "snapshot", at, [*self._listed(principal)], form)
             self._snapshot = at, form, asyncio.create_task(making)
         return await asyncio.shield(self._snapshot[2])
 
@@ -247,7 +245,7 @@ class Live:
     def _written(self, change: Change, form: Form) -> bytes:
         """For listeners of every site: the first one has it written, the others share it."""
         if form not in change.events:
-            change.events[form] = self._event("change", change.at, change.differences, form)
+            change.events[form] = self._events("change", change.at, change.differences, form)
         return change.events[form]
 
     async def _moved(self, at: Position | None, seconds: float) -> bool:
@@ -264,6 +262,15 @@ class Live:
             return b": alive\n\n"
         event = b"event: alive\ndata: %s\n\n" % orjson.dumps({"lag": self._lag()})
         return columns.packed(event) if form is Form.PACKED else event
+
+    def _events(self, name: str, at: Position, differences: list[Difference], form: Form) -> bytes:
+        """One event; for pages in parts, which a phone reads and draws one by one."""
+        end = 0 if form is Form.DOCUMENTS else (len(differences) - 1) // PART * PART
+        parts = [
+            self._event("part", None, differences[first : first + PART], form)
+            for first in range(0, end, PART)
+        ]
+        return b"".join([*parts, self._event(name, at, differences[max(end, 0) :], form)])
 
     def _event(self, name: str, at: Position | None, differences: Iterable[Difference], form: Form) -> bytes:
         """``at`` None: a part, behind which nobody goes on."""

@@ -112,7 +112,7 @@ async def live(ask: Ask) -> web.StreamResponse:
         form, headers["Content-Encoding"] = Form.PACKED, "gzip"
     response = web.StreamResponse(headers=headers)
     await response.prepare(ask.request)
-    async for event in ask.console.live.events(ask.principal, last, form, query.first):
+    async for event in ask.console.live.events(ask.principal, last, form):
         if ask.console.door.known(ask.request) != ask.principal:
             break  # the key was removed, or has another role or other sites
         await response.write(event)

@@ -9,7 +9,7 @@ import { language } from "./text/text.js";
 
 document.documentElement.lang = language;
 const given = document.getElementById("first"); // the rows at the top of the list came with the page
-if (given) preview(JSON.parse(given.textContent));
+if (given) preview(given.textContent);
 connect();
 recall().catch(() => undefined); // a browser may allow no storage
 introduce().catch(() => undefined); // without it, nothing is offered that needs a role

@@ -2,7 +2,7 @@
 import { html, use } from "../ui/html.js";
 import { kw, kwh, percent, when } from "../ui/format.js";
 import { Age, Empty, Loading, State } from "../ui/parts.js";
-import { chargers, picture, pictured } from "../data/live.js";
+import { chargers, picture, whole } from "../data/live.js";
 import { part } from "../data/api.js";
 import { may } from "../data/me.js";
 import { ofConnector } from "../data/states.js";
@@ -31,7 +31,7 @@ const Connector = ({ one, online }) => html`<li class="card connector">
 
 export function Charger({ id }) {
   const row = use(() => (picture.value, chargers.get(id)), [id]);
-  const known = use(pictured);
+  const known = use(() => whole.value);
   const acts = use(() => may("operator"));
   if (!row) {
     if (!known) return html`<${Loading} />`;

@@ -4,7 +4,8 @@ import { kw, kwh } from "../ui/format.js";
 import { Age, Empty, Icon, Loading, Old, State } from "../ui/parts.js";
 import { Lazy } from "../ui/lazy.js";
 import { List } from "../ui/list.js";
-import { chargers, first, picture, pictured, roster, totals } from "../data/live.js";
+import { chargers, listed, picture, roster, totals, whole } from "../data/live.js";
+import { now } from "../data/clock.js";
 import { part } from "../data/api.js";
 import { may } from "../data/me.js";
 import { go, place } from "../data/router.js";
@@ -12,21 +13,13 @@ import { STATES } from "../data/states.js";
 import { t } from "../text/chargers.js";
 import { t as shared } from "../text/shell.js";
 
-const order = new Intl.Collator(undefined, { numeric: true }).compare;
 const ROW = 4.5; // rem
 const MOST = 1000; // chargers of one bulk operation
 
 const bulk = () => import("./bulk.js").then((file) => file.Bulk);
 
-/** Ids by site and name: sorted anew only when a charger comes, goes or moves. */
-function sorted() {
-  const rows = [...chargers.values()];
-  rows.sort((a, b) => order(a.site ?? "", b.site ?? "") || order(a.label, b.label));
-  return rows.map((row) => row.id);
-}
-
 function Row({ id }) {
-  const row = use(() => (picture.value, chargers.get(id) ?? first.value.find((one) => one.id === id)), [id]);
+  const row = use(() => (picture.value, chargers.get(id)), [id]);
   if (!row) return null;
   return html`<a class="row charger" href="/chargers/${part(id)}" data-testid="charger-${id}">
     <span class="name"><b>${row.label}</b><small>${row.site ?? t("nowhere")}</small></span>
@@ -44,12 +37,16 @@ function Row({ id }) {
 }
 
 function Chips({ chosen, choose }) {
+  // Once a second: some charger of many changes in each frame.
   const numbers = use(() => {
-    picture.value;
+    now.value;
+    roster.value;
+    if (!whole.value) return [];
     return STATES.filter((state) => totals[state] || state === chosen).map((state) => [state, totals[state]]);
   }, [chosen]);
+  const all = use(() => (roster.value, whole.value ? chargers.size : ""));
   return html`<div class="chips" role="group" aria-label=${t("now.states")}>
-    <button aria-pressed=${!chosen} onClick=${() => choose("")}>${t("all")} <b>${chargers.size || ""}</b></button>
+    <button aria-pressed=${!chosen} onClick=${() => choose("")}>${t("all")} <b>${all || ""}</b></button>
     ${numbers.map(
       ([state, n]) =>
         html`<button key=${state} aria-pressed=${state === chosen} onClick=${() => choose(state)}>
@@ -80,7 +77,8 @@ export function Chargers() {
     else asked.delete(name);
     go(asked.size ? `/chargers?${asked}` : "/chargers", { replace: true });
   };
-  const all = use(() => (roster.value, sorted()));
+  // Sorted anew only when a charger comes, goes or moves.
+  const all = use(() => (roster.value, listed()));
   const ids = use(() => {
     if (state) picture.value; // a state comes and goes
     const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
@@ -90,11 +88,9 @@ export function Chargers() {
       return row && (!state || row.state === state) && wanted.every((word) => row.text.includes(word));
     });
   }, [all, state, words]);
-  const known = use(pictured);
-  const early = use(() => (state || words ? [] : first.value.map((one) => one.id)), [state, words]);
-  const shown = chargers.size ? ids : early;
+  const known = use(() => whole.value);
   const row = useMemo(() => (id) => html`<${Row} id=${id} />`, []);
-  if (!chargers.size && !early.length) {
+  if (!all.length) {
     if (!known) return html`<${Loading} />`;
     return html`<${Empty} alone icon="plug" title=${t("none")}><p>${t("none.hint")}</p></${Empty}>`;
   }
@@ -113,9 +109,11 @@ export function Chargers() {
       <${Chips} chosen=${state} choose=${(one) => set("state", one)} />
     </div>
     <${BulkButton} ids=${ids} />
-    <p class="hidden" role="status">${chargers.size > 0 && t("count", { n: ids.length })}</p>
-    ${shown.length
-      ? html`<${List} items=${shown} row=${row} height=${ROW} id=${(id) => id} label=${shared("nav.chargers")} />`
+    <p class="hidden" role="status">${known && t("count", { n: ids.length })}</p>
+    ${ids.length
+      ? html`<${List} items=${ids} row=${row} height=${ROW} id=${(id) => id} label=${shared("nav.chargers")} />`
+      : !known
+      ? html`<${Loading} />`
       : html`<${Empty} icon="search" title=${t("none.found")}>
           <button onClick=${() => go("/chargers", { replace: true })}>${t("none.clear")}</button>
         </${Empty}>`}`;

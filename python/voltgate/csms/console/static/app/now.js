@@ -2,7 +2,7 @@
 import { html, use } from "../ui/html.js";
 import { kw } from "../ui/format.js";
 import { Age, Empty, State } from "../ui/parts.js";
-import { chargers, picture, pictured, totals } from "../data/live.js";
+import { chargers, picture, totals, whole } from "../data/live.js";
 import { part } from "../data/api.js";
 import { STATES } from "../data/states.js";
 import { t } from "../text/chargers.js";
@@ -58,9 +58,9 @@ export function Now() {
     const numbers = STATES.filter((state) => totals[state]).map((state) => [state, totals[state]]);
     return { trouble, power, sessions, numbers, count: totals.faulted + totals.offline };
   });
-  const known = use(pictured);
+  const known = use(() => whole.value);
+  if (!known) return html`<p class="loading" role="status">${shared("loading")}</p>`;
   if (!chargers.size) {
-    if (!known) return html`<p class="loading" role="status">${shared("loading")}</p>`;
     return html`<${Empty} alone icon="plug" title=${t("none")}><p>${t("none.hint")}</p></${Empty}>`;
   }
   return html`<h1 class="hidden">${shared("nav.now")}</h1>

@@ -1,44 +1,57 @@
 // The last picture, kept in this browser for the next visit and for when there is no network. It is deleted at logout.
+// Its first line is its time; each of the others is an event, so that the first rows are shown before all are read.
 import { idle } from "./clock.js";
-import { chargers, FIRST, link, packed, preview, remember } from "./live.js";
+import { chargers, link, listed, packed, preview, remember, remembered, whole } from "./live.js";
 
 const NAME = "picture";
 const EVERY = 20_000; // milliseconds
-const AT_ONCE = 500; // chargers that are written in one go: the page stays quick
+const SCREEN = 24; // chargers that are shown at once
+const PART = 250; // chargers that are written and shown in one go: the page stays quick
 const possible = "caches" in globalThis; // in secure contexts
 
 async function keep() {
-  const at = link.value.at;
-  const rows = [...chargers.values()];
-  const parts = [`{"at":${at},"events":[`];
-  for (let first = 0; first < rows.length; first += AT_ONCE) {
+  const ids = listed();
+  const line = (first, end) => JSON.stringify(packed(ids.slice(first, end).flatMap((id) => chargers.get(id) ?? [])));
+  const lines = [String(link.value.at), line(0, SCREEN)];
+  for (let first = SCREEN; first < ids.length; first += PART) {
     await idle();
-    parts.push(first ? "," : "", JSON.stringify(packed(rows.slice(first, first + AT_ONCE))));
+    lines.push(line(first, first + PART));
   }
-  parts.push("]}");
   const cache = await caches.open(NAME);
-  await cache.put("/first", new Response(JSON.stringify({ at, event: packed(rows.slice(0, FIRST)) })));
-  await cache.put("/picture", new Response(new Blob(parts)));
+  await cache.put("/picture", new Response(lines.join("\n")));
 }
 
 export const forget = async () => possible && caches.delete(NAME);
 
+async function* linesOf(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    const lines = done ? [rest] : (rest + value).split("\n");
+    if (!done) rest = lines.pop();
+    yield* lines;
+    if (done) return;
+  }
+}
+
 /** Show what was kept, and keep what is shown from now on. */
 export async function recall() {
   if (!possible) return;
-  const first = await caches.match("/first", { cacheName: NAME });
-  if (first) {
-    const { at, event } = await first.json();
-    preview(event, at);
-  }
   const found = await caches.match("/picture", { cacheName: NAME });
   if (found) {
-    const { at, events } = await found.json();
-    if (events) remember(events, at); // else an earlier release kept it
+    let at = 0;
+    for await (const line of linesOf(found.body)) {
+      if (at) {
+        preview(line);
+        remember(line, at);
+      } else if (!(at = Number(line))) break; // an earlier release kept it
+    }
+    if (at) remembered();
   }
   let kept = 0;
   const again = async () => {
-    if (link.value.state === "live" && chargers.size && link.value.at !== kept) {
+    if (link.value.state === "live" && whole.value && link.value.at !== kept) {
       kept = link.value.at;
       await keep();
     }
