@@ -68,6 +68,15 @@ def test_a_cost_that_is_not_known_is_not_0() -> None:
     assert cost(world(said(STARTED, 0)), ENDED, 60, "CP=202") is None, "the charger of somebody else"
 
 
+def test_a_tariff_that_is_assigned_afterwards_counts() -> None:
+    made = world(said(STARTED, 0), assigned="")
+    made.tick(BEGAN + MINUTE)
+    assert cost(made, UPDATED, 30) is None, "it is known by now that there is none"
+    made.decide("assignment", "default", {"tariff": "T"}, BEGAN + MINUTE)
+    made.tick(BEGAN + 2 * MINUTE)
+    assert cost(made, ENDED, 60) == "5.00"
+
+
 def test_the_open_sessions_of_a_token() -> None:
     other = event("Started", 0, 5, 0, "B", "cafe")
     made = world(said(STARTED, 0), said(other, 5, "CP 2"))

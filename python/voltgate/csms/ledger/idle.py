@@ -5,13 +5,18 @@ that does not move. Time before the first energy is not idle, nor is time that t
 After the end a car is idle only where a sign of its unplugging shows until when.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from itertools import pairwise
+from operator import itemgetter
+from typing import Generic, TypeVar
 
 from voltgate.csms.ledger.samples import Point
+
+T = TypeVar("T")
 
 _MS = timedelta(milliseconds=1)
 _FLAT_FOR = timedelta(minutes=5)  # a register that rose less than 100 W in this time
@@ -66,10 +71,18 @@ def stretches(course: Course) -> tuple[Stretch, ...]:
     cuts |= {point.at for point in course.points if point.at is not None and point.power is not None}
     times = sorted(at for at in cuts if course.started <= at <= course.ended)
     first = next((at for (at, before), (_, after) in pairwise(course.curve) if after > before), None)
+    energy = [_energy(course.curve, at) for at in times]
+    words = _Steps((at, SAID[word]) for at, word in course.said if word in SAID)
+    powers = _Steps(
+        (point.at, point.power) for point in course.points if point.power is not None and point.at is not None
+    )
     made = []
-    for begins, ends in pairwise(times):
-        mwh = _energy(course.curve, ends) - _energy(course.curve, begins)
-        doing = _doing(course, begins, ends, mwh)
+    for (begins, ends), (before, after) in zip(pairwise(times), pairwise(energy), strict=True):
+        mwh = after - before
+        doing = words.at(begins)
+        if doing is None:
+            power = powers.at(begins)
+            doing = _doing(powers.first if power is None else power, ends - begins, mwh, course.idle_power_w)
         begun = first is not None and begins >= first
         made.append(Stretch(begins, ends, mwh, doing, doing is Doing.IDLE and begun))
     if course.plug_out is not None and course.plug_out > course.ended:
@@ -77,40 +90,45 @@ def stretches(course: Course) -> tuple[Stretch, ...]:
     return tuple(_joined(made))
 
 
+class _Steps(Generic[T]):
+    """Values that hold from a time on. Of several that hold, the last one that was said."""
+
+    def __init__(self, said: Iterable[tuple[datetime, T]]) -> None:
+        in_order = list(said)
+        self.first = in_order[0][1] if in_order else None
+        self._times: list[datetime] = []
+        self._values: list[T] = []
+        latest = -1
+        for number, (at, value) in sorted(enumerate(in_order), key=lambda one: one[1][0]):
+            if number > latest:
+                latest = number
+                self._times.append(at)
+                self._values.append(value)
+
+    def at(self, time: datetime) -> T | None:
+        """The one that holds at a time; None before the first."""
+        place = bisect_right(self._times, time)
+        return self._values[place - 1] if place else None
+
+
 def _energy(curve: Sequence[tuple[datetime, int]], at: datetime) -> int:
     """The energy until ``at``, between two readings in proportion to the time."""
-    last_at, last = curve[0]
-    for next_at, following in curve:
-        if next_at > at:
-            span = next_at - last_at
-            return last + (following - last) * ((at - last_at) // _MS) // max(span // _MS, 1)
-        last_at, last = next_at, following
-    return last
+    place = bisect_right(curve, at, key=itemgetter(0))
+    last_at, last = curve[max(place - 1, 0)]
+    if place in (0, len(curve)):
+        return last
+    next_at, following = curve[place]
+    span = next_at - last_at
+    return last + (following - last) * ((at - last_at) // _MS) // max(span // _MS, 1)
 
 
-def _doing(course: Course, begins: datetime, ends: datetime, mwh: int) -> Doing:
-    word = None
-    for at, said in course.said:
-        if at > begins:
-            break
-        if said in SAID:
-            word = said
-    if word is not None:
-        return SAID[word]
-    powers = [point.power for point in course.points if point.power is not None and point.at is not None]
-    if powers:
-        power = next(
-            (
-                point.power
-                for point in reversed(course.points)
-                if point.power is not None and point.at is not None and point.at <= begins
-            ),
-            powers[0],
-        )
-        return Doing.CHARGING if power >= course.idle_power_w else Doing.IDLE
-    milliseconds = max((ends - begins) // _MS, 1)
-    flat = mwh * 3600 // milliseconds < course.idle_power_w
-    return Doing.IDLE if flat and ends - begins >= _FLAT_FOR else Doing.CHARGING
+def _doing(power: int | None, lasts: timedelta, mwh: int, idle_power_w: int) -> Doing:
+    """By its power, or where that is not known by the energy."""
+    if power is not None:
+        return Doing.CHARGING if power >= idle_power_w else Doing.IDLE
+    milliseconds = max(lasts // _MS, 1)
+    flat = mwh * 3600 // milliseconds < idle_power_w
+    return Doing.IDLE if flat and lasts >= _FLAT_FOR else Doing.CHARGING
 
 
 def _joined(made: Iterable[Stretch]) -> Iterable[Stretch]:
