@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from voltgate.csms.ledger import closing, names, pricing, rows, sources, times
+from voltgate.csms.ledger import closing, decided, names, pricing, rows, sources
 from voltgate.csms.ledger.acting import Acting
+from voltgate.csms.ledger.decisions import Kind
 from voltgate.csms.ledger.facts import identity
-from voltgate.csms.ledger.flags import Flag
 from voltgate.csms.ledger.pseudonyms import Pseudonyms
 from voltgate.csms.ledger.session import State
 from voltgate.csms.ledger.told import Source, told
@@ -43,12 +43,14 @@ class Asks:
 
     def cost(self, question: Question) -> dict[str, Any]:
         """What a session costs with the message behind the question."""
-        charger, event = identity(question["charger"]), self.pseudonyms.hide(question["event"])
         tx = self.now.tx
+        if not decided.is_any(tx, Kind.ASSIGNMENT):
+            return {"cost": None}  # networks begin without tariffs, and backends ask with each message
+        charger, event = identity(question["charger"]), self.pseudonyms.hide(question["event"])
         name, source = f"id:{question['transaction']}", self._source(event, str(question["transaction"]))
         one = told(source)
         known = names.last(tx, charger, name, source, one) if one is not None else None
-        if known is None or self._lacks_tariff(known):
+        if known is None:
             return {"cost": None}
         session, kept = rows.read(tx, known.id), sources.kept(tx, known.id)
         if session.state in (State.SETTLED, State.REVIEW):
@@ -59,23 +61,9 @@ class Asks:
         where = pricing.place(tx, charger, result.started or self.now.at, self.now.csms)
         choice = pricing.Choice(session.tariff, session.tariff_rev)
         if not choice.tariff:
-            choice = pricing.chosen(tx, pricing.start_of(charger, result), where.site)
+            choice = pricing.chosen(tx, charger, result, where.site)
         bill = pricing.bill(tx, result, choice, where)
         return {"cost": None if bill is None else _text(bill.total, bill.currency)}
-
-    def _lacks_tariff(self, known: names.Known) -> bool:
-        """Whether an open session has no tariff: it is not derived for that."""
-        if known.state is not State.OPEN or Flag.NO_TARIFF.label not in known.flags.split():
-            return False
-        row = self.now.tx.one(
-            "SELECT charger, evse, connector, token, started FROM session WHERE id = ?", known.id
-        )
-        charger, evse, connector, token, started = row or ("", 0, 0, "", None)
-        at = times.parsed(started) if started else None
-        site = pricing.place(self.now.tx, charger, at or self.now.at, self.now.csms).site
-        return not pricing.chosen(
-            self.now.tx, pricing.Start(charger, evse, connector, token, at), site
-        ).tariff
 
     def open(self, question: Question) -> dict[str, Any]:
         """How many sessions of a token go on, but for the one that the question is about."""

@@ -21,6 +21,11 @@ def keep(tx: Tx, decision: Decision, tick: datetime) -> None:
     )  # fmt: skip
 
 
+def is_any(tx: Tx, kind: str) -> bool:
+    """Whether anything of a kind was ever decided."""
+    return tx.one("SELECT 1 FROM decision WHERE kind = ? LIMIT 1", kind) is not None
+
+
 def is_known(tx: Tx, kind: str, id_: str) -> bool:
     """Whether there is an earlier revision."""
     return tx.one("SELECT seq FROM decision WHERE kind = ? AND id = ?", kind, id_) is not None

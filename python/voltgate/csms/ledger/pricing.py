@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -60,29 +60,16 @@ def place(tx: Tx, charger: str, at: datetime, config: Csms) -> Place:
     return Place(site, zone, str(found.get("currency") or config.currency), percent)
 
 
-class Start(NamedTuple):
-    """Where and when a session has begun, and who has begun it."""
-
-    charger: str
-    evse: int
-    connector: int
-    token: str
-    at: datetime | None
-
-
-def start_of(charger: str, derived: Derived) -> Start:
-    """That of a derivation."""
-    return Start(charger, derived.evse, derived.connector, derived.token, derived.started)
-
-
-def chosen(tx: Tx, start: Start, site: str) -> Choice:
+def chosen(tx: Tx, charger: str, derived: Derived, site: str) -> Choice:
     """The tariff at the start of a session."""
-    charger, evse, connector, token, at = start
+    at = derived.started
     if at is None:
         return Choice()
-    group = (decided.body_of(tx, Kind.GROUP, token, at) or {}).get("group") if token else None
+    group = (decided.body_of(tx, Kind.GROUP, derived.token, at) or {}).get("group") if derived.token else None
     first = [f"group:{group}"] if group else []
-    return _assigned(tx, at, [*first, f"connector:{charger}/{evse}/{connector}"], charger, site)
+    return _assigned(
+        tx, at, [*first, f"connector:{charger}/{derived.evse}/{derived.connector}"], charger, site
+    )
 
 
 def of_charger(tx: Tx, charger: str, at: datetime, site: str) -> Choice:

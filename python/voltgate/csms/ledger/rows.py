@@ -66,7 +66,7 @@ def priced(now: Acting, session: Session, result: Derived) -> Priced:
     where = pricing.place(now.tx, session.charger, result.started or now.at, now.csms)
     choice = Choice(session.tariff, session.tariff_rev)
     if not choice.tariff:
-        choice = pricing.chosen(now.tx, pricing.start_of(session.charger, result), where.site)
+        choice = pricing.chosen(now.tx, session.charger, result, where.site)
     flags = set(result.flags)
     if result.started is not None and not choice.tariff:
         flags.add(Flag.NO_TARIFF)
