@@ -67,6 +67,7 @@ def test_nothing_of_the_network_is_left_after_logout(house: Network, chromium: A
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_test_id("login")).to_be_visible()
     assert page.evaluate("caches.has('picture')") is False
+    assert page.evaluate("localStorage.length") == 0
     page.goto(f"{house.url}/chargers")
     expect(page.get_by_test_id("login")).to_be_visible()
     context.close()

@@ -1,7 +1,7 @@
 // The pages start here: who is logged in, the live picture, and the frame that shows the screen of the address.
 import { html, render } from "./ui/html.js";
 import { Frame } from "./app/frame.js";
-import { recall } from "./data/kept.js";
+import { glance, recall } from "./data/kept.js";
 import { idle } from "./data/clock.js";
 import { connect, preview } from "./data/live.js";
 import { introduce } from "./data/me.js";
@@ -10,6 +10,7 @@ import { language } from "./text/text.js";
 document.documentElement.lang = language;
 const given = document.getElementById("first"); // the rows at the top of the list came with the page
 if (given) preview(given.textContent);
+else glance();
 connect();
 recall().catch(() => undefined); // a browser may allow no storage
 introduce().catch(() => undefined); // without it, nothing is offered that needs a role

@@ -30,7 +30,8 @@ async function asked(method, path, body, headers) {
 /** Throws what an answer says. */
 async function refused(answer) {
   if (answer.status === 401) {
-    await globalThis.caches?.delete("picture"); // whoever comes next sees nothing of it
+    localStorage.removeItem("first"); // whoever comes next sees nothing of the picture
+    await globalThis.caches?.delete("picture");
     location.assign("/login");
   }
   const said = await answer.json().catch(() => ({}));

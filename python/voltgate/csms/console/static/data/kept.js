@@ -8,6 +8,7 @@ const EVERY = 20_000; // milliseconds
 const SCREEN = 24; // chargers that are shown at once
 const PART = 250; // chargers that are written and shown in one go: the page stays quick
 const possible = "caches" in globalThis; // in secure contexts
+const FIRST = "first"; // in the local storage, which is read at once: time and first rows
 
 async function keep() {
   const ids = listed();
@@ -17,11 +18,15 @@ async function keep() {
     await idle();
     lines.push(line(first, first + PART));
   }
+  localStorage.setItem(FIRST, lines.slice(0, 2).join("\n"));
   const cache = await caches.open(NAME);
   await cache.put("/picture", new Response(lines.join("\n")));
 }
 
-export const forget = async () => possible && caches.delete(NAME);
+export async function forget() {
+  localStorage.removeItem(FIRST);
+  if (possible) await caches.delete(NAME);
+}
 
 async function* linesOf(stream) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
@@ -35,6 +40,12 @@ async function* linesOf(stream) {
   }
 }
 
+/** Show the first rows of what was kept. */
+export function glance() {
+  const [at, rows] = localStorage.getItem(FIRST)?.split("\n") ?? [];
+  if (rows) preview(rows, Number(at));
+}
+
 /** Show what was kept, and keep what is shown from now on. */
 export async function recall() {
   if (!possible) return;
@@ -42,10 +53,8 @@ export async function recall() {
   if (found) {
     let at = 0;
     for await (const line of linesOf(found.body)) {
-      if (at) {
-        preview(line);
-        remember(line, at);
-      } else if (!(at = Number(line))) break; // an earlier release kept it
+      if (at) remember(line, at);
+      else if (!(at = Number(line))) break; // an earlier release kept it
     }
     if (at) remembered();
   }

@@ -189,9 +189,9 @@ function take(name, event) {
   show(name, event.data);
 }
 
-/** Show the first rows of all at once, as JSON of an event: those that came with the page, or were kept. */
-export function preview(text) {
-  if (chargers.size) return;
+/** Show the first rows of all at once, as JSON of an event. `at`: of what time they are, if they were kept. */
+export function preview(text, at = 0) {
+  if (at) link.value = { state: link.value.state, at };
   queue.unshift(["kept", text]);
   applied(0);
 }

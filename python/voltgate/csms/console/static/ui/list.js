@@ -11,29 +11,33 @@ export function List({ items, row, height, id, label }) {
   const list = useRef();
   const [[first, last], show] = useState([0, 12]);
   const rem = useRef(16);
+  const place = useRef(0); // of its top on the page
   const measure = () => {
     if (!list.current) return; // it has just been taken from the page
     const size = height * rem.current;
-    const top = list.current.getBoundingClientRect().top;
+    const top = place.current - scrollY;
     const from = Math.max(0, Math.floor(-top / size) - BEYOND);
     const to = Math.min(items.length, Math.ceil((innerHeight - top) / size) + BEYOND);
     show((old) => (old[0] === from && old[1] === to ? old : [from, Math.max(from, to)]));
   };
   const current = useRef();
   current.current = measure;
-  // Not with each scroll: it makes the browser compute styles at once.
+  // Not with each scroll: it makes the browser lay the page out at once.
   const resized = () => {
+    if (!list.current) return;
     rem.current = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    place.current = list.current.getBoundingClientRect().top + scrollY;
     current.current();
   };
   useLayoutEffect(resized, [items, height]);
   useEffect(() => {
     const again = () => current.current();
     addEventListener("scroll", again, { passive: true });
-    addEventListener("resize", resized);
+    const sizes = new ResizeObserver(resized); // what stands above it may grow
+    sizes.observe(document.body);
     return () => {
       removeEventListener("scroll", again);
-      removeEventListener("resize", resized);
+      sizes.disconnect();
     };
   }, []);
   // A row that was on the screen already is the same node, which Preact does not draw again.
