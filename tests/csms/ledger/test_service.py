@@ -1,11 +1,13 @@
 """The ledger on a real NATS: what a rebuild makes is what the live run made; a second ledger is fenced."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import nats
 import nats.errors
@@ -151,6 +153,48 @@ async def test_a_restart_goes_on_where_the_last_run_was(client: Client, either: 
         assert rows(config, "SELECT mwh, flags FROM session") == [(5_000_000, "no_tariff")]
         await until(lambda: not rows(config, "SELECT id FROM outbox"))
     assert (await client.jsm().stream_info("OPS_CDR")).state.messages == 1
+
+
+def session_21(readings: int) -> list[dict[str, Any]]:
+    """The events of a session that goes on."""
+    kinds = ["Started", *["Updated"] * readings]
+    return [
+        {
+            "eventType": kind, "timestamp": stamp(n / 60), "triggerReason": "MeterValuePeriodic", "seqNo": n,
+            "transactionInfo": {"transactionId": "T"}, "evse": {"id": 1, "connectorId": 1},
+            "meterValue": [{"timestamp": stamp(n / 60), "sampledValue": [{"value": 10 * n}]}],
+        }
+        for n, kind in enumerate(kinds)
+    ]  # fmt: skip
+
+
+async def test_questions_for_costs_do_not_put_the_fold_behind(client: Client, config: Config) -> None:
+    """They take a part of the ledger's time; those beyond it have an empty reply."""
+    said = session_21(readings=300)
+    facts = [
+        Said(at(n / 60), "TransactionEvent", body, "v21", "CP1", key=f"CP1/T/{n}")
+        for n, body in enumerate(said)
+    ]
+    async with running(client, config):
+        await publish(client, facts)
+        await until(lambda: rows(config, "SELECT COUNT(*) FROM said") == [(len(facts),)])
+        for kind, id_, body in (
+            ("tariff", "T", {"currency": "EUR", "energy_kwh": "0.40"}),
+            ("assignment", "default", {"tariff": "T"}),
+        ):
+            data = decisions.encoded(by="ann", at=NOW, body=body)
+            await client.jetstream().publish(decisions.subject("ops", kind, id_), data)
+        await until(lambda: rows(config, "SELECT id FROM decision WHERE kind = 'assignment'"))
+        question = json.dumps({"charger": "CP1", "transaction": "T", "event": said[-1]}).encode()
+
+        async def cost() -> str | None:
+            reply = await client.request("ops.ask.cost", question, timeout=PATIENCE)
+            found: str | None = json.loads(reply.data).get("cost")
+            return found
+
+        assert await cost() == "1.20"
+        costs = await asyncio.gather(*(cost() for _ in range(1000)))
+    assert set(costs) == {"1.20", None}
 
 
 async def test_of_two_ledgers_on_one_database_one_is_fenced(client: Client, either: Config) -> None:

@@ -34,6 +34,7 @@ from voltgate.csms.ledger.books import Books
 from voltgate.csms.ledger.facts import Message, UnreadableError
 from voltgate.csms.ledger.feed import Feed
 from voltgate.csms.ledger.pseudonyms import Pseudonyms
+from voltgate.csms.ledger.share import Share
 from voltgate.csms.ledger.store import StoreError
 from voltgate.csms.ledger.ticks import Position, Tick
 from voltgate.ending import ended, uncancelled
@@ -50,6 +51,7 @@ _WAIT = 0.25
 _COMES = 10.0  # seconds in which a tick that is stored comes back
 _NEVER = 50 * 365 * 86_400.0
 _OUT = 200  # entries of the outbox at a time
+_COSTS = 0.5  # of the writer's time: a cost is derived from all messages of its session
 _EXPECTED = "Nats-Expected-Last-Sequence"
 _STORED = 10071  # JSStreamWrongLastSequenceErrF: its subject has a message
 
@@ -81,6 +83,7 @@ class Ledger:
         self._live_at = 0.0
         self._told = 0  # the sum of the positions at the last word on ops.live
         self._touched: set[str] | None = None  # chargers of the facts since then; None: any, a tick has acted
+        self._costs = Share(_COSTS, burst=1.0)
         self.caught_up = asyncio.Event()
         """Set once everything from before the start is folded."""
 
@@ -311,9 +314,11 @@ class Ledger:
         reply: dict[str, Any] = {}
         try:
             question = orjson.loads(message.data)
-            if self.caught_up.is_set():
+            if self.caught_up.is_set() and (what != "cost" or self._costs.has()):
                 at = datetime.now(UTC)
-                reply = await self._in_thread(lambda: self._books.answer(what, question, at))
+                reply = await self._in_thread(
+                    lambda: self._costs.spend(lambda: self._books.answer(what, question, at))
+                )
         except (UnanswerableError, StoreError, orjson.JSONDecodeError) as error:
             log.warning("ask.refused", error=str(error))
         with suppress(Error):
