@@ -51,7 +51,7 @@ _WAIT = 0.25
 _COMES = 10.0  # seconds in which a tick that is stored comes back
 _NEVER = 50 * 365 * 86_400.0
 _OUT = 200  # entries of the outbox at a time
-_COSTS = 0.5  # of the writer's time: a cost is derived from all messages of its session
+_ANSWERS = 0.5  # of the writer's time; beyond it no cost is derived: all messages of its session are read
 _EXPECTED = "Nats-Expected-Last-Sequence"
 _STORED = 10071  # JSStreamWrongLastSequenceErrF: its subject has a message
 
@@ -83,7 +83,7 @@ class Ledger:
         self._live_at = 0.0
         self._told = 0  # the sum of the positions at the last word on ops.live
         self._touched: set[str] | None = None  # chargers of the facts since then; None: any, a tick has acted
-        self._costs = Share(_COSTS, burst=1.0)
+        self._answers = Share(_ANSWERS, burst=1.0)
         self.caught_up = asyncio.Event()
         """Set once everything from before the start is folded."""
 
@@ -314,10 +314,10 @@ class Ledger:
         reply: dict[str, Any] = {}
         try:
             question = orjson.loads(message.data)
-            if self.caught_up.is_set() and (what != "cost" or self._costs.has()):
+            if self.caught_up.is_set() and (what != "cost" or self._answers.has()):
                 at = datetime.now(UTC)
                 reply = await self._in_thread(
-                    lambda: self._costs.spend(lambda: self._books.answer(what, question, at))
+                    lambda: self._answers.spend(lambda: self._books.answer(what, question, at))
                 )
         except (UnanswerableError, StoreError, orjson.JSONDecodeError) as error:
             log.warning("ask.refused", error=str(error))
