@@ -3,7 +3,7 @@
 A gateway, a CSMS and ``voltgate swarm`` as processes, fifty listeners of changes, and Debian's chromium. One
 charger more, the marker, sends a reading twice a second; the page notes when its row shows it. Times in the
 page and of the marker are of the same clock. Paint and scrolling are measured with the processor slowed to a
-quarter, as a phone is; latency without.
+quarter, as a phone is; latency without. Paint also in a network that sends one message a second.
 Run: ``make bench-pages``, or ``python benchmarks/pages.py --chargers 500 --rate 100`` to try it
 """
 
@@ -28,7 +28,7 @@ import aiohttp
 import orjson
 import servers
 import websockets
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 from run import raise_descriptor_limit
 from websockets.typing import Subprotocol
 
@@ -286,10 +286,16 @@ def marked(browser: Browser, state: Any, field: Field, seconds: float) -> list[f
     return [seen[power] - at for power, at in field.sent.items() if power in seen]
 
 
-def measured(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str]]:
-    """The rows, each when it is known."""
-    with network(options.chargers, options.rate, folder) as running, sync_playwright() as playwright:
-        field = Field(running, options.consoles)
+@contextmanager
+def opened(
+    playwright: Playwright, chargers: int, rate: float, consoles: int
+) -> Iterator[tuple[Field, Browser, Any]]:
+    """A network that all listeners know, a browser, and the state of one who is logged in."""
+    with (
+        tempfile.TemporaryDirectory(prefix="voltgate-pages-") as folder,
+        network(chargers, rate, Path(folder)) as running,
+    ):
+        field = Field(running, consoles)
         threading.Thread(target=field.run, daemon=True).start()
         until(lambda: len(field.known) >= running.wanted, f"{running.wanted} chargers")
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
@@ -300,10 +306,30 @@ def measured(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, s
         page.get_by_test_id("nav-now").wait_for()
         state = context.storage_state()
         context.close()
+        yield field, browser, state
+        browser.close()
+
+
+def painted(browser: Browser, state: Any, url: str, when: str) -> Iterator[tuple[str, str]]:
+    """First paint."""
+    visits = [visit(browser, state, url) for _ in range(VISITS)]
+    yield f"first paint {when}, first visit and next", f"{_middle(visits, 0)} ms, {_middle(visits, 1)} ms"
+    yield "nodes of the document", f"{max(nodes for _, _, nodes in visits)}"
+
+
+def measured(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """The rows, each when it is known."""
+    with sync_playwright() as playwright, opened(playwright, options.chargers, 1.0, 1) as at_rest:
+        field, browser, state = at_rest
+        yield from painted(browser, state, field.network.url, "at rest")
+    with (
+        sync_playwright() as playwright,
+        opened(playwright, options.chargers, options.rate, options.consoles) as loaded,
+    ):
+        field, browser, state = loaded
+        running = field.network
         before, began = field.changes, time.monotonic()
-        visits = [visit(browser, state, running.url) for _ in range(VISITS)]
-        yield "first paint, first visit and next", f"{_middle(visits, 0)} ms, {_middle(visits, 1)} ms"
-        yield "nodes of the document", f"{max(nodes for _, _, nodes in visits)}"
+        yield from painted(browser, state, running.url, "under load")
         frames, tasks = scrolled(browser, state, running.url, options.seconds)
         yield "frames while scrolling, p50 and p95", f"{_cut(frames, 50):.0f} ms, {_cut(frames, 95):.0f} ms"
         yield "longest task while scrolling", f"{max(tasks, default=0.0):.0f} ms"
@@ -316,7 +342,6 @@ def measured(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, s
         cuts = f"{_cut(waits, 50):.0f} ms, {_cut(waits, 99):.0f} ms"
         yield f"charger's frame to screen, p50 and p99 of {len(waits)}", cuts
         yield "seconds that the ledger was behind, at most", f"{field.lag:.1f}"
-        browser.close()
     yield "load average of the machine", " ".join(f"{one:.1f}" for one in os.getloadavg())
 
 
@@ -339,9 +364,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     raise_descriptor_limit()
-    with tempfile.TemporaryDirectory(prefix="voltgate-pages-") as folder:
-        for label, value in measured(options, Path(folder)):
-            print(f"{label:<55} {value}", flush=True)
+    for label, value in measured(options):
+        print(f"{label:<55} {value}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,11 +20,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nats
 import psutil
-from nats.aio.client import Client
 
 from voltgate.cli.dev.embedded import find
+from voltgate.gateway.bus.subscriptions import Client
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "target/load"  # of the load client; `make clean` removes it
@@ -217,12 +216,17 @@ def free_ports(count: int) -> list[int]:
 
 
 async def connected(port: int) -> Client:
-    """A client of a nats-server that was just started here: refusals until it listens are not shown."""
+    """A client as Voltgate's processes have it, of a nats-server that was just started here.
+
+    Refusals until it listens are not shown.
+    """
 
     async def quiet(error: Exception) -> None:
         del error
 
-    return await nats.connect(f"nats://127.0.0.1:{port}", error_cb=quiet)
+    client = Client()
+    await client.connect(f"nats://127.0.0.1:{port}", error_cb=quiet)
+    return client
 
 
 def cpu_of(process: psutil.Process) -> float:

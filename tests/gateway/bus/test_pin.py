@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import nats
+import pytest
 from nats.aio import client as nats_py
 from nats.aio.transport import TcpTransport
 
@@ -17,7 +18,7 @@ from desk import TX, desk
 from e2e.strangers import until
 from jetstream import NatsServer
 from voltgate.gateway.bus import uplink
-from voltgate.gateway.bus.subscriptions import Subscription
+from voltgate.gateway.bus.subscriptions import Client, Subscription
 from voltgate.gateway.bus.uplink import Uplink
 
 SOURCE = Path(voltgate.__file__).parent
@@ -77,6 +78,28 @@ def test_the_private_parts_exist() -> None:
     assert list(inspect.signature(nats_py.Client._process_msg).parameters) == [
         "self", "sid", "subject", "reply", "data", "headers",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        None,
+        b"",
+        b"NATS/1.0\r\n\r\n",
+        b"NATS/1.0\r\nNats-Msg-Id: a: b\r\nocpp-key:c\r\nempty:\r\nno colon\r\n\r\n",
+        "NATS/1.0\r\nce-source: /chargers/\u00e9\r\n\r\n".encode(),
+        b"NATS/1.0\r\nbroken: \xff\r\n\r\n",
+        b"NATS/1.0 503\r\n\r\n",
+        b"NATS/1.0 404 No Messages\r\n\r\n",
+        b"NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 1016\r\nNats-Last-Stream: 1024\r\n\r\n",
+        b"NATS/1.0 100 FlowControl Request\r\n\r\n",
+    ],
+)
+async def test_headers_are_those_that_nats_py_finds(block: bytes | None) -> None:
+    theirs = await nats_py.Client()._process_headers(block)
+    ours = await Client()._process_headers(block)
+    # An empty description is none there.
+    assert (ours and {name: text for name, text in ours.items() if text or name != "Description"}) == theirs
 
 
 def test_what_nats_py_asks_of_a_subscription_is_what_ours_has() -> None:

@@ -72,6 +72,10 @@ class Client(InsistingClient):
             self._pongs[0] = asyncio.Future()
         await super()._process_pong()
 
+    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
+        # In a third of nats-py's time, which is most of what it takes for a message.
+        return parse_headers(headers) or None if headers else None
+
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         known: object = self._subs.get(sid)
         if isinstance(known, Subscription):
