@@ -36,7 +36,7 @@ from voltgate.csms.ledger.service import Ledger
 from voltgate.csms.ledger.streams import Input
 from voltgate.gateway.bus import streams
 
-BATCH = 500
+BATCH = 2000
 LAG_RATE = 2000
 LAG_SECONDS = 10
 CREATED = "2026-01-01T00:00:00.000Z"

@@ -148,7 +148,11 @@ async def test_after_more_changes_than_are_kept_there_is_a_snapshot(two: None, b
     name, second = await first_event(first)
     assert name == "change"
     changed(books, "CP2", 3)
-    assert (await first_event(second))[0] == "change"
+    name, third = await first_event(second)
+    assert name == "change"
+    assert (await first_event(first))[0] == "change", "as many as there are chargers"
+    changed(books, "CP1", 4, "Available")
+    assert (await first_event(third))[0] == "change"
     assert (await first_event(first))[0] == "snapshot"
     running.cancel()
     reader.close()

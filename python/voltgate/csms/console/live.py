@@ -35,7 +35,7 @@ LOOK = 1.0  # and without a word of the ledger: one that is said can be lost
 SHARE = 10  # the whole picture is followed by so many times as much rest from whole pictures
 SCREEN = 24  # chargers at the top of the list
 PART = 250  # chargers of one event in columns
-KEPT = 600  # changes, for listeners that come back
+KEPT = 600  # rows of changes at least, for listeners that come back; more is longer than a snapshot
 _NUMBERS = re.compile(r"([^0-9]*)([0-9]{0,18})")
 SILENCE = 15.0  # seconds until a comment shows that the connection is alive
 PULSE = 5.0  # seconds until an event does, for pages: they see no comments
@@ -93,7 +93,8 @@ class Live:
         self, reader: Reader, documents: Documents, lag: Callable[[], float] = lambda: 0.0, kept: int = KEPT
     ) -> None:
         self._reader, self._documents, self._lag = reader, documents, lag
-        self._changes: deque[Change] = deque(maxlen=kept)
+        self._changes: deque[Change] = deque()
+        self._least, self._kept = kept, 0  # rows of changes
         self._picture: dict[str, Document] = {}
         self._order: list[str] = []  # of its ids, as pages list them; empty: to be made
         self._at: Position | None = None
@@ -152,6 +153,7 @@ class Live:
         self._rest = loop.time() + SHARE * (loop.time() - begun)
         if at is None or new.epoch != at.epoch or new.total < at.total:
             self._changes.clear()
+            self._kept = 0
             self._picture, self._order = {one["id"]: one for one in chargers}, []
             self._since = new.total
             await self._arrive(new)
@@ -167,9 +169,12 @@ class Live:
                 if before is None or _place(before) != _place(one.charger):
                     self._order = []
                 self._picture[one.charger["id"]] = one.charger
-            if len(self._changes) == self._changes.maxlen:
-                self._since = self._changes[0].at.total
             self._changes.append(Change(at, differences))
+            self._kept += len(differences)
+            while self._kept > max(self._least, len(self._picture)):
+                first = self._changes.popleft()
+                self._kept -= len(first.differences)
+                self._since = first.at.total
         await self._arrive(at)
 
     async def _arrive(self, at: Position) -> None:

@@ -28,7 +28,7 @@ HEARTBEAT = 2.0
 _SILENT = 3 * HEARTBEAT
 _AGAIN = 1.0
 _FORGOTTEN = 60.0  # seconds after which the server removes a consumer without a subscription
-_LOW = 2000  # messages that wait here when the server may send more
+_LOW = 4000  # messages that wait here when the server may send more
 _TOKENS = 9  # of a reply subject without a domain
 
 

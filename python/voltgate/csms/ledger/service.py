@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-BATCH = 500
+BATCH = 2000  # facts of one transaction, where so many wait: a page that many change is written once
 _SLICE = 0.02  # seconds that a batch waits for company
 _AT_ONCE = 1.0  # seconds between two ticks because of decisions
 _AGAIN = 1.0
