@@ -28,7 +28,8 @@ HEARTBEAT = 2.0
 _SILENT = 3 * HEARTBEAT
 _AGAIN = 1.0
 _FORGOTTEN = 60.0  # seconds after which the server removes a consumer without a subscription
-_LOW = 4000  # messages that wait here when the server may send more
+# What waits here at most when the server may send more: messages, and bytes of their bodies.
+_LOW, _LIGHT = 4000, 8 << 20
 _TOKENS = 9  # of a reply subject without a domain
 
 
@@ -47,7 +48,7 @@ class Feed:
         self._consumed = 0
         self._lost = asyncio.Event()
         self._heard_at = 0.0
-        self._owed = ""
+        self._owed, self._weight = "", 0
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -73,10 +74,15 @@ class Feed:
     def take(self) -> Message:
         """The next message."""
         message = self.waiting.popleft()
-        if self._owed and len(self.waiting) < _LOW:
+        self._weight -= len(message.data)
+        if self._owed and self._is_low:
             owed, self._owed = self._owed, ""
             asyncio.get_running_loop().create_task(self._client.publish(owed))
         return message
+
+    @property
+    def _is_low(self) -> bool:
+        return len(self.waiting) < _LOW and self._weight < _LIGHT
 
     async def _run(self) -> None:
         while True:
@@ -149,6 +155,7 @@ class Feed:
             self._lost.set()
             return
         self.seq = seq
+        self._weight += len(msg.data)
         self.waiting.append(Message(self.stream, seq, msg.subject, headers, msg.data, at_ns / 1e9))
         if not pending:
             self._catch_up()
@@ -158,7 +165,7 @@ class Feed:
         stalled = headers.get("Nats-Consumer-Stalled")
         if stalled or (msg.reply and "Nats-Last-Consumer" not in headers):
             self._owed = stalled or msg.reply
-            if len(self.waiting) < _LOW:
+            if self._is_low:
                 owed, self._owed = self._owed, ""
                 await self._client.publish(owed)
         elif headers["Status"] != "100" or headers.get("Nats-Last-Consumer", "0") != str(self._consumed):
