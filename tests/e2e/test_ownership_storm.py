@@ -317,8 +317,11 @@ async def test_a_gateway_that_is_killed_costs_its_chargers_one_link_each(
             assert (await answer_of(reader, writer)).status == 101
 
     async with pair(server, tmp_path) as ((killed, one, _), (_, other, _)):
-        await asyncio.gather(*(dials(one, identity) for identity in identities))
         await wire.subscribe("ocpp.link.*", cb=count)
+        await wire.flush()
+        await asyncio.gather(*(dials(one, identity) for identity in identities))
+        await until(lambda: links["up"] == len(identities))  # they follow the answers
+        links.clear()
         gone = (await Facts(wire, "CP0").kept_link(state="up")).json["gateway"]
         for subject in ("ocpprpc.>", "$JS.API.STREAM.MSG.GET.>"):
             await wire.subscribe(subject, cb=count_other)
