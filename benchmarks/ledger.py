@@ -32,11 +32,10 @@ from voltgate.csms.ledger.books import Books
 from voltgate.csms.ledger.facts import Message
 from voltgate.csms.ledger.feed import Feed
 from voltgate.csms.ledger.pseudonyms import Pseudonyms
-from voltgate.csms.ledger.service import Ledger
+from voltgate.csms.ledger.service import BATCH, Ledger
 from voltgate.csms.ledger.streams import Input
 from voltgate.gateway.bus import streams
 
-BATCH = 2000
 LAG_RATE = 2000
 LAG_SECONDS = 10
 CREATED = "2026-01-01T00:00:00.000Z"

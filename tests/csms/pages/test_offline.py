@@ -115,6 +115,25 @@ def test_a_page_that_nobody_sees_listens_no_more(views: Views) -> None:
         }"""
     )
     expect(page.get_by_test_id("connection")).to_have_text(OLD)
+    # A network that comes back connects it for another half a minute, and no longer.
+    page.evaluate(
+        """() => {
+            window.sources = [];
+            window.EventSource = class extends EventSource {
+                constructor(url) {
+                    super(url);
+                    window.sources.push(this);
+                }
+            };
+        }"""
+    )
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.evaluate(
+        """async () => {
+            const closed = () => window.sources[0]?.readyState === EventSource.CLOSED;
+            while (!closed()) await new Promise(requestAnimationFrame);
+        }"""
+    )
     page.evaluate("window.hide(false)")
     live(page)
 

@@ -270,12 +270,12 @@ class Live:
 
     def _events(self, name: str, at: Position, differences: list[Difference], form: Form) -> bytes:
         """One event; for pages in parts, which a phone reads and draws one by one."""
-        end = 0 if form is Form.DOCUMENTS else (len(differences) - 1) // PART * PART
+        end = 0 if form is Form.DOCUMENTS else max(len(differences) - 1, 0) // PART * PART
         parts = [
             self._event("part", None, differences[first : first + PART], form)
             for first in range(0, end, PART)
         ]
-        return b"".join([*parts, self._event(name, at, differences[max(end, 0) :], form)])
+        return b"".join([*parts, self._event(name, at, differences[end:], form)])
 
     def _event(self, name: str, at: Position | None, differences: Iterable[Difference], form: Form) -> bytes:
         """``at`` None: a part, behind which nobody goes on."""

@@ -1,5 +1,5 @@
 // The last picture, kept in this browser for the next visit and for when there is no network. It is deleted at logout.
-// Its first line is its time; each of the others is an event, so that the first rows are shown before all are read.
+// Its first line is its time; each of the others is an event, which is drawn by itself.
 import { idle } from "./clock.js";
 import { chargers, link, listed, packed, preview, remember, remembered, whole } from "./live.js";
 

@@ -31,6 +31,7 @@ export const totals = { power: 0, sessions: 0, ...Object.fromEntries(STATES.map(
 const queue = []; // [name, JSON] of events that are not applied yet
 const seen = new Set(); // ids in the parts since the last event that was none
 let asked = 0;
+let unseen = 0; // the timer of a hidden page
 let source = null;
 let last = ""; // the id of the last event
 let heardAt = 0; // when the last one came
@@ -221,6 +222,7 @@ function stale() {
 export function connect() {
   source?.close();
   triedAt = Date.now();
+  watched();
   source = new EventSource(`/api/v1/live?form=columns${last && `&last_event_id=${last}`}`);
   source.addEventListener("open", () => seen.clear());
   for (const name of ["part", "snapshot", "change", "alive"]) {
@@ -242,18 +244,22 @@ function look(patience) {
 }
 
 now.subscribe(() => look(SILENT));
+
 /** Listen to nothing until somebody looks again, or there is a network. */
 function rest() {
   source?.close();
   stale();
 }
 
-let unseen = 0;
-document.addEventListener("visibilitychange", () => {
+/** Nothing is drawn while the page is hidden, and what comes would pile up. */
+function watched() {
   clearTimeout(unseen);
-  // Nothing is drawn while the page is hidden, and what comes would pile up.
   if (document.hidden) unseen = setTimeout(rest, UNSEEN);
-  else look(WOKEN);
+}
+
+document.addEventListener("visibilitychange", () => {
+  watched();
+  if (!document.hidden) look(WOKEN);
 });
 addEventListener("online", () => triedAt && connect());
 addEventListener("offline", rest);

@@ -33,10 +33,12 @@ export function List({ items, row, height, id, label }) {
   useEffect(() => {
     const again = () => current.current();
     addEventListener("scroll", again, { passive: true });
+    addEventListener("resize", resized); // a taller window shows more rows, and changes no size of the page
     const sizes = new ResizeObserver(resized); // what stands above it may grow
     sizes.observe(document.body);
     return () => {
       removeEventListener("scroll", again);
+      removeEventListener("resize", resized);
       sizes.disconnect();
     };
   }, []);
