@@ -102,6 +102,7 @@ class Socket:
         self.answers = answers
         self.closed: Reason | None = None
         self.probes: list[Callable[[], None]] = []
+        self.untold: Callable[[], None] | None = None  # its end, which nobody has been told yet
 
     @property
     def gone(self) -> bool:
@@ -110,6 +111,11 @@ class Socket:
     def close(self, reason: Reason) -> None:
         assert self.closed is None, "closed once"
         self.closed = reason
+
+    def settle(self) -> None:
+        told, self.untold = self.untold, None
+        if told is not None:
+            told()
 
     def probe(self, alive: Callable[[], None]) -> None:
         self.probes.append(alive)

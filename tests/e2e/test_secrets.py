@@ -22,7 +22,7 @@ from e2e.strangers import connected, token
 from jetstream import free_port
 from processes import Voltgate
 from voltgate.gateway.bus import streams
-from voltgate.gateway.registry.credentials import hash_password
+from voltgate.gateway.registry.hasher import hash_password
 
 OWN, SECRET = b"own-Geheimnis-1234", "new-Geheimnis-5678"
 NOW = "2026-03-01T10:00:00Z"

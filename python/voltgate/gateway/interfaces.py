@@ -210,6 +210,9 @@ class Holder(Newcomer, Protocol):
     def probe(self, alive: Callable[[], None]) -> None:
         """Send a ping and call ``alive`` at the next frame of any kind (docs/contract.md 3.6)."""
 
+    def settle(self) -> None:
+        """If it has ended, and whoever counts it has not been told yet, tell them now."""
+
 
 # The refusal; or None and the replaced session, if there was one.
 Decided = Callable[[Refusal | None, str | None], None]

@@ -30,6 +30,7 @@ from voltgate.gateway.cluster.liveness import Liveness
 from voltgate.gateway.edge.accepts import Accepts, Overrun
 from voltgate.gateway.edge.front import Front
 from voltgate.gateway.edge.listener import Admission, Entrance, Listener
+from voltgate.gateway.edge.paced import Stage
 from voltgate.gateway.edge.proxied import Untrusted
 from voltgate.gateway.edge.proxy import Refused
 from voltgate.gateway.edge.secured import Handshakes
@@ -42,6 +43,7 @@ from voltgate.gateway.preflight import NotYetError, StartError
 from voltgate.gateway.rates import Bucket, Budgets
 from voltgate.gateway.reasons import Reason, Refusal
 from voltgate.gateway.registry.credentials import Passwords
+from voltgate.gateway.registry.hashing import Hashing
 from voltgate.gateway.registry.security import Security
 from voltgate.gateway.reload import ReloadError, Reloads
 from voltgate.gateway.roster import Process, Roster
@@ -73,7 +75,9 @@ class Worker:
         self.bus = Bus(config.nats, clock, metrics)
         self.outage = Outage(config.nats, self.bus, clock, metrics, name, self._outage_changed)
         slow = config.registry
-        self._passwords = Passwords(slow.hash_threads, slow.max_hashes, slow.max_hashes_per_address, clock)
+        self._passwords = Passwords(
+            Hashing(slow.hash_threads), slow.max_hashes, slow.max_hashes_per_address, clock
+        )
         self._gc_policy = GcPolicy(metrics)
         self._tracing = tracing.start(config.tracing, metrics, name)
         process = Process(name, config, self.bus, clock, metrics, self._tracing)
@@ -310,8 +314,9 @@ class Worker:
         for connection in list(self._shared.open):
             connection.abort()
         await asyncio.sleep(0)  # the loop must see them closed before it may be closed itself
+        self._shared.paced.finish(Stage.END)
         await ended(self._tasks)
-        self._passwords.stop()
+        await self._passwords.stop()
         self.roster.flush()
         self.outage.remove_liveness()
         await self.bus.stop()

@@ -86,6 +86,18 @@ def test_an_old_one_that_leaves_while_it_is_probed_makes_room(time: Time, here: 
     assert (decisions, here.ownership.holder("CP")) == ([None], new)
 
 
+@pytest.mark.parametrize("authenticated", [True, False])
+def test_one_that_is_back_before_its_end_was_counted_takes_over_from_nobody(
+    here: Gateway, authenticated: bool
+) -> None:
+    """Of many that are lost together (edge/paced): it is neither probed nor counted as a takeover."""
+    old, new = Socket(answers=False), Socket()
+    here.claim(old, authenticated)
+    old.untold = lambda: here.ownership.release("CP", old)
+    assert here.claim(new, authenticated) == [None]
+    assert (old.closed, old.probes, here.ownership.holder("CP")) == (None, [], new)
+
+
 def test_newcomers_share_one_probe_and_its_outcome(time: Time, here: Gateway) -> None:
     old = Socket(answers=False)
     here.claim(old, False)

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
+from judging import Threads
 from voltgate import config
 from voltgate.gateway.edge.front import Front
 from voltgate.gateway.edge.listener import Admission, Entrance, Listener
@@ -15,7 +16,8 @@ from voltgate.gateway.edge.upgrade import Upgrade
 from voltgate.gateway.interfaces import Claim, NotRead
 from voltgate.gateway.rates import Bucket, Budgets
 from voltgate.gateway.reasons import Reason, Refusal
-from voltgate.gateway.registry.credentials import REFUSED_AFTER, Passwords, hash_key
+from voltgate.gateway.registry.credentials import REFUSED_AFTER, Passwords
+from voltgate.gateway.registry.hashes import hash_key
 from voltgate.gateway.registry.record import Found, Known, Record
 from voltgate.gateway.registry.security import Security
 from voltgate.schemas import VERSIONS
@@ -39,7 +41,7 @@ class Entry(Edge):
         self.bus = Bus(cast(Any, self))  # it needs a clock
         entrance = Entrance(
             self,
-            Passwords(1, 10, 10, self.clock),
+            Passwords(Threads(), 10, 10, self.clock),
             self,
             Security(self.bus, self.clock, "ocpp", "gw"),
             Bucket(),

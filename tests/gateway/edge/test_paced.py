@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 
-from voltgate.gateway.edge.paced import AT_ONCE, CROWD, REST, SECONDS, Paced, Stage
-from wire import Edge, request
+from voltgate.gateway.edge.paced import AT_ONCE, CROWD, ENDS, REST, SECONDS, Paced, Stage
+from voltgate.gateway.reasons import Reason
+from wire import Charger, Edge, request
 
 
 class Work:
@@ -75,6 +76,49 @@ def test_a_step_of_a_step_is_a_part_of_it() -> None:
     assert work.ran == ["request", "decision"]
     work.paced.run(Stage.REQUEST, work.step("next"))
     assert "next" not in work.ran, "both have been counted"
+
+
+def test_the_end_of_a_connection_counts_more_than_its_own_time() -> None:
+    """NATS has more to do for it than the loop has: as many as the loop could end would delay others."""
+    work = Work(0.3)
+    for number in range(3):
+        work.paced.wait(Stage.END, work.step(f"end {number}"))
+    work.edge.turn()
+    assert (work.ran, 0.3 * 3 < 1 <= 0.3 * 2 * ENDS) == (["end 0", "end 1"], True)
+    work.edge.settle()
+    assert work.ran == ["end 0", "end 1", "end 2"]
+
+
+def test_at_the_end_of_the_process_every_connection_that_waits_is_ended() -> None:
+    work = Work(1.0)
+    for name in ("end 1", "end 2", "hello"):
+        work.paced.wait(Stage[name.split()[0].upper()], work.step(name))
+    work.paced.finish(Stage.END)
+    assert work.ran == ["end 1", "end 2"], "nobody else is let in any more"
+
+
+def test_chargers_that_are_lost_together_are_told_in_parts_and_each_before_it_is_back() -> None:
+    edge, count = Edge(), 40
+    chargers = [Charger(edge) for _ in range(count)]
+    edge.settle()
+
+    def told(connection: object, reason: Reason) -> None:
+        ends.append(reason)
+        edge.time += SECONDS / 4
+
+    ends = list[Reason]()
+    for one in chargers:
+        one.connection._on_end = told
+        one.wire.lose()
+    assert 0 < len(ends) < count, "the others wait"
+    assert [one.receiver.over for one in chargers] == [1] * count, "no session writes any more"
+    before = len(ends)
+    chargers[-1].connection.settle()
+    chargers[-1].connection.settle()
+    assert len(ends) == before + 1, "at once, and once"
+    assert len(edge.shared.open) > 0
+    edge.settle()
+    assert (ends, edge.shared.open) == ([Reason.CLIENT] * count, set())
 
 
 def test_a_step_that_fails_leaves_the_others_their_turn() -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from judging import Threads
 from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.registry.credentials import Passwords
 
@@ -13,7 +14,7 @@ from voltgate.gateway.registry.credentials import Passwords
 @pytest.fixture
 async def passwords() -> AsyncIterator[Passwords]:
     clock = Wheel(time.monotonic, time.time)
-    made = Passwords(1, 3, 2, clock)
+    made = Passwords(Threads(), 3, 2, clock)
 
     async def turn() -> None:
         while True:
@@ -23,4 +24,4 @@ async def passwords() -> AsyncIterator[Passwords]:
     turning = asyncio.create_task(turn())
     yield made
     turning.cancel()
-    made.stop()
+    await made.stop()

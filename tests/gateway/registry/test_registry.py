@@ -22,11 +22,8 @@ from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.subscriptions import Subscription, Take
 from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.interfaces import NotRead
-from voltgate.gateway.registry.credentials import (
-    Judgement,
-    Passwords,
-    hash_key,
-)
+from voltgate.gateway.registry.credentials import Judgement, Passwords
+from voltgate.gateway.registry.hashes import hash_key
 from voltgate.gateway.registry.record import Known, Record
 from voltgate.gateway.registry.registry import Registry
 from voltgate.gateway.telemetry.metrics import Metrics

@@ -16,6 +16,7 @@ from voltgate.cli.faults import USAGE, Failure
 from voltgate.cli.service import Result, connected
 from voltgate.cli.terminal import say
 from voltgate.config import Config
+from voltgate.gateway.registry.hashes import hash_key, new_key
 from voltgate.gateway.registry.record import QUIRKS, Record, is_identity, parse
 from voltgate.visible import visible
 
@@ -197,20 +198,18 @@ def given(password: str | None) -> str | None:
 
 def generated() -> tuple[str, str]:
     """A random key, and its hash."""
-    from voltgate.gateway.registry import credentials  # noqa: PLC0415 - loads argon2
-
-    key = credentials.new_key()
-    return key, credentials.hash_key(key.encode())
+    key = new_key()
+    return key, hash_key(key.encode())
 
 
 def hash_of(identity: str, password: str, random_key: bool) -> str:
     """The hash that a record stores."""
-    from voltgate.gateway.registry import credentials  # noqa: PLC0415 - loads argon2
+    from voltgate.gateway.registry.hasher import hash_password  # noqa: PLC0415 - loads argon2
 
     secret = password.encode(errors="surrogateescape")
     if not 16 <= len(secret) <= 64:
         say(f"voltgate: warning: {identity}: OCPP requires passwords of 16 to 40 characters (2.1: up to 64)")
-    return credentials.hash_key(secret) if random_key else credentials.hash_password(secret)
+    return hash_key(secret) if random_key else hash_password(secret)
 
 
 def record_of(fields: dict[str, Any]) -> Record:

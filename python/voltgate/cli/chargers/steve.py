@@ -11,6 +11,7 @@ from pathlib import Path
 from voltgate.cli.chargers.importing import Row, content
 from voltgate.cli.chargers.records import record_of
 from voltgate.cli.faults import USAGE, Failure
+from voltgate.gateway.registry.hashes import is_hash
 from voltgate.gateway.registry.record import is_identity
 from voltgate.visible import visible
 
@@ -77,8 +78,6 @@ def _cell(cells: dict[str, str], column: str) -> str:
 
 
 def _row(identity: str, cells: dict[str, str]) -> Row:
-    from voltgate.gateway.registry.credentials import is_hash  # noqa: PLC0415 - loads argon2
-
     status = _cell(cells, "registration_status") or "Accepted"
     profile = _cell(cells, "security_profile") or "0"
     password = _cell(cells, "auth_password")

@@ -75,6 +75,8 @@ class Ownership:
 
     def claim(self, claim: Claim) -> None:
         """Call ``decided`` once no other connection has the identity, or one that has it is alive."""
+        if (held := self.holder(claim.identity)) is not None:
+            held.settle()  # a charger that is back before the end of its last connection was counted
         if self._refused_until.get(_key(claim), 0.0) > self._clock.now:
             claim.decided(Refusal.FLAPPING, None)
         elif (owner := self._owners.get(claim.identity)) is None:

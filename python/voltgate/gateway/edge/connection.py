@@ -30,6 +30,7 @@ from voltgate._core import Frame as OcppFrame
 from voltgate.gateway.edge import kernel
 from voltgate.gateway.edge.backlog import SECONDS, Backlog
 from voltgate.gateway.edge.broken import KEPT, payload_of
+from voltgate.gateway.edge.paced import Stage
 from voltgate.gateway.edge.receiver import OVER, Receiver
 from voltgate.gateway.edge.sansio import release, unread
 from voltgate.gateway.edge.socket import Socket
@@ -115,9 +116,15 @@ class Connection(Socket):
             backlog.count()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The socket is gone, whichever side ended it."""
-        super().connection_lost(error)
-        self._end(Reason.CLIENT)
+        """The socket is gone, whichever side ended it; one of many, perhaps, that are lost together."""
+        self._closing = True
+        self._cancel_check()
+        self._stop(Reason.CLIENT)
+        self._shared.paced.run(Stage.END, self._gone)
+
+    def _gone(self) -> None:
+        self.settle()
+        self._shared.open.discard(self)
         release(self._protocol)
 
     def pause_writing(self) -> None:
@@ -327,6 +334,19 @@ class Connection(Socket):
         super().abort()
 
     def _end(self, reason: Reason) -> None:
+        self._stop(reason)
+        if reason is Reason.CLIENT:
+            self._shared.paced.run(Stage.END, self.settle)
+        else:
+            self.settle()
+
+    def settle(self) -> None:
+        """See interfaces.Holder."""
+        if self.reason is not None and self._on_end is not None:
+            on_end, self._on_end = self._on_end, None
+            on_end(self, self.reason)
+
+    def _stop(self, reason: Reason) -> None:
         """The conversation is over; only the first reason counts."""
         if self.reason is not None:
             return
@@ -334,11 +354,8 @@ class Connection(Socket):
         receiver, self._receiver = self._receiver, OVER
         self.lane.end()
         self._fragments, self._fragment_bytes, self._pong = None, 0, b""
-        on_end, self._on_end = self._on_end, None
         self._backlog.end()
         receiver.ended()
-        if on_end is not None:
-            on_end(self, reason)
 
     # -- keepalive ----------------------------------------------------------------------------------
 

@@ -1,11 +1,11 @@
-"""What all sockets that are not connected yet may take of one turn of the loop.
+"""What all sockets that come or go may take of one turn of the loop.
 
-A storm of dials, whoever sends it, delays no charger that is connected: accepts, TLS handshakes, requests and
-decisions share one budget. After it was used up the loop serves everybody else for twice as long. Steps wait
-in the order in which they came, by how far their socket is: the nearest to its end goes first, since most of
-its cost is spent, and one of each stage a turn at least. Else, in a storm that needs more CPU than its
-chargers have time, each would be begun and none would end before its deadline. What cannot be served soon is
-best where it is, in the accept queue of the kernel.
+A storm of dials, or of chargers that are lost together, delays no charger that is connected: accepts, TLS
+handshakes, requests, decisions and the ends of connections share one budget. After it was used up the loop
+serves everybody else for twice as long. Steps wait in the order in which they came, by how far their socket
+is: the nearest to its end goes first, since most of its cost is spent, and one of each stage a turn at least.
+Else, in a storm that needs more CPU than its chargers have time, each would be begun and none would end
+before its deadline. What cannot be served soon is best where it is, in the accept queue of the kernel.
 """
 
 from collections import deque
@@ -17,6 +17,7 @@ from voltgate.gateway.clock import Wheel
 SECONDS = 0.002  # of one turn
 REST = 2  # times what was used, before the next turn that may use it
 AT_ONCE = 16  # sockets accepted in one turn, about 1 ms
+ENDS = 3  # times its own time that an end counts: it costs NATS a `down` and two subscriptions
 CROWD = 32  # steps that wait, from which on one socket a turn is accepted
 
 
@@ -28,6 +29,7 @@ class Stage(IntEnum):
     HANDSHAKE = 2  # TLS, answered once: most of its CPU is spent
     REQUEST = 3  # the upgrade request is complete
     DECISION = 4  # its record was read, or its password judged
+    END = 5  # it is gone, or its charger is about to close it
 
 
 class Paced:
@@ -52,7 +54,7 @@ class Paced:
         elif self._spent >= SECONDS or len(self):
             self._waiting[stage].append(step)
         else:
-            self._take(step)
+            self._take(stage, step)
 
     def wait(self, stage: Stage, step: Callable[[], None]) -> None:
         """Run ``step`` in a later turn."""
@@ -63,14 +65,21 @@ class Paced:
         """In a later turn, accept as many sockets as ``some`` is called with."""
         self.wait(Stage.ACCEPT, lambda: some(AT_ONCE if len(self) < CROWD else 1))
 
-    def _take(self, step: Callable[[], None]) -> None:
+    def finish(self, stage: Stage) -> None:
+        """Run all steps of a stage that wait: the process stops, and delays nobody."""
+        waiting = self._waiting[stage]
+        while waiting:
+            waiting.popleft()()
+
+    def _take(self, stage: Stage, step: Callable[[], None]) -> None:
         began = self._clock.read()
         self._running = True
         try:
             step()
         finally:  # a step that fails ends its own connection only
             self._running = False
-            self._spent += self._clock.read() - began
+            took = self._clock.read() - began
+            self._spent += took * ENDS if stage is Stage.END else took
             self._plan(0.0)
 
     def _plan(self, seconds: float) -> None:
@@ -86,9 +95,10 @@ class Paced:
             return
         self._spent = 0.0
         self._clock.refresh()
-        for waiting in reversed(self._waiting):
-            if waiting:
-                self._take(waiting.popleft())
-        for waiting in reversed(self._waiting):
+        for stage in reversed(Stage):
+            if waiting := self._waiting[stage]:
+                self._take(stage, waiting.popleft())
+        for stage in reversed(Stage):
+            waiting = self._waiting[stage]
             while waiting and self._spent < SECONDS:
-                self._take(waiting.popleft())
+                self._take(stage, waiting.popleft())

@@ -13,7 +13,7 @@ from voltgate import _core
 from voltgate.gateway.bus.bus import Bus
 from voltgate.gateway.bus.follow import Follow
 from voltgate.gateway.interfaces import Clock, NotRead, Stored
-from voltgate.gateway.registry.credentials import is_hash
+from voltgate.gateway.registry.hashes import is_hash
 from voltgate.gateway.registry.record import Found, Known, parse
 
 log = structlog.get_logger()

@@ -1,0 +1,80 @@
+"""The process of slow hashes, as its worker sees it: a real one."""
+
+import asyncio
+import os
+import signal
+
+import psutil
+import pytest
+
+from voltgate.gateway.registry import hashing
+from voltgate.gateway.registry.hasher import hash_password
+from voltgate.gateway.registry.hashing import Hashed, Hashing
+
+PASSWORD = b"chosen by a person"
+
+
+async def checked(asked: Hashing, hash_: str, password: bytes = PASSWORD) -> Hashed | None:
+    answered: asyncio.Future[Hashed | None] = asyncio.get_running_loop().create_future()
+    asked.check([hash_], password, answered.set_result)
+    return await answered
+
+
+def processes() -> list[psutil.Process]:
+    return [one for one in psutil.Process().children() if "voltgate.gateway.registry.hasher" in one.cmdline()]
+
+
+def process() -> psutil.Process:
+    (found,) = processes()
+    return found
+
+
+async def test_questions_are_answered_by_a_process_that_a_worker_ends() -> None:
+    hash_, asked = hash_password(PASSWORD), Hashing(2)
+    assert not processes(), "not needed yet"
+    some = await asyncio.gather(checked(asked, hash_), checked(asked, hash_, b"guess"), checked(asked, hash_))
+    assert [one.hash if one else "?" for one in some] == [hash_, None, hash_]
+    helper = process()
+    assert helper.nice() > psutil.Process().nice(), "connected chargers come first"
+    for ending in (signal.SIGINT, signal.SIGTERM):  # of a terminal, or of a service that drains
+        os.kill(helper.pid, ending)
+    assert await checked(asked, hash_) is not None
+    await asked.stop()
+    assert await asyncio.to_thread(psutil.wait_procs, [helper], 10) == ([helper], [])
+
+
+async def test_when_the_process_is_killed_the_questions_are_not_and_another_one_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hashing, "AGAIN", 0.0)
+    hash_, asked = hash_password(PASSWORD), Hashing(1)
+    assert await checked(asked, hash_) is not None
+    helper = process()
+    helper.suspend()
+    waiting = asyncio.ensure_future(checked(asked, hash_))
+    await asyncio.sleep(0)
+    helper.kill()
+    assert await waiting is None
+    while (found := await checked(asked, hash_)) is None:
+        await asyncio.sleep(0)
+    assert found.hash == hash_
+    await asked.stop()
+
+
+async def test_where_none_can_be_started_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    asked = Hashing(1)
+    assert await checked(asked, hash_password(PASSWORD)) is None
+    assert await checked(asked, hash_password(PASSWORD)) is None, "it is not tried again at once"
+    await asked.stop()
+
+
+async def test_it_ends_with_its_worker() -> None:
+    """Its standard input ends, also when the worker is killed."""
+    asked = Hashing(1)
+    await checked(asked, hash_password(PASSWORD))
+    assert asked._stdin is not None
+    helper = process()
+    asked._stdin.close()
+    assert await asyncio.to_thread(psutil.wait_procs, [helper], 10) == ([helper], [])
+    await asked.stop()
