@@ -147,7 +147,8 @@ def soak(given: argparse.Namespace) -> tuple[list[dict[str, float]], dict[str, A
         options += ["--config", str(server.config)]
         thread = stack.enter_context(ThreadPoolExecutor(1))
         reading = thread.submit(scale.swarm_result, stack.enter_context(scale.swarm(server, size, *options)))
-        interests.until(lambda: scale.connected(server) == given.chargers, "all are connected", 1.0)
+        # Some reconnect as soon as the last is there: hardly ever are all connected at once.
+        interests.until(lambda: scale.connected(server) >= 0.97 * given.chargers, "most are connected", 1.0)
         sample, began = sampler(server, backend), time.monotonic()
         rows: list[dict[str, float]] = []
         due, every = faults(server, backend, seconds), min(EVERY, seconds / 40)

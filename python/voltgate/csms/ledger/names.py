@@ -47,10 +47,11 @@ def named(tx: Tx, charger: str, alias: str, source: Source, one: Told) -> tuple[
     )  # fmt: skip
     found = [Known(row[0], State(row[1]), *row[2:]) for row in rows]
     if len(found) > 1:
-        having = {id_ for (id_,) in tx.all("SELECT session FROM said WHERE id = ?", source.id)}
+        has = "SELECT 1 FROM said WHERE session = ? AND id = ?"
         at = times.text((one.at or _latest(one) or one.received) + _EARLY)
         begun = [known for known in found if known.started is None or known.started <= at]
-        found = [known for known in found if known.id in having] or begun or found
+        having = [known for known in found if tx.one(has, known.id, source.id) is not None]
+        found = having or begun or found
     return (found[-1] if found else None), len(rows) > 1
 
 

@@ -46,10 +46,12 @@ _COLUMNS = (
     "s.id, s.charger, s.evse, s.token, s.started, s.first_energy, s.ended, s.plug_out, s.reason, s.state,"
     " s.mwh, s.cost, s.flags, s.settle_at, w.seen, w.final"
 )
-_TOUCHED = (
+# Two queries: an index with ``heard`` of open sessions would be written with every reading.
+_TOUCHED = tuple(
     # CROSS JOIN keeps SQLite to this order; it would read every session there is.
     f"SELECT {_COLUMNS} FROM touched t CROSS JOIN session s LEFT JOIN watched w ON w.session = s.id"
-    " WHERE s.charger = t.charger AND s.heard >= t.since AND COALESCE(w.due, '') <= ?"
+    f" WHERE s.charger = t.charger AND {those} AND s.heard >= t.since AND COALESCE(w.due, '') <= ?"
+    for those in ("s.state = 'open'", "s.state <> 'open'")
 )
 _OPEN = (
     f"SELECT {_COLUMNS} FROM watched w JOIN session s ON s.id = w.session WHERE w.final = 0 AND w.due <= ?"
@@ -64,7 +66,7 @@ class Watch:
         TOUCHED,
         WATCHED,
         "CREATE INDEX watched_open ON watched (due) WHERE final = 0",
-        "CREATE INDEX session_by_heard ON session (charger, heard)",
+        "CREATE INDEX session_by_heard ON session (charger, heard) WHERE state <> 'open'",
     )
 
     def __init__(self) -> None:
@@ -87,7 +89,7 @@ class Watch:
         """Those that differ from what was seen; of imported ones each when its time has come."""
         if tx.one("SELECT 1 FROM watched") is None:
             tx.run(_IMPORT)
-        rows = {row[0]: row for query in (_TOUCHED, _OPEN) for row in tx.all(query, times.text(at))}
+        rows = {row[0]: row for query in (*_TOUCHED, _OPEN) for row in tx.all(query, times.text(at))}
         self._touched.clear()
         tx.run("DELETE FROM touched")
         found = [row for row in rows.values() if _seen(tx, row)]
