@@ -30,6 +30,9 @@ _MOST_EXPONENT = 12
 _LONGEST = 40  # characters of a number
 
 
+_NONE = (None, None, None)
+
+
 class Point(NamedTuple):
     """What a meter showed at one time. Energy in mWh, power in W, charge in percent, currents in A."""
 
@@ -39,7 +42,7 @@ class Point(NamedTuple):
     interval: int | None = None
     power: int | None = None
     soc: int | None = None
-    currents: tuple[float | None, float | None, float | None] = (None, None, None)
+    currents: tuple[float | None, float | None, float | None] = _NONE
     signed: bool = False
 
 
@@ -71,7 +74,7 @@ def _read(raw: dict[str, Any], contexts: dict[str, list[_Sample]]) -> None:
     if value is None or get("format") == "SignedData":
         return
     unit, given = get("unit"), get("unitOfMeasure")
-    if isinstance(given, dict):
+    if given is not None and isinstance(given, dict):
         unit, multiplier = given.get("unit"), given.get("multiplier", 0)
         if not isinstance(multiplier, int) or abs(multiplier) > _MOST_EXPONENT:
             return
@@ -127,37 +130,40 @@ def _point(at: datetime | None, context: str, samples: list[_Sample]) -> Point |
     soc: int | None = None
     signed = False
     amperes: dict[str, float] = {}
-    sums: dict[str, list[_Sample]] = {}
+    sums: dict[str, list[_Sample]] = {REGISTER: [], INTERVAL: [], POWER: []}
     for sample in samples:
-        (_, measurand, phase, _, _), is_signed, value = sample
-        if measurand in _UNITS:
-            sums.setdefault(measurand, []).append(sample)
+        kind, is_signed, value = sample
+        measurand = kind[1]
+        if measurand in sums:
+            sums[measurand].append(sample)
             signed |= is_signed and measurand == REGISTER
         elif measurand == SOC:
             soc = int(value) if 0 <= value <= 100 else None
         elif measurand == CURRENT:
-            amperes[phase[:2]] = float(value)
-    energy, interval, power = (
-        _whole(_summed(sums[one])) if one in sums else None for one in (REGISTER, INTERVAL, POWER)
-    )
+            amperes[kind[2][:2]] = float(value)
+    energy, interval, power = _summed(sums[REGISTER]), _summed(sums[INTERVAL]), _summed(sums[POWER])
     if energy is None and interval is None and power is None and soc is None and not amperes:
         return None
-    currents = (amperes.get("L1", amperes.get("")), amperes.get("L2"), amperes.get("L3"))
+    currents = (
+        (amperes.get("L1", amperes.get("")), amperes.get("L2"), amperes.get("L3")) if amperes else _NONE
+    )
     return Point(at, context, energy, interval, power, soc, currents, signed)
 
 
-def _summed(samples: Sequence[_Sample]) -> int | Decimal | None:
+def _summed(samples: Sequence[_Sample]) -> int | None:
     """The value without a phase, else the sum of the phases: a car may charge on one alone."""
+    if not samples:
+        return None
     if len(samples) == 1 and samples[0][0][3] == "Outlet":
-        return samples[0][2]
+        return _whole(samples[0][2])
     for locations in (("Outlet",), ("Outlet", "Cable", "EV", "Body", "Upstream")):
         values = {kind[2]: value for kind, _, value in reversed(samples) if kind[3] in locations}
         if "" in values:
-            return values[""]
+            return _whole(values[""])
         for phases in _PHASES:
             there = [values[phase] for phase in phases if phase in values]
             if there:
-                return sum(there, 0)
+                return _whole(sum(there, 0))
     return None
 
 
