@@ -20,7 +20,7 @@ from voltgate.config import Nats
 from voltgate.gateway.bus.acks import Acks
 from voltgate.gateway.interfaces import Ack
 
-CASES = 100_000 if os.environ.get("TEST_FULL") == "1" else 1_000
+CASES = 100_000 if os.environ.get("TEST_FULL") == "1" else 300
 ID = 1
 INBOX = Inbox("_VOLTGATE.a", bytes(16))
 HPUB = b"HPUB ocpp.tx.v16.X.CP _VOLTGATE.a.1.b 12 12\r\n"

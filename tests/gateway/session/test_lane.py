@@ -41,7 +41,7 @@ from world import (
 )
 
 FULL = os.environ.get("TEST_FULL") == "1"
-CONVERSATIONS, STEPS = (2500, 40) if FULL else (60, 40)
+CONVERSATIONS, STEPS = (2500, 40) if FULL else (40, 40)
 # Everything live that may be, besides one action of each other kind.
 LIVE = {"v16": {"MeterValues": {"class": "live"}, "FirmwareStatusNotification": {"class": "tx"}}}
 METER_2 = {"evseId": 1, "meterValue": METER["meterValue"]}
