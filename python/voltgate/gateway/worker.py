@@ -209,7 +209,7 @@ class Worker:
     @property
     def full(self) -> bool:
         """Whether it has as many chargers as it may."""
-        return len(self.roster) >= self._shared.limits.max_connections
+        return len(self.roster) - self._shared.ending >= self._shared.limits.max_connections
 
     def checks(self) -> dict[str, str]:
         """What readiness depends on: name -> "" or what is wrong."""

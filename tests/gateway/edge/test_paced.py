@@ -111,6 +111,7 @@ def test_chargers_that_are_lost_together_are_told_in_parts_and_each_before_it_is
         one.connection._on_end = told
         one.wire.lose()
     assert 0 < len(ends) < count, "the others wait"
+    assert len(ends) + edge.shared.ending == count, "and take nobody's place"
     assert [one.receiver.over for one in chargers] == [1] * count, "no session writes any more"
     before = len(ends)
     chargers[-1].connection.settle()
@@ -118,7 +119,7 @@ def test_chargers_that_are_lost_together_are_told_in_parts_and_each_before_it_is
     assert len(ends) == before + 1, "at once, and once"
     assert len(edge.shared.open) > 0
     edge.settle()
-    assert (ends, edge.shared.open) == ([Reason.CLIENT] * count, set())
+    assert (ends, edge.shared.open, edge.shared.ending) == ([Reason.CLIENT] * count, set(), 0)
 
 
 def test_a_step_that_fails_leaves_the_others_their_turn() -> None:

@@ -344,6 +344,7 @@ class Connection(Socket):
         """See interfaces.Holder."""
         if self.reason is not None and self._on_end is not None:
             on_end, self._on_end = self._on_end, None
+            self._shared.ending -= 1
             on_end(self, self.reason)
 
     def _stop(self, reason: Reason) -> None:
@@ -351,6 +352,7 @@ class Connection(Socket):
         if self.reason is not None:
             return
         self.reason = reason
+        self._shared.ending += self._on_end is not None
         receiver, self._receiver = self._receiver, OVER
         self.lane.end()
         self._fragments, self._fragment_bytes, self._pong = None, 0, b""

@@ -33,6 +33,8 @@ class Shared:
     open: set["Socket"] = field(default_factory=set)
     upgrading: int = 0
     """Those of them that are not upgraded, or are being closed after a refusal."""
+    ending: int = 0
+    """Connections that are over, of which whoever counts them has not been told yet."""
     refusals: RefusalLog = field(default_factory=RefusalLog)
 
     def __post_init__(self) -> None:
