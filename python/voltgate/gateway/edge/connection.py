@@ -84,14 +84,14 @@ class Connection(Socket):
     def start(self, receiver: Receiver, on_end: "Callable[[Connection, Reason], None]") -> None:
         """Hand messages to ``receiver`` from now on; ``on_end(connection, reason)`` is called once."""
         self._receiver, self._on_end = receiver, on_end
-        if "no_ping" in self._quirks:
-            kernel.keep_alive(self._transport)
-        else:
-            self._plan_ping()
         if receiver.resting:
             self._backlog.count()
         else:
             self.resume()
+        if "no_ping" in self._quirks:
+            kernel.keep_alive(self._transport)
+        elif not self._closing:
+            self._plan_ping()  # behind resume(): whether a socket that nobody reads has hung up costs a call
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------
 
