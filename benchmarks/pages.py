@@ -36,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from csms.pages.views import ARGUMENTS, PHONE
 
 THROTTLED = 4
+OPENING = 1500  # milliseconds in which a new window loads 160 files of the browser's own
 FIRST = -10  # the priority of the browser, which only root may raise
 VISITS = 3
 PATIENCE = 120_000.0  # milliseconds until the marker's last reading must be on the screen
@@ -246,6 +247,7 @@ def visit(browser: Browser, state: Any, url: str) -> tuple[float, float, int]:
     paints = []
     for _ in range(2):
         page = context.new_page()
+        page.wait_for_timeout(OPENING)
         slowed(context, page)
         page.goto(f"{url}/chargers", wait_until="commit")
         page.wait_for_function("() => window.painted", polling=100)
