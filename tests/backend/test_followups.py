@@ -161,6 +161,20 @@ async def test_a_2_1_charger_gets_its_tariff_at_its_boot_and_when_it_changes(nc:
         assert codec.check(subject.split(".")[2], "request", orjson.dumps(body)) is None
 
 
+async def test_a_tick_while_a_tariff_is_on_its_way_sends_it_no_second_time(nc: Client) -> None:
+    await links(nc, ("CP001", "v21"))
+    ledger = await Answering(nc, {"tariffs": {"tariffs": {"CP001": TARIFF}}}).listen("ops.ask.*")
+    sent = await gateway(nc, {})  # the charger takes its time
+    async with backend_on(nc):
+        await facts(nc, ("event.v21.BootNotificationResponse.CP001", b'{"status":"Accepted"}'))
+        await sent.until(1)
+        for asked in (2, 3):
+            await nc.publish("ops.tick", b"{}")
+            await ledger.until(asked)
+        await nc.flush()
+    assert [subject for subject, *_ in sent.asked] == ["ocpprpc.send.SetDefaultTariff.CP001"]
+
+
 @pytest.mark.parametrize(
     ("version", "asked", "body", "command"),
     [

@@ -92,6 +92,11 @@ class Links:
         link = json.loads(message.data)
         self.last[link["identity"]] = link
 
+    @property
+    def up(self) -> list[str]:
+        """Who is connected; a charger of another test may be told to be gone meanwhile."""
+        return [identity for identity in self.last if self.state(identity) == "up"]
+
     def state(self, identity: str) -> str:
         return str(self.last.get(identity, {}).get("state", ""))
 

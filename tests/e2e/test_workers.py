@@ -47,7 +47,7 @@ async def test_workers_share_the_port_and_the_admin_pages_speak_for_all(
         assert await charger.ask(STATUS) == '[3,"s",{}]'
     online = crew.sample("voltgate_connections")
     assert {worker for worker, _ in online} == {"0", "1"}
-    await until(lambda: sum(n for _, n in crew.sample("voltgate_connections")) == len(links.last))
+    await until(lambda: sum(n for _, n in crew.sample("voltgate_connections")) == len(links.up))
     assert crew.sample("voltgate_workers_running") == [("", 2.0)]
     assert crew.sample("voltgate_worker_scraped") == [("0", 1.0), ("1", 1.0)]
     _, text = status(crew.admin, "/metrics")
@@ -155,7 +155,7 @@ async def test_a_drain_lets_every_worker_leave(crews: Crews, links: Links, diall
     """SIGTERM to the supervisor: 1001 to all, every link down with reason drain, exit 0."""
     crew = crews().ready()
     await spread(crew, links, dialled)
-    pids, held = crew.pids, [who for who in links.last if links.state(who) == "up"]
+    pids, held = crew.pids, links.up
     held = [who for who in held if links.pid(who) in pids]
     crew.serve.process.send_signal(signal.SIGTERM)
     assert await crew.exit_code() == 0

@@ -88,6 +88,7 @@ class Followups:
         self._lacking: Bounded[tuple[str, str], None] = Bounded()  # (charger, action)
         self._online: set[str] = set()  # 2.1 chargers
         self._tariffs: Bounded[str, Tariff] = Bounded()  # charger -> what it was sent
+        self._pushing: set[str] = set()  # chargers that one is on its way to
         self._paced = asyncio.Semaphore(AT_ONCE)
         self._due = asyncio.Event()
         self._ticked = ""  # time of the last tick
@@ -254,14 +255,20 @@ class Followups:
         after = Tariff.of(content)
         if after == before or (before is None and content is None):
             return
+        if charger in self._pushing:
+            return  # of a boot and a tick together the second need not say the same: the next tick compares
         if content is not None:
             action, body = "SetDefaultTariff", {"evseId": 0, "tariff": content}
         else:
             assert before is not None
             action, body = "ClearTariffs", {"tariffIds": [before.id]}
-        async with self._paced:
-            if await self._send(charger, action, body, f"tariff/{why}/{after.digest}"):
-                self._tariffs[charger] = after
+        self._pushing.add(charger)
+        try:
+            async with self._paced:
+                if await self._send(charger, action, body, f"tariff/{why}/{after.digest}"):
+                    self._tariffs[charger] = after
+        finally:
+            self._pushing.discard(charger)
 
     # Commands
 

@@ -3,11 +3,12 @@
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 
 import psutil
 import pytest
 
-from voltgate.gateway.registry import hashing
+from voltgate.gateway.registry import hasher, hashing
 from voltgate.gateway.registry.hasher import hash_password
 from voltgate.gateway.registry.hashing import Hashed, Hashing
 
@@ -20,21 +21,26 @@ async def checked(asked: Hashing, hash_: str, password: bytes = PASSWORD) -> Has
     return await answered
 
 
-def processes() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "voltgate.gateway.registry.hasher" in one.cmdline()]
+Started = Callable[[], list[psutil.Process]]
 
 
-def process() -> psutil.Process:
-    (found,) = processes()
-    return found
+@pytest.fixture
+def started() -> Started:
+    """The processes that the test has started; a gateway of other tests may have one too."""
+
+    def running() -> set[psutil.Process]:
+        return {one for one in psutil.Process().children() if hasher.__name__ in one.cmdline()}
+
+    before = running()
+    return lambda: [*(running() - before)]
 
 
-async def test_questions_are_answered_by_a_process_that_a_worker_ends() -> None:
+async def test_questions_are_answered_by_a_process_that_a_worker_ends(started: Started) -> None:
     hash_, asked = hash_password(PASSWORD), Hashing(2)
-    assert not processes(), "not needed yet"
+    assert not started(), "not needed yet"
     some = await asyncio.gather(checked(asked, hash_), checked(asked, hash_, b"guess"), checked(asked, hash_))
     assert [one.hash if one else "?" for one in some] == [hash_, None, hash_]
-    helper = process()
+    (helper,) = started()
     assert helper.nice() > psutil.Process().nice(), "connected chargers come first"
     for ending in (signal.SIGINT, signal.SIGTERM):  # of a terminal, or of a service that drains
         os.kill(helper.pid, ending)
@@ -44,12 +50,12 @@ async def test_questions_are_answered_by_a_process_that_a_worker_ends() -> None:
 
 
 async def test_when_the_process_is_killed_the_questions_are_not_and_another_one_starts(
-    monkeypatch: pytest.MonkeyPatch,
+    started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hashing, "AGAIN", 0.0)
     hash_, asked = hash_password(PASSWORD), Hashing(1)
     assert await checked(asked, hash_) is not None
-    helper = process()
+    (helper,) = started()
     helper.suspend()
     waiting = asyncio.ensure_future(checked(asked, hash_))
     await asyncio.sleep(0)
@@ -69,12 +75,12 @@ async def test_where_none_can_be_started_nobody_waits(monkeypatch: pytest.Monkey
     await asked.stop()
 
 
-async def test_it_ends_with_its_worker() -> None:
+async def test_it_ends_with_its_worker(started: Started) -> None:
     """Its standard input ends, also when the worker is killed."""
     asked = Hashing(1)
     await checked(asked, hash_password(PASSWORD))
     assert asked._stdin is not None
-    helper = process()
+    (helper,) = started()
     asked._stdin.close()
     assert await asyncio.to_thread(psutil.wait_procs, [helper], 10) == ([helper], [])
     await asked.stop()
