@@ -15,8 +15,9 @@ import pytest
 
 from e2e.crews import STATUS, Crew, Crews, Links, spread, when_let_in
 from e2e.house import PATIENCE, Gateway
+from e2e.secured import Pki
 from e2e.strangers import until
-from jetstream import NatsServer
+from jetstream import NatsServer, free_port
 from processes import is_free, status
 from voltgate import __version__
 
@@ -149,6 +150,41 @@ async def test_a_worker_that_does_not_respond_is_killed_and_replaced(
     assert alive in crew.pids
     assert crew.events("worker.exited")[-1]["reason"] == "silent"
     assert crew.sample("voltgate_worker_restarts_total", reason="silent") == [("", 1.0)]
+
+
+async def test_a_session_of_tls_is_resumed_by_every_worker_and_by_none_after_a_reload(
+    crews: Crews, tmp_path: Path
+) -> None:
+    pki, port = Pki.made_in(tmp_path), free_port()
+    pairs = [list(pki.servers.issue("gateway").pair)]
+    crew = crews(
+        more=f'[[listeners]]\nhost = "127.0.0.1"\nport = {port}\nsecurity_profile = 2\n'
+        f"allow_unauthenticated = true\ntls_certificates = {pairs}\n"
+    ).ready()
+    context, session = pki.context(), None
+
+    def dialled() -> bool:
+        nonlocal session
+        with (
+            socket.create_connection(("127.0.0.1", port)) as raw,
+            context.wrap_socket(raw, server_hostname="localhost", session=session) as wrapped,
+        ):
+            wrapped.write(b"GET / HTTP/1.1\r\n\r\n")
+            while wrapped.read():  # the ticket comes first
+                pass
+            session = wrapped.session
+            return bool(wrapped.session_reused)
+
+    def by_worker() -> dict[str, float]:
+        return dict(crew.sample("voltgate_tls_handshakes_total", resumed="true"))
+
+    assert not await asyncio.to_thread(dialled)
+    while len(by_worker()) < 2:
+        assert await asyncio.to_thread(dialled)
+    crew.serve.process.send_signal(signal.SIGHUP)
+    await until(lambda: len(crew.events("certificates.reloaded")) == 2)
+    assert not await asyncio.to_thread(dialled)
+    assert await asyncio.to_thread(dialled)
 
 
 async def test_a_drain_lets_every_worker_leave(crews: Crews, links: Links, dialled: AsyncExitStack) -> None:

@@ -27,6 +27,7 @@ from voltgate.gateway.bus.outage import Outage
 from voltgate.gateway.bus.services import Services, service_of
 from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.cluster.liveness import Liveness
+from voltgate.gateway.edge import tickets
 from voltgate.gateway.edge.accepts import Accepts, Overrun
 from voltgate.gateway.edge.front import Front
 from voltgate.gateway.edge.listener import Admission, Entrance, Listener
@@ -60,14 +61,17 @@ _GOODBYE = 1.0  # seconds for chargers to read their Close frame, at the very en
 class Worker:
     """Serves every configured listener until :meth:`stop` is called. See :meth:`run`."""
 
-    def __init__(self, config: Config, place: Place | None = None, wait: float = 0.0) -> None:
+    def __init__(
+        self, config: Config, place: Place | None = None, wait: float = 0.0, tickets: bytes = b""
+    ) -> None:
         """``place``: among several that share the ports; ``wait``: seconds for NATS, JetStream and streams
-        that are not there yet. Raises ConfigError, or StartError.
+        that are not there yet; ``tickets``: the secret of session tickets, which all of them share. Raises
+        ConfigError, or StartError.
         """
         if faults := preflight.unserved(config):
             raise StartError("\n".join(faults))
         self.config = config
-        self._wait = wait
+        self._wait, self._tickets = wait, tickets
         self.listening = Listening(config.listeners, place)
         self.name = name = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.metrics = metrics = Metrics(str(place.number if place is not None else 0))
@@ -177,9 +181,9 @@ class Worker:
         self._grace_over.set()
         self._stop.set()
 
-    def reload(self, config: Config) -> None:
+    def reload(self, config: Config, tickets: bytes = b"") -> None:
         """Take limits and drain settings, on live connections too, and read the files of TLS again
-        (docs/contract.md 4.2).
+        (docs/contract.md 4.2). ``tickets``: another secret, so that no session from before is resumed.
 
         Raises ReloadError, and keeps all as it was, where NATS would not take what the limits allow.
         """
@@ -191,11 +195,19 @@ class Worker:
         self.config = reload.taken(self.config, reload.settings(config))
         self._shared.take(config.limits)
         self.roster.take(config.limits)
-        results = ["taken" if front.reload() else "kept" for front in self._fronts if front.expiries]
+        self._tickets = tickets
+        results = [
+            "taken" if front.reload(self._ticket_keys(number)) else "kept"
+            for number, front in enumerate(self._fronts)
+            if front.expiries
+        ]
         for result in results:
             self.metrics.certificate_reloads.add(result)
         if "kept" not in results:
             self._reloads.succeeded()
+
+    def _ticket_keys(self, listener: int) -> bytes:
+        return tickets.keys(self._tickets, listener) if self._tickets else b""
 
     def reload_failed(self) -> None:
         """New settings were refused before they came here."""
@@ -264,7 +276,8 @@ class Worker:
         for number, settings in enumerate(self.config.listeners):
             accepts = Accepts(shared, settings.proxy_protocol, self._overrun)
             try:
-                front = Front(settings, handshakes, self._turned_away, accepts.name)
+                keys = self._ticket_keys(number)
+                front = Front(settings, handshakes, self._turned_away, accepts.name, keys)
             except TlsError as error:  # it has changed since the configuration was checked
                 raise StartError(f"listeners.{number}.{error}") from None
             self._fronts.append(front)

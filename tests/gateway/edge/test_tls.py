@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from certificates import Authority, Issued
+from voltgate.gateway.edge.tickets import keys
 from voltgate.gateway.edge.tls import (
     SUITES,
     CertificateFault,
@@ -167,6 +168,21 @@ def test_a_session_is_resumed_with_its_certificate_and_not_beyond_a_reload(
     assert again.resumed
     assert again.peer == Peer("CP1", "")
     assert not meet(build(files).context, charger, again.session).resumed
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_is_resumed_by_whoever_has_the_same_keys_for_the_same_listener(
+    pki: Pki, version: ssl.TLSVersion
+) -> None:
+    files = Files(pki.both, client_ca=pki.chargers.file)
+    charger = client(pki, pki.chargers.issue("roaming", "CP2"))
+    charger.maximum_version = version
+    first, other, listener = (build(files, keys(b"s" * 32, number)).context for number in (0, 0, 1))
+    met = meet(first, charger)
+    again = meet(other, charger, met.session)
+    assert again.resumed
+    assert again.peer == Peer("CP2", "")
+    assert not meet(listener, charger, again.session).resumed
 
 
 # -- security profile 3 ---------------------------------------------------------------------------------

@@ -44,10 +44,10 @@ class Attended:
     def checks(self) -> dict[str, str]:
         return {"nats": ""}
 
-    def reload(self, config: Config) -> None:
+    def reload(self, config: Config, tickets: bytes) -> None:
         if config.limits.max_message_bytes > 1 << 20:
             raise ReloadError("too large")
-        self.calls.append((config.limits.max_connections, config.drain.rate))
+        self.calls.append((config.limits.max_connections, config.drain.rate, tickets))
         self.config = config
 
     def reload_failed(self) -> None:
@@ -136,16 +136,17 @@ async def test_settings_go_to_the_worker_and_nothing_else_of_its_configuration_c
     attended: Attendance,
 ) -> None:
     fresh = load(limits={"max_connections": 7}, drain={"rate": 3}, nats={"prefix": "other"})
-    attended.line.send(Word.RELOAD, reload.settings(fresh))
+    attended.line.send(Word.RELOAD, [reload.settings(fresh), "5ec0"])
     attended.line.send(Word.RELOAD_FAILED)
     await attended.obeyed()
-    assert attended.worker.calls == [(7, 3.0), "reload_failed"]
+    assert attended.worker.calls == [(7, 3.0, b"\x5e\xc0"), "reload_failed"]
     assert attended.worker.config.nats == load().nats
 
 
 async def test_settings_that_the_worker_refuses_are_logged_and_it_serves_on(attended: Attendance) -> None:
     with capture_logs() as logs:
-        attended.line.send(Word.RELOAD, reload.settings(load(limits={"max_message_bytes": 1 << 21})))
+        settings = reload.settings(load(limits={"max_message_bytes": 1 << 21}))
+        attended.line.send(Word.RELOAD, [settings, ""])
         await attended.obeyed()
     assert [(line["event"], line["error"]) for line in logs] == [("reload.failed", "too large")]
     assert attended.worker.calls == []
@@ -196,7 +197,7 @@ async def test_before_the_listeners_are_open_there_is_nothing_to_drain(attended:
 
 def test_ports_and_settings_are_the_supervisors() -> None:
     config = load(listeners=[Listener(port=0).model_dump(), {"port": 9001}])
-    ours = settled(config, Hello(1, [40_000, 9001], [], reload.settings(load(limits={"open_calls": 3}))))
+    ours = settled(config, Hello(1, [40_000, 9001], [], reload.settings(load(limits={"open_calls": 3})), ""))
     assert [listener.port for listener in ours.listeners] == [40_000, 9001]
     assert ours.limits.open_calls == 3
     assert ours.nats == config.nats

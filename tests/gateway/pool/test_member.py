@@ -8,7 +8,7 @@ import pytest
 from voltgate.gateway.pool.control import Hello
 from voltgate.gateway.pool.member import SILENCE, START, Argv, Member
 
-HELLO = Hello(0, [], [], {})
+HELLO = Hello(0, [], [], {}, "")
 
 
 @pytest.mark.parametrize(

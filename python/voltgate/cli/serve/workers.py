@@ -109,7 +109,8 @@ async def _work(config: Config, sock: socket.socket, wait: float) -> None:
     if hello is None:
         raise Failure("the supervisor has ended")
     structlog.contextvars.bind_contextvars(worker=hello.worker)
-    gateway = Worker(attendant.settled(config, hello), Place(hello.worker, hello.sets), wait)
+    place, tickets = Place(hello.worker, hello.sets), bytes.fromhex(hello.tickets)
+    gateway = Worker(attendant.settled(config, hello), place, wait, tickets)
     if hello.reload_failed:
         gateway.reload_failed()
     worker = attendant.Attendant(line, gateway)

@@ -62,10 +62,10 @@ def unusable(settings: Listener) -> Iterator[str]:
         yield str(error)
 
 
-def _tls(settings: Listener) -> Tls | None:
+def _tls(settings: Listener, tickets: bytes = b"") -> Tls | None:
     if not settings.tls_certificates:
         return None
-    return build(Files(tuple(settings.tls_certificates), settings.client_ca, settings.crl))
+    return build(Files(tuple(settings.tls_certificates), settings.client_ca, settings.crl), tickets)
 
 
 class Front:
@@ -80,17 +80,18 @@ class Front:
         handshakes: Handshakes,
         refused: Callable[[Refused | Untrusted, str], None],
         named: Callable[[str], bool],
+        tickets: bytes = b"",
     ) -> None:
-        """Raises TlsError where a file cannot be used."""
+        """``tickets``: see :func:`tls.build`. Raises TlsError where a file cannot be used."""
         self._settings, self._handshakes = settings, handshakes
         self._refused, self._named = refused, named
         self._trusted = TrustedProxies.of(settings.trusted_proxies)
-        self._tls = _tls(settings)
+        self._tls = _tls(settings, tickets)
 
-    def reload(self) -> bool:
+    def reload(self, tickets: bytes = b"") -> bool:
         """Read the files again; where one cannot be used all of them stay as they are, and it is logged."""
         try:
-            self._tls = _tls(self._settings)
+            self._tls = _tls(self._settings, tickets)
         except TlsError as error:
             log.error("certificates.kept", listener=self._name, error=str(error))
             return False

@@ -14,6 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from voltgate.gateway.edge.tickets import share
+
 # docs/ocpp.md A25: suites of both kinds of certificates, and the plain RSA ones that OCPP demands. TLS 1.3
 # has its own, all of them good.
 SUITES = ":".join(
@@ -59,8 +61,11 @@ class Tls:
     expiries: tuple[Expiry, ...]
 
 
-def build(files: Files) -> Tls:
-    """Read the files. Raises TlsError where one cannot be used; expired ones can."""
+def build(files: Files, tickets: bytes = b"") -> Tls:
+    """Read the files. Raises TlsError where one cannot be used; expired ones can.
+
+    ``tickets``: keys of session tickets (:func:`tickets.keys`); else the context has its own.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(SUITES)
@@ -83,6 +88,8 @@ def build(files: Files) -> Tls:
         expiries += _require_client(context, files)
     elif files.crl:
         raise TlsError("crl: has no use without client_ca: name the authority of the chargers")
+    if tickets:
+        share(context, tickets)
     return Tls(context, tuple(expiries))
 
 

@@ -40,7 +40,7 @@ class Worker(Protocol):
     def checks(self) -> dict[str, str]:
         """Readiness checks: name -> "" or the fault."""
 
-    def reload(self, config: Config) -> None:
+    def reload(self, config: Config, tickets: bytes) -> None:
         """Apply new settings. Raises ReloadError."""
 
     def reload_failed(self) -> None:
@@ -108,7 +108,7 @@ class Attendant:
                     case Word.LEAVE:
                         self._ask(_Asked.ORDER)
                     case Word.RELOAD:
-                        self._reload(content)
+                        self._reload(*content)
                     case Word.ACCEPT:
                         self._worker.listening.accept_on(content)
                     case Word.RELOAD_FAILED:
@@ -121,9 +121,9 @@ class Attendant:
         self._asked[_Asked.ALONE] = 1
         self._leave(self._worker.abandon)
 
-    def _reload(self, settings: dict[str, Any]) -> None:
+    def _reload(self, settings: dict[str, Any], tickets: str) -> None:
         try:
-            self._worker.reload(reload.taken(self._worker.config, settings))
+            self._worker.reload(reload.taken(self._worker.config, settings), bytes.fromhex(tickets))
         except ReloadError as error:
             log.error("reload.failed", error=str(error), kept="the configuration in force")
 

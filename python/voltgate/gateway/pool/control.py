@@ -24,7 +24,7 @@ class Word(StrEnum):
 
     HELLO = "hello"  # supervisor, first line: Hello
     LEAVE = "leave"  # supervisor: drain; the second one: exit immediately
-    RELOAD = "reload"  # supervisor: the new ``reload.settings``
+    RELOAD = "reload"  # supervisor: the new ``reload.settings``, and Hello.tickets
     RELOAD_FAILED = "reload_failed"  # supervisor: the configuration was refused
     METRICS = "metrics"  # supervisor: the request; worker: the answer, ``merged.portable``
     ACCEPT = "accept"  # supervisor: the numbers of the sets of sockets to accept on
@@ -36,13 +36,14 @@ class Hello:
     """A worker's number, and what is the same for all workers: ports, descriptors (``listening.Place``), and
     ``reload.settings`` in force.
 
-    ``reload_failed``: a later configuration was refused.
+    ``tickets``: the secret of session tickets, in hex. ``reload_failed``: a later configuration was refused.
     """
 
     worker: int
     ports: list[int]
     sets: list[list[list[int]]]
     settings: dict[str, Any]
+    tickets: str
     reload_failed: bool = False
 
 

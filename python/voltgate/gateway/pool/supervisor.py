@@ -6,6 +6,7 @@ over that worker's ``control`` line.
 
 import asyncio
 import random
+import secrets
 import signal
 from contextlib import suppress
 from typing import Literal, get_args
@@ -26,6 +27,7 @@ log = structlog.get_logger()
 RestartReason = Literal[
     "ended", "killed", "silent"
 ]  # exited; killed by a signal; killed by the supervisor for missing beats
+TICKETS = 32  # bytes of the secret that workers make the keys of session tickets with
 FIRST_PAUSE, LAST_PAUSE, SETTLED = 0.5, 30.0, 60.0  # seconds
 
 
@@ -55,7 +57,7 @@ class Supervisor:
         self._kept, self._descriptors, self._settings = kept, kept.descriptors, reload.settings(config)
         inherited = [fd for one in self._descriptors for listener in one for fd in listener]
         self._argv = Argv(argv.words, (*argv.descriptors, *inherited))
-        self._reload_failed = False
+        self._reload_failed, self._tickets = False, secrets.token_hex(TICKETS)
         self.opened = asyncio.Event()
         """The listeners of a worker are open, or were."""
         self.started = asyncio.Event()
@@ -95,8 +97,9 @@ class Supervisor:
     def reload(self, config: Config) -> None:
         """Apply the settings to every worker, also to those started later (docs/contract.md 4.2)."""
         self._settings, self._reload_failed = reload.settings(config), False
+        self._tickets = secrets.token_hex(TICKETS)
         for member in self._members:
-            member.send(Word.RELOAD, self._settings)
+            member.send(Word.RELOAD, [self._settings, self._tickets])
 
     def reload_failed(self) -> None:
         """The configuration was refused: every worker shows it."""
@@ -130,7 +133,14 @@ class Supervisor:
         return Merged(self.metrics, [answer for answer in answers if answer is not None])
 
     def _hello(self, number: int) -> Hello:
-        return Hello(number, self._kept.ports, self._descriptors, self._settings, self._reload_failed)
+        return Hello(
+            number,
+            self._kept.ports,
+            self._descriptors,
+            self._settings,
+            self._tickets,
+            self._reload_failed,
+        )
 
     def _changed(self, member: Member) -> None:
         """A worker has beaten, or ended: chargers go to those that have room."""
