@@ -120,4 +120,4 @@ class Hashing:
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            await process.communicate()  # to the end of its pipes, else the loop may be closed before them
