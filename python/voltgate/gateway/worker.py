@@ -27,7 +27,6 @@ from voltgate.gateway.bus.outage import Outage
 from voltgate.gateway.bus.services import Services, service_of
 from voltgate.gateway.clock import TICK, Wheel
 from voltgate.gateway.cluster.liveness import Liveness
-from voltgate.gateway.edge import tickets
 from voltgate.gateway.edge.accepts import Accepts, Overrun
 from voltgate.gateway.edge.front import Front
 from voltgate.gateway.edge.listener import Admission, Entrance, Listener
@@ -78,10 +77,8 @@ class Worker:
         self._clock = clock = Wheel(time.monotonic, time.time)
         self.bus = Bus(config.nats, clock, metrics)
         self.outage = Outage(config.nats, self.bus, clock, metrics, name, self._outage_changed)
-        slow = config.registry
-        self._passwords = Passwords(
-            Hashing(slow.hash_threads), slow.max_hashes, slow.max_hashes_per_address, clock
-        )
+        slow, hasher = config.registry, Hashing(config.registry.hash_threads)
+        self._passwords = Passwords(hasher, slow.max_hashes, slow.max_hashes_per_address, clock)
         self._gc_policy = GcPolicy(metrics)
         self._tracing = tracing.start(config.tracing, metrics, name)
         process = Process(name, config, self.bus, clock, metrics, self._tracing)
@@ -196,18 +193,11 @@ class Worker:
         self._shared.take(config.limits)
         self.roster.take(config.limits)
         self._tickets = tickets
-        results = [
-            "taken" if front.reload(self._ticket_keys(number)) else "kept"
-            for number, front in enumerate(self._fronts)
-            if front.expiries
-        ]
+        results = ["taken" if front.reload(tickets) else "kept" for front in self._fronts if front.expiries]
         for result in results:
             self.metrics.certificate_reloads.add(result)
         if "kept" not in results:
             self._reloads.succeeded()
-
-    def _ticket_keys(self, listener: int) -> bytes:
-        return tickets.keys(self._tickets, listener) if self._tickets else b""
 
     def reload_failed(self) -> None:
         """New settings were refused before they came here."""
@@ -276,8 +266,7 @@ class Worker:
         for number, settings in enumerate(self.config.listeners):
             accepts = Accepts(shared, settings.proxy_protocol, self._overrun)
             try:
-                keys = self._ticket_keys(number)
-                front = Front(settings, handshakes, self._turned_away, accepts.name, keys)
+                front = Front(settings, handshakes, self._turned_away, accepts.name, number, self._tickets)
             except TlsError as error:  # it has changed since the configuration was checked
                 raise StartError(f"listeners.{number}.{error}") from None
             self._fronts.append(front)

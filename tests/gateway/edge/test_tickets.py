@@ -12,6 +12,7 @@ from voltgate.gateway.edge.tickets import KNOWN, keys, share
 def test_a_listener_has_keys_of_its_own() -> None:
     made = {keys(secret, listener) for secret in (b"a" * 32, b"b" * 32) for listener in (0, 1)}
     assert ({len(one) for one in made}, len(made)) == ({80}, 4)
+    assert keys(b"", 1) == b"", "of none there are none: the context makes its own"
 
 
 def test_this_python_takes_them() -> None:

@@ -13,6 +13,7 @@ from voltgate.config import Listener
 from voltgate.gateway.edge.proxied import ProxiedTransport, Untrusted
 from voltgate.gateway.edge.proxy import Refused, TrustedProxies
 from voltgate.gateway.edge.secured import Handshakes, Secured
+from voltgate.gateway.edge.tickets import keys
 from voltgate.gateway.edge.tls import (
     CertificateFault,
     Expiry,
@@ -63,6 +64,7 @@ def unusable(settings: Listener) -> Iterator[str]:
 
 
 def _tls(settings: Listener, tickets: bytes = b"") -> Tls | None:
+    """``tickets``: see tls.build."""
     if not settings.tls_certificates:
         return None
     return build(Files(tuple(settings.tls_certificates), settings.client_ca, settings.crl), tickets)
@@ -80,18 +82,22 @@ class Front:
         handshakes: Handshakes,
         refused: Callable[[Refused | Untrusted, str], None],
         named: Callable[[str], bool],
-        tickets: bytes = b"",
+        number: int = 0,
+        secret: bytes = b"",
     ) -> None:
-        """``tickets``: see :func:`tls.build`. Raises TlsError where a file cannot be used."""
+        """``number``: of the listener; ``secret``: of session tickets. Raises TlsError where a file cannot be
+        used.
+        """
         self._settings, self._handshakes = settings, handshakes
         self._refused, self._named = refused, named
         self._trusted = TrustedProxies.of(settings.trusted_proxies)
-        self._tls = _tls(settings, tickets)
+        self._number = number
+        self._tls = _tls(settings, keys(secret, number))
 
-    def reload(self, tickets: bytes = b"") -> bool:
+    def reload(self, secret: bytes = b"") -> bool:
         """Read the files again; where one cannot be used all of them stay as they are, and it is logged."""
         try:
-            self._tls = _tls(self._settings, tickets)
+            self._tls = _tls(self._settings, keys(secret, self._number))
         except TlsError as error:
             log.error("certificates.kept", listener=self._name, error=str(error))
             return False
