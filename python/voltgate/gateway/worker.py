@@ -266,7 +266,7 @@ class Worker:
         for number, settings in enumerate(self.config.listeners):
             accepts = Accepts(shared, settings.proxy_protocol, self._overrun)
             try:
-                front = Front(settings, handshakes, self._turned_away, accepts.name, number, self._tickets)
+                front = Front(settings, handshakes, self._turned_away, accepts.name, self._tickets)
             except TlsError as error:  # it has changed since the configuration was checked
                 raise StartError(f"listeners.{number}.{error}") from None
             self._fronts.append(front)

@@ -177,7 +177,7 @@ def test_a_session_is_resumed_by_whoever_has_the_same_keys_for_the_same_listener
     files = Files(pki.both, client_ca=pki.chargers.file)
     charger = client(pki, pki.chargers.issue("roaming", "CP2"))
     charger.maximum_version = version
-    first, other, listener = (build(files, keys(b"s" * 32, number)).context for number in (0, 0, 1))
+    first, other, listener = (build(files, keys(b"s" * 32, name)).context for name in ("a:1", "a:1", "a:2"))
     met = meet(first, charger)
     again = meet(other, charger, met.session)
     assert again.resumed

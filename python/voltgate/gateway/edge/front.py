@@ -82,22 +82,18 @@ class Front:
         handshakes: Handshakes,
         refused: Callable[[Refused | Untrusted, str], None],
         named: Callable[[str], bool],
-        number: int = 0,
         secret: bytes = b"",
     ) -> None:
-        """``number``: of the listener; ``secret``: of session tickets. Raises TlsError where a file cannot be
-        used.
-        """
+        """``secret``: of session tickets. Raises TlsError where a file cannot be used."""
         self._settings, self._handshakes = settings, handshakes
         self._refused, self._named = refused, named
         self._trusted = TrustedProxies.of(settings.trusted_proxies)
-        self._number = number
-        self._tls = _tls(settings, keys(secret, number))
+        self._tls = _tls(settings, keys(secret, self._name))
 
     def reload(self, secret: bytes = b"") -> bool:
         """Read the files again; where one cannot be used all of them stay as they are, and it is logged."""
         try:
-            self._tls = _tls(self._settings, keys(secret, self._number))
+            self._tls = _tls(self._settings, keys(secret, self._name))
         except TlsError as error:
             log.error("certificates.kept", listener=self._name, error=str(error))
             return False

@@ -17,11 +17,11 @@ _SET_KEYS = 59  # SSL_CTRL_SET_TLSEXT_TICKET_KEYS
 _SIZE = 80  # of a key's name, an HMAC key and an AES key
 
 
-def keys(secret: bytes, listener: int) -> bytes:
-    """Those of one listener: what another one has verified of a charger is not good here. b"" of b""."""
+def keys(secret: bytes, listener: str) -> bytes:
+    """Those of one listener, b"" of b"": what another one has verified of a charger is not good here."""
     if not secret:
         return b""
-    return hashlib.shake_256(secret + listener.to_bytes(4)).digest(_SIZE)
+    return hashlib.shake_256(secret + listener.encode()).digest(_SIZE)
 
 
 def share(context: ssl.SSLContext, keys_: bytes) -> bool:
