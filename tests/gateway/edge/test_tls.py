@@ -58,6 +58,13 @@ def client(pki: Pki, issued: Issued | None = None) -> ssl.SSLContext:
     return context
 
 
+def mutual(pki: Pki, name: str, version: ssl.TLSVersion) -> tuple[Files, ssl.SSLContext]:
+    """A listener of security profile 3, and a charger with a certificate that speaks at most ``version``."""
+    charger = client(pki, pki.chargers.issue(name, name))
+    charger.maximum_version = version
+    return Files(pki.both, client_ca=pki.chargers.file), charger
+
+
 class Met(NamedTuple):
     """Both ends of a handshake: what they agreed on, or why the server's side failed."""
 
@@ -158,9 +165,7 @@ def test_neither_compression_nor_renegotiation(pki: Pki) -> None:
 def test_a_session_is_resumed_with_its_certificate_and_not_beyond_a_reload(
     pki: Pki, version: ssl.TLSVersion
 ) -> None:
-    files = Files(pki.both, client_ca=pki.chargers.file)
-    charger = client(pki, pki.chargers.issue("resuming", "CP1"))
-    charger.maximum_version = version
+    files, charger = mutual(pki, "CP1", version)
     context = build(files).context
     first = meet(context, charger)
     assert not first.resumed
@@ -174,9 +179,7 @@ def test_a_session_is_resumed_with_its_certificate_and_not_beyond_a_reload(
 def test_a_session_is_resumed_by_whoever_has_the_same_keys_for_the_same_listener(
     pki: Pki, version: ssl.TLSVersion
 ) -> None:
-    files = Files(pki.both, client_ca=pki.chargers.file)
-    charger = client(pki, pki.chargers.issue("roaming", "CP2"))
-    charger.maximum_version = version
+    files, charger = mutual(pki, "CP2", version)
     first, other, listener = (build(files, keys(b"s" * 32, name)).context for name in ("a:1", "a:1", "a:2"))
     met = meet(first, charger)
     again = meet(other, charger, met.session)

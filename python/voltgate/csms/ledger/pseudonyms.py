@@ -37,6 +37,6 @@ class Pseudonyms:
     @staticmethod
     def may_hold(body: bytes) -> bool:
         """Whether a payload can hold a token: most do not, and are not searched."""
-        if b"dT" not in body:
+        if b"dT" not in body:  # of all four: one search instead of four
             return False
         return b"idTag" in body or b"IdTag" in body or b"idToken" in body or b"IdToken" in body

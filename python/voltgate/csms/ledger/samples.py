@@ -28,9 +28,7 @@ _MWH = {"Wh": 1000, "kWh": 1_000_000, "": 1000}
 _UNITS = {REGISTER: _MWH, INTERVAL: _MWH, POWER: {"W": 1, "kW": 1000, "": 1}}
 _MOST_EXPONENT = 12
 _LONGEST = 40  # characters of a number
-
-
-_NONE = (None, None, None)
+_NONE = (None, None, None)  # currents
 
 
 class Point(NamedTuple):
@@ -74,7 +72,7 @@ def _read(raw: dict[str, Any], contexts: dict[str, list[_Sample]]) -> None:
     if value is None or get("format") == "SignedData":
         return
     unit, given = get("unit"), get("unitOfMeasure")
-    if given is not None and isinstance(given, dict):
+    if isinstance(given, dict):
         unit, multiplier = given.get("unit"), given.get("multiplier", 0)
         if not isinstance(multiplier, int) or abs(multiplier) > _MOST_EXPONENT:
             return

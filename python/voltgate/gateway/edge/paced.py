@@ -29,7 +29,7 @@ class Stage(IntEnum):
     HANDSHAKE = 2  # TLS, answered once: most of its CPU is spent
     REQUEST = 3  # the upgrade request is complete
     DECISION = 4  # its record was read, or its password judged
-    END = 5  # it is gone, or its charger is about to close it
+    END = 5  # the socket is lost, or the charger has sent a Close frame
 
 
 class Paced:
