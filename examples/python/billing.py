@@ -22,7 +22,7 @@ from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.errors import BucketNotFoundError, NoKeysError
+from nats.js.errors import BucketNotFoundError
 from nats.js.kv import KeyValue
 
 # The models describe valid messages; the gateway passes on others too, with the header ocpp-violation.
@@ -31,7 +31,7 @@ from models.v16.StartTransaction_request import StartTransactionRequest
 from models.v16.StartTransaction_response import StartTransactionResponse
 from models.v16.StopTransaction_request import StopTransactionRequest
 from models.v201.TransactionEvent_request import Model as TransactionEventRequest
-from network import connect, facts, key
+from network import connect, facts, key, latest
 
 
 async def bill(nc: Client, bucket: KeyValue, name: str) -> None:
@@ -86,15 +86,14 @@ def registers(event: TransactionEventRequest) -> Iterator[int]:
                 yield round(wh * 1000 if unit.get("unit", "Wh") == "kWh" else wh)
 
 
-async def totals(bucket: KeyValue) -> dict[str, int]:
+async def totals(nc: Client, name: str) -> dict[str, int]:
     """Add up the Wh of each tag, over all sessions that ended."""
-    try:
-        found = {name: (await bucket.get(name)).value or b"" for name in await bucket.keys()}
-    except NoKeysError:
-        return {}
+    prefix = f"$KV.{name}."
+    entries = await latest(nc, f"KV_{name}", f"{prefix}>")
+    found = {entry.subject.removeprefix(prefix): entry.data for entry in entries}
     sums = Counter[str]()
-    for name, tag in found.items():
-        kind, _, session = name.partition("/")
+    for place, tag in found.items():
+        kind, _, session = place.partition("/")
         begin = found.get(f"begin/{session}")
         end = found.get("end/" + found.get(f"id/{session}", session.encode()).decode())
         if kind == "tag" and begin and end:  # else it goes on
@@ -111,7 +110,7 @@ async def main(arguments: list[str]) -> None:
     except BucketNotFoundError:
         bucket = await nc.jetstream().create_key_value(bucket=name[0])
     if only_totals:
-        print(json.dumps(await totals(bucket)))
+        print(json.dumps(await totals(nc, name[0])))
     else:
         await bill(nc, bucket, name[0])
     await nc.close()

@@ -11,7 +11,7 @@ import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
-from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 
 async def connect() -> Client:
@@ -72,6 +72,24 @@ async def send(
             return Reply(UNKNOWN)
         else:
             return Reply((reply.headers or {})["ocpp-outcome"], reply.data)
+
+
+async def latest(nc: Client, stream: str, subject: str) -> list[Msg]:
+    """The last message of each subject. A bucket is the stream ``KV_`` and its name, each entry a subject.
+
+    Not ``KeyValue.keys()``: it can end before the first entry has come, with "no keys"
+    (https://github.com/nats-io/nats.py/issues/842).
+    """
+    config = ConsumerConfig(
+        deliver_policy=DeliverPolicy.LAST_PER_SUBJECT, ack_policy=AckPolicy.NONE, inactive_threshold=30
+    )
+    consumer = await nc.jetstream().pull_subscribe(subject, stream=stream, config=config)
+    pending = (await consumer.consumer_info()).num_pending or 0
+    messages: list[Msg] = []
+    while len(messages) < pending:
+        messages += await consumer.fetch(min(100, pending - len(messages)))
+    await consumer.unsubscribe()
+    return messages
 
 
 async def facts(nc: Client, stream: str, durable: str, subject: str) -> AsyncIterator[Msg]:

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from nats.aio.client import Client
 from nats.errors import NoRespondersError
-from nats.js.errors import NoKeysError
+from nats.js.errors import KeyNotFoundError
 from nats.js.kv import KeyValue
 from websockets import InvalidStatus
 
@@ -177,12 +177,13 @@ async def wire(server: Guarded) -> AsyncIterator[Client]:
     await client.close()
 
 
-async def keys(bucket: KeyValue) -> list[str]:
-    """nats-py raises for none."""
+async def holds(bucket: KeyValue, key: str) -> bool:
+    """Not by ``keys()``, which can end before the first entry (https://github.com/nats-io/nats.py/issues/842)."""
     try:
-        return await bucket.keys()
-    except NoKeysError:
-        return []
+        await bucket.get(key)
+    except KeyNotFoundError:
+        return False
+    return True
 
 
 async def test_the_links_of_a_killed_gateway_are_set_down(
@@ -217,5 +218,5 @@ async def test_the_links_of_a_killed_gateway_are_set_down(
         assert late.worker.name != gone
         signs = await wire.jetstream().key_value("ocpp_gateways")
         async with asyncio.timeout(PATIENCE):
-            while gone in await keys(signs):  # the dead gateway is forgotten
+            while await holds(signs, gone):  # the dead gateway is forgotten
                 await asyncio.sleep(0.05)
