@@ -138,6 +138,53 @@ def test_a_page_that_nobody_sees_listens_no_more(views: Views) -> None:
     live(page)
 
 
+# The page when there is a first row: a row of before, or one that the modules have made.
+GLIMPSE = """
+    new MutationObserver((_, observer) => {
+        const rows = [...document.querySelectorAll("main li")];
+        if (!rows.length) return;
+        observer.disconnect();
+        window.first = {
+            inert: document.getElementById("app").inert,
+            line: document.querySelector("[data-testid=connection]").innerText,
+            names: rows.map((row) => row.querySelector("b").innerText),
+            tops: rows.map((row) => row.getBoundingClientRect().top),
+        };
+    }).observe(document, { childList: true, subtree: true });
+"""
+
+
+def test_the_next_visit_begins_with_the_screen_of_the_last(
+    house: Network, chromium: Any, visited: Any
+) -> None:
+    """With its time, and nothing in it can be pressed; then the page is there. What cannot be read is not shown."""
+    context: BrowserContext = chromium.new_context(
+        viewport=PHONE, storage_state=visited("viewer"), locale="en-GB"
+    )
+    context.add_init_script(GLIMPSE)
+    page = context.new_page()
+    page.goto(f"{house.url}/chargers")
+    kept(page)
+    page.goto(f"{house.url}/chargers")
+    live(page)
+    first = page.evaluate("window.first")
+    assert first["inert"]
+    assert re.fullmatch(r"Not live: as of \w+ \d+, .+", first["line"])
+    assert first["names"] == ["CP001", "CP002", "CP003"]
+    assert first["tops"] == sorted(set(first["tops"])), "each row at its place"
+    assert page.evaluate("document.getElementById('app').inert") is False
+    for unread in ("{", '{"address":"/chargers","tree":[[]]}'):
+        page.evaluate("(text) => localStorage.setItem('glimpse', text)", unread)
+        page.goto(f"{house.url}/chargers")
+        live(page)
+        assert not page.evaluate("window.first.inert")
+    page.evaluate("localStorage.removeItem('glimpse')")
+    page.goto(f"{house.url}/")
+    live(page)
+    page.wait_for_function("() => localStorage.getItem('glimpse')?.includes('network-power')")
+    context.close()
+
+
 # What has the rest of the list waits until it is let through.
 SLOW = """
     const Real = EventSource;

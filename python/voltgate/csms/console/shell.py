@@ -75,11 +75,13 @@ class Shell:
             every.update(f"{name}\0{len(file.content)}\0".encode() + file.content)
         self.base = f"/static/{every.hexdigest()[:16]}"
         page = self.files["index.html"].content.decode()
-        for mark, value in {"base": self.base, "styles": self.styles(), "modules": self._modules()}.items():
-            page = page.replace(f"{{{mark}}}", value)
-        # A file too: the service worker keeps it, and it holds nothing of who is logged in.
-        self.files["shell.html"] = _file(page.replace(FIRST, "").encode(), ".html")
-        self._page = page.encode().split(FIRST.encode())
+        page = page.replace("{base}", self.base).replace("{styles}", self.styles())
+        # A file too: the service worker keeps it, and it holds nothing of who is logged in. Its modules are in the
+        # browser: fetching them would only delay the first frame, so glimpse.js takes them out of the template.
+        later = f'<template id="later">{self._modules()}</template>'
+        shell = page.replace("{modules}", later).replace(FIRST, "")
+        self.files["shell.html"] = _file(shell.encode(), ".html")
+        self._page = page.replace("{modules}", self._modules()).encode().split(FIRST.encode())
         worker = self.files.pop("sw.js").content.decode()
         worker = worker.replace("{base}", self.base).replace("{files}", " ".join(self._kept()))
         self._worker = _file(worker.encode(), ".js")
@@ -90,7 +92,7 @@ class Shell:
 
     def _modules(self) -> str:
         links = (f'<link rel="modulepreload" href="{self.base}/{name}">' for name in self.first())
-        return "\n".join(links)
+        return "\n".join([*links, f'<script type="module" src="{self.base}/{MAIN}"></script>'])
 
     def _kept(self) -> list[str]:
         """What opens every page without a network, also one that was never opened with it."""

@@ -16,6 +16,7 @@ recall().catch(() => undefined); // a browser may allow no storage
 introduce().catch(() => undefined); // without it, nothing is offered that needs a role
 const app = document.getElementById("app");
 app.replaceChildren(); // what was painted until the modules were there
+app.inert = false;
 render(html`<${Frame} />`, app);
 // Without it, pages need the network. It loads the files of every screen, so it comes last.
 idle().then(() => navigator.serviceWorker?.register("/sw.js").catch(() => undefined));

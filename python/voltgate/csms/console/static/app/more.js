@@ -1,8 +1,8 @@
 // More: screens that are not in the tabs, and what a person sets for this browser.
 import { html, use, useState } from "../ui/html.js";
 import { Icon, Sheet } from "../ui/parts.js";
-import { forget } from "../data/kept.js";
 import { may, me } from "../data/me.js";
+import { forget } from "../data/stored.js";
 import { LANGUAGES, language, setLanguage } from "../text/text.js";
 import { t } from "../text/shell.js";
 import { SCREENS } from "./screens.js";

@@ -1,4 +1,6 @@
 // The API of this console. Who is not logged in any more is sent to the login page.
+import { forget } from "./stored.js";
+
 const ROOT = "/api/v1";
 
 /** What the console answered instead: `kind` is the name of its problem document, or "network" without an answer. */
@@ -30,8 +32,7 @@ async function asked(method, path, body, headers) {
 /** Throws what an answer says. */
 async function refused(answer) {
   if (answer.status === 401) {
-    localStorage.removeItem("first"); // whoever comes next sees nothing of the picture
-    await globalThis.caches?.delete("picture");
+    await forget();
     location.assign("/login");
   }
   const said = await answer.json().catch(() => ({}));

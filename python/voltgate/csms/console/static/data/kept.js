@@ -1,14 +1,14 @@
 // The last picture, kept in this browser for the next visit and for when there is no network. It is deleted at logout.
 // Its first line is its time; each of the others is an event, which is drawn by itself.
+import { glimpse } from "../ui/glimpse.js";
 import { idle } from "./clock.js";
 import { chargers, link, listed, packed, preview, remember, remembered, whole } from "./live.js";
+import { FIRST, GLIMPSE, PICTURE } from "./stored.js";
 
-const NAME = "picture";
 const EVERY = 20_000; // milliseconds
 const SCREEN = 24; // chargers that are shown at once
 const PART = 250; // chargers that are written and shown in one go: the page stays quick
 const possible = "caches" in globalThis; // in secure contexts
-const FIRST = "first"; // in the local storage, which is read at once: time and first rows
 
 async function keep() {
   const ids = listed();
@@ -19,13 +19,10 @@ async function keep() {
     lines.push(line(first, first + PART));
   }
   localStorage.setItem(FIRST, lines.slice(0, 2).join("\n"));
-  const cache = await caches.open(NAME);
+  const screen = glimpse(link.value.at);
+  if (screen) localStorage.setItem(GLIMPSE, screen);
+  const cache = await caches.open(PICTURE);
   await cache.put("/picture", new Response(lines.join("\n")));
-}
-
-export async function forget() {
-  localStorage.removeItem(FIRST);
-  if (possible) await caches.delete(NAME);
 }
 
 async function* linesOf(stream) {
@@ -49,7 +46,7 @@ export function glance() {
 /** Show what was kept, and keep what is shown from now on. */
 export async function recall() {
   if (!possible) return;
-  const found = await caches.match("/picture", { cacheName: NAME });
+  const found = await caches.match("/picture", { cacheName: PICTURE });
   if (found) {
     let at = 0;
     for await (const line of linesOf(found.body)) {

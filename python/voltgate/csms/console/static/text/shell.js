@@ -42,6 +42,7 @@ export const t = table({
 
   "live.connecting": ["Connecting …", "Verbindung wird aufgebaut …"],
   "live.stale": ["Not live: as of {age} ago", "Nicht live: Stand vor {age}"],
+  "live.kept": ["Not live: as of {at}", "Nicht live: Stand vom {at}"],
   "live.never": ["Not connected", "Keine Verbindung"],
   loading: ["Loading …", "Wird geladen …"],
   "error.title": ["This could not be loaded", "Das konnte nicht geladen werden"],

@@ -1,5 +1,7 @@
 // Messages in English and German. Each area has a table in this folder: `key: ["English", "Deutsch"]`. A message
 // may have {names}, and two forms, "one|many", that are chosen by {n}.
+import { GLIMPSE } from "../data/stored.js";
+
 export const LANGUAGES = ["en", "de"];
 
 const wanted = localStorage.getItem("language") ?? navigator.language.slice(0, 2);
@@ -9,6 +11,7 @@ const column = LANGUAGES.indexOf(language);
 
 export function setLanguage(other) {
   localStorage.setItem("language", other);
+  localStorage.removeItem(GLIMPSE); // it is in this language
   location.reload();
 }
 

@@ -42,10 +42,12 @@ export const decimal = (text) => (text.trim() ? Number(text.replace(",", ".")) :
 /** A whole number for the API; what is none is sent as written: the server says what is wrong. */
 export const whole = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : text);
 
+/** A moment, so that it can be read on another day. */
+export const moment = (at) => `${day.format(at)}, ${clock.format(at)}`;
+
 /** Of a time of the API: the clock for today, else the day too. */
 export function when(text) {
   if (!text) return NOTHING;
   const at = new Date(text);
-  const today = at.toDateString() === new Date().toDateString();
-  return today ? clock.format(at) : `${day.format(at)}, ${clock.format(at)}`;
+  return at.toDateString() === new Date().toDateString() ? clock.format(at) : moment(at);
 }
