@@ -12,7 +12,7 @@ import pytest
 from yarl import URL
 
 from csms.console.desk import Books, Desk
-from voltgate.csms.console.live import Form, Live
+from voltgate.csms.console.live import Form, Live, Word
 from voltgate.csms.console.people import People
 from voltgate.csms.console.reader import Reader
 from voltgate.csms.console.roles import By, Principal, Role
@@ -286,3 +286,51 @@ async def test_a_word_of_the_ledger_names_the_chargers_that_are_read(
         books.position(5)
         await say(5, 4, None)
         assert (await listener.event()).chargers == ["CP1", "CP2"]
+
+
+async def test_what_is_named_does_not_wait_for_the_whole_picture(
+    two: None, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read between two pieces. Until all are there, an id names the position before."""
+    monkeypatch.setattr("voltgate.csms.console.live.PIECE", 1)
+    reader = Reader(books.url)
+    rows = Rows(reader, People(Pseudonyms(b"k")))
+    asked: list[list[str]] = []
+
+    async def documents(ids: list[str]) -> list[dict[str, Any]]:
+        asked.append(ids)
+        if len(asked) == 2:
+            changed(books, "CP2", 3)
+            live.changed(Word({"OCPP_TX": 3}, 2, frozenset({"CP2"})))
+        return await rows.chargers_of(ids)
+
+    live = Live(reader, documents)
+    running = asyncio.create_task(live.run())
+    async with (
+        asyncio.timeout(20),
+        aclosing(live.events(Principal("", Role.VIEWER, None, By.KEY), "")) as events,
+    ):
+
+        async def event() -> tuple[str, str, Any]:
+            name, id_, data = (
+                line.partition(": ")[2] for line in (await anext(events)).decode().split("\n")[:3]
+            )
+            return name, id_.partition("-")[2], json.loads(data)
+
+        assert (await event())[:2] == ("snapshot", "1")
+        books.position(2)
+        live.changed(Word({"OCPP_TX": 2}, 1, None))
+        name, id_, data = await event()
+        assert (name, id_, data["position"], data["chargers"][0]["id"]) == (
+            "change",
+            "1",
+            {"OCPP_TX": 3},
+            "CP2",
+        )
+        assert asked == [["CP1", "CP2"], ["CP1"], ["CP2"], ["CP2"]][: len(asked)]
+        changed(books, "CP1", 4)
+        live.changed(Word({"OCPP_TX": 4}, 3, frozenset({"CP1"})))
+        assert (await event())[:2] == ("change", "4")
+        assert asked == [["CP1", "CP2"], ["CP1"], ["CP2"], ["CP2"], ["CP1"]]
+    running.cancel()
+    reader.close()

@@ -157,7 +157,7 @@ GLIMPSE = """
 def test_the_next_visit_begins_with_the_screen_of_the_last(
     house: Network, chromium: Any, visited: Any
 ) -> None:
-    """With its time, and nothing in it can be pressed; then the page is there. What cannot be read is not shown."""
+    """With its time, and nothing in it can be pressed. What cannot be read is not shown."""
     context: BrowserContext = chromium.new_context(
         viewport=PHONE, storage_state=visited("viewer"), locale="en-GB"
     )

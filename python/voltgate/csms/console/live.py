@@ -2,8 +2,9 @@
 
 One task reads chargers from the ledger's tables and compares them with the last picture; every listener gets
 the same changes. The ledger names the chargers of the facts that it has folded; where it has acted at a tick,
-or a word of it was lost, the whole picture is read. The id of an event is the ledger's position, so that a
-listener can go on at another console: a change holds what is so now, and one too many does no harm.
+or a word of it was lost, the whole picture is read, in pieces: what is named meanwhile does not wait for it.
+The id of an event is a position of the ledger up to which nothing is missing, so that a listener can go on at
+another console: a change holds what is so now, and one too many does no harm.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import re
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 from typing import Any, assert_never
@@ -35,6 +36,7 @@ LOOK = 1.0  # and without a word of the ledger: one that is said can be lost
 SHARE = 10  # the whole picture is followed by so many times as much rest from whole pictures
 SCREEN = 24  # chargers at the top of the list
 PART = 250  # chargers of one event in columns
+PIECE = 250  # chargers that are read at once
 KEPT = 600  # rows of changes at least, for listeners that come back; more is longer than a snapshot
 _NUMBERS = re.compile(r"([^0-9]*)([0-9]{0,18})")
 SILENCE = 15.0  # seconds until a comment shows that the connection is alive
@@ -79,9 +81,11 @@ def word(data: bytes) -> Word:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is new at ``at``. ``events``: those for listeners of every site, as far as one has taken them."""
+    """What is new at ``at``; up to ``sure`` nothing is missing. ``events``: as far as one was written."""
 
+    number: int
     at: Position
+    sure: Position
     differences: list[Difference]
     events: dict[Form, bytes] = field(default_factory=dict)
 
@@ -94,15 +98,16 @@ class Live:
     ) -> None:
         self._reader, self._documents, self._lag = reader, documents, lag
         self._changes: deque[Change] = deque()
+        self._number = self._lost = 0  # of the last change, and of the last that is not kept any more
         self._least, self._kept = kept, 0  # rows of changes
         self._picture: dict[str, Document] = {}
         self._order: list[str] = []  # of its ids, as pages list them; empty: to be made
-        self._at: Position | None = None
+        self._at = self._sure = Position("", 0, {})
         self._since = 0  # total before the first change that is kept
-        self._snapshot: tuple[Position, Form, asyncio.Task[bytes]] | None = None
+        self._snapshot: tuple[int, Form, asyncio.Task[bytes]] | None = None
         self._rest = 0.0  # no whole picture before
         self._word: Word | None = None
-        self._due = False  # a whole picture
+        self._due = self._again = True  # a whole picture, and one more
         self._news = asyncio.Condition()
         self._changed = asyncio.Event()
         self._closed = False
@@ -112,9 +117,8 @@ class Live:
         loop = asyncio.get_running_loop()
         while True:
             self._changed.clear()
-            word, self._word = self._word, None
             try:
-                await self._look(word)
+                await self._look()
             except StoreError as error:
                 log.debug("live.failed", error=str(error))
             await asyncio.sleep(PERIOD)
@@ -130,37 +134,65 @@ class Live:
     @property
     def streams(self) -> Mapping[str, int]:
         """The positions of the picture."""
-        return self._at.streams if self._at is not None else {}
+        return self._at.streams
 
-    async def _look(self, word: Word | None) -> None:
-        """At the chargers of a word; at all of them after a word that was lost, or of a tick."""
-        at = self._at
-        if word is not None:
-            if at is None or word.chargers is None or word.since > at.total:
-                self._due = True
-            elif (total := sum(word.streams.values())) > at.total:
-                told = Position(at.epoch, total, word.streams)
-                await self._take(told, await self._documents(sorted(word.chargers)))
+    async def _look(self) -> None:
+        """At the chargers that were named; at all of them after a word that was lost, or of a tick."""
+        told = await self._follow()
         loop = asyncio.get_running_loop()
-        if loop.time() < self._rest or (word is not None and not self._due):
+        if (told and not self._due) or loop.time() < self._rest:
             return
-        begun, at = loop.time(), self._at
+        begun = loop.time()
         new = await self._reader.run(position.read)
-        if not self._due and at is not None and str(at) == str(new):
-            return
-        self._due = False
-        chargers = await self._documents(await self._reader.run(_ids))
-        self._rest = loop.time() + SHARE * (loop.time() - begun)
-        if at is None or new.epoch != at.epoch or new.total < at.total:
-            self._changes.clear()
-            self._kept = 0
-            self._picture, self._order = {one["id"]: one for one in chargers}, []
-            self._since = new.total
-            await self._arrive(new)
-        else:
-            await self._take(new, chargers)
+        if self._due or str(self._at) != str(new):
+            await self._all(new)
+            self._rest = loop.time() + SHARE * (loop.time() - begun)
 
-    async def _take(self, at: Position, chargers: Iterable[Document]) -> None:
+    async def _follow(self) -> bool:
+        """At the chargers that were named, if any were."""
+        word, self._word = self._word, None
+        if word is None or not self._at.epoch:
+            return False
+        if word.chargers is None or word.since > self._at.total:
+            self._due = self._again = True
+        if (total := sum(word.streams.values())) > self._at.total:
+            chargers = await self._documents(sorted(word.chargers)) if word.chargers else []
+            self._reach(Position(self._at.epoch, total, word.streams))
+            await self._take(chargers)
+        return True
+
+    async def _all(self, new: Position) -> None:
+        """At every charger; the tables are at ``new`` at least."""
+        self._due, self._again = True, False
+        ids = await self._reader.run(_ids)
+        if new.epoch != self._at.epoch or new.total < self._at.total:
+            await self._begin(new, await self._documents(ids))
+            self._due = False
+        else:
+            self._reach(new)
+            while len(ids) > PIECE:
+                piece, ids = ids[:PIECE], ids[PIECE:]
+                await self._take(await self._documents(piece))
+                await self._follow()
+            last = await self._documents(ids)
+            self._due = self._again
+            self._reach(self._at)
+            await self._take(last)
+
+    async def _begin(self, at: Position, chargers: Iterable[Document]) -> None:
+        """A picture that no listener has seen anything of."""
+        self._changes.clear()
+        self._kept, self._since = 0, at.total
+        self._picture, self._order = {one["id"]: one for one in chargers}, []
+        self._at = self._sure = at
+        await self._next(lost=True)
+
+    def _reach(self, at: Position) -> None:
+        self._at = at
+        if not self._due:
+            self._sure = at
+
+    async def _take(self, chargers: Iterable[Document]) -> None:
         """These chargers are so now."""
         found = (columns.difference(self._picture.get(one["id"]), one) for one in chargers)
         if differences := [one for one in found if one is not None]:
@@ -169,17 +201,20 @@ class Live:
                 if before is None or _place(before) != _place(one.charger):
                     self._order = []
                 self._picture[one.charger["id"]] = one.charger
-            self._changes.append(Change(at, differences))
+            self._changes.append(Change(self._number + 1, self._at, self._sure, differences))
             self._kept += len(differences)
             while self._kept > max(self._least, len(self._picture)):
                 first = self._changes.popleft()
                 self._kept -= len(first.differences)
-                self._since = first.at.total
-        await self._arrive(at)
+                self._since, self._lost = first.at.total, first.number
+            await self._next()
 
-    async def _arrive(self, at: Position) -> None:
+    async def _next(self, lost: bool = False) -> None:
+        """``lost``: all that listeners have seen."""
         async with self._news:
-            self._at = at
+            self._number += 1
+            if lost:
+                self._lost = self._number
             self._news.notify_all()
 
     async def close(self) -> None:
@@ -192,7 +227,7 @@ class Live:
         self, principal: Principal, last: str, form: Form = Form.DOCUMENTS
     ) -> AsyncGenerator[bytes]:
         """What a listener is sent, which has seen everything up to the event ``last``."""
-        known = position.parsed(last)
+        known, seen = position.parsed(last), -1
         if form is Form.PACKED:
             yield columns.HEADER
         # A page that wakes shows at once what it has as live, if nothing is new.
@@ -200,43 +235,49 @@ class Live:
         loop, quiet = asyncio.get_running_loop(), SILENCE if form is Form.DOCUMENTS else PULSE
         spoken = loop.time()
         while not self._closed:
-            at = self._at
-            if at is None or (known is not None and known[1] >= at.total and known[0] == at.epoch):
-                if not (waking and at is not None) and await self._moved(at, spoken + quiet - loop.time()):
+            if known is not None and self._number:
+                seen, known = self._resumed(*known), None
+            number = self._number
+            if seen == number or not number:
+                if not (waking and number) and await self._moved(number, spoken + quiet - loop.time()):
                     continue
                 waking, spoken = False, loop.time()
                 yield self._pulse(form)
-                continue
-            if known is None or known[0] != at.epoch or known[1] < self._since:
+            elif seen < self._lost:
                 waking, spoken = False, loop.time()
                 top = [] if form is Form.DOCUMENTS else list(islice(self._listed(principal), SCREEN + 1))
                 if len(top) > SCREEN:  # to write all of them takes a moment
                     yield self._event("part", None, top[:SCREEN], form)
-                yield await self._whole(at, principal, form)
+                seen, whole = self._number, self._whole(principal, form)
+                yield await whole
             else:
-                for change in [one for one in self._changes if one.at.total > known[1]]:
-                    seen = change.differences if principal.everywhere else _seen(change, principal)
-                    if seen:  # the ledger goes on also where nothing of this listener's has changed
+                news = [one for one in self._changes if one.number > seen]
+                seen = number
+                for change in news:
+                    mine = change if principal.everywhere else _seen(change, principal)
+                    if mine.differences:  # it may be of other sites
                         waking, spoken = False, loop.time()
-                        yield (
-                            self._written(change, form)
-                            if principal.everywhere
-                            else self._events("change", change.at, seen, form)
-                        )
-            known = at.epoch, at.total
+                        yield self._written(mine, form)
+
+    def _resumed(self, epoch: str, total: int) -> int:
+        """The last change of those that a listener has seen; -1: it needs a snapshot."""
+        if epoch != self._at.epoch or total < self._since:
+            return -1
+        return max((one.number for one in self._changes if one.at.total <= total), default=self._lost)
 
     def top(self, principal: Principal) -> bytes:
         """The first screen of a list as JSON in columns: a page shows it before there are events."""
         return orjson.dumps(columns.shown(islice(self._listed(principal), SCREEN)))
 
-    async def _whole(self, at: Position, principal: Principal, form: Form) -> bytes:
-        """A snapshot. Many listeners come at once after a restart: they share it."""
-        if not principal.everywhere:
-            return await asyncio.to_thread(self._events, "snapshot", at, [*self._listed(principal)], form)
-        if self._snapshot is None or self._snapshot[:2] != (at, form):
-            making = asyncio.to_thread(self._events, "snapshot", at, [*self._listed(principal)], form)
-            self._snapshot = at, form, asyncio.create_task(making)
-        return await asyncio.shield(self._snapshot[2])
+    def _whole(self, principal: Principal, form: Form) -> Awaitable[bytes]:
+        """A snapshot of now. Many listeners come at once after a restart: they share it."""
+        if principal.everywhere and self._snapshot is not None and self._snapshot[:2] == (self._number, form):
+            return asyncio.shield(self._snapshot[2])
+        picture = Change(self._number, self._at, self._sure, [*self._listed(principal)])
+        making = asyncio.create_task(asyncio.to_thread(self._events, "snapshot", picture, form))
+        if principal.everywhere:
+            self._snapshot = self._number, form, making
+        return asyncio.shield(making)
 
     def _listed(self, principal: Principal) -> Iterator[Difference]:
         """What a listener sees, in the order of a page: to sort ten thousand takes a phone a second."""
@@ -248,16 +289,16 @@ class Live:
                 yield Difference(one, True, one["connectors"])
 
     def _written(self, change: Change, form: Form) -> bytes:
-        """For listeners of every site: the first one has it written, the others share it."""
+        """The first listener has it written, the others share it."""
         if form not in change.events:
-            change.events[form] = self._events("change", change.at, change.differences, form)
+            change.events[form] = self._events("change", change, form)
         return change.events[form]
 
-    async def _moved(self, at: Position | None, seconds: float) -> bool:
-        """Wait until the ledger is not at ``at`` any more; False when it still is after so many seconds."""
+    async def _moved(self, number: int, seconds: float) -> bool:
+        """Wait for what comes after change ``number``; False: nothing in so many seconds."""
         try:
             async with asyncio.timeout(seconds), self._news:
-                await self._news.wait_for(lambda: self._closed or self._at is not at)
+                await self._news.wait_for(lambda: self._closed or self._number != number)
         except TimeoutError:
             return False
         return True
@@ -268,17 +309,18 @@ class Live:
         event = b"event: alive\ndata: %s\n\n" % orjson.dumps({"lag": self._lag()})
         return columns.packed(event) if form is Form.PACKED else event
 
-    def _events(self, name: str, at: Position, differences: list[Difference], form: Form) -> bytes:
+    def _events(self, name: str, change: Change, form: Form) -> bytes:
         """One event; for pages in parts, which a phone reads and draws one by one."""
+        differences = change.differences
         end = 0 if form is Form.DOCUMENTS else max(len(differences) - 1, 0) // PART * PART
         parts = [
             self._event("part", None, differences[first : first + PART], form)
             for first in range(0, end, PART)
         ]
-        return b"".join([*parts, self._event(name, at, differences[end:], form)])
+        return b"".join([*parts, self._event(name, change, differences[end:], form)])
 
-    def _event(self, name: str, at: Position | None, differences: Iterable[Difference], form: Form) -> bytes:
-        """``at`` None: a part, behind which nobody goes on."""
+    def _event(self, name: str, of: Change | None, differences: Iterable[Difference], form: Form) -> bytes:
+        """``of`` None: a part, behind which nobody goes on."""
         match form:
             case Form.DOCUMENTS:
                 said: dict[str, Any] = {"chargers": [columns.document(one.charger) for one in differences]}
@@ -286,7 +328,7 @@ class Live:
                 said = {"lag": self._lag(), **columns.shown(differences)}
             case never:
                 assert_never(never)
-        streams, id_ = (at.streams, b"id: %s\n" % str(at).encode()) if at is not None else ({}, b"")
+        streams, id_ = (of.at.streams, b"id: %s\n" % str(of.sure).encode()) if of is not None else ({}, b"")
         data = orjson.dumps({"position": streams} | said)
         event = b"event: %s\n%sdata: %s\n\n" % (name.encode(), id_, data)
         return columns.packed(event) if form is Form.PACKED else event
@@ -306,8 +348,9 @@ def _natural(label: str) -> list[tuple[str, int]]:
     return [(text, int(number or 0)) for text, number in _NUMBERS.findall(label.casefold())]
 
 
-def _seen(change: Change, principal: Principal) -> list[Difference]:
-    return [one for one in change.differences if principal.sees(one.charger["site"])]
+def _seen(change: Change, principal: Principal) -> Change:
+    seen = [one for one in change.differences if principal.sees(one.charger["site"])]
+    return replace(change, differences=seen, events={})
 
 
 def _ids(query: Query) -> list[str]:

@@ -76,8 +76,8 @@ class Shell:
         self.base = f"/static/{every.hexdigest()[:16]}"
         page = self.files["index.html"].content.decode()
         page = page.replace("{base}", self.base).replace("{styles}", self.styles())
-        # A file too: the service worker keeps it, and it holds nothing of who is logged in. Its modules are in the
-        # browser: fetching them would only delay the first frame, so glimpse.js takes them out of the template.
+        # A file too: the service worker keeps it, and it holds nothing of who is logged in. Its modules are
+        # in the browser, and asking for them delays the first frame: glimpse.js takes them out.
         later = f'<template id="later">{self._modules()}</template>'
         shell = page.replace("{modules}", later).replace(FIRST, "")
         self.files["shell.html"] = _file(shell.encode(), ".html")
