@@ -50,6 +50,8 @@ class Run:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE
         while True:
+            # Before the condition, which may be that one of them has ended.
+            died = [process for process in self.house.processes if process.died]
             try:
                 held = holds()
                 if await held if isawaitable(held) else held:
@@ -58,9 +60,8 @@ class Run:
                 pass
             if loop.time() > deadline:
                 raise self.stuck(f"not in time: {what}")
-            for process in self.house.processes:
-                if process.died:
-                    raise self.stuck(f"{process.name} ended by itself with {process.kill()}")
+            for process in died:
+                raise self.stuck(f"{process.name} ended by itself with {process.kill()}")
             await asyncio.sleep(0.02)
 
     async def answered(self, count: int) -> None:

@@ -36,6 +36,12 @@ class Listener:
         self.response = response
 
     async def event(self) -> Event:
+        """The next one; comments and signs of life are passed over, which come where the machine is slow."""
+        while (one := await self.any()).name == "alive":
+            pass
+        return one
+
+    async def any(self) -> Event:
         """The next one; comments are passed over."""
         fields: dict[str, str] = {}
         async with asyncio.timeout(20):
@@ -260,7 +266,7 @@ async def test_in_columns_only_what_is_new_is_sent(two: None, console: Desk, boo
     async with listening(console, query="?form=columns", last=last) as listener:
         assert (await listener.event()).data["values"] == change.data["values"]
     async with listening(console, query="?form=columns", last=change.id) as listener:
-        assert (await listener.event()).name == "alive", "at once: what the listener has is live"
+        assert (await listener.any()).name == "alive", "at once: what the listener has is live"
     async with listening(console, query="?form=columns", sites=["north"]) as listener:
         assert (await listener.event()).data["chargers"]["id"] == ["CP1"]
 
