@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 import psutil
 import pytest
+from argon2 import PasswordHasher
 
 from voltgate.gateway.registry import hasher, hashing
 from voltgate.gateway.registry.hasher import hash_password
 from voltgate.gateway.registry.hashing import Hashed, Hashing
 
 PASSWORD = b"chosen by a person"
+MEMORY = 1 << 18  # KiB; the most that a hash may take
 
 
 async def checked(asked: Hashing, hash_: str, password: bytes = PASSWORD) -> Hashed | None:
@@ -64,6 +66,19 @@ async def test_when_the_process_is_killed_the_questions_are_not_and_another_one_
     while (found := await checked(asked, hash_)) is None:
         await asyncio.sleep(0)
     assert found.hash == hash_
+    await asked.stop()
+
+
+async def test_without_memory_for_a_hash_nobody_waits(started: Started) -> None:
+    """That question has no answer; the others have theirs."""
+    asked, small = Hashing(1), hash_password(PASSWORD)
+    large = PasswordHasher(time_cost=1, memory_cost=MEMORY, parallelism=1).hash(PASSWORD)
+    assert await checked(asked, small) is not None
+    (helper,) = started()
+    room = helper.memory_info().vms + MEMORY // 2 * 1024
+    helper.rlimit(psutil.RLIMIT_AS, (room, room))
+    assert await checked(asked, large) is None
+    assert (await checked(asked, small) or Hashed(None, 0)).hash == small
     await asked.stop()
 
 

@@ -18,12 +18,13 @@ import bcrypt
 import orjson
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error
-from argon2.low_level import Type
+from argon2.low_level import Type, error_to_str
 
 from voltgate.gateway.registry.hashes import BCRYPT, forms, hash_key, is_slow, key_bytes, passes_fast
 
 NICE = 10  # connected chargers come before passwords
 _BCRYPT_READS = 72  # bytes of a password; some implementations drop the rest
+_NO_MEMORY = error_to_str(-22)  # ARGON2_MEMORY_ALLOCATION_ERROR of argon2.h
 _argon2 = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1, type=Type.ID)
 
 
@@ -46,7 +47,9 @@ def _passes(hash_: str, form: bytes) -> bool:
         if BCRYPT.fullmatch(hash_):
             return len(form) <= _BCRYPT_READS and bcrypt.checkpw(form, hash_.encode())
         return _argon2.verify(hash_, form)
-    except (Argon2Error, ValueError):  # another password; or not a hash, for all its looks
+    except (Argon2Error, ValueError) as error:  # another password; or not a hash, for all its looks
+        if str(error) == _NO_MEMORY:
+            raise
         return False
 
 
@@ -64,15 +67,21 @@ def kept(password: bytes, random: bool, hashes: Sequence[str]) -> str:
 
 def answer(line: bytes) -> bytes:
     """The answer to one line: ``{"id", "password": hex, "hashes"}`` asks which of the hashes it passes, and
-    with ``"random"`` which hash is to be kept of it. ``{"id", "hash": text or null, "seconds"}``.
+    with ``"random"`` which hash is to be kept of it. ``{"id", "hash": text or null, "seconds"}``, or
+    ``{"id", "error"}`` where it cannot be known.
     """
     asked, began = orjson.loads(line), time.monotonic()
     password, hashes = bytes.fromhex(asked["password"]), asked["hashes"]
-    if "random" in asked:
-        found: str | None = kept(password, asked["random"], hashes)
-    else:
-        found = passes_slow(hashes, password)
-    return orjson.dumps({"id": asked["id"], "hash": found, "seconds": time.monotonic() - began}) + b"\n"
+    said: dict[str, object] = {"id": asked["id"]}
+    try:
+        if "random" in asked:
+            said["hash"] = kept(password, asked["random"], hashes)
+        else:
+            said["hash"] = passes_slow(hashes, password)
+        said["seconds"] = time.monotonic() - began
+    except (Argon2Error, MemoryError) as error:
+        said["error"] = str(error) or type(error).__name__
+    return orjson.dumps(said) + b"\n"
 
 
 def _yield() -> None:

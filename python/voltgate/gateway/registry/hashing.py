@@ -116,7 +116,12 @@ class Hashing:
             self._unsent.clear()
             while line := await process.stdout.readline():
                 found = orjson.loads(line)
-                self._asked.pop(found["id"])(Hashed(found["hash"], found["seconds"]))
+                answered = self._asked.pop(found["id"])
+                if error := found.get("error"):
+                    log.error("hasher.failed", error=error)
+                    answered(None)
+                else:
+                    answered(Hashed(found["hash"], found["seconds"]))
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
