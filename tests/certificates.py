@@ -51,12 +51,17 @@ class Authority:
         self.certificate: x509.Certificate
         self._folder, self.key = folder, ec.generate_private_key(ec.SECP256R1())
         signer, issuer = (parent.key, parent.certificate.subject) if parent else (self.key, _name(name, ""))
+        # As RFC 5280 has it, which clients demand since Python 3.13 (ssl.VERIFY_X509_STRICT).
+        above = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
         self.certificate = (
             self._builder(_name(name, ""), timedelta(days=-1), timedelta(days=365))
             .issuer_name(issuer)
             .public_key(self.key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
+            .add_extension(above, critical=False)
+            .add_extension(usage, critical=True)
             .sign(signer, SHA256())
         )
         self.file = self._write(f"{name}.pem", self.certificate.public_bytes(Encoding.PEM))

@@ -39,7 +39,9 @@ def test_lines_their_sum_and_the_tax_in_it() -> None:
     text = printed()
     assert "1.500 kWh" in text
     assert "<td>1.5 kWh</td>" in text
-    assert "session</td>" not in text, "a start is one"
+    assert "<td>1</td>" in text, "a start is one"
+    assert '<th scope="col">Price (EUR)</th>' in text
+    assert "<td>0.39</td>" in text
     assert "2026-05-01 10:00:00 &ndash; 11:00:00" in text
     assert "2026-05-01 10:00:00 &ndash; 2026-05-02 09:00:00" in text
     assert "<b>1.00 EUR</b>" in text
@@ -91,3 +93,10 @@ async def test_it_is_for_whoever_sees_the_session(console: Desk, books: Books) -
     german = {"Authorization": f"Bearer {await console.key('viewer')}", "Accept-Language": "de-DE,en;q=0.5"}
     async with console.http.get(where, headers=german) as answer:
         assert "<h1>Beleg north-2026-c1</h1>" in await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("price", "shown"), [("1", "1.00"), ("0.3900", "0.39"), ("0.3875", "0.3875"), ("1E+1", "10.00")]
+)
+def test_a_price_has_two_digits_at_least(price: str, shown: str) -> None:
+    assert f"<td>{shown}</td>" in page(SESSION, [LINE | {"price": price}], [], language=0, styles="")

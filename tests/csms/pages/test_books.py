@@ -162,6 +162,21 @@ def test_a_person_gets_a_link_and_a_program_a_key(views: Views) -> None:
     page.get_by_role("dialog").get_by_label("Name").fill("billing")
     page.get_by_test_id("confirm").click()
     expect(page.locator("code")).to_contain_text("vg_")
+    row.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Remove Ada? Access ends at once.")
+    page.get_by_role("button", name="Cancel").click()
+    expect(row).to_have_count(1)
+    row.get_by_role("button", name="Remove").click()
+    page.get_by_test_id("confirm").click()
+    expect(row).to_have_count(0)
+
+
+def test_nobody_is_offered_to_remove_themselves(views: Views) -> None:
+    page = views.open("/people")
+    name = page.evaluate("async () => (await (await fetch('/api/v1/me')).json()).name")
+    own = page.get_by_role("listitem").filter(has_text=name)
+    expect(own.get_by_role("button", name="Login link")).to_be_visible()
+    expect(own.get_by_role("button", name="Remove")).to_have_count(0)
 
 
 def test_a_site_has_bays_and_a_limit(views: Views, charged: str, house: Network, pictures: Path) -> None:
@@ -172,6 +187,7 @@ def test_a_site_has_bays_and_a_limit(views: Views, charged: str, house: Network,
     dialog.get_by_label("Name").fill("North yard")
     dialog.get_by_label("Currency").fill("eur")
     dialog.get_by_label("Tax in percent").fill("7,7")
+    dialog.get_by_label("Connection limit in kW").fill("43,5")
     dialog.get_by_label("Why").fill("opened")
     page.get_by_test_id("confirm").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
@@ -188,7 +204,13 @@ def test_a_site_has_bays_and_a_limit(views: Views, charged: str, house: Network,
     dialog.get_by_label("From").fill("2026-05-01T08:00")
     dialog.get_by_label("Why").fill("new cables")
     page.get_by_test_id("confirm").click()
-    expect(page.get_by_test_id("exclusions").get_by_role("listitem")).to_contain_text("Scheduled maintenance")
+    excluded = page.get_by_test_id("exclusions").get_by_role("listitem")
+    expect(excluded).to_contain_text("Scheduled maintenance")
+    excluded.get_by_role("button", name="Remove").click()
+    page.get_by_test_id("confirm").click()
+    expect(excluded).to_have_count(0)
+    page.reload()
+    expect(page.get_by_text("of 43.5 kW")).to_be_visible()
     page.get_by_label("Limit in kW").fill("7,4")
     page.get_by_role("button", name="Set the limit").click()
     expect(page.get_by_test_id("item-CP002")).to_contain_text("The charger accepted it.")

@@ -100,10 +100,11 @@ def page(
     }
     rows = "".join(
         f'<tr><th scope="row">{t("line." + line["kind"])}<small>{_span(line)}</small></th>'
-        + cells(_quantity(line), line["price"], f"{line['amount']} {currency}")
+        + cells(_quantity(line), _price(line["price"]), f"{line['amount']} {currency}")
         + "</tr>"
         for line in lines
     )
+    heads = t("for"), t("quantity"), f"{t('price')} ({escape(currency)})", t("amount")
     papers = "".join(
         "<tr>"
         + f'{cells(t(one["kind"]))}<td class="long">{escape(one["number"])}</td>'
@@ -121,7 +122,7 @@ def page(
         styles=styles,
         about="".join(f"<div><dt>{key}</dt><dd>{value}</dd></div>" for key, value in about.items()),
         charged=t("charged"),
-        heads="".join(f'<th scope="col">{t(key)}</th>' for key in ("for", "quantity", "price", "amount")),
+        heads="".join(f'<th scope="col">{head}</th>' for head in heads),
         lines=rows,
         total=t("total"),
         cost=escape(f"{session['cost'] or _NOTHING} {currency}"),
@@ -140,7 +141,13 @@ def _span(line: dict[str, Any]) -> str:
 
 def _quantity(line: dict[str, Any]) -> str:
     """Without zeros at its end; a start is one."""
-    return "" if line["kind"] == "start" else f"{Decimal(line['quantity']).normalize():f} {line['unit']}"
+    return "1" if line["kind"] == "start" else f"{Decimal(line['quantity']).normalize():f} {line['unit']}"
+
+
+def _price(text: str) -> str:
+    """With two digits after the point at least."""
+    price = Decimal(text).normalize()
+    return f"{price:f}" if int(price.as_tuple().exponent) < -2 else f"{price:.2f}"
 
 
 def _time(text: str | None) -> str:

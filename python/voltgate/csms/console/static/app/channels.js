@@ -1,7 +1,7 @@
 // Channels: where messages of alerts go. Each can be tried, and how that ended is said in words.
 import { html, useState } from "../ui/html.js";
 import { Shown, why } from "../ui/parts.js";
-import { Decide } from "../ui/decide.js";
+import { Decide, Removal } from "../ui/decide.js";
 import { part, send } from "../data/api.js";
 import { useQuery } from "../data/query.js";
 import { Result } from "./outcome.js";
@@ -27,7 +27,7 @@ async function tried(id) {
   }
 }
 
-function Channel({ one }) {
+function Channel({ one, remove }) {
   const [ended, end] = useState(null);
   const attempt = async () => {
     end({ busy: true });
@@ -36,7 +36,10 @@ function Channel({ one }) {
   return html`<li data-testid="channel-${one.id}">
     <div class="row entry">
       <span class="name"><b>${one.id}</b><small>${one.url ?? one.to?.join(", ")}</small></span>
-      <button disabled=${ended?.busy} aria-label=${t("channel.test", { name: one.id })} onClick=${attempt}>${t("test")}</button>
+      <span>
+        <button disabled=${ended?.busy} aria-label=${t("channel.test", { name: one.id })} onClick=${attempt}>${t("test")}</button>
+        <button class="quiet" onClick=${() => remove(one.id)}>${t("remove")}</button>
+      </span>
     </div>
     ${ended && html`<${Result} ended=${ended} />`}
   </li>`;
@@ -45,12 +48,13 @@ function Channel({ one }) {
 export function Channels() {
   const channels = useQuery("/channels");
   const [adding, add] = useState(false);
+  const [removed, remove] = useState(null);
   return html`<section class="card">
       <h2>${t("channels")}</h2>
       <${Shown} query=${channels}>
         ${(data) =>
           data.items.length
-            ? html`<ul class="rows">${data.items.map((one) => html`<${Channel} key=${one.id} one=${one} />`)}</ul>`
+            ? html`<ul class="rows">${data.items.map((one) => html`<${Channel} key=${one.id} one=${one} remove=${remove} />`)}</ul>`
             : html`<p class="dim">${t("channels.none")}</p>`}
       </${Shown}>
       <p class="buttons"><button onClick=${() => add(true)}>${t("channel.add")}</button></p>
@@ -69,5 +73,12 @@ export function Channels() {
         kind === "mail" ? { kind, to: to.split(/[ ,;]+/).filter(Boolean) } : { kind, url: to, ...(secret && { secret }) }}
       onDone=${channels.again}
       onClose=${() => add(false)}
+    />`}
+    ${removed !== null &&
+    html`<${Removal}
+      name=${removed}
+      path=${`/channels/${part(removed)}`}
+      onDone=${channels.again}
+      onClose=${() => remove(null)}
     />`}`;
 }

@@ -45,7 +45,7 @@ export function Charger({ id }) {
         <${State} state=${row.state} testid="state" />
         ${row.state === "offline" && row.since && html` <span class="dim"><${Age} since=${row.since} /></span>`}
       </p>
-      <p class="sum">
+      <p class="sum" hidden=${row.power == null && row.energy == null}>
         <span data-testid="power">${kw(row.power)}</span>
         <span data-testid="energy">${kwh(row.energy)}</span>
       </p>

@@ -24,8 +24,8 @@ function Row({ id }) {
   return html`<a class="row charger" href="/chargers/${part(id)}" data-testid="charger-${id}">
     <span class="name"><b>${row.label}</b><small>${row.site ?? t("nowhere")}</small></span>
     <span class="values">
-      <span data-testid="power">${kw(row.power)}</span>
-      <small data-testid="energy">${kwh(row.energy)}</small>
+      <span data-testid="power">${row.power != null && kw(row.power)}</span>
+      <small data-testid="energy">${row.energy != null && kwh(row.energy)}</small>
     </span>
     <span class="at">
       <${State} state=${row.state} testid="state" />

@@ -2,9 +2,8 @@
 import { html, use, useState } from "../ui/html.js";
 import { when } from "../ui/format.js";
 import { Icon, Shown } from "../ui/parts.js";
-import { Decide, decided } from "../ui/decide.js";
-import { say } from "../ui/toast.js";
-import { part, send } from "../data/api.js";
+import { Decide, Removal } from "../ui/decide.js";
+import { part } from "../data/api.js";
 import { may } from "../data/me.js";
 import { useQuery } from "../data/query.js";
 import { fresh } from "./outcome.js";
@@ -18,9 +17,7 @@ export function Exclusions({ site }) {
   const query = useQuery("/exclusions");
   const operates = use(() => may("operator"));
   const [adding, add] = useState("");
-  const remove = async (one) => {
-    if (await decided(send("DELETE", `/exclusions/${part(one.id)}`), query.again)) say(t("stored"));
-  };
+  const [removed, remove] = useState(null);
   const time = (local) => (local ? new Date(local).toISOString() : null);
   return html`<section class="card" data-testid="exclusions">
     <h2>${t("exclusions")}</h2>
@@ -58,6 +55,13 @@ export function Exclusions({ site }) {
       reason
       onDone=${query.again}
       onClose=${() => add("")}
+    />`}
+    ${removed &&
+    html`<${Removal}
+      name=${t(`reason.${removed.reason}`)}
+      path=${`/exclusions/${part(removed.id)}`}
+      onDone=${query.again}
+      onClose=${() => remove(null)}
     />`}
   </section>`;
 }

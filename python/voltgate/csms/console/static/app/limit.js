@@ -27,7 +27,7 @@ export function Limit({ id }) {
   const row = use(() => (picture.value, chargers.get(id)), [id]);
   const evses = [...new Set((row?.connectors ?? []).map((one) => one.evse).filter(Boolean))];
   const [evse, setEvse] = useState("");
-  const [limit, setLimit] = useState("11");
+  const [limit, setLimit] = useState("");
   const [unit, setUnit] = useState("W");
   const [ended, setEnded] = useState(null);
   const [said, setSaid] = useState(null);
@@ -57,7 +57,7 @@ export function Limit({ id }) {
       </label>
       <label>
         ${t("schedule.limit")}
-        <input inputmode="decimal" value=${limit} onInput=${(event) => setLimit(event.target.value)} />
+        <input inputmode="decimal" placeholder="11" value=${limit} onInput=${(event) => setLimit(event.target.value)} />
       </label>
       <label>
         ${t("unit")}

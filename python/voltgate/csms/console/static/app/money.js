@@ -59,7 +59,7 @@ const Bill = ({ one, manages, pay }) => html`<li>
     <span class="values">
       <span>${money(one.cost, one.currency)}</span>
       ${manages
-        ? html`<button class="quiet" onClick=${() => pay(one)}>${t(`payment.${one.payment}`)}</button>`
+        ? html`<button onClick=${() => pay(one)}>${t(`payment.${one.payment}`)}</button>`
         : html`<small>${t(`payment.${one.payment}`)}</small>`}
     </span>
   </div>

@@ -26,7 +26,7 @@ function Needs({ rows, count }) {
       )}
     </ul>
     ${count > rows.length &&
-    html`<p><a href="/chargers?state=faulted">${t("now.more", { n: count - rows.length })}</a></p>`}`;
+    html`<p><a href="/chargers?state=${totals.faulted > SHOWN ? "faulted" : "offline"}">${t("now.more", { n: count - rows.length })}</a></p>`}`;
 }
 
 /** One bar: how many chargers have each state; its numbers stand below it. */

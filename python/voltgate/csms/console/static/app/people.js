@@ -1,10 +1,10 @@
 // People and keys: who may do what, a login link for a person, a key for a program.
-import { html, useState } from "../ui/html.js";
+import { html, use, useState } from "../ui/html.js";
 import { Icon } from "../ui/parts.js";
-import { Decide, decided } from "../ui/decide.js";
+import { Decide, decided, Removal } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
 import { part, send } from "../data/api.js";
-import { ROLES } from "../data/me.js";
+import { me, ROLES } from "../data/me.js";
 import { usePages } from "../data/pages.js";
 import { t } from "../text/books.js";
 import { t as shared } from "../text/shell.js";
@@ -21,6 +21,8 @@ export function People() {
   const keys = usePages("/keys");
   const [adding, add] = useState("");
   const [shown, show] = useState(null);
+  const [removed, remove] = useState(null);
+  const self = use(() => me.value?.name);
   const link = async (one) => {
     const said = await decided(send("POST", `/people/${part(one.name)}/link`), people.again);
     if (said) show({ text: t("link.text", { name: one.name }), secret: said.url });
@@ -32,9 +34,8 @@ export function People() {
       </span>
       <span class="at">
         ${kind === "people" && html`<button class="quiet" onClick=${() => link(one)}>${t("link")}</button>`}
-        <button class="quiet" onClick=${() => decided(send("DELETE", `/${kind}/${part(one.name)}`), list.again)}>
-          ${t("remove")}
-        </button>
+        ${(kind === "keys" || one.name !== self) &&
+        html`<button class="quiet" onClick=${() => remove({ kind, name: one.name, list })}>${t("remove")}</button>`}
       </span>
     </div>
   </li>`;
@@ -67,5 +68,13 @@ export function People() {
         keys.again();
       }}
       onClose=${() => add("")}
+    />`}
+    ${removed &&
+    html`<${Removal}
+      name=${removed.name}
+      path=${`/${removed.kind}/${part(removed.name)}`}
+      about=${t("remove.access")}
+      onDone=${removed.list.again}
+      onClose=${() => remove(null)}
     />`}`;
 }

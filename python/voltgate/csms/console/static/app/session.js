@@ -12,6 +12,7 @@ import { t } from "../text/books.js";
 import { cost, SessionState } from "./sessions.js";
 
 const exact = new Intl.NumberFormat(language, { maximumFractionDigits: 4 });
+const priced = new Intl.NumberFormat(language, { minimumFractionDigits: 2, maximumFractionDigits: 4 });
 /** A pseudonym stands for a token that nobody has decided on. */
 const PSEUDONYM = /^[0-9a-f]{32}$/;
 const tokenOf = (token) => (PSEUDONYM.test(token ?? "") ? t("token.nameless") : t("token.of", { token: token ?? "–" }));
@@ -26,7 +27,7 @@ const Lines = ({ lines, currency, total }) => html`<div class="wide" tabindex="0
       <tr>
         <th scope="col">${t("line")}</th>
         <th scope="col">${t("quantity")}</th>
-        <th scope="col">${t("price")}</th>
+        <th scope="col">${t("price")} (${currency})</th>
         <th scope="col">${t("amount")}</th>
       </tr>
     </thead>
@@ -34,8 +35,8 @@ const Lines = ({ lines, currency, total }) => html`<div class="wide" tabindex="0
       ${lines.map(
         (one) => html`<tr>
           <th scope="row">${t(`line.${one.kind}`)}<small>${when(one.from)} – ${when(one.to)}</small></th>
-          <td>${one.kind === "start" ? "" : `${exact.format(Number(one.quantity))} ${one.unit}`}</td>
-          <td>${exact.format(Number(one.price))}</td>
+          <td>${one.kind === "start" ? "1" : `${exact.format(Number(one.quantity))} ${one.unit}`}</td>
+          <td>${priced.format(Number(one.price))}</td>
           <td>${money(one.amount, currency)}</td>
         </tr>`,
       )}

@@ -42,7 +42,7 @@ export function Sessions() {
       <h1>${t("sessions")}</h1>
       <a class="button" href="/api/v1/export/sessions.csv" download><${Icon} name="download" />CSV</a>
     </header>
-    <div class="chips" role="group" aria-label=${t("filter")}>
+    <div class="chips wrap" role="group" aria-label=${t("filter")}>
       ${charger && html`<button aria-pressed="true" onClick=${() => choose("", "charger")}>${charger}<${Icon} name="x" /></button>`}
       ${["", ...STATES].map(
         (one) =>

@@ -1,6 +1,6 @@
 // Sites: where chargers stand; and the sheet in which one is changed.
 import { html, use, useState } from "../ui/html.js";
-import { whole } from "../ui/format.js";
+import { decimal } from "../ui/format.js";
 import { Icon } from "../ui/parts.js";
 import { Decide } from "../ui/decide.js";
 import { Pages } from "../ui/pages.js";
@@ -10,13 +10,16 @@ import { usePages } from "../data/pages.js";
 import { t } from "../text/books.js";
 import { t as shared } from "../text/shell.js";
 
+/** Of kW as a person writes them; what is no number is sent as written. */
+const watts = (text) => (decimal(text) >= 0 ? Math.round(decimal(text) * 1000) : text.trim());
+
 /** The form as the API takes it: without what is left empty; a comma is one way to write a decimal. */
 function asked({ id, ...values }) {
   const taken = {
     ...values,
     currency: values.currency.toUpperCase(),
     tax_percent: values.tax_percent.replace(",", "."),
-    max_power_w: whole(values.max_power_w),
+    max_power_w: watts(values.max_power_w),
   };
   return Object.fromEntries(Object.entries(taken).filter(([, one]) => one !== ""));
 }
@@ -32,7 +35,7 @@ export function Editor({ site, onDone, onClose }) {
       ["timezone", t("timezone"), { value: value("timezone"), placeholder: "Europe/Berlin" }],
       ["currency", t("currency"), { maxlength: 3, value: value("currency") }],
       ["tax_percent", t("tax"), { inputmode: "decimal", value: value("tax_percent") }],
-      ["max_power_w", t("max.power"), { inputmode: "numeric", value: value("max_power_w") }],
+      ["max_power_w", t("max.power"), { inputmode: "decimal", value: site?.max_power_w == null ? "" : String(site.max_power_w / 1000) }],
       ["address", t("address"), { value: value("address") }],
     ]}
     body=${asked}

@@ -1,6 +1,6 @@
 // Timeline of a charger: its last messages, refusals and commands, newest first, each with its payload.
 import { html, useEffect, useState } from "../ui/html.js";
-import { when } from "../ui/format.js";
+import { exactly } from "../ui/format.js";
 import { Empty, Failed, Icon, Loading } from "../ui/parts.js";
 import { get, part, query } from "../data/api.js";
 import { t } from "../text/work.js";
@@ -16,15 +16,20 @@ const ICONS = {
   link: "wifi-off",
 };
 
+const titleOf = (one) =>
+  one.kind === "link" && one.payload?.state
+    ? t(one.payload.state === "up" ? "link.up" : "link.down")
+    : one.action || t(`kind.${one.kind}`);
+
 const Moment = ({ one }) => html`<li>
   <details class="moment ${one.error ? "bad" : ""}">
     <summary>
       <${Icon} name=${one.kind === "link" && one.payload?.state === "up" ? "plug-zap" : ICONS[one.kind]} />
       <span>
-        <b>${one.action || t(`kind.${one.kind}`)}</b>
+        <b>${titleOf(one)}</b>
         <small>${t(`kind.${one.kind}`)}${one.outcome ? ` · ${one.outcome}` : ""}${one.error ? ` · ${one.error}` : ""}</small>
       </span>
-      <time datetime=${one.at}>${when(one.at)}</time>
+      <time datetime=${one.at}>${exactly(one.at)}</time>
     </summary>
     <pre tabindex="0">${typeof one.payload === "string" ? one.payload : JSON.stringify(one.payload, null, 2)}</pre>
     <p class="dim">${one.stream} ${one.seq}</p>

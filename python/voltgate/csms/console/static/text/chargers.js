@@ -15,7 +15,7 @@ export const t = table({
   bulk: ["Act on {n} charger|Act on {n} chargers", "Mit {n} Ladepunkt handeln|Mit {n} Ladepunkten handeln"],
   nowhere: ["Without a site", "Ohne Standort"],
   connector: ["Connector {n}", "Anschluss {n}"],
-  heard: ["Last message:", "Letzte Nachricht:"],
+  heard: ["Time since the last message:", "Zeit seit der letzten Nachricht:"],
   since: ["since {time}", "seit {time}"],
   "no.connectors": [
     "The charger has not reported the state of a connector yet.",

@@ -18,7 +18,10 @@ export const colour = (name) => getComputedStyle(document.documentElement).getPr
 
 /** Axes in the page's colours; `time(date)`: how a time is written below. */
 export const axes = (colour, time) => [
-  { stroke: colour("--dim"), grid: { stroke: colour("--line") }, values: (_, at) => at.map((one) => time(new Date(one * 1000))) },
+  {
+    stroke: colour("--dim"), grid: { stroke: colour("--line") }, space: 80,
+    values: (_, at) => at.map((one) => time(new Date(one * 1000))),
+  },
   { stroke: colour("--dim"), grid: { stroke: colour("--line") } },
 ];
 

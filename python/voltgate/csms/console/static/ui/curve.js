@@ -1,7 +1,7 @@
 // The power of a session over time, on bands of the prices that held; its numbers in a table.
 import { html, useMemo } from "./html.js";
 import { axes, Chart } from "./chart.js";
-import { kw, kwh, percent, when } from "./format.js";
+import { exactly, kw, kwh, percent } from "./format.js";
 import { language } from "../text/text.js";
 import { t } from "../text/books.js";
 
@@ -9,7 +9,7 @@ const HEIGHT = 180;
 const LISTED = 100; // rows of the table
 const SHORT = 600; // seconds: below it, minutes alone do not tell times apart
 const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
-const exact = new Intl.DateTimeFormat(language, { minute: "2-digit", second: "2-digit" });
+const exact = new Intl.DateTimeFormat(language, { timeStyle: "medium", hourCycle: "h23" });
 const seconds = (text) => Date.parse(text) / 1000;
 
 /** `lines`: those of the bill; every second price for energy has a band, so that its ends are seen. */
@@ -72,7 +72,7 @@ export function Curve({ samples, lines }) {
           <tbody>
             ${listed.map(
               (one) => html`<tr>
-                <th scope="row">${when(one.at)}</th>
+                <th scope="row">${exactly(one.at)}</th>
                 <td>${kw(one.power_w)}</td>
                 <td>${kwh(one.register_wh)}</td>
                 <td>${percent(one.soc)}</td>

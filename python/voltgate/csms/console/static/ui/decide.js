@@ -79,3 +79,15 @@ export function Decide({ title, method = "PUT", path, fields, body, reason, dang
     </form>
   </${Sheet}>`;
 }
+
+/** Asks before something is removed. `path`: of the API; `about`: what else the question says. */
+export const Removal = ({ name, path, about = "", onDone, onClose }) => html`<${Decide}
+  title=${t("remove")}
+  method="DELETE"
+  path=${() => path}
+  fields=${[]}
+  body=${() => undefined}
+  danger
+  onDone=${onDone}
+  onClose=${onClose}
+>${() => html`<p>${t("remove.ask", { name })} ${about}</p>`}</${Decide}>`;

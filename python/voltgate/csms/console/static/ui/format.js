@@ -5,7 +5,9 @@ const numbers = [0, 1, 2].map(
   (digits) => new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }),
 );
 const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
+const exact = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
+const dayAndYear = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" });
 const AGES = [
   [86400, "day"],
   [3600, "hour"],
@@ -20,7 +22,9 @@ const NOTHING = "–";
 
 export const number = (value, digits = 0) => (value == null ? NOTHING : numbers[digits].format(value));
 export const kw = (watts) => (watts == null ? NOTHING : `${numbers[1].format(watts / 1000)} kW`);
-export const kwh = (wh, digits = 2) => (wh == null ? NOTHING : `${numbers[digits].format(wh / 1000)} kWh`);
+/** Little energy has two digits everywhere: 0 kWh is none. */
+export const kwh = (wh, digits = 2) =>
+  wh == null ? NOTHING : `${numbers[wh && Math.abs(wh) < 10_000 ? 2 : digits].format(wh / 1000)} kWh`;
 export const percent = (value, digits = 0) => (value == null ? NOTHING : `${numbers[digits].format(value)} %`);
 
 /** `amount`: a decimal string of the API, with the currency's digits. */
@@ -43,11 +47,19 @@ export const decimal = (text) => (text.trim() ? Number(text.replace(",", ".")) :
 export const whole = (text) => (/^\d+$/.test(text.trim()) ? Number(text) : text);
 
 /** A moment, so that it can be read on another day. */
-export const moment = (at) => `${day.format(at)}, ${clock.format(at)}`;
+export function moment(at, time = clock) {
+  const date = at.getFullYear() === new Date().getFullYear() ? day : dayAndYear;
+  return `${date.format(at)}, ${time.format(at)}`;
+}
 
-/** Of a time of the API: the clock for today, else the day too. */
-export function when(text) {
+function written(text, time) {
   if (!text) return NOTHING;
   const at = new Date(text);
-  return at.toDateString() === new Date().toDateString() ? clock.format(at) : moment(at);
+  return at.toDateString() === new Date().toDateString() ? time.format(at) : moment(at, time);
 }
+
+/** Of a time of the API: the clock for today, else the day too. */
+export const when = (text) => written(text, clock);
+
+/** The same with seconds. */
+export const exactly = (text) => written(text, exact);

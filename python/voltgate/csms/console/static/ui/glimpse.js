@@ -17,7 +17,7 @@ function tree(node, line) {
 /** JSON of the screen as it is; null where it is none of the live picture, or not what is shown first. `at`: of what time it is. */
 export function glimpse(at) {
   if (!LIVE.includes(location.pathname) || scrollY || document.querySelector("dialog, .toast:not([hidden])")) return null;
-  const line = t("live.kept", { at: moment(at) });
+  const line = t("live.kept", { at: moment(new Date(at)) });
   const app = document.getElementById("app");
   return JSON.stringify({
     address: location.pathname + location.search,
