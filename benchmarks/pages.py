@@ -3,7 +3,8 @@
 A gateway, a CSMS and ``voltgate swarm`` as processes, fifty listeners of changes, and Debian's chromium. One
 charger more, the marker, sends a reading twice a second; the page notes when its row shows it. Times in the
 page and of the marker are of the same clock. Paint and scrolling are measured with the processor slowed to a
-quarter, as a phone is; latency without. Paint also in a network that sends one message a second.
+quarter, as a phone is, and the browser before all others; latency without, and all alike. Paint also in a
+network that sends one message a second.
 Run: ``make bench-pages``, or ``python benchmarks/pages.py --chargers 500 --rate 100`` to try it
 """
 
@@ -26,6 +27,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+import psutil
 import servers
 import websockets
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
@@ -42,6 +44,7 @@ VISITS = 3
 PATIENCE = 120_000.0  # milliseconds until the marker's last reading must be on the screen
 MARKER = "0-MARKER"  # the first row of the list
 BETWEEN = 0.5  # seconds between two readings of it
+CAUGHT_UP = 0.5  # seconds that the ledger may be behind before the marker begins
 CONSOLE = (
     '[csms]\ndatabase = "sqlite:///{folder}/csms.db"\nport = {port}\npublic_url = "http://127.0.0.1:{port}"\n'
 )
@@ -112,7 +115,9 @@ class Field:
     changes: int = 0
     """Rows of changes that it was sent."""
     lag: float = 0.0
-    """Of the ledger, in seconds, while the marker sends."""
+    """Of the ledger, in seconds, as the console said last."""
+    most: float = 0.0
+    """The most of it while the marker sends."""
     sent: dict[float, float] = field(default_factory=dict)
     """When the marker wrote the reading of so many kW, in milliseconds."""
     marking: bool = False
@@ -147,7 +152,8 @@ class Field:
                 for line in lines:
                     if line.startswith(b"data: {") and b'"chargers"' in line:
                         said = orjson.loads(line[6:])
-                        self.lag = max(self.lag, said["lag"] if self.marking else 0.0)
+                        self.lag = said["lag"]
+                        self.most = max(self.most, self.lag if self.marking else 0.0)
                         self.known.update(said["chargers"].get("id", ()))
                         self.changes += len(said["values"].get("charger", ()))
                         self.changes += len(said["connectors"].get("charger", ()))
@@ -279,6 +285,7 @@ def marked(browser: Browser, state: Any, field: Field, seconds: float) -> list[f
     page.goto(f"{field.network.url}/chargers")
     page.get_by_test_id(f"charger-{MARKER}").wait_for()
     page.evaluate(SEEN, MARKER)
+    until(lambda: field.lag < CAUGHT_UP, "the ledger has caught up")
     field.marking = True
     time.sleep(seconds)
     field.marking = False
@@ -301,6 +308,13 @@ def preferred(folder: Path) -> Path:
     )
     script.chmod(0o755)
     return script
+
+
+def as_others() -> None:
+    """Take the priority of :func:`preferred` from chromium."""
+    for process in psutil.process_iter(["name"]):
+        if process.info["name"].startswith("chrom") and os.getsid(process.pid) == process.pid:
+            Path(f"/proc/{process.pid}/autogroup").write_text("0")
 
 
 @contextmanager
@@ -355,10 +369,11 @@ def measured(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
             "chargers, consoles, changes per second",
             f"{running.wanted:,}, {options.consoles}, {changes:,.0f}",
         )
+        as_others()
         waits = marked(browser, state, field, options.seconds)
         cuts = f"{_cut(waits, 50):.0f} ms, {_cut(waits, 99):.0f} ms"
         yield f"charger's frame to screen, p50 and p99 of {len(waits)}", cuts
-        yield "seconds that the ledger was behind, at most", f"{field.lag:.1f}"
+        yield "seconds that the ledger was behind, at most", f"{field.most:.1f}"
     yield "load average of the machine", " ".join(f"{one:.1f}" for one in os.getloadavg())
 
 
