@@ -114,10 +114,8 @@ class Field:
     """Chargers that one of the listeners was told of."""
     changes: int = 0
     """Rows of changes that it was sent."""
-    lag: float = 0.0
-    """Of the ledger, in seconds, as the console said last."""
-    most: float = 0.0
-    """The most of it while the marker sends."""
+    lag: float = 0.0  # of the ledger, in seconds, as the console said last
+    most: float = 0.0  # of it, while the marker sends
     sent: dict[float, float] = field(default_factory=dict)
     """When the marker wrote the reading of so many kW, in milliseconds."""
     marking: bool = False
@@ -365,10 +363,8 @@ def measured(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
         yield "frames while scrolling, p50 and p95", f"{_cut(frames, 50):.0f} ms, {_cut(frames, 95):.0f} ms"
         yield "longest task while scrolling", f"{max(tasks, default=0.0):.0f} ms"
         changes = (field.changes - before) / (time.monotonic() - began)
-        yield (
-            "chargers, consoles, changes per second",
-            f"{running.wanted:,}, {options.consoles}, {changes:,.0f}",
-        )
+        counts = f"{running.wanted:,}, {options.consoles}, {changes:,.0f}"
+        yield "chargers, consoles, changes per second", counts
         as_others()
         waits = marked(browser, state, field, options.seconds)
         cuts = f"{_cut(waits, 50):.0f} ms, {_cut(waits, 99):.0f} ms"
