@@ -37,7 +37,9 @@ def started() -> Started:
     return lambda: [*(running() - before)]
 
 
-async def test_questions_are_answered_by_a_process_that_a_worker_ends(started: Started) -> None:
+async def test_questions_are_answered_by_a_process_that_a_worker_ends(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hash_, asked = hash_password(PASSWORD), Hashing(2)
     assert not started(), "not needed yet"
     some = await asyncio.gather(checked(asked, hash_), checked(asked, hash_, b"guess"), checked(asked, hash_))
@@ -47,8 +49,11 @@ async def test_questions_are_answered_by_a_process_that_a_worker_ends(started: S
     for ending in (signal.SIGINT, signal.SIGTERM):  # of a terminal, or of a service that drains
         os.kill(helper.pid, ending)
     assert await checked(asked, hash_) is not None
+    monkeypatch.setattr(
+        "voltgate.ending._AGAIN", 0.0
+    )  # as on a slow machine: who cancels twice does it at once
     await asked.stop()
-    assert await asyncio.to_thread(psutil.wait_procs, [helper], 10) == ([helper], [])
+    assert not psutil.pid_exists(helper.pid), "it was waited for"
 
 
 async def test_when_the_process_is_killed_the_questions_are_not_and_another_one_starts(

@@ -13,8 +13,6 @@ from typing import NamedTuple, Protocol
 import orjson
 import structlog
 
-from voltgate.ending import ended
-
 log = structlog.get_logger()
 
 AGAIN = 1.0  # seconds after the end of the process before another is started
@@ -70,7 +68,8 @@ class Hashing:
         """See Hasher."""
         self._stopped = True
         if self._task is not None:
-            await ended([self._task])
+            self._task.cancel()  # once: the next one would reach it while it waits for the end of the process
+            await asyncio.wait([self._task])
 
     def _ask(self, question: dict[str, object], answered: Answered) -> None:
         if self._resting or self._stopped:
