@@ -25,6 +25,9 @@ import psutil
 from voltgate.cli.dev.embedded import find
 from voltgate.gateway.bus.subscriptions import Client
 
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+from jetstream import free_port
+
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "target/load"  # of the load client; `make clean` removes it
 CORES = sorted(os.sched_getaffinity(0))
@@ -207,12 +210,8 @@ def keeping_to(cores: set[int]) -> Iterator[None]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    """Ports that are free now, and that no outgoing connection takes until a server listens there."""
+    return [free_port() for _ in range(count)]
 
 
 async def connected(port: int) -> Client:
