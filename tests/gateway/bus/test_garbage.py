@@ -48,7 +48,8 @@ async def test_a_forged_pub_ack_completes_nothing(server: NatsServer) -> None:
         await stranger.flush()
         with capture_logs() as logs:
             assert await at.store(TX) is NotStored.UNKNOWN
-        assert counted(at, "ack") in {6, 12}, "class tx is sent again once"
+        # Class tx is sent again once; of the forgeries after that some may still be on their way.
+        assert 6 <= counted(at, "ack") <= 12
         assert at.causes == ["timeout"]
         assert [line["event"] for line in logs] == ["message.refused"], "one line, no traceback"
         assert at.bus.connected
