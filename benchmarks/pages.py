@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_
 from run import raise_descriptor_limit
 from websockets.typing import Subprotocol
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from csms.pages.views import ARGUMENTS, PHONE
+from csms.pages.views import ARGUMENTS, PHONE  # servers has found the tests
 
 THROTTLED = 4
 OPENING = 1500  # milliseconds in which a new window loads 160 files of the browser's own
@@ -310,9 +309,10 @@ def preferred(folder: Path) -> Path:
 
 def as_others() -> None:
     """Take the priority of :func:`preferred` from chromium."""
-    for process in psutil.process_iter(["name"]):
-        if process.info["name"].startswith("chrom") and os.getsid(process.pid) == process.pid:
-            Path(f"/proc/{process.pid}/autogroup").write_text("0")
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error, OSError):  # it has ended, or the priority was not ours to give
+            if process.name().startswith("chrom"):
+                Path(f"/proc/{process.pid}/autogroup").write_text("0")
 
 
 @contextmanager

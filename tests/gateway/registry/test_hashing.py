@@ -51,7 +51,7 @@ async def test_questions_are_answered_by_a_process_that_a_worker_ends(
     assert await checked(asked, hash_) is not None
     monkeypatch.setattr(
         "voltgate.ending._AGAIN", 0.0
-    )  # as on a slow machine: who cancels twice does it at once
+    )  # who cancels twice does it at once, as if it were slow
     await asked.stop()
     assert not psutil.pid_exists(helper.pid), "it was waited for"
 

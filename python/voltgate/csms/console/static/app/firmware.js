@@ -2,7 +2,7 @@
 import { html, use, useState } from "../ui/html.js";
 import { number, when } from "../ui/format.js";
 import { Empty, Icon, Shown, why } from "../ui/parts.js";
-import { Decide } from "../ui/decide.js";
+import { Removal } from "../ui/decide.js";
 import { part, upload } from "../data/api.js";
 import { useQuery } from "../data/query.js";
 import { may } from "../data/me.js";
@@ -93,14 +93,11 @@ export function Firmware() {
     </${Shown}>
     ${manages && html`<${Upload} onDone=${images.again} />`}
     ${removed !== null &&
-    html`<${Decide}
-      title=${t("image.remove")}
-      method="DELETE"
-      path=${() => `/firmware/${part(removed)}`}
-      fields=${[]}
-      body=${() => undefined}
-      danger
+    html`<${Removal}
+      name=${removed}
+      path=${`/firmware/${part(removed)}`}
+      about=${t("image.remove.about")}
       onDone=${images.again}
       onClose=${() => remove(null)}
-    >${() => html`<p>${t("image.remove.ask", { name: removed })}</p>`}</${Decide}>`}`;
+    />`}`;
 }

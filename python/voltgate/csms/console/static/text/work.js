@@ -100,9 +100,8 @@ const messages = {
   "image.kept": ["{name} is here now.", "{name} ist jetzt hier."],
   "image.large": ["Not stored: the file is larger than the console accepts (csms.files_max_bytes).", "Nicht gespeichert: Die Datei ist größer, als die Konsole annimmt (csms.files_max_bytes)."],
   "image.broken": ["Not stored: the upload broke off.", "Nicht gespeichert: Die Übertragung brach ab."],
-  "image.remove": ["Remove", "Entfernen"],
   "image.remove.one": ["Remove {name}", "{name} entfernen"],
-  "image.remove.ask": ["Remove {name}? Chargers that have not downloaded it yet will fail to.", "{name} entfernen? Ladepunkte, die es noch nicht geladen haben, scheitern dann daran."],
+  "image.remove.about": ["Chargers that have not downloaded it yet will fail to.", "Ladepunkte, die es noch nicht geladen haben, scheitern dann daran."],
 
   conduct: ["Chargers that stand out", "Auffällige Ladepunkte"],
   violations: ["Violations by model", "Verstöße nach Modell"],
