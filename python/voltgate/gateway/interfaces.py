@@ -117,7 +117,9 @@ class Ticket(Generic[A, R]):
     kind: Literal["store", "ask", "read", "read_leader"] = "store"
     stream = ""  # of a read; and the subject of the message that is read, where only one will do
     subject: str | None = None
-    timer: Timer | None = None
+    command = b""  # what asks for it
+    timer: Timer | None = None  # its deadline; and when a read is asked again
+    again: Timer | None = None
 
     def __init__(self, token: int, reply: str, done: Callable[[A, R], None], arg: A) -> None:
         self.token, self.reply, self.done, self.arg = token, reply, done, arg

@@ -98,7 +98,45 @@ async def test_a_stored_message_is_read_back_by_sequence_or_as_the_next_of_a_sub
         assert isinstance(third, Stored)
         assert third.data == b"3"
         assert await at.read("OCPP_TX", 4) is NotRead.MISSING
+
+
+async def test_without_a_stream_a_read_is_tried_until_its_deadline(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voltgate.gateway.bus.bus._READ_TIMEOUT", 0.4)
+    async with desk(server) as at:
         assert await at.read("NO_SUCH", 1) is NotRead.UNREADABLE
+
+
+async def test_a_read_survives_a_stream_that_comes_a_little_later(server: NatsServer) -> None:
+    """As a charger's record while its bucket elects a leader."""
+    async with desk(server, make_streams=False) as at:
+        reading = asyncio.create_task(at.read("OCPP_TX", 1))
+        await at.ask("ocpprpc.nobody.listens")  # answered after the read was refused
+        assert not reading.done()
+        await streams.apply(at.client, at.config)
+        assert await reading is NotRead.MISSING
+
+
+async def test_a_read_that_is_lost_on_its_way_is_asked_once_more(
+    server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voltgate.gateway.bus.bus._READ_TIMEOUT", 1.0)
+    asked = 0
+
+    async def answer(message: Any) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            headers = {"Nats-Stream": "OCPP_TX", "Nats-Sequence": "1", "Nats-Subject": TX}
+            await stranger.publish(message.reply, b"it", headers=headers)
+
+    async with desk(server, make_streams=False) as at, await nats.connect(server.url) as stranger:
+        await stranger.subscribe("$JS.API.DIRECT.GET.OCPP_TX", cb=answer)
+        await stranger.flush()
+        read = await at.read("OCPP_TX", 1)
+        assert isinstance(read, Stored)
+        assert (read.data, asked) == (b"it", 2)
 
 
 async def test_when_nats_dies_what_waits_fails_at_once_and_so_does_what_comes(server: NatsServer) -> None:

@@ -11,14 +11,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal, assert_never
 
-import orjson
 import structlog
 from nats.js import JetStreamManager
 
 from voltgate import _core
 from voltgate._core import Lane
 from voltgate.config import Config, Nats
-from voltgate.gateway.bus import connect, leader, streams
+from voltgate.gateway.bus import connect, reads, streams
 from voltgate.gateway.bus.acks import Acks, NoAck
 from voltgate.gateway.bus.connection import Connection
 from voltgate.gateway.bus.domain import js_api
@@ -33,7 +32,6 @@ log = structlog.get_logger()
 
 RETRY_AFTER = 0.25  # seconds; short 503s of a leader election are normal
 _READ_TIMEOUT = 5.0
-_DIGITS = 20  # of a sequence
 
 
 class Bus:
@@ -142,14 +140,14 @@ class Bus:
 
     def ask(self, ticket: Ticket[Any, Any], hpub: bytes, timeout: float) -> None:
         """See interfaces.Bus."""
-        self._expect(ticket, "ask", timeout)
+        self.await_reply(ticket, timeout)
         if not self._connection.send(hpub):
-            self._asks.pop(ticket.token, None)
             self._end_ask(ticket, "away")
 
     def await_reply(self, ticket: Ticket[Any, Any], timeout: float) -> None:
         """See interfaces.Bus."""
-        self._expect(ticket, "ask", timeout)
+        ticket.kind = "ask"
+        self._expect(ticket, timeout)
 
     def emit(self, hpub: bytes) -> None:
         """See interfaces.Bus."""
@@ -161,34 +159,31 @@ class Bus:
     ) -> None:
         """See interfaces.Bus. A direct get: any replica answers."""
         ticket = self.ticket(done, arg)
-        ticket.stream, ticket.subject = stream, subject
-        self._query(f"{self._api}DIRECT.GET.{stream}", "read", seq, ticket)
+        ticket.kind, ticket.stream, ticket.subject = "read", stream, subject
+        self._query(ticket, f"{self._api}DIRECT.GET.{stream}", seq)
 
     def read_leader(
         self, stream: str, seq: int, subject: str | None, done: Callable[[Any, Any], None], arg: Any
     ) -> None:
         """See interfaces.Bus. Not a direct get."""
         ticket = self.ticket(done, arg)
-        ticket.stream, ticket.subject = stream, subject
-        self._query(f"{self._api}STREAM.MSG.GET.{stream}", "read_leader", seq, ticket)
+        ticket.kind, ticket.stream, ticket.subject = "read_leader", stream, subject
+        self._query(ticket, f"{self._api}STREAM.MSG.GET.{stream}", seq)
 
-    def _query(
-        self, api: str, kind: Literal["read", "read_leader"], seq: int, ticket: Ticket[Any, Any]
-    ) -> None:
-        query: dict[str, Any] = {"seq": seq}
-        if (subject := ticket.subject) is not None:
-            query = {"last_by_subj": subject} if not seq else query | {"next_by_subj": subject}
-        self._expect(ticket, kind, _READ_TIMEOUT)
-        if not self._connection.send(_core.publish(api, ticket.reply, [], orjson.dumps(query))):
-            self._asks.pop(ticket.token, None)
+    def _query(self, ticket: Ticket[Any, Any], api: str, seq: int) -> None:
+        """Has no effect at NATS, so it is asked again: after a 503, and at half-time where nothing came."""
+        ticket.command = _core.publish(api, ticket.reply, [], reads.query(seq, ticket.subject))
+        self._expect(ticket, _READ_TIMEOUT)
+        ticket.again = self._clock.after(_READ_TIMEOUT / 2, self._read, ticket)
+        self._read(ticket)
+
+    def _read(self, ticket: Ticket[Any, Any]) -> None:
+        if not self._connection.send(ticket.command):
             self._end_ask(ticket, "away")
 
-    def _expect(
-        self, ticket: Ticket[Any, Any], kind: Literal["ask", "read", "read_leader"], timeout: float
-    ) -> None:
-        ticket.kind = kind
+    def _expect(self, ticket: Ticket[Any, Any], timeout: float) -> None:
         self._asks[ticket.token] = ticket
-        ticket.timer = self._clock.after(timeout, self._ask_timed_out, ticket)
+        ticket.timer = self._clock.after(timeout, self._end_ask, ticket, "timeout")
 
     # -- subscriptions and streams -------------------------------------------------------------------
 
@@ -285,23 +280,24 @@ class Bus:
         if ticket is None:
             return  # its deadline has passed, or it was answered before
         fields = parse_headers(headers)
-        result: Reply | Stored | NotRead
+        result: Reply | Stored | NotRead | reads.Unanswered
         if ticket.kind == "read":
-            read = _was_read(ticket, fields, data)
-            if read is None:
-                self.garbage("read", f"a reply of {len(data)} bytes to a read of {ticket.stream}")
-                return
-            result = read
+            result = reads.parse_direct(fields, bytes(data), ticket.stream, ticket.subject)
         elif ticket.kind == "read_leader":
-            result = leader.parse(bytes(data), ticket.subject)
+            result = reads.parse_leader(fields, bytes(data), ticket.subject)
         elif fields.get("Status") == "503" and not data:
             result = Reply("no_responders", {}, b"")
         else:
             result = Reply("reply", fields, bytes(data))
-        del self._asks[token]
-        if ticket.timer is not None:
-            ticket.timer.cancel()
-        ticket.done(ticket.arg, result)
+        if result is reads.Unanswered.NOT_NOW:
+            if ticket.again is not None:
+                ticket.again.cancel()
+            ticket.again = self._clock.after(RETRY_AFTER, self._read, ticket)
+        elif result is reads.Unanswered.FOREIGN:
+            self.garbage("read", f"a reply of {len(data)} bytes to a read of {ticket.stream}")
+        else:
+            self._answered(ticket)
+            ticket.done(ticket.arg, result)
 
     def _not_acked(self, token: int, why: NoAck, data: bytes) -> None:
         match why:
@@ -354,15 +350,16 @@ class Bus:
         if not self._closing:
             self._clock.after(RETRY_AFTER, self._sweep)
 
-    def _ask_timed_out(self, ticket: Ticket[Any, Any]) -> None:
-        if self._asks.pop(ticket.token, None) is not None:
-            self._end_ask(ticket, "timeout")
+    def _answered(self, ticket: Ticket[Any, Any]) -> None:
+        self._asks.pop(ticket.token, None)
+        for timer in (ticket.timer, ticket.again):
+            if timer is not None:
+                timer.cancel()
 
     def _end_ask(
         self, ticket: Ticket[Any, Any], outcome: Literal["no_responders", "timeout", "away"]
     ) -> None:
-        if ticket.timer is not None:
-            ticket.timer.cancel()
+        self._answered(ticket)
         ticket.done(ticket.arg, Reply(outcome, {}, b"") if ticket.kind == "ask" else NotRead.UNREADABLE)
 
 
@@ -372,18 +369,3 @@ def _not_stored(owner: "Ticket[Any, Any] | Lane", why: NotStored) -> None:
         owner.not_stored()
     else:
         owner.done(owner.arg, why)
-
-
-def _was_read(ticket: Ticket[Any, Any], headers: dict[str, str], data: bytes) -> Stored | NotRead | None:
-    """The message of a direct get (ADR-31); None where the reply is not one of the stream that was asked."""
-    status = headers.get("Status")
-    if status is not None:
-        return NotRead.MISSING if status == "404" else NotRead.UNREADABLE
-    seq = headers.get("Nats-Sequence", "")
-    if not (seq.isascii() and seq.isdecimal() and len(seq) <= _DIGITS):
-        return None
-    if headers.get("Nats-Stream") != ticket.stream or headers.get("Nats-Subject") != (
-        ticket.subject or headers.get("Nats-Subject")
-    ):
-        return None
-    return Stored(int(seq), headers, bytes(data))
