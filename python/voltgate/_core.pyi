@@ -12,6 +12,7 @@ __all__ = [
     "Frame",
     "Inbox",
     "Lane",
+    "Now",
     "Outgoing",
     "Plan",
     "PubAcks",
@@ -234,6 +235,31 @@ class TransactionKeys:
     def conflicts(self, fact: Fact) -> bool:
         """Whether ``fact.key`` was seen with another message; remembers this one."""
 
+@disjoint_base
+class Now:
+    """The time as of the last :meth:`refresh`: once per chunk from a socket, not once per use."""
+
+    def __new__(cls, monotonic: Callable[[], float], wall: Callable[[], float]) -> Self:
+        """``monotonic``: seconds that never go back. ``wall``: seconds since the Unix epoch."""
+    now: float
+    """Monotonic seconds."""
+    time_ms: int
+    """Milliseconds since the Unix epoch."""
+    def refresh(self) -> None:
+        """Read the clock."""
+    def follow(self) -> None:
+        """Follow the wall clock, which may have been set; read the clock."""
+
+class _Connection(Protocol):
+    """Whom :meth:`Lane.receive` works for; as with a session, it may call back."""
+
+    def take(self, data: bytes) -> None:
+        """Bytes that do not go straight through the lane (``direct`` is False)."""
+    def took(self, piece: Frame | bytes | None) -> None:
+        """What :meth:`Lane.feed` has returned; not called where that leaves nothing to do."""
+    def failed(self, fault: BaseException) -> None:
+        """The lane, or one of these, has raised."""
+
 class _Session(Protocol):
     """What a lane calls; not while it is called itself, but while it calls back."""
 
@@ -272,6 +298,12 @@ class Lane:
 
         ``read``: the clock, for what is shorter than a chunk.
         """
+    def listen(self, clock: Now, connection: _Connection) -> None:
+        """Whom :meth:`receive` works for, until the end."""
+    direct: bool
+    """Whether :meth:`receive` feeds the lane itself."""
+    def receive(self, data: bytes) -> None:
+        """The transport's ``data_received``: a chunk of plain CALLs costs no frame of Python."""
     def feed(self, data: bytes, now: float, time_ms: int) -> Frame | bytes | None:
         """Begin a turn: take ``data`` and the plain CALLs of all that is held, up to the first other frame.
 

@@ -24,7 +24,7 @@ from websockets.uri import parse_uri
 from frames import BINARY, CLOSE, CONT, FIN, PING, RSV1, RSV2, TEXT, Stream, cut, frame
 from voltgate import Codec
 from voltgate._core import Frame as OcppFrame
-from voltgate._core import Lane
+from voltgate._core import Lane, Now
 
 SEED = int(os.environ.get("VOLTGATE_SEED", "6455"))
 CASES = 1_000_000 if os.environ.get("TEST_FULL") == "1" else 3_000
@@ -237,6 +237,78 @@ def test_a_long_frame_byte_by_byte_is_no_longer_work() -> None:
     assert found == [(text,)]
 
 
+class Owner:
+    """_core.Lane.listen: what it is told."""
+
+    def __init__(self) -> None:
+        self.lane = Lane(CODEC, LIMIT)
+        self.time = 7.0
+        self.lane.listen(Now(self.read, lambda: 107.0), self)
+        self.told: list[object] = []
+        self.fault: Exception | None = None
+
+    def read(self) -> float:
+        """The monotonic clock."""
+        if self.time < 0:
+            raise ValueError("the clock")
+        return self.time
+
+    def take(self, data: bytes) -> None:
+        self._tell(data)
+
+    def took(self, piece: OcppFrame | bytes | None) -> None:
+        self._tell(piece if not isinstance(piece, OcppFrame) else (piece.raw,))
+
+    def _tell(self, what: object) -> None:
+        self.told.append(what)
+        if self.fault is not None:
+            raise self.fault
+
+    def failed(self, fault: BaseException) -> None:
+        self.told.append(str(fault))
+
+
+def test_a_chunk_goes_straight_through_or_to_the_connection() -> None:
+    owner = Owner()
+    owner.lane.receive(CALL_FRAME)
+    assert (owner.told, owner.lane.pieces) == ([CALL_FRAME], 0)
+    owner.lane.direct = True
+    owner.lane.receive(CALL_FRAME)
+    owner.lane.receive(PING_FRAME)
+    assert owner.told[1:] == [(CALL,), PING_FRAME]
+    assert (owner.lane.pieces, owner.lane.seen) == (2, 7.0)
+
+
+def test_the_connection_is_told_of_what_is_left_and_not_of_nothing() -> None:
+    owner = Owner()
+    owner.lane.direct = True
+    owner.lane.receive(b"")
+    assert owner.told == []
+    owner.lane.receive(CALL_FRAME[:5])
+    assert owner.told == [None]
+    owner.lane.receive(CALL_FRAME[5:])
+    assert owner.told == [None, (CALL,)]
+
+
+def test_a_fault_on_the_way_of_a_chunk_is_the_connections() -> None:
+    owner = Owner()
+    owner.fault = ValueError("not taken")
+    owner.lane.receive(b"x")
+    owner.lane.direct = True
+    owner.lane.receive(CALL_FRAME)
+    owner.time = -1.0
+    owner.lane.receive(CALL_FRAME)
+    assert owner.told == [b"x", "not taken", (CALL,), "not taken", "the clock"]
+
+
+def test_at_the_end_nobody_is_told() -> None:
+    owner = Owner()
+    owner.lane.end()
+    for owner.lane.direct in (False, True):
+        owner.lane.receive(CALL_FRAME)
+    assert owner.told == []
+
+
 def test_a_lane_is_small() -> None:
     """It is held for every charger, most of them idle."""
     assert sys.getsizeof(Lane(CODEC, LIMIT)) < 200
@@ -249,6 +321,8 @@ def test_what_is_refused() -> None:
         Lane(CODEC, -1)
     with pytest.raises(TypeError):
         Lane(CODEC, LIMIT).feed(bytearray(b"x"), 0.0, 0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        Owner().lane.receive(bytearray(b"x"))  # type: ignore[arg-type]
 
 
 def test_answers_are_written_uncompressed_and_read_by_a_client_that_compresses() -> None:

@@ -10,6 +10,8 @@ from typing import Any, TypeVarTuple
 
 import structlog
 
+from voltgate._core import Now
+
 log = structlog.get_logger()
 
 Ts = TypeVarTuple("Ts")
@@ -43,27 +45,17 @@ class Timer:
             fire(*args)
 
 
-class Wheel:
+class Wheel(Now):
     """Fires callbacks when they are due: at most :data:`TICK` late, never early."""
 
     def __init__(self, monotonic: Callable[[], float], wall: Callable[[], float]) -> None:
         """``monotonic``: seconds that never go back. ``wall``: seconds since the Unix epoch."""
-        self._monotonic, self._wall = monotonic, wall
+        del wall
         self.read = monotonic
         """Monotonic seconds by the source itself, to measure what is shorter than a chunk."""
-        self._set()
+        self.follow()
         self._slots: dict[int, list[Timer]] = {}
         self._turned = int(self.now / TICK)
-
-    def refresh(self) -> None:
-        """Update ``now`` and ``time_ms``: once per chunk from a socket, not once per use."""
-        self.now = now = self._monotonic()
-        self.time_ms = int((now + self._offset) * 1000)
-
-    def _set(self) -> None:
-        """Follow the wall clock, which may have been set; once a tick."""
-        self._offset = self._wall() - self._monotonic()
-        self.refresh()
 
     def after(self, seconds: float, fire: Callable[[*Ts], None], *args: *Ts) -> Timer:
         """Call ``fire(*args)`` in ``seconds``."""
@@ -74,7 +66,7 @@ class Wheel:
 
     def advance(self) -> None:
         """Fire all due timers, in order of slots."""
-        self._set()
+        self.follow()
         target = int(self.now / TICK)
         while self._turned < target:
             self._turned += 1

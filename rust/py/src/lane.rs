@@ -15,6 +15,7 @@ use voltgate_core::slice::Masked;
 use voltgate_core::trace::Trace;
 
 use crate::codec::{Codec, Frame};
+use crate::now::Now;
 use crate::outgoing::{Outgoing, Owner};
 use crate::plan::{Budget, Plan, TransactionKeys};
 use crate::publish::Publisher;
@@ -38,6 +39,12 @@ struct Way {
     empty: Py<PyAny>,
 }
 
+/// Whom [`Lane::receive`] works for.
+struct Owned {
+    clock: Py<Now>,
+    connection: Py<PyAny>,
+}
+
 /// One connection's CALLs.
 #[pyclass(module = "voltgate._core")]
 pub struct Lane {
@@ -45,6 +52,10 @@ pub struct Lane {
     latin1: bool,
     inner: lane::Lane<Py<PyAny>>,
     way: Option<Box<Way>>,
+    owned: Option<Owned>,
+    /// Whether what comes goes straight through; else the connection takes it.
+    #[pyo3(get, set)]
+    direct: bool,
     /// Monotonic seconds of the last whole frame, or when somebody else saw a sign of life.
     #[pyo3(get, set)]
     seen: f64,
@@ -130,6 +141,25 @@ impl Lane {
         found
     }
 
+    /// Takes `data`, and tells the connection what is left of it for others.
+    fn pass(
+        slf: &Bound<'_, Self>,
+        data: &Bound<'_, PyBytes>,
+        clock: &Bound<'_, Now>,
+        connection: &Py<PyAny>,
+    ) -> PyResult<()> {
+        Now::refresh(clock)?;
+        let (now, time_ms) = {
+            let clock = clock.borrow();
+            (clock.seconds, clock.time_ms)
+        };
+        let piece = Self::feed(slf, data, now, time_ms)?;
+        if piece.is_some() || !slf.borrow().idle() {
+            connection.call_method1(slf.py(), "took", (piece,))?;
+        }
+        Ok(())
+    }
+
     fn way(&self) -> PyResult<&Way> {
         self.way.as_deref().ok_or_else(|| PyRuntimeError::new_err("the lane has not begun, or has ended"))
     }
@@ -200,7 +230,27 @@ impl Lane {
     #[new]
     #[pyo3(signature = (codec, max_message_bytes, latin1 = false))]
     fn new(codec: Py<Codec>, max_message_bytes: u32, latin1: bool) -> Self {
-        Self { codec, latin1, inner: lane::Lane::new(max_message_bytes), way: None, seen: 0.0 }
+        let inner = lane::Lane::new(max_message_bytes);
+        Self { codec, latin1, inner, way: None, owned: None, direct: false, seen: 0.0 }
+    }
+
+    fn listen(&mut self, clock: Py<Now>, connection: Py<PyAny>) {
+        self.owned = Some(Owned { clock, connection });
+    }
+
+    fn receive(slf: &Bound<'_, Self>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
+        let py = slf.py();
+        let (clock, connection, direct) = {
+            let me = slf.borrow();
+            let Some(Owned { clock, connection }) = &me.owned else { return Ok(()) };
+            (clock.clone_ref(py), connection.clone_ref(py), me.direct)
+        };
+        let taken = if direct {
+            Self::pass(slf, data, clock.bind(py), &connection)
+        } else {
+            connection.call_method1(py, "take", (data,)).map(|_| ())
+        };
+        taken.or_else(|fault| connection.call_method1(py, "failed", (fault,)).map(|_| ()))
     }
 
     #[allow(clippy::too_many_arguments, reason = "once for each connection")]
@@ -304,7 +354,7 @@ impl Lane {
     }
     fn end(&mut self) {
         self.inner.end();
-        self.way = None;
+        (self.way, self.owned) = (None, None);
     }
 }
 

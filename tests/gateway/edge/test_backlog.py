@@ -16,9 +16,10 @@ MIB = 1 << 20
 
 @dataclass
 class Slicer:
-    """backlog.Feeder: a number that tests set."""
+    """backlog.Feeder: a number that tests set, and what it was told."""
 
     unfinished: int = 0
+    direct: bool = False
 
 
 @dataclass(eq=False)
@@ -127,6 +128,39 @@ def test_the_socket_is_read_unless_it_is_paused_or_queued(buffered: Buffered) ->
     reading.append(wire.is_reading())
     assert reading == [True, False, False, True]
     assert holder.edge.counted("voltgate_reads_paused_total", bound="turn") == 1
+
+
+@pytest.mark.parametrize(
+    "hindrance",
+    [
+        lambda holder: holder.backlog.pause(),
+        lambda holder: holder.backlog.queue(),
+        lambda holder: holder.backlog.in_session(1),
+        lambda holder: holder.backlog.fragments(1),
+    ],
+)
+def test_a_chunk_goes_straight_through_while_nothing_is_in_its_way(
+    buffered: Buffered, hindrance: Callable[[Holder], None]
+) -> None:
+    holder = Holder(buffered)
+    assert not holder.slicer.direct
+    holder.backlog.settle(probed=False)
+    assert holder.slicer.direct
+    hindrance(holder)
+    assert not holder.slicer.direct
+    holder.backlog.settle(probed=False)
+    assert not holder.slicer.direct
+
+
+def test_a_chunk_is_looked_at_while_somebody_waits_for_it_or_the_last_one_was_heavy(
+    buffered: Buffered,
+) -> None:
+    holder = Holder(buffered)
+    holder.backlog.settle(probed=True)
+    assert not holder.slicer.direct
+    holder.backlog.heavy = True
+    holder.backlog.settle(probed=False)
+    assert not holder.slicer.direct
 
 
 def test_the_end_takes_a_connection_out_of_the_round(buffered: Buffered) -> None:

@@ -36,6 +36,9 @@ REST = 3
 class Feeder(Protocol):
     """The slicer, as far as it counts."""
 
+    direct: bool
+    """Whether it takes what comes by itself."""
+
     @property
     def unfinished(self) -> int:
         """Bytes it holds."""
@@ -130,7 +133,7 @@ class Backlog:
         """Bring ``limits.max_buffered_bytes`` up to date."""
         size = self._slicer.unfinished + self._fragments + self._in_session
         if self._owner is not None and size != self.counted:
-            self.counted = size
+            self.counted, self._slicer.direct = size, False
             self._buffered.note(self._owner, size)
 
     def fragments(self, size: int) -> None:
@@ -146,15 +149,23 @@ class Backlog:
 
     # -- reading ------------------------------------------------------------------------------------
 
+    def settle(self, probed: bool) -> None:
+        """A piece was taken. What comes next goes straight through the slicer, if nothing is in its way.
+
+        ``probed``: somebody waits for the next frame.
+        """
+        self.count()
+        self._slicer.direct = not (self.paused or self.queued or self.heavy or self.counted or probed)
+
     def pause(self) -> None:
         """Read no more, until :meth:`resume` and :meth:`read`."""
-        self.paused = True
+        self.paused, self._slicer.direct = True, False
         self.read()
 
     def queue(self) -> None:
         """Frames are left for another turn of the loop: ``Owner.turn`` is called in it, and dequeues."""
         if self._owner is not None and not self.queued:
-            self.queued = True
+            self.queued, self._slicer.direct = True, False
             self.read()
             self._turns.add(self._owner)
 

@@ -64,6 +64,7 @@ class Connection(Socket):
         shared = self._shared
         self.lane = Lane(codec, shared.limits.max_message_bytes, "latin1" in quirks)
         """See interfaces.Link."""
+        self.lane.listen(self._clock, self)
         self._backlog = Backlog(shared.buffered, shared.turns, self, self.lane, self._transport)
         self._receiver: Receiver = OVER
         self._fragments: list[bytes] | None = None
@@ -95,25 +96,27 @@ class Connection(Socket):
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------
 
-    def data_received(self, data: bytes) -> None:
-        """Bytes from the charger."""
+    @property
+    def data_received(self) -> Callable[[bytes], None]:
+        """The lane's own: see _core.Lane.receive."""
+        return self.lane.receive
+
+    def take(self, data: bytes) -> None:
+        """See _core.Lane.listen."""
         clock, lane, backlog = self._clock, self.lane, self._backlog
         clock.refresh()
-        if backlog.paused or backlog.queued:
-            lane.hold(data)  # read before the pause took effect
-        elif backlog.heavy:
-            lane.hold(data)
+        if not (backlog.paused or backlog.queued or backlog.heavy):
+            self.took(lane.feed(data, clock.now, clock.time_ms))
+            return
+        lane.hold(data)
+        if not backlog.paused:
             backlog.queue()
-        else:
-            try:
-                piece = lane.feed(data, clock.now, clock.time_ms)
-                if piece is None and lane.idle and not (backlog.counted or self._probes):
-                    return
-                self._slice(piece)
-            except Exception:
-                self._failed()
-        if lane.unfinished or backlog.counted:
-            backlog.count()
+        backlog.count()
+
+    def took(self, piece: OcppFrame | bytes | None) -> None:
+        """See _core.Lane.listen."""
+        self._slice(piece)
+        self._backlog.settle(probed=bool(self._probes))
 
     def connection_lost(self, error: Exception | None) -> None:
         """The socket is gone, whichever side ended it; one of many, perhaps, that are lost together."""
@@ -145,10 +148,9 @@ class Connection(Socket):
         self._clock.refresh()
         try:
             self.lane.turn()
-            self._slice(None)
-        except Exception:
-            self._failed()
-        self._backlog.count()
+            self.took(None)
+        except Exception as fault:
+            self.failed(fault)
 
     def _slice(self, piece: OcppFrame | bytes | None) -> None:
         """Take ``piece`` and what is held behind it, as far as the session and one turn of the loop allow."""
@@ -160,7 +162,10 @@ class Connection(Socket):
                     piece = lane.go_on(clock.now, clock.time_ms)
                 if piece is None:
                     break
-                self._piece(piece)
+                if isinstance(piece, bytes):
+                    self._judge(piece)
+                else:
+                    self._receiver.received(piece)
                 piece = None
                 clock.refresh()
             if lane.spent or clock.now >= until:
@@ -178,15 +183,9 @@ class Connection(Socket):
             self._pong = b""
             backlog.read()
 
-    def _piece(self, piece: OcppFrame | bytes) -> None:
-        if isinstance(piece, bytes):
-            self._judge(piece)
-        else:
-            self._receiver.received(piece)
-
-    def _failed(self) -> None:
+    def failed(self, fault: BaseException) -> None:
         """A fault of ours, not the charger's: it is asked to come back, and the others go on."""
-        log.exception("connection.failed", peer=self.peer)
+        log.error("connection.failed", peer=self.peer, exc_info=fault)
         self.close(Reason.INTERNAL)
 
     def _judge(self, data: bytes) -> None:
@@ -309,7 +308,7 @@ class Connection(Socket):
             alive()  # it is we who do not read its sign of life
         else:
             if not self._probes:
-                self._probed = self.lane.pieces
+                self._probed, self.lane.direct = self.lane.pieces, False
             self._probes += (alive,)
             self._ping()
 
