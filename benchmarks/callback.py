@@ -55,15 +55,15 @@ class Charger:
         self.answered += 1
 
     def take(self, data: bytes) -> None:
-        """See _core.Lane.listen."""
+        """See _core._Connection."""
         raise AssertionError("it goes straight through")
 
     def took(self, piece: OcppFrame | bytes | None) -> None:
-        """See _core.Lane.listen."""
+        """See _core._Connection."""
         raise AssertionError("a plain CALL is the lane's")
 
     def failed(self, fault: BaseException) -> None:
-        """See _core.Lane.listen."""
+        """See _core._Connection."""
         raise fault
 
     def received(self, data: bytes) -> None:
@@ -98,7 +98,7 @@ def main() -> None:
         for name, callback in field.items():
             times[name].append(microseconds(callback, chunks))
     assert native.answered == python.answered == CALLS * (ROUNDS + 1)
-    print(f"{CALLS} MeterValues of class live, {ROUNDS} interleaved rounds; us a CALL: best, median")
+    print(f"{CALLS} MeterValues of class live, {ROUNDS} interleaved rounds; us a CALL: best, median; ratio")
     for name, rounds in times.items():
         ratio = statistics.median(a / b for a, b in zip(rounds[1:], times["Lane.receive"][1:], strict=True))
         print(f"  {name:14}{min(rounds[1:]):7.2f}{statistics.median(rounds[1:]):7.2f}{ratio:7.2f} x")

@@ -237,10 +237,13 @@ class TransactionKeys:
 
 @disjoint_base
 class Now:
-    """The time as of the last :meth:`refresh`: once per chunk from a socket, not once per use."""
+    """The time as of the last :meth:`refresh`, of which there is one per chunk, not one per use."""
 
     def __new__(cls, monotonic: Callable[[], float], wall: Callable[[], float]) -> Self:
         """``monotonic``: seconds that never go back. ``wall``: seconds since the Unix epoch."""
+    @property
+    def read(self) -> Callable[[], float]:
+        """``monotonic`` itself, to measure what is shorter than a chunk."""
     now: float
     """Monotonic seconds."""
     time_ms: int

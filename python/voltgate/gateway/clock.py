@@ -50,10 +50,7 @@ class Wheel(Now):
 
     def __init__(self, monotonic: Callable[[], float], wall: Callable[[], float]) -> None:
         """``monotonic``: seconds that never go back. ``wall``: seconds since the Unix epoch."""
-        del wall
-        self.read = monotonic
-        """Monotonic seconds by the source itself, to measure what is shorter than a chunk."""
-        self.follow()
+        del monotonic, wall
         self._slots: dict[int, list[Timer]] = {}
         self._turned = int(self.now / TICK)
 

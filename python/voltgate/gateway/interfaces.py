@@ -117,9 +117,10 @@ class Ticket(Generic[A, R]):
     kind: Literal["store", "ask", "read", "read_leader"] = "store"
     stream = ""  # of a read; and the subject of the message that is read, where only one will do
     subject: str | None = None
-    command = b""  # what asks for it
-    timer: Timer | None = None  # its deadline; and when a read is asked again
+    command = b""  # what asks for it, how often it has, and when it does so again
+    asked = 0
     again: Timer | None = None
+    timer: Timer | None = None  # the deadline
 
     def __init__(self, token: int, reply: str, done: Callable[[A, R], None], arg: A) -> None:
         self.token, self.reply, self.done, self.arg = token, reply, done, arg

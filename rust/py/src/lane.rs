@@ -1,11 +1,12 @@
 //! `Lane` for Python: a connection's bytes in; answers and facts out, and what is left for session and judge.
 //!
-//! A callback (the transport's `write`, the session) is called when nothing is borrowed: it may call back.
+//! A callback (the transport's `write`, the session, the connection) is called when nothing is borrowed: it may
+//! call back.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyException, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use voltgate_core::actions::Sender;
@@ -40,7 +41,7 @@ struct Way {
 }
 
 /// Whom [`Lane::receive`] works for.
-struct Owned {
+struct Listener {
     clock: Py<Now>,
     connection: Py<PyAny>,
 }
@@ -52,7 +53,7 @@ pub struct Lane {
     latin1: bool,
     inner: lane::Lane<Py<PyAny>>,
     way: Option<Box<Way>>,
-    owned: Option<Owned>,
+    listener: Option<Listener>,
     /// Whether what comes goes straight through; else the connection takes it.
     #[pyo3(get, set)]
     direct: bool,
@@ -231,18 +232,18 @@ impl Lane {
     #[pyo3(signature = (codec, max_message_bytes, latin1 = false))]
     fn new(codec: Py<Codec>, max_message_bytes: u32, latin1: bool) -> Self {
         let inner = lane::Lane::new(max_message_bytes);
-        Self { codec, latin1, inner, way: None, owned: None, direct: false, seen: 0.0 }
+        Self { codec, latin1, inner, way: None, listener: None, direct: false, seen: 0.0 }
     }
 
     fn listen(&mut self, clock: Py<Now>, connection: Py<PyAny>) {
-        self.owned = Some(Owned { clock, connection });
+        self.listener = Some(Listener { clock, connection });
     }
 
     fn receive(slf: &Bound<'_, Self>, data: &Bound<'_, PyBytes>) -> PyResult<()> {
         let py = slf.py();
         let (clock, connection, direct) = {
             let me = slf.borrow();
-            let Some(Owned { clock, connection }) = &me.owned else { return Ok(()) };
+            let Some(Listener { clock, connection }) = &me.listener else { return Ok(()) };
             (clock.clone_ref(py), connection.clone_ref(py), me.direct)
         };
         let taken = if direct {
@@ -250,7 +251,13 @@ impl Lane {
         } else {
             connection.call_method1(py, "take", (data,)).map(|_| ())
         };
-        taken.or_else(|fault| connection.call_method1(py, "failed", (fault,)).map(|_| ()))
+        taken.or_else(|fault| {
+            if fault.is_instance_of::<PyException>(py) {
+                connection.call_method1(py, "failed", (fault,)).map(|_| ())
+            } else {
+                Err(fault)
+            }
+        })
     }
 
     #[allow(clippy::too_many_arguments, reason = "once for each connection")]
@@ -354,7 +361,7 @@ impl Lane {
     }
     fn end(&mut self) {
         self.inner.end();
-        (self.way, self.owned) = (None, None);
+        (self.way, self.listener) = (None, None);
     }
 }
 

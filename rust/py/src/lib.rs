@@ -1,6 +1,6 @@
 //! The module `voltgate._core`: argument lists, one call into `voltgate-core` each, one error map.
 //!
-//! `codec` binds decoding, validating and encoding; `version` the rules of versions; `lane` a charger's socket, `now` its clock;
+//! `codec` binds decoding, validating and encoding; `version` the rules of versions; `lane` a charger's socket, `now` the clock;
 //! `plan` what lanes share; `outgoing` and `pubacks` the connection to NATS; `publish` tokens, keys and NATS
 //! messages; `secrets` what facts must not show.
 

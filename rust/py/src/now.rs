@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 /// The time as of the last [`Now::refresh`]; Python's `Wheel` is one.
 #[pyclass(module = "voltgate._core", subclass)]
 pub struct Now {
+    #[pyo3(get, name = "read")]
     monotonic: Py<PyAny>,
     wall: Py<PyAny>,
     /// Seconds from the monotonic clock to the Unix epoch's.
@@ -17,35 +18,44 @@ pub struct Now {
     pub time_ms: i64,
 }
 
+fn read(clock: &Py<PyAny>, py: Python<'_>) -> PyResult<f64> {
+    clock.call0(py)?.extract(py)
+}
+
 #[pymethods]
 impl Now {
     #[new]
-    fn new(monotonic: Py<PyAny>, wall: Py<PyAny>) -> Self {
-        Self { monotonic, wall, offset: 0.0, seconds: 0.0, time_ms: 0 }
+    fn new(py: Python<'_>, monotonic: Py<PyAny>, wall: Py<PyAny>) -> PyResult<Self> {
+        let offset = read(&wall, py)? - read(&monotonic, py)?;
+        let mut me = Self { monotonic, wall, offset, seconds: 0.0, time_ms: 0 };
+        me.set(read(&me.monotonic, py)?);
+        Ok(me)
     }
 
-    /// Reads the clock.
+    /// Reads the clock; nothing may be borrowed.
     pub fn refresh(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let py = slf.py();
-        let monotonic = slf.borrow().monotonic.clone_ref(py);
-        let now = monotonic.call0(py)?.extract::<f64>(py)?;
-        let mut me = slf.borrow_mut();
-        me.seconds = now;
-        #[allow(clippy::cast_possible_truncation, reason = "milliseconds of this epoch")]
-        (me.time_ms = ((now + me.offset) * 1000.0) as i64);
+        let monotonic = slf.borrow().monotonic.clone_ref(slf.py());
+        let seconds = read(&monotonic, slf.py())?;
+        slf.borrow_mut().set(seconds);
         Ok(())
     }
 
-    /// Follows the wall clock, which may have been set.
     fn follow(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
         let (monotonic, wall) = {
             let me = slf.borrow();
             (me.monotonic.clone_ref(py), me.wall.clone_ref(py))
         };
-        let offset = wall.call0(py)?.extract::<f64>(py)? - monotonic.call0(py)?.extract::<f64>(py)?;
+        let offset = read(&wall, py)? - read(&monotonic, py)?;
         slf.borrow_mut().offset = offset;
         Self::refresh(slf)
+    }
+}
+
+impl Now {
+    #[allow(clippy::cast_possible_truncation, reason = "milliseconds of this epoch")]
+    fn set(&mut self, seconds: f64) {
+        (self.seconds, self.time_ms) = (seconds, ((seconds + self.offset) * 1000.0) as i64);
     }
 }
 

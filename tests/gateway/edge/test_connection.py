@@ -209,14 +209,18 @@ def test_a_probe_is_answered_by_the_next_frame_and_no_earlier_one() -> None:
     charger, heard = Charger(Edge()), list[int]()
     charger.send(A)
     charger.wire.frames()
+    lane = charger.connection.lane
+    assert lane.direct
     charger.connection.probe(lambda: heard.append(1))
     assert charger.wire.frames() == [(PING, b"")]
     assert heard == []
     charger.wire.send(frame(PONG)[:3])
     assert heard == [], "half a frame"
+    assert not lane.direct, "a plain CALL is a sign of life too"
     charger.wire.send(frame(PONG)[3:])
     charger.send(b"", first=PONG)
     assert heard == [1]
+    assert lane.direct
 
 
 # -- turns of the loop ----------------------------------------------------------------------------------

@@ -171,15 +171,24 @@ class Bus:
         self._query(ticket, f"{self._api}STREAM.MSG.GET.{stream}", seq)
 
     def _query(self, ticket: Ticket[Any, Any], api: str, seq: int) -> None:
-        """Has no effect at NATS, so it is asked again: after a 503, and at half-time where nothing came."""
+        """Reading has no effect, so it is asked again until the deadline: after a 503, or if nothing came."""
         ticket.command = _core.publish(api, ticket.reply, [], reads.query(seq, ticket.subject))
         self._expect(ticket, _READ_TIMEOUT)
-        ticket.again = self._clock.after(_READ_TIMEOUT / 2, self._read, ticket)
         self._read(ticket)
 
     def _read(self, ticket: Ticket[Any, Any]) -> None:
-        if not self._connection.send(ticket.command):
+        if self._connection.send(ticket.command):
+            ticket.asked += 1
+            ticket.again = self._clock.after(_READ_TIMEOUT / 2, self._read, ticket)
+        else:
             self._end_ask(ticket, "away")
+
+    def _refused(self, ticket: Ticket[Any, Any]) -> None:
+        """By a 503. In a storm there is a read for each charger: the waits double."""
+        if ticket.again is not None:
+            ticket.again.cancel()
+        wait = RETRY_AFTER * 2 ** (ticket.asked - 1)
+        ticket.again = self._clock.after(wait, self._read, ticket)
 
     def _expect(self, ticket: Ticket[Any, Any], timeout: float) -> None:
         self._asks[ticket.token] = ticket
@@ -290,9 +299,7 @@ class Bus:
         else:
             result = Reply("reply", fields, bytes(data))
         if result is reads.Unanswered.NOT_NOW:
-            if ticket.again is not None:
-                ticket.again.cancel()
-            ticket.again = self._clock.after(RETRY_AFTER, self._read, ticket)
+            self._refused(ticket)
         elif result is reads.Unanswered.FOREIGN:
             self.garbage("read", f"a reply of {len(data)} bytes to a read of {ticket.stream}")
         else:

@@ -14,7 +14,7 @@ from voltgate.gateway.bus.subscriptions import parse_headers
 from voltgate.gateway.interfaces import NotRead, Stored
 
 _NO_MESSAGE = 10037
-_NO_LEADER = 503
+_NO_LEADER = "503"
 _DIGITS = 20  # of a sequence
 
 
@@ -22,7 +22,7 @@ class Unanswered(Enum):
     """Why a reply is not the answer to a read."""
 
     NOT_NOW = "not now"  # nobody can answer it: short 503s while a leader is elected are normal
-    FOREIGN = "foreign"  # not from the stream that was asked
+    FOREIGN = "foreign"  # not of the stream or the subject that was asked for
 
 
 def query(seq: int, subject: str | None) -> bytes:
@@ -39,7 +39,7 @@ def parse_direct(
     """The answer to a direct get of ``stream``; ``subject``: the one the message must have."""
     status = headers.get("Status")
     if status is not None:
-        if status == f"{_NO_LEADER}":
+        if status == _NO_LEADER:
             return Unanswered.NOT_NOW
         return NotRead.MISSING if status == "404" else NotRead.UNREADABLE
     seq = headers.get("Nats-Sequence", "")
@@ -56,13 +56,13 @@ def parse_leader(
     headers: dict[str, str], data: bytes, subject: str | None = None
 ) -> Stored | NotRead | Unanswered:
     """The answer of a stream's leader; ``subject``: the one the message must have."""
-    if headers.get("Status") == f"{_NO_LEADER}":
+    if headers.get("Status") == _NO_LEADER:
         return Unanswered.NOT_NOW
     try:
         answer = orjson.loads(data)
         if "error" in answer:
             error = answer["error"]
-            if error["code"] == _NO_LEADER:
+            if str(error["code"]) == _NO_LEADER:
                 return Unanswered.NOT_NOW
             return NotRead.MISSING if error["err_code"] == _NO_MESSAGE else NotRead.UNREADABLE
         message = answer["message"]

@@ -37,7 +37,7 @@ class Feeder(Protocol):
     """The slicer, as far as it counts."""
 
     direct: bool
-    """Whether it takes what comes by itself."""
+    """Whether chunks go straight through it."""
 
     @property
     def unfinished(self) -> int:
@@ -109,7 +109,7 @@ class Buffered:
 
 
 class Backlog:
-    """See the module. ``counted``, ``heavy``, ``paused`` and ``queued`` are for the frame path to read."""
+    """See the module. ``heavy``, ``paused`` and ``queued`` are for the frame path to read."""
 
     __slots__ = (
         "_buffered", "_fragments", "_in_session", "_owner", "_reading", "_slicer", "_transport", "_turns",
@@ -150,7 +150,7 @@ class Backlog:
     # -- reading ------------------------------------------------------------------------------------
 
     def settle(self, probed: bool) -> None:
-        """A piece was taken. What comes next goes straight through the slicer, if nothing is in its way.
+        """After a chunk or a turn: the next chunk goes straight through the slicer, if nothing is in its way.
 
         ``probed``: somebody waits for the next frame.
         """

@@ -1,6 +1,6 @@
 """One charger's socket after its 101: bytes in, decoded messages out; ready-made frames in, bytes out.
 
-A chunk goes through the lane (rust/core/src/lane.rs), which answers plain CALLs itself. Other whole text
+The transport calls the lane (rust/core/src/lane.rs), which answers plain CALLs itself. Other whole text
 frames come out of it decoded, one a call, and go to the session. Everything else goes on to websockets'
 Sans-I/O ``ServerProtocol``, which alone decides about RFC 6455 and alone writes control frames; answers are
 written as they come, uncompressed. No task, queue or future per charger: the timer wheel of the process
@@ -102,7 +102,7 @@ class Connection(Socket):
         return self.lane.receive
 
     def take(self, data: bytes) -> None:
-        """See _core.Lane.listen."""
+        """See _core._Connection."""
         clock, lane, backlog = self._clock, self.lane, self._backlog
         clock.refresh()
         if not (backlog.paused or backlog.queued or backlog.heavy):
@@ -114,7 +114,7 @@ class Connection(Socket):
         backlog.count()
 
     def took(self, piece: OcppFrame | bytes | None) -> None:
-        """See _core.Lane.listen."""
+        """See _core._Connection."""
         self._slice(piece)
         self._backlog.settle(probed=bool(self._probes))
 
