@@ -1,25 +1,15 @@
-"""Memory of a worker: what is collected, and what goes back to the system.
+"""Memory of a worker: what is collected.
 
-Connections form no reference cycles, so long-lived objects are not rescanned. Large messages are allocated
-apart from small objects, so that a flood of them leaves no holes behind.
+Connections form no reference cycles, so long-lived objects are not rescanned.
 """
 
-import ctypes
 import gc
 import time
 
+from voltgate import allocator
 from voltgate.gateway.telemetry.metrics import Metrics
 
-# glibc raises its own bound to the largest block it has seen, and keeps what is below it (mallopt(3)).
-_M_MMAP_THRESHOLD, _LARGE = -3, 128 << 10
 _FREEZE_EVERY = 50  # chargers; at 1,000 a pause of 100 ms was seen in a storm of logins
-
-
-def give_back() -> None:
-    """Return to the system what is free between small objects; glibc keeps it (malloc_trim(3))."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 class GcPolicy:
@@ -32,9 +22,7 @@ class GcPolicy:
 
     def start(self) -> None:
         """Exclude all existing objects from scans, and scan the rest rarely."""
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
-        if mallopt is not None:
-            mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        allocator.keep_little()
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 50, 100)

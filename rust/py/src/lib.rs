@@ -1,7 +1,7 @@
 //! The module `voltgate._core`: argument lists, one call into `voltgate-core` each, one error map.
 //!
-//! `codec` binds decoding, validating and encoding; `version` the rules of versions; `lane` a charger's socket, `now` the clock;
-//! `plan` what lanes share; `outgoing` and `pubacks` the connection to NATS; `publish` tokens, keys and NATS
+//! `codec` binds decoding, validating and encoding; `version` the rules of versions; `lane` a charger's socket, `now`
+//! the clock; `plan` what lanes share; `outgoing` and `pubacks` the connection to NATS; `publish` tokens, keys and NATS
 //! messages; `secrets` what facts must not show.
 
 use pyo3::prelude::*;

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from voltgate import allocator
 from voltgate.cli.faults import EXIT_CODES, FAILED, Failure
 from voltgate.cli.service import connected, insistent, loaded, on_signals, run
 from voltgate.cli.terminal import AsJson, ConfigFile, out, out_json
@@ -23,6 +24,7 @@ app = typer.Typer(help="Run the CSMS: sessions, energy, money, uptime, alerts.",
 def ledger(config: ConfigFile = None) -> None:
     """Fold the facts on NATS into the database, without a console."""
     settings = loaded(config, lasting=True)
+    allocator.keep_little(arenas=1)
     run(_ledger(settings))
 
 

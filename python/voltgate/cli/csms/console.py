@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from voltgate import allocator
 from voltgate.cli.csms.commands import app as app  # noqa: PLC0414 - with the commands of this file
 from voltgate.cli.csms.commands import faults
 from voltgate.cli.csms.key import key_app, link
@@ -44,6 +45,7 @@ def console(config: ConfigFile = None, host: Host = None, port: Port = None) -> 
 
 def _settings(config: Path | None, host: str | None, port: int | None) -> Config:
     given: dict[str, Any] = {"host": host, "port": port}
+    allocator.keep_little(arenas=1)
     return loaded(config, lasting=True, csms={key: one for key, one in given.items() if one is not None})
 
 

@@ -16,10 +16,10 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import Any, cast
 
+from voltgate.allocator import give_back
 from voltgate.gateway.edge.paced import Paced, Stage
 from voltgate.gateway.edge.socket import peer_of
 from voltgate.gateway.edge.tls import Failure, Peer, failure, peer
-from voltgate.gateway.gc_policy import give_back
 
 # Connections whose memory is returned together, some 1 MB: that takes less than a millisecond.
 GIVEN_BACK = 64
