@@ -5,10 +5,12 @@ reads the same stream cut anywhere. Both must see the same frames in the same or
 end for the same reason. Seeded: ``VOLTGATE_SEED`` repeats a run; ``TEST_FULL=1`` runs a million cases.
 """
 
+import gc
 import logging
 import os
 import random
 import sys
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -307,6 +309,13 @@ def test_at_the_end_nobody_is_told() -> None:
     for owner.lane.direct in (False, True):
         owner.lane.receive(CALL_FRAME)
     assert owner.told == []
+
+
+def test_a_connection_that_never_ended_is_collected() -> None:
+    """Lane and clock refer to it, and it to them."""
+    left = weakref.ref(Owner())
+    gc.collect()
+    assert left() is None
 
 
 def test_a_lane_is_small() -> None:

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pyo3::exceptions::{PyException, PyRuntimeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use voltgate_core::actions::Sender;
@@ -362,6 +363,18 @@ impl Lane {
     fn end(&mut self) {
         self.inner.end();
         (self.way, self.listener) = (None, None);
+    }
+
+    /// The two refer to each other until the end: a connection that never had one can be collected.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(Listener { clock, connection }) = &self.listener {
+            visit.call(clock)?;
+            visit.call(connection)?;
+        }
+        let Some(way) = &self.way else { return Ok(()) };
+        visit.call(&way.session)?;
+        visit.call(&way.write)?;
+        visit.call(&way.read)
     }
 }
 
