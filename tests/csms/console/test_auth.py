@@ -12,6 +12,7 @@ from csms.console.desk import Answer, Books, Desk
 from e2e.strangers import until
 from voltgate.csms.console import keys, persons
 from voltgate.csms.console.people import Kind
+from voltgate.csms.console.writer import Writer
 from voltgate.csms.ledger import times
 
 FIRST = re.compile(r'<script type="application/json" id="first">(.*?)</script>')
@@ -71,6 +72,27 @@ async def test_of_two_who_use_a_link_at_once_one_gets_in(console: Desk) -> None:
     secret = await linked(console)
     answers = await asyncio.gather(*(login(console, secret) for _ in range(5)))
     assert sorted(one.status for one in answers) == [303, 403, 403, 403, 403]
+
+
+async def test_what_was_made_elsewhere_a_moment_ago_lets_in(console: Desk) -> None:
+    """By a terminal, while the console has still to read what came before it."""
+    terminal = Writer(console.client.jetstream(), "ops")
+    following: Any = console.console.door._caught_up  # noqa: SLF001 - held up below
+    await console.key()  # of the requests below that are answered at once
+    for way in ("key", "link"):
+        async with following.__self__._news:  # noqa: SLF001 - nothing more is read meanwhile
+            await console.client.publish("ops.person.noise.x", b"{}")
+            if way == "key":
+                key = await persons.new_key(terminal, "new", "viewer", None)
+                headers = {"Authorization": f"Bearer {key}"}
+                asking = asyncio.create_task(console.ask("GET", "/me", role=None, headers=headers))
+            else:
+                url = await persons.terminal_link(terminal, console.console.config, "bob", "viewer", None)
+                asking = asyncio.create_task(login(console, url.partition("?link=")[2]))
+            for _ in range(3):
+                await console.get("/me")
+            assert not asking.done()
+        assert (await asking).status == (200 if way == "key" else 303)
 
 
 async def test_a_link_is_over_after_its_time(console: Desk) -> None:

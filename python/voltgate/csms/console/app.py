@@ -124,7 +124,7 @@ def _dispatched(
     async def dispatch(request: web.Request) -> web.StreamResponse:
         principal = NOBODY
         if endpoint.role is not None:
-            principal = console.door.who(request)
+            principal = await console.door.who(request)
             if principal.role < endpoint.role:
                 raise Problem(Kind.FORBIDDEN, f"needs the role {endpoint.role.label}")
         id_ = request.match_info.get("id", "")

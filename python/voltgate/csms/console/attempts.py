@@ -14,6 +14,11 @@ class Attempts:
         self._now, self._most, self._sources = now, most, sources
         self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()  # source -> (since, failures)
 
+    def spent(self, source: str) -> bool:
+        """Whether the next one that fails has to wait."""
+        since, failures = self._failures.get(source, (0.0, 0))
+        return failures >= self._most and self._now() - since < 60
+
     def failed(self, source: str) -> int:
         """Count one. The seconds to wait, 0 while the source may try again at once."""
         now = self._now()

@@ -5,13 +5,13 @@ that the console's own pages make: the header ``X-Voltgate`` is one that no othe
 say themselves where a request comes from.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from aiohttp import web
 
 from voltgate.csms.console.attempts import Attempts
-from voltgate.csms.console.people import People
+from voltgate.csms.console.people import Operator, People
 from voltgate.csms.console.problems import Kind, Problem
 from voltgate.csms.console.roles import By, Principal
 
@@ -22,34 +22,69 @@ SAFE = frozenset({"GET", "HEAD"})
 
 
 class Door:
-    """``secure``: the console is reached by HTTPS, by itself or through a proxy (``csms.public_url``)."""
+    """``secure``: the console is reached by HTTPS, by itself or through a proxy (``csms.public_url``).
+
+    ``caught_up``: wait until ``people`` has what was made a moment ago, by a terminal or another console.
+    """
 
     def __init__(
-        self, people: People, attempts: Attempts, now: Callable[[], datetime], *, secure: bool
+        self,
+        people: People,
+        attempts: Attempts,
+        now: Callable[[], datetime],
+        caught_up: Callable[[], Awaitable[None]],
+        *,
+        secure: bool,
     ) -> None:
         self.people, self._attempts, self._now, self._secure = people, attempts, now, secure
+        self._caught_up = caught_up
         # A __Host- cookie cannot be set by another host of the domain; browsers take one by HTTPS only.
         self.cookie = "__Host-voltgate" if secure else "voltgate"
 
-    def who(self, request: web.Request) -> Principal:
+    async def who(self, request: web.Request) -> Principal:
         """The principal. Raises Problem where there is none, or another site made the request."""
         if not self.people.known:
             raise Problem(Kind.UNAVAILABLE, "people and keys have not been read from NATS yet")
-        principal = self.known(request)
+        principal = await self.known(request)
         if principal is None:
-            if request.headers.get("Authorization") or self.cookie in request.cookies:
+            if self._shows(request):
                 self.failed(request)
             raise Problem(Kind.UNAUTHORIZED)
         if principal.by is By.SESSION and request.method not in SAFE:
             self.from_own_pages(request, header=True)
         return principal
 
-    def known(self, request: web.Request) -> Principal | None:
+    async def known(self, request: web.Request) -> Principal | None:
         """The principal; None: there is none, or none any more."""
+        principal = self.found(request)
+        if principal is None and self._shows(request) and await self._may_be_new(request):
+            principal = self.found(request)
+        return principal
+
+    def _shows(self, request: web.Request) -> bool:
+        """Whether it has credentials at all."""
+        return bool(request.headers.get("Authorization")) or self.cookie in request.cookies
+
+    def found(self, request: web.Request) -> Principal | None:
+        """The same, as far as this console has read."""
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme:
             return self.people.by_key(key.strip()) if scheme.lower() == "bearer" else None
         return self.people.by_session(request.cookies.get(self.cookie, ""), self._now())
+
+    async def linked(self, request: web.Request, secret: str) -> tuple[int, Operator] | None:
+        """See People.by_link."""
+        found = self.people.by_link(secret, self._now())
+        if found is None and await self._may_be_new(request):
+            found = self.people.by_link(secret, self._now())
+        return found
+
+    async def _may_be_new(self, request: web.Request) -> bool:
+        """Whether what is not known is worth a second look; a source that guesses gets none."""
+        if self._attempts.spent(request.remote or ""):
+            return False
+        await self._caught_up()
+        return True
 
     def failed(self, request: web.Request) -> None:
         """Count credentials that are not valid. Raises Problem for a source with too many of them."""

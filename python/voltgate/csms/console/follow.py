@@ -7,6 +7,7 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
+from nats.js import JetStreamContext
 
 from voltgate.csms.console.people import People
 from voltgate.ending import uncancelled
@@ -30,6 +31,7 @@ class Following:
         self._client, self._stream, self._people = client, stream, people
         self._subject = f"{prefix}.person.>"
         self._seen = -1
+        self._subscription: JetStreamContext.PushSubscription | None = None  # once all was read
         self._news = asyncio.Condition()
 
     async def run(self) -> None:
@@ -56,17 +58,16 @@ class Following:
             self._subject, stream=self._stream, cb=take, ordered_consumer=True, idle_heartbeat=HEARTBEAT
         )
         try:
-            while True:
-                info = await subscription.consumer_info()
-                if info.num_pending == 0 and seen >= ((info.delivered and info.delivered.stream_seq) or 0):
-                    break
+            while not await _is_read(subscription, seen):
                 await _pause(_POLL)
             self._people.follow(people)
             people = self._people
             await self._reached(seen)
+            self._subscription = subscription
             while self._client.stats["reconnects"] == reconnects:
                 await _pause(_AGAIN)
         finally:
+            self._subscription = None
             with suppress(Error, TimeoutError):
                 await subscription.unsubscribe()
 
@@ -80,3 +81,16 @@ class Following:
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE), self._news:
                 await self._news.wait_for(lambda: self._seen >= revision)
+
+    async def caught_up(self) -> None:
+        """Wait until all is known here that the stream holds now, though not for ever."""
+        with suppress(Error, TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while self._subscription is None or not await _is_read(self._subscription, self._seen):
+                    await _pause(_POLL)
+
+
+async def _is_read(subscription: JetStreamContext.PushSubscription, seen: int) -> bool:
+    """Whether ``seen`` is the last that the stream holds for it."""
+    info = await subscription.consumer_info()
+    return info.num_pending == 0 and seen >= ((info.delivered and info.delivered.stream_seq) or 0)

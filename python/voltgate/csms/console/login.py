@@ -61,14 +61,14 @@ def routes(console: Console, shell: Shell) -> list[web.RouteDef]:
         return page(request, "press" if link else "wanted", link=link)
 
     async def start(request: web.Request) -> web.Response:
-        if (principal := console.door.known(request)) is not None:
+        if (principal := await console.door.known(request)) is not None:
             return shell.shown(console.live.top(principal))
         return web.Response(status=303, headers={"Location": "/login", "Cache-Control": "no-store"})
 
     async def login(request: web.Request) -> web.Response:
         console.door.from_own_pages(request, header=False)
         form = parse_qs((await request.read()).decode(errors="replace"))
-        found = console.people.by_link(form.get("link", [""])[0], console.now())
+        found = await console.door.linked(request, form.get("link", [""])[0])
         if found is None:
             console.door.failed(request)
             return page(request, "spent", 403)

@@ -60,7 +60,7 @@ def routes(console: Console, shell: Shell) -> list[web.RouteDef]:
     """Of one console: ``/receipts/{session}``, for whom may see the session."""
 
     async def receipt(request: web.Request) -> web.Response:
-        principal, id_ = console.door.known(request), request.match_info["id"]
+        principal, id_ = await console.door.known(request), request.match_info["id"]
         if principal is None:
             return web.Response(status=303, headers={"Location": "/login", "Cache-Control": "no-store"})
         session = await console.rows.session(id_, principal)

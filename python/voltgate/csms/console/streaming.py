@@ -113,7 +113,7 @@ async def live(ask: Ask) -> web.StreamResponse:
     response = web.StreamResponse(headers=headers)
     await response.prepare(ask.request)
     async for event in ask.console.live.events(ask.principal, last, form):
-        if ask.console.door.known(ask.request) != ask.principal:
+        if ask.console.door.found(ask.request) != ask.principal:
             break  # the key was removed, or has another role or other sites
         await response.write(event)
     return response
