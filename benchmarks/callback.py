@@ -9,21 +9,14 @@ import gc
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
 
-from tracing import UNBOUNDED, Bus, Link
+from tracing import UNBOUNDED, Bus, Link, session
 from websockets.frames import TEXT, Frame
 
 from voltgate._core import Frame as OcppFrame
-from voltgate._core import Publisher, TransactionKeys
 from voltgate.config import load
 from voltgate.gateway.clock import Wheel
-from voltgate.gateway.interfaces import Outside
-from voltgate.gateway.rates import Allowance
-from voltgate.gateway.session.context import Context
-from voltgate.gateway.session.session import Session
-from voltgate.gateway.telemetry.metrics import Metrics
-from voltgate.policy import rules
+from voltgate.schemas import Codec
 
 CALLS = 2000
 ROUNDS = 100
@@ -33,22 +26,15 @@ METER = (
 )
 
 
-class Charger:
-    """A session whose MeterValues are of class live, and what the transport would call."""
+class Charger(Link):
+    """The connection of a session, and what the transport would call."""
 
     def __init__(self) -> None:
-        config = load(limits=UNBOUNDED, policy={"v16": {"MeterValues": {"class": "live"}}})
-        context = Context.of("v16", config, rules(config)["v16"], Metrics(), TransactionKeys())
+        super().__init__(Codec("ocpp1.6"))
         self.clock = Wheel(time.monotonic, time.time)
         self.answered = 0
-        link: Any = Link(context.codec)
-        link.writer = self.write
-        outside: Any = Outside(Bus(), self.clock, None)  # type: ignore[arg-type]
-        self.session = Session(Publisher("v16", "CP1", "s1"), context, link, outside, Allowance())
-        self.lane = link.lane
         self.lane.listen(self.clock, self)
         self.lane.direct = True
-        Bus.outgoing.opened(1 << 20, 1 << 30)
 
     def write(self, frame: bytes) -> None:
         """The transport's."""
@@ -91,7 +77,11 @@ def microseconds(callback: Callable[[bytes], None], chunks: list[bytes]) -> floa
 def main() -> None:
     """Print microseconds a CALL, and the ratio."""
     chunks = [Frame(TEXT, METER % n).serialize(mask=True) for n in range(CALLS)]
+    config = load(limits=UNBOUNDED, policy={"v16": {"MeterValues": {"class": "live"}}})
     native, python = Charger(), Charger()
+    for charger in (native, python):
+        session(config, charger)  # belongs to the lane from now on
+    Bus.outgoing.opened(1 << 20, 1 << 30)
     field = {"Lane.receive": native.lane.receive, "in Python": python.received}
     times: dict[str, list[float]] = {name: [] for name in field}
     for _ in range(ROUNDS + 1):

@@ -66,11 +66,11 @@ class Link:
         """See interfaces.Link."""
 
 
-def session(config: Config, **options: Any) -> tuple[Session, Callable[[bytes], Any]]:
+def session(config: Config, link: Any = None, **options: Any) -> tuple[Session, Callable[[bytes], Any]]:
     """A session, and what decodes its frames."""
     context = Context.of("v16", config, rules(config)["v16"], Metrics(), TransactionKeys(), **options)
     outside: Any = Outside(Bus(), Wheel(time.monotonic, time.time), None)  # type: ignore[arg-type]
-    link: Any = Link(context.codec)
+    link = link or Link(context.codec)
     return Session(Publisher("v16", "CP1", "s1"), context, link, outside, Allowance()), context.codec.decode
 
 

@@ -49,9 +49,8 @@ async def test_questions_are_answered_by_a_process_that_a_worker_ends(
     for ending in (signal.SIGINT, signal.SIGTERM):  # of a terminal, or of a service that drains
         os.kill(helper.pid, ending)
     assert await checked(asked, hash_) is not None
-    monkeypatch.setattr(
-        "voltgate.ending._AGAIN", 0.0
-    )  # who cancels twice does it at once, as if it were slow
+    # Who cancels twice does it at once, as if the process were slow to end.
+    monkeypatch.setattr("voltgate.ending._AGAIN", 0.0)
     await asked.stop()
     assert not psutil.pid_exists(helper.pid), "it was waited for"
 

@@ -23,9 +23,13 @@ app = typer.Typer(help="Run the CSMS: sessions, energy, money, uptime, alerts.",
 @app.command(epilog=f"Exits with 1 if another ledger writes to the database. {EXIT_CODES}")
 def ledger(config: ConfigFile = None) -> None:
     """Fold the facts on NATS into the database, without a console."""
-    settings = loaded(config, lasting=True)
+    run(_ledger(lasting_settings(config)))
+
+
+def lasting_settings(config: Path | None, **flags: Any) -> Config:
+    """As ``loaded``, in a process that runs for months. Raises ConfigError."""
     allocator.keep_little(arenas=1)
-    run(_ledger(settings))
+    return loaded(config, lasting=True, **flags)
 
 
 async def _ledger(config: Config) -> None:

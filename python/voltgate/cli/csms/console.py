@@ -7,12 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from voltgate import allocator
 from voltgate.cli.csms.commands import app as app  # noqa: PLC0414 - with the commands of this file
-from voltgate.cli.csms.commands import faults
+from voltgate.cli.csms.commands import faults, lasting_settings
 from voltgate.cli.csms.key import key_app, link
 from voltgate.cli.faults import EXIT_CODES, Failure
-from voltgate.cli.service import connected, insistent, loaded, on_signals, run
+from voltgate.cli.service import connected, insistent, on_signals, run
 from voltgate.cli.terminal import ConfigFile, say
 from voltgate.config import Config
 
@@ -45,8 +44,7 @@ def console(config: ConfigFile = None, host: Host = None, port: Port = None) -> 
 
 def _settings(config: Path | None, host: str | None, port: int | None) -> Config:
     given: dict[str, Any] = {"host": host, "port": port}
-    allocator.keep_little(arenas=1)
-    return loaded(config, lasting=True, csms={key: one for key, one in given.items() if one is not None})
+    return lasting_settings(config, csms={key: one for key, one in given.items() if one is not None})
 
 
 async def _served(config: Config, *, with_ledger: bool) -> None:

@@ -16,16 +16,19 @@ class Attempts:
 
     def spent(self, source: str) -> bool:
         """Whether the next one that fails has to wait."""
-        since, failures = self._failures.get(source, (0.0, 0))
-        return failures >= self._most and self._now() - since < 60
+        return self._counted(source)[1] >= self._most
 
     def failed(self, source: str) -> int:
         """Count one. The seconds to wait, 0 while the source may try again at once."""
-        now = self._now()
-        since, failures = self._failures.pop(source, (now, 0))
-        if now - since >= 60:
-            since, failures = now, 0
+        since, failures = self._counted(source)
         self._failures[source] = since, failures + 1
+        self._failures.move_to_end(source)
         if len(self._failures) > self._sources:
             self._failures.popitem(last=False)
-        return 0 if failures < self._most else max(1, round(60 - (now - since)))
+        return 0 if failures < self._most else max(1, round(60 - (self._now() - since)))
+
+    def _counted(self, source: str) -> tuple[float, int]:
+        """Since when, and how many within a minute."""
+        now = self._now()
+        since, failures = self._failures.get(source, (now, 0))
+        return (since, failures) if now - since < 60 else (now, 0)

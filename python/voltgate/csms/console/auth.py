@@ -7,6 +7,7 @@ say themselves where a request comes from.
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -14,6 +15,8 @@ from voltgate.csms.console.attempts import Attempts
 from voltgate.csms.console.people import Operator, People
 from voltgate.csms.console.problems import Kind, Problem
 from voltgate.csms.console.roles import By, Principal
+
+T = TypeVar("T")
 
 SESSION_LASTS = timedelta(days=30)
 LINK_LASTS = timedelta(minutes=15)
@@ -56,10 +59,7 @@ class Door:
 
     async def known(self, request: web.Request) -> Principal | None:
         """The principal; None: there is none, or none any more."""
-        principal = self.found(request)
-        if principal is None and self._shows(request) and await self._may_be_new(request):
-            principal = self.found(request)
-        return principal
+        return await self._looked_up(request, lambda: self.found(request)) if self._shows(request) else None
 
     def _shows(self, request: web.Request) -> bool:
         """Whether it has credentials at all."""
@@ -74,17 +74,15 @@ class Door:
 
     async def linked(self, request: web.Request, secret: str) -> tuple[int, Operator] | None:
         """See People.by_link."""
-        found = self.people.by_link(secret, self._now())
-        if found is None and await self._may_be_new(request):
-            found = self.people.by_link(secret, self._now())
-        return found
+        return await self._looked_up(request, lambda: self.people.by_link(secret, self._now()))
 
-    async def _may_be_new(self, request: web.Request) -> bool:
-        """Whether what is not known is worth a second look; a source that guesses gets none."""
-        if self._attempts.spent(request.remote or ""):
-            return False
-        await self._caught_up()
-        return True
+    async def _looked_up(self, request: web.Request, look: Callable[[], T | None]) -> T | None:
+        """What ``look`` finds, also what was made a moment ago; a source that guesses gets no second look."""
+        found = look()
+        if found is None and not self._attempts.spent(request.remote or ""):
+            await self._caught_up()
+            found = look()
+        return found
 
     def failed(self, request: web.Request) -> None:
         """Count credentials that are not valid. Raises Problem for a source with too many of them."""
